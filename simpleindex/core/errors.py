@@ -1,0 +1,165 @@
+"""Every error of ours: one small class per situation, each keeping its facts and making its own sentence.
+
+"Not here", "not allowed" and "can't tell now" never share a class (a client that is told 404 for a private name may take
+a public package of that name). The table from error to status code is in :mod:`simpleindex.web.respond`.
+"""
+
+from __future__ import annotations
+
+
+class SimpleIndexError(Exception):
+    """The family's root; never raised itself."""
+
+
+class InvalidProjectName(SimpleIndexError):
+    """A text that cannot be a project's name (PyPUG "name-normalization").
+
+    Attributes:
+        text: The offending text.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text!r} is not a valid project name"
+
+
+class InvalidFilename(SimpleIndexError):
+    """A file name that cannot be a distribution of its project.
+
+    Attributes:
+        filename: The offending name.
+        reason: What is wrong, as the end of a sentence.
+    """
+
+    def __init__(self, filename: str, reason: str) -> None:
+        super().__init__(filename, reason)
+        self.filename = filename
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.filename!r}: {self.reason}"
+
+
+class InvalidProjectFile(SimpleIndexError):
+    """A ``simpleindex.toml`` that cannot be obeyed.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"simpleindex.toml {self.reason}"
+
+
+class InvalidMetadata(SimpleIndexError):
+    """Core metadata that cannot be that of its file.
+
+    Attributes:
+        reason: What is wrong, as a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class BrokenArchive(SimpleIndexError):
+    """An archive that is not whole, or is not what its name says; perhaps still being written.
+
+    Attributes:
+        reason: What is wrong, as a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class NotHere(SimpleIndexError):
+    """A source that knows says: there is no such project or file (404).
+
+    Attributes:
+        what: What was asked for, in words fit for the client.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"There is no {self.what} here."
+
+
+class NotAllowed(SimpleIndexError):
+    """It exists, and may not be had (403).
+
+    Attributes:
+        reason: Why, as a sentence fit for the client.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Unavailable(SimpleIndexError):
+    """It cannot be told now (503): not ready, gone, or in error. Never to be read as "not here".
+
+    Attributes:
+        reason: Why, as a sentence fit for the client.
+        retry_after: Whole seconds after which asking again makes sense.
+    """
+
+    def __init__(self, reason: str, retry_after: int = 5) -> None:
+        super().__init__(reason, retry_after)
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Changed(SimpleIndexError):
+    """A file's bytes are no longer those that were listed; nothing of it may be sent any more.
+
+    Attributes:
+        filename: The file.
+    """
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.filename = filename
+
+    def __str__(self) -> str:
+        return f"{self.filename} changed while it was being read."
+
+
+class RefusedStart(SimpleIndexError):
+    """The service cannot start as it is configured; the sentence says what is wrong, where, and what to do.
+
+    Attributes:
+        sentence: The whole sentence.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence

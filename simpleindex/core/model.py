@@ -1,0 +1,137 @@
+"""The frozen values that travel from a source to a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import Kind, ProjectName
+
+
+class Status(Enum):
+    """A project's status marker (PEP 792); values are compared exactly by clients."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    DEPRECATED = "deprecated"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A core-metadata sidecar (PEP 658): the wheel's METADATA, byte for byte.
+
+    Attributes:
+        sha256: Lower-case hex digest of those bytes.
+        size: Their number.
+    """
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One distribution file as it is listed.
+
+    Attributes:
+        filename: The bare name, which is also the last segment of its URL.
+        version: Its release, in PEP 440's normal form.
+        kind: Wheel or sdist.
+        size: Bytes.
+        sha256: Lower-case hex digest of the file.
+        uploaded_ns: Upload time, nanoseconds since 1970 UTC (for a local file its modification time).
+        requires_python: The metadata's Requires-Python if it parses as a specifier set, else None (SPEC H17).
+        metadata: The sidecar, if one can be served.
+        yanked: None when not yanked, else the reason, which may be empty (PEP 592).
+        signatures: Suffixes of the signature files that lie beside it, of :data:`names.SIGNATURE_SUFFIXES`.
+        provenance: Whether a provenance file lies beside it (PEP 740).
+    """
+
+    filename: str
+    version: str
+    kind: Kind
+    size: int
+    sha256: str
+    uploaded_ns: int
+    requires_python: str | None = None
+    metadata: Sidecar | None = None
+    yanked: str | None = None
+    signatures: tuple[str, ...] = ()
+    provenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A file that is there and is not offered.
+
+    Attributes:
+        filename: The bare name.
+        reason: Why, as a sentence; may name what the archive contains, so it is for the operator.
+        rule: Which kind of rule withheld it: ``name``, ``archive``, ``metadata``, ``duplicate``, ``status``, ...
+        source: Which source withheld it.
+        visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
+    """
+
+    filename: str
+    reason: str
+    rule: str
+    source: str = "local"
+    visible_from: float | None = None
+
+
+@dataclass(frozen=True)
+class Project:
+    """A source's answer to "this project?"; frozen, so that a page made from it can be kept with it.
+
+    Attributes:
+        name: Normalized.
+        files: What is offered, sorted by :func:`file_order`. Empty when the project is quarantined.
+        withheld: What is there and not offered.
+        status: PEP 792.
+        status_reason: Free text or None.
+        generation: The number of the change that made it; rises within one process.
+        valid_until: When this answer stops being true by the passing of time alone, seconds since 1970.
+        stale: Whether the source could not be asked and this is what it said before.
+    """
+
+    name: ProjectName
+    files: tuple[File, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+    status: Status = Status.ACTIVE
+    status_reason: str | None = None
+    generation: int = field(default=0, compare=False)
+    valid_until: float | None = None
+    stale: bool = False
+
+    @cached_property
+    def versions(self) -> tuple[str, ...]:
+        """Every version that has a file, once, oldest first (PEP 700)."""
+        return tuple(dict.fromkeys(file.version for file in self.files))
+
+
+@dataclass(frozen=True)
+class ProjectList:
+    """A source's answer to "which projects?".
+
+    Attributes:
+        names: Normalized, sorted.
+        generation: As in :class:`Project`.
+        valid_until: As in :class:`Project`.
+        stale: As in :class:`Project`.
+    """
+
+    names: tuple[ProjectName, ...] = ()
+    generation: int = field(default=0, compare=False)
+    valid_until: float | None = None
+    stale: bool = False
+
+
+def file_order(file: File) -> tuple[Version, str]:
+    """Sort key of a project's files: version, then name; total, so that pages do not depend on the order of input."""
+    return Version(file.version), file.filename

@@ -1,0 +1,137 @@
+"""Names of projects and of distribution files, parsed once at the door.
+
+Inner code takes :data:`ProjectName` and :class:`DistributionName`, never raw text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NewType
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName
+
+ProjectName = NewType("ProjectName", str)
+"""A project's name in normalized form (PEP 503); only :func:`parse_project_name` makes one."""
+
+# PyPUG "name-normalization". ASCII, because without it U+017F and U+212A match [A-Z] under IGNORECASE; \Z, because $
+# lets a trailing newline through.
+_VALID_NAME: Final = re.compile(r"([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])\Z", re.IGNORECASE | re.ASCII)
+_SEPARATORS: Final = re.compile(r"[-_.]+")
+
+# PEP 625 allows only .tar.gz for new sdists; the others are older ones that pip still installs. Longest first.
+SDIST_SUFFIXES: Final = (".tar.bz2", ".tar.gz", ".tar.xz", ".tar", ".tbz", ".tgz", ".txz", ".zip")
+WHEEL_SUFFIX: Final = ".whl"
+
+METADATA_SUFFIX: Final = ".metadata"
+PROVENANCE_SUFFIX: Final = ".provenance"
+SIGNATURE_SUFFIXES: Final = (".asc", ".sig")
+SIDE_FILE_SUFFIXES: Final = (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX)
+
+PROJECT_FILE: Final = "simpleindex.toml"
+"""What file names cannot say of a project: yanks and status."""
+
+OWN_PREFIX: Final = ".simpleindex"
+"""How our own temporary, trash and ledger names begin; they never exist for HTTP."""
+
+
+class Kind(Enum):
+    """What a distribution file is."""
+
+    WHEEL = "wheel"
+    SDIST = "sdist"
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionName:
+    """What a distribution's file name says.
+
+    Attributes:
+        filename: The name itself; printable ASCII without slashes.
+        project: The project that the name states, normalized.
+        version: The version, normalized as PEP 440 has it.
+        kind: Wheel or sdist.
+    """
+
+    filename: str
+    project: ProjectName
+    version: str
+    kind: Kind
+
+
+def parse_project_name(text: str) -> ProjectName:
+    """Normalize a project's name (PEP 503).
+
+    Raises:
+        InvalidProjectName: The text is not a valid name, so no project can be called that.
+    """
+    if not _VALID_NAME.match(text):
+        raise InvalidProjectName(text)
+    return ProjectName(_SEPARATORS.sub("-", text).lower())
+
+
+def distribution_suffix(filename: str) -> str | None:
+    """Return the suffix that makes this a distribution's name, or None for every other file."""
+    if filename.endswith(WHEEL_SUFFIX):
+        return WHEEL_SUFFIX
+    return next((suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix)), None)
+
+
+def parse_distribution_name(filename: str, project: ProjectName | None = None) -> DistributionName:
+    """Read a distribution's file name.
+
+    Args:
+        filename: The bare file name.
+        project: The project in whose directory the file lies. Legacy sdist names (``a-1-1.tar.gz``) can only be
+            split with it. None for a file lying directly in the root, where its name alone decides.
+
+    Raises:
+        InvalidFilename: The name does not parse, or states another project.
+    """
+    suffix = distribution_suffix(filename)
+    if suffix is None:
+        raise InvalidFilename(filename, "it has no suffix of a wheel or an sdist")
+    if not filename.isascii() or not filename.isprintable() or " " in filename:
+        raise InvalidFilename(filename, "its name has characters other than printable ASCII")
+    if suffix == WHEEL_SUFFIX:
+        parsed = _parse_wheel(filename)
+    else:
+        parsed = _parse_sdist(filename, suffix, project)
+    if project is not None and parsed.project != project:
+        raise InvalidFilename(filename, f"its name states the project {parsed.project}, not {project}")
+    return parsed
+
+
+def _parse_wheel(filename: str) -> DistributionName:
+    try:
+        _, version, _, _ = parse_wheel_filename(filename)
+        # packaging's own normalization accepts names (a leading underscore, say) that are none.
+        project = parse_project_name(filename.split("-", 1)[0])
+    except (InvalidWheelFilename, InvalidVersion, InvalidProjectName):
+        raise InvalidFilename(filename, "its name is not a wheel's (name-version-python-abi-platform.whl)") from None
+    return DistributionName(filename, project, str(version), Kind.WHEEL)
+
+
+def _parse_sdist(filename: str, suffix: str, project: ProjectName | None) -> DistributionName:
+    stem = filename.removesuffix(suffix)
+    if project is None:
+        splits = [stem.rpartition("-")[::2]]
+    else:
+        # As pip does: the first hyphen whose left side is the project. A name can hold hyphens itself.
+        cuts = [match.start() for match in re.finditer("-", stem)]
+        splits = [(stem[:cut], stem[cut + 1 :]) for cut in cuts if _is_spelling(stem[:cut], project)]
+        splits = splits or [stem.rpartition("-")[::2]]
+    for name, version in splits:
+        try:
+            return DistributionName(filename, parse_project_name(name), str(Version(version)), Kind.SDIST)
+        except (InvalidProjectName, InvalidVersion):
+            continue
+    raise InvalidFilename(filename, f"its name is not an sdist's (name-version{suffix})")
+
+
+def _is_spelling(text: str, project: ProjectName) -> bool:
+    return _SEPARATORS.sub("-", text).lower() == project and _VALID_NAME.match(text) is not None

@@ -1,0 +1,70 @@
+"""The three questions that make a source: which projects, this project, this file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from simpleindex.core.model import Project, ProjectList
+    from simpleindex.core.names import ProjectName
+
+
+class Body(Protocol):
+    """A file's bytes, opened; whoever gets one closes it.
+
+    Attributes:
+        size: Bytes, or None if not known beforehand.
+        sha256: Lower-case hex digest of the whole, or None if not known beforehand.
+        modified_ns: When it was uploaded, nanoseconds since 1970 UTC, or None.
+    """
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def sha256(self) -> str | None: ...
+
+    @property
+    def modified_ns(self) -> int | None: ...
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes from ``offset``, for a range that lies within the size.
+
+        Raises:
+            Changed: The bytes are no longer those that were listed; nothing more may be sent.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held; may be called more than once."""
+        ...
+
+
+class Source(Protocol):
+    """Answers the three questions; most sources do it by wrapping another one.
+
+    Every question may raise :class:`~simpleindex.core.errors.Unavailable`: then nothing is known, and no union may go
+    past it to another source.
+    """
+
+    async def projects(self) -> ProjectList:
+        """Which projects are there?"""
+        ...
+
+    async def project(self, name: ProjectName) -> Project:
+        """What is in this project?
+
+        Raises:
+            NotHere: The source knows that it has no such project.
+            NotAllowed: It may not be had.
+        """
+        ...
+
+    async def file(self, name: ProjectName, filename: str) -> Body:
+        """Open this file: a distribution, its ``.metadata`` sidecar, or a signature or provenance beside it.
+
+        Raises:
+            NotHere: The project or the file is not here, or the file is not listed.
+            NotAllowed: It may not be had (a quarantined project).
+        """
+        ...
