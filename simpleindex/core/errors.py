@@ -78,11 +78,14 @@ class BrokenArchive(SimpleIndexError):
 
     Attributes:
         reason: What is wrong, as a sentence.
+        perhaps_unfinished: Whether more bytes could mend it: it is cut off or still being written. Otherwise it was
+            never valid.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, perhaps_unfinished: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.perhaps_unfinished = perhaps_unfinished
 
     def __str__(self) -> str:
         return self.reason
@@ -163,3 +166,50 @@ class RefusedStart(SimpleIndexError):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class InvalidSetting(SimpleIndexError):
+    """A text that an option cannot have as its value; where it stood is added by whoever knows.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject, which is the text.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The value {self.reason}"
+
+
+class NotAcceptable(SimpleIndexError):
+    """The client can read none of the forms that a page has (406).
+
+    Attributes:
+        supported: The media types that there are.
+    """
+
+    def __init__(self, supported: tuple[str, ...]) -> None:
+        super().__init__(supported)
+        self.supported = supported
+
+    def __str__(self) -> str:
+        return (
+            f"This page has none of the types that Accept names; ask for one of {', '.join(self.supported)}."
+        )
+
+
+class WatchUnavailable(SimpleIndexError):
+    """The file system's events cannot be had.
+
+    Attributes:
+        reason: Why, and what to do about it, as a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
