@@ -25,7 +25,7 @@ T = TypeVar("T")
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 _BY_VARIABLE: Final = {option.variable: option for option in OPTIONS}
 
-_LARGEST_FILE: Final = 1 << 20  # bytes; far beyond any real one, so that naming a package by mistake reads little
+_LARGEST_FILE: Final = 1 << 20  # bytes; a wheel named by mistake is not read whole
 
 # Kubernetes sets such variables in every pod beside a service called "simpleindex" (its "service links").
 # SIMPLEINDEX_PORT=443 in contrast is a person's mistake.
