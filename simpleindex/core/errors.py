@@ -91,6 +91,13 @@ class BrokenArchive(SimpleIndexError):
         return self.reason
 
 
+class CutOff(BrokenArchive):
+    """An archive whose end is missing."""
+
+    def __init__(self) -> None:
+        super().__init__("it ends before its end: cut off, or still being written", perhaps_unfinished=True)
+
+
 class NotHere(SimpleIndexError):
     """A source that knows says: there is no such project or file (404).
 
@@ -213,3 +220,20 @@ class WatchUnavailable(SimpleIndexError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class UnusableCertificate(SimpleIndexError):
+    """A certificate or its key that cannot be served.
+
+    Attributes:
+        where: The file.
+        reason: What is wrong and what to do, as a sentence without its subject.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where = where
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.reason}"

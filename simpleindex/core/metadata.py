@@ -1,0 +1,129 @@
+"""Core metadata: the three values that an index needs, judged.
+
+Only the header block is looked at, by expressions that run over it once. An e-mail parser would copy the whole body, and
+an unknown Metadata-Version is no reason to refuse what is only served (SPEC M12).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
+from simpleindex.core.names import parse_project_name
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import DistributionName
+
+MAXIMUM_SIZE: Final = 16 * 1024 * 1024
+"""Bytes; beyond it a METADATA or PKG-INFO is not read. The largest on the public index have some hundred KiB."""
+
+# Bytes. An expression runs without letting another thread in, and for 16 MiB of tiny lines that would be seconds.
+_LONGEST_HEADERS: Final = 2 * 1024 * 1024
+# Characters. A valid value is far shorter, and Python refuses integers of more than 4300 digits with another error.
+_LONGEST_VALUE: Final = 1000
+_LONGEST_SHOWN: Final = 80
+
+# The header block ends where e-mail's does for pip: at the first line that is neither a header nor a continuation.
+# CR LF, CR and LF all end a line there.
+_END_OF_HEADERS: Final = re.compile(rb"(?:\A|\r\n|\r(?!\n)|(?<!\r)\n)(?![!-9;-~]*:|[ \t])")
+_LINE_END: Final = re.compile(rb"[\r\n]")
+# Possessive, so that a value of a million folded lines costs no memory for ways back.
+_HEADER: Final = re.compile(
+    rb"(?:\A|(?<=[\r\n]))(name|version|requires-python):"
+    rb"([^\r\n]*+(?:(?:\r\n|\r|\n)[ \t][^\r\n]*+)*+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CoreMetadata:
+    """What a distribution's metadata say of it.
+
+    Attributes:
+        name: The project's name as it is spelt there.
+        version: The version in PEP 440's normal form.
+        requires_python: Requires-Python as one line if every installer can parse it, else None (SPEC H17).
+    """
+
+    name: str
+    version: str
+    requires_python: str | None
+
+
+def read_metadata(data: bytes, name: DistributionName) -> CoreMetadata:
+    """Read a METADATA or PKG-INFO file.
+
+    Args:
+        data: Its bytes.
+        name: What the file name of its distribution says.
+
+    Raises:
+        InvalidMetadata: Name or Version are missing, or are not those of the file name; or the headers are endless.
+    """
+    values = _headers(data)
+    for key in ("name", "version"):
+        if key not in values:
+            raise InvalidMetadata(f"its metadata have no {key.title()}")
+    if not states(values["name"], values["version"], name):
+        raise InvalidMetadata(
+            f"its metadata are those of {shown(values['name'])} {shown(values['version'])}, "
+            f"not of {name.project} {name.version}"
+        )
+    return CoreMetadata(
+        values["name"], str(Version(values["version"])), _requires_python(values.get("requires-python", ""))
+    )
+
+
+def states(project: str, version: str, name: DistributionName) -> bool:
+    """Whether a project's name and version, spelt in whatever way, are those of a distribution (PEP 503, PEP 440)."""
+    if len(version) > _LONGEST_VALUE:
+        return False
+    try:
+        return parse_project_name(project) == name.project and Version(version) == Version(name.version)
+    except (InvalidProjectName, InvalidVersion):
+        return False
+
+
+def shown(text: str) -> str:
+    """Quote a text from an archive for a sentence: short, printable, on one line."""
+    return ascii(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
+
+
+def is_sdist_metadata(path: bytes) -> bool:
+    """Whether a member of an sdist is its metadata: the PKG-INFO in the top directory (PEP 643)."""
+    top, _, rest = path.removeprefix(b"./").partition(b"/")
+    return rest == b"PKG-INFO" and top not in {b"", b".", b".."}
+
+
+def _headers(data: bytes) -> dict[str, str]:
+    """Return the wanted headers, unfolded; of several with one name the first, as e-mail's parser has it."""
+    block = data[:_LONGEST_HEADERS]
+    end = _END_OF_HEADERS.search(block)
+    # A last line that is cut short here could seem to be no header.
+    if len(data) > len(block) and not (end and _LINE_END.search(block, end.end())):
+        raise InvalidMetadata(f"its metadata have more than {_LONGEST_HEADERS >> 20} MiB of headers")
+    values: dict[str, str] = {}
+    for match in _HEADER.finditer(block, 0, end.start() if end else len(block)):
+        key = match[1].decode("ascii").lower()
+        if key not in values:
+            # Bytes that are not ASCII stay bad when decoded so, and none of the three may have any.
+            values[key] = " ".join(match[2].decode("ascii", "backslashreplace").split())
+    return values
+
+
+def _requires_python(text: str) -> str | None:
+    if not text or len(text) > _LONGEST_VALUE:
+        return None
+    try:
+        for specifier in SpecifierSet(text):
+            if specifier.operator == "===":
+                # Arbitrary equality takes any characters, even markup, for a version; uv then drops the file.
+                Version(specifier.version)
+    except (InvalidSpecifier, InvalidVersion):
+        return None
+    return text

@@ -1,0 +1,137 @@
+"""Unpacking gzip, bzip2 and xz in chunks, to the trailer of every stream and to the end of the file.
+
+Memory stays flat whatever a header asks for, and an archive that is only whole up to some point is not whole.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simpleindex.core.errors import BrokenArchive, CutOff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+BOMB_RATIO: Final = 200
+BOMB_SIZE: Final = 4 * 1024**3
+"""An archive that unpacks to more than this many bytes and to more than the ratio times its own size is refused."""
+
+MAXIMUM_STREAMS: Final = 100_000
+"""A file of 2 GB in streams of 64 KiB has 33,000; each costs a copy of the rest of its chunk."""
+
+# What xz -9 needs is 65 MiB; a hostile header can ask for 4 GiB.
+_XZ_MEMORY: Final = 80 * 1024 * 1024
+
+_CHUNK: Final = 1024 * 1024
+
+
+class _Unpacker(Protocol):
+    """What bz2's and lzma's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib's decompressor, which checks the trailer too, in that form."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+def _unxz() -> _Unpacker:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY)
+
+
+_UNPACKERS: Final[Mapping[str, Callable[[], _Unpacker]]] = {
+    ".tar.gz": _Gunzip,
+    ".tgz": _Gunzip,
+    ".tar.bz2": bz2.BZ2Decompressor,
+    ".tbz": bz2.BZ2Decompressor,
+    ".tar.xz": _unxz,
+    ".txz": _unxz,
+}
+
+
+def is_compressed(suffix: str) -> bool:
+    """Whether files with this suffix of an sdist are unpacked here."""
+    return suffix in _UNPACKERS
+
+
+def unpacked(raw: Iterator[bytes], size: int, suffix: str) -> Iterator[bytes]:
+    """Unpack one or more streams, with zeros after them or not, in chunks of at most 1 MiB.
+
+    Args:
+        raw: A file's bytes in chunks.
+        size: Their number.
+        suffix: Of the file's name.
+
+    Raises:
+        BrokenArchive: The last stream does not end, something else follows it, or it is damaged, or a bomb.
+    """
+    new = _UNPACKERS[suffix]
+    most = max(BOMB_SIZE, BOMB_RATIO * size)
+    unpacker, streams, total = new(), 1, 0
+    for piece in raw:
+        data = piece
+        while True:
+            if unpacker.eof:
+                data = data.lstrip(b"\0")
+                if not data:
+                    break
+                unpacker, streams = new(), streams + 1
+                if streams > MAXIMUM_STREAMS:
+                    raise BrokenArchive(f"it is compressed in more than {MAXIMUM_STREAMS} streams")
+            try:
+                chunk = unpacker.decompress(data, _CHUNK)
+            # bz2 raises OSError; the file itself is read outside of this.
+            except (zlib.error, lzma.LZMAError, OSError) as error:
+                raise _undecodable(total, streams, error) from error
+            total += len(chunk)
+            if total > most:
+                raise BrokenArchive(
+                    f"it unpacks to more than {most} bytes, out of all proportion to its size"
+                )
+            yield chunk
+            if unpacker.eof:
+                data = unpacker.unused_data
+            elif unpacker.needs_input:
+                break
+            else:
+                data = b""
+    if not unpacker.eof:
+        raise CutOff
+
+
+def _undecodable(total: int, streams: int, error: Exception) -> BrokenArchive:
+    if not total:
+        return BrokenArchive(f"it is not compressed as its name says ({error})")
+    if streams > 1:
+        return BrokenArchive("it is damaged, or other data follow its end")
+    return BrokenArchive(f"its compressed data are damaged ({error})")

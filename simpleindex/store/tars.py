@@ -1,0 +1,197 @@
+"""Reading a tar archive once, from end to end, in little memory: is it whole, and what is its PKG-INFO?
+
+Not :mod:`tarfile`: it takes a header that it cannot read for the end, keeps an object of every member, and its compressed
+modes read past data that follow the archive.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import BrokenArchive, CutOff
+from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
+from simpleindex.store.decompression import is_compressed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOT_TAR: Final = "it is not a tar archive"
+_DAMAGED: Final = "its tar archive is damaged"
+
+_BLOCK: Final = 512
+_END: Final = bytes(_BLOCK)
+_CHECKSUM: Final = slice(148, 156)
+_OCTAL: Final = re.compile(rb" *([0-7]*) *")
+_PAX_RECORD: Final = re.compile(rb"([0-9]{1,9}) ([^=]+)=")
+_MAXIMUM_EXTENSION: Final = 1024 * 1024
+
+# Links, devices, directories, pipes: no data follow, whatever their size field says.
+_WITHOUT_DATA: Final = b"123456"
+_REGULAR: Final = b"\x007S0"
+
+
+def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
+    """Read a tar archive to the end of its last byte.
+
+    Args:
+        raw: The file's bytes in chunks, of which none is kept. All are taken.
+        size: Their number.
+        suffix: Of the file's name; says how they are compressed.
+
+    Returns:
+        The content of the PKG-INFO in the top directory, or None without one.
+
+    Raises:
+        BrokenArchive: It is cut off, damaged, not a tar archive, or a bomb.
+    """
+    compressed = is_compressed(suffix)
+    stream = _Stream(unpacked(raw, size, suffix) if compressed else raw)
+    metadata = _walk(stream)
+    # POSIX ends an archive with two blocks. One is enough for tarfile, but only where a trailer vouches for the rest.
+    if not compressed and (size % _BLOCK or stream.take(_BLOCK) != _END):
+        raise CutOff
+    stream.drain()
+    return metadata
+
+
+class _Stream:
+    """Bytes taken or skipped in any portion from an iterator of chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._chunk = memoryview(b"")
+
+    def take(self, length: int) -> bytes:
+        """Return that many bytes, or all that are left."""
+        return b"".join(self._portions(length))
+
+    def skip(self, length: int) -> bool:
+        """Pass over that many bytes; whether there were as many."""
+        return sum(map(len, self._portions(length))) == length
+
+    def drain(self) -> None:
+        """Take everything that is left."""
+        for _ in self._chunks:
+            pass
+
+    def _portions(self, length: int) -> Iterator[memoryview]:
+        while length:
+            if not self._chunk:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    return
+                self._chunk = memoryview(chunk)
+            portion, self._chunk = self._chunk[:length], self._chunk[length:]
+            length -= len(portion)
+            yield portion
+
+
+def _walk(stream: _Stream) -> bytes | None:
+    """Go from header to header up to the end mark; return the first PKG-INFO in a top directory."""
+    metadata: bytes | None = None
+    extensions: dict[bytes, bytes] = {}
+    first = True
+    while (block := _block(stream, first=first)) != _END:
+        kind, size = block[156:157], _checked_size(block, first=first)
+        first = False
+        if kind in b"xXL":
+            extensions |= _extensions(kind, _body(stream, size, _MAXIMUM_EXTENSION))
+            continue
+        if kind in b"gK":
+            _pass_over(stream, size)
+            continue
+        if b"size" in extensions:
+            size = _decimal(extensions[b"size"])
+        path = extensions.get(b"path", _path(block))
+        extensions = {}
+        if kind == b"S":
+            _pass_over_sparse_map(stream, block)
+        if kind in _REGULAR and metadata is None and is_sdist_metadata(path):
+            metadata = _body(stream, size, MAXIMUM_SIZE)
+        elif kind not in _WITHOUT_DATA and not (kind == b"\0" and path.endswith(b"/")):
+            # Before POSIX, a directory was a file whose name ends in a slash.
+            _pass_over(stream, size)
+    if first:
+        raise BrokenArchive("it is an empty tar archive")
+    return metadata
+
+
+def _block(stream: _Stream, *, first: bool = False) -> bytes:
+    block = stream.take(_BLOCK)
+    if len(block) < _BLOCK:
+        raise BrokenArchive(_NOT_TAR, perhaps_unfinished=True) if first else CutOff
+    return block
+
+
+def _body(stream: _Stream, size: int, most: int) -> bytes:
+    if size > most:
+        raise BrokenArchive(f"it has metadata of more than {most >> 20} MiB")
+    padded = stream.take(_padded(size))
+    if len(padded) < _padded(size):
+        raise CutOff
+    return padded[:size]
+
+
+def _pass_over(stream: _Stream, size: int) -> None:
+    if not stream.skip(_padded(size)):
+        raise CutOff
+
+
+def _pass_over_sparse_map(stream: _Stream, block: bytes) -> None:
+    """Skip GNU's continued list of holes, which the size does not count."""
+    continued = block[482]
+    while continued:
+        continued = _block(stream)[504]
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _checked_size(block: bytes, *, first: bool) -> int:
+    """Return a header's size field if the header is one: its checksum, as signed or unsigned bytes, is right."""
+    stated, size = _number(block[_CHECKSUM]), _number(block[124:136])
+    others = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
+    total = sum(others)
+    if stated != total:
+        # Some old writers add the bytes up as signed ones.
+        total -= 256 * sum(byte > 127 for byte in others)
+    if size is None or stated != total:
+        raise BrokenArchive(_NOT_TAR if first else _DAMAGED)
+    return size
+
+
+def _number(field: bytes) -> int | None:
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:])
+    match = _OCTAL.fullmatch(field.partition(b"\0")[0])
+    return int(match[1] or b"0", 8) if match else None
+
+
+def _path(block: bytes) -> bytes:
+    path = block[:100].partition(b"\0")[0]
+    prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + path if prefix else path
+
+
+def _extensions(kind: bytes, body: bytes) -> dict[bytes, bytes]:
+    """Read what an extended header says of the next member: GNU's long name, or pax records."""
+    if kind == b"L":
+        return {b"path": body.partition(b"\0")[0]}
+    records: dict[bytes, bytes] = {}
+    at = 0
+    while match := _PAX_RECORD.match(body, at):
+        end = at + int(match[1])
+        if end <= match.end():
+            raise BrokenArchive(_DAMAGED)
+        if match[2] in {b"path", b"size"}:
+            records[match[2]] = body[match.end() : end - 1]
+        at = end
+    return records
+
+
+def _decimal(text: bytes) -> int:
+    if not re.fullmatch(rb"[0-9]{1,20}", text):
+        raise BrokenArchive(_DAMAGED)
+    return int(text)

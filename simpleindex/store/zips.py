@@ -1,0 +1,282 @@
+"""The outside of a zip file: whether it is whole, what is in it, where one member's bytes lie (APPNOTE.TXT 6.3).
+
+Not :mod:`zipfile`: it makes an object of half a KiB of every member before it gives a first answer, so that a directory of
+32 MiB costs some 400 MiB; and it is lenient where installers differ (data before the archive, a comment that does not
+reach the end), while here only what every installer reads alike may pass.
+
+Everything is read by a function with the order of :func:`os.pread`: ``pread(length, offset)``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import BrokenArchive, CutOff
+from simpleindex.core.metadata import MAXIMUM_SIZE, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Pread = Callable[[int, int], bytes]
+"""Length and offset to bytes, as :func:`os.pread` with its descriptor bound; may return fewer."""
+
+MAXIMUM_DIRECTORY: Final = 32 * 1024 * 1024
+"""Bytes; a central directory beyond it (some 300,000 members) is not read."""
+
+STORED: Final = 0
+DEFLATED: Final = 8
+
+_END: Final = Struct("<4s4H2LH")
+_LOCATOR: Final = Struct("<4sLQL")
+_END_64: Final = Struct("<4sQ2H2L4Q")
+_ENTRY: Final = Struct("<4s6H3L5H2L")
+_LOCAL: Final = Struct("<4s5H3L2H")
+_EXTRA: Final = Struct("<2H")
+_LONG: Final = Struct("<Q")
+_END_SIGNATURE: Final = b"PK\x05\x06"
+_LOCAL_SIGNATURE: Final = b"PK\x03\x04"
+
+# Encrypted; compressed patched data; strong encryption; masked local header (APPNOTE.TXT 4.4.4).
+_UNREADABLE: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
+
+_CHUNK: Final = 1024 * 1024
+_LONGEST_ENTRY: Final = _ENTRY.size + 3 * 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where the central directory lies.
+
+    Attributes:
+        offset: Bytes from the start of the file; the members' data end here.
+        size: Bytes.
+        entries: How many members the end record states, modulo 65536.
+    """
+
+    offset: int
+    size: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry of the central directory; sizes and offset in bytes."""
+
+    path: bytes
+    flags: int
+    method: int
+    crc: int
+    stored_size: int
+    size: int
+    header_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a member's data lie in the file.
+
+    Attributes:
+        offset: Of the data themselves, after the local header; bytes.
+        stored_size: As it lies there; bytes.
+        method: 0 stored, 8 deflated.
+    """
+
+    offset: int
+    stored_size: int
+    method: int
+
+
+def find_directory(pread: Pread, size: int) -> Directory:
+    """Find the central directory from the end of the file; what is looked at does not grow with the file.
+
+    Raises:
+        BrokenArchive: The end does not prove the archive whole.
+    """
+    tail_offset = max(0, size - _END.size - 0xFFFF)
+    tail = read_exactly(pread, size - tail_offset, tail_offset)
+    # An archive without a comment first, then the last signature: the order in which zipfile, hence pip, looks.
+    at = len(tail) - _END.size
+    if not (tail[-_END.size :].startswith(_END_SIGNATURE) and tail.endswith(b"\0\0")):
+        at = tail.rfind(_END_SIGNATURE, 0, max(0, at) + len(_END_SIGNATURE))
+    if at < 0 or len(tail) < _END.size:
+        raise _without_end(pread)
+    _, _, _, _, entries, length, offset, comment = _END.unpack_from(tail, at)
+    if at + _END.size + comment != len(tail):
+        raise _without_end(pread)
+    limit, (entries, length, offset) = _zip64(pread, tail_offset + at, (entries, length, offset))
+    if offset + length != limit:
+        raise _without_end(pread)
+    if not length:
+        raise BrokenArchive("it is an empty zip archive")
+    if length > MAXIMUM_DIRECTORY:
+        raise BrokenArchive(f"its zip directory is larger than {MAXIMUM_DIRECTORY >> 20} MiB")
+    return Directory(offset, length, entries % 0x10000)
+
+
+def members(pread: Pread, directory: Directory) -> Iterator[Member]:
+    """Go through the central directory, a piece at a time.
+
+    Raises:
+        BrokenArchive: An entry is damaged, or its data do not lie before the directory.
+    """
+    buffer, at, count = b"", 0, 0
+    offset, left = directory.offset, directory.size
+    while left or at < len(buffer):
+        if len(buffer) - at < _LONGEST_ENTRY and left:
+            piece = read_exactly(pread, min(left, _CHUNK), offset)
+            buffer, at = buffer[at:] + piece, 0
+            offset, left = offset + len(piece), left - len(piece)
+        member, at = _entry(buffer, at)
+        count += 1
+        if member.header_offset + _LOCAL.size + member.stored_size > directory.offset:
+            raise BrokenArchive(f"its member {_shown(member.path)} lies outside of the archive")
+        yield member
+    if count % 0x10000 != directory.entries:
+        raise BrokenArchive("its zip directory has not as many entries as its end record says")
+
+
+def place_of(pread: Pread, member: Member, directory: Directory) -> Place:
+    """Find where a member's data begin, if they can be served.
+
+    Raises:
+        BrokenArchive: They are too large, encrypted, compressed in an unusual way, or not where they should be.
+    """
+    if member.flags & _UNREADABLE:
+        raise BrokenArchive(f"its {_shown(member.path)} is encrypted")
+    if member.method not in {STORED, DEFLATED}:
+        raise BrokenArchive(
+            f"its {_shown(member.path)} is compressed by method {member.method}, not deflated"
+        )
+    if max(member.size, member.stored_size) > MAXIMUM_SIZE:
+        raise BrokenArchive(f"its {_shown(member.path)} is larger than {MAXIMUM_SIZE >> 20} MiB")
+    fixed = read_exactly(pread, _LOCAL.size, member.header_offset)
+    signature, *_, path_length, extra_length = _LOCAL.unpack(fixed)
+    path = read_exactly(pread, path_length, member.header_offset + _LOCAL.size)
+    place = Place(
+        member.header_offset + _LOCAL.size + path_length + extra_length, member.stored_size, member.method
+    )
+    if (
+        signature != _LOCAL_SIGNATURE
+        or path != member.path
+        or place.offset + place.stored_size > directory.offset
+    ):
+        raise BrokenArchive(f"its {_shown(member.path)} is not where the zip directory says")
+    return place
+
+
+def unpack(pread: Pread, place: Place, size: int) -> bytes:
+    """Read a member's data, never making more than ``size`` bytes and one.
+
+    Raises:
+        BrokenArchive: The data are damaged, or not of that size.
+    """
+    data = read_exactly(pread, place.stored_size, place.offset)
+    if place.method == DEFLATED:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            data = inflater.decompress(data, size + 1)
+        except zlib.error as error:
+            raise BrokenArchive("its metadata are damaged") from error
+        if not inflater.eof:
+            raise BrokenArchive("its metadata do not end where they should")
+    if len(data) != size:
+        raise BrokenArchive("its metadata have another size than the zip directory says")
+    return data
+
+
+def read_exactly(pread: Pread, length: int, offset: int) -> bytes:
+    """Read that many bytes; a short read is tried on.
+
+    Raises:
+        BrokenArchive: The file ends before.
+    """
+    data = pread(length, offset)
+    while len(data) < length:
+        more = pread(length - len(data), offset + len(data))
+        if not more:
+            raise BrokenArchive("it became shorter while it was read", perhaps_unfinished=True)
+        data += more
+    return data
+
+
+def _zip64(pread: Pread, end: int, stated: tuple[int, int, int]) -> tuple[int, tuple[int, int, int]]:
+    """Return where the central directory must end, and (entries, size, offset) of it."""
+    if end < _LOCATOR.size + _END_64.size:
+        return end, stated
+    locator = read_exactly(pread, _LOCATOR.size, end - _LOCATOR.size)
+    signature, _, record, _ = _LOCATOR.unpack(locator)
+    if signature != b"PK\x06\x07":
+        return end, stated
+    if record + _END_64.size > end - _LOCATOR.size:
+        raise _without_end(pread)
+    signature, length, *_, entries, directory_size, offset = _END_64.unpack(
+        read_exactly(pread, _END_64.size, record)
+    )
+    # The length does not count its own field and the signature.
+    if signature != b"PK\x06\x06" or record + 12 + length != end - _LOCATOR.size:
+        raise _without_end(pread)
+    true = (entries, directory_size, offset)
+    for short, long, limit in zip(stated, true, (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF), strict=True):
+        # Installers differ in which of two differing numbers they believe.
+        if short not in {long, limit}:
+            raise BrokenArchive("its two zip end records contradict each other")
+    return record, true
+
+
+def _entry(buffer: bytes, at: int) -> tuple[Member, int]:
+    """Return the entry that begins there, and where the next one does."""
+    if len(buffer) - at < _ENTRY.size:
+        raise BrokenArchive("its zip directory is damaged")
+    # fmt: off
+    (
+        signature, _, _, flags, method, _, _, crc, stored_size, size,
+        path_length, extra_length, comment_length, _, _, _, offset,
+    ) = _ENTRY.unpack_from(buffer, at)
+    # fmt: on
+    extra_at = at + _ENTRY.size + path_length
+    end = extra_at + extra_length + comment_length
+    path = buffer[at + _ENTRY.size : extra_at]
+    # zipfile cuts a path at NUL, others do not: two installers would see two archives.
+    if signature != b"PK\x01\x02" or end > len(buffer) or b"\0" in path:
+        raise BrokenArchive("its zip directory is damaged")
+    numbers = (size, stored_size, offset)
+    if 0xFFFFFFFF in numbers:
+        size, stored_size, offset = _long(numbers, buffer[extra_at : extra_at + extra_length])
+    return Member(path, flags, method, crc, stored_size, size, offset), end
+
+
+def _long(numbers: tuple[int, int, int], extra: bytes) -> Iterator[int]:
+    """Replace those numbers that did not fit into 32 bits by those of the zip64 extra field."""
+    longs = _longs(extra)
+    for number in numbers:
+        replaced = next(longs, None) if number == 0xFFFFFFFF else number
+        if replaced is None:
+            raise BrokenArchive("its zip directory is damaged")
+        yield replaced
+
+
+def _longs(extra: bytes) -> Iterator[int]:
+    at = 0
+    while at + _EXTRA.size <= len(extra):
+        kind, length = _EXTRA.unpack_from(extra, at)
+        at += _EXTRA.size
+        if kind == 1:
+            field = extra[at : at + length]
+            return (number for (number,) in _LONG.iter_unpack(field[: len(field) // 8 * 8]))
+        at += length
+    return iter(())
+
+
+def _without_end(pread: Pread) -> BrokenArchive:
+    head = pread(len(_LOCAL_SIGNATURE), 0)
+    if _LOCAL_SIGNATURE.startswith(head):
+        return CutOff()
+    return BrokenArchive("it is not a zip archive")
+
+
+def _shown(path: bytes) -> str:
+    return shown(path.decode("utf-8", "backslashreplace"))
