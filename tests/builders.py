@@ -8,7 +8,10 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def metadata_text(name: str, version: str, *lines: str, body: str = "") -> bytes:

@@ -97,10 +97,7 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
         raise InvalidFilename(filename, "it has no suffix of a wheel or an sdist")
     if not filename.isascii() or not filename.isprintable() or " " in filename:
         raise InvalidFilename(filename, "its name has characters other than printable ASCII")
-    if suffix == WHEEL_SUFFIX:
-        parsed = _parse_wheel(filename)
-    else:
-        parsed = _parse_sdist(filename, suffix, project)
+    parsed = _parse_wheel(filename) if suffix == WHEEL_SUFFIX else _parse_sdist(filename, suffix, project)
     if project is not None and parsed.project != project:
         raise InvalidFilename(filename, f"its name states the project {parsed.project}, not {project}")
     return parsed
@@ -112,7 +109,9 @@ def _parse_wheel(filename: str) -> DistributionName:
         # packaging's own normalization accepts names (a leading underscore, say) that are none.
         project = parse_project_name(filename.split("-", 1)[0])
     except (InvalidWheelFilename, InvalidVersion, InvalidProjectName):
-        raise InvalidFilename(filename, "its name is not a wheel's (name-version-python-abi-platform.whl)") from None
+        raise InvalidFilename(
+            filename, "its name is not a wheel's (name-version-python-abi-platform.whl)"
+        ) from None
     return DistributionName(filename, project, str(version), Kind.WHEEL)
 
 

@@ -1,0 +1,107 @@
+"""The ``simpleindex`` command: everything that is not serving (that is ``twistd simpleindex``)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from simpleindex import __version__
+from simpleindex.core.errors import RefusedStart
+from simpleindex.report import catalogue_lines
+from simpleindex.service import excluded_paths
+from simpleindex.store.digests import Digests
+from simpleindex.store.directory import Directory
+from simpleindex.store.reading import NO_SHELF, Reader
+from simpleindex.tap import Options
+from simpleindex.unit import unit_text
+from simpleindex.web.status import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simpleindex.settings import Settings
+
+USAGE: Final = """\
+usage: simpleindex COMMAND [options]
+
+  check          read the directory once, say what would be served and what not, and exit:
+                 0 if everything is served, 1 if something is withheld, 2 if it cannot be read
+  systemd-unit   print a systemd unit for these options (with --socket: a socket and its service)
+
+The options are those of the server: twistd simpleindex --help lists them.
+The server itself:  twistd -n simpleindex --path . --https 443
+"""
+
+# Reads everything in one go: nobody waits for a page meanwhile.
+_NO_BOUND: Final = 1 << 62
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict[str, Callable[[list[str]], int]] = {"check": _check, "systemd-unit": _systemd_unit}
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"simpleindex {__version__}")
+        return 0
+    command = commands.get(words[0])
+    if command is None:
+        print(f"simpleindex: there is no command {words[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
+        return 2
+    try:
+        return command(words[1:])
+    except RefusedStart as error:
+        print(f"simpleindex: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(words: list[str]) -> int:
+    options = Options()
+    options.parseOptions(words)
+    report = check(options.settings)
+    for line in catalogue_lines(report, str(options.settings.path)):
+        print(line)
+    return 1 if report.withheld else 0
+
+
+def _systemd_unit(words: list[str]) -> int:
+    print(unit_text(words, Path(sys.prefix), Path.cwd()), end="")
+    return 0
+
+
+def check(settings: Settings) -> Report:
+    """Read the whole directory once, as the server would.
+
+    Raises:
+        RefusedStart: It cannot be read.
+    """
+    directory = Directory(str(settings.path), excluded_paths(settings))
+    digests = Digests(str(settings.cache), directory.root, lambda sentence: print(sentence, file=sys.stderr))
+    digests.open()
+    try:
+        return _read_all(directory, digests)
+    except OSError as error:
+        raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}.") from None
+    finally:
+        digests.close()
+
+
+def _read_all(directory: Directory, digests: Digests) -> Report:
+    survey = directory.survey()
+    reader = Reader(directory, digests, time.time_ns)
+    projects, files, withheld = 0, [], [("", name, "name", reason) for name, reason in survey.strays.items()]
+    for name in sorted({*survey.directories, *survey.loose}):
+        places = survey.directories.get(name, ()), survey.loose.get(name, ())
+        shelf = reader.read_project(name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True)
+        if shelf.trouble:
+            withheld.append((name, "", "trouble", shelf.trouble))
+        if shelf.project is not None:
+            projects += 1
+            files += shelf.project.files
+            withheld += [(name, item.filename, item.rule, item.reason) for item in shelf.project.withheld]
+    size = sum(file.size for file in files)
+    return Report(True, None, projects, len(files), size, tuple(withheld), "off", __version__)

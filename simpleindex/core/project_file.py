@@ -1,0 +1,133 @@
+"""``<project>/simpleindex.toml``: what file names cannot say of a project (DESIGN section 4).
+
+::
+
+    status = "deprecated"            # active, archived, deprecated or quarantined (PEP 792)
+    reason = "use acme-core"
+
+    [yanked]                         # a version or one file, each with its reason, or true for none (PEP 592)
+    "1.0" = "broken on Python 3.13"
+    "acme-1.1-py3-none-any.whl" = true
+
+Everything unknown is refused rather than passed over: a misspelt yank or quarantine must not vanish by accident.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.core.errors import InvalidProjectFile
+from simpleindex.core.model import Status
+from simpleindex.core.names import PROJECT_FILE, distribution_suffix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.core.model import File
+
+MAXIMUM_SIZE: Final = 64 * 1024
+"""Bytes; beyond it the file is not read."""
+
+_KEYS: Final = ("status", "reason", "yanked")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """What a project's file says.
+
+    Attributes:
+        status: The project's status marker.
+        reason: Why it has that status, or None.
+        yanked: Reason (perhaps empty) by normalized version or by file name.
+    """
+
+    status: Status = Status.ACTIVE
+    reason: str | None = None
+    yanked: Mapping[str, str] = field(default_factory=dict)
+
+    def yank_of(self, file: File) -> str | None:
+        """Return why this file is yanked (perhaps an empty reason), or None if it is not."""
+        return self.yanked.get(file.filename, self.yanked.get(file.version))
+
+
+NO_PROJECT_FILE: Final = ProjectFile()
+
+
+def parse_project_file(data: bytes) -> ProjectFile:
+    """Read a ``simpleindex.toml``.
+
+    Raises:
+        InvalidProjectFile: It is not wholly understood; nothing of it may be used then.
+    """
+    if not data.strip():
+        # An editor that truncates before it writes would otherwise lift every yank for a moment.
+        raise InvalidProjectFile("is empty; delete it if the project has no yanks and no status")
+    try:
+        content = tomllib.loads(data.decode())
+    except UnicodeDecodeError:
+        raise InvalidProjectFile("is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidProjectFile(f"is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InvalidProjectFile("is nested too deeply") from None
+    for key in content:
+        if key not in _KEYS:
+            raise InvalidProjectFile(f"has the unknown key {key!r}{_nearest(key, _KEYS)}")
+    reason = content.get("reason")
+    if reason is not None and not isinstance(reason, str):
+        raise InvalidProjectFile("has a reason that is not a string")
+    return ProjectFile(
+        _status(content.get("status", "active")), reason or None, _yanked(content.get("yanked", {}))
+    )
+
+
+def _status(value: object) -> Status:
+    known = [status.value for status in Status]
+    if not isinstance(value, str) or value not in known:
+        hint = _nearest(value, known) if isinstance(value, str) else ""
+        raise InvalidProjectFile(f"has the status {value!r}, which is none of {', '.join(known)}{hint}")
+    return Status(value)
+
+
+def _yanked(value: object) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        raise InvalidProjectFile("has a 'yanked' that is not a table")
+    return {_yank_key(key): _yank_reason(key, reason) for key, reason in value.items()}
+
+
+def _yank_key(key: str) -> str:
+    if distribution_suffix(key):
+        return key
+    try:
+        return str(Version(key))
+    except InvalidVersion:
+        raise InvalidProjectFile(
+            f"yanks {key!r}, which is neither a version nor a distribution's file name"
+        ) from None
+
+
+def _yank_reason(key: str, reason: object) -> str:
+    if reason is True:
+        return ""
+    if isinstance(reason, dict):
+        # TOML reads the bare key 1.0 as a table 1 with a key 0.
+        raise InvalidProjectFile(f"yanks {key!r} with a table; put the version in quotes")
+    if not isinstance(reason, str):
+        raise InvalidProjectFile(
+            f"yanks {key!r} with {reason!r}, which is neither a reason in quotes nor true"
+        )
+    return reason
+
+
+def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return (
+        f"; did you mean {near[0]!r}?"
+        if near
+        else f" (known: {', '.join(known)}; see the README on {PROJECT_FILE})"
+    )

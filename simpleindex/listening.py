@@ -1,0 +1,84 @@
+"""Ports: from ``--http`` and ``--https`` to listening sockets, bound before privileges are dropped."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.python.failure import Failure
+
+from simpleindex.core.errors import RefusedStart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+
+    from simpleindex.option_values import Listen
+
+
+def endpoint(reactor: Any, listen: Listen, option: str, *, has_ipv6: Callable[[], bool]) -> IStreamServerEndpoint:
+    """Make the endpoint that an option asks for.
+
+    Args:
+        reactor: Listens.
+        listen: The option's value; a bare port listens on all addresses of both families.
+        option: Its name, for the refusal.
+        has_ipv6: Whether this machine has IPv6.
+
+    Raises:
+        RefusedStart: It is no endpoint of Twisted's.
+    """
+    if listen.port is not None:
+        if has_ipv6():
+            # One :: socket serves both families; a second one for IPv4 would fail to bind.
+            return TCP6ServerEndpoint(reactor, listen.port, interface="::")
+        return TCP4ServerEndpoint(reactor, listen.port)
+    try:
+        return serverFromString(reactor, listen.text)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RefusedStart(
+            f"--{option} {listen.text!r} is not an endpoint that Twisted can listen on ({error}); "
+            "give a port, or a text such as tcp:443:interface=192.0.2.1."
+        ) from None
+
+
+def listen_now(where: IStreamServerEndpoint, factory: IProtocolFactory, listen: Listen, option: str) -> IListeningPort:
+    """Bind, now.
+
+    Raises:
+        RefusedStart: It cannot be bound.
+    """
+    outcome: list[Any] = []
+    where.listen(factory).addBoth(outcome.append)
+    if outcome and not isinstance(outcome[0], Failure):
+        port: IListeningPort = outcome[0]
+        return port
+    failure = outcome[0] if outcome else None
+    raise RefusedStart(f"--{option} {listen.text} cannot be listened on: {_why(failure, listen)}.")
+
+
+def _why(failure: Failure | None, listen: Listen) -> str:
+    error = failure.value if failure is not None else "it did not answer at once"
+    cause = getattr(error, "socketError", error) if isinstance(error, CannotListenError) else error
+    text = getattr(cause, "strerror", None) or str(cause)
+    if isinstance(cause, PermissionError):
+        return f"{text}; ports below 1024 need root, CAP_NET_BIND_SERVICE or a socket from systemd"
+    if getattr(cause, "errno", None) == 98:
+        return f"{text}; see who has it with: ss -ltnp 'sport = :{listen.port or ''}'"
+    return text
+
+
+def machine_has_ipv6() -> bool:
+    """Whether a ``::`` socket can be bound here, and takes IPv4 as well."""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""What an operator reads at the start, and from ``simpleindex check``: pure text from what is known."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.web.status import Report
+
+_MOST_WITHHELD: Final = 50
+"""Withheld files named; a directory of thousands of strays must not bury the lines that matter."""
+
+_LIKELY_ROOTS: Final = ("simple", "packages")
+
+
+def catalogue_lines(report: Report, root: str) -> Iterator[str]:
+    """Say what is served and what is not.
+
+    Args:
+        report: The state.
+        root: The served directory, for "did you mean".
+    """
+    yield f"{_count(report.projects, 'project')}, {_count(report.files, 'file')}, {human_size(report.size)}."
+    for _, _, _, reason in report.withheld[:_MOST_WITHHELD]:
+        yield f"Withheld: {reason}"
+    if len(report.withheld) > _MOST_WITHHELD:
+        yield f"Withheld: {len(report.withheld) - _MOST_WITHHELD} more; /-/status names all of them on this machine."
+    if not report.projects:
+        yield (meant_root(root) or f"No projects yet: put files at {os.path.join(root, '<project>', '<file>')}.")
+
+
+def meant_root(root: str) -> str | None:
+    """For a root without projects: the directory below it that was probably meant, as a sentence."""
+    for name in _LIKELY_ROOTS:
+        below = os.path.join(root, name)
+        if os.path.isdir(below):
+            return f"{root} holds no projects; did you mean --path {below}?"
+    return None
+
+
+def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -> Iterator[str]:
+    """Say how clients reach the index, and how they trust it.
+
+    Args:
+        base_url: Where the index is.
+        ca_path: The file of our private CA's certificate on this machine; None if certificates are the user's own.
+        fingerprint: Of that certificate, SHA-256.
+    """
+    if ca_path is None:
+        yield f"Install with: pip install --index-url {base_url}simple/ PACKAGE"
+        return
+    yield f"Install with: pip install --cert {ca_path} --index-url {base_url}simple/ PACKAGE"
+    yield f"The certificate comes from a private CA made for this machine, SHA-256 fingerprint {fingerprint}."
+    yield (
+        f"Clients elsewhere fetch it from {base_url}-/ca.pem, compare the fingerprint, and trust it with pip --cert FILE "
+        "or SSL_CERT_FILE=FILE (pip, uv, poetry and Python alike)."
+    )
+
+
+def human_size(size: int) -> str:
+    """Bytes in the largest unit that keeps a digit before the point."""
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+

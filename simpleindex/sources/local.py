@@ -1,0 +1,162 @@
+"""The three questions, answered from a local directory."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, Unavailable
+from simpleindex.core.model import Status
+from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
+from simpleindex.store.archives import Facts, read_sidecar
+from simpleindex.store.bodies import BytesBody, FileBody
+from simpleindex.store.directory import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import Project, ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.sources.interface import Body
+    from simpleindex.store.directory import Directory
+    from simpleindex.store.live import LiveDirectory
+    from simpleindex.store.reading import Known, Shelf
+
+SIDECAR_CACHE_SIZE: Final = 16 * 1024 * 1024
+"""Bytes of extracted METADATA kept in memory; a resolver asks for many small ones, a few of them often."""
+
+
+class LocalSource:
+    """A source over a live directory.
+
+    Args:
+        live: The shelves.
+        directory: Where the bytes are.
+        in_read_thread: Calls a short blocking function in a thread.
+        slow_opens: Whether opening a file may block for long (a network file system), so that it needs a thread.
+    """
+
+    def __init__(
+        self,
+        live: LiveDirectory,
+        directory: Directory,
+        in_read_thread: Callable[..., Awaitable[Any]],
+        *,
+        slow_opens: bool = False,
+    ) -> None:
+        self._live = live
+        self._directory = directory
+        self._in_read_thread = in_read_thread
+        self._slow_opens = slow_opens
+        self._sidecars = _Sidecars(SIDECAR_CACHE_SIZE)
+
+    async def projects(self) -> ProjectList:
+        """Every project that is offered."""
+        return await self._live.project_list()
+
+    async def project(self, name: ProjectName) -> Project:
+        """One project."""
+        return _project(name, await self._live.settled(name))
+
+    async def file(self, name: ProjectName, filename: str) -> Body:
+        """One file, its sidecar, or a signature or provenance beside it."""
+        for _ in range(2):
+            try:
+                return await self._open(name, filename, await self._live.settled(name))
+            except (Changed, BrokenArchive, OSError):
+                # The disk is ahead of the shelf: let it catch up, and answer from what is there then.
+                await self._live.changed(name)
+        raise Unavailable(f"{filename} is changing.", retry_after=2)
+
+    async def _open(self, name: ProjectName, filename: str, shelf: Shelf | None) -> Body:
+        project = _project(name, shelf)
+        assert shelf is not None  # _project has said so
+        if project.status is Status.QUARANTINED:
+            raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
+        if filename.endswith(METADATA_SUFFIX):
+            return await self._sidecar(shelf, filename)
+        path = _path(shelf, filename)
+        known = shelf.known.get(path) if path else None
+        if path is None or known is None or known.stamp is None:
+            raise NotHere(f"file {filename}")
+        if isinstance(known.outcome, Facts):
+            sha256 = known.outcome.sha256
+        elif isinstance(known.outcome, str):
+            sha256 = known.outcome
+        else:
+            raise NotHere(f"file {filename}")
+        return FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
+
+    async def _sidecar(self, shelf: Shelf, filename: str) -> Body:
+        path = shelf.chosen.get(filename.removesuffix(METADATA_SUFFIX))
+        known = shelf.known.get(path) if path else None
+        if path is None or known is None or known.stamp is None or not isinstance(known.outcome, Facts):
+            raise NotHere(f"file {filename}")
+        facts, stamp = known.outcome, known.stamp
+        if facts.sidecar is None:
+            raise NotHere(f"file {filename}")
+        data = self._sidecars.get(facts.sidecar.sha256)
+        if data is not None and not self._slow_opens:
+            # The sidecar goes with its wheel: where the wheel is no longer the listed one, neither is to be had.
+            now = self._directory.stamp(path)
+            if now is None or not now.same_bytes_as(stamp):
+                raise Changed(filename)
+        else:
+            data = await self._in_read_thread(_extract, self._directory, path, known)
+            self._sidecars.put(facts.sidecar.sha256, data)
+        return BytesBody(data, facts.sidecar.sha256, stamp.mtime_ns)
+
+    async def _descriptor(self, path: str, stamp: Stamp) -> int:
+        if self._slow_opens:
+            descriptor: int = await self._in_read_thread(self._directory.open_file, path, stamp)
+            return descriptor
+        return self._directory.open_file(path, stamp)
+
+
+class _Sidecars:
+    """Extracted METADATA by digest, the least recently used dropped first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._data: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, sha256: str) -> bytes | None:
+        data = self._data.get(sha256)
+        if data is not None:
+            self._data.move_to_end(sha256)
+        return data
+
+    def put(self, sha256: str, data: bytes) -> None:
+        self._size -= len(self._data.pop(sha256, b""))
+        self._data[sha256] = data
+        self._size += len(data)
+        while self._size > self._limit:
+            self._size -= len(self._data.popitem(last=False)[1])
+
+
+def _project(name: ProjectName, shelf: Shelf | None) -> Project:
+    if shelf is None or shelf.project is None:
+        raise NotHere(f"project {name}")
+    return shelf.project
+
+
+def _path(shelf: Shelf, filename: str) -> str | None:
+    """The path of a listed file, or of a side file that its listed file tells of."""
+    if filename in shelf.chosen:
+        return shelf.chosen[filename]
+    suffix = next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)
+    if suffix is None or filename.removesuffix(suffix) not in shelf.chosen:
+        return None
+    return shelf.chosen[filename.removesuffix(suffix)] + suffix
+
+
+def _extract(directory: Directory, path: str, known: Known) -> bytes:
+    assert known.stamp is not None
+    assert isinstance(known.outcome, Facts)
+    descriptor = directory.open_file(path, known.stamp)
+    try:
+        return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), known.outcome)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,122 @@
+"""Opened bytes: what a download reads from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import Changed
+from simpleindex.store.directory import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+# Linux tells with it whether the bytes are in memory already; elsewhere every read goes to a thread.
+_NOWAIT: Final = getattr(os, "RWF_NOWAIT", None)
+
+
+class FileBody:
+    """An open file, read without ever waiting for a disk in the reactor's thread.
+
+    A file renamed over keeps its old bytes to the end; one written in place is noticed, since its state is compared
+    after every read, and before the bytes are handed out.
+
+    Args:
+        descriptor: Open for reading; closed by :meth:`close`.
+        filename: For the error.
+        sha256: The digest of the whole.
+        in_thread: Calls a blocking function in a thread.
+    """
+
+    def __init__(
+        self, descriptor: int, filename: str, sha256: str, in_thread: Callable[..., Awaitable[bytes]]
+    ) -> None:
+        self._descriptor = descriptor
+        self._filename = filename
+        self._in_thread = in_thread
+        self._stamp = Stamp.of(os.fstat(descriptor))
+        self._in_use = False
+        self._closed = False
+        self.sha256: str | None = sha256
+        self.size: int | None = self._stamp.size
+        self.modified_ns: int | None = self._stamp.mtime_ns
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return exactly these bytes.
+
+        Raises:
+            Changed: The file was written to, or cut, since it was opened.
+        """
+        data = self._read_if_in_memory(offset, length)
+        if len(data) < length:
+            # A descriptor closed while a thread reads from it could by then be another file's.
+            self._in_use = True
+            try:
+                data += await self._in_thread(
+                    _read_fully, self._descriptor, offset + len(data), length - len(data)
+                )
+            finally:
+                self._in_use = False
+                if self._closed:
+                    os.close(self._descriptor)
+        if self._closed or len(data) < length or not self._is_unchanged():
+            raise Changed(self._filename)
+        return data
+
+    def close(self) -> None:
+        """Close the file, as soon as no thread reads from it."""
+        if not self._closed:
+            self._closed = True
+            if not self._in_use:
+                os.close(self._descriptor)
+
+    def _read_if_in_memory(self, offset: int, length: int) -> bytes:
+        if _NOWAIT is None or self._closed:
+            return b""
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(self._descriptor, [buffer], offset, _NOWAIT)
+        except OSError:
+            # Not in memory (EAGAIN), or a file system that cannot tell (EOPNOTSUPP).
+            return b""
+        return bytes(buffer) if count == length else bytes(buffer[:count])
+
+    def _is_unchanged(self) -> bool:
+        now = Stamp.of(os.fstat(self._descriptor))
+        # A new ctime with the same number of links can be a write whose mtime was set back.
+        return now == self._stamp or (now.same_bytes_as(self._stamp) and now.links != self._stamp.links)
+
+
+class BytesBody:
+    """Bytes in memory.
+
+    Args:
+        data: All of them.
+        sha256: Their digest.
+        modified_ns: When they were uploaded, nanoseconds since 1970.
+    """
+
+    def __init__(self, data: bytes, sha256: str, modified_ns: int | None) -> None:
+        self._data = data
+        self.sha256: str | None = sha256
+        self.size: int | None = len(data)
+        self.modified_ns: int | None = modified_ns
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return exactly these bytes."""
+        return self._data[offset : offset + length]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _read_fully(descriptor: int, offset: int, length: int) -> bytes:
+    parts = []
+    while length > 0:
+        part = os.pread(descriptor, length, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return b"".join(parts)

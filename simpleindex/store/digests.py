@@ -1,0 +1,186 @@
+"""What was learnt by reading a file whole, remembered in SQLite in the cache across restarts.
+
+The cache may be deleted, corrupt or unwritable at any time: that costs speed, never service or truth. A row is believed
+only for the very state (size, mtime, inode, ctime) in which its file was read.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.model import Sidecar
+from simpleindex.store.archives import Facts, Place
+from simpleindex.store.directory import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from simpleindex.store.directory import Entry
+
+_FILENAME: Final = "digests.sqlite3"
+
+# Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
+_FORMAT: Final = 1
+
+# An inode is an unsigned number of 64 bits, which SQLite has not; a root is bytes and need not be text.
+_SCHEMA: Final = """
+CREATE TABLE facts (
+    root BLOB NOT NULL, directory TEXT NOT NULL, filename TEXT NOT NULL,
+    inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, requires_python TEXT,
+    sidecar_sha256 TEXT, sidecar_size INTEGER, place_offset INTEGER, place_stored INTEGER, place_method INTEGER,
+    PRIMARY KEY (root, directory, filename)
+) WITHOUT ROWID
+"""
+
+
+class Digests:
+    """The memory of facts about the files of one root; usable from any thread.
+
+    Args:
+        cache: The cache directory; made when missing.
+        root: The served root; several may share one cache.
+        log: Told once, in a sentence, when nothing can be remembered.
+    """
+
+    def __init__(self, cache: str, root: str, log: Callable[[str], None]) -> None:
+        self._path = os.path.join(cache, _FILENAME)
+        self._root = os.fsencode(root)
+        self._log = log
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open or make the database; a corrupt one is replaced, and where none can be had the memory stays off."""
+        for attempt in (1, 2):
+            try:
+                os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+                self._connection = self._connect()
+            except (OSError, sqlite3.Error) as error:
+                if attempt == 1 and isinstance(error, sqlite3.DatabaseError) and self._remove():
+                    continue
+                self._give_up(error)
+            return
+
+    def close(self) -> None:
+        """Write what is left and close."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def recall(self, directory: str, entries: Iterable[Entry]) -> Mapping[str, tuple[Stamp, Facts]]:
+        """What is remembered of the entries of one directory, by path; the caller compares the stamps.
+
+        The link count is not remembered: the stamps that come back carry the entries' own.
+        """
+        by_name = {entry.filename: entry for entry in entries}
+        rows = self._run(
+            "SELECT filename, inode, size, mtime_ns, ctime_ns, sha256, requires_python, sidecar_sha256, sidecar_size,"
+            " place_offset, place_stored, place_method FROM facts WHERE root = ? AND directory = ?",
+            (self._root, directory),
+        )
+        recalled = {}
+        for filename, inode, size, mtime_ns, ctime_ns, *facts in rows:
+            entry = by_name.get(filename)
+            if entry is not None and entry.stamp is not None:
+                stamp = Stamp(int(inode), size, mtime_ns, ctime_ns, entry.stamp.links)
+                recalled[entry.path] = stamp, _facts(facts)
+        return recalled
+
+    def remember(self, learnt: Iterable[tuple[str, Stamp, Facts]]) -> None:
+        """Keep facts by path; durable once this returns."""
+        self._run(
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [self._row(path, stamp, facts) for path, stamp, facts in learnt],
+            many=True,
+        )
+
+    def forget_others(self, paths: Iterable[str]) -> None:
+        """Drop every row of this root whose file is not among these; keeps the database from growing for ever."""
+        alive = {os.path.split(path) for path in paths}
+        rows = self._run("SELECT directory, filename FROM facts WHERE root = ?", (self._root,))
+        gone = [(self._root, directory, name) for directory, name in rows if (directory, name) not in alive]
+        if gone:
+            self._run(
+                "DELETE FROM facts WHERE root = ? AND directory = ? AND filename = ?",
+                gone,
+                many=True,
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False, isolation_level=None)
+        try:
+            os.chmod(self._path, 0o600)
+            # A power cut may cost the last rows, which are then read again; it never leaves a broken database.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("DROP TABLE IF EXISTS facts")
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA user_version = {_FORMAT}")
+                connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _run(self, statement: str, values: object, *, many: bool = False) -> list[tuple[Any, ...]]:
+        with self._lock:
+            if self._connection is None:
+                return []
+            try:
+                if many:
+                    self._connection.execute("BEGIN")
+                    self._connection.executemany(statement, values)  # type: ignore[arg-type]
+                    self._connection.execute("COMMIT")
+                    return []
+                return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+            except sqlite3.Error as error:
+                self._connection.close()
+                self._connection = None
+                self._give_up(error)
+                return []
+
+    def _row(self, path: str, stamp: Stamp, facts: Facts) -> tuple[object, ...]:
+        directory, filename = os.path.split(path)
+        sidecar, place = facts.sidecar, facts.place
+        return (
+            *(self._root, directory, filename),
+            *(
+                str(stamp.inode),
+                stamp.size,
+                stamp.mtime_ns,
+                stamp.ctime_ns,
+                facts.sha256,
+                facts.requires_python,
+            ),
+            *((sidecar.sha256, sidecar.size) if sidecar else (None, None)),
+            *((place.offset, place.stored_size, place.method) if place else (None, None, None)),
+        )
+
+    def _remove(self) -> bool:
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                if os.path.exists(self._path + suffix):
+                    os.unlink(self._path + suffix)
+        except OSError:
+            return False
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        self._log(
+            f"Digests cannot be remembered in {self._path} ({error}); every file is read again at the next start. "
+            "Make --cache a directory that this user can write."
+        )
+
+
+def _facts(row: list[Any]) -> Facts:
+    sha256, requires_python, sidecar_sha256, sidecar_size, offset, stored_size, method = row
+    if sidecar_sha256 is None:
+        return Facts(sha256, requires_python, None, None)
+    return Facts(sha256, requires_python, Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method))

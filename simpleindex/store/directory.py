@@ -1,0 +1,369 @@
+"""The manual layout on disk: which projects lie there, what a project's directories hold, and opening a file of it.
+
+Everything here blocks and runs in threads, except :meth:`Directory.open_file`, which is quick on a local file system.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from simpleindex.core.errors import Changed, InvalidFilename, InvalidProjectName
+from simpleindex.core.names import (
+    PROJECT_FILE,
+    SIDE_FILE_SUFFIXES,
+    ProjectName,
+    distribution_suffix,
+    parse_distribution_name,
+    parse_project_name,
+)
+from simpleindex.core.project_file import MAXIMUM_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# A FIFO must not block the open, and a descriptor must not leak into a child.
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+class Stamp(NamedTuple):
+    """What the file system says of a file's identity and state; equal stamps mean equal bytes (see :func:`is_young`).
+
+    Attributes:
+        inode: File number.
+        size: Bytes.
+        mtime_ns: When its bytes changed, by whoever could set that.
+        ctime_ns: When it changed in any way, by the kernel.
+        links: Number of hard links; a changed number explains a changed ctime.
+    """
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    links: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Take it from a stat result."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_nlink)
+
+    def same_bytes_as(self, other: Stamp) -> bool:
+        """Whether nothing but ctime and link count differs, as hard-link backups leave it."""
+        return self[:3] == other[:3]
+
+
+# DESIGN section 4: a timestamp may be a tick old; FAT has ticks of 2 s.
+YOUNG_NS: Final = 2_000_000_000
+
+
+def is_young(stamp: Stamp, now_ns: int) -> bool:
+    """Whether a further change could leave this very stamp, because the last one was under 2 s ago.
+
+    A time in the future is no change of just now: a file stamped 2106 must not be looked at for ever.
+    """
+    return abs(now_ns - stamp.ctime_ns) < YOUNG_NS or abs(now_ns - stamp.mtime_ns) < YOUNG_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A distribution file, or a side file of one, as it lies there.
+
+    Attributes:
+        path: Relative to the root, with slashes.
+        filename: The bare name.
+        rank: Preference among the places of one file name; 0 is the project's normalized directory.
+        stamp: Its state, or None where that could not be had.
+        trouble: Why it cannot be served, as a sentence; None if nothing speaks against it so far.
+    """
+
+    path: str
+    filename: str
+    rank: int
+    stamp: Stamp | None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A project's places, looked at once.
+
+    Attributes:
+        entries: Distribution files.
+        side_files: Signatures and provenance, by path.
+        project_file: The bytes of ``simpleindex.toml``; None if there is none.
+        project_file_trouble: Why it could not be read, as the end of a sentence.
+        stamps: State of every directory looked at and of the project's file, by relative path.
+        trouble: Why a directory could not be listed, as a sentence; then nothing is known of the project.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    side_files: Mapping[str, Entry] | None = None
+    project_file: bytes | None = None
+    project_file_trouble: str | None = None
+    stamps: Mapping[str, Stamp] | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The root, looked at once.
+
+    Attributes:
+        identity: Device and inode of the root.
+        stamp: Its state.
+        directories: Raw directory names by project, the normalized one first.
+        loose: Names of the distribution files directly in the root, by project.
+        strays: File names directly in the root that have a distribution's suffix and do not parse, with the reason.
+    """
+
+    identity: tuple[int, int]
+    stamp: Stamp
+    directories: Mapping[ProjectName, tuple[str, ...]]
+    loose: Mapping[ProjectName, tuple[str, ...]]
+    strays: Mapping[str, str]
+
+
+class Directory:
+    """A root with the manual layout.
+
+    Args:
+        root: Absolute path.
+        excluded: Paths that are never projects wherever they lie: certificates, state, cache, configuration.
+    """
+
+    def __init__(self, root: str, excluded: Iterable[str] = ()) -> None:
+        self.root = os.path.realpath(root)
+        self._excluded_paths = tuple(excluded)
+        self._excluded: frozenset[tuple[int, int]] = frozenset()
+
+    def identity(self) -> tuple[int, int]:
+        """Device and inode of the root now.
+
+        Raises:
+            OSError: It is not there.
+        """
+        status = os.stat(self.root)
+        return status.st_dev, status.st_ino
+
+    def survey(self) -> Survey:
+        """List the root.
+
+        Raises:
+            OSError: It cannot be listed.
+        """
+        status = os.stat(self.root)
+        self._excluded = frozenset(filter(None, map(_identity_of, self._excluded_paths)))
+        inodes = {inode for _, inode in self._excluded}
+        directories: dict[ProjectName, list[str]] = {}
+        loose: dict[ProjectName, list[str]] = {}
+        strays: dict[str, str] = {}
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if distribution_suffix(entry.name) and not entry.is_dir():
+                    try:
+                        loose.setdefault(parse_distribution_name(entry.name).project, []).append(entry.name)
+                    except InvalidFilename as error:
+                        strays[printable(entry.name)] = (
+                            f"{printable(entry.name)} is not served: {error.reason}."
+                        )
+                elif name := self._project_of(entry, inodes):
+                    directories.setdefault(name, []).append(entry.name)
+        return Survey(
+            identity=(status.st_dev, status.st_ino),
+            stamp=Stamp.of(status),
+            directories={
+                name: tuple(sorted(raw, key=lambda item: (item != name, item)))
+                for name, raw in directories.items()
+            },
+            loose={name: tuple(sorted(raw)) for name, raw in loose.items()},
+            strays=strays,
+        )
+
+    def _project_of(self, entry: os.DirEntry[str], excluded_inodes: set[int]) -> ProjectName | None:
+        try:
+            name = parse_project_name(entry.name)
+            if not entry.is_dir():
+                return None
+        except (InvalidProjectName, OSError):
+            return None
+        if entry.is_symlink() or entry.inode() in excluded_inodes:
+            real = os.path.realpath(os.path.join(self.root, entry.name))
+            return name if self._is_inside(real) else None
+        return name
+
+    def look(self, directories: Iterable[str], loose: Iterable[str]) -> Look:
+        """List everything of one project.
+
+        Args:
+            directories: Raw names of its directories, the normalized one first.
+            loose: Names of its files directly in the root.
+        """
+        entries: list[Entry] = []
+        side_files: dict[str, Entry] = {}
+        stamps: dict[str, Stamp] = {}
+        project_files: list[str] = []
+        for rank, directory in enumerate(directories):
+            try:
+                names = self._list(directory, stamps)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                return Look(
+                    stamps=stamps, trouble=f"The directory {directory} cannot be read: {error.strerror}."
+                )
+            for filename in names:
+                if filename == PROJECT_FILE:
+                    project_files.append(directory)
+                elif not filename.startswith("."):
+                    self._sort_in(entries, side_files, f"{directory}/{filename}", filename, rank)
+        for filename in loose:
+            self._sort_in(entries, side_files, filename, filename, len(stamps) + 1)
+            for suffix in SIDE_FILE_SUFFIXES:
+                if os.path.lexists(os.path.join(self.root, filename + suffix)):
+                    self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(stamps) + 1)
+        content, trouble = self._project_file(project_files, stamps)
+        return Look(tuple(entries), side_files, content, trouble, stamps)
+
+    def _list(self, directory: str, stamps: dict[str, Stamp]) -> list[str]:
+        full = os.path.join(self.root, directory)
+        status = os.lstat(full)
+        if stat.S_ISLNK(status.st_mode) or (status.st_dev, status.st_ino) in self._excluded:
+            if not self._is_inside(os.path.realpath(full)):
+                return []
+            status = os.stat(full)
+        # Before the listing: what changes in between shows as a difference to this stamp at the next sweep.
+        stamps[directory] = Stamp.of(status)
+        return os.listdir(full)
+
+    def _sort_in(
+        self, entries: list[Entry], side_files: dict[str, Entry], path: str, filename: str, rank: int
+    ) -> None:
+        if distribution_suffix(filename):
+            entry = self._entry(path, filename, rank)
+            if entry is not None:
+                entries.append(entry)
+        elif filename.endswith(SIDE_FILE_SUFFIXES):
+            entry = self._entry(path, filename, rank)
+            if entry is not None:
+                side_files[path] = entry
+
+    def _entry(self, path: str, filename: str, rank: int) -> Entry | None:
+        full = os.path.join(self.root, path)
+        try:
+            status = os.lstat(full)
+            if stat.S_ISLNK(status.st_mode):
+                if not self._is_inside(os.path.realpath(full)):
+                    return Entry(
+                        path, filename, rank, Stamp.of(status), "it is a link that leads out of the root"
+                    )
+                status = os.stat(full)
+        except FileNotFoundError:
+            # Gone since it was listed, or a link to nothing.
+            return (
+                Entry(path, filename, rank, None, "it is a link to nothing")
+                if os.path.lexists(full)
+                else None
+            )
+        except OSError as error:
+            return Entry(path, filename, rank, None, f"it cannot be read: {error.strerror}")
+        trouble = None if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+        return Entry(path, filename, rank, Stamp.of(status), trouble)
+
+    def _project_file(
+        self, directories: list[str], stamps: dict[str, Stamp]
+    ) -> tuple[bytes | None, str | None]:
+        if not directories:
+            return None, None
+        # The normalized directory's comes first; a second one would be a second opinion.
+        path = f"{directories[0]}/{PROJECT_FILE}"
+        if len(directories) > 1:
+            return None, f"lies in {' and '.join(directories)}; keep one of them"
+        try:
+            descriptor = os.open(os.path.join(self.root, path), _OPEN_FLAGS | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None, None
+        except OSError as error:
+            return None, "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
+        try:
+            status = os.fstat(descriptor)
+            stamps[path] = Stamp.of(status)
+            if not stat.S_ISREG(status.st_mode):
+                return None, "is not a regular file"
+            content = os.read(descriptor, MAXIMUM_SIZE + 1)
+            if len(content) > MAXIMUM_SIZE:
+                return None, f"is larger than {MAXIMUM_SIZE // 1024} KiB"
+            return content, None
+        except OSError as error:
+            return None, f"cannot be read: {error.strerror}"
+        finally:
+            os.close(descriptor)
+
+    def stamp(self, path: str) -> Stamp | None:
+        """The state of something below the root now, links followed; None if it is not there."""
+        try:
+            return Stamp.of(os.stat(os.path.join(self.root, path)))
+        except OSError:
+            return None
+
+    def open_file(self, path: str, stamp: Stamp) -> int:
+        """Open a file whose state is known, for reading.
+
+        Returns:
+            Its descriptor, which the caller closes.
+
+        Raises:
+            Changed: Its bytes are no longer those that were looked at, or it is gone, or it now leads elsewhere.
+            OSError: It cannot be opened.
+        """
+        full = os.path.join(self.root, path)
+        try:
+            descriptor = os.open(full, _OPEN_FLAGS)
+        except FileNotFoundError:
+            raise Changed(os.path.basename(path)) from None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or not Stamp.of(status).same_bytes_as(stamp):
+                raise Changed(os.path.basename(path))
+            if not self._leads_inside(descriptor, full):
+                raise Changed(os.path.basename(path))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _leads_inside(self, descriptor: int, full: str) -> bool:
+        # What was opened is asked, not the path again: a link could have been turned in between.
+        try:
+            real = os.readlink(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            real = os.path.realpath(full)
+        return real == full or self._is_inside(real)
+
+    def _is_inside(self, real: str) -> bool:
+        """Whether a resolved path lies below the root and in nothing that is excluded."""
+        if not real.startswith(self.root.rstrip("/") + "/"):
+            return False
+        while len(real) > len(self.root):
+            if self._excluded and _identity_of(real) in self._excluded:
+                return False
+            real = os.path.dirname(real)
+        return True
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def printable(name: str) -> str:
+    """A file name as it may stand in a log or a report, whatever bytes it has."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)

@@ -1,0 +1,470 @@
+"""A directory kept in step: every change on disk travels once from here into a new shelf.
+
+There is one door for changes, :meth:`LiveDirectory.changed`; the watch, the sweep, a command and a request that must wait
+all go through the same rounds. Everything here runs in the reactor's thread, except the reading itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
+from twisted.python.failure import Failure
+
+from simpleindex.core.errors import InvalidProjectName, Unavailable
+from simpleindex.core.model import ProjectList, Status
+from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.store.reading import NO_SHELF, Reader, Shelf
+from simpleindex.store.rounds import Rounds
+from simpleindex.store.sweep import is_outdated, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from simpleindex.core.model import Withheld
+    from simpleindex.store.directory import Stamp, Survey
+
+    InThread = Callable[..., Awaitable[Any]]
+
+# Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours.
+_BUDGET: Final = 64 * 1024 * 1024
+
+# Projects looked at in one visit to a thread; the visit itself costs more than looking at one small project.
+_BATCH: Final = 32
+
+# Seconds after which a project that changed within the last 2 s is looked at once more.
+_SECOND_LOOK: Final = 2.1
+
+LONGEST_WAIT: Final = 10.0
+"""Seconds that a request waits at most: pip and poetry give up after 15 (DESIGN section 6)."""
+
+_THOROUGH_EVERY: Final = 10
+
+_ROOT: Final = "root"
+
+
+class Watch(Protocol):
+    """Who tells of changes; see :mod:`simpleindex.store.watch`."""
+
+    def watch(self, names: Iterable[str]) -> None:
+        """Begin to watch these directories, before they are listed."""
+        ...
+
+    def drain(self) -> None:
+        """Tell now of everything that has happened."""
+        ...
+
+
+class NoWatch:
+    """Nothing tells of changes: they are swept for, or not at all."""
+
+    def watch(self, names: Iterable[str]) -> None:
+        """There is nothing to do."""
+
+    def drain(self) -> None:
+        """There is nothing to tell."""
+
+
+class LiveDirectory:
+    """The shelves of every project under a root, in step with the disk.
+
+    Args:
+        reader: Reads projects.
+        clock: For timeouts, second looks and sweeps.
+        in_read_thread: Calls a short blocking function in a thread.
+        in_digest_thread: Calls a function that reads whole files in a thread; as many at once as there are cores.
+        log: Told one sentence per event that an operator should know of.
+        failed: Told of what should never happen.
+        workers: How many batches of projects are read at once.
+
+    Attributes:
+        polling: Whether changes are found by sweeping, so that a request looks before it answers.
+        complete: Whether every project has been read once.
+        suspended: Why nothing can be answered, as a sentence; None normally.
+        generation: Rises with every change.
+        shelves: What is known, by project.
+        strays: Files directly in the root that are withheld, with the reason.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        clock: IReactorTime,
+        *,
+        in_read_thread: InThread,
+        in_digest_thread: InThread,
+        log: Callable[[str], None],
+        failed: Callable[[Failure], None],
+        workers: int = 2,
+    ) -> None:
+        self.polling = False
+        self.complete = False
+        self.suspended: str | None = None
+        self.generation = 0
+        self.shelves: dict[ProjectName, Shelf] = {}
+        self.strays: Mapping[str, str] = {}
+        self._reader = reader
+        self._clock = clock
+        self._in_read_thread = in_read_thread
+        self._in_digest_thread = in_digest_thread
+        self._log = log
+        self._failed = failed
+        self._watch: Watch = NoWatch()
+        self._places: dict[ProjectName, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._identity: tuple[int, int] | None = None
+        self._root_stamp: Stamp | None = None
+        self._surveyed = False
+        self._first_reads: set[ProjectName] = set()
+        self._existing = 0
+        self._names: ProjectList | None = None
+        self._second_looks: dict[ProjectName, IDelayedCall] = {}
+        self._logged: dict[ProjectName, frozenset[str]] = {}
+        self._when_complete: list[Deferred[None]] = []
+        self._surveys = Rounds(self._survey, workers=1, batch=1, failed=failed)
+        self._looks = Rounds(self._look, workers=workers, batch=_BATCH, failed=failed)
+        self._long_reads = Rounds(self._read_long, workers=workers, batch=1, failed=failed)
+
+    # -- the door, and what uses it ---------------------------------------------------------------------------------
+
+    def begin(self, watch: Watch) -> Deferred[None]:
+        """Read everything for the first time.
+
+        Returns:
+            A Deferred that fires when :attr:`complete`.
+        """
+        self._watch = watch
+        done: Deferred[None] = Deferred()
+        self._when_complete.append(done)
+        self._surveys.ask(_ROOT)
+        return done
+
+    def stop(self) -> None:
+        """Let go of everything that is scheduled."""
+        for call in self._second_looks.values():
+            call.cancel()
+        self._second_looks.clear()
+
+    async def changed(self, name: ProjectName) -> None:
+        """Return once the project's shelf includes its present state on disk: the one door for changes."""
+        if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
+            await self._surveys.ask(_ROOT)
+        await self._looks.ask(name, first=True)
+        await self._finish_reading(name)
+
+    def accept(self) -> None:
+        """An operator has looked (SIGHUP): look at everything again, and take a suspicious root as it now is."""
+        if self.suspended:
+            self.suspended = self._identity = self._names = None
+            self.shelves, self._places = {}, {}
+            self.complete = self._surveyed = False
+            self._existing = 0
+        self.everything_changed()
+
+    def root_changed(self) -> None:
+        """Something directly in the root changed."""
+        self._surveys.ask(_ROOT)
+
+    def directories_changed(self, names: frozenset[str]) -> None:
+        """Something in these directories changed."""
+        for raw in names:
+            try:
+                self._looks.ask(parse_project_name(raw))
+            except InvalidProjectName:
+                continue
+
+    def everything_changed(self) -> None:
+        """Changes were missed: look at everything again."""
+        self._surveys.ask(_ROOT)
+        for name in self.shelves:
+            self._looks.ask(name)
+
+    def watch_failed(self, reason: str) -> None:
+        """Nothing tells of changes any more: sweep for them from now on."""
+        self._log(f"{reason} The directory is swept for changes instead.")
+        self._watch = NoWatch()
+        self.polling = True
+        self.everything_changed()
+
+    async def sweep(self, count: int) -> None:
+        """Look for changes that nothing told of; to be called every poll interval.
+
+        Args:
+            count: The how manieth sweep it is; every tenth is thorough.
+        """
+        if self.suspended or not self.polling:
+            identity = await self._in_read_thread(self._identity_now)
+            if self.suspended or identity != self._identity:
+                await self._surveys.ask(_ROOT)
+            return
+        if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
+            await self._surveys.ask(_ROOT)
+        thorough = count % _THOROUGH_EVERY == 0
+        shelves = list(self.shelves.items())
+        names = await self._in_read_thread(sweep, self._reader.directory, shelves, thorough=thorough)
+        for name in names:
+            self._looks.ask(name)
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    async def settled(self, name: ProjectName) -> Shelf | None:
+        """Return a project's shelf, in step with the disk; None if there is no such project.
+
+        Raises:
+            Unavailable: It cannot be told (now).
+        """
+        self._watch.drain()
+        if self.polling or not self._is_settled(name):
+            await self._bounded(self._settle(name))
+        if self.suspended:
+            raise Unavailable(self.suspended, retry_after=30)
+        shelf = self.shelves.get(name, NO_SHELF)
+        if shelf.trouble:
+            raise Unavailable(shelf.trouble, retry_after=30)
+        if shelf.partial or (shelf.project is None and not self.complete):
+            raise Unavailable("The index is still being read for the first time.", retry_after=2)
+        return shelf if shelf.project is not None else None
+
+    async def project_list(self) -> ProjectList:
+        """Return the names of every project that is offered.
+
+        Raises:
+            Unavailable: It cannot be told (now).
+        """
+        self._watch.drain()
+        if not self.complete:
+            done: Deferred[None] = Deferred()
+            self._when_complete.append(done)
+            await self._bounded(done)
+        elif self.polling or self._surveys.is_busy(_ROOT) or not self._looks.is_idle:
+            await self._bounded(self._settle_all())
+        if self.suspended:
+            raise Unavailable(self.suspended, retry_after=30)
+        if not self.complete:
+            raise Unavailable("The index is still being read for the first time.", retry_after=2)
+        if self._names is None:
+            names = sorted(name for name, shelf in self.shelves.items() if _is_offered(shelf))
+            self._names = ProjectList(tuple(names), self.generation)
+        return self._names
+
+    def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
+        """Everything that is there and not offered, by project."""
+        for name, shelf in self.shelves.items():
+            for item in shelf.project.withheld if shelf.project else ():
+                yield name, item
+
+    def _is_settled(self, name: ProjectName) -> bool:
+        return not (
+            self._looks.is_busy(name)
+            or self._surveys.is_busy(_ROOT)
+            or self.shelves.get(name, NO_SHELF).pending
+        )
+
+    async def _settle(self, name: ProjectName) -> None:
+        if self.polling and self._surveyed:
+            root, outdated = await self._in_read_thread(self._check, self.shelves.get(name, NO_SHELF))
+            if root != self._root_stamp:
+                self._surveys.ask(_ROOT)
+            if outdated:
+                self._looks.ask(name, first=True)
+        if self._surveys.is_busy(_ROOT):
+            await self._surveys.join(_ROOT)
+        if self._looks.is_busy(name):
+            await self._looks.join(name, first=True)
+        await self._finish_reading(name)
+
+    async def _finish_reading(self, name: ProjectName) -> None:
+        while self.shelves.get(name, NO_SHELF).pending:
+            if self._long_reads.is_busy(name):
+                await self._long_reads.join(name, first=True)
+            else:
+                await self._long_reads.ask(name, first=True)
+
+    async def _settle_all(self) -> None:
+        if self.polling and await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
+            self._surveys.ask(_ROOT)
+        if self._surveys.is_busy(_ROOT):
+            await self._surveys.join(_ROOT)
+        for name in self._looks.busy():
+            if name not in self.shelves:
+                await self._looks.join(name)
+
+    def _check(self, shelf: Shelf) -> tuple[Stamp | None, bool]:
+        return self._reader.directory.stamp("."), is_outdated(self._reader.directory, shelf)
+
+    async def _bounded(self, what: Awaitable[None]) -> None:
+        waiting = what if isinstance(what, Deferred) else Deferred.fromCoroutine(what)  # type: ignore[arg-type]
+        waiting.addTimeout(LONGEST_WAIT, self._clock)
+        try:
+            await waiting
+        except (TimeoutError, CancelledError):
+            # What is known is judged by the caller.
+            return
+
+    # -- the rounds -------------------------------------------------------------------------------------------------
+
+    async def _survey(self, _: Sequence[str]) -> None:
+        try:
+            survey: Survey = await self._in_read_thread(self._reader.directory.survey)
+        except OSError as error:
+            self._suspend(f"The root of the index cannot be read ({error.strerror}).")
+            return
+        if self._identity not in (None, survey.identity):
+            self._suspend("Another directory or file system lies where the root of the index was.")
+            return
+        places = {
+            name: (survey.directories.get(name, ()), survey.loose.get(name, ()))
+            for name in {*survey.directories, *survey.loose}
+        }
+        if self._existing and not places:
+            self._suspend("Every project has vanished from the root of the index.")
+            return
+        self._identity, self._root_stamp = survey.identity, survey.stamp
+        self._take_strays(survey.strays)
+        # A loose file may have been overwritten under its name.
+        changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
+        changed |= {name for name, (_, loose) in places.items() if loose}
+        self._watch.watch(raw for name in changed if name in places for raw in places[name][0])
+        self._places = places
+        if not self._surveyed:
+            self._surveyed = True
+            self._first_reads = set(places)
+            self._finish_first_reads(())
+        resumed = self.suspended is not None
+        for name in {*places, *self.shelves} if resumed else changed:
+            self._looks.ask(name)
+        # One that was emptied is back only with the first project found; see _judge_emptiness.
+        if resumed and self._existing:
+            self._resume()
+
+    async def _look(self, names: Sequence[ProjectName]) -> None:
+        self.generation += 1
+        jobs = [
+            (name, self._places.get(name, ((name,), ())), self.shelves.get(name, NO_SHELF)) for name in names
+        ]
+        shelves = await self._in_read_thread(self._read_many, jobs, self.generation)
+        if shelves is None:
+            self._surveys.ask(_ROOT)
+            return
+        for (name, _, before), shelf in zip(jobs, shelves, strict=True):
+            self._publish(name, before, shelf)
+        self._finish_first_reads(names)
+
+    async def _read_long(self, names: Sequence[ProjectName]) -> None:
+        (name,) = names
+        before = self.shelves.get(name, NO_SHELF)
+        self.generation += 1
+        job = (name, self._places.get(name, ((name,), ())), before)
+        shelves = await self._in_digest_thread(self._read_many, [job], self.generation, verify=True)
+        if shelves is not None:
+            self._publish(name, before, shelves[0])
+
+    def _read_many(
+        self,
+        jobs: Sequence[tuple[ProjectName, tuple[tuple[str, ...], tuple[str, ...]], Shelf]],
+        generation: int,
+        *,
+        verify: bool = False,
+    ) -> list[Shelf] | None:
+        """Read projects in a thread; None if the root is no longer the one they lay in."""
+        shelves = []
+        for name, (directories, loose), shelf in jobs:
+            try:
+                shelves.append(
+                    self._reader.read_project(
+                        name, directories, loose, shelf, budget=_BUDGET, generation=generation, verify=verify
+                    )
+                )
+            except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
+                self._failed(Failure())
+                shelves.append(Shelf(trouble=f"The project {name} could not be read; the log says more."))
+        # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
+        return shelves if self._identity_now() == self._identity else None
+
+    def _identity_now(self) -> tuple[int, int] | None:
+        try:
+            return self._reader.directory.identity()
+        except OSError:
+            return None
+
+    def _publish(self, name: ProjectName, before: Shelf, shelf: Shelf) -> None:
+        current = self.shelves.get(name, NO_SHELF)
+        if current is not before:
+            # Another round was quicker and may have seen later: keep what was learnt, and look once more.
+            self.shelves[name] = replace(current, known={**shelf.known, **current.known})
+            self._looks.ask(name)
+            return
+        if _is_offered(shelf) != _is_offered(before):
+            self._names = None
+        self._existing += (shelf.project is not None) - (before.project is not None)
+        if shelf == NO_SHELF and name not in self._places:
+            self.shelves.pop(name, None)
+        else:
+            self.shelves[name] = shelf
+        self._judge_emptiness(shelf, before)
+        self._log_withheld(name, shelf)
+        if shelf.pending or shelf.unverified:
+            self._long_reads.ask(name)
+        if shelf.young and not self.polling and name not in self._second_looks:
+            self._second_looks[name] = self._clock.callLater(_SECOND_LOOK, self._look_again, name)
+
+    def _look_again(self, name: ProjectName) -> None:
+        del self._second_looks[name]
+        self._looks.ask(name)
+
+    def _judge_emptiness(self, shelf: Shelf, before: Shelf) -> None:
+        if self.complete and before.project is not None and not self._existing:
+            self._suspend("Every project has vanished from the root of the index.")
+        elif self.suspended and shelf.project is not None:
+            self._resume()
+
+    def _suspend(self, reason: str) -> None:
+        sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
+        if self.suspended != sentence:
+            self._log(sentence)
+        self.suspended = sentence
+        self.generation += 1
+
+    def _resume(self) -> None:
+        self.suspended = None
+        self.generation += 1
+        self._log("The root of the index is back.")
+
+    def _finish_first_reads(self, names: Iterable[ProjectName]) -> None:
+        if self.complete:
+            return
+        self._first_reads.difference_update(names)
+        if self._surveyed and not self._first_reads:
+            self.complete = True
+            waiters, self._when_complete = self._when_complete, []
+            for waiter in waiters:
+                waiter.callback(None)
+
+    def _log_withheld(self, name: ProjectName, shelf: Shelf) -> None:
+        reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
+        unfinished = {
+            known.outcome.reason  # type: ignore[union-attr]
+            for known in shelf.known.values()
+            if known.unfinished and known.young
+        }
+        if shelf.trouble:
+            reasons.add(f"{name} cannot be answered for: {shelf.trouble}")
+        before = self._logged.pop(name, frozenset())
+        for reason in sorted(reasons - before - unfinished):
+            self._log(reason)
+        if logged := frozenset(reasons - unfinished):
+            self._logged[name] = logged
+
+    def _take_strays(self, strays: Mapping[str, str]) -> None:
+        for name, reason in strays.items():
+            if name not in self.strays:
+                self._log(reason)
+        self.strays = strays
+
+
+def _is_offered(shelf: Shelf) -> bool:
+    """Whether the root listing names the project: not while it is quarantined (PEP 792, as PyPI does)."""
+    if shelf.project is None:
+        return shelf.trouble is not None
+    return shelf.project.status is not Status.QUARANTINED

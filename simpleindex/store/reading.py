@@ -1,0 +1,308 @@
+"""Reading a project: from what lies there to what can be served of it. Blocking; runs in threads.
+
+:func:`read_project` is the whole way of one change, "directory -> facts -> project", and its result is frozen: a
+:class:`Shelf` is swapped whole.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.catalogue import Found, assemble
+from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename, InvalidProjectFile
+from simpleindex.core.model import File, Withheld
+from simpleindex.core.names import PROVENANCE_SUFFIX, SIGNATURE_SUFFIXES, parse_distribution_name
+from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
+from simpleindex.store.archives import Facts, examine, examine_side_file
+from simpleindex.store.directory import Stamp, is_young, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simpleindex.core.model import Project
+    from simpleindex.core.names import DistributionName, ProjectName
+    from simpleindex.store.digests import Digests
+    from simpleindex.store.directory import Directory, Entry, Look
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What reading one file taught.
+
+    Attributes:
+        stamp: The state in which it was read.
+        outcome: What it is; a digest for a side file; or why it is withheld.
+        young: It was read within 2 s of its last change, so it must be read once more before that is believed.
+        unfinished: It is withheld and may only be half-written.
+        left_alone: It was not read in this state, because it was still growing.
+    """
+
+    stamp: Stamp | None
+    outcome: Facts | str | Withheld
+    young: bool = False
+    unfinished: bool = False
+    left_alone: bool = False
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Everything that can be said and served of one project; never changed, only replaced.
+
+    Attributes:
+        project: What is listed; None if there is no such project.
+        trouble: Why nothing can be said of it now, as a sentence; None normally.
+        chosen: The path of each listed file, by file name.
+        known: What is known of every file, by path.
+        stamps: State of the directories and of ``simpleindex.toml``, by path.
+        project_file: The last good one.
+        pending: Whether files are there that have not been read yet.
+        unverified: Whether files are listed whose ctime or link count changed since they were read.
+        young: Whether something changed so recently that another look is due in 2 s.
+        partial: Whether it has never been read completely.
+    """
+
+    project: Project | None = None
+    trouble: str | None = None
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Known] = field(default_factory=dict)
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    project_file: ProjectFile = NO_PROJECT_FILE
+    pending: bool = False
+    unverified: bool = False
+    young: bool = False
+    partial: bool = False
+
+
+NO_SHELF: Final = Shelf()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Where projects are read from, and how patiently.
+
+    Attributes:
+        directory: The root.
+        digests: The memory of facts.
+        now_ns: The time, nanoseconds since 1970.
+        patient: An unfinished archive that still grows is left alone until it rests for one look. Where there are no
+            events, every sweep would otherwise read all of a large file that is just arriving.
+    """
+
+    directory: Directory
+    digests: Digests
+    now_ns: Callable[[], int]
+    patient: bool = False
+
+    def read_project(
+        self,
+        name: ProjectName,
+        directories: tuple[str, ...],
+        loose: tuple[str, ...],
+        previous: Shelf,
+        *,
+        budget: int,
+        generation: int,
+        verify: bool = False,
+    ) -> Shelf:
+        """Look at a project and read what is new there.
+
+        Args:
+            name: The project.
+            directories: Raw names of its directories, the normalized one first.
+            loose: Names of its files directly in the root.
+            previous: What was known of it.
+            budget: Bytes to read at most, though at least one file is read; the rest is left pending.
+            generation: The number of this change.
+            verify: Whether to read again what is only unverified.
+        """
+        look = self.directory.look(directories, loose)
+        if look.trouble:
+            return Shelf(trouble=look.trouble, known=previous.known, project_file=previous.project_file)
+        known, pending, unverified = self._know(name, look, previous, budget, verify)
+        project_file, trouble, reason = _project_file(look, previous)
+        stamps = dict(look.stamps or {})
+        now = self.now_ns()
+        young = any(item.young for item in known.values()) or any(
+            is_young(stamp, now) for stamp in stamps.values()
+        )
+        if not look.entries and project_file is NO_PROJECT_FILE and not trouble and reason is None:
+            return Shelf(known=known, stamps=stamps, young=young)
+        found = list(_found(name, look, known))
+        project, chosen = assemble(name, found, project_file, generation)
+        if reason:
+            project = _with(
+                project, Withheld("simpleindex.toml", f"simpleindex.toml {reason}.", "project-file")
+            )
+        if project == previous.project and previous.project is not None:
+            # The same answer is the same object, so that pages made from it stay good.
+            project = previous.project
+        partial = pending and (previous.project is None or previous.partial)
+        return Shelf(
+            project, trouble, chosen, known, stamps, project_file, pending, unverified, young, partial
+        )
+
+    def _know(
+        self, name: ProjectName, look: Look, previous: Shelf, budget: int, verify: bool
+    ) -> tuple[dict[str, Known], bool, bool]:
+        entries = (*look.entries, *(look.side_files or {}).values())
+        remembered = self._remembered(entries, previous)
+        known: dict[str, Known] = {}
+        pending, unverified, left = False, False, budget
+        for entry in entries:
+            before = remembered.get(entry.path)
+            item = self._without_reading(entry, before)
+            if item is None and before is not None and not verify and _differs_in_ctime_only(entry, before):
+                # Hard-link backups do that: it stays listed until it has been read again.
+                item, unverified = before, True
+            if item is None and entry.stamp is not None and left < entry.stamp.size and left < budget:
+                pending = True
+                continue
+            if item is None and entry.stamp is not None:
+                left -= entry.stamp.size
+                item = self._read(name, entry)
+            if item is not None:
+                known[entry.path] = item
+        self._remember(known, remembered)
+        return known, pending, unverified
+
+    def _remember(self, known: Mapping[str, Known], remembered: Mapping[str, Known]) -> None:
+        learnt = [
+            (path, item.stamp, item.outcome)
+            for path, item in known.items()
+            if isinstance(item.outcome, Facts)
+            and item.stamp
+            and not item.young
+            and remembered.get(path) is not item
+        ]
+        if learnt:
+            self.digests.remember(learnt)
+
+    def _remembered(self, entries: tuple[Entry, ...], previous: Shelf) -> Mapping[str, Known]:
+        if previous.known or not entries:
+            return previous.known
+        by_directory: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_directory.setdefault(os.path.dirname(entry.path), []).append(entry)
+        return {
+            path: Known(stamp, facts)
+            for directory, those in by_directory.items()
+            for path, (stamp, facts) in self.digests.recall(directory, those).items()
+        }
+
+    def _without_reading(self, entry: Entry, before: Known | None) -> Known | None:
+        """What is known of a file without reading it, or None if it must be read."""
+        if entry.trouble or entry.stamp is None:
+            reason = f"{printable(entry.path)} is not served: {entry.trouble}."
+            return Known(entry.stamp, Withheld(printable(entry.filename), reason, "file"))
+        if before is None:
+            return None
+        if before.stamp == entry.stamp and before.left_alone:
+            return None
+        if before.stamp == entry.stamp:
+            # What was read while young is read again once the same stamp can no longer hide a change.
+            return before if not before.young or is_young(entry.stamp, self.now_ns()) else None
+        if self.patient and before.unfinished:
+            return Known(entry.stamp, before.outcome, young=True, unfinished=True, left_alone=True)
+        return None
+
+    def _read(self, name: ProjectName, entry: Entry) -> Known:
+        assert entry.stamp is not None  # judged in _without_reading
+        try:
+            distribution = None
+            if (suffix := _side_suffix(entry.filename)) is None:
+                distribution = parse_distribution_name(entry.filename, name)
+            descriptor = self.directory.open_file(entry.path, entry.stamp)
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                outcome = (
+                    examine_side_file(file, suffix or "")
+                    if distribution is None
+                    else examine(file, distribution)
+                )
+                after = Stamp.of(os.fstat(descriptor))
+        except InvalidFilename as error:
+            return self._withheld(entry, error.reason, "name")
+        except BrokenArchive as error:
+            return self._withheld(entry, str(error), "archive", unfinished=error.perhaps_unfinished)
+        except Changed:
+            return self._withheld(entry, "it changed while it was being looked at", "file", unfinished=True)
+        except OSError as error:
+            return self._withheld(entry, f"it cannot be read: {error.strerror}", "file")
+        if not after.same_bytes_as(entry.stamp):
+            return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
+        return Known(after, outcome, young=is_young(after, self.now_ns()))
+
+    def _withheld(self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False) -> Known:
+        sentence = f"{printable(entry.path)} is not served: {reason.rstrip('.')}."
+        young = entry.stamp is not None and is_young(entry.stamp, self.now_ns())
+        return Known(entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished)
+
+
+def _differs_in_ctime_only(entry: Entry, before: Known) -> bool:
+    return entry.stamp is not None and before.stamp is not None and entry.stamp.same_bytes_as(before.stamp)
+
+
+def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Found]:
+    found = []
+    for entry in look.entries:
+        item = known.get(entry.path)
+        if item is None:
+            continue
+        outcome = item.outcome
+        if isinstance(outcome, Facts) and item.stamp is not None:
+            distribution = parse_distribution_name(entry.filename, name)
+            outcome = _file(distribution, item.stamp, outcome, entry.path, known)
+        if isinstance(outcome, File | Withheld):
+            found.append(Found(entry.path, entry.rank, outcome))
+    found += [
+        Found(path, 0, item.outcome)
+        for path, item in known.items()
+        if path in (look.side_files or {}) and isinstance(item.outcome, Withheld)
+    ]
+    return found
+
+
+def _file(name: DistributionName, stamp: Stamp, facts: Facts, path: str, known: Mapping[str, Known]) -> File:
+    beside = {
+        suffix
+        for suffix in (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX)
+        if (item := known.get(path + suffix)) is not None and isinstance(item.outcome, str)
+    }
+    return File(
+        filename=name.filename,
+        version=name.version,
+        kind=name.kind,
+        size=stamp.size,
+        sha256=facts.sha256,
+        uploaded_ns=stamp.mtime_ns,
+        requires_python=facts.requires_python,
+        metadata=facts.sidecar,
+        signatures=tuple(suffix for suffix in SIGNATURE_SUFFIXES if suffix in beside),
+        provenance=PROVENANCE_SUFFIX in beside,
+    )
+
+
+def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None, str | None]:
+    """The project file in force, why the project cannot be answered for, and what is wrong with the file."""
+    reason = look.project_file_trouble
+    if reason is None and look.project_file is not None:
+        try:
+            return parse_project_file(look.project_file), None, None
+        except InvalidProjectFile as error:
+            reason = error.reason
+    if reason is None:
+        return NO_PROJECT_FILE, None, None
+    if previous.project_file is not NO_PROJECT_FILE:
+        return previous.project_file, None, f"{reason}; what it said before stays in force"
+    return NO_PROJECT_FILE, f"The project's simpleindex.toml {reason}.", reason
+
+
+def _side_suffix(filename: str) -> str | None:
+    return next(
+        (suffix for suffix in (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX) if filename.endswith(suffix)), None
+    )
+
+
+def _with(project: Project, withheld: Withheld) -> Project:
+    return replace(project, withheld=(*project.withheld, withheld))

@@ -1,0 +1,116 @@
+"""Work that is asked for often and done seldom: one run at a time for each key, and never a wish lost."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+    from twisted.python.failure import Failure
+
+Key = TypeVar("Key", bound="Hashable")
+
+
+class Rounds(Generic[Key]):
+    """Runs work for keys in batches; a key asked for during its own run is run once more afterwards.
+
+    Args:
+        work: Does it for a batch of keys.
+        workers: How many batches run at once.
+        batch: How many keys go into one.
+        failed: Told when the work itself raised; whoever waits goes on all the same and sees the old state.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Key]], Awaitable[None]],
+        *,
+        workers: int,
+        batch: int,
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._work = work
+        self._workers = workers
+        self._batch = batch
+        self._failed = failed
+        self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
+        self._running: dict[Key, list[Deferred[None]]] = {}
+        self._batches = 0
+
+    def is_busy(self, key: Key) -> bool:
+        """Whether this key is being run, or will be."""
+        return key in self._waiting or key in self._running
+
+    def busy(self) -> tuple[Key, ...]:
+        """Every key that is being run, or will be."""
+        return (*self._running, *(key for key in self._waiting if key not in self._running))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is run or waits."""
+        return not self._waiting and not self._running
+
+    def ask(self, key: Key, *, first: bool = False) -> Deferred[None]:
+        """Have this key run once more.
+
+        Args:
+            key: Which.
+            first: Start now, before and beside all others: somebody is waiting.
+
+        Returns:
+            A Deferred that fires after a run which began after this call.
+        """
+        waiter: Deferred[None] = Deferred()
+        self._waiting.setdefault(key, []).append(waiter)
+        if first and key not in self._running:
+            self._run([key])
+        self._start()
+        return waiter
+
+    def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
+        """Wait for the last run that has been asked for; the key must be busy.
+
+        Args:
+            key: Which.
+            first: Start it now, as in :meth:`ask`.
+        """
+        if key in self._waiting:
+            return self.ask(key, first=first)
+        waiter: Deferred[None] = Deferred()
+        self._running[key].append(waiter)
+        return waiter
+
+    def _start(self) -> None:
+        while self._batches < self._workers:
+            keys: list[Key] = []
+            for key in self._waiting:
+                if key not in self._running:
+                    keys.append(key)
+                    if len(keys) == self._batch:
+                        break
+            if not keys:
+                return
+            self._run(keys)
+
+    def _run(self, keys: Sequence[Key]) -> None:
+        self._batches += 1
+        for key in keys:
+            self._running[key] = self._waiting.pop(key)
+        done = Deferred.fromCoroutine(_call(self._work, keys))
+        done.addErrback(self._failed)
+        done.addCallback(lambda _: self._finish(keys))
+
+    def _finish(self, keys: Sequence[Key]) -> None:
+        self._batches -= 1
+        waiters = [waiter for key in keys for waiter in self._running.pop(key)]
+        self._start()
+        for waiter in waiters:
+            waiter.callback(None)
+
+
+async def _call(work: Callable[[Sequence[Key]], Awaitable[None]], keys: Sequence[Key]) -> None:
+    await work(keys)

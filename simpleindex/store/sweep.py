@@ -1,0 +1,44 @@
+"""Finding changes where nothing tells of them (DESIGN section 5): compare what is there with what was there.
+
+Two cadences, because an in-place write leaves its directory's mtime alone: the directories every time, every known file
+every tenth time. What is withheld or changed in the last 2 s is looked at every time. Blocking; runs in a thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.core.model import Withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.store.directory import Directory
+    from simpleindex.store.reading import Shelf
+
+
+def sweep(
+    directory: Directory, shelves: Iterable[tuple[ProjectName, Shelf]], *, thorough: bool
+) -> list[ProjectName]:
+    """Name the projects that must be looked at again.
+
+    Args:
+        directory: Where they lie.
+        shelves: What is known of each.
+        thorough: Whether to compare every known file.
+    """
+    return [name for name, shelf in shelves if is_outdated(directory, shelf, thorough=thorough)]
+
+
+def is_outdated(directory: Directory, shelf: Shelf, *, thorough: bool = False) -> bool:
+    """Whether what is known of one project need no longer be true."""
+    if shelf.trouble or shelf.young:
+        return True
+    if any(directory.stamp(path) != stamp for path, stamp in shelf.stamps.items()):
+        return True
+    return any(
+        directory.stamp(path) != known.stamp
+        for path, known in shelf.known.items()
+        if thorough or isinstance(known.outcome, Withheld)
+    )

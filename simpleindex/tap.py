@@ -1,0 +1,99 @@
+"""What twistd asks for: the options of ``twistd simpleindex`` and the service that they make.
+
+The only module that imports the global reactor, inside a function.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.python import usage
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.options import OPTIONS, Option, nearest
+from simpleindex.settings import Settings, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.application.service import IService
+
+
+class Options(usage.Options):
+    """The command line; what was given there, before the environment, the file and the defaults are asked."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Serve a directory of Python packages (<root>/<project>/<files>) as a complete package index: HTML and JSON "
+        "pages, metadata, digests, live, over HTTP and over HTTPS of its own. Every option can also be given as "
+        "SIMPLEINDEX_<OPTION> in the environment, or as a key of the TOML file that --config names."
+    )
+
+    settings: Settings
+
+    def __init__(self) -> None:
+        self.given: dict[str, object] = {}
+        self.directory = Path.cwd()
+        super().__init__()
+
+    def parseOptions(self, options: Any = None) -> None:
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            # Twisted would print the whole usage before this sentence.
+            word = next((word for word in str(error).split() if word.startswith("--")), "").lstrip("-")
+            near = f"; did you mean --{nearest(word)}?" if word and nearest(word) not in (None, word) else ""
+            raise SystemExit(f"simpleindex: {error}{near} (twistd simpleindex --help lists every option)") from None
+
+    def postOptions(self) -> None:
+        # Paths become absolute here: a daemon changes directory later.
+        try:
+            self.settings = self.resolve()
+        except RefusedStart as error:
+            raise SystemExit(f"simpleindex: {error}") from None
+
+    def resolve(self, *, root_may_be_gone: bool = False) -> Settings:
+        """Decide every option, now or again.
+
+        Raises:
+            RefusedStart: Something cannot be obeyed.
+        """
+        return resolve(self.given, os.environ, self.directory, root_may_be_gone=root_may_be_gone)
+
+
+def _taker(option: Option) -> Callable[..., None]:
+    def take(self: Options, text: str) -> None:
+        if option.repeatable:
+            self.given[option.name] = (*self.given.get(option.name, ()), text)  # type: ignore[misc]
+        else:
+            self.given[option.name] = text
+
+    def take_flag(self: Options) -> None:
+        self.given[option.name] = True
+
+    taker: Callable[..., None] = take_flag if option.flag else take
+    taker.__doc__ = f"{option.help} [default: {option.default}]" if option.default else option.help
+    return taker
+
+
+for _option in OPTIONS:
+    # usage.Options finds options by the names of its class's methods.
+    setattr(Options, f"opt_{_option.field}", _taker(_option))
+
+
+def makeService(options: Any) -> IService:
+    """Make the service; called by twistd before it changes directory, forks and drops its privileges."""
+    from twisted.internet import reactor  # noqa: PLC0415
+
+    from simpleindex.service import make_service  # noqa: PLC0415  (after the reactor has been chosen)
+
+    # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    parent = options.parent or {}
+    try:
+        return make_service(options.settings, options.resolve, reactor, (parent.get("uid"), parent.get("gid")))
+    except RefusedStart as error:
+        raise SystemExit(f"simpleindex: {error}") from None

@@ -1,0 +1,86 @@
+"""Sending a body no faster than the client takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.web.http import Request
+
+    from simpleindex.web.response import Content
+
+CHUNK_SIZE: Final = 64 * 1024
+"""Bytes read at a time; the transport asks to pause beyond the same amount (twisted.internet.abstract)."""
+
+
+@implementer(IPushProducer)
+class Download:
+    """Writes a range of a body to a request, chunk by chunk, pausing when the transport is full.
+
+    A push producer, since over TLS a pull producer reaches a quarter of its speed (DESIGN section 5).
+
+    Args:
+        request: Where to.
+        content: What; closed by the caller.
+        begin: Sets the response's head. The first bytes are read before that, so that an early failure can still be
+            answered in words.
+    """
+
+    def __init__(self, request: Request, content: Content, begin: Callable[[], None]) -> None:
+        self._request = request
+        self._content = content
+        self._begin = begin
+        self._paused = False
+        self._stopped = False
+        self._resumed: Deferred[None] | None = None
+
+    async def run(self) -> None:
+        """Send everything; return early when the client has left.
+
+        Raises:
+            Changed: The bytes are no longer those that were promised; the connection must be broken.
+        """
+        content = self._content
+        chunk = await self._next(content.start)
+        self._begin()
+        self._request.registerProducer(self, True)
+        try:
+            offset = content.start
+            while not self._stopped:
+                self._request.write(chunk)
+                offset += len(chunk)
+                if offset >= content.stop:
+                    return
+                if self._paused:
+                    self._resumed = Deferred()
+                    await self._resumed
+                chunk = await self._next(offset)
+        finally:
+            if not self._stopped:
+                self._request.unregisterProducer()
+
+    async def _next(self, offset: int) -> bytes:
+        length = min(CHUNK_SIZE, self._content.stop - offset)
+        return await self._content.body.read(offset, length) if length else b""
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        self._stopped = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None:
+            resumed.callback(None)

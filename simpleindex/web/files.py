@@ -1,0 +1,111 @@
+"""Files: conditional, in ranges, never decoded on the way, and never a mixture of two versions."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from simpleindex.core.conditional import (
+    Part,
+    Unsatisfiable,
+    content_range,
+    if_range_matches,
+    not_modified,
+    parse_range,
+    precondition_failed,
+)
+from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX
+from simpleindex.web.response import Content, Response, sentence
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import ProjectName
+    from simpleindex.sources.interface import Body, Source
+    from simpleindex.web.response import Asked
+
+
+class Files:
+    """The files beside the project pages.
+
+    Args:
+        source: Who has them.
+        immutable: Whether a file name never changes its content, so that clients may keep it for ever.
+    """
+
+    def __init__(self, source: Source, *, immutable: bool) -> None:
+        self._source = source
+        self.immutable = immutable
+
+    async def answer(self, name: ProjectName, filename: str, asked: Asked) -> Response:
+        """Answer a GET or HEAD for one file."""
+        body = await self._source.file(name, filename)
+        response = None
+        try:
+            response = _answer(body, filename, asked, self._cache_control(filename))
+        finally:
+            if response is None or not isinstance(response.body, Content):
+                body.close()
+        return response
+
+    def _cache_control(self, filename: str) -> str:
+        # A provenance file may be amended (SPEC Y10), and so may a signature.
+        if self.immutable and filename.removesuffix(METADATA_SUFFIX).endswith((".whl", ".zip", ".tar", "z", "z2")):
+            return "public, max-age=365000000, immutable"
+        return "no-cache"
+
+
+def _answer(body: Body, filename: str, asked: Asked, cache_control: str) -> Response:
+    size = body.size
+    assert size is not None  # every source of ours knows it beforehand
+    etag = f'"{body.sha256}"'
+    modified = None if body.modified_ns is None else body.modified_ns // 1_000_000_000
+    headers = [("ETag", etag), ("Cache-Control", cache_control)]
+    if modified is not None and (date := _http_date(modified)):
+        headers.append(("Last-Modified", date))
+    if precondition_failed(asked.header("if-match"), asked.header("if-unmodified-since"), etag, modified):
+        return sentence(412, "The file is not the one that the request names.")
+    if not_modified(asked.header("if-none-match"), asked.header("if-modified-since"), etag, modified):
+        return Response(304, tuple(headers))
+    headers += [
+        ("Content-Type", _content_type(filename)),
+        ("Accept-Ranges", "bytes"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    selected = _selected(asked, etag, modified, size)
+    if isinstance(selected, Unsatisfiable):
+        return sentence(
+            416,
+            f"The file has {size} bytes; the range lies outside.",
+            ("Content-Range", content_range(selected, size)),
+            ("Accept-Ranges", "bytes"),
+        )
+    if isinstance(selected, Part):
+        headers.append(("Content-Range", content_range(selected, size)))
+        return Response(206, tuple(headers), Content(body, selected.start, selected.stop))
+    return Response(200, tuple(headers), Content(body, 0, size))
+
+
+def _selected(asked: Asked, etag: str, modified: int | None, size: int) -> Part | Unsatisfiable | None:
+    """The part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
+    if asked.method != "GET":
+        return None
+    if_range = asked.header("if-range")
+    if if_range is not None and not if_range_matches(if_range, etag, modified):
+        return None
+    selected = parse_range(asked.header("range"), size)
+    return selected if isinstance(selected, Part | Unsatisfiable) else None
+
+
+def _content_type(filename: str) -> str:
+    if filename.endswith((METADATA_SUFFIX, ".asc")):
+        return "text/plain; charset=utf-8"
+    if filename.endswith(PROVENANCE_SUFFIX):
+        return "application/vnd.pypi.integrity.v1+json"
+    # SPEC T16: pip's unpacker believes the type, so every distribution is only bytes.
+    return "application/octet-stream"
+
+
+def _http_date(seconds: int) -> str | None:
+    try:
+        return formatdate(max(seconds, 0), usegmt=True)
+    except (ValueError, OverflowError, OSError):
+        return None

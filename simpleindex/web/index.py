@@ -1,0 +1,192 @@
+"""The listings: negotiated, rendered once, compressed once, revalidated by their content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from simpleindex.core import pages
+from simpleindex.core.conditional import not_modified
+from simpleindex.core.look import content_security_policy
+from simpleindex.core.model import Project
+from simpleindex.core.negotiation import Encoding, Representation, choose_encoding, choose_representation
+from simpleindex.web.response import Response
+from simpleindex.web.routes import split_target
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.sources.interface import Source
+    from simpleindex.web.response import Asked
+
+    Subject = Project | ProjectList
+
+# SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
+_CACHE_CONTROL: Final = ("Cache-Control", "no-cache")
+_VARY: Final = ("Vary", "Accept, Accept-Encoding")
+
+_WORTH_COMPRESSING: Final = 512
+"""Bytes; below it a page fits one packet either way."""
+
+_WORTH_A_THREAD: Final = 300
+"""Files or projects on a page; above it rendering takes more than a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One representation of a page.
+
+    Attributes:
+        subject: What it was made from; it is good as long as the source answers with this very object.
+        body: As sent.
+        etag: Made from the content, so that a restart keeps it.
+    """
+
+    subject: Subject
+    body: bytes
+    etag: str
+
+
+class Listings:
+    """The list of projects and each project's page.
+
+    Args:
+        source: Who knows.
+        base_url: ``--url``, where the protocol demands absolute URLs.
+        encodings: Content encodings that can be made, with their compressors, best first.
+        cache_size: Bytes of rendered pages kept at most.
+        in_thread: Calls a function in a thread; rendering a very large page takes long.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        base_url: str | None,
+        encodings: dict[Encoding, Callable[[bytes], bytes]],
+        cache_size: int,
+        in_thread: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._source = source
+        self._in_thread = in_thread
+        self._encodings = encodings
+        self.base_url = base_url
+        self._cache = _PageCache(cache_size)
+
+    def forget(self, *, base_url: str | None, cache_size: int) -> None:
+        """Take new settings; every page is rendered anew."""
+        self.base_url = base_url
+        self._cache = _PageCache(cache_size)
+
+    async def root(self, asked: Asked) -> Response:
+        """The list of projects."""
+        return await self._answer("", await self._source.projects(), asked)
+
+    async def project(self, name: ProjectName, asked: Asked) -> Response:
+        """One project's page."""
+        return await self._answer(name, await self._source.project(name), asked)
+
+    async def _answer(self, key: str, subject: Subject, asked: Asked) -> Response:
+        _, query = split_target(asked.target)
+        representation = choose_representation(asked.header("accept"), _format(query))
+        encoding = choose_encoding(asked.header("accept-encoding"), (*self._encodings, Encoding.IDENTITY))
+        rendered = await self._rendered((key, representation, encoding), subject)
+        # A stale answer is not worth keeping: the source behind it may be back at any moment.
+        caching = ("Cache-Control", "no-store") if subject.stale else _CACHE_CONTROL
+        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
+            return Response(304, (("ETag", rendered.etag), caching, _VARY))
+        headers = [("Content-Type", representation.value), ("ETag", rendered.etag), caching, _VARY]
+        if encoding is not Encoding.IDENTITY:
+            headers.append(("Content-Encoding", encoding.value))
+        headers.append(("X-Content-Type-Options", "nosniff"))
+        if representation is not Representation.JSON:
+            headers.append(("Content-Security-Policy", content_security_policy))
+            headers.append(("Referrer-Policy", "no-referrer"))
+        return Response(200, tuple(headers), rendered.body)
+
+    async def _rendered(self, key: tuple[str, Representation, Encoding], subject: Subject) -> Rendered:
+        kept = self._cache.get(key)
+        if kept is not None and kept.subject is subject:
+            return kept
+        _, representation, encoding = key
+        entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
+        if entries > _WORTH_A_THREAD:
+            rendered: Rendered = await self._in_thread(self._render, subject, representation, encoding)
+        else:
+            rendered = self._render(subject, representation, encoding)
+        self._cache.put(key, rendered)
+        return rendered
+
+    def _render(self, subject: Subject, representation: Representation, encoding: Encoding) -> Rendered:
+        body = _page(subject, representation, self.base_url)
+        # One content, one tag for each encoding (SPEC T8).
+        tag = hashlib.sha256(body).hexdigest()[:32]
+        if encoding is not Encoding.IDENTITY:
+            body = self._encodings[encoding](body)
+            tag = f"{tag}-{encoding.value}"
+        return Rendered(subject, body, f'"{tag}"')
+
+
+class _PageCache:
+    """Rendered pages by key, the least recently used dropped first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._pages: OrderedDict[tuple[str, Representation, Encoding], Rendered] = OrderedDict()
+
+    def get(self, key: tuple[str, Representation, Encoding]) -> Rendered | None:
+        page = self._pages.get(key)
+        if page is not None:
+            self._pages.move_to_end(key)
+        return page
+
+    def put(self, key: tuple[str, Representation, Encoding], page: Rendered) -> None:
+        before = self._pages.pop(key, None)
+        self._size += len(page.body) - (len(before.body) if before else 0)
+        self._pages[key] = page
+        while self._size > self._limit and self._pages:
+            self._size -= len(self._pages.popitem(last=False)[1].body)
+
+
+def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:
+    """The content encodings that this installation can make, best first."""
+    encodings: dict[Encoding, Callable[[bytes], bytes]] = {}
+    if (zstd := _zstd()) is not None:
+        encodings[Encoding.ZSTD] = zstd
+    # The same bytes for the same content: no file name and no time in the header.
+    encodings[Encoding.GZIP] = lambda data: gzip.compress(data, compresslevel=6, mtime=0)
+    return encodings
+
+
+def _zstd() -> Callable[[bytes], bytes] | None:
+    try:
+        from compression import zstd  # noqa: PLC0415  (Python 3.14 and later)
+    except ImportError:
+        try:
+            import zstandard  # noqa: PLC0415  (the extra "zstd")
+        except ImportError:
+            return None
+        return lambda data: zstandard.ZstdCompressor(level=6).compress(data)
+    return lambda data: zstd.compress(data, level=6)
+
+
+def _page(subject: Subject, representation: Representation, base_url: str | None) -> bytes:
+    is_json = representation is Representation.JSON
+    if isinstance(subject, Project):
+        return (pages.project_json if is_json else pages.project_html)(subject, base_url)
+    return (pages.root_json if is_json else pages.root_html)(subject)
+
+
+def _format(query: bytes) -> str | None:
+    """The one value of ``?format=`` (SPEC N6); none if there are several."""
+    if not query:
+        return None
+    values = [value for key, value in parse_qsl(query.decode("latin-1"), max_num_fields=64) if key == "format"]
+    return values[0] if len(values) == 1 else None

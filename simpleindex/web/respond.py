@@ -1,0 +1,134 @@
+"""From a coroutine to a response on the wire; the only module that knows ``NOT_DONE_YET``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.web.server import NOT_DONE_YET
+
+from simpleindex.core.errors import Changed, NotAcceptable, NotAllowed, NotHere, Unavailable
+from simpleindex.web.download import Download
+from simpleindex.web.response import Content, Response, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from twisted.python.failure import Failure
+    from twisted.web.http import Request
+
+_VARY: Final = ("Vary", "Accept, Accept-Encoding")
+
+
+def error_response(error: BaseException) -> Response | None:
+    """The one table from error to answer; None for what should never happen."""
+    match error:
+        case NotHere():
+            return sentence(404, str(error))
+        case NotAllowed():
+            return sentence(403, str(error))
+        case NotAcceptable():
+            return sentence(406, str(error), _VARY)
+        case Unavailable():
+            # Seconds, never a date, at which poetry crashes (SPEC T22).
+            return sentence(503, str(error), ("Retry-After", str(error.retry_after)))
+        case Changed():
+            return sentence(503, str(error), ("Retry-After", "1"))
+    return None
+
+
+def respond(
+    request: Request,
+    answer: Coroutine[Any, Any, Response],
+    *,
+    also: tuple[tuple[str, str], ...],
+    failed: Callable[[Failure], None],
+) -> int:
+    """Send what a coroutine answers.
+
+    The work is cancelled when the client leaves, and nothing is written after that. What should never happen is told
+    once and answered with 500 and a sentence.
+
+    Args:
+        request: The request.
+        answer: Makes the response.
+        also: Headers that every response carries.
+        failed: Told of what should never happen.
+    """
+    sending = _Sending(request, also)
+    work = Deferred.fromCoroutine(sending.run(answer))
+    request.notifyFinish().addErrback(lambda _: sending.client_left(work))
+    work.addErrback(lambda failure: sending.fail(failure, failed))
+    return NOT_DONE_YET
+
+
+class _Sending:
+    """One response on its way."""
+
+    def __init__(self, request: Request, also: tuple[tuple[str, str], ...]) -> None:
+        self._request = request
+        self._also = also
+        self._has_left = False
+
+    async def run(self, answer: Coroutine[Any, Any, Response]) -> None:
+        try:
+            await self._send(await answer)
+        except Exception as error:
+            response = error_response(error)
+            if response is None or self._has_left or self._request.startedWriting:
+                raise
+            await self._send(response)
+
+    def client_left(self, work: Deferred[None]) -> None:
+        self._has_left = True
+        work.cancel()
+
+    def fail(self, failure: Failure, failed: Callable[[Failure], None]) -> None:
+        if not failure.check(CancelledError, Changed):
+            failed(failure)
+        if self._has_left:
+            return
+        if self._request.startedWriting:
+            # Half an answer is on its way: only a broken connection says that it is not whole.
+            self._request.loseConnection()
+            return
+        self._write(sentence(500, "Something went wrong here; the server's log says what."))
+
+    async def _send(self, response: Response) -> None:
+        content = response.body
+        if self._has_left:
+            if isinstance(content, Content):
+                content.body.close()
+        elif not isinstance(content, Content):
+            self._write(response)
+        else:
+            await self._stream(response, content)
+
+    def _write(self, response: Response) -> None:
+        assert isinstance(response.body, bytes)
+        self._head(response, len(response.body))
+        if response.body and self._request.method != b"HEAD":
+            self._request.write(response.body)
+        self._request.finish()
+
+    async def _stream(self, response: Response, content: Content) -> None:
+        try:
+            length = content.stop - content.start
+            if self._request.method == b"HEAD":
+                self._head(response, length)
+            else:
+                await Download(self._request, content, lambda: self._head(response, length)).run()
+            if not self._has_left:
+                self._request.finish()
+        finally:
+            content.body.close()
+
+    def _head(self, response: Response, length: int) -> None:
+        self._request.setResponseCode(response.status)
+        headers = self._request.responseHeaders
+        for name, value in (*response.headers, *self._also):
+            headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        # RFC 9110 section 8.6: a 204 has none, and in a 304 it would be the length of what is not sent.
+        if response.status not in (204, 304):
+            headers.setRawHeaders(b"content-length", [b"%d" % length])

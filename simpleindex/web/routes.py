@@ -1,0 +1,141 @@
+"""From a request target to what it means; pure (DESIGN section 3, SPEC section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+from simpleindex.core.errors import InvalidProjectName, NotHere
+from simpleindex.core.names import ProjectName, parse_project_name
+
+# The customary prefix of an index; the same pages lie under it and at the root.
+_PREFIX: Final = "simple"
+
+_UPLOAD: Final = "legacy"
+_OWN: Final = "-"
+_WELL_KNOWN: Final = ".well-known"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The list of projects."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """One project's page."""
+
+    name: ProjectName
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """A file beside a project's page."""
+
+    name: ProjectName
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The same thing at its canonical URL, in one hop (SPEC U4-U7)."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPage:
+    """Something below ``/-/`` that is not index."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeChallenge:
+    """A token of the certificate authority's HTTP challenge (RFC 8555 section 8.3)."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Where uploads go."""
+
+
+Route = Root | ProjectPage | ProjectFile | Redirect | OwnPage | AcmeChallenge | Upload
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Split a request target into path and query; an absolute-form one (RFC 9112 section 3.2.2) loses its authority."""
+    if not target.startswith(b"/"):
+        _, scheme, rest = target.partition(b"://")
+        target = b"/" + rest.partition(b"/")[2] if scheme else target
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def route(target: bytes) -> Route:
+    """Decide what a request target means.
+
+    Raises:
+        NotHere: It can mean nothing: a name that no project can have, an escaped slash, a climbing path.
+    """
+    path, query = split_target(target)
+    segments = _segments(path)
+    first, prefix = segments[0], ""
+    if first == _OWN and len(segments) > 1:
+        return OwnPage("/".join(segments[1:]))
+    if first == _UPLOAD and segments[1:] in ([], [""]):
+        return Upload()
+    if first == _WELL_KNOWN:
+        if len(segments) == 3 and segments[1] == "acme-challenge":
+            return AcmeChallenge(segments[2])
+        raise NotHere("page")
+    if first == _PREFIX:
+        segments, prefix = segments[1:], f"/{_PREFIX}"
+        if not segments:
+            return _redirect(f"{prefix}/", query)
+    elif first in (_OWN, _UPLOAD):
+        raise NotHere("page")
+    return _index_route(segments, prefix, query)
+
+
+def _index_route(segments: list[str], prefix: str, query: bytes) -> Route:
+    if segments == [""]:
+        return Root()
+    try:
+        name = parse_project_name(segments[0])
+    except InvalidProjectName:
+        raise NotHere("page") from None
+    rest = segments[1:]
+    if len(rest) > 1 or (rest and rest != [""] and not rest[0]):
+        raise NotHere("page")
+    filename = rest[0] if rest else ""
+    if not rest or name != segments[0]:
+        if not prefix and name in (_PREFIX, _UPLOAD):
+            # "/Simple/" means a project whose own URL is taken.
+            prefix = f"/{_PREFIX}"
+        return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
+    return ProjectFile(name, filename) if filename else ProjectPage(name)
+
+
+def _redirect(path: str, query: bytes) -> Redirect:
+    return Redirect(path + ("?" + quote(query, safe="/?:@!$&'()*+,;=%-._~") if query else ""))
+
+
+def _segments(path: bytes) -> list[str]:
+    """Decode a path's segments, each exactly once (SPEC U18)."""
+    if not path.startswith(b"/"):
+        raise NotHere("page")
+    return [_decode(segment) for segment in path[1:].split(b"/")]
+
+
+def _decode(segment: bytes) -> str:
+    try:
+        text = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise NotHere("page") from None
+    if text in (".", "..") or any(character in text for character in "/\\\0"):
+        raise NotHere("page")
+    return text

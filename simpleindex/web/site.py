@@ -1,0 +1,202 @@
+"""The one resource: from a Twisted request to a route, to an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.web.resource import Resource
+
+from simpleindex.core.addresses import client_address, is_loopback, is_within
+from simpleindex.core.errors import NotHere
+from simpleindex.web.respond import respond
+from simpleindex.web.response import Asked, Response, sentence
+from simpleindex.web.routes import (
+    AcmeChallenge,
+    OwnPage,
+    ProjectFile,
+    ProjectPage,
+    Redirect,
+    Root,
+    Upload,
+    route,
+    split_target,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.python.failure import Failure
+    from twisted.web.server import Request
+
+    from simpleindex.core.addresses import Network
+    from simpleindex.web.files import Files
+    from simpleindex.web.index import Listings
+    from simpleindex.web.status import StatusPages
+
+_READ_METHODS = ("GET", "HEAD")
+_ALLOW = ("Allow", "GET, HEAD, OPTIONS")
+
+
+class IndexResource(Resource):
+    """Everything that an index serves.
+
+    Args:
+        listings: Project pages and their list.
+        files: The files beside them.
+        status: The pages below ``/-/``.
+        acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
+        trusted: Networks whose word on the client's address is believed.
+        cors: The origin whose pages may read the index, ``*`` for all, None for none.
+        failed: Told of what should never happen.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        *,
+        listings: Listings,
+        files: Files,
+        status: StatusPages,
+        acme_challenge: Callable[[str], bytes | None],
+        trusted: Sequence[Network],
+        cors: str | None,
+        failed: Callable[[Failure], None],
+    ) -> None:
+        super().__init__()
+        self.listings = listings
+        self.files = files
+        self.trusted = trusted
+        self.cors = cors
+        self._status = status
+        self._acme_challenge = acme_challenge
+        self._failed = failed
+
+    def render(self, request: Request) -> int:
+        asked = asked_of(request, self.trusted)
+        return respond(request, self.answer(asked), also=_cors_headers(self.cors), failed=self._failed)
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer one request.
+
+        Raises:
+            SimpleIndexError: See the table in :mod:`simpleindex.web.respond`.
+        """
+        found = route(asked.target)
+        if isinstance(found, Upload):
+            return _upload_refused(asked)
+        if asked.method == "OPTIONS":
+            return _preflight(self.cors)
+        if asked.method not in _READ_METHODS:
+            return sentence(405, "This index is read-only: uploads are not enabled on it.", _ALLOW)
+        match found:
+            case Root():
+                return await self.listings.root(asked)
+            case ProjectPage(name):
+                return await self.listings.project(name, asked)
+            case ProjectFile(name, filename):
+                return await self.files.answer(name, filename, asked)
+            case Redirect(location):
+                return moved(301, location)
+            case OwnPage(page):
+                return self._status.answer(page, asked)
+            case AcmeChallenge(token):
+                return acme_response(self._acme_challenge(token))
+
+
+class RedirectResource(Resource):
+    """Sends readers from plain HTTP to HTTPS, and refuses the rest.
+
+    Args:
+        base_url: Where the index is, with a slash at its end; never taken from the Host header.
+        acme_challenge: As in :class:`IndexResource`.
+        failed: Told of what should never happen.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        base_url: str,
+        acme_challenge: Callable[[str], bytes | None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self._acme_challenge = acme_challenge
+        self._failed = failed
+
+    def render(self, request: Request) -> int:
+        return respond(request, self.answer(asked_of(request, ())), also=(), failed=self._failed)
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer one request."""
+        path, query = split_target(asked.target)
+        if path.startswith(b"/.well-known/acme-challenge/"):
+            token = path.rpartition(b"/")[2].decode("latin-1")
+            return acme_response(self._acme_challenge(token))
+        if asked.method not in _READ_METHODS:
+            text = f"Nothing is taken without TLS here; use {self.base_url} instead."
+            return sentence(405, text, ("Allow", "GET, HEAD"))
+        rest = path.lstrip(b"/") + (b"?" + query if query else b"")
+        return moved(308, self.base_url + rest.decode("latin-1"))
+
+
+def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
+    """Take from a request what answers are decided by."""
+    headers = request.requestHeaders
+
+    def header(name: str) -> str | None:
+        values = headers.getRawHeaders(name)
+        return None if values is None else ", ".join(values)
+
+    return Asked(request.method.decode("latin-1"), request.uri, header, _is_local(request, header, trusted))
+
+
+def _is_local(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> bool:
+    """Whether the client sits on this machine; a proxy on it that is not trusted may speak for anybody."""
+    peer = getattr(request.getClientAddress(), "host", "")
+    speaks_for_others = any(header(name) is not None for name in ("x-forwarded-for", "forwarded", "via"))
+    if speaks_for_others and not is_within(peer, trusted):
+        return False
+    return is_loopback(client_address(peer, header("x-forwarded-for") or "", trusted))
+
+
+def acme_response(content: bytes | None) -> Response:
+    """Answer a certificate authority's challenge."""
+    if content is None:
+        raise NotHere("challenge")
+    return Response(200, (("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store")), content)
+
+
+def moved(status: int, location: str) -> Response:
+    """The same thing elsewhere for good, so clients may keep it (SPEC U7, N12)."""
+    response = sentence(status, f"It is at {location}")
+    headers = tuple(item for item in response.headers if item[0] != "Cache-Control")
+    return Response(status, (("Location", location), ("Vary", "Accept, Accept-Encoding"), *headers), response.body)
+
+
+def _upload_refused(asked: Asked) -> Response:
+    if asked.method == "OPTIONS":
+        return Response(204, (("Allow", "OPTIONS"),))
+    return sentence(405, "Uploads are not enabled on this index.", ("Allow", "OPTIONS"))
+
+
+def _preflight(cors: str | None) -> Response:
+    headers = [_ALLOW]
+    if cors is not None:
+        headers += [
+            ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+            ("Access-Control-Allow-Headers", "If-None-Match, If-Modified-Since, If-Range, Range, Cache-Control"),
+            ("Access-Control-Max-Age", "86400"),
+        ]
+    return Response(204, tuple(headers))
+
+
+def _cors_headers(cors: str | None) -> tuple[tuple[str, str], ...]:
+    if cors is None:
+        return ()
+    return (
+        ("Access-Control-Allow-Origin", cors),
+        ("Access-Control-Expose-Headers", "ETag, Content-Length, Content-Range, Accept-Ranges"),
+    )

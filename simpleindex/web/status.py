@@ -1,0 +1,100 @@
+"""What the server says of itself below ``/-/``: alive, ready, how many, and which certificate to trust."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import NotHere
+from simpleindex.web.response import Response, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.web.response import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The state of what is served.
+
+    Attributes:
+        ready: Whether the first catalogue has been built.
+        suspended: Why nothing is answered, or None.
+        projects: Number of projects.
+        files: Number of files offered.
+        size: Their bytes.
+        withheld: What is there and not offered: project, file name, rule, reason.
+        watch: How changes are learnt of.
+        version: Of simpleindex.
+    """
+
+    ready: bool
+    suspended: str | None
+    projects: int
+    files: int
+    size: int
+    withheld: tuple[tuple[str, str, str, str], ...]
+    watch: str
+    version: str
+
+
+class StatusPages:
+    """The pages below ``/-/``.
+
+    Args:
+        report: Gives the state now.
+        ca_certificate: Gives the PEM of our private CA, or None while certificates are somebody else's.
+    """
+
+    def __init__(self, report: Callable[[], Report], ca_certificate: Callable[[], bytes | None]) -> None:
+        self._report = report
+        self._ca_certificate = ca_certificate
+
+    def answer(self, page: str, asked: Asked) -> Response:
+        """Answer a GET or HEAD.
+
+        Raises:
+            NotHere: There is no such page.
+        """
+        match page:
+            case "health":
+                return sentence(200, "alive")
+            case "ready":
+                return self._ready()
+            case "status":
+                return _status(self._report(), details=asked.is_local)
+            case "ca.pem" if (certificate := self._ca_certificate()) is not None:
+                headers = (("Content-Type", "application/x-pem-file"), ("Cache-Control", "no-cache"))
+                return Response(200, headers, certificate)
+        raise NotHere("page")
+
+    def _ready(self) -> Response:
+        report = self._report()
+        if report.suspended:
+            return sentence(503, report.suspended, ("Retry-After", "30"))
+        if not report.ready:
+            return sentence(503, "The index is still being read for the first time.", ("Retry-After", "2"))
+        return sentence(200, "ready")
+
+
+def _status(report: Report, *, details: bool) -> Response:
+    content: dict[str, object] = {
+        "version": report.version,
+        "ready": report.ready,
+        "suspended": report.suspended,
+        "projects": report.projects,
+        "files": report.files,
+        "bytes": report.size,
+        "withheld": len(report.withheld),
+        "watch": report.watch,
+    }
+    if details:
+        # Names and reasons may tell of what is inside a private file, so they are for whoever sits at the machine.
+        content["withheld-files"] = [
+            {"project": project, "filename": filename, "rule": rule, "reason": reason}
+            for project, filename, rule, reason in report.withheld
+        ]
+    body = json.dumps(content, indent=2).encode() + b"\n"
+    return Response(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body)
