@@ -1,7 +1,7 @@
 """The outside of a zip file: whether it is whole, what is in it, where one member's bytes lie (APPNOTE.TXT 6.3).
 
-Not :mod:`zipfile`: it makes an object of half a KiB of every member before it gives a first answer, so that a directory of
-32 MiB costs some 400 MiB; and it is lenient where installers differ (data before the archive, a comment that does not
+Not :mod:`zipfile`: it makes an object of every member before it gives a first answer, so that a directory of
+32 MiB costs more than 300 MiB; and it is lenient where installers differ (data before the archive, a comment that does not
 reach the end), while here only what every installer reads alike may pass.
 
 Everything is read by a function with the order of :func:`os.pread`: ``pread(length, offset)``.
@@ -184,7 +184,7 @@ def unpack(pread: Pread, place: Place, size: int) -> bytes:
         if not inflater.eof:
             raise BrokenArchive("its metadata do not end where they should")
     if len(data) != size:
-        raise BrokenArchive("its metadata have another size than the zip directory says")
+        raise BrokenArchive("its metadata have another size than was stated")
     return data
 
 
