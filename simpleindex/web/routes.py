@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
@@ -15,6 +16,9 @@ _PREFIX: Final = "simple"
 _UPLOAD: Final = "legacy"
 _OWN: Final = "-"
 _WELL_KNOWN: Final = ".well-known"
+
+# RFC 3986 sections 3.1 and 3.2: an authority ends where the path or the query begins.
+_AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,9 @@ Route = Root | ProjectPage | ProjectFile | Redirect | OwnPage | AcmeChallenge | 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """Split a request target into path and query; an absolute-form one (RFC 9112 section 3.2.2) loses its authority."""
-    if not target.startswith(b"/"):
-        _, scheme, rest = target.partition(b"://")
-        target = b"/" + rest.partition(b"/")[2] if scheme else target
-    path, _, query = target.partition(b"?")
-    return path, query
+    authority = _AUTHORITY.match(target)
+    path, _, query = target[authority.end() if authority else 0 :].partition(b"?")
+    return (path or b"/") if authority else path, query
 
 
 def route(target: bytes) -> Route:

@@ -1,0 +1,177 @@
+"""An index in memory and a client of it: requests go in as bytes, answers come out as bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+
+from simpleindex.web.files import Files
+from simpleindex.web.index import Listings, available_encodings
+from simpleindex.web.server import IndexSite
+from simpleindex.web.site import IndexResource
+from simpleindex.web.status import Report, StatusPages
+from tests.web.stub_source import StubSource
+from tests.web.wire import SocketTransport, answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IAddress
+    from twisted.python.failure import Failure
+    from twisted.web.resource import IResource
+
+    from simpleindex.sources.interface import Source
+
+FAR = IPv4Address("TCP", "192.0.2.7", 50000)
+NEAR = IPv4Address("TCP", "127.0.0.1", 50000)
+PIP = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
+JSON = "application/vnd.pypi.simple.v1+json"
+V1_HTML = "application/vnd.pypi.simple.v1+html"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer, read; header names in lower case, each of which came once."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Transport(SocketTransport):
+    """As ``FileDescriptor``, which tells its producer before its protocol that the connection is gone."""
+
+    def _lose(self, reason: Exception) -> None:
+        if not self.gone and self.producer is not None:
+            self.producer.stopProducing()
+            self.producer = None
+        super()._lose(reason)
+
+
+class Client:
+    """A client of one resource.
+
+    Attributes:
+        logged: Target and status of each request that is over.
+    """
+
+    def __init__(self, resource: IResource) -> None:
+        self.logged: list[tuple[bytes, int]] = []
+        self.clock = Clock()
+        self.site = IndexSite(
+            resource,
+            self.clock,
+            log=lambda request: self.logged.append((request.uri, request.code)),
+        )
+
+    def connect(self, peer: IAddress = FAR) -> Transport:
+        """Open a connection."""
+        protocol = self.site.buildProtocol(peer)
+        assert protocol is not None
+        transport = Transport(self.clock, protocol, peer)
+        protocol.makeConnection(transport)
+        return transport
+
+    def begin(
+        self, method: str, target: str | bytes, *headers: tuple[str, str | bytes], peer: IAddress = FAR
+    ) -> Transport:
+        """Send a request on a connection of its own, and take nothing of the answer yet."""
+        transport = self.connect(peer)
+        transport.protocol.dataReceived(request(method, target, *headers))
+        return transport
+
+    def ask(
+        self, method: str, target: str | bytes, *headers: tuple[str, str | bytes], peer: IAddress = FAR
+    ) -> Reply:
+        """Send a request on a connection of its own and take the whole answer."""
+        return read(self.begin(method, target, *headers, peer=peer), method)
+
+    def get(self, target: str | bytes, *headers: tuple[str, str | bytes], peer: IAddress = FAR) -> Reply:
+        return self.ask("GET", target, *headers, peer=peer)
+
+    def head(self, target: str | bytes, *headers: tuple[str, str | bytes], peer: IAddress = FAR) -> Reply:
+        return self.ask("HEAD", target, *headers, peer=peer)
+
+
+class Index(Client):
+    """A client of a whole index over a source; the arguments are those of the objects that it is made of."""
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        cors: str | None = "*",
+        trusted: tuple[Any, ...] = (),
+        immutable: bool = False,
+        cache_size: int = 1_000_000,
+        base_url: str | None = None,
+        report: Callable[[], Report] | None = None,
+        ca_certificate: bytes | None = None,
+        challenges: dict[str, bytes] | None = None,
+    ) -> None:
+        self.source = StubSource()
+        self.failures: list[Failure] = []
+        self.in_thread: list[Callable[..., Any]] = []
+        self.listings = Listings(
+            source or self.source,
+            base_url=base_url,
+            encodings=available_encodings(),
+            cache_size=cache_size,
+            in_thread=self._in_thread,
+        )
+        self.resource = IndexResource(
+            listings=self.listings,
+            files=Files(source or self.source, immutable=immutable),
+            status=StatusPages(report or (lambda: REPORT), lambda: ca_certificate),
+            acme_challenge=(challenges or {}).get,
+            trusted=trusted,
+            cors=cors,
+            failed=self.failures.append,
+        )
+        super().__init__(self.resource)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        self.in_thread.append(function)
+        return function(*arguments)
+
+
+REPORT = Report(
+    ready=True,
+    suspended=None,
+    projects=2,
+    files=3,
+    size=4096,
+    withheld=(("acme", "acme-2.0.zip", "archive", "it ends before its end"),),
+    watch="inotify",
+    version="1.0",
+)
+
+
+def request(method: str, target: str | bytes, *headers: tuple[str, str | bytes]) -> bytes:
+    """A request as bytes."""
+    raw = target if isinstance(target, bytes) else target.encode()
+    lines = [method.encode() + b" " + raw + b" HTTP/1.1", b"Host: attacker.example"]
+    lines += [
+        name.encode() + b": " + (value if isinstance(value, bytes) else value.encode())
+        for name, value in headers
+    ]
+    return b"\r\n".join((*lines, b"", b""))
+
+
+def read(transport: SocketTransport, *methods: str) -> Reply:
+    """Take everything from a connection; it has to be exactly one whole answer."""
+    (answer,) = answers(transport.take(), *(method.encode() for method in methods))
+    headers = {name.decode(): value.decode("latin-1") for name, value in answer.headers.items()}
+    return Reply(answer.status, headers, answer.body)

@@ -1,0 +1,232 @@
+"""What a request target means, and what it can never mean."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.core.errors import NotHere
+from simpleindex.core.names import ProjectName
+from simpleindex.web.routes import (
+    AcmeChallenge,
+    OwnPage,
+    ProjectFile,
+    ProjectPage,
+    Redirect,
+    Root,
+    Route,
+    Upload,
+    route,
+    split_target,
+)
+
+ACME = ProjectName("acme")
+
+TARGETS: list[tuple[bytes, Route]] = [
+    (b"/", Root()),
+    (b"/simple/", Root()),
+    (b"/?format=x", Root()),
+    (b"/%73imple/", Root()),
+    (b"/acme/", ProjectPage(ACME)),
+    (b"/simple/acme/", ProjectPage(ACME)),
+    (b"/simple/acme/?format=text/html", ProjectPage(ACME)),
+    (b"/%61cme/", ProjectPage(ACME)),
+    (b"/acme/acme-1.0.tar.gz", ProjectFile(ACME, "acme-1.0.tar.gz")),
+    (b"/simple/acme/acme-1.0.tar.gz", ProjectFile(ACME, "acme-1.0.tar.gz")),
+    (b"/acme/acme-1.0+local.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
+    (b"/acme/acme-1.0%2Blocal.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
+    (b"/acme/acme-1.0%2blocal.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
+    (b"/acme/acme-1%211.0.tar.gz", ProjectFile(ACME, "acme-1!1.0.tar.gz")),
+    (b"/acme/%252e%252e", ProjectFile(ACME, "%2e%2e")),
+    (b"/acme/a%252Fb", ProjectFile(ACME, "a%2Fb")),
+    (b"/acme/%zz", ProjectFile(ACME, "%zz")),
+    (b"/acme/...", ProjectFile(ACME, "...")),
+    (b"/acme/\xc3\xa4", ProjectFile(ACME, "ä")),
+    (b"/acme/%C3%A4", ProjectFile(ACME, "ä")),
+    # Reserved words are projects under the prefix.
+    (b"/simple/simple/", ProjectPage(ProjectName("simple"))),
+    (b"/simple/legacy/", ProjectPage(ProjectName("legacy"))),
+    (b"/simple/legacy/legacy-1.zip", ProjectFile(ProjectName("legacy"), "legacy-1.zip")),
+    # Uploads, with and without slash, never redirected (SPEC P48).
+    (b"/legacy", Upload()),
+    (b"/legacy/", Upload()),
+    (b"/legacy/?x", Upload()),
+    (b"/-/status", OwnPage("status")),
+    (b"/-/", OwnPage("")),
+    (b"/-/a/b", OwnPage("a/b")),
+    (b"/.well-known/acme-challenge/token", AcmeChallenge("token")),
+    # An absolute form names an authority, which is not believed.
+    (b"http://evil.example/simple/acme/", ProjectPage(ACME)),
+    (b"HTTPS://evil.example:8443/", Root()),
+    (b"http://evil.example", Root()),
+    (b"http://evil.example?format=x", Root()),
+]
+
+
+@pytest.mark.parametrize(("target", "meaning"), TARGETS)
+def test_meaning(target: bytes, meaning: Route) -> None:
+    """Each kind of URL is recognised under every prefix, decoded exactly once (SPEC U18)."""
+    assert route(target) == meaning
+
+
+REDIRECTS = [
+    (b"/simple", "/simple/"),
+    (b"/acme", "/acme/"),
+    (b"/simple/acme", "/simple/acme/"),
+    (b"/Foo_Bar", "/foo-bar/"),
+    (b"/Foo_.-Bar/", "/foo-bar/"),
+    (b"/simple/Foo_Bar", "/simple/foo-bar/"),
+    (b"/simple/Foo_Bar/", "/simple/foo-bar/"),
+    (b"/Foo_Bar/Foo_Bar-1.0+x.tar.gz", "/foo-bar/Foo_Bar-1.0%2Bx.tar.gz"),
+    (b"/Foo_Bar/a%252Fb", "/foo-bar/a%252Fb"),
+    (b"/Foo_Bar/a%3Fb%23c", "/foo-bar/a%3Fb%23c"),
+    (b"/Foo_Bar/%C3%A4%0D%0A", "/foo-bar/%C3%A4%0D%0A"),
+    # The query stays, and stays as it was quoted (SPEC U6).
+    (
+        b"/Foo_Bar?format=application/vnd.pypi.simple.v1+json",
+        "/foo-bar/?format=application/vnd.pypi.simple.v1+json",
+    ),
+    (b"/simple?format=text%2Fhtml", "/simple/?format=text%2Fhtml"),
+    (b"/simple?a=b&c=d?e", "/simple/?a=b&c=d?e"),
+    (b"/simple?", "/simple/"),
+    (b'/simple?"<\xff\x01>\\', "/simple/?%22%3C%FF%01%3E%5C"),
+    # A project whose own URL is taken is sent to the prefix at once.
+    (b"/Simple", "/simple/simple/"),
+    (b"/Simple/", "/simple/simple/"),
+    (b"/LEGACY", "/simple/legacy/"),
+    (b"/Legacy/Legacy-1.zip", "/simple/legacy/Legacy-1.zip"),
+    (b"/simple/Legacy/", "/simple/legacy/"),
+    (b"/simple/simple", "/simple/simple/"),
+    # Never to another host.
+    (b"http://evil.example/simple", "/simple/"),
+    (b"http://evil.example/Foo", "/foo/"),
+]
+
+
+@pytest.mark.parametrize(("target", "location"), REDIRECTS)
+def test_redirect(target: bytes, location: str) -> None:
+    """Slash and name are put right together, in one hop, on this host."""
+    assert route(target) == Redirect(location)
+    assert not isinstance(route(location.encode()), Redirect)
+
+
+NOTHING = [
+    b"//",
+    b"//evil.example",
+    b"//evil.example/",
+    b"/simple//evil.example/",
+    b"http://evil.example//simple",
+    b"/\\evil.example/",
+    b"/%5Cevil.example",
+    b"/%2F%2Fevil.example",
+    b"/%2Fevil.example/",
+    b"/simple/%2e%2e/",
+    b"/..",
+    b"/../",
+    b"/simple/../acme/",
+    b"/acme/../../etc/passwd",
+    b"/acme/.",
+    b"/acme/%2E%2E",
+    b"/acme/a%2Fb",
+    b"/acme/a%5cb",
+    b"/acme/a\\b",
+    b"/acme/a%00.whl",
+    b"/acme/a\0.whl",
+    b"/acme%00/",
+    b"/acme%0A/",
+    b"/acme%20/",
+    b"/acme+/",
+    b"/-acme/",
+    b"/acme_/",
+    # Overlong forms of "." and "/", a lone surrogate, a cut sequence.
+    b"/acme/%C0%AE%C0%AE",
+    b"/acme/a%C0%AFb",
+    b"/acme/%ED%A0%80",
+    b"/acme/%C3",
+    b"/acme/\xff",
+    # Letters that only look like ASCII (SPEC U3): long s, Kelvin sign, full width.
+    b"/%C5%BFimple/",
+    b"/%E2%84%AAelvin/",
+    "/ａcme/".encode(),
+    # Depths that nothing has.
+    b"/acme//",
+    b"/acme//x",
+    b"/acme/x/",
+    b"/acme/x/y",
+    b"/simple/acme/x/",
+    b"/legacy/x",
+    b"/-",
+    b"/simple/-/",
+    b"/simple/-/status",
+    b"/.well-known/",
+    b"/.well-known/acme-challenge",
+    b"/.well-known/security.txt",
+    b"/.well-known/acme-challenge/a/b",
+    b"/.well-known/acme-challenge/%2e%2e",
+    b"/simple/.well-known/",
+    # Forms of a target that are for proxies only.
+    b"acme",
+    b"evil.example:443",
+    b"acme?x=http://evil.example/simple/",
+    b"",
+]
+
+
+@pytest.mark.parametrize("target", NOTHING)
+def test_nothing(target: bytes) -> None:
+    """Whatever climbs, hides a separator or cannot be a name means nothing."""
+    with pytest.raises(NotHere):
+        route(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/a?b?c", b"/a", b"b?c"),
+        (b"/a?", b"/a", b""),
+        (b"http://host/a?b", b"/a", b"b"),
+        (b"http://host?b=/c", b"/", b"b=/c"),
+        (b"http://host", b"/", b""),
+        (b"/a?u=http://host/b", b"/a", b"u=http://host/b"),
+    ],
+)
+def test_split(target: bytes, path: bytes, query: bytes) -> None:
+    """The authority of an absolute form ends where its path or its query begins (RFC 3986 section 3.2)."""
+    assert split_target(target) == (path, query)
+
+
+@given(
+    st.binary(max_size=60).map(lambda tail: b"/" + tail)
+    | st.text("/\\.%2F5Cae-_?#:@é\0", max_size=30).map(str.encode)
+)
+def test_any_target(target: bytes) -> None:
+    """Any bytes at all mean something or nothing; a redirect stays on this host, is plain ASCII and ends in one hop."""
+    try:
+        meaning = route(target)
+    except NotHere:
+        return
+    if isinstance(meaning, Redirect):
+        location = meaning.location
+        assert location.isascii()
+        assert location.isprintable()
+        assert location[0] == "/"
+        assert location[1] not in "/\\"
+        assert not isinstance(route(location.encode()), Redirect)
+    if isinstance(meaning, ProjectFile):
+        assert meaning.filename not in (".", "..")
+        assert not set(meaning.filename) & set("/\\\0")
+
+
+@given(st.text(st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"]), min_size=1))
+def test_file_name_survives(filename: str) -> None:
+    """A file name that is quoted once is read once, also through a redirect."""
+    if filename in (".", ".."):
+        return
+    quoted = quote(filename, safe="").encode()
+    assert route(b"/acme/" + quoted) == ProjectFile(ACME, filename)
+    moved = route(b"/ACME/" + quoted)
+    assert isinstance(moved, Redirect)
+    assert unquote(moved.location) == f"/acme/{filename}"
