@@ -1,8 +1,8 @@
 """Run a command under a unit's rules without systemd: ``python seccomp.py UNIT -- COMMAND ...``.
 
-No new privileges, no capability, the system calls and address families of the unit; where root may
-make one also its view of the file system, in a mount namespace of its own. The filter is made by libseccomp from systemd's own lists, as systemd does it.
-Imports nothing of ours, and execs the command, so that its process is the one that was confined.
+No new privileges, no capability, the system calls and address families of the unit; where root may make one, also its
+view of the file system, in a mount namespace of its own. The filter is made by libseccomp from systemd's own lists, as
+systemd does it. Imports nothing of ours, and execs the command, so that its process is the one that was confined.
 """
 
 from __future__ import annotations

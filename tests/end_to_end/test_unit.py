@@ -6,11 +6,13 @@ import datetime as dt
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from ctypes.util import find_library
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from simpleindex.unit import SERVICE, SOCKET, UnitOptions, read_unit_options, render_unit, render_units
+from tests.builders import add_wheel
 
 pytestmark = [
     pytest.mark.slow,
@@ -67,16 +70,20 @@ def written(directory: Path, units: dict[str, str]) -> list[Path]:
     return [directory / name for name in units]
 
 
-@pytest.fixture
-def confined(tmp_path: Path) -> list[str]:
-    """How to run a command under the rules of the unit for this interpreter; of all files it can write ``state``."""
+def confining(directory: Path, options: UnitOptions) -> list[str]:
+    """How to run a command under the rules of the unit for these options; of all files it can write ``state``."""
     if sys.platform != "linux" or find_library("seccomp") is None:
         pytest.skip("libseccomp is not installed")
-    state = tmp_path / "state"
+    state = directory / "state"
     state.mkdir()
-    options = read_unit_options(["--path", str(tmp_path)], Path(sys.prefix), tmp_path)
-    (unit,) = written(tmp_path, {SERVICE: render_unit(replace(options, writes=(state,)))})
+    (unit,) = written(directory, {SERVICE: render_unit(replace(options, writes=(state,)))})
     return [sys.executable, str(Path(__file__).with_name("seccomp.py")), str(unit), "--"]
+
+
+@pytest.fixture
+def confined(tmp_path: Path) -> list[str]:
+    """The same for the unit of this interpreter."""
+    return confining(tmp_path, read_unit_options(["--path", str(tmp_path)], Path(sys.prefix), tmp_path))
 
 
 @pytest.fixture
@@ -98,17 +105,24 @@ def pem(tmp_path: Path) -> Path:
     return path
 
 
-def asked(port: int, trusted: Path) -> tuple[str | None, bytes]:
-    """Ask for ``/`` over TLS; return the protocol agreed on, and the body."""
-    context = ssl.create_default_context(cafile=str(trusted))
+def trusting(certificate: Path) -> ssl.SSLContext:
+    """A client that trusts this certificate and asks for our protocol."""
+    context = ssl.create_default_context(cafile=str(certificate))
     context.set_alpn_protocols(["http/1.1"])
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
-        context.wrap_socket(plain, server_hostname="packages.test") as secure,
-    ):
-        secure.sendall(b"GET / HTTP/1.1\r\nHost: packages.test\r\nConnection: close\r\n\r\n")
-        answer = b"".join(iter(lambda: secure.recv(65536), b""))
-        return secure.selected_alpn_protocol(), answer
+    return context
+
+
+def asked(port: int, context: ssl.SSLContext | None, name: str, path: str = "/") -> tuple[str | None, bytes]:
+    """Ask for a path, over TLS if there is a context; return the protocol agreed on, and the body."""
+    with ExitStack() as stack:
+        channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        if context is not None:
+            channel = stack.enter_context(context.wrap_socket(channel, server_hostname=name))
+        # HTTP/1.0 keeps the body from being chunked.
+        channel.sendall(f"GET {path} HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: channel.recv(65536), b""))
+        protocol = channel.selected_alpn_protocol() if isinstance(channel, ssl.SSLSocket) else None
+        return protocol, answer.partition(b"\r\n\r\n")[2]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -246,16 +260,14 @@ def serve_once(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **popen) as server:
         try:
             assert server.stdout is not None
-            return asked(int(server.stdout.readline()), pem)
+            return asked(int(server.stdout.readline()), trusting(pem), "packages.test")
         finally:
             server.terminate()
 
 
 def test_tls_works(confined: list[str], pem: Path) -> None:
     """A whole handshake with SNI and ALPN, a thread and an answer, as the server needs them, under the unit's rules."""
-    protocol, answer = serve_once(confined, pem)
-    assert protocol == "http/1.1"
-    assert b"[b'packages.test']" in answer
+    assert serve_once(confined, pem) == ("http/1.1", b"[b'packages.test']")
 
 
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
@@ -268,15 +280,14 @@ def test_adopts_the_socket_from_systemd(family: str, confined: list[str], pem: P
         pytest.skip("there is no IPv6 here")
     with socket.create_server(("", 0), family=socket.AddressFamily[family], dualstack_ipv6=both) as listening:
         third = listening.fileno()
-        protocol, answer = serve_once(
+        answer = serve_once(
             [sys.executable, "-c", BECOME_WITH_THIRD, str(third), *confined],
             pem,
             endpoint,
             pass_fds=[third],
             env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": SOCKET},
         )
-    assert protocol == "http/1.1"
-    assert b"[b'packages.test']" in answer
+    assert answer == ("http/1.1", b"[b'packages.test']")
 
 
 @pytest.mark.xfail(
@@ -287,3 +298,74 @@ def test_tls_without_executable_memory(confined: list[str], pem: Path) -> None:
     unit = Path(confined[-2])
     unit.write_text(unit.read_text().replace("[Install]", "MemoryDenyWriteExecute=yes\n[Install]"))
     serve_once(confined, pem)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    ["http", pytest.param("https", marks=pytest.mark.xfail(reason="the service does not join tls.py yet"))],
+)
+def test_twistd_under_the_unit(scheme: str, tmp_path: Path) -> None:
+    """The unit's own ExecStart, confined: a page, a file, a reload, and systemd told when ready, alive and stopping."""
+    wheel = add_wheel(tmp_path / "packages")
+    state = tmp_path / "state"
+    port = free_port()
+    arguments = [f"--path={wheel.parent.parent}", f"--{scheme}=tcp:{port}:interface=127.0.0.1"]
+    options = read_unit_options([*arguments, f"--certs={state / 'certs'}"], Path(sys.prefix), tmp_path)
+    command = [*confining(tmp_path, options), str(options.twistd), "-n", "--pidfile=", "simpleindex"]
+    told = {"NOTIFY_SOCKET": str(state / "notify"), "WATCHDOG_USEC": "400000"}
+    made = {"STATE_DIRECTORY": str(state), "CACHE_DIRECTORY": str(state / "cache")}
+    with (
+        bound(told["NOTIFY_SOCKET"]) as systemd,
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            [*command, *options.arguments],
+            cwd=state,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **told, **made},
+        ) as server,
+    ):
+
+        def await_word(word: bytes) -> None:
+            while not systemd.recv(9999).startswith(word):
+                pass
+
+        try:
+            await_word(b"READY=1")
+            await_word(b"WATCHDOG=1")
+            client = own_ca(port, tmp_path / "ca.pem") if scheme == "https" else None
+            protocol, page = asked(port, client, "localhost", "/simple/acme/")
+            assert (protocol, wheel.name.encode() in page) == ("http/1.1" if client else None, True)
+            assert asked(port, client, "localhost", f"/acme/{wheel.name}")[1] == wheel.read_bytes()
+            server.send_signal(signal.SIGHUP)
+            await_word(b"RELOADING=1")
+            await_word(b"READY=1")
+            server.send_signal(signal.SIGTERM)
+            await_word(b"STOPPING=1")
+            # twistd ends by the signal it was sent, which systemd takes for a clean end (systemd.service(5)).
+            assert server.wait(30) == -signal.SIGTERM
+        except (AssertionError, OSError) as error:
+            raise AssertionError((tmp_path / "log").read_text()) from error
+        finally:
+            server.kill()
+
+
+def own_ca(port: int, path: Path) -> ssl.SSLContext:
+    """A client that trusts the server's private CA from now on."""
+    path.write_bytes(asked(port, ssl._create_unverified_context(), "localhost", "/-/ca.pem")[1])
+    return trusting(path)
+
+
+def bound(address: str) -> socket.socket:
+    """Systemd's end of the notification socket."""
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(address)
+    receiver.settimeout(20)
+    return receiver
+
+
+def free_port() -> int:
+    """A port that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
