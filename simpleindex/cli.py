@@ -21,6 +21,7 @@ from simpleindex.web.status import Report
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from simpleindex.core.model import File
     from simpleindex.settings import Settings
 
 USAGE: Final = """\
@@ -50,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     command = commands.get(words[0])
     if command is None:
-        print(f"simpleindex: there is no command {words[0]!r}; there are {', '.join(commands)}.", file=sys.stderr)
+        print(
+            f"simpleindex: there is no command {words[0]!r}; there are {', '.join(commands)}.",
+            file=sys.stderr,
+        )
         return 2
     try:
         return command(words[1:])
@@ -93,7 +97,9 @@ def check(settings: Settings) -> Report:
 def _read_all(directory: Directory, digests: Digests) -> Report:
     survey = directory.survey()
     reader = Reader(directory, digests, time.time_ns)
-    projects, files, withheld = 0, [], [("", name, "name", reason) for name, reason in survey.strays.items()]
+    projects = 0
+    files: list[File] = []
+    withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]
     for name in sorted({*survey.directories, *survey.loose}):
         places = survey.directories.get(name, ()), survey.loose.get(name, ())
         shelf = reader.read_project(name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from simpleindex.option_values import Listen
 
 
-def endpoint(reactor: Any, listen: Listen, option: str, *, has_ipv6: Callable[[], bool]) -> IStreamServerEndpoint:
+def endpoint(
+    reactor: Any, listen: Listen, option: str, *, has_ipv6: Callable[[], bool]
+) -> IStreamServerEndpoint:
     """Make the endpoint that an option asks for.
 
     Args:
@@ -37,15 +39,18 @@ def endpoint(reactor: Any, listen: Listen, option: str, *, has_ipv6: Callable[[]
             return TCP6ServerEndpoint(reactor, listen.port, interface="::")
         return TCP4ServerEndpoint(reactor, listen.port)
     try:
-        return serverFromString(reactor, listen.text)
+        made: IStreamServerEndpoint = serverFromString(reactor, listen.text)
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RefusedStart(
             f"--{option} {listen.text!r} is not an endpoint that Twisted can listen on ({error}); "
             "give a port, or a text such as tcp:443:interface=192.0.2.1."
         ) from None
+    return made
 
 
-def listen_now(where: IStreamServerEndpoint, factory: IProtocolFactory, listen: Listen, option: str) -> IListeningPort:
+def listen_now(
+    where: IStreamServerEndpoint, factory: IProtocolFactory, listen: Listen, option: str
+) -> IListeningPort:
     """Bind, now.
 
     Raises:

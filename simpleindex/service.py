@@ -25,6 +25,7 @@ from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart, WatchUnavailable
 from simpleindex.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.report import catalogue_lines, install_lines
+from simpleindex.security import Security
 from simpleindex.settings import Settings, changes
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.acme import read_challenge
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.python.failure import Failure
 
-    from simpleindex.option_values import Listen
-    pass
 
 READ_THREADS: Final = 8
 """Threads for short blocking calls; they wait for disks, not for processors."""
@@ -107,7 +106,7 @@ class IndexService(Service):
         in_digest_thread = partial(deferToThreadPool, reactor, self._digest_pool)
 
         own_directory(settings.cache, owner)
-        self._security = open_security(settings, owner, self._say) if settings.https else None
+        self._security = _open_security(settings, owner, self._say) if settings.https else None
         directory = Directory(str(settings.path), excluded_paths(settings))
         self._digests = Digests(str(settings.cache), directory.root, self._say)
         filesystem = network_filesystem(directory.root, mountinfo())
@@ -131,7 +130,9 @@ class IndexService(Service):
             in_thread=in_read_thread,
         )
         self._files = Files(source, immutable=settings.immutable_files)
-        status = StatusPages(self._report, lambda: self._security.ca_certificate if self._security else None)
+        status = StatusPages(
+            self._report, lambda: self._security.certificates.ca_pem if self._security else None
+        )
         self._resource = IndexResource(
             listings=self._listings,
             files=self._files,
@@ -153,6 +154,7 @@ class IndexService(Service):
         self._ports: list[tuple[str, IListeningPort]] = []
         self._watch: InotifyWatch | None = None
         self._loops: list[LoopingCall] = []
+        self._sweeping: LoopingCall | None = None
         self._sweeps = 0
         self._notifier: Notifier | None = None
 
@@ -185,7 +187,7 @@ class IndexService(Service):
             self._say(line)
         self._live.begin(self._watch or NoWatch()).addCallback(lambda _: self._first_catalogue_complete())
         if self._choice.method != "off":
-            self._repeat(self._sweep, self._settings.poll_interval)
+            self._sweeping = self._repeat(self._sweep, self._settings.poll_interval)
         if self._security is not None:
             self._repeat(self._security.check, CERTIFICATE_INTERVAL)
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
@@ -245,6 +247,8 @@ class IndexService(Service):
             self._listings.forget(base_url=base_url, cache_size=new.page_cache)
         for site in (self._site, self._redirect_site):
             site.connections.bound = new.max_connections_per_address
+        if self._sweeping is not None and self._sweeping.interval is not None:
+            self._sweeping.interval = new.poll_interval
         if not {"access-log", "trusted-proxy"}.isdisjoint(taken):
             self._exchange_access_log(new)
         self._say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
@@ -294,11 +298,12 @@ class IndexService(Service):
         self._live.polling = self._choice.method == "poll"
         self._say(self._choice.sentence)
 
-    def _repeat(self, function: Callable[[], Any], interval: float) -> None:
+    def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
         loop = LoopingCall(function)
         loop.clock = self._reactor
         loop.start(interval, now=False).addErrback(self._failed)
         self._loops.append(loop)
+        return loop
 
     def _sweep(self) -> Deferred[None]:
         self._sweeps += 1
@@ -319,7 +324,9 @@ class IndexService(Service):
         if self._notifier is not None:
             self._notifier.status(f"{report.projects} projects, {report.files} files")
         alive = [path for shelf in self._live.shelves.values() for path in shelf.known]
-        deferToThreadPool(self._reactor, self._read_pool, self._digests.forget_others, alive).addErrback(self._failed)
+        deferToThreadPool(self._reactor, self._read_pool, self._digests.forget_others, alive).addErrback(
+            self._failed
+        )
 
     def _listening_lines(self) -> Iterable[str]:
         if self._settings.defaulted_http:
@@ -330,14 +337,17 @@ class IndexService(Service):
         if self._security is not None:
             yield from self._security.lines()
         ca = self._security.ca_path if self._security else None
-        yield from install_lines(self._base_url(), ca, self._security.fingerprint if self._security else None)
+        fingerprint = self._security.certificates.ca_fingerprint if self._security else None
+        yield from install_lines(self._base_url(), ca, fingerprint)
 
     def _base_url(self) -> str:
         if self._settings.url is not None:
             return self._settings.url
         name = self._security.certificates.names[0] if self._security is not None else "localhost"
         scheme, usual = ("https", 443) if self._security is not None else ("http", 80)
-        port = next((getattr(port.getHost(), "port", usual) for kind, port in self._ports if kind == scheme), usual)
+        port = next(
+            (getattr(port.getHost(), "port", usual) for kind, port in self._ports if kind == scheme), usual
+        )
         host = f"[{name}]" if ":" in name else name
         return f"{scheme}://{host}/" if port == usual else f"{scheme}://{host}:{port}/"
 
@@ -349,6 +359,12 @@ class IndexService(Service):
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("This should never happen; please report it.", failure=failure)
+
+
+def _open_security(
+    settings: Settings, owner: tuple[int | None, int | None], log: Callable[[str], None]
+) -> Security:
+    return Security(settings.certs, settings.state, url=settings.url, owner=owner, log=log)
 
 
 async def _close(port: IListeningPort) -> None:
@@ -367,7 +383,8 @@ def live_report(live: LiveDirectory, watch: str) -> Report:
         projects=sum(1 for shelf in live.shelves.values() if shelf.project),
         files=len(files),
         size=sum(file.size for file in files),
-        withheld=strays + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
+        withheld=strays
+        + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
         watch="poll" if live.polling else watch,
         version=__version__,
     )
@@ -375,7 +392,13 @@ def live_report(live: LiveDirectory, watch: str) -> Report:
 
 def excluded_paths(settings: Settings) -> list[str]:
     """What is never a project, wherever it lies (DESIGN section 4)."""
-    paths: list[Path | None] = [settings.certs, settings.state, settings.cache, settings.acme_webroot, settings.config]
+    paths: list[Path | None] = [
+        settings.certs,
+        settings.state,
+        settings.cache,
+        settings.acme_webroot,
+        settings.config,
+    ]
     return [str(path) for path in paths if path is not None]
 
 

@@ -11,7 +11,6 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.store.archives import Facts, read_sidecar
 from simpleindex.store.bodies import BytesBody, FileBody
-from simpleindex.store.directory import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body
-    from simpleindex.store.directory import Directory
+    from simpleindex.store.directory import Directory, Stamp
     from simpleindex.store.live import LiveDirectory
     from simpleindex.store.reading import Known, Shelf
 

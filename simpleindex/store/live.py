@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
     from simpleindex.core.model import Withheld
     from simpleindex.store.directory import Stamp, Survey
 

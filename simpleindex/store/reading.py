@@ -249,7 +249,7 @@ def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Fo
         item = known.get(entry.path)
         if item is None:
             continue
-        outcome = item.outcome
+        outcome: Facts | File | Withheld | str = item.outcome
         if isinstance(outcome, Facts) and item.stamp is not None:
             distribution = parse_distribution_name(entry.filename, name)
             outcome = _file(distribution, item.stamp, outcome, entry.path, known)

@@ -50,7 +50,7 @@ class IndexResource(Resource):
         failed: Told of what should never happen.
     """
 
-    isLeaf = True
+    isLeaf = True  # noqa: N815  (Twisted's name)
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class RedirectResource(Resource):
         failed: Told of what should never happen.
     """
 
-    isLeaf = True
+    isLeaf = True  # noqa: N815  (Twisted's name)
 
     def __init__(
         self,
@@ -166,14 +166,18 @@ def acme_response(content: bytes | None) -> Response:
     """Answer a certificate authority's challenge."""
     if content is None:
         raise NotHere("challenge")
-    return Response(200, (("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store")), content)
+    return Response(
+        200, (("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store")), content
+    )
 
 
 def moved(status: int, location: str) -> Response:
     """The same thing elsewhere for good, so clients may keep it (SPEC U7, N12)."""
     response = sentence(status, f"It is at {location}")
     headers = tuple(item for item in response.headers if item[0] != "Cache-Control")
-    return Response(status, (("Location", location), ("Vary", "Accept, Accept-Encoding"), *headers), response.body)
+    return Response(
+        status, (("Location", location), ("Vary", "Accept, Accept-Encoding"), *headers), response.body
+    )
 
 
 def _upload_refused(asked: Asked) -> Response:
@@ -187,7 +191,10 @@ def _preflight(cors: str | None) -> Response:
     if cors is not None:
         headers += [
             ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
-            ("Access-Control-Allow-Headers", "If-None-Match, If-Modified-Since, If-Range, Range, Cache-Control"),
+            (
+                "Access-Control-Allow-Headers",
+                "If-None-Match, If-Modified-Since, If-Range, Range, Cache-Control",
+            ),
             ("Access-Control-Max-Age", "86400"),
         ]
     return Response(204, tuple(headers))
