@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from simpleindex.core import pages
 from simpleindex.core.conditional import not_modified
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 _CACHE_CONTROL: Final = ("Cache-Control", "no-cache")
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
-_WORTH_COMPRESSING: Final = 512
-"""Bytes; below it a page fits one packet either way."""
+_FORMAT: Final = b"format="
 
 _WORTH_A_THREAD: Final = 300
 """Files or projects on a page; above it rendering takes more than a few milliseconds."""
@@ -111,7 +110,9 @@ class Listings:
         return Response(200, tuple(headers), rendered.body)
 
     async def _rendered(self, key: tuple[str, Representation, Encoding], subject: Subject) -> Rendered:
-        kept = self._cache.get(key)
+        # Not the one that forget() puts in its place while a page is made with the old settings.
+        cache = self._cache
+        kept = cache.get(key)
         if kept is not None and kept.subject is subject:
             return kept
         _, representation, encoding = key
@@ -120,13 +121,13 @@ class Listings:
             rendered: Rendered = await self._in_thread(self._render, subject, representation, encoding)
         else:
             rendered = self._render(subject, representation, encoding)
-        self._cache.put(key, rendered)
+        cache.put(key, rendered)
         return rendered
 
     def _render(self, subject: Subject, representation: Representation, encoding: Encoding) -> Rendered:
         body = _page(subject, representation, self.base_url)
-        # One content, one tag for each encoding (SPEC T8).
-        tag = hashlib.sha256(body).hexdigest()[:32]
+        # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
+        tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
         if encoding is not Encoding.IDENTITY:
             body = self._encodings[encoding](body)
             tag = f"{tag}-{encoding.value}"
@@ -186,7 +187,5 @@ def _page(subject: Subject, representation: Representation, base_url: str | None
 
 def _format(query: bytes) -> str | None:
     """The one value of ``?format=`` (SPEC N6); none if there are several."""
-    if not query:
-        return None
-    values = [value for key, value in parse_qsl(query.decode("latin-1"), max_num_fields=64) if key == "format"]
-    return values[0] if len(values) == 1 else None
+    values = [field[len(_FORMAT) :] for field in query.split(b"&") if field.startswith(_FORMAT)]
+    return unquote_plus(values[0].decode("latin-1")) if len(values) == 1 else None

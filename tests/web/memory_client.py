@@ -96,7 +96,11 @@ class Client:
         self, method: str, target: str | bytes, *headers: tuple[str, str | bytes], peer: IAddress = FAR
     ) -> Reply:
         """Send a request on a connection of its own and take the whole answer."""
-        return read(self.begin(method, target, *headers, peer=peer), method)
+        transport = self.begin(method, target, *headers, peer=peer)
+        try:
+            return read(transport, method)
+        finally:
+            transport.leave()
 
     def get(self, target: str | bytes, *headers: tuple[str, str | bytes], peer: IAddress = FAR) -> Reply:
         return self.ask("GET", target, *headers, peer=peer)

@@ -150,7 +150,7 @@ NOTHING = [
     # Letters that only look like ASCII (SPEC U3): long s, Kelvin sign, full width.
     b"/%C5%BFimple/",
     b"/%E2%84%AAelvin/",
-    "/ａcme/".encode(),
+    b"/%EF%BD%81cme/",
     # Depths that nothing has.
     b"/acme//",
     b"/acme//x",
