@@ -29,7 +29,9 @@ def catalogue_lines(report: Report, root: str) -> Iterator[str]:
     if len(report.withheld) > _MOST_WITHHELD:
         yield f"Withheld: {len(report.withheld) - _MOST_WITHHELD} more; /-/status names all of them on this machine."
     if not report.projects:
-        yield (meant_root(root) or f"No projects yet: put files at {os.path.join(root, '<project>', '<file>')}.")
+        yield (
+            meant_root(root) or f"No projects yet: put files at {os.path.join(root, '<project>', '<file>')}."
+        )
 
 
 def meant_root(root: str) -> str | None:
@@ -72,5 +74,3 @@ def human_size(size: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-

@@ -25,7 +25,6 @@ from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart, WatchUnavailable
 from simpleindex.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.report import catalogue_lines, install_lines
-from simpleindex.security import Security
 from simpleindex.settings import Settings, changes
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.acme import read_challenge
@@ -36,6 +35,7 @@ from simpleindex.store.reading import Reader
 from simpleindex.store.watch import InotifyWatch
 from simpleindex.store.watch_mode import choose, network_filesystem
 from simpleindex.systemd import Notifier, start_watchdog
+from simpleindex.tls.security import Security
 from simpleindex.web.access_log import AccessLog
 from simpleindex.web.files import Files
 from simpleindex.web.index import Listings, available_encodings

@@ -46,7 +46,9 @@ class Options(usage.Options):
             # Twisted would print the whole usage before this sentence.
             word = next((word for word in str(error).split() if word.startswith("--")), "").lstrip("-")
             near = f"; did you mean --{nearest(word)}?" if word and nearest(word) not in (None, word) else ""
-            raise SystemExit(f"simpleindex: {error}{near} (twistd simpleindex --help lists every option)") from None
+            raise SystemExit(
+                f"simpleindex: {error}{near} (twistd simpleindex --help lists every option)"
+            ) from None
 
     def postOptions(self) -> None:
         # Paths become absolute here: a daemon changes directory later.
@@ -94,6 +96,8 @@ def makeService(options: Any) -> IService:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent = options.parent or {}
     try:
-        return make_service(options.settings, options.resolve, reactor, (parent.get("uid"), parent.get("gid")))
+        return make_service(
+            options.settings, options.resolve, reactor, (parent.get("uid"), parent.get("gid"))
+        )
     except RefusedStart as error:
         raise SystemExit(f"simpleindex: {error}") from None

@@ -79,7 +79,9 @@ def sdist_name(name: str = "acme", version: str = "1.0") -> str:
     return f"{name.replace('-', '_')}-{version}.tar.gz"
 
 
-def add_wheel(root: Path, name: str = "acme", version: str = "1.0", *lines: str, directory: str | None = None) -> Path:
+def add_wheel(
+    root: Path, name: str = "acme", version: str = "1.0", *lines: str, directory: str | None = None
+) -> Path:
     """Put a wheel where the manual layout wants it, atomically; return its path."""
     return put(root / (directory or name) / wheel_name(name, version), wheel_bytes(name, version, *lines))
 

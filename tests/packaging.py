@@ -14,7 +14,9 @@ REQUIRED = (PLUGIN, "simpleindex/tap.py", "simpleindex/deploy/simpleindex.servic
 def problems(wheel: Path, sdist: Path) -> list[str]:
     """Say what is wrong with the files to be published, one sentence each."""
     names = {wheel.name: _wheel_names(wheel), sdist.name: _sdist_names(sdist)}
-    found = [f"{archive} lacks {name}" for archive, held in names.items() for name in REQUIRED if name not in held]
+    found = [
+        f"{archive} lacks {name}" for archive, held in names.items() for name in REQUIRED if name not in held
+    ]
     found += [
         f"{archive} holds {name}"
         for archive, held in names.items()

@@ -71,7 +71,10 @@ def test_the_store_never_sees_a_request(path: Path) -> None:
 def test_the_web_never_sees_a_path(path: Path) -> None:
     """HTTP knows names, not places; only the access log is a file of its own."""
     allowed = {"access_log"}
-    assert path.stem in allowed or not {name.partition(".")[0] for name in imports_of(path)} & {"os", "pathlib"}
+    assert path.stem in allowed or not {name.partition(".")[0] for name in imports_of(path)} & {
+        "os",
+        "pathlib",
+    }
 
 
 def test_only_tap_imports_the_global_reactor() -> None:
@@ -79,7 +82,8 @@ def test_only_tap_imports_the_global_reactor() -> None:
     importers = {
         dotted(path)
         for path in MODULES
-        if "twisted.internet.reactor" in imports_of(path) or "twisted.internet.threads.deferToThread" in imports_of(path)
+        if "twisted.internet.reactor" in imports_of(path)
+        or "twisted.internet.threads.deferToThread" in imports_of(path)
     }
     assert importers == {"simpleindex.tap"}
     tree = ast.parse((HOUSE / "tap.py").read_text(encoding="utf-8"))

@@ -18,7 +18,9 @@ PROJECT = Path(__file__).parent.parent
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and sdist built from a copy of the tree that also holds what must stay out."""
     copy = tmp_path_factory.mktemp("build") / "tree"
-    ignored = shutil.ignore_patterns(".git", ".venv", "*.egg-info", "__pycache__", ".mypy_cache", ".hypothesis")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "*.egg-info", "__pycache__", ".mypy_cache", ".hypothesis"
+    )
     shutil.copytree(PROJECT, copy, ignore=ignored)
     for stray in ("certs/privkey.pem", "simpleindex/key.pem", "twisted/plugins/dropin.cache"):
         (copy / stray).parent.mkdir(exist_ok=True)

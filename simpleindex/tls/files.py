@@ -1,0 +1,208 @@
+"""What lies in ``certs/``: its three forms, reading them, noticing a change, and who may read them later."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from simpleindex.core.errors import RefusedStart, UnusableCertificate
+from simpleindex.tls.certificates import ServerCertificate, assemble, read_pem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from cryptography import x509
+
+CHAIN: Final = "fullchain.pem"
+KEY: Final = "privkey.pem"
+_BESIDE_A_PAIR: Final = frozenset({"cert.pem", "chain.pem"})
+"""What certbot puts beside :data:`CHAIN`, which holds both."""
+
+_LARGEST: Final = 1 << 20
+"""Bytes; a chain with an RSA key is about 8 KiB."""
+
+_SETTLING_NS: Final = 2_000_000_000
+"""Nanoseconds within which a second change can have the same timestamps as the first."""
+
+Signature: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one certificate and its key lie.
+
+    Attributes:
+        where: The file to name in sentences.
+        files: All files that are read.
+    """
+
+    where: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file, or a directory on the way to it, as far as permission goes.
+
+    Attributes:
+        path: What it is called.
+        mode: ``st_mode``.
+        uid: Its owner.
+        gid: Its group.
+        has_acl: Whether an access control list may allow more than the mode says.
+    """
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    has_acl: bool = False
+
+
+def places(certs: Path) -> tuple[Place, ...]:
+    """Find the certificates: first those directly in ``certs``, then those of its sub-directories, each by name.
+
+    A directory that does not exist holds none. Links are followed; dot-files and what does not end in ``.pem`` are not
+    looked at.
+
+    Raises:
+        RefusedStart: The directory cannot be read.
+    """
+    try:
+        entries = sorted(entry.name for entry in os.scandir(certs) if not entry.name.startswith("."))
+        directories = [certs / name for name in entries if (certs / name).is_dir()]
+        return tuple(place for directory in (certs, *directories) for place in _places_directly_in(directory))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise RefusedStart(
+            f"{error.filename} cannot be read ({error.strerror}): let the service read it, or point --certs elsewhere."
+        ) from error
+
+
+def read_place(place: Place, ca: x509.Certificate | None = None) -> ServerCertificate:
+    """Read the certificate and the key at ``place``; ``ca`` is our own CA, if there is one.
+
+    Raises:
+        UnusableCertificate: They cannot be read or served.
+    """
+    data = b"\n".join(read_file(path) for path in place.files)
+    return assemble(place.where, read_pem(place.where, data), ca)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that may be anything: a link to nowhere, a FIFO, something huge.
+
+    Raises:
+        UnusableCertificate: It cannot be read, or is no file of a PEM file's size.
+    """
+    try:
+        # O_NONBLOCK: opening a FIFO must not wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnusableCertificate(
+            str(path), f"cannot be read ({error.strerror}): let the service read it, or remove it."
+        ) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            raise UnusableCertificate(str(path), "is no PEM file: remove it.")
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def signature(found: Iterable[Place]) -> Signature:
+    """A value that changes when any of the files does; replacing the target of a link changes it too."""
+    return tuple((str(path), _file_signature(path)) for place in found for path in place.files)
+
+
+def is_settled(taken: Signature, now: datetime) -> bool:
+    """Tell whether a change made from ``now`` on must show in the signature, even if the clock is a coarse one."""
+    changed = max((numbers[-1] for _path, numbers in taken if numbers), default=0)
+    return changed < now.timestamp() * 1e9 - _SETTLING_NS
+
+
+def hindrance(uid: int, gid: int | None, path: Path, *, write: bool = False) -> str | None:
+    """Tell what will keep the user ``uid`` of group ``gid`` from reading ``path``, as a sentence; None if nothing will.
+
+    Looked up without becoming that user, who could not come back. With ``write``, ``path`` is a directory in which files
+    are to be replaced.
+    """
+    return judge_permission(tuple(_steps(path)), uid, _groups(uid, gid), write=write)
+
+
+def judge_permission(
+    steps: Sequence[Step], uid: int, groups: frozenset[int], *, write: bool = False
+) -> str | None:
+    """Judge the way to a file, which comes last; a step with an access control list gets the benefit of the doubt."""
+    for step in steps:
+        shift = 6 if step.uid == uid else 3 if step.gid in groups else 0
+        if step is not steps[-1]:
+            wanted, verb = stat.S_IXOTH, "entered"
+        elif write:
+            wanted, verb = stat.S_IWOTH | stat.S_IXOTH, "written to"
+        else:
+            wanted, verb = stat.S_IROTH, "read"
+        if uid != 0 and not step.has_acl and (step.mode >> shift) & wanted != wanted:
+            return (
+                f"{step.path} cannot be {verb} by user id {uid}, as whom the service will run: change its owner, group or "
+                "mode."
+            )
+    return None
+
+
+def _places_directly_in(directory: Path) -> Iterator[Place]:
+    names = sorted(
+        entry.name
+        for entry in os.scandir(directory)
+        if entry.name.endswith(".pem") and not entry.name.startswith(".") and not entry.is_dir()
+    )
+    pair = [name for name in (CHAIN, KEY) if name in names]
+    if pair:
+        # Named by the chain even while that is missing: certbot unlinks each of the two links before it makes it anew.
+        yield Place(str(directory / CHAIN), tuple(directory / name for name in pair))
+    for name in names:
+        if name not in pair and not (pair and name in _BESIDE_A_PAIR):
+            yield Place(str(directory / name), (directory / name,))
+
+
+def _groups(uid: int, gid: int | None) -> frozenset[int]:
+    # As twistd does it (twisted.python.util.switchUID): the groups that the system's tables give to the user.
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return frozenset() if gid is None else frozenset({gid})
+    return frozenset(os.getgrouplist(user.pw_name, user.pw_gid if gid is None else gid))
+
+
+def _file_signature(path: Path) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _steps(path: Path) -> Iterator[Step]:
+    # A link is read by walking to it, and then to where it points: certbot's live/ and archive/ differ in owner and mode.
+    for place in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):
+        real = os.path.realpath(os.path.dirname(place))
+        parts = real.split("/")
+        for depth in range(1, len(parts) + 1):
+            yield _step("/".join(parts[:depth]) or "/")
+    yield _step(os.path.realpath(path))
+
+
+def _step(path: str) -> Step:
+    status = os.stat(path)
+    try:
+        has_acl = "system.posix_acl_access" in os.listxattr(path)
+    except (OSError, AttributeError):
+        has_acl = False
+    return Step(path, status.st_mode, status.st_uid, status.st_gid, has_acl)

@@ -1,0 +1,90 @@
+"""HTTPS of its own, put together: the operator's certificates or a private CA's, kept fresh while the service runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.machine import this_machine
+from simpleindex.tls.private_ca import ensure
+from simpleindex.tls.serving import Certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from simpleindex.tls.private_ca import Owner
+
+    Clock = Callable[[], datetime]
+
+
+class Security:
+    """The certificates in use and the CA behind them.
+
+    Args:
+        certs: Where certificates lie.
+        state: Where the private CA lies.
+        url: ``--url``, or None.
+        owner: The user and group that the service will become, where it will.
+        log: Takes a sentence for the operator.
+        now: Tells the time, UTC.
+
+    Raises:
+        RefusedStart: There is nothing that can be served.
+    """
+
+    def __init__(
+        self,
+        certs: Path,
+        state: Path,
+        *,
+        url: str | None,
+        owner: Owner,
+        log: Callable[[str], None],
+        now: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self._certs = certs
+        self._state = state
+        self._url_host = urlsplit(url).hostname if url else None
+        self._log = log
+        self._now = now
+        ca = ensure(certs, state, this_machine(self._url_host), now(), owner)
+        self.certificates = Certificates(certs, ca=ca.certificate if ca else None, now=now, log=log)
+        self._warnings: tuple[str, ...] = ()
+        # Said at once: where the next line refuses the start, they may say how to mend it.
+        self._warn(ca.warnings if ca else ())
+        for warning in self.certificates.load(self._url_host, *owner):
+            log(warning)
+
+    @property
+    def ca_path(self) -> str | None:
+        """The file with the private CA's certificate; None if all certificates are the operator's own."""
+        return None if self.certificates.ca_pem is None else str(self._state / "ca" / "cert.pem")
+
+    def check(self, *, force: bool = False) -> None:
+        """Renew our own certificate when it is due, and take up what has changed; cheap enough for every minute.
+
+        Args:
+            force: Look into the files even if they seem unchanged (SIGHUP).
+        """
+        try:
+            ca = ensure(self._certs, self._state, this_machine(self._url_host), self._now())
+        except RefusedStart as error:
+            self._warn((str(error),))
+        else:
+            self._warn(ca.warnings if ca else ())
+        self.certificates.reload(force=force)
+
+    def lines(self) -> Iterator[str]:
+        """What the start-up log says of the certificates."""
+        for each in self.certificates.describe():
+            default = "; the default" if each.default else ""
+            yield f"Certificate {each.where} for {', '.join(each.names)}, good until {each.expires:%Y-%m-%d}{default}."
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        for warning in warnings:
+            if warning not in self._warnings:
+                self._log(warning)
+        self._warnings = warnings
