@@ -1,0 +1,176 @@
+"""The half of a connection that takes requests: Twisted's, with bounds on time and size.
+
+Parsing and its defences against smuggling stay Twisted's. A request's line, headers and body have each a deadline and
+a bound, and what goes beyond is refused with a sentence. The numbers are in :mod:`simpleindex.web.limits`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simpleindex.web import limits
+from simpleindex.web.pacing import PacedChannel, Phase
+
+_LENGTH_DIGITS: Final = 18
+"""Decimal digits beyond which a Content-Length is no file's any more; int() itself raises beyond 4300."""
+
+
+class IndexChannel(PacedChannel):
+    """The server's side of one HTTP/1.1 connection.
+
+    A short cut for whole, simple requests can be put before ``dataReceived``: in the phases READY and IDLE, with an empty
+    ``_buffer`` and a transport that is not full, it may write an answer and :meth:`enter` IDLE.
+    """
+
+    # Never reached, because ours are narrower; Twisted answers them with 400.
+    totalHeadersSize = limits.REQUEST_LINE_BYTES + limits.HEADER_BYTES  # noqa: N815 (Twisted's name)
+    maxHeaders = limits.HEADER_LINES  # noqa: N815 (Twisted's name)
+    MAX_LENGTH = limits.HEADER_BYTES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = 0
+        self._header_bytes = 0
+        self._body_bytes = 0
+        self._body_bytes_before = 0
+        self._discarded_bytes = 0
+        self._discard_until = 0.0
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.phase in (Phase.READY, Phase.IDLE):
+            self._begin_head()
+        if self.phase is Phase.REFUSED:
+            self._discard(len(data))
+        elif self.phase is not Phase.CLOSED:
+            super().dataReceived(data)
+            if self.phase is Phase.IDLE and self._buffer:
+                self._begin_head()  # Some bytes of it came together with the request before it.
+
+    def expired(self) -> None:
+        if self._waitingForTransport:
+            super().expired()
+        elif self.phase is Phase.HEAD:
+            self.refuse(
+                408, f"The request's headers did not arrive within {limits.HEAD_SECONDS:.0f} seconds."
+            )
+        elif self.phase is Phase.BODY:
+            self._judge_body()
+        else:
+            super().expired()
+
+    # The request's head
+
+    def _begin_head(self) -> None:
+        if self.phase is Phase.READY:
+            self.phase = Phase.HEAD  # Its deadline is running since the connection was made.
+        else:
+            self.enter(Phase.HEAD)
+        self._lines = self._header_bytes = self._body_bytes = self._body_bytes_before = 0
+
+    def lineReceived(self, line: bytes) -> None:
+        if self.phase is Phase.IDLE:
+            self._begin_head()
+        if self._lines == 0:
+            if len(line) > limits.REQUEST_LINE_BYTES:
+                self._refuse_request_line()
+                return
+            self._lines = int(line != b"")  # Twisted forgives one empty line before a request.
+        elif line:
+            self._lines += 1
+            self._header_bytes += len(line) + 2
+            if self._header_bytes > limits.HEADER_BYTES or self._lines > limits.HEADER_LINES + 1:
+                self._refuse_headers()
+                return
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002 (Twisted's signature)
+        if self.phase is Phase.IDLE or self._lines == 0:
+            self._refuse_request_line()
+        else:
+            self._refuse_headers()
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        if header == b"Content-Length" and len(data) > _LENGTH_DIGITS and data.isdigit():
+            self._refuse_body()
+            return False
+        return bool(super()._maybeChooseTransferDecoder(header, data))
+
+    def allHeadersReceived(self) -> None:
+        if self.length is not None and self.length > self.site.max_body:
+            self._refuse_body()
+            return
+        if self.length != 0:
+            self.enter(Phase.BODY)
+        super().allHeadersReceived()
+
+    # The request's body
+
+    def body_received(self, size: int) -> None:
+        """Take note of so many bytes of a body, which are dropped."""
+        self._body_bytes += size
+        if self._body_bytes > self.site.max_body:
+            self._refuse_body()
+
+    def _judge_body(self) -> None:
+        if self._body_bytes - self._body_bytes_before < limits.BODY_WINDOW_BYTES:
+            self.refuse(408, "The request's body arrived too slowly; the least is 1 KiB per second.")
+        else:
+            self._body_bytes_before = self._body_bytes
+            self.enter(Phase.BODY)
+
+    def allContentReceived(self) -> None:
+        if self.phase is not Phase.REFUSED:
+            self.enter(Phase.BUSY)
+            super().allContentReceived()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if self.phase is Phase.BUSY:
+            # Twisted keeps these pieces one by one, and any number of them while the transport is full.
+            self._dataBuffer = [b"".join((*self._dataBuffer, data))]
+            if len(self._dataBuffer[0]) > self._optimisticEagerReadSize:
+                self._networkProducer.pauseProducing()
+        elif self.phase is Phase.BODY:
+            super().rawDataReceived(data)
+
+    # Refusals
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self.refuse(400, "The request is not well-formed HTTP/1.1.")
+
+    def _refuse_request_line(self) -> None:
+        self.refuse(414, f"The request line is longer than {limits.REQUEST_LINE_BYTES} bytes.")
+
+    def _refuse_headers(self) -> None:
+        self.refuse(
+            431,
+            f"The request's headers are more than {limits.HEADER_LINES} or longer than {limits.HEADER_BYTES} bytes.",
+        )
+
+    def _refuse_body(self) -> None:
+        self.refuse(
+            413, f"The request's body is longer than the {self.site.max_body} bytes that are read here."
+        )
+
+    def refuse(self, status: int, sentence: str) -> None:
+        """Answer a request that is not read further, drop the rest of it within bounds, and close (SPEC P52)."""
+        if self.phase in (Phase.REFUSED, Phase.CLOSED):
+            return
+        self.enter(Phase.REFUSED)
+        self._discard_until = self.site.reactor.seconds() + limits.DISCARD_SECONDS
+        self.persistent = False
+        self.setRawMode()  # Lines that came already are lines no more.
+        if not self.requests:
+            self.requests.append(self.requestFactory(self))
+        request = self.requests[0]
+        # What Twisted has parsed of it so far, for the access log and for HEAD.
+        request.method = getattr(self, "_command", request.method)
+        request.uri = getattr(self, "_path", request.uri)
+        request.refuse(status, sentence)
+
+    def _discard(self, size: int) -> None:
+        self._discarded_bytes += size
+        left = self._discard_until - self.site.reactor.seconds()
+        if self._discarded_bytes > limits.DISCARD_BYTES or left <= 0:
+            self.loseConnection()
+        elif not self._waitingForTransport:
+            self._arm(min(left, limits.DISCARD_SILENCE_SECONDS))

@@ -1,0 +1,126 @@
+"""The open connections of a site: how many one address may hold, and how all of them end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from simpleindex.core.addresses import counted_as, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SAY_AGAIN_SECONDS: Final = 60
+
+
+class Connection(Protocol):
+    """What can be ended."""
+
+    def retire(self) -> None:
+        """Close now if no request has begun, else after the answer."""
+        ...
+
+    def abort(self) -> None:
+        """Close now, whatever is lost."""
+        ...
+
+
+class Connections:
+    """Counts connections per address and drains them.
+
+    Not counted are Unix sockets and loopback (a reverse proxy on this machine holds everybody's connections), and
+    what ``exempt`` names (trusted proxies elsewhere).
+
+    Attributes:
+        draining: Whether connections are being brought to an end; none is admitted any more.
+    """
+
+    _log = Logger()
+
+    def __init__(self, seconds: Callable[[], float], bound: int, exempt: Callable[[str], bool]) -> None:
+        """Start without connections.
+
+        Args:
+            seconds: The time.
+            bound: Connections that one address (one /64 of IPv6) may hold; 0 for any number.
+            exempt: Tells of an address whether it is not counted.
+        """
+        self.draining = False
+        self._seconds = seconds
+        self.bound = bound
+        self._exempt = exempt
+        self._open: dict[Connection, str | None] = {}
+        self._count: Counter[str] = Counter()
+        self._said: dict[str, float] = {}
+        self._drained: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def admit(self, connection: Connection, host: str | None) -> bool:
+        """Take note of a new connection, or tell that it is one too many.
+
+        Args:
+            connection: It.
+            host: Its peer's address; None for a Unix socket.
+        """
+        if self.draining:
+            return False
+        name = None if host is None or is_loopback(host) or self._exempt(host) else counted_as(host)
+        if name is not None:
+            if self.bound and self._count[name] >= self.bound:
+                self._say(name)
+                return False
+            self._count[name] += 1
+        self._open[connection] = name
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        """Take note that a connection is over; one that was not admitted is nothing to forget."""
+        name = self._open.pop(connection, None)
+        if name is not None:
+            self._count[name] -= 1
+            if not self._count[name]:
+                del self._count[name]
+        self._tell_drained()
+
+    def drain(self) -> Deferred[None]:
+        """Close idle connections at once and the others after their answer.
+
+        Returns:
+            Fires when no connection is left. It may be cancelled when the caller's time is over; then
+            :meth:`abort_all` ends what remains.
+        """
+        self.draining = True
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        for connection in tuple(self._open):
+            connection.retire()
+        self._tell_drained()
+        return drained
+
+    def abort_all(self) -> None:
+        """Close every connection now, whatever is lost."""
+        for connection in tuple(self._open):
+            connection.abort()
+
+    def _tell_drained(self) -> None:
+        if not self._open:
+            waiting, self._drained = self._drained, []
+            for drained in waiting:
+                drained.callback(None)
+
+    def _say(self, name: str) -> None:
+        now = self._seconds()
+        self._said = {other: when for other, when in self._said.items() if now - when < _SAY_AGAIN_SECONDS}
+        if name not in self._said:
+            self._said[name] = now
+            self._log.warn(
+                "{name} holds {bound} connections, the most that one address may; closed a further one "
+                "(said once a minute).",
+                name=name,
+                bound=self.bound,
+            )

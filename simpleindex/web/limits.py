@@ -1,0 +1,50 @@
+"""How long and how much one client may take; numbers with their units and their evidence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEAD_SECONDS: Final = 20.0
+"""For a request's line and headers altogether, and for what precedes the first (the TLS handshake). Apache's
+mod_reqtimeout gives 20 to 40 s."""
+
+IDLE_SECONDS: Final = 75.0
+"""Between two requests; nginx's keepalive_timeout. Clients keep an unused connection for less."""
+
+REQUEST_LINE_BYTES: Final = 8 * 1024
+"""RFC 9112 section 3 recommends at least 8000; nginx and Apache take 8 KiB."""
+
+HEADER_BYTES: Final = 16 * 1024
+"""One header line, and all of them with their line ends; node's limit too. pip sends 600 bytes."""
+
+HEADER_LINES: Final = 100
+"""Apache's LimitRequestFields. pip sends 7."""
+
+BODY_BYTES: Final = 64 * 1024
+"""What is read of a body, and dropped, as long as there are no uploads."""
+
+BODY_WINDOW_SECONDS: Final = 20.0
+BODY_WINDOW_BYTES: Final = 20 * 1024
+"""In each such window a body advances so far (1 KiB/s) or ends; a window, so that a short hiccup costs nothing."""
+
+SLICE_BYTES: Final = 64 * 1024
+"""How much is given to the transport at a time: as much as it holds before it pauses us (FileDescriptor.bufferSize)."""
+
+WRITE_SECONDS: Final = 60.0
+"""A transport that is full has to empty within this.
+
+A transport pauses us when it holds more than 64 KiB and resumes us when it holds nothing, over TLS too; as it gets
+one slice at a time, it never holds more than two. So a resume means that between 64 and 128 KiB were taken, and one
+per 60 s a rate of 1.1 to 2.2 KB/s, which includes the least average that we want (512 B/s). nginx's send_timeout
+is the same rule. Measured on loopback with Linux's default buffers, where the kernel reports room only in thirds of
+its 2.5 MB: a reader of 10 KB/s lets us wait for 20 s, 27 s if it had read 200 MB at full speed before.
+"""
+
+DISCARD_SECONDS: Final = 30.0
+DISCARD_SILENCE_SECONDS: Final = 5.0
+DISCARD_BYTES: Final = 16 * 1024 * 1024
+"""After a refusal, what the client still sends is read and dropped (SPEC P52): closing at once would reset the connection
+and destroy the answer on its way. The times are nginx's lingering_time and lingering_timeout."""
+
+CONNECTIONS_PER_ADDRESS: Final = 256
+"""For offices behind one address; uv opens up to 50 at a time."""
