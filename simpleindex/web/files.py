@@ -14,7 +14,7 @@ from simpleindex.core.conditional import (
     parse_range,
     precondition_failed,
 )
-from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX
+from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribution_suffix
 from simpleindex.web.response import Content, Response, sentence
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class Files:
 
     def _cache_control(self, filename: str) -> str:
         # A provenance file may be amended (SPEC Y10), and so may a signature.
-        if self.immutable and filename.removesuffix(METADATA_SUFFIX).endswith((".whl", ".zip", ".tar", "z", "z2")):
+        if self.immutable and filename.removesuffix(METADATA_SUFFIX).endswith(
+            (".whl", ".zip", ".tar", "z", "z2")
+        ):
             return "public, max-age=365000000, immutable"
         return "no-cache"
 
@@ -56,9 +58,11 @@ class Files:
 def _answer(body: Body, filename: str, asked: Asked, cache_control: str) -> Response:
     size = body.size
     assert size is not None  # every source of ours knows it beforehand
-    etag = f'"{body.sha256}"'
+    # No tag is made up where the digest is not known beforehand; an empty one equals none.
+    etag = f'"{body.sha256}"' if body.sha256 else ""
     modified = None if body.modified_ns is None else body.modified_ns // 1_000_000_000
-    headers = [("ETag", etag), ("Cache-Control", cache_control)]
+    headers = [("ETag", etag)] if etag else []
+    headers.append(("Cache-Control", cache_control))
     if modified is not None and (date := _http_date(modified)):
         headers.append(("Last-Modified", date))
     if precondition_failed(asked.header("if-match"), asked.header("if-unmodified-since"), etag, modified):

@@ -200,7 +200,7 @@ def test_tag_of_other_encoding_is_another(index: Index) -> None:
         (f"Format={JSON}", "text/html"),
         (f"format={JSON};q=1", "text/html"),
         ("&".join(f"x{number}=1" for number in range(100)), "text/html"),
-        ("&" * 500 + f"format={JSON}", "text/html"),
+        ("&" * 500 + f"format={JSON}", JSON),
         ("format=application/xml", "text/html"),
     ],
 )
