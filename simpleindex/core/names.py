@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NewType
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 
@@ -95,8 +95,8 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
     suffix = distribution_suffix(filename)
     if suffix is None:
         raise InvalidFilename(filename, "it has no suffix of a wheel or an sdist")
-    if not filename.isascii() or not filename.isprintable() or " " in filename:
-        raise InvalidFilename(filename, "its name has characters other than printable ASCII")
+    if not filename.isascii() or not filename.isprintable() or " " in filename or "/" in filename:
+        raise InvalidFilename(filename, "its name has characters other than printable ASCII, or a slash")
     parsed = _parse_wheel(filename) if suffix == WHEEL_SUFFIX else _parse_sdist(filename, suffix, project)
     if project is not None and parsed.project != project:
         raise InvalidFilename(filename, f"its name states the project {parsed.project}, not {project}")
@@ -105,10 +105,11 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
 
 def _parse_wheel(filename: str) -> DistributionName:
     try:
+        # A ValueError is packaging's word for no, and Python's for a number of more than 4,300 digits.
         _, version, _, _ = parse_wheel_filename(filename)
         # packaging's own normalization accepts names (a leading underscore, say) that are none.
         project = parse_project_name(filename.split("-", 1)[0])
-    except (InvalidWheelFilename, InvalidVersion, InvalidProjectName):
+    except (ValueError, InvalidProjectName):
         raise InvalidFilename(
             filename, "its name is not a wheel's (name-version-python-abi-platform.whl)"
         ) from None
@@ -127,7 +128,7 @@ def _parse_sdist(filename: str, suffix: str, project: ProjectName | None) -> Dis
     for name, version in splits:
         try:
             return DistributionName(filename, parse_project_name(name), str(Version(version)), Kind.SDIST)
-        except (InvalidProjectName, InvalidVersion):
+        except (ValueError, InvalidProjectName):
             continue
     raise InvalidFilename(filename, f"its name is not an sdist's (name-version{suffix})")
 

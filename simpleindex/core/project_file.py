@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_version
+from packaging.version import Version
 
 from simpleindex.core.errors import InvalidProjectFile
+from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix
 
@@ -43,7 +45,8 @@ class ProjectFile:
     Attributes:
         status: The project's status marker.
         reason: Why it has that status, or None.
-        yanked: Reason (perhaps empty) by normalized version or by file name.
+        yanked: Reason (perhaps empty) by file name, or by version without trailing zeros: 1.0 and 1.0.0 are one release
+            (PEP 440).
     """
 
     status: Status = Status.ACTIVE
@@ -52,7 +55,7 @@ class ProjectFile:
 
     def yank_of(self, file: File) -> str | None:
         """Return why this file is yanked (perhaps an empty reason), or None if it is not."""
-        return self.yanked.get(file.filename, self.yanked.get(file.version))
+        return self.yanked.get(file.filename, self.yanked.get(canonicalize_version(file.version)))
 
 
 NO_PROJECT_FILE: Final = ProjectFile()
@@ -71,13 +74,13 @@ def parse_project_file(data: bytes) -> ProjectFile:
         content = tomllib.loads(data.decode())
     except UnicodeDecodeError:
         raise InvalidProjectFile("is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
         raise InvalidProjectFile(f"is not valid TOML: {error}") from None
     except RecursionError:
         raise InvalidProjectFile("is nested too deeply") from None
     for key in content:
         if key not in _KEYS:
-            raise InvalidProjectFile(f"has the unknown key {key!r}{_nearest(key, _KEYS)}")
+            raise InvalidProjectFile(f"has the unknown key {shown(key)}{_nearest(key, _KEYS)}")
     reason = content.get("reason")
     if reason is not None and not isinstance(reason, str):
         raise InvalidProjectFile("has a reason that is not a string")
@@ -88,9 +91,11 @@ def parse_project_file(data: bytes) -> ProjectFile:
 
 def _status(value: object) -> Status:
     known = [status.value for status in Status]
-    if not isinstance(value, str) or value not in known:
-        hint = _nearest(value, known) if isinstance(value, str) else ""
-        raise InvalidProjectFile(f"has the status {value!r}, which is none of {', '.join(known)}{hint}")
+    # Only strings are shown: a number can be too long, and a table too deep, for Python to write it.
+    if not isinstance(value, str):
+        raise InvalidProjectFile("has a status that is not a string")
+    if value not in known:
+        raise InvalidProjectFile(f"has the status {shown(value)}{_nearest(value, known)}")
     return Status(value)
 
 
@@ -104,10 +109,10 @@ def _yank_key(key: str) -> str:
     if distribution_suffix(key):
         return key
     try:
-        return str(Version(key))
-    except InvalidVersion:
+        return canonicalize_version(Version(key))
+    except ValueError:
         raise InvalidProjectFile(
-            f"yanks {key!r}, which is neither a version nor a distribution's file name"
+            f"yanks {shown(key)}, which is neither a version nor a distribution's file name"
         ) from None
 
 
@@ -116,11 +121,9 @@ def _yank_reason(key: str, reason: object) -> str:
         return ""
     if isinstance(reason, dict):
         # TOML reads the bare key 1.0 as a table 1 with a key 0.
-        raise InvalidProjectFile(f"yanks {key!r} with a table; put the version in quotes")
+        raise InvalidProjectFile(f"yanks {shown(key)} with a table; put the version in quotes")
     if not isinstance(reason, str):
-        raise InvalidProjectFile(
-            f"yanks {key!r} with {reason!r}, which is neither a reason in quotes nor true"
-        )
+        raise InvalidProjectFile(f"yanks {shown(key)} with what is neither a reason in quotes nor true")
     return reason
 
 

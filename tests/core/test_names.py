@@ -1,0 +1,167 @@
+"""Names of projects and of distribution files: what parses, to what, and that nothing else gets in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName
+from simpleindex.core.names import (
+    SDIST_SUFFIXES,
+    WHEEL_SUFFIX,
+    DistributionName,
+    Kind,
+    ProjectName,
+    distribution_suffix,
+    parse_distribution_name,
+    parse_project_name,
+)
+
+ACME = ProjectName("acme")
+
+_ALNUM = "abzABZ059"
+PROJECT_TEXTS = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,12}[A-Za-z0-9])?", fullmatch=True)
+PARTS = st.text(st.sampled_from(f"{_ALNUM}-_.!+ /\\\0\né²\udcff"), max_size=12)
+SUFFIXES = st.sampled_from((WHEEL_SUFFIX, *SDIST_SUFFIXES, ".egg", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("acme", "acme"),
+        ("Acme.Widget__X", "acme-widget-x"),
+        ("a-_.b", "a-b"),
+        ("0", "0"),
+        ("A" * 1000, "a" * 1000),
+        ("acme-1.0-py3-none-any.whl", "acme-1-0-py3-none-any-whl"),
+    ],
+)
+def test_a_project_name_is_normalized(text: str, name: str) -> None:
+    """PEP 503: lower case, and one hyphen for every run of separators."""
+    assert parse_project_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "-", ".", "..", "_a", "a_", "a-", "-a", "a b", "a/b", "a\\b", "a\n", "\na", "a\0", "a%2Fb"),
+        *("caf\xe9", "\uff41cme", "acme\udcff", "\u212aelvin", "\u017fix", "a\u2010b", "\u0661", "-" * 5000),
+    ],
+)
+def test_no_other_text_is_a_project_name(text: str) -> None:
+    """Climbing names, controls and look-alikes are refused; the error keeps the text for its sentence."""
+    with pytest.raises(InvalidProjectName) as caught:
+        parse_project_name(text)
+    assert caught.value.text == text
+    assert repr(text) in str(caught.value)
+
+
+@given(PROJECT_TEXTS)
+def test_normalisation_is_idempotent(text: str) -> None:
+    """A normalized name is its own normal form."""
+    name = parse_project_name(text)
+    assert parse_project_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("filename", "suffix"),
+    [
+        ("acme-1.0-py3-none-any.whl", ".whl"),
+        *((f"acme-1.0{suffix}", suffix) for suffix in SDIST_SUFFIXES),
+        *((name, None) for name in ("acme-1.0.egg", "acme-1.0.WHL", "acme-1.0.tar.gz.asc", "acme.exe", "")),
+    ],
+)
+def test_the_suffix_makes_the_distribution(filename: str, suffix: str | None) -> None:
+    """Wheels and sdists in their formats; no eggs, no side files, and suffixes only in lower case."""
+    assert distribution_suffix(filename) == suffix
+
+
+@pytest.mark.parametrize(
+    ("filename", "project", "expected"),
+    [
+        ("acme-1.0-py3-none-any.whl", None, ("acme", "1.0", Kind.WHEEL)),
+        ("Acme_Widget-1.0+abc-2fix-py2.py3-none-any.whl", None, ("acme-widget", "1.0+abc", Kind.WHEEL)),
+        ("acme-1!2.0.dev1-py3-none-any.whl", "acme", ("acme", "1!2.0.dev1", Kind.WHEEL)),
+        ("acme-V1.0-RC1.tar.gz", "acme", ("acme", "1.0rc1", Kind.SDIST)),
+        ("acme-widget-2.tar.bz2", None, ("acme-widget", "2", Kind.SDIST)),
+        ("acme-widget-2.zip", "acme-widget", ("acme-widget", "2", Kind.SDIST)),
+        # Only the project tells where such a legacy name is to be cut.
+        ("acme-1-1.tar.gz", "acme", ("acme", "1.post1", Kind.SDIST)),
+        ("acme-1-1.tar.gz", "acme-1", ("acme-1", "1", Kind.SDIST)),
+        ("acme-1-1.tar.gz", None, ("acme-1", "1", Kind.SDIST)),
+    ],
+)
+def test_a_distribution_name_is_read(
+    filename: str, project: ProjectName | None, expected: tuple[str, str, Kind]
+) -> None:
+    """Project and version come out in normal form, the file name as it is."""
+    name, version, kind = expected
+    assert parse_distribution_name(filename, project) == DistributionName(
+        filename, ProjectName(name), version, kind
+    )
+
+
+@pytest.mark.parametrize(
+    ("filename", "project", "reason"),
+    [
+        ("acme-1.0.egg", None, "no suffix of a wheel or an sdist"),
+        ("acme-1.0\xb2.tar.gz", None, "printable ASCII"),
+        ("acme-1.0.tar.gz\n.zip", None, "printable ASCII"),
+        ("acme 1.0-1.0.zip", None, "printable ASCII"),
+        ("acme-1.0-py3-none-\udcff.whl", None, "printable ASCII"),
+        ("acme-1.0-py3-none-a/../b.whl", None, "slash"),
+        ("../acme-1.0.zip", None, "slash"),
+        ("acme-1.0.whl", None, "not a wheel's"),
+        ("acme-1.0-py3-none.whl", None, "not a wheel's"),
+        ("_acme-1.0-py3-none-any.whl", None, "not a wheel's"),
+        ("acme-one-py3-none-any.whl", None, "not a wheel's"),
+        ("acme-1.0-x-py3-none-any.whl", None, "not a wheel's"),
+        (f"acme-{'1' * 5000}-py3-none-any.whl", None, "not a wheel's"),
+        ("acme.tar.gz", None, "not an sdist's (name-version.tar.gz)"),
+        ("acme-one.tar.gz", "acme", "not an sdist's"),
+        ("-1.0.tar.gz", None, "not an sdist's"),
+        (f"acme-{'1' * 5000}.zip", "acme", "not an sdist's"),
+        ("acme-1.0-py3-none-any.whl", "other", "states the project acme, not other"),
+        ("acme-1.0.zip", "other", "states the project acme, not other"),
+    ],
+)
+def test_a_wrong_distribution_name_is_refused(
+    filename: str, project: ProjectName | None, reason: str
+) -> None:
+    """One sentence per mistake; the error keeps the name."""
+    with pytest.raises(InvalidFilename) as caught:
+        parse_distribution_name(filename, project)
+    assert reason in caught.value.reason
+    assert repr(filename) in str(caught.value)
+
+
+@given(
+    st.one_of(st.text(), st.builds("-".join, st.lists(PARTS, max_size=6))),
+    SUFFIXES,
+    st.sampled_from((None, ACME, ProjectName("a-b"))),
+)
+@example("acme-" + "9" * 4301, ".tar", ACME)
+@example("acme-1-" + "9" * 4301 + "-py3-none-any", ".whl", None)
+def test_any_text_parses_or_is_refused(stem: str, suffix: str, project: ProjectName | None) -> None:
+    """Nothing but InvalidFilename is ever raised, and what parses is a plain name of the project asked for."""
+    try:
+        parsed = parse_distribution_name(stem + suffix, project)
+    except InvalidFilename:
+        return
+    assert parsed.filename == stem + suffix
+    assert parsed.filename.isascii()
+    assert "/" not in parsed.filename
+    assert parsed.project == parse_project_name(parsed.project)
+    assert project in (None, parsed.project)
+
+
+@given(PROJECT_TEXTS, st.sampled_from(("1", "1.0", "1-1", "2.0rc1", "1!1.0+a.b")), SUFFIXES)
+def test_a_name_read_alone_reads_the_same_in_its_project(name: str, version: str, suffix: str) -> None:
+    """A file lying in the root is the same distribution as in the directory of the project that its name states."""
+    filename = f"{name}-{version}{suffix}"
+    try:
+        alone = parse_distribution_name(filename)
+    except InvalidFilename:
+        return
+    assert parse_distribution_name(filename, alone.project) == alone
