@@ -216,7 +216,6 @@ class PacedChannel(http.HTTPChannel):
     def _conclude(self, request: IndexRequest) -> None:
         if self.phase is Phase.REFUSED:
             self.requests.remove(request)
-            self._networkProducer.resumeProducing()
             return
         if self.site.connections.draining:
             self.persistent = False
