@@ -40,8 +40,11 @@ class Download:
         self._stopped = False
         self._resumed: Deferred[None] | None = None
 
-    async def run(self) -> None:
-        """Send everything; return early when the client has left.
+    async def run(self) -> bool:
+        """Send everything.
+
+        Returns:
+            Whether all of it was sent; otherwise the client has left.
 
         Raises:
             Changed: The bytes are no longer those that were promised; the connection must be broken.
@@ -56,17 +59,18 @@ class Download:
                 self._request.write(chunk)
                 offset += len(chunk)
                 if offset >= content.stop:
-                    return
-                if self._paused:
-                    self._resumed = Deferred()
-                    await self._resumed
+                    return True
                 chunk = await self._next(offset)
+            return False
         finally:
             if not self._stopped:
                 self._request.unregisterProducer()
 
     async def _next(self, offset: int) -> bytes:
-        length = min(CHUNK_SIZE, self._content.stop - offset)
+        if self._paused:
+            self._resumed = Deferred()
+            await self._resumed
+        length = 0 if self._stopped else min(CHUNK_SIZE, self._content.stop - offset)
         return await self._content.body.read(offset, length) if length else b""
 
     def pauseProducing(self) -> None:

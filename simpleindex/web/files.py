@@ -48,9 +48,7 @@ class Files:
 
     def _cache_control(self, filename: str) -> str:
         # A provenance file may be amended (SPEC Y10), and so may a signature.
-        if self.immutable and filename.removesuffix(METADATA_SUFFIX).endswith(
-            (".whl", ".zip", ".tar", "z", "z2")
-        ):
+        if self.immutable and distribution_suffix(filename.removesuffix(METADATA_SUFFIX)):
             return "public, max-age=365000000, immutable"
         return "no-cache"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
 
-def error_response(error: BaseException) -> Response | None:
+def error_response(error: BaseException | None) -> Response | None:
     """The one table from error to answer; None for what should never happen."""
     match error:
         case NotHere():
@@ -85,7 +85,9 @@ class _Sending:
         work.cancel()
 
     def fail(self, failure: Failure, failed: Callable[[Failure], None]) -> None:
-        if not failure.check(CancelledError, Changed):
+        # Work that is cancelled may end in any of the errors that have an answer.
+        is_cancelled = self._has_left and failure.check(CancelledError)
+        if not is_cancelled and error_response(failure.value) is None:
             failed(failure)
         if self._has_left:
             return
@@ -117,9 +119,8 @@ class _Sending:
             length = content.stop - content.start
             if self._request.method == b"HEAD":
                 self._head(response, length)
-            else:
-                await Download(self._request, content, lambda: self._head(response, length)).run()
-            if not self._has_left:
+                self._request.finish()
+            elif await Download(self._request, content, lambda: self._head(response, length)).run():
                 self._request.finish()
         finally:
             content.body.close()

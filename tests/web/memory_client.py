@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
+from simpleindex.web.channel import IndexChannel
 from simpleindex.web.files import Files
 from simpleindex.web.index import Listings, available_encodings
 from simpleindex.web.server import IndexSite
@@ -52,6 +53,11 @@ class Reply:
 
 class Transport(SocketTransport):
     """As ``FileDescriptor``, which tells its producer before its protocol that the connection is gone."""
+
+    @property
+    def channel(self) -> IndexChannel:
+        assert isinstance(self.protocol, IndexChannel)
+        return self.protocol
 
     def _lose(self, reason: Exception) -> None:
         if not self.gone and self.producer is not None:

@@ -1,0 +1,211 @@
+"""Sending a body: no faster than it is taken, never a mixture, and given back in every case."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from simpleindex.core.errors import Changed, Unavailable
+from simpleindex.web.download import CHUNK_SIZE, Download
+from simpleindex.web.response import Content
+from tests.web.memory_client import Index, Transport, read, request
+from tests.web.stub_source import StubBody
+
+SIZE = 10 * CHUNK_SIZE + 77
+DATA = bytes(range(251)) * (SIZE // 251 + 1)
+DATA = DATA[:SIZE]
+URL = "/acme/acme-1.0.zip"
+
+
+class DownloadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.index = Index()
+        self.body = self.index.source.add("acme-1.0.zip", DATA)
+
+    def begin(self, *headers: tuple[str, str]) -> Transport:
+        return self.index.begin("GET", URL, *headers)
+
+    def assert_over(self, *, failures: int = 0) -> None:
+        """Nothing is held any more, and nothing was told that should not have been."""
+        self.assertEqual(self.body.closed, self.body.opened)
+        self.assertEqual(len(self.index.failures), failures)
+
+    def test_interface(self) -> None:
+        """It is what Twisted calls a push producer."""
+        download = Download(None, Content(StubBody(b""), 0, 0), lambda: None)  # type: ignore[arg-type]
+        verifyObject(IPushProducer, download)
+
+    def test_chunks(self) -> None:
+        """It is read in order, in chunks of one size, once."""
+        reply = read(self.begin())
+        self.assertEqual(reply.body, DATA)
+        offsets = range(0, SIZE, CHUNK_SIZE)
+        self.assertEqual(self.body.reads, [(offset, min(CHUNK_SIZE, SIZE - offset)) for offset in offsets])
+        self.assert_over()
+
+    def test_part(self) -> None:
+        """Of a part nothing outside is read."""
+        reply = read(self.begin(("Range", "bytes=100-65700")))
+        self.assertEqual(reply.body, DATA[100:65701])
+        self.assertEqual(self.body.reads, [(100, CHUNK_SIZE), (100 + CHUNK_SIZE, 65)])
+        self.assert_over()
+
+    def test_waits_for_a_full_transport(self) -> None:
+        """A client that takes nothing makes us read and hold next to nothing; one that goes on gets everything."""
+        transport = self.begin()
+        self.assertLessEqual(len(self.body.reads), 2)
+        before = len(self.body.reads)
+        self.index.clock.advance(30)
+        self.assertEqual(len(self.body.reads), before)
+        taken = transport.take(CHUNK_SIZE)
+        while piece := transport.take(50_000):
+            taken += piece
+            self.assertLessEqual(len(self.body.reads) * CHUNK_SIZE, len(taken) + 3 * CHUNK_SIZE)
+        self.assertTrue(taken.endswith(DATA))
+        self.assertLessEqual(transport.most, 3 * CHUNK_SIZE)
+        self.assert_over()
+
+    def test_pause_during_a_read(self) -> None:
+        """A pause and a resume while a chunk is being read cost nothing and lose nothing."""
+        self.body.is_slow = True
+        transport = self.begin()
+        channel = transport.channel
+        self.body.go_on()
+        for _ in range(3):
+            channel.pauseProducing()
+            channel.resumeProducing()
+        taken = b""
+        while self.body.waiting:
+            self.body.go_on()
+            taken += transport.take()
+        self.assertTrue(taken.endswith(DATA))
+        self.assert_over()
+
+    def test_pause_before_the_end(self) -> None:
+        """A client that takes the last chunk late gets it; the body is given back without waiting for that."""
+        self.body = self.index.source.add("acme-2.0.zip", DATA[: CHUNK_SIZE + 1])
+        transport = self.index.begin("GET", "/acme/acme-2.0.zip")
+        self.assertEqual(read(transport).body, DATA[: CHUNK_SIZE + 1])
+        self.assert_over()
+
+    def test_next_request(self) -> None:
+        """After a file the connection goes on with the next request."""
+        transport = self.begin()
+        transport.take()
+        transport.protocol.dataReceived(request("GET", "/-/health"))
+        self.assertEqual(read(transport).text, "alive\n")
+
+    def test_slow_reads(self) -> None:
+        """A disk that lets us wait holds up nothing but this answer."""
+        self.body.is_slow = True
+        transport = self.begin()
+        taken = b""
+        while self.body.waiting:
+            self.assertEqual(self.index.get("/-/health").status, 200)
+            self.body.go_on()
+            taken += transport.take()
+        self.assertTrue(taken.endswith(DATA))
+        self.assert_over()
+
+    def test_changed_before_the_first_byte(self) -> None:
+        """A file that is no longer what was listed is told of in words as long as nothing was sent."""
+        self.body.changes_at = 0
+        reply = read(self.begin())
+        self.assertEqual(reply.status, 503)
+        self.assertEqual(reply.headers["retry-after"], "1")
+        self.assertEqual(reply.headers["cache-control"], "no-store")
+        self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
+        self.assertEqual(reply.text, "acme-1.0.zip changed while it was being read.\n")
+        self.assertFalse(reply.headers.keys() & {"etag", "last-modified", "accept-ranges"})
+        self.assert_over()
+
+    def test_changed_after_the_first_byte(self) -> None:
+        """Later only a broken connection says that what came is not whole."""
+        for error, failures in (
+            (Changed("acme-1.0.zip"), 0),
+            (Unavailable("The disk is gone."), 0),
+            (OSError("never"), 1),
+        ):
+            self.index.failures.clear()
+            self.body.error, self.body.changes_at = error, 3 * CHUNK_SIZE
+            transport = self.begin()
+            taken = transport.take()
+            head, _, content = taken.partition(b"\r\n\r\n")
+            self.assertIn(b"Content-Length: %d\r\n" % SIZE, head + b"\r\n")
+            self.assertEqual(content, DATA[: 3 * CHUNK_SIZE])
+            self.assertTrue(transport.gone)
+            self.assert_over(failures=failures)
+
+    def test_changed_while_paused(self) -> None:
+        """The same when the change comes while the client takes nothing."""
+        transport = self.begin()
+        self.body.changes_at = 0
+        taken = transport.take()
+        self.assertTrue(transport.gone)
+        self.assertLess(len(taken), SIZE)
+        self.assert_over()
+
+    def test_nothing_follows_a_broken_answer(self) -> None:
+        """A request that was sent behind it is not answered where the rest of the file should be."""
+        self.body.changes_at = 2 * CHUNK_SIZE
+        transport = self.index.connect()
+        transport.protocol.dataReceived(request("GET", URL) + request("GET", "/-/health"))
+        self.assertNotIn(b"alive", transport.take())
+        self.assertTrue(transport.gone)
+
+    def test_client_leaves_before_the_first_byte(self) -> None:
+        """The read is given up and the body given back."""
+        self.body.is_slow = True
+        transport = self.begin()
+        transport.leave()
+        self.assertEqual(transport.held, b"")
+        self.assert_over()
+
+    def test_client_leaves_during_a_read(self) -> None:
+        """The same in the midst of the file."""
+        self.body.is_slow = True
+        transport = self.begin()
+        self.body.go_on()
+        transport.take()
+        self.body.go_on()
+        transport.leave()
+        self.assertEqual(len(self.body.reads), 3)
+        self.assert_over()
+        self.assertEqual(self.index.logged, [(URL.encode(), 200)])
+
+    def test_client_leaves_while_paused(self) -> None:
+        """A client that took a part and left is over: nothing is read for it, and it was not served whole."""
+        transport = self.begin()
+        self.assertIsNotNone(transport.producer)
+        before = len(self.body.reads)
+        finished: list[object] = []
+        (asked,) = transport.channel.requests
+        asked.notifyFinish().addBoth(finished.append)
+        transport.leave()
+        self.assertEqual(len(self.body.reads), before)
+        self.assert_over()
+        self.assertIsNotNone(finished[0], "an answer that was cut off counted as a whole one")
+        self.assertEqual(self.index.logged, [(URL.encode(), 200)])
+
+    def test_client_leaves_with_requests_waiting(self) -> None:
+        """What a client asked for behind a file that it did not take is not worked for."""
+        transport = self.index.connect()
+        transport.protocol.dataReceived(request("GET", URL) + request("GET", "/acme/"))
+        transport.leave()
+        self.assertNotIn(("project", "acme"), self.index.source.asked)
+        self.assert_over()
+
+    def test_client_took_nothing_for_a_minute(self) -> None:
+        """The channel's patience ends a download like a client that leaves."""
+        transport = self.begin()
+        self.index.clock.pump([1] * 62)
+        self.assertTrue(transport.aborted)
+        self.assertTrue(transport.gone)
+        self.assert_over()
+
+    def test_head_reads_nothing(self) -> None:
+        """HEAD opens, looks and gives back."""
+        self.assertEqual(self.index.head(URL).headers["content-length"], str(SIZE))
+        self.assertEqual(self.body.reads, [])
+        self.assert_over()
