@@ -1,8 +1,9 @@
 """Run a command under a unit's rules without systemd: ``python seccomp.py UNIT -- COMMAND ...``.
 
-No new privileges, no capability, the system calls and address families of the unit; where root may make one, also its
-view of the file system, in a mount namespace of its own. The filter is made by libseccomp from systemd's own lists, as
-systemd does it. Imports nothing of ours, and execs the command, so that its process is the one that was confined.
+No new privileges, no capability, the system calls and address families of the unit; for root also a user that is not root,
+and the unit's view of the file system, in namespaces of its own (exit status 77 where it may not make them). The filter is
+made by libseccomp from systemd's own lists, as systemd does it. Imports nothing of ours, and execs the command, so that
+its process is the one that was confined.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 # linux/mount.h
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 32, 4096, 16384, 1 << 19
-_CLONE_NEWNS = 0x20000
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 
 # seccomp.h
 _SCMP_ACT_ALLOW = 0x7FFF0000
@@ -34,6 +35,9 @@ _SCMP_CMP_EQ, _SCMP_CMP_MASKED_EQ = 4, 7
 _NO_SUCH_CALL = -1
 
 _PROT_WRITE_AND_EXEC, _PROT_EXEC = 0x6, 0x4  # sys/mman.h
+
+CANNOT = 77
+"""The exit status that says that this machine does not let us try."""
 
 Settings = dict[str, list[str]]
 
@@ -83,7 +87,8 @@ def confine(settings: Settings, allowed: set[str]) -> None:
     """Put this process under the unit's rules for good."""
     if os.geteuid() == 0:
         _see_only(settings)
-        _drop_capabilities()
+        _be_somebody()
+    _drop_capabilities()
     _check(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     if settings.get("MemoryDenyWriteExecute") == ["yes"]:
         _load_memory_filter()
@@ -93,8 +98,7 @@ def confine(settings: Settings, allowed: set[str]) -> None:
 
 def _see_only(settings: Settings) -> None:
     """ProtectSystem=strict, ReadWritePaths=, ProtectHome=, ProtectProc= and ProcSubset=, as mounts."""
-    if _LIBC.unshare(_CLONE_NEWNS):
-        return  # root of a container without CAP_SYS_ADMIN
+    _unshare(_CLONE_NEWNS)
     _mount("none", "/", None, _MS_REC | _MS_SLAVE)
     writable = settings["ReadWritePaths"][0].split()
     for path in writable:
@@ -119,11 +123,26 @@ def _mount(source: str, target: str, kind: str | None, flags: int, data: str | N
     _check(_LIBC.mount(*encoded[:3], ctypes.c_ulong(flags), encoded[3]))
 
 
+def _unshare(flags: int) -> None:
+    if _LIBC.unshare(flags):
+        sys.exit(CANNOT)  # root of a container without CAP_SYS_ADMIN
+
+
+def _be_somebody() -> None:
+    """To itself a user other than root, to the file system still the owner of what root owns, such as the interpreter."""
+    _unshare(_CLONE_NEWUSER)
+    for name, line in (("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")):
+        Path("/proc/self", name).write_text(line)
+
+
 def _drop_capabilities() -> None:
-    """Root without a bounding set is anybody once it execs."""
     _check(_LIBC.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
     for capability in range(64):
-        if _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) and ctypes.get_errno() != errno.EINVAL:
+        # EPERM: there is none to drop from; EINVAL: this kernel has fewer.
+        if _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) and ctypes.get_errno() not in (
+            errno.EPERM,
+            errno.EINVAL,
+        ):
             raise OSError(ctypes.get_errno(), "PR_CAPBSET_DROP")
 
 
