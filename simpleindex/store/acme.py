@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from typing import Final
 
 # RFC 8555 section 8.3: a token is base64url text, so nothing that could climb out of the directory.
@@ -25,6 +26,8 @@ def read_challenge(webroot: str | None, token: str) -> bytes | None:
     except OSError:
         return None
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
         return os.read(descriptor, _MAXIMUM_SIZE)
     except OSError:
         return None

@@ -45,8 +45,11 @@ class FileBody:
         """Return exactly these bytes.
 
         Raises:
-            Changed: The file was written to, or cut, since it was opened.
+            Changed: The file was written to, or cut, since it was opened; or the body is closed.
         """
+        if self._closed:
+            # The descriptor's number may be another file's by now.
+            raise Changed(self._filename)
         data = self._read_if_in_memory(offset, length)
         if len(data) < length:
             # A descriptor closed while a thread reads from it could by then be another file's.
@@ -71,7 +74,7 @@ class FileBody:
                 os.close(self._descriptor)
 
     def _read_if_in_memory(self, offset: int, length: int) -> bytes:
-        if _NOWAIT is None or self._closed:
+        if _NOWAIT is None:
             return b""
         buffer = bytearray(length)
         try:

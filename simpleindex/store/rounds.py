@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -40,6 +41,7 @@ class Rounds(Generic[Key]):
         self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
         self._running: dict[Key, list[Deferred[None]]] = {}
         self._batches = 0
+        self._starting = False
 
     def is_busy(self, key: Key) -> bool:
         """Whether this key is being run, or will be."""
@@ -85,31 +87,34 @@ class Rounds(Generic[Key]):
         return waiter
 
     def _start(self) -> None:
-        while self._batches < self._workers:
-            keys: list[Key] = []
-            for key in self._waiting:
-                if key not in self._running:
-                    keys.append(key)
-                    if len(keys) == self._batch:
-                        break
-            if not keys:
-                return
-            self._run(keys)
+        # Work that ends at once comes back here from within; starting the next from there would go ever deeper.
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            while self._batches < self._workers and (keys := self._next()):
+                self._run(keys)
+        finally:
+            self._starting = False
+
+    def _next(self) -> list[Key]:
+        return list(islice((key for key in self._waiting if key not in self._running), self._batch))
 
     def _run(self, keys: Sequence[Key]) -> None:
         self._batches += 1
         for key in keys:
             self._running[key] = self._waiting.pop(key)
         done = Deferred.fromCoroutine(_call(self._work, keys))
+        done.addBoth(self._finish, keys)
         done.addErrback(self._failed)
-        done.addCallback(lambda _: self._finish(keys))
 
-    def _finish(self, keys: Sequence[Key]) -> None:
+    def _finish(self, outcome: Failure | None, keys: Sequence[Key]) -> Failure | None:
         self._batches -= 1
         waiters = [waiter for key in keys for waiter in self._running.pop(key)]
         self._start()
         for waiter in waiters:
             waiter.callback(None)
+        return outcome
 
 
 async def _call(work: Callable[[Sequence[Key]], Awaitable[None]], keys: Sequence[Key]) -> None:
