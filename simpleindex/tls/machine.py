@@ -56,7 +56,7 @@ def this_machine(
         # What multicast DNS calls a machine on a local network without name server (RFC 6762 section 3).
         found.append(f"{hostname}.local")
     found.append("localhost")
-    own = _proc_addresses(_text(root / "proc/net/fib_trie"), _text(root / "proc/net/if_inet6"))
+    own = _proc_addresses(_text(root / "proc/self/net/fib_trie"), _text(root / "proc/self/net/if_inet6"))
     addresses = {ip_address("127.0.0.1"), ip_address("::1"), *(own or _outgoing_addresses())}
     if url_host is not None:
         try:

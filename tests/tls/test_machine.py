@@ -72,8 +72,8 @@ def test_everything_a_machine_is_called(tmp_path: Path) -> None:
     root = lay_down(
         tmp_path,
         etc__resolv="search example.com\n",
-        proc__net__fib_trie=FIB_TRIE,
-        proc__net__if_inet6=IF_INET6,
+        proc__self__net__fib_trie=FIB_TRIE,
+        proc__self__net__if_inet6=IF_INET6,
     )
     identity = this_machine("Python.Example.com.", "Box", root)
     assert identity.names == ("python.example.com", "box.example.com", "box", "box.local", "localhost")
@@ -82,7 +82,9 @@ def test_everything_a_machine_is_called(tmp_path: Path) -> None:
 
 def test_a_url_by_address(tmp_path: Path) -> None:
     """An address in --url is an address, not a name."""
-    identity = this_machine("192.0.2.9", "box.example.com", lay_down(tmp_path, proc__net__fib_trie=FIB_TRIE))
+    identity = this_machine(
+        "192.0.2.9", "box.example.com", lay_down(tmp_path, proc__self__net__fib_trie=FIB_TRIE)
+    )
     assert identity.names == ("box.example.com", "localhost")
     assert ip_address("192.0.2.9") in identity.addresses
 
@@ -90,7 +92,7 @@ def test_a_url_by_address(tmp_path: Path) -> None:
 @pytest.mark.parametrize("hostname", ["", "bad name", "b" * 64, "-b", "bücher", "localhost"])
 def test_a_name_that_cannot_be_certified_is_left_out(tmp_path: Path, hostname: str) -> None:
     """Whatever the kernel says, only names that a certificate can hold come out."""
-    names = this_machine(None, hostname, lay_down(tmp_path, proc__net__fib_trie=FIB_TRIE)).names
+    names = this_machine(None, hostname, lay_down(tmp_path, proc__self__net__fib_trie=FIB_TRIE)).names
     assert names == ("localhost",)
 
 
