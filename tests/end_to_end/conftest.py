@@ -1,0 +1,83 @@
+"""The wheel, built and installed once; servers that run from it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.end_to_end.running import Installed, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def open_directory() -> Iterator[Path]:
+    """A directory that other users can enter, as pytest's own cannot: twistd can become another user."""
+    path = Path(tempfile.mkdtemp(prefix="simpleindex-tests-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def installed(open_directory: Path) -> Installed:
+    """The wheel in a virtual environment that has everything else from this one, but not the checkout."""
+    dist, home = open_directory / "dist", open_directory / "venv"
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), str(PROJECT)]
+    subprocess.run(build, check=True, capture_output=True)
+    venv.create(home, symlinks=True)
+    python = home / "bin" / "python"
+    (wheel,) = dist.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--isolated", "--python", str(python), "install", "--no-index"]
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True)
+    # As a line of text it lends its packages, while its own .pth files, which lead to the checkout, are not read.
+    (packages,) = (home / "lib").glob("*/site-packages")
+    lent = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
+    (packages / "lent.pth").write_text("\n".join(lent))
+    where = [str(python), "-c", "import simpleindex; print(simpleindex.__file__)"]
+    used = subprocess.run(where, check=True, capture_output=True, text=True, cwd=home).stdout
+    assert used.startswith(str(packages)), used
+    return Installed(python, Path(sysconfig.get_path("scripts")) / "twistd")
+
+
+@pytest.fixture
+def new_server(installed: Installed, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Make servers, each with a root of its own unless told otherwise; they must end well."""
+    made: list[Server] = []
+
+    def make(*options: str, name: str = "server", root: Path | None = None) -> Server:
+        server = Server(installed, tmp_path / name, root or tmp_path / f"{name}-packages", options)
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        if hasattr(server, "process"):
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_server(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests that only put projects of their own there."""
+    home = tmp_path_factory.mktemp("shared")
+    server = Server(installed, home / "server", home / "packages").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def index(shared_server: Server) -> Iterator[Server]:
+    """The shared server, which must have nothing to complain of after each test."""
+    yield shared_server
+    shared_server.assert_clean()

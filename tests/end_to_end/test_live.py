@@ -1,0 +1,261 @@
+"""Changes on the disk while real clients look: nothing is late, half or mixed.
+
+SIMPLEINDEX_REPETITIONS says how often a wheel is copied in and installed at once, for each client and way of watching.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import random
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders import add_wheel, put, wheel_bytes, wheel_name
+from tests.end_to_end.clients import pip, uv, version_in
+from tests.end_to_end.running import JSON, PATIENCE, ask, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.end_to_end.clients import Client
+    from tests.end_to_end.running import Server
+
+pytestmark = pytest.mark.slow
+
+REPETITIONS = int(os.environ.get("SIMPLEINDEX_REPETITIONS", "10"))
+
+WATCHES = {
+    "inotify": ("--watch=inotify",),
+    "poll": ("--watch=poll", "--poll-interval=0.2"),
+}
+
+
+@pytest.fixture(params=WATCHES)
+def server(request: pytest.FixtureRequest, new_server: Callable[..., Server]) -> Server:
+    """A server that learns of changes in one way or the other; one project is there from the start."""
+    made = new_server(*WATCHES[request.param])
+    add_wheel(made.root, "steady")
+    return made.start()
+
+
+@pytest.mark.parametrize("make", [uv, pip])
+def test_a_wheel_that_is_copied_in_installs_at_once(
+    make: Callable[..., Client], server: Server, tmp_path: Path
+) -> None:
+    """Every time: as a further version of a known project, and as the first of a new one."""
+    target = tmp_path / "target"
+    client = make(tmp_path, server.ca)
+    add_wheel(server.root, "known", "0")
+    install = ["--upgrade", "--no-deps", "--index-url", server.simple, "--target", str(target)]
+    words = ("pip", "install") if make is uv else ("install",)
+    late = []
+    for count in range(1, REPETITIONS + 1):
+        name = "known" if count % 2 else f"new-{count}"
+        version = f"1.{count}"
+        made = tmp_path / wheel_name(name, version)
+        made.write_bytes(wheel_bytes(name, version))
+        (server.root / name).mkdir(exist_ok=True)
+        shutil.copy(made, server.root / name)
+        ended = client.try_to(*words, *install, f"{name}=={version}")
+        if ended.returncode or version_in(target, name.replace("-", "_")) != version:
+            late.append((count, name, ended.stderr))
+    assert late == []
+
+
+def test_a_removed_file_is_gone_everywhere(server: Server) -> None:
+    """Listing, JSON, sidecar and download forget a file together, and a project with its last file."""
+    path = add_wheel(server.root, "gone", "1.0")
+    places = [f"/simple/gone/{path.name}", f"/simple/gone/{path.name}.metadata", "/simple/gone/"]
+    assert [server.get(place).status for place in places] == [200, 200, 200]
+    shutil.rmtree(path.parent)
+    assert [server.get(place).status for place in places] == [404, 404, 404]
+    assert b"gone" not in server.get("/simple/").body
+
+
+def test_a_half_written_wheel_is_never_visible(server: Server) -> None:
+    """While it grows nobody sees it; once it is whole, the next request does."""
+    data = wheel_bytes("slow", files={"blob": random.Random(3).randbytes(1 << 20)})
+    path = server.root / "slow" / wheel_name("slow")
+    path.parent.mkdir()
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, len(data), 100_000):
+            file.write(data[start : start + 100_000])
+            whole = start + 100_000 >= len(data)
+            answer = server.get(f"/simple/slow/{path.name}")
+            if not whole:
+                assert answer.status == 404
+                assert path.name.encode() not in server.get("/simple/slow/").body
+    assert server.get(f"/simple/slow/{path.name}").body == data
+    (listed,) = server.project("slow")["files"]
+    assert listed["hashes"]["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def counted(server: Server) -> int:
+    """How many files the server says it offers."""
+    files: int = json.loads(server.get("/-/status").body)["files"]
+    return files
+
+
+def test_five_thousand_files_at_once(server: Server, tmp_path: Path) -> None:
+    """They are moved in while others ask: everyone is answered, and in the end all are listed."""
+    prepared = tmp_path / "prepared"
+    paths = [add_wheel(prepared, f"many-{count % 50}", f"1.{count}") for count in range(5000)]
+    slowest, statuses, stop = [0.0], set(), threading.Event()
+
+    def poll() -> None:
+        connection = server.connect()
+        while not stop.is_set():
+            for place in ("/-/health", "/simple/steady/"):
+                before = time.monotonic()
+                statuses.add(ask(connection, place).status)
+                slowest[0] = max(slowest[0], time.monotonic() - before)
+        connection.close()
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    try:
+        for count, path in enumerate(paths):
+            inside = server.root / path.parent.name / path.name
+            inside.parent.mkdir(exist_ok=True)
+            (os.link if count % 2 else os.rename)(path, inside)
+        wait_until(lambda: counted(server) == len(paths) + 1, "all files are listed")
+    finally:
+        stop.set()
+        poller.join(PATIENCE)
+    assert statuses == {200}
+    listed = {file["filename"] for page in server.catalogue().values() for file in page["files"]}
+    assert listed == {path.name for path in paths} | {wheel_name("steady")}
+    print(f"the slowest answer meanwhile took {slowest[0]:.3f} s")
+
+
+class Slow:
+    """A client that has asked for a file and reads it as slowly as the test wants."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.response = http.client.HTTPResponse(channel)
+
+    def rest(self) -> bytes:
+        """Everything up to the end, or to where the connection breaks."""
+        try:
+            return self.response.read()
+        except http.client.IncompleteRead as error:
+            return error.partial
+        except ConnectionError:
+            return b""
+
+
+@contextmanager
+def slowly(server: Server, path: str) -> Iterator[Slow]:
+    """Ask for a file; only its head is read."""
+    plain = socket.socket()
+    # The kernel must not swallow the file on behalf of a client that does not read.
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    plain.settimeout(PATIENCE)
+    plain.connect(("127.0.0.1", server.port))
+    with server.trust.wrap_socket(plain, server_hostname="localhost") as channel:
+        channel.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        client = Slow(channel)
+        client.response.begin()
+        assert client.response.status == 200
+        yield client
+
+
+@pytest.fixture
+def large(server: Server) -> Path:
+    """A wheel that fits into no buffer."""
+    blob = random.Random(4).randbytes(24 << 20)
+    return put(server.root / "large" / wheel_name("large"), wheel_bytes("large", files={"blob": blob}))
+
+
+def test_renaming_over_a_file_leaves_its_downloads_alone(server: Server, large: Path) -> None:
+    """Who has begun to read the old bytes gets the old bytes to the end; the next one gets the new."""
+    old, new = large.read_bytes(), wheel_bytes("large")
+    with slowly(server, f"/simple/large/{large.name}") as client:
+        begun = client.response.read(1 << 20)
+        put(large, new)
+        assert server.get(f"/simple/large/{large.name}").body == new
+        assert begun + client.rest() == old
+
+
+def test_removing_a_file_leaves_its_downloads_alone(server: Server, large: Path) -> None:
+    """The same where nothing takes its place."""
+    old = large.read_bytes()
+    with slowly(server, f"/simple/large/{large.name}") as client:
+        begun = client.response.read(1 << 20)
+        shutil.rmtree(large.parent)
+        assert server.get(f"/simple/large/{large.name}").status == 404
+        assert begun + client.rest() == old
+
+
+def test_overwriting_a_file_breaks_its_downloads(server: Server, large: Path) -> None:
+    """Old bytes cannot be had any more, so the connection ends early; a mixture is never sent."""
+    old = large.read_bytes()
+    new = wheel_bytes("large", files={"blob": random.Random(5).randbytes(24 << 20)})
+    with slowly(server, f"/simple/large/{large.name}") as client:
+        begun = client.response.read(1 << 20)
+        large.write_bytes(new)
+        got = begun + client.rest()
+    assert len(got) < len(old)
+    assert old.startswith(got)
+    assert server.get(f"/simple/large/{large.name}").body == new
+
+
+def statuses(server: Server) -> list[int]:
+    """Of a known name, an unknown one, the root and readiness."""
+    places = (
+        "/simple/steady/",
+        "/simple/unknown/",
+        "/simple/",
+        "/-/ready",
+        "/simple/steady/" + wheel_name("steady"),
+    )
+    return [server.get(place, accept=JSON).status for place in places]
+
+
+NORMAL, SUSPENDED = [200, 404, 200, 200, 200], [503] * 5
+
+
+def test_a_root_that_goes_and_comes_back(server: Server) -> None:
+    """While it is away nothing is "not here", known or unknown; back again, all is as before."""
+    away = server.root.with_name("away")
+    assert statuses(server) == NORMAL
+    server.root.rename(away)
+    wait_until(lambda: statuses(server) == SUSPENDED, "503 for all")
+    assert server.get("/-/health").status == 200
+    answer = server.get("/simple/steady/")
+    assert (answer.headers["Retry-After"], str(server.root).encode() in answer.body) == ("30", False)
+    away.rename(server.root)
+    wait_until(lambda: statuses(server) == NORMAL, "200 again")
+
+
+def test_another_root_in_its_place_waits_for_the_operator(server: Server) -> None:
+    """An empty directory is what an unmounted disk looks like; SIGHUP says that it is meant."""
+    server.root.rename(server.root.with_name("away"))
+    server.root.mkdir()
+    wait_until(lambda: statuses(server) == SUSPENDED, "503 for all")
+    add_wheel(server.root, "fresh")
+    assert server.get("/simple/fresh/").status == 503
+    server.reload()
+    wait_until(lambda: server.get("/simple/fresh/").status == 200, "the new root is served")
+    assert server.get("/simple/steady/").status == 404
+
+
+def test_a_root_that_was_emptied_waits_for_the_operator(server: Server) -> None:
+    """The last project's end looks like a lost disk until somebody has looked, or a project is back."""
+    shutil.rmtree(server.root / "steady")
+    wait_until(lambda: statuses(server) == SUSPENDED, "503 for all")
+    server.reload()
+    wait_until(lambda: server.get("/simple/steady/").status == 404, "SIGHUP accepts it")
+    assert server.get("/simple/").status == 200
+    add_wheel(server.root, "steady")
+    wait_until(lambda: statuses(server) == NORMAL, "200 again")
