@@ -77,6 +77,11 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     return (path or b"/") if authority else path, query
 
 
+def requoted(raw: bytes) -> str:
+    """Quote what may not stand in a path or query (RFC 3986 section 3.4), and leave what is quoted as it is."""
+    return quote(raw, safe="/?:@!$&'()*+,;=%")
+
+
 def route(target: bytes) -> Route:
     """Decide what a request target means.
 
@@ -123,7 +128,7 @@ def _index_route(segments: list[str], prefix: str, query: bytes) -> Route:
 
 
 def _redirect(path: str, query: bytes) -> Redirect:
-    return Redirect(path + ("?" + quote(query, safe="/?:@!$&'()*+,;=%-._~") if query else ""))
+    return Redirect(path + (f"?{requoted(query)}" if query else ""))
 
 
 def _segments(path: bytes) -> list[str]:

@@ -18,6 +18,7 @@ from simpleindex.web.routes import (
     Redirect,
     Root,
     Upload,
+    requoted,
     route,
     split_target,
 )
@@ -35,6 +36,17 @@ if TYPE_CHECKING:
 
 _READ_METHODS = ("GET", "HEAD")
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS")
+
+_CHALLENGES = b"/.well-known/acme-challenge/"
+
+_OF_PROXIES = (
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "forwarded",
+    "via",
+)
 
 
 class IndexResource(Resource):
@@ -82,13 +94,19 @@ class IndexResource(Resource):
         Raises:
             SimpleIndexError: See the table in :mod:`simpleindex.web.respond`.
         """
-        found = route(asked.target)
+        try:
+            found = route(asked.target)
+        except NotHere:
+            # "PUT /<file>" is an upload too, and a file's name need not be a project's.
+            if asked.method in (*_READ_METHODS, "OPTIONS"):
+                raise
+            return _read_only()
         if isinstance(found, Upload):
             return _upload_refused(asked)
         if asked.method == "OPTIONS":
             return _preflight(self.cors)
         if asked.method not in _READ_METHODS:
-            return sentence(405, "This index is read-only: uploads are not enabled on it.", _ALLOW)
+            return _read_only()
         match found:
             case Root():
                 return await self.listings.root(asked)
@@ -131,15 +149,14 @@ class RedirectResource(Resource):
 
     async def answer(self, asked: Asked) -> Response:
         """Answer one request."""
-        path, query = split_target(asked.target)
-        if path.startswith(b"/.well-known/acme-challenge/"):
-            token = path.rpartition(b"/")[2].decode("latin-1")
-            return acme_response(self._acme_challenge(token))
         if asked.method not in _READ_METHODS:
             text = f"Nothing is taken without TLS here; use {self.base_url} instead."
             return sentence(405, text, ("Allow", "GET, HEAD"))
+        path, query = split_target(asked.target)
+        if path.startswith(_CHALLENGES):
+            return acme_response(self._acme_challenge(path.removeprefix(_CHALLENGES).decode("latin-1")))
         rest = path.lstrip(b"/") + (b"?" + query if query else b"")
-        return moved(308, self.base_url + rest.decode("latin-1"))
+        return moved(308, self.base_url + requoted(rest))
 
 
 def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
@@ -147,19 +164,24 @@ def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
     headers = request.requestHeaders
 
     def header(name: str) -> str | None:
-        values = headers.getRawHeaders(name)
-        return None if values is None else ", ".join(values)
+        # As bytes, because Twisted's text is UTF-8 or an exception.
+        values = headers.getRawHeaders(name.encode())
+        return None if values is None else b", ".join(values).decode("latin-1")
 
     return Asked(request.method.decode("latin-1"), request.uri, header, _is_local(request, header, trusted))
 
 
 def _is_local(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> bool:
-    """Whether the client sits on this machine; a proxy on it that is not trusted may speak for anybody."""
+    """Whether the client sits on this machine; a proxy or a browser on it may speak for anybody."""
     peer = getattr(request.getClientAddress(), "host", "")
-    speaks_for_others = any(header(name) is not None for name in ("x-forwarded-for", "forwarded", "via"))
-    if speaks_for_others and not is_within(peer, trusted):
+    if header("origin") is not None:
+        # A web page of anybody's, to whom CORS lets a browser here hand our answer on.
         return False
-    return is_loopback(client_address(peer, header("x-forwarded-for") or "", trusted))
+    if all(header(name) is None for name in _OF_PROXIES):
+        return is_loopback(peer)
+    # Without the peer: a proxy that does not say who its client is has not said that it is itself.
+    client = client_address("", header("x-forwarded-for") or "", trusted)
+    return is_within(peer, trusted) and is_loopback(client)
 
 
 def acme_response(content: bytes | None) -> Response:
@@ -178,6 +200,10 @@ def moved(status: int, location: str) -> Response:
     return Response(
         status, (("Location", location), ("Vary", "Accept, Accept-Encoding"), *headers), response.body
     )
+
+
+def _read_only() -> Response:
+    return sentence(405, "This index is read-only: uploads are not enabled on it.", _ALLOW)
 
 
 def _upload_refused(asked: Asked) -> Response:
