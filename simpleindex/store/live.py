@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
 from twisted.python.failure import Failure
 
 from simpleindex.core.errors import InvalidProjectName, Unavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.store.directory import is_young
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
 from simpleindex.store.rounds import Rounds
 from simpleindex.store.sweep import is_outdated, sweep
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from simpleindex.store.directory import Stamp, Survey
 
     InThread = Callable[..., Awaitable[Any]]
+    Identity = tuple[int, int]
+    Job = tuple[ProjectName, tuple[tuple[str, ...], tuple[str, ...]], Shelf]
 
 # Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours.
 _BUDGET: Final = 64 * 1024 * 1024
@@ -44,6 +47,8 @@ LONGEST_WAIT: Final = 10.0
 _THOROUGH_EVERY: Final = 10
 
 _ROOT: Final = "root"
+
+_EMPTIED: Final = "Every project has vanished from the root of the index."
 
 
 class Watch(Protocol):
@@ -77,7 +82,7 @@ class LiveDirectory:
         in_read_thread: Calls a short blocking function in a thread.
         in_digest_thread: Calls a function that reads whole files in a thread; as many at once as there are cores.
         log: Told one sentence per event that an operator should know of.
-        failed: Told of what should never happen.
+        failed: Told of what should never happen, perhaps in a thread.
         workers: How many batches of projects are read at once.
 
     Attributes:
@@ -114,11 +119,14 @@ class LiveDirectory:
         self._failed = failed
         self._watch: Watch = NoWatch()
         self._places: dict[ProjectName, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-        self._identity: tuple[int, int] | None = None
+        self._identity: Identity | None = None
         self._root_stamp: Stamp | None = None
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
         self._existing = 0
+        self._emptied = False
+        # Rises when the root is lost, back or accepted: what was read across that is not believed.
+        self._epoch = 0
         self._names: ProjectList | None = None
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._logged: dict[ProjectName, frozenset[str]] = {}
@@ -159,8 +167,10 @@ class LiveDirectory:
         if self.suspended:
             self.suspended = self._identity = self._names = None
             self.shelves, self._places = {}, {}
-            self.complete = self._surveyed = False
+            self.complete = self._surveyed = self._emptied = False
             self._existing = 0
+            self._epoch += 1
+            self.generation += 1
         self.everything_changed()
 
     def root_changed(self) -> None:
@@ -178,7 +188,7 @@ class LiveDirectory:
     def everything_changed(self) -> None:
         """Changes were missed: look at everything again."""
         self._surveys.ask(_ROOT)
-        for name in self.shelves:
+        for name in tuple(self.shelves):
             self._looks.ask(name)
 
     def watch_failed(self, reason: str) -> None:
@@ -198,9 +208,14 @@ class LiveDirectory:
             identity = await self._in_read_thread(self._identity_now)
             if self.suspended or identity != self._identity:
                 await self._surveys.ask(_ROOT)
+            # No event tells that a disk or a descriptor is to be had again.
+            for name in [name for name, shelf in self.shelves.items() if shelf.trouble]:
+                self._looks.ask(name)
             return
         if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
             await self._surveys.ask(_ROOT)
+            if self.suspended:
+                return
         thorough = count % _THOROUGH_EVERY == 0
         shelves = list(self.shelves.items())
         names = await self._in_read_thread(sweep, self._reader.directory, shelves, thorough=thorough)
@@ -216,14 +231,25 @@ class LiveDirectory:
             Unavailable: It cannot be told (now).
         """
         self._watch.drain()
+        in_time = True
         if self.polling or not self._is_settled(name):
-            await self._bounded(self._settle(name))
+            in_time = await self._bounded(Deferred.fromCoroutine(self._settle(name)))
+        return self._answer(name, in_time=in_time)
+
+    async def settled_anew(self, name: ProjectName) -> Shelf | None:
+        """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
+        in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
+        return self._answer(name, in_time=in_time)
+
+    def _answer(self, name: ProjectName, *, in_time: bool) -> Shelf | None:
         if self.suspended:
             raise Unavailable(self.suspended, retry_after=30)
         shelf = self.shelves.get(name, NO_SHELF)
         if shelf.trouble:
             raise Unavailable(shelf.trouble, retry_after=30)
-        if shelf.partial or (shelf.project is None and not self.complete):
+        if shelf.partial or (shelf.project is None and not in_time):
+            raise Unavailable(f"The project {name} is still being read.", retry_after=2)
+        if shelf.project is None and not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
         return shelf if shelf.project is not None else None
 
@@ -234,16 +260,19 @@ class LiveDirectory:
             Unavailable: It cannot be told (now).
         """
         self._watch.drain()
-        if not self.complete:
+        if not self.complete and not self.suspended:
             done: Deferred[None] = Deferred()
             self._when_complete.append(done)
             await self._bounded(done)
         elif self.polling or self._surveys.is_busy(_ROOT) or not self._looks.is_idle:
-            await self._bounded(self._settle_all())
+            await self._bounded(Deferred.fromCoroutine(self._settle_all()))
         if self.suspended:
             raise Unavailable(self.suspended, retry_after=30)
         if not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
+        return self._list()
+
+    def _list(self) -> ProjectList:
         if self._names is None:
             names = sorted(name for name, shelf in self.shelves.items() if _is_offered(shelf))
             self._names = ProjectList(tuple(names), self.generation)
@@ -276,7 +305,7 @@ class LiveDirectory:
         await self._finish_reading(name)
 
     async def _finish_reading(self, name: ProjectName) -> None:
-        while self.shelves.get(name, NO_SHELF).pending:
+        while self.shelves.get(name, NO_SHELF).pending and not self.suspended:
             if self._long_reads.is_busy(name):
                 await self._long_reads.join(name, first=True)
             else:
@@ -288,20 +317,20 @@ class LiveDirectory:
         if self._surveys.is_busy(_ROOT):
             await self._surveys.join(_ROOT)
         for name in self._looks.busy():
-            if name not in self.shelves:
+            if self.shelves.get(name, NO_SHELF).project is None:
                 await self._looks.join(name)
 
     def _check(self, shelf: Shelf) -> tuple[Stamp | None, bool]:
         return self._reader.directory.stamp("."), is_outdated(self._reader.directory, shelf)
 
-    async def _bounded(self, what: Awaitable[None]) -> None:
-        waiting = what if isinstance(what, Deferred) else Deferred.fromCoroutine(what)  # type: ignore[arg-type]
+    async def _bounded(self, waiting: Deferred[None]) -> bool:
+        """Wait, though not for ever; whether it came in time."""
         waiting.addTimeout(LONGEST_WAIT, self._clock)
         try:
             await waiting
-        except (TimeoutError, CancelledError):
-            # What is known is judged by the caller.
-            return
+        except TimeoutError:
+            return False
+        return True
 
     # -- the rounds -------------------------------------------------------------------------------------------------
 
@@ -319,9 +348,11 @@ class LiveDirectory:
             for name in {*survey.directories, *survey.loose}
         }
         if self._existing and not places:
-            self._suspend("Every project has vanished from the root of the index.")
+            self._suspend(_EMPTIED)
             return
-        self._identity, self._root_stamp = survey.identity, survey.stamp
+        self._identity = survey.identity
+        # What comes within the same tick of the clock leaves the same stamp, so a young one proves nothing.
+        self._root_stamp = None if is_young(survey.stamp, self._reader.now_ns()) else survey.stamp
         self._take_strays(survey.strays)
         # A loose file may have been overwritten under its name.
         changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
@@ -332,41 +363,42 @@ class LiveDirectory:
             self._surveyed = True
             self._first_reads = set(places)
             self._finish_first_reads(())
-        resumed = self.suspended is not None
-        for name in {*places, *self.shelves} if resumed else changed:
+        for name in {*places, *self.shelves} if self.suspended else changed:
             self._looks.ask(name)
         # One that was emptied is back only with the first project found; see _judge_emptiness.
-        if resumed and self._existing:
+        if self.suspended and (self._existing or not self._emptied):
             self._resume()
 
     async def _look(self, names: Sequence[ProjectName]) -> None:
+        if await self._read(self._in_read_thread, names):
+            self._finish_first_reads(names)
+
+    async def _read_long(self, names: Sequence[ProjectName]) -> None:
+        await self._read(self._in_digest_thread, names, verify=True)
+
+    async def _read(self, in_thread: InThread, names: Sequence[ProjectName], *, verify: bool = False) -> bool:
+        """Read projects and publish them; return whether that could be done."""
         self.generation += 1
+        epoch = self._epoch
         jobs = [
             (name, self._places.get(name, ((name,), ())), self.shelves.get(name, NO_SHELF)) for name in names
         ]
-        shelves = await self._in_read_thread(self._read_many, jobs, self.generation)
+        shelves = await in_thread(self._read_many, jobs, self._identity, self.generation, verify=verify)
         if shelves is None:
-            self._surveys.ask(_ROOT)
-            return
+            await self._surveys.ask(_ROOT)
+        if shelves is None or epoch != self._epoch:
+            # Where the root is lost, its return asks for all.
+            for name in names if shelves or not self.suspended else ():
+                self._looks.ask(name)
+            return False
+        existed = self._existing
         for (name, _, before), shelf in zip(jobs, shelves, strict=True):
             self._publish(name, before, shelf)
-        self._finish_first_reads(names)
-
-    async def _read_long(self, names: Sequence[ProjectName]) -> None:
-        (name,) = names
-        before = self.shelves.get(name, NO_SHELF)
-        self.generation += 1
-        job = (name, self._places.get(name, ((name,), ())), before)
-        shelves = await self._in_digest_thread(self._read_many, [job], self.generation, verify=True)
-        if shelves is not None:
-            self._publish(name, before, shelves[0])
+        self._judge_emptiness(existed, found=any(shelf.project is not None for shelf in shelves))
+        return True
 
     def _read_many(
-        self,
-        jobs: Sequence[tuple[ProjectName, tuple[tuple[str, ...], tuple[str, ...]], Shelf]],
-        generation: int,
-        *,
-        verify: bool = False,
+        self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
     ) -> list[Shelf] | None:
         """Read projects in a thread; None if the root is no longer the one they lay in."""
         shelves = []
@@ -379,11 +411,12 @@ class LiveDirectory:
                 )
             except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
                 self._failed(Failure())
-                shelves.append(Shelf(trouble=f"The project {name} could not be read; the log says more."))
+                trouble = f"The project {name} could not be read; the log says more."
+                shelves.append(Shelf(trouble=trouble, project_file=shelf.project_file))
         # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
-        return shelves if self._identity_now() == self._identity else None
+        return shelves if self._identity_now() == identity else None
 
-    def _identity_now(self) -> tuple[int, int] | None:
+    def _identity_now(self) -> Identity | None:
         try:
             return self._reader.directory.identity()
         except OSError:
@@ -396,14 +429,15 @@ class LiveDirectory:
             self.shelves[name] = replace(current, known={**shelf.known, **current.known})
             self._looks.ask(name)
             return
+        if shelf.project is not before.project or shelf.trouble != before.trouble:
+            self.generation += 1
         if _is_offered(shelf) != _is_offered(before):
             self._names = None
-        self._existing += (shelf.project is not None) - (before.project is not None)
+        self._existing += _exists(shelf) - _exists(before)
         if shelf == NO_SHELF and name not in self._places:
             self.shelves.pop(name, None)
         else:
             self.shelves[name] = shelf
-        self._judge_emptiness(shelf, before)
         self._log_withheld(name, shelf)
         if shelf.pending or shelf.unverified:
             self._long_reads.ask(name)
@@ -414,21 +448,27 @@ class LiveDirectory:
         del self._second_looks[name]
         self._looks.ask(name)
 
-    def _judge_emptiness(self, shelf: Shelf, before: Shelf) -> None:
-        if self.complete and before.project is not None and not self._existing:
-            self._suspend("Every project has vanished from the root of the index.")
-        elif self.suspended and shelf.project is not None:
+    def _judge_emptiness(self, existed: int, *, found: bool) -> None:
+        if self.complete and existed and not self._existing:
+            self._suspend(_EMPTIED)
+        elif self._emptied and found:
             self._resume()
 
     def _suspend(self, reason: str) -> None:
         sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
-        if self.suspended != sentence:
-            self._log(sentence)
+        if self.suspended == sentence:
+            return
+        self._log(sentence)
         self.suspended = sentence
+        # However it may look in between: only a project that is found ends this.
+        self._emptied = self._emptied or reason is _EMPTIED
+        self._epoch += 1
         self.generation += 1
 
     def _resume(self) -> None:
         self.suspended = None
+        self._emptied = False
+        self._epoch += 1
         self.generation += 1
         self._log("The root of the index is back.")
 
@@ -462,6 +502,11 @@ class LiveDirectory:
             if name not in self.strays:
                 self._log(reason)
         self.strays = strays
+
+
+def _exists(shelf: Shelf) -> bool:
+    """Whether something lies there, even if it cannot be read."""
+    return shelf.project is not None or shelf.trouble is not None
 
 
 def _is_offered(shelf: Shelf) -> bool:
