@@ -1,0 +1,119 @@
+"""What the server says of itself, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.memory_client import FAR, NEAR, REPORT, Index
+
+if TYPE_CHECKING:
+    from simpleindex.web.status import Report
+
+CA = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def index_with(report: Report = REPORT, ca_certificate: bytes | None = None) -> Index:
+    """An index in that state."""
+    return Index(report=lambda: report, ca_certificate=ca_certificate)
+
+
+def test_health() -> None:
+    """Alive is who answers, in whatever state; a probe asks no source."""
+    index = index_with(replace(REPORT, ready=False, suspended="Gone."))
+    reply = index.get("/-/health")
+    assert (reply.status, reply.text) == (200, "alive\n")
+    assert reply.headers["cache-control"] == "no-store"
+    assert not index.source.asked
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "text", "retry_after"),
+    [
+        (REPORT, 200, "ready\n", None),
+        (replace(REPORT, ready=False), 503, "The index is still being read for the first time.\n", "2"),
+        (replace(REPORT, suspended="The root is gone."), 503, "The root is gone.\n", "30"),
+        (replace(REPORT, ready=False, suspended="The root is gone."), 503, "The root is gone.\n", "30"),
+    ],
+)
+def test_ready(report: Report, status: int, text: str, retry_after: str | None) -> None:
+    """Ready is who can answer for every project; a balancer reads the status, a person the sentence."""
+    reply = index_with(report).get("/-/ready")
+    assert (reply.status, reply.text) == (status, text)
+    assert reply.headers.get("retry-after") == retry_after
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+NUMBERS = {
+    "version": "1.0",
+    "ready": True,
+    "suspended": None,
+    "projects": 2,
+    "files": 3,
+    "bytes": 4096,
+    "withheld": 1,
+    "watch": "inotify",
+}
+
+
+def test_status_for_everybody() -> None:
+    """Anybody may know how many; names and reasons may tell of private files."""
+    reply = index_with().get("/-/status", peer=FAR)
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.json == NUMBERS
+    assert "acme" not in reply.text
+
+
+def test_status_at_the_machine() -> None:
+    """Whoever sits there is told what is withheld, and why."""
+    reply = index_with().get("/-/status", peer=NEAR)
+    withheld = {
+        "project": "acme",
+        "filename": "acme-2.0.zip",
+        "rule": "archive",
+        "reason": "it ends before its end",
+    }
+    assert reply.json == NUMBERS | {"withheld-files": [withheld]}
+
+
+def test_status_tells_the_state_now() -> None:
+    """The report is made for each request."""
+    reports = [REPORT, replace(REPORT, projects=7, suspended="Gone.")]
+    index = Index(report=lambda: reports.pop(0))
+    assert index.get("/-/status").json["projects"] == 2
+    assert index.get("/-/status").json | {"projects": 7} == NUMBERS | {"projects": 7, "suspended": "Gone."}
+
+
+def test_odd_names() -> None:
+    """File names that are no text come out as JSON all the same."""
+    odd = replace(REPORT, withheld=(("", "a\udcff\0.whl", "name", 'it is "odd"'),))
+    assert (
+        index_with(odd).get("/-/status", peer=NEAR).json["withheld-files"][0]["filename"] == "a\udcff\0.whl"
+    )
+
+
+def test_ca_certificate() -> None:
+    """The certificate that clients are to trust can be fetched, where it is ours."""
+    reply = index_with(ca_certificate=CA).get("/-/ca.pem")
+    assert (reply.status, reply.body) == (200, CA)
+    assert reply.headers["content-type"] == "application/x-pem-file"
+    assert reply.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "page", ["ca.pem", "", "nothing", "status/", "status/x", "Status", "ca.key", "%2e%2e/ca.pem"]
+)
+def test_nothing(page: str) -> None:
+    """There is no other page, and without a CA of ours no certificate either."""
+    reply = index_with().get(f"/-/{page}")
+    assert (reply.status, reply.text) == (404, "There is no page here.\n")
+
+
+def test_query_is_ignored() -> None:
+    """A monitor may add what it likes."""
+    assert index_with().get("/-/health?t=1").status == 200
