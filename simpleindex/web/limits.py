@@ -37,7 +37,8 @@ A transport pauses us when it holds more than 64 KiB and resumes us when it hold
 one slice at a time, it never holds more than two. So a resume means that between 64 and 128 KiB were taken, and one
 per 60 s a rate of 1.1 to 2.2 KB/s, which includes the least average that we want (512 B/s). nginx's send_timeout
 is the same rule. Measured on loopback with Linux's default buffers, where the kernel reports room only in thirds of
-its 2.5 MB: a reader of 10 KB/s lets us wait for 20 s, 27 s if it had read 200 MB at full speed before.
+its 2.5 MB: a reader of 10 KB/s lets us wait for 20 s, 27 s if it had read 200 MB at full speed before. The exception:
+``curl --limit-rate`` over TLS takes 1.6 MB at once and then nothing until its average fits, so it is cut below 27 KB/s.
 """
 
 DISCARD_SECONDS: Final = 30.0
