@@ -37,6 +37,7 @@ from simpleindex.store.watch_mode import choose, network_filesystem
 from simpleindex.systemd import Notifier, start_watchdog
 from simpleindex.tls.security import Security
 from simpleindex.web.access_log import AccessLog
+from simpleindex.web.express import Express
 from simpleindex.web.files import Files
 from simpleindex.web.index import Listings, available_encodings
 from simpleindex.web.server import IndexSite
@@ -144,6 +145,7 @@ class IndexService(Service):
         )
         self._redirect = RedirectResource("", self._acme_challenge, self._failed)
         self._site = self._new_site(self._resource)
+        self._site.express = Express(self._listings, self._resource.also)
         self._redirect_site = self._new_site(self._redirect)
         self._endpoints = [
             (listen, option, endpoint(reactor, listen, option, has_ipv6=machine_has_ipv6))

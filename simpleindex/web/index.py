@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -15,7 +15,7 @@ from simpleindex.core.look import content_security_policy
 from simpleindex.core.model import Project
 from simpleindex.core.negotiation import Encoding, Representation, choose_encoding, choose_representation
 from simpleindex.web.response import Response
-from simpleindex.web.routes import split_target
+from simpleindex.web.routes import ProjectPage, Root, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from simpleindex.web.response import Asked
 
     Subject = Project | ProjectList
+    Page = Root | ProjectPage
+    Key = tuple[Page, Representation, Encoding]
 
 # SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
-_CACHE_CONTROL: Final = ("Cache-Control", "no-cache")
+_REVALIDATE: Final = ("Cache-Control", "no-cache")
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
 _FORMAT: Final = b"format="
@@ -85,31 +87,65 @@ class Listings:
 
     async def root(self, asked: Asked) -> Response:
         """The list of projects."""
-        return await self._answer("", await self._source.projects(), asked)
+        return await self._answer(Root(), asked)
 
     async def project(self, name: ProjectName, asked: Asked) -> Response:
         """One project's page."""
-        return await self._answer(name, await self._source.project(name), asked)
+        return await self._answer(ProjectPage(name), asked)
 
-    async def _answer(self, key: str, subject: Subject, asked: Asked) -> Response:
-        _, query = split_target(asked.target)
-        representation = choose_representation(asked.header("accept"), _format(query))
-        encoding = choose_encoding(asked.header("accept-encoding"), (*self._encodings, Encoding.IDENTITY))
-        rendered = await self._rendered((key, representation, encoding), subject)
-        # A stale answer is not worth keeping: the source behind it may be back at any moment.
-        caching = ("Cache-Control", "no-store") if subject.stale else _CACHE_CONTROL
-        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
-            return Response(304, (("ETag", rendered.etag), caching, _VARY))
-        headers = [("Content-Type", representation.value), ("ETag", rendered.etag), caching, _VARY]
+    async def subject(self, page: Page) -> Subject:
+        """What is on a page, asked of the source."""
+        if isinstance(page, ProjectPage):
+            return await self._source.project(page.name)
+        return await self._source.projects()
+
+    def choose(
+        self, accept: str | None, query_format: str | None, accept_encoding: str | None
+    ) -> tuple[Representation, Encoding]:
+        """In which form a client gets a page.
+
+        Raises:
+            NotAcceptable: In none of those that there are.
+        """
+        offered = (*self._encodings, Encoding.IDENTITY)
+        return choose_representation(accept, query_format), choose_encoding(accept_encoding, offered)
+
+    def kept(
+        self, page: Page, representation: Representation, encoding: Encoding, subject: Subject
+    ) -> Rendered | None:
+        """A page that has been rendered, and is still true."""
+        rendered = self._cache.get((page, representation, encoding))
+        return rendered if rendered is not None and rendered.subject is subject else None
+
+    @staticmethod
+    def full(
+        etag: str, representation: Representation, encoding: Encoding, *, stale: bool = False
+    ) -> Response:
+        """The head of a whole page."""
+        headers = [("Content-Type", representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
         if encoding is not Encoding.IDENTITY:
             headers.append(("Content-Encoding", encoding.value))
         headers.append(("X-Content-Type-Options", "nosniff"))
         if representation is not Representation.JSON:
             headers.append(("Content-Security-Policy", content_security_policy))
             headers.append(("Referrer-Policy", "no-referrer"))
-        return Response(200, tuple(headers), rendered.body)
+        return Response(200, tuple(headers))
 
-    async def _rendered(self, key: tuple[str, Representation, Encoding], subject: Subject) -> Rendered:
+    @staticmethod
+    def unchanged(etag: str, *, stale: bool = False) -> Response:
+        """The answer to a client that has the page already."""
+        return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
+
+    async def _answer(self, page: Page, asked: Asked) -> Response:
+        subject = await self.subject(page)
+        _, query = split_target(asked.target)
+        chosen = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
+        rendered = await self._rendered((page, *chosen), subject)
+        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
+            return self.unchanged(rendered.etag, stale=subject.stale)
+        return replace(self.full(rendered.etag, *chosen, stale=subject.stale), body=rendered.body)
+
+    async def _rendered(self, key: Key, subject: Subject) -> Rendered:
         # Not the one that forget() puts in its place while a page is made with the old settings.
         cache = self._cache
         kept = cache.get(key)
@@ -140,20 +176,25 @@ class _PageCache:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._pages: OrderedDict[tuple[str, Representation, Encoding], Rendered] = OrderedDict()
+        self._pages: OrderedDict[Key, Rendered] = OrderedDict()
 
-    def get(self, key: tuple[str, Representation, Encoding]) -> Rendered | None:
+    def get(self, key: Key) -> Rendered | None:
         page = self._pages.get(key)
         if page is not None:
             self._pages.move_to_end(key)
         return page
 
-    def put(self, key: tuple[str, Representation, Encoding], page: Rendered) -> None:
+    def put(self, key: Key, page: Rendered) -> None:
         before = self._pages.pop(key, None)
         self._size += len(page.body) - (len(before.body) if before else 0)
         self._pages[key] = page
         while self._size > self._limit and self._pages:
             self._size -= len(self._pages.popitem(last=False)[1].body)
+
+
+def _caching(*, stale: bool) -> tuple[str, str]:
+    # A stale answer is not worth keeping: the source behind it may be back at any moment.
+    return ("Cache-Control", "no-store") if stale else _REVALIDATE
 
 
 def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
 
+    from simpleindex.web.express import Express
+
 _CLIENT_LEFT = 499
 """What nginx logs for a client that left before it got an answer."""
 
@@ -84,6 +86,7 @@ class IndexSite(server.Site):
         max_body: int = limits.BODY_BYTES,
         max_connections_per_address: int = limits.CONNECTIONS_PER_ADDRESS,
         exempt: Callable[[str], bool] = lambda _: False,
+        express: Express | None = None,
     ) -> None:
         """Serve a resource.
 
@@ -94,10 +97,12 @@ class IndexSite(server.Site):
             max_body: See above.
             max_connections_per_address: 0 for any number; loopback and Unix sockets are never counted.
             exempt: Tells of an address whether it is not counted either (a trusted proxy).
+            express: Answers simple requests before they are parsed, if given.
         """
         # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.access_log = log
+        self.express = express
         self.max_body = max_body
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 

@@ -86,7 +86,11 @@ class IndexResource(Resource):
 
     def render(self, request: Request) -> int:
         asked = asked_of(request, self.trusted)
-        return respond(request, self.answer(asked), also=_cors_headers(self.cors), failed=self._failed)
+        return respond(request, self.answer(asked), also=self.also(), failed=self._failed)
+
+    def also(self) -> tuple[tuple[str, str], ...]:
+        """The headers that every response carries."""
+        return _cors_headers(self.cors)
 
     async def answer(self, asked: Asked) -> Response:
         """Answer one request.
