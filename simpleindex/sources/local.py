@@ -6,6 +6,8 @@ import os
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.defer import Deferred
+
 from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
@@ -60,13 +62,15 @@ class LocalSource:
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""
-        for _ in range(2):
-            try:
-                return await self._open(name, filename, await self._live.settled(name))
-            except (Changed, BrokenArchive, OSError):
-                # The disk is ahead of the shelf: let it catch up, and answer from what is there then.
-                await self._live.changed(name)
-        raise Unavailable(f"{filename} is changing.", retry_after=2)
+        try:
+            return await self._open(name, filename, await self._live.settled(name))
+        except (Changed, BrokenArchive, OSError):
+            # The disk is ahead of the shelf: let it catch up, and answer from what is there then.
+            shelf = await self._live.settled_anew(name)
+        try:
+            return await self._open(name, filename, shelf)
+        except (Changed, BrokenArchive, OSError):
+            raise Unavailable(f"{filename} is changing, or cannot be read now.", retry_after=2) from None
 
     async def _open(self, name: ProjectName, filename: str, shelf: Shelf | None) -> Body:
         project = _project(name, shelf)
@@ -85,7 +89,12 @@ class LocalSource:
             sha256 = known.outcome
         else:
             raise NotHere(f"file {filename}")
-        return FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
+        body = FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
+        if (body.size, body.modified_ns) != (known.stamp.size, known.stamp.mtime_ns):
+            # Written to between the look at the open file and the state that the body compares with from now on.
+            body.close()
+            raise Changed(filename)
+        return body
 
     async def _sidecar(self, shelf: Shelf, filename: str) -> Body:
         path = shelf.chosen.get(filename.removesuffix(METADATA_SUFFIX))
@@ -107,10 +116,23 @@ class LocalSource:
         return BytesBody(data, facts.sidecar.sha256, stamp.mtime_ns)
 
     async def _descriptor(self, path: str, stamp: Stamp) -> int:
-        if self._slow_opens:
+        if not self._slow_opens:
+            return self._directory.open_file(path, stamp)
+        wanted: Deferred[int] = Deferred()
+
+        async def open_in_thread() -> int:
             descriptor: int = await self._in_read_thread(self._directory.open_file, path, stamp)
             return descriptor
-        return self._directory.open_file(path, stamp)
+
+        def hand_over(descriptor: int) -> None:
+            # Whoever asked may have left by now, and a thread's result cannot be called back.
+            if wanted.called:
+                os.close(descriptor)
+            else:
+                wanted.callback(descriptor)
+
+        Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
+        return await wanted
 
 
 class _Sidecars:

@@ -266,13 +266,13 @@ class LiveDirectory:
             await self._bounded(done)
         elif self.polling or self._surveys.is_busy(_ROOT) or not self._looks.is_idle:
             await self._bounded(Deferred.fromCoroutine(self._settle_all()))
+        return self._list()
+
+    def _list(self) -> ProjectList:
         if self.suspended:
             raise Unavailable(self.suspended, retry_after=30)
         if not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
-        return self._list()
-
-    def _list(self) -> ProjectList:
         if self._names is None:
             names = sorted(name for name, shelf in self.shelves.items() if _is_offered(shelf))
             self._names = ProjectList(tuple(names), self.generation)

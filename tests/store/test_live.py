@@ -163,6 +163,20 @@ def test_a_root_that_is_missing_at_first_is_taken_when_it_comes(tmp_path: Path) 
     assert result(world.ask()) is None
 
 
+def test_a_list_asked_for_while_the_root_comes(root: Path) -> None:
+    """A request finds the root that was missing, and waits for what lies there to be read."""
+    aside = swap(root)
+    world = World(root)
+    root.rmdir()
+    world.live.polling = True
+    world.begin()
+    world.reads.held = True
+    asked = Deferred.fromCoroutine(world.live.project_list())
+    aside.rename(root)
+    world.reads.release()
+    assert result(asked).names == ("acme", "other")
+
+
 # -- changes --------------------------------------------------------------------------------------------------------
 
 
@@ -432,6 +446,26 @@ def test_a_root_that_vanishes_ends_the_wait_for_a_large_file(
     world.long_reads.release()
     world.reads.release()
     assert error(waiting).args[0].startswith(UNREADABLE)
+
+
+@pytest.mark.usefixtures("small_budget")
+def test_a_root_gone_only_while_a_large_file_was_read(world: World, root: Path) -> None:
+    """Whoever waits for the file waits for it to be read again."""
+    for version in ("2.0", "3.0"):
+        add_wheel(root, "acme", version)
+    world.long_reads.held = True
+    tell(world, "acme")
+    waiting = world.ask()
+    aside = swap(root)
+    world.long_reads.run()
+    aside.rename(root)
+    world.reads.held = True
+    world.long_reads.deliver()
+    world.reads.deliver()
+    assert pending(waiting)
+    world.long_reads.release()
+    world.reads.release()
+    assert len(result(waiting).project.files) == 3
 
 
 def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(world: World, root: Path) -> None:
