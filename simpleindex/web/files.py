@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribut
 from simpleindex.web.response import Content, Response, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body, Source
     from simpleindex.web.response import Asked
@@ -29,10 +32,12 @@ class Files:
     Args:
         source: Who has them.
         immutable: Whether a file name never changes its content, so that clients may keep it for ever.
+        now: The time, seconds since 1970.
     """
 
-    def __init__(self, source: Source, *, immutable: bool) -> None:
+    def __init__(self, source: Source, *, immutable: bool, now: Callable[[], float] = time.time) -> None:
         self._source = source
+        self._now = now
         self.immutable = immutable
 
     async def answer(self, name: ProjectName, filename: str, asked: Asked) -> Response:
@@ -40,7 +45,7 @@ class Files:
         body = await self._source.file(name, filename)
         response = None
         try:
-            response = _answer(body, filename, asked, self._cache_control(filename))
+            response = _answer(body, filename, asked, self._cache_control(filename), self._now())
         finally:
             if response is None or not isinstance(response.body, Content):
                 body.close()
@@ -53,16 +58,16 @@ class Files:
         return "no-cache"
 
 
-def _answer(body: Body, filename: str, asked: Asked, cache_control: str) -> Response:
+def _answer(body: Body, filename: str, asked: Asked, cache_control: str, now: float) -> Response:
     size = body.size
     assert size is not None  # every source of ours knows it beforehand
     # No tag is made up where the digest is not known beforehand; an empty one equals none.
     etag = f'"{body.sha256}"' if body.sha256 else ""
-    modified = None if body.modified_ns is None else body.modified_ns // 1_000_000_000
+    modified = _modified(body, now)
     headers = [("ETag", etag)] if etag else []
     headers.append(("Cache-Control", cache_control))
-    if modified is not None and (date := _http_date(modified)):
-        headers.append(("Last-Modified", date))
+    if modified is not None:
+        headers.append(("Last-Modified", formatdate(max(modified, 0), usegmt=True)))
     if precondition_failed(asked.header("if-match"), asked.header("if-unmodified-since"), etag, modified):
         return sentence(412, "The file is not the one that the request names.")
     if not_modified(asked.header("if-none-match"), asked.header("if-modified-since"), etag, modified):
@@ -86,6 +91,13 @@ def _answer(body: Body, filename: str, asked: Asked, cache_control: str) -> Resp
     return Response(200, tuple(headers), Content(body, 0, size))
 
 
+def _modified(body: Body, now: float) -> int | None:
+    """When the file was uploaded; unknown where that lies ahead, which must not be said (RFC 9110 section 8.8.2.1)."""
+    if body.modified_ns is None or body.modified_ns > now * 1_000_000_000:
+        return None
+    return body.modified_ns // 1_000_000_000
+
+
 def _selected(asked: Asked, etag: str, modified: int | None, size: int) -> Part | Unsatisfiable | None:
     """The part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
     if asked.method != "GET":
@@ -104,10 +116,3 @@ def _content_type(filename: str) -> str:
         return "application/vnd.pypi.integrity.v1+json"
     # SPEC T16: pip's unpacker believes the type, so every distribution is only bytes.
     return "application/octet-stream"
-
-
-def _http_date(seconds: int) -> str | None:
-    try:
-        return formatdate(max(seconds, 0), usegmt=True)
-    except (ValueError, OverflowError, OSError):
-        return None

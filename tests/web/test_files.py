@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from email.utils import formatdate
 
 import pytest
 
@@ -317,6 +318,19 @@ def test_odd_times(index: Index, modified_ns: int | None, expected: str | None) 
     assert reply.status in (200, 304)
     assert reply.headers.get("last-modified") == expected
     assert index.get(URL, ("Range", "bytes=0-1"), ("If-Range", UPLOADED)).status == 200
+
+
+def test_time_in_the_future(index: Index) -> None:
+    """A time that has not come yet is not told, nor believed of a client (RFC 9110 section 8.8.2.1)."""
+    now = 1_800_000_000
+    index.resource.files._now = lambda: now + 0.5
+    for seconds, is_told in ((now + 1, False), (now, True)):
+        body_of(index).modified_ns = seconds * 1_000_000_000
+        date = formatdate(seconds, usegmt=True)
+        assert index.get(URL).headers.get("last-modified") == (date if is_told else None)
+        assert index.get(URL, ("If-Modified-Since", date)).status == (304 if is_told else 200)
+        resumed = index.get(URL, ("Range", "bytes=1-"), ("If-Range", date))
+        assert resumed.status == (206 if is_told else 200)
 
 
 def test_errors(index: Index) -> None:
