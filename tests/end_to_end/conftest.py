@@ -63,7 +63,7 @@ def new_server(installed: Installed, tmp_path: Path) -> Iterator[Callable[..., S
 
     yield make
     for server in made:
-        if hasattr(server, "process"):
+        if not server.is_over:
             server.stop()
 
 

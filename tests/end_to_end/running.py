@@ -95,7 +95,12 @@ class Server:
         root: What it serves.
         options: Further options of ours.
         twistd_options: Further options of twistd's; ``--nodaemon`` unless others are given.
+        listen: Where it listens.
         port: Where it listens with TLS, once it is started.
+        certs_inside: Whether the certificates lie in the served directory.
+        log_from: Where the log of the last start begins.
+        process: It, once it is started.
+        is_over: Whether its end has been seen, and was as it should be.
     """
 
     installed: Installed
@@ -105,8 +110,10 @@ class Server:
     twistd_options: Sequence[str] = ("--nodaemon", "--pidfile=")
     listen: Sequence[str] = ("--https", "0")
     port: int = 0
+    certs_inside: bool = False
     log_from: int = 0
     process: subprocess.Popen[bytes] = field(init=False)
+    is_over: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self.home.mkdir(exist_ok=True)
@@ -124,7 +131,7 @@ class Server:
 
     def launch(self) -> Self:
         """Start the process and wait for nothing."""
-        self.log_from = len(self.log)
+        self.log_from, self.is_over = len(self.log), False
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.installed.command(*self.arguments),
@@ -168,12 +175,22 @@ class Server:
             self.process.send_signal(signal.SIGTERM)
         # twistd ends by the signal that it was sent.
         assert self.process.wait(PATIENCE) in (0, -signal.SIGTERM), self.log
+        self.is_over = True
         self.assert_clean()
 
     def kill(self) -> None:
         """End it as a power cut does."""
         self.process.kill()
         self.process.wait(PATIENCE)
+        self.is_over = True
+
+    def refused(self) -> str:
+        """Start it in vain; returns all that it said."""
+        self.launch()
+        assert self.process.wait(PATIENCE) == 1
+        self.is_over = True
+        self.assert_clean()
+        return self.log_since_start
 
     def reload(self) -> None:
         """Send SIGHUP and wait until it has been obeyed."""
@@ -190,7 +207,7 @@ class Server:
     @property
     def certs(self) -> Path:
         """Its certificates."""
-        return self.home / "certs"
+        return (self.root if self.certs_inside else self.home) / "certs"
 
     @property
     def cache(self) -> Path:

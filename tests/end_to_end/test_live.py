@@ -6,15 +6,12 @@ SIMPLEINDEX_REPETITIONS says how often a wheel is copied in and installed at onc
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import os
 import random
 import shutil
-import socket
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,9 +19,10 @@ import pytest
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.end_to_end.clients import pip, uv, version_in
 from tests.end_to_end.running import JSON, PATIENCE, ask, wait_until
+from tests.end_to_end.slow_client import slowly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.end_to_end.clients import Client
@@ -136,38 +134,6 @@ def test_five_thousand_files_at_once(server: Server, tmp_path: Path) -> None:
     listed = {file["filename"] for page in server.catalogue().values() for file in page["files"]}
     assert listed == {path.name for path in paths} | {wheel_name("steady")}
     print(f"the slowest answer meanwhile took {slowest[0]:.3f} s")
-
-
-class Slow:
-    """A client that has asked for a file and reads it as slowly as the test wants."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self.response = http.client.HTTPResponse(channel)
-
-    def rest(self) -> bytes:
-        """Everything up to the end, or to where the connection breaks."""
-        try:
-            return self.response.read()
-        except http.client.IncompleteRead as error:
-            return error.partial
-        except ConnectionError:
-            return b""
-
-
-@contextmanager
-def slowly(server: Server, path: str) -> Iterator[Slow]:
-    """Ask for a file; only its head is read."""
-    plain = socket.socket()
-    # The kernel must not swallow the file on behalf of a client that does not read.
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    plain.settimeout(PATIENCE)
-    plain.connect(("127.0.0.1", server.port))
-    with server.trust.wrap_socket(plain, server_hostname="localhost") as channel:
-        channel.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        client = Slow(channel)
-        client.response.begin()
-        assert client.response.status == 200
-        yield client
 
 
 @pytest.fixture
