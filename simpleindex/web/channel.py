@@ -115,6 +115,13 @@ class IndexChannel(PacedChannel):
         return bool(super()._maybeChooseTransferDecoder(header, data))
 
     def allHeadersReceived(self) -> None:
+        if (
+            self._version == b"HTTP/1.1"
+            and len(self.requests[-1].requestHeaders.getRawHeaders(b"Host", ())) != 1
+        ):
+            # RFC 9112 section 3.2; a proxy before us could otherwise mean another host than we do.
+            self.refuse(400, "The request has no Host header, or several.")
+            return
         if self.length is not None and self.length > self.site.max_body:
             self._refuse_body()
             return
@@ -166,11 +173,15 @@ class IndexChannel(PacedChannel):
         )
 
     def _refuse_body(self) -> None:
-        self.refuse(
-            413, f"The request's body is longer than the {self.site.max_body} bytes that are read here."
-        )
+        if self._command in (b"GET", b"HEAD"):
+            text = f"The request's body is longer than the {self.site.max_body} bytes that are read here."
+            self.refuse(413, text)
+        else:
+            # What is too long to be read is an upload, and wants to be told so.
+            text = "This index is read-only: uploads are not enabled on it."
+            self.refuse(405, text, (b"Allow", b"GET, HEAD, OPTIONS"))
 
-    def refuse(self, status: int, sentence: str) -> None:
+    def refuse(self, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
         """Answer a request that is not read further, drop the rest of it within bounds, and close (SPEC P52)."""
         if self.phase in (Phase.REFUSED, Phase.CLOSED):
             return
@@ -184,7 +195,7 @@ class IndexChannel(PacedChannel):
         # What Twisted has parsed of it so far, for the access log and for HEAD.
         request.method = getattr(self, "_command", request.method)
         request.uri = getattr(self, "_path", request.uri)
-        request.refuse(status, sentence)
+        request.refuse(status, sentence, *headers)
 
     def _discard(self, size: int) -> None:
         self._discarded_bytes += size

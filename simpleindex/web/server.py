@@ -41,7 +41,7 @@ class IndexRequest(server.Request):
         if not self.finished:
             self.channel.body_received(len(data))
 
-    def refuse(self, status: int, sentence: str) -> None:
+    def refuse(self, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
         """Answer with a sentence instead of being processed.
 
         The sentence is the reason phrase too: that is what twine shows of a refused upload (SPEC P44).
@@ -52,6 +52,8 @@ class IndexRequest(server.Request):
         self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
         self.setHeader(b"Content-Length", str(len(body)).encode())
         self.setHeader(b"Cache-Control", b"no-store")
+        for name, value in headers:
+            self.setHeader(name, value)
         self.write(body)
         self.finish()
 

@@ -111,7 +111,9 @@ class AccessLogTests(LinesTestCase):
         self.addCleanup(log.close)
         return log
 
-    def record(self, count: int = 1, data: bytes = b"GET /a HTTP/1.1\r\n\r\n", peer: Any = None) -> None:
+    def record(
+        self, count: int = 1, data: bytes = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", peer: Any = None
+    ) -> None:
         """Have requests answered by a site that logs here."""
         wire = Wire()
         wire.site.access_log = self.log.record
@@ -125,7 +127,7 @@ class AccessLogTests(LinesTestCase):
 
     def test_line(self) -> None:
         """A request's line says what was asked and answered."""
-        self.record(data=b"GET /a?b HTTP/1.1\r\nReferer: https://x/\r\nUser-Agent: uv/1\r\n\r\n")
+        self.record(data=b"GET /a?b HTTP/1.1\r\nHost: a\r\nReferer: https://x/\r\nUser-Agent: uv/1\r\n\r\n")
         self.log.flush()
         self.assertEqual(
             ['192.0.2.7 - - [10/Oct/2000:13:55:36 +0000] "GET /a?b HTTP/1.1" 200 2 "https://x/" "uv/1"'],
@@ -135,14 +137,16 @@ class AccessLogTests(LinesTestCase):
     def test_refused(self) -> None:
         """What was refused has a line too, with as much of the request as was understood."""
         self.record(data=b"nonsense\r\n\r\n")
-        self.record(data=b"GET /a HTTP/1.1\r\nnonsense\r\n\r\n")
+        self.record(data=b"GET /a HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n")
         self.log.flush()
         for line, request in zip(self.written(), ("- - HTTP/1.1", "GET /a HTTP/1.1"), strict=True):
             self.assertIn(f'"{request}" 400 41 "-" "-"', line)
 
     def test_behind_a_proxy(self) -> None:
         """The client is the one that a trusted proxy names; others name nobody."""
-        data = b"GET / HTTP/1.1\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+        data = (
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+        )
         self.record(data=data, peer=IPv4Address("TCP", "10.0.0.1", 1))
         self.record(data=data, peer=UNIXAddress("/run/index.sock"))
         self.record(data=data)

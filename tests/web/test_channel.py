@@ -17,30 +17,34 @@ KiB = 1024
 
 def post(body: bytes, *lines: bytes) -> bytes:
     """A request with a body."""
-    return b"\r\n".join((b"POST /up HTTP/1.1", b"Content-Length: %d" % len(body), *lines, b"", body))
+    return b"\r\n".join(
+        (b"POST /up HTTP/1.1", b"Host: a", b"Content-Length: %d" % len(body), *lines, b"", body)
+    )
 
 
 def chunked(*chunks: bytes) -> bytes:
     """A request with a body of unknown length."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
-    return b"POST /up HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    return b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
 
 
 MALFORMED = {
     "no target": b"GET\r\n\r\n",
     "two empty lines": b"\r\n\r\n" + get(),
     "HTTP/2": b"GET / HTTP/2.0\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "no colon": b"GET / HTTP/1.1\r\nnonsense\r\nHost: a\r\n\r\n",
     "no colon at the end": b"GET / HTTP/1.1\r\nnonsense\r\n\r\n",
     "space in a name": b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
     "NUL in a value": b"GET / HTTP/1.1\r\nHost: a\0\r\n\r\n",
-    "length and chunked": b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunked and length": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    "negative length": b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\nabc",
-    "underscored length": b"POST / HTTP/1.1\r\nContent-Length: 1_0\r\n\r\n0123456789",
-    "other encoding": b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "no chunk size": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    "length and chunked": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked and length": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "negative length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc",
+    "underscored length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1_0\r\n\r\n0123456789",
+    "other encoding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "no chunk size": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
 }
 
 TOO_MUCH = {
@@ -51,18 +55,19 @@ TOO_MUCH = {
     "all headers": (431, get(b"/", *[b"A: " + b"a" * KiB] * 16)),
     "many headers": (431, get(b"/", *[b"A: a"] * 100)),
     "many continued lines": (431, get(b"/", b"A: a", *[b" a"] * 99)),
-    "body": (413, post(b"x" * (64 * KiB + 1))),
+    "body of a GET": (413, post(b"x" * (64 * KiB + 1)).replace(b"POST", b"GET", 1)),
+    "body": (405, post(b"x" * (64 * KiB + 1))),
     "body of 10**30 bytes": (
-        413,
+        405,
         b"POST / HTTP/1.1\r\nContent-Length: 1" + b"0" * 30 + b"\r\nHost: a\r\n\r\n",
     ),
     "body of 10**5000 bytes": (
-        413,
+        405,
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1" + b"0" * 5000 + b"\r\n\r\n",
     ),
-    "body in chunks": (413, chunked(*[b"x" * 16 * KiB] * 4, b"x")),
-    "body in chunks, with more": (413, chunked(b"x" * (64 * KiB + 1), b"x")),
-    "body in chunks, then nonsense": (413, chunked(b"x" * (64 * KiB + 1))[:-5] + b"nonsense\r\n"),
+    "body in chunks": (405, chunked(*[b"x" * 16 * KiB] * 4, b"x")),
+    "body in chunks, with more": (405, chunked(b"x" * (64 * KiB + 1), b"x")),
+    "body in chunks, then nonsense": (405, chunked(b"x" * (64 * KiB + 1))[:-5] + b"nonsense\r\n"),
 }
 
 WITHIN = {
@@ -154,7 +159,7 @@ class RequestsTests(SynchronousTestCase):
 
     def test_refused_head(self) -> None:
         """A refused HEAD request gets no body; its request line is logged."""
-        wire, transport = self.exchange(b"HEAD /x HTTP/1.1\r\nContent-Length: 99999\r\n\r\n")
+        wire, transport = self.exchange(b"HEAD /x HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n")
         (refusal,) = answers(transport.take(), b"HEAD")
         self.assertEqual((413, b""), (refusal.status, refusal.body))
         self.assertEqual([(b"/x", 413)], wire.logged)
@@ -188,15 +193,15 @@ class RequestsTests(SynchronousTestCase):
     def test_expect(self) -> None:
         """A client that asks first is told to go on, or at once that it need not."""
         wire, transport = self.exchange(
-            b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         )
         self.assertEqual(b"HTTP/1.1 100 Continue\r\n\r\n", transport.take())
         wire.send(transport, b"ab")
         self.assertEqual([200], [answer.status for answer in answers(transport.take())])
         _, transport = self.exchange(
-            b"POST / HTTP/1.1\r\nContent-Length: 99999\r\nExpect: 100-continue\r\n\r\n"
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\nExpect: 100-continue\r\n\r\n"
         )
-        self.assertEqual([413], [answer.status for answer in answers(transport.take())])
+        self.assertEqual([405], [answer.status for answer in answers(transport.take())])
 
     def test_client_leaves(self) -> None:
         """A request whose client leaves is logged once, as 499 if nothing was answered; an unfinished one is none."""
@@ -311,7 +316,7 @@ class DeadlineTests(SynchronousTestCase):
 
     def test_slow_body(self) -> None:
         """A body that advances by less than 20 KiB in 20 s is refused; one that keeps up is not."""
-        head = b"POST / HTTP/1.1\r\nContent-Length: 65536\r\n\r\n"
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n"
         self.wire.send(self.transport, head)
         for _ in range(64):
             self.assertEqual(b"", self.transport.take())
@@ -332,8 +337,8 @@ class DiscardTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = Wire()
         self.transport = self.wire.connect()
-        self.wire.send(self.transport, b"POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n")
-        self.assertEqual([413], [answer.status for answer in answers(self.transport.take())])
+        self.wire.send(self.transport, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n")
+        self.assertEqual([405], [answer.status for answer in answers(self.transport.take())])
 
     def test_bytes(self) -> None:
         """16 MiB are read, then it is over."""
@@ -362,7 +367,7 @@ class DiscardTests(SynchronousTestCase):
         """A client that has seen the answer leaves, and nothing remains."""
         self.transport.leave()
         self.assertEqual([], self.wire.clock.getDelayedCalls())
-        self.assertEqual([(b"/", 413)], self.wire.logged)
+        self.assertEqual([(b"/", 405)], self.wire.logged)
 
 
 class SiteTests(SynchronousTestCase):
