@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.model import Sidecar
 from simpleindex.store.archives import Facts, Place
-from simpleindex.store.directory import Stamp
+from simpleindex.store.directory import Stamp, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 _FILENAME: Final = "digests.sqlite3"
 
 # Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
-# An inode is an unsigned number of 64 bits, which SQLite has not; a root is bytes and need not be text.
+# SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
+# can be stamped with. A root is bytes and need not be text.
 _SCHEMA: Final = """
 CREATE TABLE facts (
     root BLOB NOT NULL, directory TEXT NOT NULL, filename TEXT NOT NULL,
-    inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, ctime_ns TEXT NOT NULL,
     sha256 TEXT NOT NULL, requires_python TEXT,
     sidecar_sha256 TEXT, sidecar_size INTEGER, place_offset INTEGER, place_stored INTEGER, place_method INTEGER,
     PRIMARY KEY (root, directory, filename)
@@ -55,15 +57,17 @@ class Digests:
 
     def open(self) -> None:
         """Open or make the database; a corrupt one is replaced, and where none can be had the memory stays off."""
-        for attempt in (1, 2):
+        try:
+            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             try:
-                os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
                 self._connection = self._connect()
-            except (OSError, sqlite3.Error) as error:
-                if attempt == 1 and isinstance(error, sqlite3.DatabaseError) and self._remove():
-                    continue
-                self._give_up(error)
-            return
+            except sqlite3.DatabaseError as error:
+                if not _is_corrupt(error):
+                    raise
+                self._remove()
+                self._connection = self._connect()
+        except (OSError, sqlite3.Error) as error:
+            self._give_up(error)
 
     def close(self) -> None:
         """Write what is left and close."""
@@ -87,7 +91,7 @@ class Digests:
         for filename, inode, size, mtime_ns, ctime_ns, *facts in rows:
             entry = by_name.get(filename)
             if entry is not None and entry.stamp is not None:
-                stamp = Stamp(int(inode), size, mtime_ns, ctime_ns, entry.stamp.links)
+                stamp = Stamp(int(inode), size, int(mtime_ns), int(ctime_ns), entry.stamp.links)
                 recalled[entry.path] = stamp, _facts(facts)
         return recalled
 
@@ -143,6 +147,10 @@ class Digests:
             except sqlite3.Error as error:
                 self._connection.close()
                 self._connection = None
+                if _is_corrupt(error):
+                    # Else the next start would find it again, and so would every one after.
+                    with suppress(OSError):
+                        self._remove()
                 self._give_up(error)
                 return []
 
@@ -154,8 +162,8 @@ class Digests:
             *(
                 str(stamp.inode),
                 stamp.size,
-                stamp.mtime_ns,
-                stamp.ctime_ns,
+                str(stamp.mtime_ns),
+                str(stamp.ctime_ns),
                 facts.sha256,
                 facts.requires_python,
             ),
@@ -163,24 +171,30 @@ class Digests:
             *((place.offset, place.stored_size, place.method) if place else (None, None, None)),
         )
 
-    def _remove(self) -> bool:
-        try:
-            for suffix in ("", "-wal", "-shm"):
-                if os.path.exists(self._path + suffix):
-                    os.unlink(self._path + suffix)
-        except OSError:
-            return False
-        return True
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
 
     def _give_up(self, error: Exception) -> None:
         self._log(
-            f"Digests cannot be remembered in {self._path} ({error}); every file is read again at the next start. "
+            f"Digests cannot be remembered in {printable(self._path)} ({error}); every file is read again at the next start. "
             "Make --cache a directory that this user can write."
         )
+
+
+def _is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the file itself is bad: one that is locked, full or out of reach may be another process's good one.
+
+    That class itself stands for SQLITE_CORRUPT and SQLITE_NOTADB; everything else has one of its subclasses.
+    """
+    return type(error) is sqlite3.DatabaseError
 
 
 def _facts(row: list[Any]) -> Facts:
     sha256, requires_python, sidecar_sha256, sidecar_size, offset, stored_size, method = row
     if sidecar_sha256 is None:
         return Facts(sha256, requires_python, None, None)
-    return Facts(sha256, requires_python, Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method))
+    return Facts(
+        sha256, requires_python, Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method)
+    )

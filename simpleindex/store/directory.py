@@ -23,7 +23,7 @@ from simpleindex.core.names import (
 from simpleindex.core.project_file import MAXIMUM_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 # A FIFO must not block the open, and a descriptor must not leak into a child.
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -165,7 +165,7 @@ class Directory:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if distribution_suffix(entry.name) and not entry.is_dir():
+                if distribution_suffix(entry.name) and not _is_directory(entry):
                     try:
                         loose.setdefault(parse_distribution_name(entry.name).project, []).append(entry.name)
                     except InvalidFilename as error:
@@ -188,16 +188,16 @@ class Directory:
     def _project_of(self, entry: os.DirEntry[str], excluded_inodes: set[int]) -> ProjectName | None:
         try:
             name = parse_project_name(entry.name)
-            if not entry.is_dir():
-                return None
-        except (InvalidProjectName, OSError):
+        except InvalidProjectName:
+            return None
+        if not _is_directory(entry):
             return None
         if entry.is_symlink() or entry.inode() in excluded_inodes:
             real = os.path.realpath(os.path.join(self.root, entry.name))
             return name if self._is_inside(real) else None
         return name
 
-    def look(self, directories: Iterable[str], loose: Iterable[str]) -> Look:
+    def look(self, directories: Sequence[str], loose: Iterable[str]) -> Look:
         """List everything of one project.
 
         Args:
@@ -223,10 +223,10 @@ class Directory:
                 elif not filename.startswith("."):
                     self._sort_in(entries, side_files, f"{directory}/{filename}", filename, rank)
         for filename in loose:
-            self._sort_in(entries, side_files, filename, filename, len(stamps) + 1)
+            self._sort_in(entries, side_files, filename, filename, len(directories))
             for suffix in SIDE_FILE_SUFFIXES:
                 if os.path.lexists(os.path.join(self.root, filename + suffix)):
-                    self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(stamps) + 1)
+                    self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(directories))
         content, trouble = self._project_file(project_files, stamps)
         return Look(tuple(entries), side_files, content, trouble, stamps)
 
@@ -237,9 +237,12 @@ class Directory:
             if not self._is_inside(os.path.realpath(full)):
                 return []
             status = os.stat(full)
+        stamp = Stamp.of(status)
+        # A second spelling that links to the first is the same directory, not another place of the same files.
+        is_listed = stamp in stamps.values()
         # Before the listing: what changes in between shows as a difference to this stamp at the next sweep.
-        stamps[directory] = Stamp.of(status)
-        return os.listdir(full)
+        stamps[directory] = stamp
+        return [] if is_listed else os.listdir(full)
 
     def _sort_in(
         self, entries: list[Entry], side_files: dict[str, Entry], path: str, filename: str, rank: int
@@ -259,8 +262,9 @@ class Directory:
             status = os.lstat(full)
             if stat.S_ISLNK(status.st_mode):
                 if not self._is_inside(os.path.realpath(full)):
+                    # The target's state, as stamp() has it, so that the sweep has something equal to compare.
                     return Entry(
-                        path, filename, rank, Stamp.of(status), "it is a link that leads out of the root"
+                        path, filename, rank, self.stamp(path), "it is a link that leads out of the root"
                     )
                 status = os.stat(full)
         except FileNotFoundError:
@@ -272,7 +276,11 @@ class Directory:
             )
         except OSError as error:
             return Entry(path, filename, rank, None, f"it cannot be read: {error.strerror}")
-        trouble = None if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+        trouble = None
+        if not stat.S_ISREG(status.st_mode):
+            trouble = "it is not a regular file"
+        elif (status.st_dev, status.st_ino) in self._excluded:
+            trouble = "it is a file of the service itself"
         return Entry(path, filename, rank, Stamp.of(status), trouble)
 
     def _project_file(
@@ -289,6 +297,9 @@ class Directory:
         except FileNotFoundError:
             return None, None
         except OSError as error:
+            # A chmod can mend it and leaves the directory's state alone.
+            if (stamp := self.stamp(path)) is not None:
+                stamps[path] = stamp
             return None, "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         try:
             status = os.fstat(descriptor)
@@ -354,6 +365,14 @@ class Directory:
                 return False
             real = os.path.dirname(real)
         return True
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A loop of links, or a link to where this user may not look.
+        return False
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:

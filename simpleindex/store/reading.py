@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from simpleindex.store.directory import Directory, Entry, Look
 
 
+# What only a change of the file mends, which shows in its ctime. Too many open files or a network's error pass by.
+_LASTING: Final = frozenset({errno.EACCES, errno.EPERM})
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What reading one file taught.
@@ -34,7 +39,8 @@ class Known:
     Attributes:
         stamp: The state in which it was read.
         outcome: What it is; a digest for a side file; or why it is withheld.
-        young: It was read within 2 s of its last change, so it must be read once more before that is believed.
+        young: It was read within 2 s of its last change, or failed to be for a passing reason, so it must be read once
+            more before that is believed.
         unfinished: It is withheld and may only be half-written.
         left_alone: It was not read in this state, because it was still growing.
     """
@@ -58,7 +64,8 @@ class Shelf:
         stamps: State of the directories and of ``simpleindex.toml``, by path.
         project_file: The last good one.
         pending: Whether files are there that have not been read yet.
-        unverified: Whether files are listed whose ctime or link count changed since they were read.
+        unverified: Whether files are listed that must be read again: their ctime or link count changed since, or they
+            were young then.
         young: Whether something changed so recently that another look is due in 2 s.
         partial: Whether it has never been read completely.
     """
@@ -119,7 +126,10 @@ class Reader:
         """
         look = self.directory.look(directories, loose)
         if look.trouble:
-            return Shelf(trouble=look.trouble, known=previous.known, project_file=previous.project_file)
+            # Young, because nothing tells when it can be read again: no change of the directory need go with it.
+            return Shelf(
+                trouble=look.trouble, known=previous.known, project_file=previous.project_file, young=True
+            )
         known, pending, unverified = self._know(name, look, previous, budget, verify)
         project_file, trouble, reason = _project_file(look, previous)
         stamps = dict(look.stamps or {})
@@ -153,17 +163,18 @@ class Reader:
         for entry in entries:
             before = remembered.get(entry.path)
             item = self._without_reading(entry, before)
-            if item is None and before is not None and not verify and _differs_in_ctime_only(entry, before):
-                # Hard-link backups do that: it stays listed until it has been read again.
-                item, unverified = before, True
-            if item is None and entry.stamp is not None and left < entry.stamp.size and left < budget:
-                pending = True
-                continue
-            if item is None and entry.stamp is not None:
-                left -= entry.stamp.size
-                item = self._read(name, entry)
-            if item is not None:
-                known[entry.path] = item
+            if item is None:
+                assert entry.stamp is not None  # judged in _without_reading
+                is_beyond = left < entry.stamp.size and left < budget
+                if before is not None and _stays_listed(entry.stamp, before) and (is_beyond or not verify):
+                    item, unverified = before, True
+                elif is_beyond:
+                    pending = True
+                    continue
+                else:
+                    left -= entry.stamp.size
+                    item = self._read(name, entry)
+            known[entry.path] = item
         self._remember(known, remembered)
         return known, pending, unverified
 
@@ -228,19 +239,31 @@ class Reader:
         except Changed:
             return self._withheld(entry, "it changed while it was being looked at", "file", unfinished=True)
         except OSError as error:
-            return self._withheld(entry, f"it cannot be read: {error.strerror}", "file")
+            return self._withheld(
+                entry, f"it cannot be read: {error.strerror}", "file", passing=error.errno not in _LASTING
+            )
         if not after.same_bytes_as(entry.stamp):
             return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
         return Known(after, outcome, young=is_young(after, self.now_ns()))
 
-    def _withheld(self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False) -> Known:
+    def _withheld(
+        self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False, passing: bool = False
+    ) -> Known:
         sentence = f"{printable(entry.path)} is not served: {reason.rstrip('.')}."
-        young = entry.stamp is not None and is_young(entry.stamp, self.now_ns())
+        young = passing or (entry.stamp is not None and is_young(entry.stamp, self.now_ns()))
         return Known(entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished)
 
 
-def _differs_in_ctime_only(entry: Entry, before: Known) -> bool:
-    return entry.stamp is not None and before.stamp is not None and entry.stamp.same_bytes_as(before.stamp)
+def _stays_listed(stamp: Stamp, before: Known) -> bool:
+    """Whether a file stays as it is until it is read again: nothing but ctime or links changed, as backups do it.
+
+    What is withheld is read at once instead: it may have become readable.
+    """
+    return (
+        not isinstance(before.outcome, Withheld)
+        and before.stamp is not None
+        and stamp.same_bytes_as(before.stamp)
+    )
 
 
 def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Found]:
@@ -249,12 +272,14 @@ def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Fo
         item = known.get(entry.path)
         if item is None:
             continue
-        outcome: Facts | File | Withheld | str = item.outcome
-        if isinstance(outcome, Facts) and item.stamp is not None:
-            distribution = parse_distribution_name(entry.filename, name)
-            outcome = _file(distribution, item.stamp, outcome, entry.path, known)
-        if isinstance(outcome, File | Withheld):
-            found.append(Found(entry.path, entry.rank, outcome))
+        if isinstance(item.outcome, Withheld):
+            found.append(Found(entry.path, entry.rank, item.outcome))
+            continue
+        assert isinstance(item.outcome, Facts)  # digests alone are of side files
+        assert item.stamp is not None  # read in that state
+        distribution = parse_distribution_name(entry.filename, name)
+        file = _file(distribution, item.stamp, item.outcome, entry.path, known)
+        found.append(Found(entry.path, entry.rank, file))
     found += [
         Found(path, 0, item.outcome)
         for path, item in known.items()
