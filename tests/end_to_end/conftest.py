@@ -43,7 +43,7 @@ def installed(open_directory: Path) -> Installed:
     subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True)
     # As a line of text it lends its packages, while its own .pth files, which lead to the checkout, are not read.
     (packages,) = (home / "lib").glob("*/site-packages")
-    lent = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
+    lent = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     (packages / "lent.pth").write_text("\n".join(lent))
     where = [str(python), "-c", "import simpleindex; print(simpleindex.__file__)"]
     used = subprocess.run(where, check=True, capture_output=True, text=True, cwd=home).stdout
