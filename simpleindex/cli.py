@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from simpleindex import __version__
 from simpleindex.core.errors import RefusedStart
 from simpleindex.report import catalogue_lines
-from simpleindex.service import excluded_paths
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.reading import NO_SHELF, Reader
+from simpleindex.surroundings import excluded_paths
 from simpleindex.tap import Options
 from simpleindex.unit import unit_text
 from simpleindex.web.status import Report

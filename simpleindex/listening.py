@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
@@ -87,3 +87,19 @@ def machine_has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+def base_url(ports: Iterable[tuple[str, IListeningPort]], names: Sequence[str] | None) -> str:
+    """The URL of the index where ``--url`` does not say it: the certificate's first name and the port.
+
+    Args:
+        ports: What is listened on, each with its option.
+        names: The certificates' names and addresses; None without TLS.
+    """
+    scheme, usual = ("http", 80) if names is None else ("https", 443)
+    usable = [name for name in names or () if not name.startswith("*.")]
+    name = usable[0] if usable else "localhost"
+    hosts = (port.getHost() for option, port in ports if option == scheme)
+    port = next((host.port for host in hosts if hasattr(host, "port")), usual)
+    host = f"[{name}]" if ":" in name else name
+    return f"{scheme}://{host}/" if port == usual else f"{scheme}://{host}:{port}/"

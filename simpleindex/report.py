@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from simpleindex import __version__
+from simpleindex.web.status import Report
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.web.status import Report
+    from simpleindex.store.live import LiveDirectory
 
 _MOST_WITHHELD: Final = 50
 """Withheld files named; a directory of thousands of strays must not bury the lines that matter."""
@@ -74,3 +77,20 @@ def human_size(size: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def live_report(live: LiveDirectory, watch: str) -> Report:
+    """The state of a live directory."""
+    files = [file for shelf in live.shelves.values() if shelf.project for file in shelf.project.files]
+    strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
+    return Report(
+        ready=live.complete,
+        suspended=live.suspended,
+        projects=sum(1 for shelf in live.shelves.values() if shelf.project),
+        files=len(files),
+        size=sum(file.size for file in files),
+        withheld=strays
+        + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
+        watch="poll" if live.polling else watch,
+        version=__version__,
+    )

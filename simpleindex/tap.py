@@ -90,14 +90,13 @@ def makeService(options: Any) -> IService:
     """Make the service; called by twistd before it changes directory, forks and drops its privileges."""
     from twisted.internet import reactor  # noqa: PLC0415
 
-    from simpleindex.service import make_service  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.service import IndexService  # noqa: PLC0415  (after the reactor has been chosen)
 
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent = options.parent or {}
     try:
-        return make_service(
-            options.settings, options.resolve, reactor, (parent.get("uid"), parent.get("gid"))
-        )
+        owner = parent.get("uid"), parent.get("gid")
+        return IndexService(options.settings, options.resolve, reactor, owner)
     except RefusedStart as error:
         raise SystemExit(f"simpleindex: {error}") from None

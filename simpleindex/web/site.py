@@ -133,6 +133,7 @@ class RedirectResource(Resource):
         base_url: Where the index is, with a slash at its end; never taken from the Host header.
         acme_challenge: As in :class:`IndexResource`.
         failed: Told of what should never happen.
+        cors: As in :class:`IndexResource`; a web page follows a redirect only if it may read it (SPEC T23).
     """
 
     isLeaf = True  # noqa: N815  (Twisted's name)
@@ -142,14 +143,19 @@ class RedirectResource(Resource):
         base_url: str,
         acme_challenge: Callable[[str], bytes | None],
         failed: Callable[[Failure], None],
+        *,
+        cors: str | None = None,
     ) -> None:
         super().__init__()
         self.base_url = base_url
+        self.cors = cors
         self._acme_challenge = acme_challenge
         self._failed = failed
 
     def render(self, request: Request) -> int:
-        return respond(request, self.answer(asked_of(request, ())), also=(), failed=self._failed)
+        return respond(
+            request, self.answer(asked_of(request, ())), also=_cors_headers(self.cors), failed=self._failed
+        )
 
     async def answer(self, asked: Asked) -> Response:
         """Answer one request."""

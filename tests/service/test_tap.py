@@ -11,7 +11,7 @@ from twisted.plugin import IPlugin, getPlugins
 from zope.interface.verify import verifyObject
 
 from simpleindex.options import OPTIONS
-from simpleindex.service import make_service
+from simpleindex.service import IndexService
 from simpleindex.tap import Options
 
 
@@ -50,7 +50,9 @@ def test_the_command_line_reaches_the_settings(tmp_path: Path) -> None:
     """Repeatable options gather, flags are set, relative paths become absolute before twistd changes directory."""
     root = tmp_path / "packages"
     root.mkdir()
-    settings = parsed("--path", "packages", "--http", "8080", "--http", "unix:x.sock", "--immutable-files").settings
+    settings = parsed(
+        "--path", "packages", "--http", "8080", "--http", "unix:x.sock", "--immutable-files"
+    ).settings
     assert settings.path == root
     assert [listen.text for listen in settings.http] == ["8080", "unix:x.sock"]
     assert settings.immutable_files
@@ -78,5 +80,5 @@ def test_a_wrong_command_line_stops_the_start_with_one_sentence(words: list[str]
 def test_the_service_is_one_for_twistd() -> None:
     """What makeService returns provides IService."""
     options = parsed("--http", "0")
-    service = make_service(options.settings, options.resolve, MemoryReactorClock(), (None, None))
+    service = IndexService(options.settings, options.resolve, MemoryReactorClock(), (None, None))
     assert verifyObject(IService, service)

@@ -1,0 +1,174 @@
+"""The composition root: every real object is made and put together here, and nowhere else.
+
+Read :func:`compose` as a picture: directory -> live shelves -> source -> pages and files -> HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from simpleindex.core.addresses import is_within
+from simpleindex.report import live_report
+from simpleindex.sources.local import LocalSource
+from simpleindex.store.acme import read_challenge
+from simpleindex.store.digests import Digests
+from simpleindex.store.directory import Directory
+from simpleindex.store.live import LiveDirectory
+from simpleindex.store.reading import Reader
+from simpleindex.store.watch_mode import Choice, choose, network_filesystem
+from simpleindex.surroundings import excluded_paths, mountinfo, own_directory
+from simpleindex.tls.security import Security
+from simpleindex.web.express import Express
+from simpleindex.web.files import Files
+from simpleindex.web.index import Listings, available_encodings
+from simpleindex.web.server import IndexSite
+from simpleindex.web.site import IndexResource, RedirectResource
+from simpleindex.web.status import StatusPages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.settings import Settings
+    from simpleindex.tls.private_ca import Owner
+
+READ_THREADS: Final = 8
+"""Threads for short blocking calls; they wait for disks, not for processors."""
+
+
+@dataclass
+class Index:
+    """The parts that the service starts, changes and stops.
+
+    Attributes:
+        security: Certificates; None without ``--https``.
+        choice: How changes are learnt of, as far as can be said before trying.
+        digests: The memory of what was read.
+        live: The directory, kept in step.
+        listings: The pages.
+        files: The files.
+        resource: All of it over HTTP.
+        redirect: What plain HTTP is answered beside HTTPS.
+        site: Serves ``resource``.
+        redirect_site: Serves ``redirect``.
+        read_pool: Threads for short blocking calls.
+        digest_pool: Threads for reading whole files.
+    """
+
+    security: Security | None
+    choice: Choice
+    digests: Digests
+    live: LiveDirectory
+    listings: Listings
+    files: Files
+    resource: IndexResource
+    redirect: RedirectResource
+    site: IndexSite
+    redirect_site: IndexSite
+    read_pool: ThreadPool
+    digest_pool: ThreadPool
+
+
+def compose(
+    settings: Settings,
+    current: Callable[[], Settings],
+    reactor: Any,
+    *,
+    owner: Owner,
+    say: Callable[[str], None],
+    failed: Callable[[Failure], None],
+) -> Index:
+    """Make an index.
+
+    Args:
+        settings: What it is told to do now.
+        current: Gives the settings at any later time; some change while it runs.
+        reactor: Runs everything.
+        owner: The user and group that the service will become, where it will.
+        say: Takes a sentence for the operator.
+        failed: Told of what should never happen.
+
+    Raises:
+        RefusedStart: It cannot start like this.
+    """
+    read_pool = ThreadPool(0, READ_THREADS, "reads")
+    digest_pool = ThreadPool(0, os.cpu_count() or 1, "digests")
+    in_read_thread = partial(deferToThreadPool, reactor, read_pool)
+    own_directory(settings.cache, owner)
+    security = None
+    if settings.https:
+        security = Security(settings.certs, settings.state, url=settings.url, owner=owner, log=say)
+
+    directory = Directory(str(settings.path), excluded_paths(settings))
+    filesystem = network_filesystem(directory.root, mountinfo())
+    choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
+    digests = Digests(str(settings.cache), directory.root, say)
+    live = LiveDirectory(
+        Reader(directory, digests, time.time_ns, patient=choice.method == "poll"),
+        reactor,
+        in_read_thread=in_read_thread,
+        in_digest_thread=partial(deferToThreadPool, reactor, digest_pool),
+        log=say,
+        failed=failed,
+        workers=os.cpu_count() or 1,
+    )
+    source = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
+
+    listings = Listings(
+        source,
+        base_url=settings.url,
+        encodings=available_encodings(),
+        cache_size=settings.page_cache,
+        in_thread=in_read_thread,
+    )
+    files = Files(source, immutable=settings.immutable_files)
+    status = StatusPages(
+        lambda: live_report(live, choice.method), lambda: security.certificates.ca_pem if security else None
+    )
+
+    def acme_challenge(token: str) -> bytes | None:
+        webroot = current().acme_webroot
+        return read_challenge(None if webroot is None else str(webroot), token)
+
+    resource = IndexResource(
+        listings=listings,
+        files=files,
+        status=status,
+        acme_challenge=acme_challenge,
+        trusted=settings.trusted_proxy,
+        cors=settings.cors,
+        failed=failed,
+    )
+    redirect = RedirectResource("", acme_challenge, failed, cors=settings.cors)
+    site, redirect_site = (
+        IndexSite(
+            served,
+            reactor,
+            max_connections_per_address=settings.max_connections_per_address,
+            exempt=lambda host: is_within(host, current().trusted_proxy),
+        )
+        for served in (resource, redirect)
+    )
+    site.express = Express(listings, resource.also)
+    return Index(
+        security=security,
+        choice=choice,
+        digests=digests,
+        live=live,
+        listings=listings,
+        files=files,
+        resource=resource,
+        redirect=redirect,
+        site=site,
+        redirect_site=redirect_site,
+        read_pool=read_pool,
+        digest_pool=digest_pool,
+    )

@@ -1,0 +1,61 @@
+"""What the service finds around it and prepares: its directories, the mounts, the log of accesses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.web.access_log import AccessLog
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from simpleindex.settings import Settings
+
+
+def excluded_paths(settings: Settings) -> list[str]:
+    """What is never a project, wherever it lies (DESIGN section 4)."""
+    paths: list[Path | None] = [
+        settings.certs,
+        settings.state,
+        settings.cache,
+        settings.acme_webroot,
+        settings.config,
+    ]
+    return [str(path) for path in paths if path is not None]
+
+
+def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:
+    """Make a directory for the user that the service will become; what cannot be made is noticed by who needs it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=False)
+        if os.getuid() == 0 and owner != (None, None):
+            os.chown(path, -1 if owner[0] is None else owner[0], -1 if owner[1] is None else owner[1])
+    except OSError:
+        return
+
+
+def mountinfo() -> str:
+    """The mounts of this process, or nothing where there is no such file."""
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def open_access_log(settings: Settings, clock: IReactorTime) -> AccessLog | None:
+    """Open the access log.
+
+    Raises:
+        RefusedStart: It cannot be written.
+    """
+    if settings.access_log is None:
+        return None
+    try:
+        return AccessLog(str(settings.access_log), clock, trusted=settings.trusted_proxy)
+    except OSError as error:
+        raise RefusedStart(
+            f"The access log {settings.access_log} cannot be written ({error.strerror}); choose another --access-log."
+        ) from None
