@@ -1,0 +1,20 @@
+"""The benchmark: simpleindex and its peers side by side, in one run, over the same files.
+
+    python -m tests.benchmarks [--setup] [--smoke] [--large] [--only NAME,...] [--servers NAME,...]
+                               [--rounds N] [--seconds S] [--work DIR] [--output DIR]
+
+``--setup`` installs the peers, each into an environment of its own below the work directory (by default a directory of the
+user's cache), with pip, and nginx and wrk with apt where that is possible; peers that are missing are left out, with the
+reason. ``--smoke`` takes under a minute, needs no set-up and says nothing about speed. ``--large`` adds 100,000 projects.
+``--only`` takes names of measures, which ``--help`` lists.
+
+The output directory gets ``results.txt`` (tables and goals), ``results.json`` (the same with machine, versions and every
+sample) and, once set up, ``growth.png``. Everything is on loopback. Servers run on the first processor, load on the second.
+The servers of a measure take turns, A B C A B C, and the median of the rounds is shown with its least and most; one that
+has not got its turn is stopped (SIGSTOP). Processor time (user and system, of the whole process tree, per request) is what
+noise leaves alone; it is what the goals compare.
+
+The modules: ``repository`` makes files, ``setup`` installs, ``processes`` runs and weighs, ``servers`` has a class for each
+peer, ``load`` asks, ``bench`` takes turns, ``measures``, ``lifetimes`` and ``clients`` say what is measured, ``goals`` what
+is hoped for, ``report`` writes. ``work_per_request`` counts function calls instead of time.
+"""

@@ -1,0 +1,196 @@
+"""Take turns: start the servers of a measure, give each its turn in every round, and keep what was seen."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.load import LoadFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.benchmarks.load import Outcome
+    from tests.benchmarks.repository import Repository
+    from tests.benchmarks.servers import Server
+    from tests.benchmarks.setup import Workplace
+
+Values = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done.
+
+    Attributes:
+        rounds: Turns that each server gets.
+        seconds: Of load in each.
+        small: Projects and files each of the repository whose single pages are asked for.
+        roots: Numbers of projects for the root listing, with one file each.
+        growing: Projects and files each that a start is measured with.
+        wide: Projects and files each for random pages and changes.
+        medium_file: Bytes.
+        large_file: Bytes.
+        readers: That read slowly.
+        changes: Renames that are waited for.
+        arrivals: Files that arrive in a burst.
+    """
+
+    rounds: int = 3
+    seconds: float = 3
+    small: tuple[int, int] = (100, 5)
+    roots: tuple[int, ...] = (1_000, 10_000)
+    growing: tuple[tuple[int, int], ...] = ((1_000, 5), (10_000, 5))
+    wide: tuple[int, int] = (10_000, 5)
+    medium_file: int = 1_000_000
+    large_file: int = 300_000_000
+    readers: int = 200
+    changes: int = 200
+    arrivals: int = 5_000
+
+
+SMOKE = Sizes(
+    rounds=1,
+    seconds=0.3,
+    small=(3, 2),
+    roots=(3,),
+    growing=((3, 2),),
+    wide=(3, 2),
+    medium_file=10_000,
+    large_file=1_000_000,
+    readers=5,
+    changes=2,
+    arrivals=10,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A server in a measure.
+
+    Attributes:
+        measure: Its name.
+        server: Its name.
+        size: Projects in the repository, or bytes of the file: the x of a plot.
+        samples: Of each round.
+    """
+
+    measure: str
+    server: str
+    size: int
+    samples: list[Values] = field(default_factory=list)
+
+    def median(self, key: str) -> float | None:
+        """The median of the rounds."""
+        values = [sample[key] for sample in self.samples if key in sample]
+        return statistics.median(values) if values else None
+
+
+class Bench:
+    """Everything that a run has.
+
+    Attributes:
+        rows: What was measured.
+        notes: What was left out, and why.
+    """
+
+    def __init__(self, workplace: Workplace, sizes: Sizes, servers: Sequence[type[Server]]) -> None:
+        self.workplace = workplace
+        self.sizes = sizes
+        self.rows: list[Row] = []
+        self.notes: list[str] = []
+        self.servers: list[type[Server]] = []
+        for server in servers:
+            if reason := server.missing(workplace):
+                self.note(f"{server.name} is left out: {reason}.")
+            else:
+                self.servers.append(server)
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence for the report."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def among(self, *servers: type[Server]) -> list[type[Server]]:
+        """Those of these that are measured."""
+        return [server for server in servers if server in self.servers]
+
+    @contextlib.contextmanager
+    def started(self, kinds: Sequence[type[Server]], repository: Repository) -> Iterator[list[Server]]:
+        """Start servers over a repository, and freeze them; one that does not start is left out."""
+        servers: list[Server] = []
+        try:
+            for kind in kinds:
+                if kind.most_files is not None and repository.files > kind.most_files:
+                    self.note(
+                        f"{kind.name} is not filled with {repository.files:,} files; that would take long."
+                    )
+                    continue
+                server = kind(self.workplace, repository)
+                servers.append(server)
+                try:
+                    server.start()
+                except (TimeoutError, AssertionError) as error:
+                    self.note(f"{kind.name} is left out over {repository.path.name}: {error}")
+                    server.stop()
+                    servers.remove(server)
+                    continue
+                server.running.freeze()
+            yield servers
+        finally:
+            for server in servers:
+                server.stop()
+
+    def rounds(
+        self, measure: str, servers: Sequence[Server], measured: Callable[[Server], Values], *, size: int = 0
+    ) -> None:
+        """Give each server a turn in every round; one whose turn fails gets no further one."""
+        rows = {server: Row(measure, server.name, size or server.repository.projects) for server in servers}
+        for number in range(self.sizes.rounds):
+            for server, row in list(rows.items()):
+                print(
+                    f"{measure} [{row.size}] {number + 1}/{self.sizes.rounds} {server.name}", file=sys.stderr
+                )
+                try:
+                    with turn(server):
+                        row.samples.append(measured(server))
+                except (LoadFailedError, OSError, AssertionError) as error:
+                    self.note(f"{server.name} is left out of {measure}: {error or type(error).__name__}")
+                    del rows[server]
+        self.rows += rows.values()
+
+    def loads(
+        self, measure: str, servers: Sequence[Server], load: Callable[[Server], Outcome], *, size: int = 0
+    ) -> None:
+        """The same for loads of many requests."""
+        self.rounds(measure, servers, lambda server: weighed(server, lambda: load(server)), size=size)
+
+
+@contextlib.contextmanager
+def turn(server: Server) -> Iterator[None]:
+    """Let a frozen server run for a while."""
+    server.running.thaw()
+    try:
+        yield
+    finally:
+        server.running.freeze()
+
+
+def weighed(server: Server, load: Callable[[], Outcome]) -> Values:
+    """Put a load on a server and weigh it before and after."""
+    server.running.forget_peak()
+    before = server.running.weigh()
+    outcome = load()
+    # What the last answers still cost.
+    time.sleep(0.02)
+    after = server.running.weigh()
+    return {
+        "cpu_us": (after.cpu - before.cpu) * 1e6 / outcome.requests,
+        "per_s": outcome.requests / outcome.seconds,
+        "p99_ms": outcome.p99_ms,
+        "peak_mb": after.peak / 1e6,
+    }

@@ -1,0 +1,160 @@
+"""Run a server on its processor, and weigh it: processor time and memory of its process tree, from /proc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+_STOP_SECONDS: Final = 15.0
+
+_PROCESSORS: Final = sorted(os.sched_getaffinity(0))
+SERVER_PROCESSOR: Final = _PROCESSORS[0]
+LOAD_PROCESSOR: Final = _PROCESSORS[-1]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a process tree weighs.
+
+    Attributes:
+        cpu: Seconds of user and system time so far.
+        peak: The sum of its processes' peak resident memory, in bytes; shared pages count in each.
+        resident: The same for now.
+    """
+
+    cpu: float
+    peak: int
+    resident: int
+
+
+class Running:
+    """A process and all that it starts, in a session of its own."""
+
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start it, with both outputs going to a file."""
+        self.command = tuple(command)
+        self.log = log
+        with on_processor(SERVER_PROCESSOR), log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still there."""
+        return self._process.poll() is None
+
+    def weigh(self) -> Weight:
+        """Weigh the tree."""
+        cpu, peak, resident = 0.0, 0, 0
+        for pid in _tree(self._process.pid):
+            with contextlib.suppress(OSError):
+                cpu += _cpu(pid)
+                status = dict(
+                    line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                )
+                peak += int(status.get("VmHWM", "0 kB").split()[0]) * 1024
+                resident += int(status.get("VmRSS", "0 kB").split()[0]) * 1024
+        return Weight(cpu, peak, resident)
+
+    def forget_peak(self) -> None:
+        """Let the peak begin anew (proc(5), clear_refs)."""
+        for pid in _tree(self._process.pid):
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def freeze(self) -> None:
+        """Let it cost nothing while another one has its turn."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it."""
+        self.thaw()
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            # The group is its own session's: nobody else's process can be in it.
+            os.killpg(self._process.pid, number)
+
+
+def free_port() -> int:
+    """A port of loopback that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def on_processor(number: int) -> Iterator[None]:
+    """What is started meanwhile stays on that processor."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def wait_until(true: object, seconds: float, what: str) -> float:
+    """Wait until a call returns something true; return the seconds it took.
+
+    Raises:
+        TimeoutError: It did not.
+    """
+    assert callable(true)
+    begin = time.monotonic()
+    while not true():
+        if time.monotonic() - begin > seconds:
+            raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.005)
+    return time.monotonic() - begin
+
+
+def _cpu(pid: int) -> float:
+    # proc(5): utime, stime, and those of children waited for; the name before them may hold spaces.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS
+
+
+def _tree(root: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                parents.setdefault(int(fields[1]), []).append(int(entry))
+    found, waiting = [], [root]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += parents.get(pid, [])
+    return found

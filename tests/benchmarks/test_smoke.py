@@ -1,0 +1,53 @@
+"""The benchmark works: every measure runs over tiny sizes, and what it writes can be read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+_ROOT: Final = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_smoke(tmp_path: Path) -> None:
+    """One command, no set-up, a table and a JSON file with the machine, versions, every measure and every goal."""
+    document = _benchmarked(tmp_path, "--smoke")
+    assert set(document) == {"machine", "versions", "sizes", "rows", "goals", "notes"}
+    assert "simpleindex" in document["versions"]
+    measured = {
+        row["measure"] for row in document["rows"] if row["server"] == "simpleindex" and row["samples"]
+    }
+    assert measured >= {
+        *("page", "page TLS", "page 304", "page JSON gzip", ".metadata", "root", "access log"),
+        *("hot page", "random pages, 1,000", "file 1 MB", "file 300 MB", "file 300 MB TLS", "slow readers"),
+        *("TLS connections, new", "TLS connections, resumed", "start, cold", "start, warm"),
+        *("change to listing", "answers while files arrive"),
+    }, document["notes"]
+    assert all(
+        value >= 0 for row in document["rows"] for sample in row["samples"] for value in sample.values()
+    )
+    assert {goal["verdict"] for goal in document["goals"]} <= {"met", "MISSED", "not measured"}
+    text = (tmp_path / "results.txt").read_text()
+    assert all(measure in text for measure in measured)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_wrk(tmp_path: Path) -> None:
+    """Where wrk is there and has a second, its script sends the requests and its result is read."""
+    chosen = ("--only", "access-log", "--servers", "simpleindex", "--rounds", "1", "--seconds", "1")
+    document = _benchmarked(tmp_path, *chosen, "--work", str(tmp_path / "work"))
+    assert [row["samples"][0]["cpu_us"] > 0 for row in document["rows"]] == [True, True], document["notes"]
+
+
+def _benchmarked(output: Path, *options: str) -> Any:
+    command = [sys.executable, "-m", "tests.benchmarks", *options, "--output", str(output)]
+    result = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads((output / "results.json").read_text())
