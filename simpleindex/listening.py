@@ -103,3 +103,12 @@ def base_url(ports: Iterable[tuple[str, IListeningPort]], names: Sequence[str] |
     port = next((host.port for host in hosts if hasattr(host, "port")), usual)
     host = f"[{name}]" if ":" in name else name
     return f"{scheme}://{host}/" if port == usual else f"{scheme}://{host}:{port}/"
+
+
+def where(port: IListeningPort) -> str:
+    """Where a port listens, in words."""
+    address = port.getHost()
+    host, number = getattr(address, "host", None), getattr(address, "port", None)
+    if host is None or number is None:
+        return str(getattr(address, "name", address))
+    return f"port {number} of {'all addresses' if host in ('::', '0.0.0.0') else host}"  # noqa: S104  (it is only named)

@@ -16,7 +16,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from simpleindex.composition import compose
 from simpleindex.core.errors import RefusedStart, WatchUnavailable
-from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6
+from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report
 from simpleindex.settings import changes
 from simpleindex.store.live import NoWatch
@@ -87,9 +87,9 @@ class IndexService(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        for listen, option, where in self._endpoints:
+        for listen, option, place in self._endpoints:
             try:
-                port = listen_now(where, self._factory(option), listen, option)
+                port = listen_now(place, self._factory(option), listen, option)
             except RefusedStart as error:
                 raise SystemExit(f"simpleindex: {error}") from None
             self._ports.append((option, port))
@@ -246,7 +246,7 @@ class IndexService(Service):
             yield "Neither --https nor --http is given: listening on this machine only, without TLS."
         for option, port in self._ports:
             what = " (redirects to HTTPS)" if option == "http" and self._settings.redirect_http else ""
-            yield f"Serving {self._settings.path} on {port.getHost()} for {option}{what}."
+            yield f"Serving {self._settings.path} on {where(port)} for {option}{what}."
         if security is not None:
             yield from security.lines()
         ca_path = security.ca_path if security else None

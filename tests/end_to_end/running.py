@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -152,7 +153,7 @@ class Server:
     def await_listening(self) -> None:
         """Wait for its port."""
         self.await_line(r"Serving .* for ")
-        found = re.search(r"Serving .*port=(\d+).* for https\.", self.log_since_start)
+        found = re.search(r"Serving .*port[= ](\d+).* for https\.", self.log_since_start)
         self.port = int(found[1]) if found else 0
 
     def await_ready(self) -> None:
@@ -264,23 +265,19 @@ class Server:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for a path."""
-        connection = self.connect()
-        try:
+        with closing(self.connect()) as connection:
             return ask(connection, path, **headers)
-        finally:
-            connection.close()
 
     def project(self, name: str) -> dict[str, Any]:
         """A project's page."""
-        answer = self.get(f"/simple/{name}/", accept=JSON)
-        assert answer.status == 200, answer
-        content: dict[str, Any] = json.loads(answer.body)
-        return content
+        with closing(self.connect()) as connection:
+            return page(connection, f"/simple/{name}/")
 
     def catalogue(self) -> dict[str, Any]:
         """Every page there is, by project."""
-        listing = json.loads(self.get("/simple/", accept=JSON).body)
-        return {each["name"]: self.project(each["name"]) for each in listing["projects"]}
+        with closing(self.connect()) as connection:
+            listed = [each["name"] for each in page(connection, "/simple/")["projects"]]
+            return {name: page(connection, f"/simple/{name}/") for name in listed}
 
 
 def ask(connection: http.client.HTTPConnection, path: str, method: str = "GET", **headers: str) -> Answer:
@@ -288,3 +285,11 @@ def ask(connection: http.client.HTTPConnection, path: str, method: str = "GET", 
     connection.request(method, path, headers=headers)
     with connection.getresponse() as response:
         return Answer(response.status, dict(response.getheaders()), response.read())
+
+
+def page(connection: http.client.HTTPConnection, path: str) -> dict[str, Any]:
+    """Ask for a page that must be there."""
+    answer = ask(connection, path, accept=JSON)
+    assert answer.status == 200, answer
+    content: dict[str, Any] = json.loads(answer.body)
+    return content

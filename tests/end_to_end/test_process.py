@@ -5,14 +5,17 @@ SIMPLEINDEX_KILLS says how often it is killed while files arrive.
 
 from __future__ import annotations
 
+import http.client
 import os
 import pwd
 import random
 import re
 import shutil
 import signal
+import socket
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,7 @@ import pytest
 
 from simpleindex import __version__
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
-from tests.end_to_end.running import PATIENCE, Server, wait_until
+from tests.end_to_end.running import PATIENCE, Server, ask, wait_until
 from tests.end_to_end.slow_client import slowly
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def test_daemon(new_server: Callable[..., Server]) -> None:
     wait_until(lambda: log.exists() and "for https." in log.read_text(), "it serves")
     process = int(pidfile.read_text())
     try:
-        found = re.search(r"Serving .*port=(\d+).* for https\.", log.read_text())
+        found = re.search(r"Serving .*port[= ](\d+).* for https\.", log.read_text())
         assert found is not None
         server.port = int(found[1])
         server.await_ready()
@@ -138,7 +141,7 @@ def test_sigterm_does_not_wait_for_ever(new_server: Callable[..., Server]) -> No
 def test_an_early_sighup_does_no_harm(new_server: Callable[..., Server]) -> None:
     """Reloads that come while it starts, as from an impatient deploy hook, do not end it."""
     server = new_server()
-    for count in range(300):
+    for count in range(150):
         add_wheel(server.root, f"p{count}")
     server.launch()
     server.await_line("twistd .* starting up")
@@ -147,7 +150,7 @@ def test_an_early_sighup_does_no_harm(new_server: Callable[..., Server]) -> None
     server.await_listening()
     server.process.send_signal(signal.SIGHUP)
     server.await_ready()
-    assert len(server.catalogue()) == 300
+    assert len(server.catalogue()) == 150
 
 
 def test_sighup_reopens_the_access_log(new_server: Callable[..., Server]) -> None:
@@ -159,6 +162,30 @@ def test_sighup_reopens_the_access_log(new_server: Callable[..., Server]) -> Non
     server.reload()
     server.get("/simple/after/")
     assert [seen.path for seen in server.requests()] == ["/simple/after/"]
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_a_bare_port_serves_both_families(new_server: Callable[..., Server]) -> None:
+    """One number is enough for all addresses; its certificate is for them too."""
+    server = new_server().start()
+    for address in ("127.0.0.1", "::1", "localhost"):
+        connection = http.client.HTTPSConnection(address, server.port, context=server.trust, timeout=PATIENCE)
+        with closing(connection):
+            assert ask(connection, "/-/health").status == 200
+
+
+def test_a_unix_socket(new_server: Callable[..., Server]) -> None:
+    """An endpoint of Twisted's, as a proxy in front would use it; nothing is said of HTTPS then."""
+    server = new_server()
+    add_wheel(server.root, "acme")
+    server.listen = ("--http=unix:socket",)
+    server.launch().await_line("Serving .* for http")
+    connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
+    with closing(connection):
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(os.path.relpath(server.home / "socket"))
+        assert b"acme" in ask(connection, "/simple/acme/").body
+    assert not server.certs.exists()
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------------
