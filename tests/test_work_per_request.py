@@ -1,0 +1,53 @@
+"""No request does more work than it did: function calls, which need no clock and are the same on every machine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.benchmarks.work_per_request import calls, work_per_request
+
+BOUNDS: Final = {
+    "page": 48,
+    "page, ordinary lane": 350,
+    "page JSON gzip": 48,
+    "page JSON gzip, ordinary lane": 420,
+    "page 304": 48,
+    "page 304, ordinary lane": 340,
+    "root": 46,
+    ".metadata": 360,
+    "file of one chunk": 370,
+}
+"""Calls of Python functions; a tenth above what was counted, for other versions of Python and Twisted."""
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, int]:
+    """The calls of each kind of request."""
+    return {what: found.total() for what, found in work_per_request().items()}
+
+
+@pytest.mark.parametrize("what", BOUNDS)
+def test_is_bounded(counted: dict[str, int], what: str) -> None:
+    """A request that calls more than it did has become slower, or the bound needs a reason to be raised."""
+    assert counted[what] <= BOUNDS[what]
+
+
+def test_every_kind_has_a_bound(counted: dict[str, int]) -> None:
+    """A kind of request that is counted is bounded."""
+    assert set(counted) == set(BOUNDS)
+
+
+def test_revalidation_is_no_dearer_than_the_page(counted: dict[str, int]) -> None:
+    """Neither 304 nor JSON with gzip costs more than the page itself."""
+    assert max(counted["page 304"], counted["page JSON gzip"]) <= counted["page"]
+
+
+def test_counts_functions_called_by_functions() -> None:
+    """The count is of calls at any depth, of Python functions only."""
+    assert calls(lambda: [str(_twice(number)) for number in range(3)]).total() >= 4
+
+
+def _twice(number: int) -> int:
+    return 2 * number
