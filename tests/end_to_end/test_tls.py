@@ -184,7 +184,7 @@ def test_plain_http_only_redirects(new_server: Callable[..., Server], tmp_path: 
     challenge.parent.mkdir(parents=True)
     challenge.write_text("to-ken_1.thumb")
     server = new_server("--http=tcp:0:interface=127.0.0.1", f"--acme-webroot={tmp_path}").start()
-    found = re.search(r"port=(\d+).* for http \(redirects", server.log)
+    found = re.search(r"port[= ](\d+).* for http \(redirects", server.log)
     assert found is not None
     with closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=PATIENCE)) as connection:
         moved = ask(connection, "/simple/Acme/?format=x", host="evil.test")
@@ -198,6 +198,17 @@ def test_plain_http_only_redirects(new_server: Callable[..., Server], tmp_path: 
         served = ask(connection, "/.well-known/acme-challenge/to-ken_1")
         assert (served.status, served.body) == (200, b"to-ken_1.thumb")
         assert ask(connection, "/.well-known/acme-challenge/other").status == 404
+
+
+def test_plain_http_serves_when_it_is_meant_to(new_server: Callable[..., Server]) -> None:
+    """With --serve-http the same pages are there with and without TLS."""
+    server = new_server("--http=tcp:0:interface=127.0.0.1", "--serve-http")
+    add_wheel(server.root, "acme")
+    server.start()
+    found = re.search(r"port[= ](\d+).* for http\.", server.log)
+    assert found is not None
+    with closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=PATIENCE)) as connection:
+        assert ask(connection, "/simple/acme/").body == server.get("/simple/acme/").body
 
 
 def test_the_private_ca_outlives_a_restart(new_server: Callable[..., Server]) -> None:
