@@ -96,7 +96,7 @@ def random_pages(bench: Bench) -> None:
         "random pages, 1,000": names[:: max(1, len(names) // _RANDOM_PAGES)],
         "random pages, all": names,
     }
-    with bench.started(bench.among(Simpleindex, TwistdWeb, NginxAutoindex, NginxStatic), wide) as servers:
+    with bench.started(bench.among(Simpleindex, TwistdWeb, NginxAutoindex), wide) as servers:
         for server in servers:
             with turn(server):
                 for name in names:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -124,19 +124,17 @@ def on_processor(number: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def wait_until(true: object, seconds: float, what: str) -> float:
-    """Wait until a call returns something true; return the seconds it took.
+def wait_until(true: Callable[[], object], seconds: float, what: str, *, every: float = 0.005) -> None:
+    """Wait until a call returns something true; ask so many seconds apart.
 
     Raises:
         TimeoutError: It did not.
     """
-    assert callable(true)
     begin = time.monotonic()
     while not true():
         if time.monotonic() - begin > seconds:
             raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
-        time.sleep(0.005)
-    return time.monotonic() - begin
+        time.sleep(every)
 
 
 def _cpu(pid: int) -> float:
