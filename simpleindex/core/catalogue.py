@@ -55,14 +55,12 @@ def assemble(
     if project_file.status is Status.QUARANTINED:
         withheld += [Withheld(file, "The project is quarantined.", "status") for file in chosen]
         chosen = {}
-    files = tuple(
-        sorted(
-            (replace(file, yanked=project_file.yank_of(file)) for file, _ in chosen.values()), key=file_order
-        )
-    )
+    files = [file for file, _ in chosen.values()]
+    if project_file.yanked:
+        files = [replace(file, yanked=project_file.yank_of(file)) for file in files]
     project = Project(
         name=name,
-        files=files,
+        files=tuple(sorted(files, key=file_order)),
         withheld=tuple(sorted(withheld, key=lambda item: (item.filename, item.reason))),
         status=project_file.status,
         status_reason=project_file.reason,

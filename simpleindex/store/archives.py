@@ -46,12 +46,15 @@ class Facts:
     """What reading an archive taught.
 
     Attributes:
+        version: What its file name says, in PEP 440's normal form; that it can be said again without parsing the name is
+            a third of a warm start.
         sha256: Lower-case hex digest of the file.
         requires_python: As :class:`~simpleindex.core.metadata.CoreMetadata` has it.
         sidecar: A wheel's METADATA; None for an sdist (SPEC M9).
         place: Where in the wheel those bytes lie; None exactly when ``sidecar`` is.
     """
 
+    version: str
     sha256: str
     requires_python: str | None
     sidecar: Sidecar | None
@@ -77,7 +80,7 @@ def examine(file: BinaryIO, name: DistributionName) -> Facts:
         return _examine_zip(file, size, name)
     digest = hashlib.sha256()
     data = read_tar(_hashed(file, size, digest.update, _COMPRESSED_CHUNK), size, suffix)
-    return Facts(digest.hexdigest(), _requires_python(data, name), None, None)
+    return Facts(name.version, digest.hexdigest(), _requires_python(data, name), None, None)
 
 
 def read_sidecar(pread: Pread, facts: Facts) -> bytes:
@@ -157,10 +160,9 @@ def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> Facts:
     for _ in _hashed(file, size, digest.update, _CHUNK):
         pass
     if data is None or name.kind is not Kind.WHEEL:
-        return Facts(digest.hexdigest(), requires_python, None, None)
-    return Facts(
-        digest.hexdigest(), requires_python, Sidecar(hashlib.sha256(data).hexdigest(), len(data)), place
-    )
+        return Facts(name.version, digest.hexdigest(), requires_python, None, None)
+    sidecar = Sidecar(hashlib.sha256(data).hexdigest(), len(data))
+    return Facts(name.version, digest.hexdigest(), requires_python, sidecar, place)
 
 
 def _wheel_metadata(found: Iterator[Member], name: DistributionName) -> Member:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _FILENAME: Final = "digests.sqlite3"
 
 # Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.
@@ -32,7 +33,7 @@ _SCHEMA: Final = """
 CREATE TABLE facts (
     root BLOB NOT NULL, directory TEXT NOT NULL, filename TEXT NOT NULL,
     inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, ctime_ns TEXT NOT NULL,
-    sha256 TEXT NOT NULL, requires_python TEXT,
+    version TEXT NOT NULL, sha256 TEXT NOT NULL, requires_python TEXT,
     sidecar_sha256 TEXT, sidecar_size INTEGER, place_offset INTEGER, place_stored INTEGER, place_method INTEGER,
     PRIMARY KEY (root, directory, filename)
 ) WITHOUT ROWID
@@ -83,8 +84,8 @@ class Digests:
         """
         by_name = {entry.filename: entry for entry in entries}
         rows = self._run(
-            "SELECT filename, inode, size, mtime_ns, ctime_ns, sha256, requires_python, sidecar_sha256, sidecar_size,"
-            " place_offset, place_stored, place_method FROM facts WHERE root = ? AND directory = ?",
+            "SELECT filename, inode, size, mtime_ns, ctime_ns, version, sha256, requires_python, sidecar_sha256,"
+            " sidecar_size, place_offset, place_stored, place_method FROM facts WHERE root = ? AND directory = ?",
             (self._root, directory),
         )
         recalled = {}
@@ -98,7 +99,7 @@ class Digests:
     def remember(self, learnt: Iterable[tuple[str, Stamp, Facts]]) -> None:
         """Keep facts by path; durable once this returns."""
         self._run(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._row(path, stamp, facts) for path, stamp, facts in learnt],
             many=True,
         )
@@ -164,6 +165,7 @@ class Digests:
                 stamp.size,
                 str(stamp.mtime_ns),
                 str(stamp.ctime_ns),
+                facts.version,
                 facts.sha256,
                 facts.requires_python,
             ),
@@ -192,9 +194,11 @@ def _is_corrupt(error: sqlite3.Error) -> bool:
 
 
 def _facts(row: list[Any]) -> Facts:
-    sha256, requires_python, sidecar_sha256, sidecar_size, offset, stored_size, method = row
+    version, sha256, requires_python, sidecar_sha256, sidecar_size, offset, stored_size, method = row
+    # A few versions and demands are those of most files; a hundred thousand copies of them would be felt.
+    version = sys.intern(version)
+    requires_python = requires_python and sys.intern(requires_python)
     if sidecar_sha256 is None:
-        return Facts(sha256, requires_python, None, None)
-    return Facts(
-        sha256, requires_python, Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method)
-    )
+        return Facts(version, sha256, requires_python, None, None)
+    sidecar, place = Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method)
+    return Facts(version, sha256, requires_python, sidecar, place)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.catalogue import Found, assemble
 from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename, InvalidProjectFile
 from simpleindex.core.model import File, Withheld
-from simpleindex.core.names import PROVENANCE_SUFFIX, SIGNATURE_SUFFIXES, parse_distribution_name
+from simpleindex.core.names import (
+    PROVENANCE_SUFFIX,
+    SIDE_FILE_SUFFIXES,
+    SIGNATURE_SUFFIXES,
+    WHEEL_SUFFIX,
+    Kind,
+    parse_distribution_name,
+)
 from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
 from simpleindex.store.archives import Facts, examine, examine_side_file
 from simpleindex.store.directory import Stamp, is_young, printable
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simpleindex.core.model import Project
-    from simpleindex.core.names import DistributionName, ProjectName
+    from simpleindex.core.names import ProjectName
     from simpleindex.store.digests import Digests
     from simpleindex.store.directory import Directory, Entry, Look
 
@@ -139,7 +146,7 @@ class Reader:
         )
         if not look.entries and project_file is NO_PROJECT_FILE and not trouble and reason is None:
             return Shelf(known=known, stamps=stamps, young=young)
-        found = list(_found(name, look, known))
+        found = _found(look, known)
         project, chosen = assemble(name, found, project_file, generation)
         if reason:
             project = _with(
@@ -266,7 +273,7 @@ def _stays_listed(stamp: Stamp, before: Known) -> bool:
     )
 
 
-def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Found]:
+def _found(look: Look, known: Mapping[str, Known]) -> list[Found]:
     found = []
     for entry in look.entries:
         item = known.get(entry.path)
@@ -277,8 +284,7 @@ def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Fo
             continue
         assert isinstance(item.outcome, Facts)  # digests alone are of side files
         assert item.stamp is not None  # read in that state
-        distribution = parse_distribution_name(entry.filename, name)
-        file = _file(distribution, item.stamp, item.outcome, entry.path, known)
+        file = _file(entry, item.stamp, item.outcome, known)
         found.append(Found(entry.path, entry.rank, file))
     found += [
         Found(path, 0, item.outcome)
@@ -288,22 +294,22 @@ def _found(name: ProjectName, look: Look, known: Mapping[str, Known]) -> list[Fo
     return found
 
 
-def _file(name: DistributionName, stamp: Stamp, facts: Facts, path: str, known: Mapping[str, Known]) -> File:
+def _file(entry: Entry, stamp: Stamp, facts: Facts, known: Mapping[str, Known]) -> File:
     beside = {
         suffix
-        for suffix in (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX)
-        if (item := known.get(path + suffix)) is not None and isinstance(item.outcome, str)
+        for suffix in SIDE_FILE_SUFFIXES
+        if (item := known.get(entry.path + suffix)) is not None and isinstance(item.outcome, str)
     }
     return File(
-        filename=name.filename,
-        version=name.version,
-        kind=name.kind,
+        filename=entry.filename,
+        version=facts.version,
+        kind=Kind.WHEEL if entry.filename.endswith(WHEEL_SUFFIX) else Kind.SDIST,
         size=stamp.size,
         sha256=facts.sha256,
         uploaded_ns=stamp.mtime_ns,
         requires_python=facts.requires_python,
         metadata=facts.sidecar,
-        signatures=tuple(suffix for suffix in SIGNATURE_SUFFIXES if suffix in beside),
+        signatures=tuple(suffix for suffix in SIGNATURE_SUFFIXES if suffix in beside) if beside else (),
         provenance=PROVENANCE_SUFFIX in beside,
     )
 
@@ -324,9 +330,7 @@ def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None,
 
 
 def _side_suffix(filename: str) -> str | None:
-    return next(
-        (suffix for suffix in (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX) if filename.endswith(suffix)), None
-    )
+    return next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)
 
 
 def _with(project: Project, withheld: Withheld) -> Project:

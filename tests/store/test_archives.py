@@ -361,7 +361,7 @@ SIDECAR = FACTS.sidecar or Sidecar("", 0)
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        (Facts("", None, None, None), "it has no metadata to serve"),
+        (Facts("1.0", "", None, None, None), "it has no metadata to serve"),
         (replace(FACTS, place=None), "it has no metadata to serve"),
         (replace(FACTS, place=replace(PLACE, stored_size=-1)), "its metadata have another size"),
         (replace(FACTS, place=replace(PLACE, stored_size=1 << 30)), "its metadata have another size"),

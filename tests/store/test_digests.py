@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STAMP = Stamp(2**64 - 1, 2**62, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002, 1)
-WHEEL = Facts("aa" * 32, ">=3.9", Sidecar("bb" * 32, 100), Place(1000, 60, 8))
-SDIST = Facts("cc" * 32, None, None, None)
+WHEEL = Facts("1.0", "aa" * 32, ">=3.9", Sidecar("bb" * 32, 100), Place(1000, 60, 8))
+SDIST = Facts("1.1", "cc" * 32, None, None, None)
 NAME = "digests.sqlite3"
 
 
