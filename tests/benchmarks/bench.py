@@ -90,6 +90,26 @@ class Row:
         return statistics.median(values) if values else None
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A measure and the servers that take turns in it.
+
+    Attributes:
+        measure: Its name.
+        servers: Which.
+        measured: What is done in a turn, and seen.
+    """
+
+    measure: str
+    servers: Sequence[Server]
+    measured: Callable[[Server], Values]
+
+
+def loaded(measure: str, servers: Sequence[Server], load: Callable[[Server], Outcome]) -> Part:
+    """A part in which many requests are sent."""
+    return Part(measure, servers, lambda server: weighed(server, lambda: load(server)))
+
+
 class Bench:
     """Everything that a run has.
 
@@ -145,29 +165,27 @@ class Bench:
             for server in servers:
                 server.stop()
 
-    def rounds(
-        self, measure: str, servers: Sequence[Server], measured: Callable[[Server], Values], *, size: int = 0
-    ) -> None:
-        """Give each server a turn in every round; one whose turn fails gets no further one."""
-        rows = {server: Row(measure, server.name, size or server.repository.projects) for server in servers}
+    def rounds(self, *parts: Part, size: int = 0) -> None:
+        """In every round give each server of each part a turn; one whose turn fails gets no further one in that part.
+
+        What is to be compared belongs into one call, so that it is measured under the same circumstances.
+        """
+        rows = {
+            (part, server): Row(part.measure, server.name, size or server.repository.projects)
+            for part in parts
+            for server in part.servers
+        }
         for number in range(self.sizes.rounds):
-            for server, row in list(rows.items()):
-                print(
-                    f"{measure} [{row.size}] {number + 1}/{self.sizes.rounds} {server.name}", file=sys.stderr
-                )
+            for (part, server), row in list(rows.items()):
+                place = f"{number + 1}/{self.sizes.rounds}"
+                print(f"{part.measure} [{row.size}] {place} {server.name}", file=sys.stderr)
                 try:
                     with turn(server):
-                        row.samples.append(measured(server))
+                        row.samples.append(part.measured(server))
                 except (LoadFailedError, OSError, AssertionError) as error:
-                    self.note(f"{server.name} is left out of {measure}: {error or type(error).__name__}")
-                    del rows[server]
+                    self.note(f"{server.name} is left out of {part.measure}: {error or type(error).__name__}")
+                    del rows[part, server]
         self.rows += rows.values()
-
-    def loads(
-        self, measure: str, servers: Sequence[Server], load: Callable[[Server], Outcome], *, size: int = 0
-    ) -> None:
-        """The same for loads of many requests."""
-        self.rounds(measure, servers, lambda server: weighed(server, lambda: load(server)), size=size)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.bench import Part
 from tests.benchmarks.load import LoadFailedError
 from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor
 from tests.benchmarks.repository import Repository
@@ -31,10 +32,12 @@ def uv(bench: Bench) -> None:
         return
     real = Repository(bench.workplace.real, len(os.listdir(bench.workplace.real)), 1)
     with bench.started(bench.among(Simpleindex, NginxStatic), real) as servers:
-        bench.rounds("uv pip compile", servers, lambda server: _compiled(server, tls=False))
-        bench.rounds("uv pip compile TLS", servers, lambda server: _compiled(server, tls=True))
-        bench.rounds("uv pip install", servers, lambda server: _installed(server, tls=False))
-        bench.rounds("uv pip install TLS", servers, lambda server: _installed(server, tls=True))
+        bench.rounds(
+            Part("uv pip compile", servers, lambda server: _compiled(server, tls=False)),
+            Part("uv pip install", servers, lambda server: _installed(server, tls=False)),
+            Part("uv pip compile TLS", servers, lambda server: _compiled(server, tls=True)),
+            Part("uv pip install TLS", servers, lambda server: _installed(server, tls=True)),
+        )
 
 
 def _compiled(server: Server, *, tls: bool) -> Values:

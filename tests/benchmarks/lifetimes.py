@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks import repository
-from tests.benchmarks.bench import Row
+from tests.benchmarks.bench import Part, Row
 from tests.benchmarks.load import Asker, percentile
 from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor, wait_until
 from tests.benchmarks.servers import (
@@ -86,8 +86,10 @@ def changes(bench: Bench) -> None:
     """From a file's rename into place to its listing; and what answers cost while very many files arrive."""
     wide = repository.repository(bench.workplace.repositories, *bench.sizes.wide)
     with bench.started((Simpleindex,), wide) as servers:
-        bench.rounds("change to listing", servers, lambda server: _noticed(server, bench))
-        bench.rounds("answers while files arrive", servers, lambda server: _flooded(server, bench))
+        bench.rounds(
+            Part("change to listing", servers, lambda server: _noticed(server, bench)),
+            Part("answers while files arrive", servers, lambda server: _flooded(server, bench)),
+        )
 
 
 def _noticed(server: Server, bench: Bench) -> Values:
@@ -113,7 +115,7 @@ def _listing(asker: Asker, page: str, wanted: bytes) -> Callable[[], bool]:
 
 
 def _flooded(server: Server, bench: Bench) -> Values:
-    quiet = _latencies(server, _for(2.0))
+    quiet = _latencies(server, _for(bench.sizes.seconds))
     with _arrivals(bench.workplace.path, server.repository, bench.sizes.arrivals) as moves:
         plan = bench.workplace.path / "moves"
         plan.write_text("".join(f"{source}\t{target}\n" for source, target in moves))
@@ -121,7 +123,7 @@ def _flooded(server: Server, bench: Bench) -> Values:
         begin = time.monotonic()
         with on_processor(LOAD_PROCESSOR):
             moving = subprocess.Popen([sys.executable, "-c", _RENAME, str(plan)])
-        busy = _latencies(server, lambda: moving.poll() is not None and time.monotonic() - begin > 2)
+        busy = _latencies(server, lambda: moving.poll() is not None and time.monotonic() - begin > 0.5)
         asker = Asker(server)
         wait_until(
             _listing(asker, server.page(last.parent.name), last.name.encode()), 120, "the last file's listing"

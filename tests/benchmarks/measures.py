@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.benchmarks import load, repository
-from tests.benchmarks.bench import turn
+from tests.benchmarks.bench import Part, loaded, turn
 from tests.benchmarks.load import Ask
 from tests.benchmarks.servers import (
     ImmutableSimpleindex,
@@ -58,13 +58,15 @@ def pages(bench: Bench) -> None:
     with bench.started(bench.servers, small) as servers:
         json = [server for server in servers if "json" in _type(server, page(server))]
         having = [server for server in servers if _answers(server, sidecar(server))]
-        bench.loads("page", servers, _Asking(bench, page))
-        bench.loads("page TLS", _with_tls(servers), _Asking(bench, page, tls=True))
-        bench.loads("page JSON gzip", json, _Asking(bench, page, headers=JSON))
-        bench.loads("page JSON gzip TLS", _with_tls(json), _Asking(bench, page, headers=JSON, tls=True))
         tagged = _tagged(bench, servers, small)
-        bench.loads("page 304", list(tagged), _Asking(bench, tagged.__getitem__))
-        bench.loads(".metadata", having, _Asking(bench, sidecar))
+        bench.rounds(
+            loaded("page", servers, _Asking(bench, page)),
+            loaded("page JSON gzip", json, _Asking(bench, page, headers=JSON)),
+            loaded("page 304", list(tagged), _Asking(bench, tagged.__getitem__)),
+            loaded(".metadata", having, _Asking(bench, sidecar)),
+            loaded("page TLS", _with_tls(servers), _Asking(bench, page, tls=True)),
+            loaded("page JSON gzip TLS", _with_tls(json), _Asking(bench, page, headers=JSON, tls=True)),
+        )
 
 
 def _tagged(bench: Bench, servers: Sequence[Server], small: Repository) -> dict[Server, list[Ask]]:
@@ -84,7 +86,7 @@ def access_log(bench: Bench) -> None:
     small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
     name = next(small.names())
     with bench.started((Simpleindex, LoggingSimpleindex), small) as servers:
-        bench.loads("access log", servers, _Asking(bench, lambda server: server.page(name)))
+        bench.rounds(loaded("access log", servers, _Asking(bench, lambda server: server.page(name))))
 
 
 def random_pages(bench: Bench) -> None:
@@ -101,8 +103,12 @@ def random_pages(bench: Bench) -> None:
             with turn(server):
                 for name in names:
                     server.get(server.page(name))
-        for measure, chosen in choices.items():
-            bench.loads(measure, servers, _Asking(bench, _pages_of(chosen)))
+        bench.rounds(
+            *(
+                loaded(measure, servers, _Asking(bench, _pages_of(chosen)))
+                for measure, chosen in choices.items()
+            )
+        )
 
 
 def _pages_of(names: Sequence[str]) -> Callable[[Server], list[Ask]]:
@@ -115,8 +121,10 @@ def roots(bench: Bench) -> None:
         listed = repository.repository(bench.workplace.repositories, projects, 1)
         with bench.started(bench.servers, listed) as servers:
             json = [server for server in servers if "json" in _type(server, server.root())]
-            bench.loads("root", servers, _Asking(bench, _root, connections=4))
-            bench.loads("root JSON gzip", json, _Asking(bench, _root, headers=JSON, connections=4))
+            bench.rounds(
+                loaded("root", servers, _Asking(bench, _root, connections=4)),
+                loaded("root JSON gzip", json, _Asking(bench, _root, headers=JSON, connections=4)),
+            )
 
 
 def _root(server: Server) -> str:
@@ -131,9 +139,10 @@ def files(bench: Bench) -> None:
     with bench.started([kind for kind in bench.servers if kind is not NginxAutoindex], medium) as servers:
         paths = _file_paths(bench, servers, medium)
         get = paths.__getitem__
-        bench.loads("file 1 MB", servers, _Asking(bench, get, connections=4), size=size)
-        bench.loads(
-            "file 1 MB TLS", _with_tls(servers), _Asking(bench, get, connections=4, tls=True), size=size
+        bench.rounds(
+            loaded("file 1 MB", servers, _Asking(bench, get, connections=4)),
+            loaded("file 1 MB TLS", _with_tls(servers), _Asking(bench, get, connections=4, tls=True)),
+            size=size,
         )
     size = bench.sizes.large_file
     large = repository.large_file(bench.workplace.repositories, size)
@@ -141,13 +150,12 @@ def files(bench: Bench) -> None:
     with bench.started([*kinds, ImmutableSimpleindex], large) as servers:
         paths = _file_paths(bench, servers, large)
         secure = _with_tls(servers)
-        bench.rounds("file 300 MB", servers, lambda s: _downloaded(s, paths[s], tls=False), size=size)
-        bench.rounds("file 300 MB TLS", secure, lambda s: _downloaded(s, paths[s], tls=True), size=size)
         bench.rounds(
-            "slow readers", servers, lambda s: _read_slowly(s, paths[s], bench.sizes, tls=False), size=size
-        )
-        bench.rounds(
-            "slow readers TLS", secure, lambda s: _read_slowly(s, paths[s], bench.sizes, tls=True), size=size
+            Part("file 300 MB", servers, lambda s: _downloaded(s, paths[s], tls=False)),
+            Part("file 300 MB TLS", secure, lambda s: _downloaded(s, paths[s], tls=True)),
+            Part("slow readers", servers, lambda s: _read_slowly(s, paths[s], bench.sizes, tls=False)),
+            Part("slow readers TLS", secure, lambda s: _read_slowly(s, paths[s], bench.sizes, tls=True)),
+            size=size,
         )
 
 
@@ -181,8 +189,10 @@ def tls_connections(bench: Bench) -> None:
     small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
     name = next(small.names())
     with bench.started([kind for kind in bench.servers if kind.has_tls], small) as servers:
-        for resume, measure in ((False, "TLS connections, new"), (True, "TLS connections, resumed")):
-            bench.loads(measure, servers, _connecting(name, bench.sizes.seconds, resume=resume))
+        bench.rounds(
+            loaded("TLS connections, new", servers, _connecting(name, bench.sizes.seconds, resume=False)),
+            loaded("TLS connections, resumed", servers, _connecting(name, bench.sizes.seconds, resume=True)),
+        )
 
 
 def _connecting(name: str, seconds: float, *, resume: bool) -> Callable[[Server], Outcome]:

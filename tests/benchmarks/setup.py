@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 PEERS: Final = {
-    "pypiserver": ("pypiserver",),
+    "pypiserver": ("pypiserver[cache]",),
     "simple-repository-server": ("simple-repository-server",),
     "devpi-server": ("devpi-server",),
     "pypiron": ("pypiron",),
