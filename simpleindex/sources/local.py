@@ -60,6 +60,15 @@ class LocalSource:
         """One project."""
         return _project(name, await self._live.settled(name))
 
+    def projects_now(self) -> ProjectList | None:
+        """Every project that is offered, if no change is being looked at."""
+        return self._live.project_list_now()
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """One project, if no change of it is being looked at."""
+        shelf = self._live.settled_now(name)
+        return None if shelf is None else shelf.project
+
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""
         try:

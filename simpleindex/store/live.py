@@ -230,11 +230,14 @@ class LiveDirectory:
         Raises:
             Unavailable: It cannot be told (now).
         """
-        self._watch.drain()
         in_time = True
-        if self.polling or not self._is_settled(name):
+        if not self._is_settled(name):
             in_time = await self._bounded(Deferred.fromCoroutine(self._settle(name)))
         return self._answer(name, in_time=in_time)
+
+    def settled_now(self, name: ProjectName) -> Shelf | None:
+        """As :meth:`settled`; None also where that would wait."""
+        return self._answer(name, in_time=True) if self._is_settled(name) else None
 
     async def settled_anew(self, name: ProjectName) -> Shelf | None:
         """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
@@ -259,14 +262,23 @@ class LiveDirectory:
         Raises:
             Unavailable: It cannot be told (now).
         """
-        self._watch.drain()
+        is_settled = self._is_list_settled()
         if not self.complete and not self.suspended:
             done: Deferred[None] = Deferred()
             self._when_complete.append(done)
             await self._bounded(done)
-        elif self.polling or self._surveys.is_busy(_ROOT) or not self._looks.is_idle:
+        elif not is_settled:
             await self._bounded(Deferred.fromCoroutine(self._settle_all()))
         return self._list()
+
+    def project_list_now(self) -> ProjectList | None:
+        """As :meth:`project_list`; None where that would wait, or fail."""
+        is_known = self._is_list_settled() and self.complete and not self.suspended
+        return self._list() if is_known else None
+
+    def _is_list_settled(self) -> bool:
+        self._watch.drain()
+        return not (self.polling or self._surveys.is_busy(_ROOT)) and self._looks.is_idle
 
     def _list(self) -> ProjectList:
         if self.suspended:
@@ -285,8 +297,10 @@ class LiveDirectory:
                 yield name, item
 
     def _is_settled(self, name: ProjectName) -> bool:
+        self._watch.drain()
         return not (
-            self._looks.is_busy(name)
+            self.polling
+            or self._looks.is_busy(name)
             or self._surveys.is_busy(_ROOT)
             or self.shelves.get(name, NO_SHELF).pending
         )

@@ -57,13 +57,21 @@ class IndexChannel(PacedChannel):
         if passed is None:
             return False
         self.write(passed.wire)
-        self.enter(Phase.IDLE)
-        if self._waitingForTransport:
-            # As after an ordinary request: a client that does not read is not read from either.
-            self._networkProducer.pauseProducing()
         if self.site.access_log is not None:
             self.site.access_log(PassedRequest(self.transport, passed))
+        if self._waitingForTransport:
+            self._pass_on()
+        else:
+            self.enter(Phase.IDLE)
         return True
+
+    def _pass_on(self) -> None:
+        """Go on as if an ordinary request were done, which waits until the client has taken its answer."""
+        self.enter(Phase.BUSY)
+        self._handlingRequest = True
+        self.setRawMode()
+        self.requests.append(self.requestFactory(self))
+        self.requestDone(self.requests[0])
 
     def expired(self) -> None:
         if self._waitingForTransport:

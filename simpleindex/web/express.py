@@ -9,8 +9,8 @@ lane's, which a property test holds; it is as fresh, since the same source is as
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+import time
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
@@ -19,19 +19,27 @@ from simpleindex.core.errors import SimpleIndexError
 from simpleindex.web.routes import ProjectPage, Root, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from simpleindex.core.negotiation import Encoding, Representation
-    from simpleindex.web.index import Listings, Rendered, Subject
+    from simpleindex.web.index import Listings, Page
     from simpleindex.web.response import Response
+
+    Also = tuple[tuple[str, str], ...]
+
+_Value = TypeVar("_Value")
 
 _END: Final = b"\r\n\r\n"
 
 _LONGEST: Final = 4096
 """Bytes of a request; pip's, which describes its whole platform, has 700."""
 
-_MOST_REMEMBERED: Final = 4096
-"""Header blocks, and request lines; then everything is forgotten, since a client that varies them gains nothing."""
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""Bytes that each memory holds at most: the lines of 14,000 projects, or the headers of 1,500 kinds of clients."""
+
+_LINE_BYTES: Final = 256
+_BLOCK_BYTES: Final = 1536
+"""What an entry takes in CPython beside twice its own length; the memory test says so."""
 
 # Fields that decide nothing but what is judged here. All others, known or not, are the ordinary lane's.
 _FIELDS: Final = frozenset(
@@ -59,23 +67,51 @@ _TAG: Final = '"\x01"'
 """Stands in a template where a page's tag goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Form:
+    """A form of pages, and the heads of answers in it.
+
+    Attributes:
+        representation: Its content type.
+        encoding: Its content encoding.
+    """
+
+    def __init__(self, representation: Representation, encoding: Encoding, listings: Listings) -> None:
+        self.representation = representation
+        self.encoding = encoding
+        self._listings = listings
+        self._also: Also | None = None
+        self._heads = (b"", b"")
+
+    def heads(self, also: Also) -> tuple[bytes, bytes]:
+        """Give two templates of heads with headers that every response carries.
+
+        Returns:
+            A whole page's, without its date, tag and length, and a 304's, without its date and tag.
+        """
+        if also != self._also:
+            self._also = also
+            full = self._listings.full(_TAG, self.representation, self.encoding)
+            unchanged = self._listings.unchanged(_TAG)
+            self._heads = (
+                _template(b"200 OK", full, also, b"Content-Length: %d\r\n"),
+                _template(b"304 Not Modified", unchanged, also, b""),
+            )
+        return self._heads
+
+
+class Judged(NamedTuple):
     """A header block, judged once and remembered by its exact bytes.
 
     Attributes:
         headers: Its fields, for the access log.
-        representation: What its Accept asks for.
-        encoding: What its Accept-Encoding asks for.
+        form: What it asks for.
     """
 
     headers: Headers
-    representation: Representation
-    encoding: Encoding
+    form: Form
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """An answer of the express lane.
 
     Attributes:
@@ -122,14 +158,14 @@ class Express:
         also: Gives the headers that every response carries.
     """
 
-    def __init__(self, listings: Listings, also: Callable[[], tuple[tuple[str, str], ...]]) -> None:
+    def __init__(self, listings: Listings, also: Callable[[], Also]) -> None:
         self._listings = listings
         self._also = also
-        self._blocks: dict[bytes, Judged] = {}
-        self._lines: dict[bytes, ProjectPage | Root] = {}
-        self._templates: dict[
-            tuple[Representation, Encoding, tuple[tuple[str, str], ...]], tuple[bytes, bytes]
-        ] = {}
+        self._blocks: _Memory[Judged] = _Memory(_BLOCK_BYTES)
+        self._lines: _Memory[Page] = _Memory(_LINE_BYTES)
+        self._forms: dict[tuple[Representation, Encoding], Form] = {}
+        self._second = 0
+        self._date = b""
 
     def answer(self, data: bytes) -> Passed | None:
         """Answer a request, or leave it to the ordinary lane.
@@ -139,41 +175,35 @@ class Express:
         """
         if not data.startswith(b"GET /") or len(data) > _LONGEST or data.find(_END) != len(data) - 4:
             return None
-        line, _, _ = data.partition(b"\r\n")
-        block, tag = _cut_tag(data[len(line) : -2])
-        judged = self._blocks.get(block) or self._judge(block)
-        wanted = self._lines.get(line) or self._read_line(line)
-        if judged is None or wanted is None:
+        end = data.find(b"\r\n")
+        block, tag = data[end:-2], None
+        judged = self._blocks.get(block)
+        if judged is None:
+            block, tag = _cut_tag(block)
+            judged = self._blocks.get(block) or self._judge(block)
+        line = data[:end]
+        page = self._lines.get(line) or self._read_line(line)
+        if judged is None or page is None:
             return None
-        subject = _at_once(self._listings.subject(wanted))
-        if subject is None or subject.stale:
+        headers, form = judged
+        try:
+            rendered = self._listings.at_hand(page, form.representation, form.encoding)
+        except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
             return None
-        rendered = self._listings.kept(wanted, judged.representation, judged.encoding, subject)
         if rendered is None:
             return None
-        return self._passed(judged, rendered, line[4:-9], tag)
-
-    def _passed(self, judged: Judged, rendered: Rendered, uri: bytes, tag: bytes | None) -> Passed:
-        full, unchanged = self._template(judged)
-        etag = rendered.etag.encode()
+        full, unchanged = form.heads(self._also())
+        etag, body = rendered.etag.encode(), rendered.body
         if tag == etag:
-            return Passed(unchanged % (datetimeToString(), etag), uri, 304, 0, judged.headers)
-        size = len(rendered.body)
-        head = full % (datetimeToString(), etag, size)
-        return Passed(head + rendered.body, uri, 200, size, judged.headers)
+            return Passed(unchanged % (self._now(), etag), line[4:-9], 304, 0, headers)
+        head = full % (self._now(), etag, len(body))
+        return Passed(head + body, line[4:-9], 200, len(body), headers)
 
-    def _template(self, judged: Judged) -> tuple[bytes, bytes]:
-        also = self._also()
-        key = (judged.representation, judged.encoding, also)
-        made = self._templates.get(key)
-        if made is None:
-            full = self._listings.full(_TAG, judged.representation, judged.encoding)
-            made = (
-                _wire_head(b"200 OK", full, also, b"Content-Length: %d\r\n"),
-                _wire_head(b"304 Not Modified", self._listings.unchanged(_TAG), also, b""),
-            )
-            self._templates[key] = made
-        return made
+    def _now(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, datetimeToString(second)
+        return self._date
 
     def _judge(self, block: bytes) -> Judged | None:
         headers = Headers()
@@ -182,19 +212,16 @@ class Express:
             if match is None or (name := match[1].lower()) not in _FIELDS or headers.hasHeader(name):
                 return None
             headers.addRawHeader(name, match[2])
-        if not headers.hasHeader(b"host") or headers.getRawHeaders("connection", ["keep-alive"]) != [
-            "keep-alive"
-        ]:
+        if not headers.hasHeader(b"host") or _only(headers, "connection") not in (None, "keep-alive"):
             return None
-        accept, accept_encoding = (_only(headers, name) for name in ("accept", "accept-encoding"))
         try:
-            judged = Judged(headers, *self._listings.choose(accept, None, accept_encoding))
+            chosen = self._listings.choose(_only(headers, "accept"), None, _only(headers, "accept-encoding"))
         except SimpleIndexError:
             return None
-        _remember(self._blocks, block, judged)
-        return judged
+        form = self._forms.setdefault(chosen, Form(*chosen, self._listings))
+        return self._blocks.keep(block, Judged(headers, form))
 
-    def _read_line(self, line: bytes) -> ProjectPage | Root | None:
+    def _read_line(self, line: bytes) -> Page | None:
         match = _REQUEST_LINE.match(line)
         if match is None:
             return None
@@ -202,10 +229,25 @@ class Express:
             found = route(match[1])
         except SimpleIndexError:
             return None
-        if not isinstance(found, ProjectPage | Root):
-            return None
-        _remember(self._lines, line, found)
-        return found
+        return self._lines.keep(line, found) if isinstance(found, ProjectPage | Root) else None
+
+
+class _Memory(dict[bytes, _Value], Generic[_Value]):
+    """Forgets everything when it would hold too much: a client that never sends the same twice gains nothing here."""
+
+    def __init__(self, entry_bytes: int) -> None:
+        super().__init__()
+        self._entry_bytes = entry_bytes
+        self._size = 0
+
+    def keep(self, key: bytes, value: _Value) -> _Value:
+        size = self._entry_bytes + 2 * len(key)
+        if self._size + size > _MOST_BYTES:
+            self.clear()
+            self._size = 0
+        self._size += size
+        self[key] = value
+        return value
 
 
 def _cut_tag(block: bytes) -> tuple[bytes, bytes | None]:
@@ -216,35 +258,16 @@ def _cut_tag(block: bytes) -> tuple[bytes, bytes | None]:
     return block[: match.start()] + block[match.end() :], match[1]
 
 
-def _remember(memory: dict[bytes, Any], key: bytes, value: object) -> None:
-    if len(memory) >= _MOST_REMEMBERED:
-        memory.clear()
-    memory[key] = value
-
-
 def _only(headers: Headers, name: str) -> str | None:
     values = headers.getRawHeaders(name)
     return None if values is None else values[0]
 
 
-def _at_once(asked: Coroutine[Any, Any, Subject]) -> Subject | None:
-    """The answer of a source that answers without waiting; None if it has to wait, or refuses."""
-    try:
-        asked.send(None)
-    except StopIteration as done:
-        answer: Subject = done.value
-        return answer
-    except SimpleIndexError:
-        return None
-    asked.close()
-    return None
-
-
-def _wire_head(status: bytes, response: Response, also: tuple[tuple[str, str], ...], length: bytes) -> bytes:
+def _template(status: bytes, response: Response, also: Also, length: bytes) -> bytes:
     """A response's head as Twisted writes it, with places for the date, the tag and the length."""
     headers = Headers()
     for name, value in (*response.headers, *also):
-        headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1"))
+        headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
     fields = b"".join(
         b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values
     )

@@ -93,12 +93,6 @@ class Listings:
         """One project's page."""
         return await self._answer(ProjectPage(name), asked)
 
-    async def subject(self, page: Page) -> Subject:
-        """What is on a page, asked of the source."""
-        if isinstance(page, ProjectPage):
-            return await self._source.project(page.name)
-        return await self._source.projects()
-
     def choose(
         self, accept: str | None, query_format: str | None, accept_encoding: str | None
     ) -> tuple[Representation, Encoding]:
@@ -110,10 +104,15 @@ class Listings:
         offered = (*self._encodings, Encoding.IDENTITY)
         return choose_representation(accept, query_format), choose_encoding(accept_encoding, offered)
 
-    def kept(
-        self, page: Page, representation: Representation, encoding: Encoding, subject: Subject
-    ) -> Rendered | None:
-        """A page that has been rendered, and is still true."""
+    def at_hand(self, page: Page, representation: Representation, encoding: Encoding) -> Rendered | None:
+        """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out."""
+        subject: Subject | None
+        if isinstance(page, ProjectPage):
+            subject = self._source.project_now(page.name)
+        else:
+            subject = self._source.projects_now()
+        if subject is None or subject.stale:
+            return None
         rendered = self._cache.get((page, representation, encoding))
         return rendered if rendered is not None and rendered.subject is subject else None
 
@@ -137,7 +136,11 @@ class Listings:
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
     async def _answer(self, page: Page, asked: Asked) -> Response:
-        subject = await self.subject(page)
+        subject: Subject
+        if isinstance(page, ProjectPage):
+            subject = await self._source.project(page.name)
+        else:
+            subject = await self._source.projects()
         _, query = split_target(asked.target)
         chosen = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
         rendered = await self._rendered((page, *chosen), subject)

@@ -132,15 +132,19 @@ class StubSource:
 
     async def projects(self) -> ProjectList:
         await self._question("projects")
-        if self._list is None:
-            self._list = ProjectList(tuple(sorted(map(parse_project_name, self.pages))), stale=self.stale)
-        return self._list
+        return self._listed()
 
     async def project(self, name: ProjectName) -> Project:
         await self._question("project", name)
         if name not in self.pages:
             raise NotHere(f"project {name}")
         return self.pages[name]
+
+    def projects_now(self) -> ProjectList | None:
+        return self._listed() if self._is_known() else None
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        return self.pages.get(name) if self._is_known() else None
 
     async def file(self, name: ProjectName, filename: str) -> StubBody:
         await self._question("file", name, filename)
@@ -151,6 +155,16 @@ class StubSource:
         body = self.bodies[name, filename]
         body.opened += 1
         return body
+
+    def _listed(self) -> ProjectList:
+        if self._list is None:
+            self._list = ProjectList(tuple(sorted(map(parse_project_name, self.pages))), stale=self.stale)
+        return self._list
+
+    def _is_known(self) -> bool:
+        if self.error is not None:
+            raise self.error
+        return self.gate is None
 
     async def _question(self, *what: str) -> None:
         self.asked.append(what)
