@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
+_BEGINNING: Final = b"GET /"
+_LINE_END: Final = b"/ HTTP/1.1"
 _END: Final = b"\r\n\r\n"
 
 _LONGEST: Final = 4096
@@ -173,9 +175,15 @@ class Express:
         Args:
             data: What came at the beginning of a request.
         """
-        if not data.startswith(b"GET /") or len(data) > _LONGEST or data.find(_END) != len(data) - 4:
+        if (
+            len(data) > _LONGEST
+            or not data.startswith(_BEGINNING)
+            or data.find(_END) != len(data) - len(_END)
+        ):
             return None
         end = data.find(b"\r\n")
+        if not data.endswith(_LINE_END, 0, end):
+            return None  # A file's, most likely: pages end with a slash.
         block, tag = data[end:-2], None
         judged = self._blocks.get(block)
         if judged is None:
@@ -206,19 +214,21 @@ class Express:
         return self._date
 
     def _judge(self, block: bytes) -> Judged | None:
-        headers = Headers()
+        fields: dict[bytes, bytes] = {}
         for line in block.split(b"\r\n")[1:-1]:
             match = _FIELD.match(line)
-            if match is None or (name := match[1].lower()) not in _FIELDS or headers.hasHeader(name):
+            if match is None or (name := match[1].lower()) not in _FIELDS or name in fields:
                 return None
-            headers.addRawHeader(name, match[2])
-        if not headers.hasHeader(b"host") or _only(headers, "connection") not in (None, "keep-alive"):
+            fields[name] = match[2]
+        if b"host" not in fields or fields.get(b"connection", b"keep-alive") != b"keep-alive":
             return None
+        accept, accept_encoding = (_text(fields.get(name)) for name in (b"accept", b"accept-encoding"))
         try:
-            chosen = self._listings.choose(_only(headers, "accept"), None, _only(headers, "accept-encoding"))
+            chosen = self._listings.choose(accept, None, accept_encoding)
         except SimpleIndexError:
             return None
         form = self._forms.setdefault(chosen, Form(*chosen, self._listings))
+        headers = Headers({name: [value] for name, value in fields.items()})
         return self._blocks.keep(block, Judged(headers, form))
 
     def _read_line(self, line: bytes) -> Page | None:
@@ -258,9 +268,8 @@ def _cut_tag(block: bytes) -> tuple[bytes, bytes | None]:
     return block[: match.start()] + block[match.end() :], match[1]
 
 
-def _only(headers: Headers, name: str) -> str | None:
-    values = headers.getRawHeaders(name)
-    return None if values is None else values[0]
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("ascii")
 
 
 def _template(status: bytes, response: Response, also: Also, length: bytes) -> bytes:

@@ -1,0 +1,269 @@
+"""The express lane is as fresh as the source, obeys new settings at once, keeps no secret, and little at all."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from simpleindex.core.errors import Changed, NotAllowed, NotHere, Unavailable
+from simpleindex.core.model import Status
+from simpleindex.sources.local import LocalSource
+from simpleindex.store.live import LONGEST_WAIT
+from simpleindex.store.watch import InotifyWatch
+from simpleindex.web import express as express_module
+from tests.builders import add_wheel, wheel_name
+from tests.live_world import World
+from tests.web.two_lanes import CURL_LINES, PIP_LINES, POETRY_LINES, Pair, get, tagged
+from tests.web.wire import answers
+
+if TYPE_CHECKING:
+    from simpleindex.web.express import Express
+
+
+class FreshnessTests(SynchronousTestCase):
+    """The express lane answers from what the source says now, or not at all."""
+
+    def setUp(self) -> None:
+        self.pair = Pair()
+        self.pair.warm()
+
+    def test_change(self) -> None:
+        """A page that changed is not answered from memory, nor by its old tag; rendered anew, it is express again."""
+        for path, more in ((b"/acme/", b"acme-2.0.tar.gz"), (b"/", b"other-1.0.tar.gz")):
+            tag = answers(self.pair.send(get(path)))[0].headers[b"etag"]
+            before = len(self.pair.passed)
+            self.pair.source.add(more.decode())
+            (answer,) = answers(self.pair.send(get(path, POETRY_LINES, b"If-None-Match: " + tag)))
+            self.assertEqual(200, answer.status)
+            self.assertEqual(before, len(self.pair.passed))
+            (answer,) = answers(self.pair.send(get(path, CURL_LINES)))
+            self.assertIn(more.partition(b"-")[0], answer.body)
+            (answer,) = answers(self.pair.send(get(path, CURL_LINES)))
+            self.assertIn(more.partition(b"-")[0], answer.body)
+            self.assertEqual(before + 1, len(self.pair.passed))
+
+    def test_errors(self) -> None:
+        """What is not an answer is the ordinary lane's: refused, not here, not known now, and a surprise."""
+        errors = (
+            (NotHere("project acme"), 404),
+            (NotAllowed("No."), 403),
+            (Unavailable("Later.", retry_after=3), 503),
+            (Changed("x"), 503),
+            (RuntimeError("surprise"), 500),
+        )
+        for error, status in errors:
+            self.pair.source.error = error
+            for path in (b"/", b"/acme/"):
+                (answer,) = answers(self.pair.send(get(path)))
+                self.assertEqual(status, answer.status)
+        self.assertEqual([], self.pair.passed)
+
+    def test_waiting(self) -> None:
+        """A source that has to wait is asked by the ordinary lane alone, once."""
+        for path in (b"/", b"/acme/"):
+            gate = self.pair.source.gate = Deferred()
+            self.pair.source.asked.clear()
+            self.assertEqual(b"", self.pair.send(get(path)))
+            self.assertEqual(2, len(self.pair.source.asked))  # Each side once.
+            self.pair.source.gate = None
+            gate.callback(None)
+            self.assertEqual(200, answers(self.pair.compared())[0].status)
+        self.assertEqual([], self.pair.passed)
+
+    def test_stale(self) -> None:
+        """What may be outdated is not for keeping, and the ordinary lane's."""
+        acme = self.pair.source.pages["acme"]
+        self.pair.source.stale = True
+        self.pair.source.put(replace(acme, stale=True))
+        for _ in range(2):
+            for path in (b"/", b"/acme/"):
+                (answer,) = answers(self.pair.send(get(path)))
+                self.assertEqual(b"no-store", answer.headers[b"cache-control"])
+        self.assertEqual([], self.pair.passed)
+
+    def test_quarantine(self) -> None:
+        """A project that is shut from one request to the next."""
+        self.pair.send(get())
+        self.pair.source.put(replace(self.pair.source.pages["acme"], files=(), status=Status.QUARANTINED))
+        self.pair.send(get(), get())
+        self.assertEqual(2, len(self.pair.passed))
+
+    def test_settings(self) -> None:
+        """New settings hold from the next request on."""
+        self.pair.send(get(), get(b"/acme/", POETRY_LINES))
+        sides = (self.pair.ordinary.index, self.pair.express.index)
+        for cors in ("https://a.example", None, "https://100%.example/\N{SNOWMAN}", "*"):
+            for side in sides:
+                side.resource.cors = cors
+            came = self.pair.send(get(), get(b"/acme/", POETRY_LINES, tagged(b"If-None-Match: @JSON-GZIP@")))
+            self.assertEqual(cors is not None, b"access-control-allow-origin" in came.lower())
+        self.assertEqual(10, len(self.pair.passed))
+        for side in sides:
+            side.listings.forget(base_url="https://new.example/", cache_size=1_000_000)
+        for path in (b"/acme/", b"/"):
+            self.pair.send(get(path), get(path))
+        self.assertEqual(12, len(self.pair.passed))
+        for side in sides:
+            side.listings.forget(base_url=None, cache_size=0)
+        self.pair.send(get(), get())
+        self.assertEqual(12, len(self.pair.passed))
+
+
+class MemoryTests(SynchronousTestCase):
+    """What is remembered is bounded, and no secret is."""
+
+    def test_no_secret(self) -> None:
+        """A block with a field that is not known is not remembered, nor is a query."""
+        pair = Pair()
+        pair.warm()
+        for line in (
+            b"Authorization: Basic SECRET",
+            b"authorization: Bearer SECRET",
+            b"Cookie: a=SECRET",
+            b"Proxy-Authorization: Basic SECRET",
+            b"X-Api-Key: SECRET",
+            b'If-None-Match: "SECRET"',
+            b'If-None-Match: "SECRET", "x"',
+            b"Host: SECRET",
+            b"Connection: SECRET",
+        ):
+            for position in (0, 1, len(PIP_LINES)):
+                pair.send(get(b"/acme/", (*PIP_LINES[:position], line, *PIP_LINES[position:])))
+                pair.connect()
+        pair.send(get(b"/acme/?token=SECRET"), get(b"/acme/#SECRET"), get(b"http://u:SECRET@h/acme/"))
+        express = pair.express.express
+        assert express is not None
+        self.assertNotIn(b"SECRET", held_by(express))
+        self.assertIn(b"pip/26.0", held_by(express))
+
+    def test_bounded(self) -> None:
+        """Ever new blocks and lines, of every length, hold no more than both memories may, and some fixed things."""
+        most = 128 * 1024
+        self.patch(express_module, "_MOST_BYTES", most)
+        for size in (1, 60, 700, 3_500):
+            pair = Pair()
+            pair.warm((b"/acme/",))
+            express = pair.express.express
+            assert express is not None
+            express.answer(get())
+            tracemalloc.start()
+            try:
+                for number in range(2 * most // size if size > 100 else 1_500):
+                    text = (b"%x" % number).rjust(size, b"x")
+                    express.answer(get(b"/", (b"Host: a", b"User-Agent: " + text)))
+                    express.answer(get(b"/" + text + b"/", (b"Host: a",)))
+                held, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            self.assertLess(held, 2 * most + 100_000, size)
+
+
+def held_by(express: Express) -> bytes:
+    """Whatever an express lane remembers, as text."""
+    return repr([value for value in vars(express).values() if isinstance(value, dict)]).encode()
+
+
+class NoReaders:
+    """A reactor that reads nothing: requests drain the events themselves."""
+
+    def addReader(self, reader: object) -> None:
+        pass
+
+    def removeReader(self, reader: object) -> None:
+        pass
+
+
+class LiveTests(SynchronousTestCase):
+    """Over a real directory."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp())
+        self.root.mkdir(parents=True)
+        add_wheel(self.root)
+        self.world = World(self.root.absolute())
+
+    def pair_over(self) -> Pair:
+        """Two sites over the one live directory, warmed."""
+        source = LocalSource(self.world.live, self.world.directory, self.world.reads)
+        pair = Pair(source)
+        pair.warm((b"/", b"/acme/"))
+        return pair
+
+    def listed(self, pair: Pair, path: bytes) -> bytes:
+        """The body of a page."""
+        (answer,) = answers(pair.send(get(path, CURL_LINES)))
+        self.assertEqual(200, answer.status)
+        return answer.body
+
+    def test_watched(self) -> None:
+        """With the kernel's events a finished copy is in the very next answer, and what does not change is express."""
+        readers: Any = NoReaders()
+        watch = InotifyWatch(readers, str(self.world.root), self.world.live)
+        watch.start()
+        self.addCleanup(watch.stop)
+        self.world.watch = watch
+        self.world.begin()
+        pair = self.pair_over()
+        for number in range(2, 12):
+            self.assertNotIn(b"acme-%d.0" % number, self.listed(pair, b"/acme/"))
+            self.assertEqual(number - 1, len(pair.passed))
+            add_wheel(self.root, "acme", f"{number}.0")
+            self.assertIn(b"acme-%d.0" % number, self.listed(pair, b"/acme/"))
+        pair.passed.clear()
+        for number in range(5):
+            self.assertNotIn(b"new%d" % number, self.listed(pair, b"/"))
+            add_wheel(self.root, f"new{number}")
+            self.assertIn(b"new%d" % number, self.listed(pair, b"/"))
+        self.assertEqual(5, len(pair.passed))
+        (self.root / "acme" / wheel_name("acme", "3.0")).unlink()
+        self.assertNotIn(b"acme-3.0", self.listed(pair, b"/acme/"))
+        self.world.live.stop()
+
+    def test_polled(self) -> None:
+        """While the directory is swept the ordinary lane looks, once for each request, and the express lane does not."""
+        self.world.live.polling = True
+        self.world.begin()
+        pair = self.pair_over()
+        for path in (b"/", b"/acme/"):
+            self.world.reads.held = True
+            pair.express.send(get(path, CURL_LINES))
+            self.assertEqual(1, len(self.world.reads.calls))
+            self.world.reads.release()
+            (answer,) = answers(pair.express.transport.take())
+            self.assertEqual(200, answer.status)
+        self.assertEqual([], pair.passed)
+        add_wheel(self.root, "acme", "2.0")
+        pair.express.send(get(b"/acme/", CURL_LINES))
+        (answer,) = answers(pair.express.transport.take())
+        self.assertIn(b"acme-2.0", answer.body)
+
+    def test_not_yet_read(self) -> None:
+        """Before the first reading is complete the ordinary lane says so, and nothing of ours goes on behind it."""
+        self.world.reads.held = True
+        self.world.begin()
+        source = LocalSource(self.world.live, self.world.directory, self.world.reads)
+        pair = Pair(source)
+        for path in (b"/", b"/acme/"):
+            pair.send(get(path, CURL_LINES))
+            pair.connect()
+        self.assertEqual([], pair.passed)
+        self.world.clock.advance(LONGEST_WAIT)
+        self.world.reads.release()
+        self.assertIn(b"acme-1.0", self.listed(pair, b"/acme/"))
+
+    def test_lost_root(self) -> None:
+        """A root that is gone is answered with 503 by the ordinary lane."""
+        self.world.begin()
+        pair = self.pair_over()
+        self.listed(pair, b"/acme/")
+        self.root.rename(self.root.with_name("elsewhere"))
+        self.world.live.everything_changed()
+        for path in (b"/", b"/acme/"):
+            (answer,) = answers(pair.send(get(path)))
+            self.assertEqual(503, answer.status)
+        self.assertEqual(1, len(pair.passed))
