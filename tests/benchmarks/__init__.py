@@ -7,6 +7,7 @@
 user's cache), with pip, and nginx and wrk with apt where that is possible; peers that are missing are left out, with the
 reason. ``--smoke`` takes under a minute, needs no set-up and says nothing about speed. ``--large`` adds 100,000 projects.
 ``--only`` takes names of measures, which ``--help`` lists.
+Both directories are by default in the user's cache, never in the project.
 
 The output directory gets ``results.txt`` (tables and goals), ``results.json`` (the same with machine, versions and every
 sample) and, once set up, ``growth.png``. Everything is on loopback. Servers run on the first processor, load on the second.

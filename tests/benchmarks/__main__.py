@@ -67,7 +67,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--work", type=Path, default=default_work(), help="where peers and repositories are kept"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("benchmark-results"), help="where results are written"
+        "--output", type=Path, default=default_work() / "results", help="where results are written"
     )
     return parser.parse_args(arguments)
 
@@ -89,6 +89,7 @@ def _run(bench: Bench, names: Sequence[str], output: Path) -> None:
         # After each, so that a run that is broken off leaves what it has.
         report.write(bench, output)
     print(report.write(bench, output))
+    print(f"All of it is in {output}.")
 
 
 if __name__ == "__main__":
