@@ -384,14 +384,18 @@ class LiveDirectory:
             self._resume()
 
     async def _look(self, names: Sequence[ProjectName]) -> None:
-        if await self._read(self._in_read_thread, names):
-            self._finish_first_reads(names)
+        # Whoever waits for this look must not hear of its end while what it saw is not what is published.
+        while names:
+            names = await self._read(self._in_read_thread, names)
 
     async def _read_long(self, names: Sequence[ProjectName]) -> None:
-        await self._read(self._in_digest_thread, names, verify=True)
+        for name in await self._read(self._in_digest_thread, names, verify=True):
+            self._looks.ask(name)
 
-    async def _read(self, in_thread: InThread, names: Sequence[ProjectName], *, verify: bool = False) -> bool:
-        """Read projects and publish them; return whether that could be done."""
+    async def _read(
+        self, in_thread: InThread, names: Sequence[ProjectName], *, verify: bool = False
+    ) -> Sequence[ProjectName]:
+        """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
         self.generation += 1
         epoch = self._epoch
         jobs = [
@@ -400,16 +404,19 @@ class LiveDirectory:
         shelves = await in_thread(self._read_many, jobs, self._identity, self.generation, verify=verify)
         if shelves is None:
             await self._surveys.ask(_ROOT)
-        if shelves is None or epoch != self._epoch:
             # Where the root is lost, its return asks for all.
-            for name in names if shelves or not self.suspended else ():
-                self._looks.ask(name)
-            return False
+            return () if self.suspended else names
+        if epoch != self._epoch:
+            return names
         existed = self._existing
-        for (name, _, before), shelf in zip(jobs, shelves, strict=True):
-            self._publish(name, before, shelf)
+        overtaken = [
+            name
+            for (name, _, before), shelf in zip(jobs, shelves, strict=True)
+            if not self._publish(name, before, shelf)
+        ]
         self._judge_emptiness(existed, found=any(shelf.project is not None for shelf in shelves))
-        return True
+        self._finish_first_reads({*names}.difference(overtaken))
+        return overtaken
 
     def _read_many(
         self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
@@ -436,13 +443,13 @@ class LiveDirectory:
         except OSError:
             return None
 
-    def _publish(self, name: ProjectName, before: Shelf, shelf: Shelf) -> None:
+    def _publish(self, name: ProjectName, before: Shelf, shelf: Shelf) -> bool:
+        """Replace a shelf; return whether what was read is still newer than it."""
         current = self.shelves.get(name, NO_SHELF)
         if current is not before:
-            # Another round was quicker and may have seen later: keep what was learnt, and look once more.
+            # Another round was quicker and may have seen later: only what was learnt is kept.
             self.shelves[name] = replace(current, known={**shelf.known, **current.known})
-            self._looks.ask(name)
-            return
+            return False
         if shelf.project is not before.project or shelf.trouble != before.trouble:
             self.generation += 1
         if _is_offered(shelf) != _is_offered(before):
@@ -457,6 +464,7 @@ class LiveDirectory:
             self._long_reads.ask(name)
         if shelf.young and not self.polling and name not in self._second_looks:
             self._second_looks[name] = self._clock.callLater(_SECOND_LOOK, self._look_again, name)
+        return True
 
     def _look_again(self, name: ProjectName) -> None:
         del self._second_looks[name]

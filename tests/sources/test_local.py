@@ -104,6 +104,17 @@ def test_the_three_questions(here: Here) -> None:
     assert error(here.source.file(nobody, "x.whl")).args == ("project nobody",)
 
 
+def test_what_is_answered_at_once_is_the_same_answer(here: Here) -> None:
+    """None where somebody must wait, or where there is nothing."""
+    assert here.source.projects_now() is result(here.source.projects())
+    assert here.source.project_now(ACME) is result(here.source.project(ACME))
+    assert here.source.project_now(ProjectName("nobody")) is None
+    here.world.reads.held = True
+    here.tell()
+    assert here.source.projects_now() is None
+    assert here.source.project_now(ACME) is None
+
+
 @pytest.mark.parametrize(
     "filename",
     [

@@ -413,6 +413,33 @@ def test_a_quick_look_overtakes_a_long_read_and_nothing_is_lost(world: World, ro
 
 
 @pytest.mark.usefixtures("small_budget")
+@pytest.mark.parametrize("through_the_door", [False, True])
+def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
+    world: World, root: Path, through_the_door: bool
+) -> None:
+    """The long read began before the change, and what the look saw of it is not what is published."""
+    path = root / "acme" / wheel_name()
+    os.link(path, root.with_name("backup"))
+    world.long_reads.held = True
+    tell(world, "acme")
+    world.reads.held = True
+    world.long_reads.run()
+    add_wheel(root, "acme", "2.0")
+    if through_the_door:
+        asked: Deferred[Any] = Deferred.fromCoroutine(world.live.settled_anew(ACME))
+        world.reads.deliver()
+    else:
+        tell(world, "acme")
+        asked = world.ask()
+    world.reads.run()
+    world.long_reads.deliver()
+    world.long_reads.held = False
+    world.reads.deliver()
+    world.reads.release()
+    assert [file.version for file in result(asked).project.files] == ["1.0", "2.0"]
+
+
+@pytest.mark.usefixtures("small_budget")
 def test_a_project_removed_during_its_long_read_stays_removed(world: World, root: Path) -> None:
     """What was read of it has no place any more."""
     for version in ("2.0", "3.0"):
@@ -481,6 +508,33 @@ def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(world: World
     world.long_reads.release()
     assert world.project() is project
     assert not world.live.shelves[ACME].unverified
+
+
+# -- answers at once ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_settled_is_answered_at_once_and_nothing_else(world: World, root: Path) -> None:
+    """The express lane asks only this: None means that somebody must wait, or that there is nothing."""
+    live = world.live
+    assert live.settled_now(ACME) is live.shelves[ACME]
+    assert live.settled_now(ProjectName("nobody")) is None
+    assert live.project_list_now() is result(live.project_list())
+    world.reads.held = True
+    tell(world, "acme")
+    assert live.settled_now(ACME) is None
+    assert live.settled_now(OTHER) is live.shelves[OTHER]
+    assert live.project_list_now() is None
+    world.reads.release()
+    assert live.settled_now(ACME) is live.shelves[ACME]
+    live.polling = True
+    assert live.settled_now(ACME) is None
+    assert live.project_list_now() is None
+    live.polling = False
+    swap(root)
+    world.sweep()
+    assert live.project_list_now() is None
+    with pytest.raises(Unavailable):
+        live.settled_now(ACME)
 
 
 # -- waiting, leaving and failing -----------------------------------------------------------------------------------
