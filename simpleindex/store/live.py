@@ -150,10 +150,14 @@ class LiveDirectory:
         return done
 
     def stop(self) -> None:
-        """Let go of everything that is scheduled."""
+        """Let go of everything that is scheduled, and do not wait for what is being read."""
         for call in self._second_looks.values():
             call.cancel()
         self._second_looks.clear()
+        for rounds in (self._surveys, self._looks, self._long_reads):
+            rounds.stop()
+        self._reader.stopping.set()
+        self._epoch += 1
 
     async def changed(self, name: ProjectName) -> None:
         """Return once the project's shelf includes its present state on disk: the one door for changes."""

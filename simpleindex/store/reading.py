@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass, field, replace
+from io import FileIO
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.catalogue import Found, assemble
@@ -102,12 +104,14 @@ class Reader:
         now_ns: The time, nanoseconds since 1970.
         patient: An unfinished archive that still grows is left alone until it rests for one look. Where there are no
             events, every sweep would otherwise read all of a large file that is just arriving.
+        stopping: Set when the service stops, which must not wait for the end of a large file.
     """
 
     directory: Directory
     digests: Digests
     now_ns: Callable[[], int]
     patient: bool = False
+    stopping: Event = field(default_factory=Event)
 
     def read_project(
         self,
@@ -232,7 +236,7 @@ class Reader:
             if (suffix := _side_suffix(entry.filename)) is None:
                 distribution = parse_distribution_name(entry.filename, name)
             descriptor = self.directory.open_file(entry.path, entry.stamp)
-            with os.fdopen(descriptor, "rb", buffering=0) as file:
+            with _Interruptible(descriptor, self.stopping) as file:
                 outcome = (
                     examine_side_file(file, suffix or "")
                     if distribution is None
@@ -259,6 +263,19 @@ class Reader:
         sentence = f"{printable(entry.path)} is not served: {reason.rstrip('.')}."
         young = passing or (entry.stamp is not None and is_young(entry.stamp, self.now_ns()))
         return Known(entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished)
+
+
+class _Interruptible(FileIO):
+    """An open file whose reading ends when the service does."""
+
+    def __init__(self, descriptor: int, stopping: Event) -> None:
+        super().__init__(descriptor, "rb")
+        self._stopping = stopping
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._stopping.is_set():
+            raise InterruptedError(errno.EINTR, "the service is stopping")
+        return super().read(size) or b""
 
 
 def _stays_listed(stamp: Stamp, before: Known) -> bool:

@@ -86,6 +86,10 @@ class Rounds(Generic[Key]):
         self._running[key].append(waiter)
         return waiter
 
+    def stop(self) -> None:
+        """Begin nothing more; what waits is never answered."""
+        self._workers = 0
+
     def _start(self) -> None:
         # Work that ends at once comes back here from within; starting the next from there would go ever deeper.
         if self._starting:

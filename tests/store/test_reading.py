@@ -652,3 +652,12 @@ def test_a_young_project_file_is_looked_at_again(shop: Shop) -> None:
     assert shop.look().young
     shop.now_ns = FAR_NS
     assert not shop.look().young
+
+
+def test_a_stop_does_not_wait_for_the_end_of_a_file(shop: Shop) -> None:
+    """Once the service stops, no further byte of a large archive is read."""
+    put(shop.root / "acme" / wheel_name(), wheel_bytes())
+    shop.reader.stopping.set()
+    assert withheld(shop.look()) == {
+        wheel_name(): f"acme/{wheel_name()} is not served: it cannot be read: the service is stopping."
+    }

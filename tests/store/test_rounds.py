@@ -50,6 +50,16 @@ class Workshop:
 class RoundsTests(SynchronousTestCase):
     """Single situations."""
 
+    def test_after_the_stop_nothing_begins(self) -> None:
+        """What runs comes to its end, what waits stays waiting."""
+        shop = Workshop()
+        running, waiting = shop.rounds.ask("a"), shop.rounds.ask("b")
+        shop.rounds.stop()
+        shop.finish()
+        self.successResultOf(running)
+        self.assertNoResult(waiting)
+        self.assertEqual([("a",)], shop.begun)
+
     def test_a_wish_is_fulfilled_by_a_run_that_began_after_it(self) -> None:
         """Asked during its own run, a key is run once more, and once only however often it was asked for."""
         workshop = Workshop()
