@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,8 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Set up, measure, report."""
     given = _parse(arguments)
+    # Whoever ends the benchmark ends its servers too, some of which are frozen.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:
             chosen = [name for name in given.only if name != "uv"]

@@ -73,7 +73,11 @@ def _tagged(bench: Bench, servers: Sequence[Server], small: Repository) -> dict[
     found: dict[Server, list[Ask]] = {}
     for server in servers:
         with turn(server):
-            tags = {path: server.get(path)[1].get("etag", "") for path in map(server.page, small.names())}
+            tags = {}
+            for path in map(server.page, small.names()):
+                tags[path] = server.get(path)[1].get("etag", "")
+                if not tags[path]:
+                    break
         if all(tags.values()):
             found[server] = [Ask(path, tag) for path, tag in tags.items()]
         else:
