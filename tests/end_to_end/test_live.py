@@ -71,10 +71,6 @@ def test_a_wheel_that_is_copied_in_installs_at_once(
     assert late == []
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="store/live.py: a look that loses to a concurrent long read tells its waiters before it has looked again",
-)
 def test_a_wheel_that_is_copied_in_is_listed_at_once(server: Server) -> None:
     """The same for a client that takes no time to start: the very next request has it."""
     with closing(server.connect()) as connection:
