@@ -73,6 +73,9 @@ ODD_LINES = (
     b"Host: ",
     b"Host:index.example",
     b"Host: a b",
+    b"Host : a",
+    b"Accept : text/html",
+    b"User-Agent\t: a",
     b"Content-Length: 0",
     b"Content-Length: 5",
     b"Content-Length: 5\r\nContent-Length: 5",
@@ -264,7 +267,7 @@ class AlikeTests(SynchronousTestCase):
         pair = Pair()
         pair.warm()
         for line in ODD_LINES:
-            for lines in (POETRY_LINES, CURL_LINES, BARE_LINES):
+            for lines in (POETRY_LINES, CURL_LINES, BARE_LINES, ()):
                 for position in (0, 1, len(lines)):
                     pair.connect()
                     before = len(pair.passed)

@@ -153,7 +153,7 @@ class MemoryTests(SynchronousTestCase):
             express.answer(get())
             tracemalloc.start()
             try:
-                for number in range(2 * most // size if size > 100 else 1_500):
+                for number in range(2 * most // size if size > 100 else 4_000):
                     text = (b"%x" % number).rjust(size, b"x")
                     express.answer(get(b"/", (b"Host: a", b"User-Agent: " + text)))
                     express.answer(get(b"/" + text + b"/", (b"Host: a",)))
