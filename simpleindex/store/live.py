@@ -124,6 +124,7 @@ class LiveDirectory:
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
         self._existing = 0
+        self._most_existed = 0
         self._emptied = False
         # Rises when the root is lost, back or accepted: what was read across that is not believed.
         self._epoch = 0
@@ -172,7 +173,7 @@ class LiveDirectory:
             self.suspended = self._identity = self._names = None
             self.shelves, self._places = {}, {}
             self.complete = self._surveyed = self._emptied = False
-            self._existing = 0
+            self._existing = self._most_existed = 0
             self._epoch += 1
             self.generation += 1
         self.everything_changed()
@@ -365,7 +366,7 @@ class LiveDirectory:
             name: (survey.directories.get(name, ()), survey.loose.get(name, ()))
             for name in {*survey.directories, *survey.loose}
         }
-        if self._existing and not places:
+        if self._most_existed and not places:
             self._suspend(_EMPTIED)
             return
         self._identity = survey.identity
@@ -459,6 +460,7 @@ class LiveDirectory:
         if _is_offered(shelf) != _is_offered(before):
             self._names = None
         self._existing += _exists(shelf) - _exists(before)
+        self._most_existed = max(self._most_existed, self._existing)
         if shelf == NO_SHELF and name not in self._places:
             self.shelves.pop(name, None)
         else:
@@ -475,7 +477,8 @@ class LiveDirectory:
         self._looks.ask(name)
 
     def _judge_emptiness(self, existed: int, *, found: bool) -> None:
-        if self.complete and existed and not self._existing:
+        # An only project can lose its last file in good order; that its directory goes too is the survey's to judge.
+        if self.complete and existed and not self._existing and self._most_existed > 1:
             self._suspend(_EMPTIED)
         elif self._emptied and found:
             self._resume()

@@ -1348,3 +1348,17 @@ def test_a_root_that_the_kernel_says_is_gone_is_swept_for(watched: World, root: 
     assert watched.files() == [wheel_name()]
     add_wheel(root, "acme", "2.0")
     assert len(watched.files()) == 2
+
+
+def test_an_only_project_may_lose_its_last_file(tmp_path: Path) -> None:
+    """Somebody who tries the index with one package deletes it: that is no unmounted disk, for its directory is there."""
+    root = tmp_path / "root"
+    wheel = add_wheel(root, "acme")
+    world = World(root).begin()
+    wheel.unlink()
+    tell(world, "acme")
+    assert result(world.ask()) is None
+    assert world.live.suspended is None
+    (root / "acme").rmdir()
+    world.live.root_changed()
+    assert unanswered(world, GONE)
