@@ -271,7 +271,7 @@ class InotifyWatch:
     def _add(self, instance: _Instance, names: frozenset[str]) -> set[str]:
         """Return those of the names that were not watched and now are."""
         fresh = set()
-        for name in names:
+        for name in sorted(names):
             try:
                 if instance.add(name):
                     fresh.add(name)
@@ -307,7 +307,7 @@ def _open(root: str, owner: InotifyWatch, names: Iterable[str]) -> _Instance:
         raise WatchUnavailable(_why(error, root)) from None
     try:
         instance = _Instance(inotify, root, owner)
-        for name in names:
+        for name in sorted(names):
             instance.add(name)
     except OSError as error:
         inotify.close()
