@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
 from twisted.python.failure import Failure
 
-from simpleindex.core.errors import InvalidProjectName, Unavailable
+from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.store.directory import is_young
@@ -54,6 +54,14 @@ _EMPTIED: Final = "Every project has vanished from the root of the index."
 class Watch(Protocol):
     """Who tells of changes; see :mod:`simpleindex.store.watch`."""
 
+    def start(self) -> None:
+        """Begin, or begin again after a failure, with every directory watched before.
+
+        Raises:
+            WatchUnavailable: It cannot be done.
+        """
+        ...
+
     def watch(self, names: Iterable[str]) -> None:
         """Begin to watch these directories, before they are listed."""
         ...
@@ -65,6 +73,9 @@ class Watch(Protocol):
 
 class NoWatch:
     """Nothing tells of changes: they are swept for, or not at all."""
+
+    def start(self) -> None:
+        """There is nothing to do."""
 
     def watch(self, names: Iterable[str]) -> None:
         """There is nothing to do."""
@@ -118,6 +129,7 @@ class LiveDirectory:
         self._log = log
         self._failed = failed
         self._watch: Watch = NoWatch()
+        self._lost_watch: Watch | None = None
         self._places: dict[ProjectName, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._identity: Identity | None = None
         self._root_stamp: Stamp | None = None
@@ -176,6 +188,7 @@ class LiveDirectory:
             self._existing = self._most_existed = 0
             self._epoch += 1
             self.generation += 1
+            self._watch_again()
         self.everything_changed()
 
     def root_changed(self) -> None:
@@ -199,8 +212,21 @@ class LiveDirectory:
     def watch_failed(self, reason: str) -> None:
         """Nothing tells of changes any more: sweep for them from now on."""
         self._log(f"{reason} The directory is swept for changes instead.")
-        self._watch = NoWatch()
+        self._lost_watch, self._watch = self._watch, NoWatch()
         self.polling = True
+        self.everything_changed()
+
+    def _watch_again(self) -> None:
+        """Try the lost watch once more: the root that took it away is back."""
+        if self._lost_watch is None:
+            return
+        try:
+            self._lost_watch.start()
+        except WatchUnavailable:
+            return
+        self._watch, self._lost_watch = self._lost_watch, None
+        self.polling = False
+        # What changed since the last look, and before the watch, was told by nobody.
         self.everything_changed()
 
     async def sweep(self, count: int) -> None:
@@ -500,6 +526,7 @@ class LiveDirectory:
         self._epoch += 1
         self.generation += 1
         self._log("The root of the index is back.")
+        self._watch_again()
 
     def _finish_first_reads(self, names: Iterable[ProjectName]) -> None:
         if self.complete:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from simpleindex.core.errors import Unavailable
+from simpleindex.core.errors import Unavailable, WatchUnavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.store import live as live_module
@@ -1362,3 +1362,34 @@ def test_an_only_project_may_lose_its_last_file(tmp_path: Path) -> None:
     (root / "acme").rmdir()
     world.live.root_changed()
     assert unanswered(world, GONE)
+
+
+def test_the_kernel_tells_again_once_the_root_is_back(watched: World, root: Path) -> None:
+    """The watch that went with the root is tried again with it; if it cannot be had, sweeping goes on."""
+    aside = swap(root)
+    watched.live.root_changed()
+    assert unanswered(watched, UNREADABLE)
+    assert watched.live.polling
+    aside.rename(root)
+    watched.sweep()
+    assert not watched.live.polling
+    add_wheel(root, "acme", "2.0")
+    assert len(watched.files()) == 2
+
+
+def test_where_the_watch_cannot_be_had_again_sweeping_goes_on(root: Path) -> None:
+    """A limit that is still reached."""
+
+    class Unlucky(NoWatch):
+        def start(self) -> None:
+            raise WatchUnavailable("No more watches.")
+
+    world = World(root)
+    result(world.live.begin(Unlucky()))
+    world.live.watch_failed("No more watches.")
+    aside = swap(root)
+    world.sweep()
+    aside.rename(root)
+    world.sweep()
+    assert world.live.polling
+    assert world.files() == [wheel_name()]
