@@ -9,15 +9,15 @@ import pytest
 from tests.benchmarks.work_per_request import calls, work_per_request
 
 BOUNDS: Final = {
-    "page": 48,
-    "page, ordinary lane": 350,
-    "page JSON gzip": 48,
-    "page JSON gzip, ordinary lane": 420,
-    "page 304": 48,
-    "page 304, ordinary lane": 340,
-    "root": 46,
-    ".metadata": 360,
-    "file of one chunk": 370,
+    "page": 40,
+    "page, ordinary lane": 345,
+    "page JSON gzip": 40,
+    "page JSON gzip, ordinary lane": 405,
+    "page 304": 41,
+    "page 304, ordinary lane": 335,
+    "root": 40,
+    ".metadata": 335,
+    "file of one chunk": 340,
 }
 """Calls of Python functions; a tenth above what was counted, for other versions of Python and Twisted."""
 
@@ -40,8 +40,9 @@ def test_every_kind_has_a_bound(counted: dict[str, int]) -> None:
 
 
 def test_revalidation_is_no_dearer_than_the_page(counted: dict[str, int]) -> None:
-    """Neither 304 nor JSON with gzip costs more than the page itself."""
-    assert max(counted["page 304"], counted["page JSON gzip"]) <= counted["page"]
+    """JSON with gzip costs what the page itself does, and 304 only the cutting out of its tag besides."""
+    assert counted["page JSON gzip"] <= counted["page"]
+    assert counted["page 304"] <= counted["page"] + 1
 
 
 def test_counts_functions_called_by_functions() -> None:
