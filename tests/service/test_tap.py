@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from twisted.application.service import IService, IServiceMaker
@@ -13,6 +13,9 @@ from zope.interface.verify import verifyObject
 from simpleindex.options import OPTIONS
 from simpleindex.service import IndexService
 from simpleindex.tap import Options
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def parsed(*words: str) -> Options:
