@@ -131,7 +131,9 @@ def compose(
     )
     files = Files(source, immutable=settings.immutable_files)
     status = StatusPages(
-        lambda: live_report(live, choice.method), lambda: security.certificates.ca_pem if security else None
+        lambda: live_report(live, choice.method),
+        lambda: (live.complete, live.suspended),
+        lambda: security.certificates.ca_pem if security else None,
     )
 
     def acme_challenge(token: str) -> bytes | None:

@@ -11,6 +11,7 @@ from typing import Final
 from simpleindex.web import limits
 from simpleindex.web.express import PassedRequest
 from simpleindex.web.pacing import PacedChannel, Phase
+from simpleindex.web.transports import write_now
 
 _LENGTH_DIGITS: Final = 18
 """Decimal digits beyond which a Content-Length is no file's any more; int() itself raises beyond 4300."""
@@ -56,7 +57,10 @@ class IndexChannel(PacedChannel):
         passed = express.answer(data)
         if passed is None:
             return False
-        self.write(passed.wire)
+        if len(passed.wire) <= limits.SLICE_BYTES:
+            write_now(self.transport, passed.wire)
+        else:
+            self.write(passed.wire)
         if self.site.access_log is not None:
             self.site.access_log(PassedRequest(self.transport, passed))
         if self._waitingForTransport:

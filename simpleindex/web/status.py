@@ -44,12 +44,20 @@ class StatusPages:
     """The pages below ``/-/``.
 
     Args:
-        report: Gives the state now.
+        report: Gives the state now; it counts every file, so it is asked only where the counts are shown.
+        readiness: Whether the first catalogue has been built, and why nothing is answered (or None); asked by probes every
+            second or so.
         ca_certificate: Gives the PEM of our private CA, or None while certificates are somebody else's.
     """
 
-    def __init__(self, report: Callable[[], Report], ca_certificate: Callable[[], bytes | None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[], Report],
+        readiness: Callable[[], tuple[bool, str | None]],
+        ca_certificate: Callable[[], bytes | None],
+    ) -> None:
         self._report = report
+        self._readiness = readiness
         self._ca_certificate = ca_certificate
 
     def answer(self, page: str, asked: Asked) -> Response:
@@ -71,10 +79,10 @@ class StatusPages:
         raise NotHere("page")
 
     def _ready(self) -> Response:
-        report = self._report()
-        if report.suspended:
-            return sentence(503, report.suspended, ("Retry-After", "30"))
-        if not report.ready:
+        is_ready, suspended = self._readiness()
+        if suspended:
+            return sentence(503, suspended, ("Retry-After", "30"))
+        if not is_ready:
             return sentence(503, "The index is still being read for the first time.", ("Retry-After", "2"))
         return sentence(200, "ready")
 

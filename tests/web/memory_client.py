@@ -144,7 +144,7 @@ class Index(Client):
         self.resource = IndexResource(
             listings=self.listings,
             files=Files(source or self.source, immutable=immutable),
-            status=StatusPages(report or (lambda: REPORT), lambda: ca_certificate),
+            status=_status(report or (lambda: REPORT), ca_certificate),
             acme_challenge=(challenges or {}).get,
             trusted=trusted,
             cors=cors,
@@ -155,6 +155,10 @@ class Index(Client):
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         self.in_thread.append(function)
         return function(*arguments)
+
+
+def _status(report: Callable[[], Report], ca_certificate: bytes | None) -> StatusPages:
+    return StatusPages(report, lambda: (report().ready, report().suspended), lambda: ca_certificate)
 
 
 REPORT = Report(
