@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.store.directory import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +43,7 @@ def endpoint(
         return TCP4ServerEndpoint(reactor, listen.port)
     try:
         made: IStreamServerEndpoint = serverFromString(reactor, listen.text)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except Exception as error:  # noqa: BLE001  (every kind of endpoint has a parser of its own, plugins too)
         raise RefusedStart(
             f"--{option} {listen.text!r} is not an endpoint that Twisted can listen on ({error}); "
             "give a port, or a text such as tcp:443:interface=192.0.2.1."
@@ -62,17 +65,18 @@ def listen_now(
         port: IListeningPort = outcome[0]
         return port
     failure = outcome[0] if outcome else None
-    raise RefusedStart(f"--{option} {listen.text} cannot be listened on: {_why(failure, listen)}.")
+    raise RefusedStart(f"--{option} {listen.text} cannot be listened on: {_why(failure)}.")
 
 
-def _why(failure: Failure | None, listen: Listen) -> str:
+def _why(failure: Failure | None) -> str:
     error = failure.value if failure is not None else "it did not answer at once"
     cause = getattr(error, "socketError", error) if isinstance(error, CannotListenError) else error
     text = getattr(cause, "strerror", None) or str(cause)
     if isinstance(cause, PermissionError):
         return f"{text}; ports below 1024 need root, CAP_NET_BIND_SERVICE or a socket from systemd"
-    if getattr(cause, "errno", None) == 98:
-        return f"{text}; see who has it with: ss -ltnp 'sport = :{listen.port or ''}'"
+    port = getattr(error, "port", None)
+    if getattr(cause, "errno", None) == errno.EADDRINUSE and isinstance(port, int):
+        return f"{text}; see who has it with: ss -ltnp 'sport = :{port}'"
     return text
 
 
@@ -110,5 +114,6 @@ def where(port: IListeningPort) -> str:
     address = port.getHost()
     host, number = getattr(address, "host", None), getattr(address, "port", None)
     if host is None or number is None:
-        return str(getattr(address, "name", address))
+        name = getattr(address, "name", address)
+        return printable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
     return f"port {number} of {'all addresses' if host in ('::', '0.0.0.0') else host}"  # noqa: S104  (it is only named)
