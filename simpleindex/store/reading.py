@@ -93,6 +93,9 @@ class Shelf:
 
 NO_SHELF: Final = Shelf()
 
+_TOLD_BY_THEIR_END: Final = (".whl", ".zip")
+"""Archives whose end says at once whether they are whole; all others must be read through for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -102,7 +105,7 @@ class Reader:
         directory: The root.
         digests: The memory of facts.
         now_ns: The time, nanoseconds since 1970.
-        patient: An unfinished archive that still grows is left alone until it rests for one look. Where there are no
+        patient: An unfinished sdist that still grows is left alone until it rests for one look. Where there are no
             events, every sweep would otherwise read all of a large file that is just arriving.
         stopping: Set when the service stops, which must not wait for the end of a large file.
     """
@@ -225,7 +228,7 @@ class Reader:
         if before.stamp == entry.stamp:
             # What was read while young is read again once the same stamp can no longer hide a change.
             return before if not before.young or is_young(entry.stamp, self.now_ns()) else None
-        if self.patient and before.unfinished:
+        if self.patient and before.unfinished and not entry.filename.endswith(_TOLD_BY_THEIR_END):
             return Known(entry.stamp, before.outcome, young=True, unfinished=True, left_alone=True)
         return None
 

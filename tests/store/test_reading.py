@@ -17,7 +17,7 @@ from simpleindex.store.archives import examine
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory, Stamp
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
-from tests.builders import add_sdist, add_wheel, put, sdist_bytes, wheel_bytes, wheel_name
+from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.store.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -447,20 +447,30 @@ def test_a_half_written_file_read_while_young_is_read_again(shop: Shop) -> None:
 
 
 def test_a_patient_reader_waits_until_it_rests(shop: Shop) -> None:
-    """Else every sweep would read all of what is just arriving."""
+    """Else every sweep would read all of a large sdist that is just arriving."""
     shop.reader = replace(shop.reader, patient=True)
-    data = wheel_bytes()
-    path = put(shop.root / "acme" / WHEEL, data[:100])
+    data = sdist_bytes()
+    path = put(shop.root / "acme" / sdist_name(), data[:100])
     shelf = shop.look()
-    for end in (200, 300, len(data)):
+    for end in (150, 200, len(data)):
         overwrite(path, data[:end])
         shelf = shop.look(shelf)
         assert shop.read == []
         assert offered(shelf) == []
         assert shelf.young
     shelf = shop.look(shelf)
-    assert shop.read == [f"acme/{WHEEL}"]
-    assert offered(shelf) == [WHEEL]
+    assert shop.read == [f"acme/{sdist_name()}"]
+    assert offered(shelf) == [sdist_name()]
+
+
+def test_a_patient_reader_does_not_wait_for_a_wheel(shop: Shop) -> None:
+    """Whether it is whole is told by its end, which costs nothing: it is listed with the very next look."""
+    shop.reader = replace(shop.reader, patient=True)
+    data = wheel_bytes()
+    path = put(shop.root / "acme" / WHEEL, data[:100])
+    shelf = shop.look()
+    overwrite(path, data)
+    assert offered(shop.look(shelf)) == [WHEEL]
 
 
 def test_a_patient_reader_does_not_wait_for_the_first_look(shop: Shop) -> None:
