@@ -61,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RefusedStart as error:
         print(f"simpleindex: {error}", file=sys.stderr)
         return 2
+    except SystemExit as refusal:
+        # Wrong options end twistd with a sentence, and so with status 1, which here says that something is withheld.
+        if not isinstance(refusal.code, str):
+            raise
+        print(refusal.code, file=sys.stderr)
+        return 2
 
 
 def _check(words: list[str]) -> int:
@@ -104,7 +110,7 @@ def _read_all(directory: Directory, digests: Digests) -> Report:
         places = survey.directories.get(name, ()), survey.loose.get(name, ())
         shelf = reader.read_project(name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True)
         if shelf.trouble:
-            withheld.append((name, "", "trouble", shelf.trouble))
+            withheld.append((name, "", "trouble", f"{name} cannot be answered for: {shelf.trouble}"))
         if shelf.project is not None:
             projects += 1
             files += shelf.project.files

@@ -249,7 +249,7 @@ def test_check(installed: Installed, tmp_path: Path) -> None:
     (tmp_path / "wrong" / "packages").mkdir(parents=True)
     assert "did you mean --path" in check(tmp_path / "wrong")[1]
     status, said, complaint = check(tmp_path / "nowhere")
-    assert (status, said) == (1, "")
+    assert (status, said) == (2, "")
     assert re.fullmatch(r"simpleindex: .*nowhere.*\n", complaint)
 
 
