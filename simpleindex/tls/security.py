@@ -51,12 +51,13 @@ class Security:
         self._log = log
         self._now = now
         ca = ensure(certs, state, this_machine(self._url_host), now(), owner)
+        self._has_ca = ca is not None
         self.certificates = Certificates(certs, ca=ca.certificate if ca else None, now=now, log=log)
         self._warnings: tuple[str, ...] = ()
+        warnings = ca.warnings if ca else ()
         # Said at once: where the next line refuses the start, they may say how to mend it.
-        self._warn(ca.warnings if ca else ())
-        for warning in self.certificates.load(self._url_host, *owner):
-            log(warning)
+        self._warn(warnings)
+        self._warn((*warnings, *self.certificates.load(self._url_host, *owner)))
 
     @property
     def ca_path(self) -> str | None:
@@ -69,19 +70,24 @@ class Security:
         Args:
             force: Look into the files even if they seem unchanged (SIGHUP).
         """
-        try:
-            ca = ensure(self._certs, self._state, this_machine(self._url_host), self._now())
-        except RefusedStart as error:
-            self._warn((str(error),))
-        else:
-            self._warn(ca.warnings if ca else ())
+        # Without a CA at the start none is made later: where the operator's certificates are gone for a moment, the
+        # former ones stay in use, which clients trust.
+        warnings = self._renew() if self._has_ca else ()
         self.certificates.reload(force=force)
+        self._warn((*warnings, *self.certificates.warnings()))
 
     def lines(self) -> Iterator[str]:
         """What the start-up log says of the certificates."""
         for each in self.certificates.describe():
             default = "; the default" if each.default else ""
             yield f"Certificate {each.where} for {', '.join(each.names)}, good until {each.expires:%Y-%m-%d}{default}."
+
+    def _renew(self) -> tuple[str, ...]:
+        try:
+            ca = ensure(self._certs, self._state, this_machine(self._url_host), self._now())
+        except RefusedStart as error:
+            return (str(error),)
+        return ca.warnings if ca else ()
 
     def _warn(self, warnings: tuple[str, ...]) -> None:
         for warning in warnings:
