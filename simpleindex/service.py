@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -142,15 +142,16 @@ class IndexService(Service):
         return choice.method
 
     def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
-        loop = LoopingCall(function)
+        # A LoopingCall ends with the first failure that it hears of.
+        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(self._failed))
         loop.clock = self._reactor
-        loop.start(interval, now=False).addErrback(self._failed)
+        loop.start(interval, now=False)
         self._loops.append(loop)
         return loop
 
     def _sweep(self) -> Deferred[None]:
         self._sweeps += 1
-        return Deferred.fromCoroutine(self._index.live.sweep(self._sweeps)).addErrback(self._failed)
+        return Deferred.fromCoroutine(self._index.live.sweep(self._sweeps))
 
     def _first_catalogue_complete(self) -> None:
         live = self._index.live
@@ -170,8 +171,7 @@ class IndexService(Service):
         super().stopService()
         self._notifier.stopping()
         for loop in self._loops:
-            if loop.running:
-                loop.stop()
+            loop.stop()
         closing: list[Any] = [Deferred.fromCoroutine(_close(port)) for _, port in self._ports]
         closing += [site.drain() for site in (self._index.site, self._index.redirect_site)]
         drained: Deferred[Any] = DeferredList(closing, consumeErrors=True)
@@ -196,12 +196,13 @@ class IndexService(Service):
     def reload(self) -> None:
         """Take new settings and certificates, reopen the access log, and look at the directory again."""
         self._notifier.reloading()
+        # Before the settings, because the URL may follow from the certificate's name.
+        if self._index.security is not None:
+            self._index.security.check(force=True)
         try:
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
             self._say(f"The configuration is left as it was: {error}")
-        if self._index.security is not None:
-            self._index.security.check(force=True)
         if self._access_log is not None:
             self._access_log.reopen()
         self._index.live.accept()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,10 @@ from zope.interface.verify import verifyObject
 
 from simpleindex.options import OPTIONS
 from simpleindex.service import IndexService
-from simpleindex.tap import Options
+from simpleindex.tap import Options, makeService
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -85,3 +87,44 @@ def test_the_service_is_one_for_twistd() -> None:
     options = parsed("--http", "0")
     service = IndexService(options.settings, options.resolve, MemoryReactorClock(), (None, None))
     assert verifyObject(IService, service)
+
+
+@pytest.fixture
+def default_sighup() -> Iterator[None]:
+    """SIGHUP as a process finds it, and afterwards as it was."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.usefixtures("default_sighup")
+def test_make_service() -> None:
+    """A service of the global reactor, and from now on a SIGHUP that comes too early does no harm."""
+    service = makeService(parsed("--http", "0"))
+    assert isinstance(service, IndexService)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.usefixtures("default_sighup")
+def test_the_service_knows_whom_twistd_will_become(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made now must belong to that user."""
+    owners = []
+    monkeypatch.setattr("simpleindex.service.IndexService", lambda *arguments: owners.append(arguments[3]))
+    options = parsed("--http", "0")
+    makeService(options)
+    monkeypatch.setattr(options, "parent", {"uid": 7, "gid": 8})
+    makeService(options)
+    assert owners == [(None, None), (7, 8)]
+
+
+@pytest.mark.usefixtures("default_sighup")
+@pytest.mark.parametrize("words", [["--http", "tpc:80"], ["--https", "443", "--certs", "file"]])
+def test_a_service_that_cannot_be_made(words: list[str], tmp_path: Path) -> None:
+    """SystemExit with one sentence: twistd would print a traceback of anything else."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as refusal:
+        makeService(parsed(*words))
+    sentence = str(refusal.value)
+    assert sentence.startswith("simpleindex: ")
+    assert "\n" not in sentence

@@ -1,0 +1,530 @@
+"""The service's life, in memory: the start, what it answers, SIGHUP, and the end."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS
+from simpleindex.store import watch
+from tests.builders import add_wheel, put, wheel_bytes, wheel_name
+from tests.service.service_world import Pool, ServiceWorld, service_world
+from tests.tls.pems import issue
+from tests.web.memory_client import FAR, Transport, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOOPBACK = "tcp:8080:interface=127.0.0.1"
+TLS = "tcp:8443:interface=127.0.0.1"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceWorld]:
+    """An empty root, and plain HTTP on loopback."""
+    yield from service_world(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: ServiceWorld) -> Iterator[socket.socket]:
+    """Systemd's end of the notification socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", receiver.getsockname())
+        yield receiver
+
+
+def told(systemd: socket.socket) -> list[bytes]:
+    """What systemd was told, by the first word of each message."""
+    messages = []
+    while True:
+        try:
+            messages.append(systemd.recv(999).partition(b"=")[0])
+        except BlockingIOError:
+            return messages
+
+
+# -- the start ----------------------------------------------------------------------------------------------------------
+
+
+def test_ports_are_bound_before_anything_runs(world: ServiceWorld) -> None:
+    """While twistd is still root there are ports, and neither threads nor a database nor the log's file."""
+    made = world.make(access_log="access.log")
+    assert not world.reactor.tcpServers
+    made.privilegedStartService()
+    assert [(server[0], server[3]) for server in world.reactor.tcpServers] == [(8080, "127.0.0.1")]
+    assert not made._index.read_pool.started
+    assert not (world.place / "access.log").exists()
+    assert not (world.place / "cache" / "digests.sqlite3").exists()
+    assert world.said == []
+
+
+def test_what_is_said_at_the_start(world: ServiceWorld) -> None:
+    """How changes are learnt of, where it listens, how to install, and what there is; withheld files once."""
+    add_wheel(world.root)
+    put(world.root / "acme" / wheel_name("acme", "2.0"), b"no archive")
+    world.start(watch="poll")
+    polling, serving, install, *catalogue = world.taken()
+    assert polling == "Looking for changes every 2 s."
+    assert serving == f"Serving {world.root} on port 8080 of 127.0.0.1 for http."
+    assert install == "Install with: pip install --index-url http://localhost:8080/simple/ PACKAGE"
+    withheld, counts = catalogue
+    assert "acme-2.0" in withheld
+    assert counts.startswith("1 project, 1 file, ")
+
+
+def test_a_unix_socket(world: ServiceWorld) -> None:
+    """It is named in the log as it is, and closed at the end."""
+    made = world.start(http=("unix:/run/index.sock",), watch="off")
+    assert f"Serving {world.root} on /run/index.sock for http." in world.taken()
+    assert made.stopService().called
+
+
+def test_nobody_said_where_to_listen(world: ServiceWorld) -> None:
+    """It is said that this is our choice and whom it serves."""
+    world.start(http=None)
+    assert (
+        "Neither --https nor --http is given: listening on this machine only, without TLS." in world.taken()
+    )
+    assert [server[3] for server in world.reactor.tcpServers] == ["127.0.0.1"]
+
+
+def test_a_port_that_is_taken(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence ends the start."""
+    made = world.make()
+
+    def refuse(port: int, *_: object) -> None:
+        raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
+
+    monkeypatch.setattr(world.reactor, "listenTCP", refuse)
+    with pytest.raises(SystemExit) as refusal:
+        made.privilegedStartService()
+    assert str(refusal.value).startswith(f"simpleindex: --http {LOOPBACK} cannot be listened on: ")
+
+
+def test_an_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
+    """One sentence ends the start, before any thread runs."""
+    made = world.make(access_log="missing/access.log")
+    made.privilegedStartService()
+    with pytest.raises(SystemExit) as refusal:
+        made.startService()
+    assert str(refusal.value).startswith("simpleindex: The access log ")
+    assert not made._index.read_pool.started
+
+
+def test_systemd_hears_of_it(world: ServiceWorld, systemd: socket.socket) -> None:
+    """Ready at the start, around a reload, and stopping at the end."""
+    made = world.start()
+    assert told(systemd) == [b"STATUS", b"READY"]
+    world.reload()
+    assert told(systemd) == [b"RELOADING", b"READY"]
+    made.stopService()
+    assert told(systemd) == [b"STOPPING"]
+
+
+def test_the_watchdog(world: ServiceWorld, systemd: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It beats from the event loop until the end."""
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    made = world.start()
+    assert told(systemd) == [b"STATUS", b"WATCHDOG", b"READY"]
+    world.reactor.advance(15)
+    assert told(systemd) == [b"WATCHDOG"]
+    made.stopService()
+    world.reactor.advance(60)
+    assert told(systemd) == [b"STOPPING"]
+
+
+# -- how changes are learnt of ------------------------------------------------------------------------------------------
+
+
+def test_events(world: ServiceWorld) -> None:
+    """The descriptor is the reactor's from the start to the end; what it tells of is served."""
+    made = world.start(watch="inotify")
+    assert world.taken()[0] == "Waiting for the file system's events (inotify)."
+    (reader,) = world.reactor.getReaders()
+    add_wheel(world.root)
+    reader.doRead()
+    assert world.ask("/acme/").status == 200
+    made.stopService()
+    assert not world.reactor.getReaders()
+
+
+def test_no_events_to_be_had(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says why, and looks for changes itself."""
+    monkeypatch.setattr(watch, "inotify_simple", None)
+    world.start()
+    assert world.taken()[0] == (
+        "Events of the file system need Linux and the package inotify-simple. "
+        "Looking for changes every 2 s instead."
+    )
+    add_wheel(world.root)
+    world.reactor.advance(2)
+    assert world.ask("/acme/").status == 200
+    assert world.ask("/-/status").json["watch"] == "poll"
+
+
+def test_sweeps(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One every interval, counted, and none on top of one that is not over."""
+    made = world.start(watch="poll", poll_interval="3")
+    counts = []
+    hold: Deferred[None] = Deferred()
+
+    async def sweep(count: int) -> None:
+        counts.append(count)
+        await hold
+
+    monkeypatch.setattr(made._index.live, "sweep", sweep)
+    world.reactor.pump([3, 3])
+    assert counts == [1]
+    hold.callback(None)
+    world.reactor.pump([3])
+    assert counts == [1, 2]
+
+
+def test_not_watching(world: ServiceWorld) -> None:
+    """What is changed by hand is seen after a restart: nothing wakes up for it."""
+    world.start(watch="off")
+    assert world.taken()[0] == "Not watching: what is changed by hand is seen after a restart."
+    assert not world.reactor.getReaders()
+    assert not world.reactor.getDelayedCalls()
+    # The loop that is not there has no interval to be changed.
+    assert world.reload(poll_interval="5")[0] == "Configuration read again; changed: poll-interval."
+
+
+# -- what is served -----------------------------------------------------------------------------------------------------
+
+
+def test_the_index(world: ServiceWorld) -> None:
+    """Pages, files, and the pages of its own go out on what is listened on."""
+    path = add_wheel(world.root)
+    world.start(watch="poll")
+    assert world.ask("/simple/acme/").status == 200
+    assert world.ask(f"/acme/{path.name}").body == path.read_bytes()
+    assert world.ask("/-/ready").status == 200
+    assert world.ask("/-/ca.pem").status == 404
+    assert world.ask("/.well-known/acme-challenge/token").status == 404
+
+
+def test_https_beside_a_redirect(world: ServiceWorld) -> None:
+    """Plain HTTP only leads to the certificate's name; challenges are answered there."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    put(world.place / "webroot" / ".well-known" / "acme-challenge" / "token", b"proof")
+    made = world.start(https=(TLS,), acme_webroot="webroot")
+    said = world.taken()
+    assert f"Serving {world.root} on port 8443 of 127.0.0.1 for https." in said
+    assert f"Serving {world.root} on port 8080 of 127.0.0.1 for http (redirects to HTTPS)." in said
+    assert any(line.startswith(f"Certificate {world.certs / 'a.pem'} for a.example.com") for line in said)
+    assert "Install with: pip install --index-url https://a.example.com:8443/simple/ PACKAGE" in said
+    https, _http = (server[1] for server in world.reactor.tcpServers)
+    assert isinstance(https, TLSMemoryBIOFactory)
+    assert https.wrappedFactory is made._index.site
+    moved = world.ask("/simple/acme/?x", server=1)
+    assert (moved.status, moved.headers["location"]) == (308, "https://a.example.com:8443/simple/acme/?x")
+    assert world.ask("/.well-known/acme-challenge/token", server=1).body == b"proof"
+
+
+def test_https_beside_a_full_listener(world: ServiceWorld) -> None:
+    """With --serve-http both serve the same; our own certificate is offered there."""
+    made = world.start(https=(TLS,), serve_http=True)
+    assert world.ask("/simple/", server=1).status == 200
+    assert made._index.security is not None
+    assert world.ask("/-/ca.pem", server=1).body == made._index.security.certificates.ca_pem
+    said = world.taken()
+    assert f"Serving {world.root} on port 8080 of 127.0.0.1 for http." in said
+    assert any(f"--cert {world.place / 'state' / 'ca' / 'cert.pem'} " in line for line in said)
+
+
+def test_certificates_are_looked_at_every_minute(world: ServiceWorld) -> None:
+    """A renewed one is in use without a signal."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    made = world.start(https=(TLS,))
+    issue("b.example.com").put(world.certs / "a.pem")
+    world.reactor.advance(CERTIFICATE_INTERVAL)
+    assert made._index.security is not None
+    assert made._index.security.certificates.names == ("b.example.com",)
+
+
+def test_accesses_are_logged(world: ServiceWorld) -> None:
+    """On both kinds of listeners, if asked for."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    made = world.start(https=(TLS,), access_log="access.log")
+    sites = made._index.site, made._index.redirect_site
+    assert made._access_log is not None
+    assert [site.access_log for site in sites] == [made._access_log.record] * 2
+    world.ask("/simple/", server=1)
+    world.reactor.advance(1)
+    assert '"GET /simple/ HTTP/1.1" 308 ' in (world.place / "access.log").read_text()
+
+
+def test_accesses_are_not_logged(world: ServiceWorld) -> None:
+    """Unless asked for: then nothing is even called."""
+    made = world.start()
+    assert made._index.site.access_log is None
+    assert made._index.redirect_site.access_log is None
+
+
+# -- SIGHUP -------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_changed(world: ServiceWorld) -> None:
+    """That is said too, and the directory is looked at again."""
+    world.start(watch="off")
+    add_wheel(world.root)
+    assert world.ask("/acme/").status == 404
+    assert world.reload() == ["Configuration read again; changed: nothing."]
+    assert world.ask("/acme/").status == 200
+
+
+def test_what_takes_effect_at_once(world: ServiceWorld) -> None:
+    """Headers, bounds, intervals and the URL are those of the new configuration."""
+    path = add_wheel(world.root)
+    made = world.start(watch="poll", http=(LOOPBACK,))
+    page = {"Accept": "application/vnd.pypi.simple.v1+json"}
+    before = world.ask("/acme/", *page.items())
+    assert before.headers["access-control-allow-origin"] == "*"
+    cache = made._index.listings._cache
+    (line,) = world.reload(
+        cors="off",
+        immutable_files=True,
+        url="https://packages.example.com",
+        page_cache="1M",
+        poll_interval="7",
+        max_connections_per_address="3",
+        trusted_proxy=("192.0.2.0/24",),
+    )
+    assert line == (
+        "Configuration read again; changed: url, poll-interval, immutable-files, cors, trusted-proxy, "
+        "max-connections-per-address, page-cache."
+    )
+    assert "access-control-allow-origin" not in world.ask("/acme/").headers
+    assert "immutable" in world.ask(f"/acme/{path.name}").headers["cache-control"]
+    assert made._index.listings.base_url == made._index.redirect.base_url == "https://packages.example.com/"
+    assert made._index.listings._cache is not cache
+    assert [site.connections.bound for site in (made._index.site, made._index.redirect_site)] == [3, 3]
+    assert made._sweeping is not None
+    assert made._sweeping.interval == 7
+    assert made._index.resource.trusted == made._settings.trusted_proxy
+    # A proxy holds the connections of many.
+    opened = [world.connect(peer=IPv4Address("TCP", "192.0.2.7", 40000 + number)) for number in range(5)]
+    assert len(made._index.site.connections) == 5
+    for transport in opened:
+        transport.leave()
+
+
+def test_rendered_pages_are_kept(world: ServiceWorld) -> None:
+    """Settings that no page depends on do not cost them."""
+    made = world.start()
+    cache = made._index.listings._cache
+    world.reload(cors="off", immutable_files=True)
+    assert made._index.listings._cache is cache
+    world.reload(page_cache="0")
+    assert made._index.listings._cache is not cache
+
+
+def test_what_needs_a_restart_is_named_each_time(world: ServiceWorld) -> None:
+    """It is not in force, and stays a difference until it is."""
+    world.start(watch="poll")
+    restart = "These changed options need a restart: http, watch."
+    assert world.reload(watch="off", http=("9090",), cors="off") == [
+        "Configuration read again; changed: cors.",
+        restart,
+    ]
+    assert world.reload() == ["Configuration read again; changed: nothing.", restart]
+    assert world.reload(watch="poll", http=(LOOPBACK,)) == ["Configuration read again; changed: nothing."]
+
+
+def test_a_wrong_configuration(world: ServiceWorld) -> None:
+    """It is refused whole with its sentence, and the former one stays in force."""
+    made = world.start()
+    settings = made._settings
+    (line,) = world.reload(cors="off", poll_interval="soon")
+    assert line.startswith("The configuration is left as it was: --poll-interval: 'soon' ")
+    assert made._settings is settings
+    assert made._index.resource.cors == "*"
+
+
+def test_another_access_log(world: ServiceWorld) -> None:
+    """On, elsewhere and off again; what was held for the old file is written to it."""
+    made = world.start()
+    for name in ("one.log", "two.log"):
+        assert world.reload(access_log=name) == ["Configuration read again; changed: access-log."]
+        world.ask(f"/{name}/")
+    world.reload(access_log="off")
+    assert made._access_log is None
+    assert made._index.site.access_log is None
+    assert [(world.place / name).read_text().count("GET") for name in ("one.log", "two.log")] == [1, 1]
+
+
+def test_an_access_log_that_was_moved_away(world: ServiceWorld) -> None:
+    """As logrotate does: lines go on in a new file of the old name."""
+    log = world.place / "access.log"
+    world.start(access_log="access.log")
+    log.rename(world.place / "access.log.1")
+    world.reload()
+    world.ask("/simple/")
+    world.reactor.advance(1)
+    assert log.read_text().count("GET") == 1
+
+
+def test_a_new_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
+    """One sentence; the old one goes on, and so does every other setting."""
+    made = world.start(access_log="access.log")
+    (line,) = world.reload(access_log="missing/access.log", cors="off")
+    assert line.startswith("The configuration is left as it was: The access log ")
+    assert made._index.resource.cors == "*"
+    world.ask("/simple/")
+    world.reactor.advance(1)
+    assert (world.place / "access.log").read_text().count("GET") == 1
+
+
+def test_a_renewed_certificate(world: ServiceWorld) -> None:
+    """It is taken up with the signal, and the URL that follows from its name with it."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    made = world.start(https=(TLS,))
+    issue("b.example.com").put(world.certs / "a.pem")
+    said = world.reload()
+    assert any("is in use now" in line for line in said)
+    assert made._index.listings.base_url == "https://b.example.com:8443/"
+    assert world.ask("/", server=1).headers["location"] == "https://b.example.com:8443/"
+
+
+def test_a_certificate_that_broke(world: ServiceWorld) -> None:
+    """Each signal complains of it, for an operator who looks now."""
+    path = issue("a.example.com").put(world.certs / "a.pem")
+    world.start(https=(TLS,))
+    path.write_bytes(b"broken")
+    first = world.reload()
+    assert any("The former one stays in use." in line for line in first)
+    assert world.reload() == first
+
+
+def test_an_operator_accepts_an_emptied_root(world: ServiceWorld) -> None:
+    """The signal says that somebody has looked: what is gone is gone."""
+    paths = [add_wheel(world.root, name) for name in ("acme", "other")]
+    world.start(watch="poll")
+    for path in paths:
+        path.unlink()
+        path.parent.rmdir()
+    world.reactor.advance(2)
+    assert world.ask("/acme/").status == 503
+    world.reload()
+    assert world.ask("/acme/").status == 404
+
+
+def test_the_root_may_be_away(world: ServiceWorld) -> None:
+    """A disk that is unmounted for the moment does not hold up other settings."""
+    made = world.start()
+    world.root.rename(world.place / "away")
+    assert world.reload(cors="off")[0] == "Configuration read again; changed: cors."
+    assert made._index.resource.cors is None
+
+
+# -- the end ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_end(world: ServiceWorld) -> None:
+    """With nobody served it is over at once: no port, no thread, no timer, no database, no log."""
+    made = world.start(watch="poll", access_log="access.log")
+    transport = world.connect()
+    stopped = made.stopService()
+    transport.take()
+    assert transport.gone
+    assert stopped.called
+    assert not any(port.is_open for port in world.reactor.ports)
+    assert not world.reactor.getDelayedCalls()
+    index = made._index
+    assert [cast("Pool", pool).was_stopped for pool in (index.read_pool, index.digest_pool)] == [True, True]
+    assert index.digests._connection is None
+    assert made._access_log is not None
+    assert made._access_log._file.closed
+    assert index.live._reader.stopping.is_set()
+
+
+def a_download(world: ServiceWorld) -> tuple[Transport, bytes]:
+    """A client that has asked for a file that no socket holds, and taken nothing yet."""
+    data = wheel_bytes(files={"blob": os.urandom(1 << 20)})
+    put(world.root / "acme" / wheel_name(), data)
+    world.reactor.advance(2)
+    transport = world.connect(peer=FAR)
+    transport.protocol.dataReceived(request("GET", f"/acme/{wheel_name()}"))
+    return transport, data
+
+
+def test_who_is_served_is_served_to_the_end(world: ServiceWorld) -> None:
+    """Nobody new gets in; an answer under way ends, and then it is over."""
+    made = world.start(watch="poll")
+    transport, data = a_download(world)
+    stopped = made.stopService()
+    assert not any(port.is_open for port in world.reactor.ports)
+    assert not cast("Pool", made._index.read_pool).was_stopped
+    assert transport.take().endswith(data)
+    assert transport.gone
+    assert stopped.called
+    assert cast("Pool", made._index.read_pool).was_stopped
+
+
+def test_nobody_holds_up_the_end(world: ServiceWorld) -> None:
+    """A client that takes nothing is left after a bounded time."""
+    made = world.start(watch="poll")
+    transport, _ = a_download(world)
+    stopped = made.stopService()
+    world.reactor.advance(DRAIN_SECONDS - 1)
+    assert not stopped.called
+    world.reactor.advance(1)
+    assert stopped.called
+    assert transport.aborted
+    assert cast("Pool", made._index.read_pool).was_stopped
+
+
+def test_a_start_that_failed_can_be_ended(world: ServiceWorld) -> None:
+    """Pools that never ran are not stopped."""
+    made = world.make()
+    assert made.stopService().called
+    assert not cast("Pool", made._index.read_pool).was_stopped
+
+
+# -- what should never happen -------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_that_fails(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged with its traceback and a plea, and the next one comes all the same."""
+    made = world.start(watch="poll")
+    counts = []
+
+    async def sweep(count: int) -> None:
+        counts.append(count)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(made._index.live, "sweep", sweep)
+    world.reactor.pump([2, 2])
+    assert counts == [1, 2]
+    assert [failure.type for failure in world.failures] == [ZeroDivisionError] * 2
+    world.failures.clear()
+
+
+def test_a_look_at_the_certificates_that_fails(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One surprise does not end the renewals of a service that runs for months."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    made = world.make(https=(TLS,))
+    looks = []
+
+    def check() -> None:
+        looks.append(world.reactor.seconds())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(made._index.security, "check", check)
+    made.privilegedStartService()
+    made.startService()
+    world.reactor.pump([CERTIFICATE_INTERVAL] * 2)
+    assert looks == [CERTIFICATE_INTERVAL, 2 * CERTIFICATE_INTERVAL]
+    assert [failure.type for failure in world.failures] == [ZeroDivisionError] * 2
+    world.failures.clear()
