@@ -27,16 +27,17 @@ BODY_WINDOW_SECONDS: Final = 20.0
 BODY_WINDOW_BYTES: Final = 20 * 1024
 """In each such window a body advances so far (1 KiB/s) or ends; a window, so that a short hiccup costs nothing."""
 
-SLICE_BYTES: Final = 64 * 1024
-"""How much is given to the transport at a time: as much as it holds before it pauses us (FileDescriptor.bufferSize)."""
+SLICE_BYTES: Final = 128 * 1024
+"""How much is given to the transport at a time: as much as it gives to the socket in one call
+(FileDescriptor.SEND_LIMIT), and more than it holds before it pauses us (FileDescriptor.bufferSize)."""
 
 WRITE_SECONDS: Final = 60.0
 """A transport that is full has to empty within this.
 
 A transport pauses us when it holds more than 64 KiB and resumes us when it holds nothing, over TLS too; as it gets
-one slice at a time, it never holds more than two. So a resume means that between 64 and 128 KiB were taken, and one
-per 60 s a rate of 1.1 to 2.2 KB/s, which includes the least average that we want (512 B/s). nginx's send_timeout
-is the same rule. Measured on loopback with Linux's default buffers, where the kernel reports room only in thirds of
+one slice at a time, it never holds more than one and a half. So a resume means that between 128 and 192 KiB were taken, and
+one per 60 s a rate of 2.2 to 3.3 KB/s, which includes the least average that we want (512 B/s). nginx's send_timeout
+is the same rule. Measured with slices of 64 KiB on loopback with Linux's default buffers, where the kernel reports room only in thirds of
 its 2.5 MB: a reader of 10 KB/s lets us wait for 20 s, 27 s if it had read 200 MB at full speed before. The exception:
 ``curl --limit-rate`` over TLS takes 1.6 MB at once and then nothing until its average fits, so it is cut below 27 KB/s.
 """
