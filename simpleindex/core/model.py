@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -85,7 +84,7 @@ class Withheld:
     visible_from: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Project:
     """A source's answer to "this project?"; frozen, so that a page made from it can be kept with it.
 
@@ -109,13 +108,13 @@ class Project:
     valid_until: float | None = None
     stale: bool = False
 
-    @cached_property
+    @property
     def versions(self) -> tuple[str, ...]:
         """Every version that has a file, once, oldest first (PEP 700)."""
         return tuple(dict.fromkeys(file.version for file in self.files))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProjectList:
     """A source's answer to "which projects?".
 

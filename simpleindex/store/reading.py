@@ -61,7 +61,7 @@ class Known:
     left_alone: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """Everything that can be said and served of one project; never changed, only replaced.
 
