@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, cast
+import time
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -12,9 +13,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from simpleindex import composition
 from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS
+from simpleindex.sources.local import LocalSource
 from simpleindex.store import watch
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
+from tests.live_world import LONG_AFTER_NS
 from tests.service.service_world import Pool, ServiceWorld, service_world
 from tests.tls.pems import issue
 from tests.web.memory_client import FAR, Transport, request
@@ -63,6 +67,7 @@ def test_ports_are_bound_before_anything_runs(world: ServiceWorld) -> None:
     made.privilegedStartService()
     assert [(server[0], server[3]) for server in world.reactor.tcpServers] == [(8080, "127.0.0.1")]
     assert not made._index.read_pool.started
+    assert (world.place / "cache").is_dir()
     assert not (world.place / "access.log").exists()
     assert not (world.place / "cache" / "digests.sqlite3").exists()
     assert world.said == []
@@ -172,6 +177,36 @@ def test_no_events_to_be_had(world: ServiceWorld, monkeypatch: pytest.MonkeyPatc
     assert world.ask("/-/status").json["watch"] == "poll"
 
 
+def test_a_network_file_system(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes no events for what others change, and opening a file there may take long."""
+    mounts = "1 1 0:1 / / rw - nfs4 server:/export rw\n"
+    monkeypatch.setattr(composition, "mountinfo", lambda: mounts)
+    opens: list[bool] = []
+
+    def source(*arguments: Any, slow_opens: bool) -> LocalSource:
+        opens.append(slow_opens)
+        return LocalSource(*arguments, slow_opens=slow_opens)
+
+    monkeypatch.setattr(composition, "LocalSource", source)
+    made = world.start()
+    assert world.taken()[0].startswith("The directory lies on nfs4, ")
+    assert made._index.live.polling
+    assert made._index.live._reader.patient
+    assert opens == [True]
+
+
+def test_what_is_gone_is_forgotten(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of digests does not grow for ever; what is served stays in it."""
+    gone, kept = add_wheel(world.root, "gone"), add_wheel(world.root, "kept")
+    # Nothing is remembered of a file that changed just now.
+    monkeypatch.setattr(time, "time_ns", lambda: LONG_AFTER_NS)
+    world.start(watch="off").stopService()
+    gone.unlink()
+    made = world.start(watch="off")
+    rows = made._index.digests._run("SELECT filename FROM facts", ())
+    assert rows == [(kept.name,)]
+
+
 def test_sweeps(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """One every interval, counted, and none on top of one that is not over."""
     made = world.start(watch="poll", poll_interval="3")
@@ -212,6 +247,26 @@ def test_the_index(world: ServiceWorld) -> None:
     assert world.ask("/-/ready").status == 200
     assert world.ask("/-/ca.pem").status == 404
     assert world.ask("/.well-known/acme-challenge/token").status == 404
+
+
+def test_the_settings_at_the_start(world: ServiceWorld) -> None:
+    """What SIGHUP can change is in force from the beginning."""
+    path = add_wheel(world.root)
+    made = world.start(watch="poll", cors="off", immutable_files=True, max_connections_per_address="3")
+    answer = world.ask(f"/acme/{path.name}")
+    assert "immutable" in answer.headers["cache-control"]
+    assert "access-control-allow-origin" not in answer.headers
+    opened = [world.connect(peer=FAR) for _ in range(5)]
+    assert len(made._index.site.connections) == 3
+    for transport in opened:
+        transport.leave()
+
+
+def test_the_express_lane(world: ServiceWorld) -> None:
+    """It is there for the index, and for no redirect."""
+    made = world.start()
+    assert made._index.site.express is not None
+    assert made._index.redirect_site.express is None
 
 
 def test_https_beside_a_redirect(world: ServiceWorld) -> None:
@@ -318,6 +373,16 @@ def test_what_takes_effect_at_once(world: ServiceWorld) -> None:
     assert len(made._index.site.connections) == 5
     for transport in opened:
         transport.leave()
+
+
+def test_the_redirect_has_the_same_origins(world: ServiceWorld) -> None:
+    """At the start and after a reload: a web page follows a redirect only if it may read it."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    world.start(https=(TLS,), cors="https://app.example.com")
+    field = "access-control-allow-origin"
+    assert world.ask("/", server=1).headers[field] == "https://app.example.com"
+    world.reload(cors="*")
+    assert world.ask("/", server=1).headers[field] == "*"
 
 
 def test_rendered_pages_are_kept(world: ServiceWorld) -> None:
