@@ -96,6 +96,10 @@ class Digests:
                 recalled[entry.path] = stamp, _facts(facts)
         return recalled
 
+    def remembers_anything(self) -> bool:
+        """Whether there ever was a file under this root."""
+        return bool(self._run("SELECT 1 FROM facts WHERE root = ? LIMIT 1", (self._root,)))
+
     def remember(self, learnt: Iterable[tuple[str, Stamp, Facts]]) -> None:
         """Keep facts by path; durable once this returns."""
         self._run(

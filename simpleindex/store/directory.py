@@ -55,6 +55,13 @@ class Stamp(NamedTuple):
         """Whether nothing but ctime and link count differs, as hard-link backups leave it."""
         return self[:3] == other[:3]
 
+    def may_be(self, other: Stamp) -> bool:
+        """Whether this can be taken for the state of the same bytes.
+
+        A new ctime with the same number of links can be a write in place whose mtime was set back.
+        """
+        return self == other or (self.same_bytes_as(other) and self.links != other.links)
+
 
 # DESIGN section 4: a timestamp may be a tick old; FAT has ticks of 2 s.
 YOUNG_NS: Final = 2_000_000_000
@@ -131,11 +138,12 @@ class Directory:
     """A root with the manual layout.
 
     Args:
-        root: Absolute path.
+        root: Absolute path; if it is a link, it is followed anew at each survey.
         excluded: Paths that are never projects wherever they lie: certificates, state, cache, configuration.
     """
 
     def __init__(self, root: str, excluded: Iterable[str] = ()) -> None:
+        self._path = root
         self.root = os.path.realpath(root)
         self._excluded_paths = tuple(excluded)
         self._excluded: frozenset[tuple[int, int]] = frozenset()
@@ -146,7 +154,7 @@ class Directory:
         Raises:
             OSError: It is not there.
         """
-        status = os.stat(self.root)
+        status = os.stat(self._path)
         return status.st_dev, status.st_ino
 
     def survey(self) -> Survey:
@@ -155,6 +163,7 @@ class Directory:
         Raises:
             OSError: It cannot be listed.
         """
+        self.root = os.path.realpath(self._path)
         status = os.stat(self.root)
         self._excluded = frozenset(filter(None, map(_identity_of, self._excluded_paths)))
         inodes = {inode for _, inode in self._excluded}
@@ -339,7 +348,7 @@ class Directory:
             raise Changed(os.path.basename(path)) from None
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not Stamp.of(status).same_bytes_as(stamp):
+            if not stat.S_ISREG(status.st_mode) or not Stamp.of(status).may_be(stamp):
                 raise Changed(os.path.basename(path))
             if not self._leads_inside(descriptor, full):
                 raise Changed(os.path.basename(path))

@@ -46,6 +46,9 @@ LONGEST_WAIT: Final = 10.0
 
 _THOROUGH_EVERY: Final = 10
 
+_UNTOLD_EVERY: Final = 30
+"""Sweeps between two thorough ones where events tell of nearly everything; at the default interval a minute."""
+
 _ROOT: Final = "root"
 
 _EMPTIED: Final = "Every project has vanished from the root of the index."
@@ -62,6 +65,10 @@ class Watch(Protocol):
         """
         ...
 
+    def stop(self) -> None:
+        """End, until it is started again."""
+        ...
+
     def watch(self, names: Iterable[str]) -> None:
         """Begin to watch these directories, before they are listed."""
         ...
@@ -75,6 +82,9 @@ class NoWatch:
     """Nothing tells of changes: they are swept for, or not at all."""
 
     def start(self) -> None:
+        """There is nothing to do."""
+
+    def stop(self) -> None:
         """There is nothing to do."""
 
     def watch(self, names: Iterable[str]) -> None:
@@ -136,8 +146,10 @@ class LiveDirectory:
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
         self._existing = 0
-        self._most_existed = 0
+        # Every name that existed since the start, or since an operator accepted the root.
+        self._ever: set[ProjectName] = set()
         self._emptied = False
+        self._accepted = False
         # Rises when the root is lost, back or accepted: what was read across that is not believed.
         self._epoch = 0
         self._names: ProjectList | None = None
@@ -182,14 +194,24 @@ class LiveDirectory:
     def accept(self) -> None:
         """An operator has looked (SIGHUP): look at everything again, and take a suspicious root as it now is."""
         if self.suspended:
-            self.suspended = self._identity = self._names = None
-            self.shelves, self._places = {}, {}
+            self.suspended = self._identity = None
+            self._forget_all()
             self.complete = self._surveyed = self._emptied = False
-            self._existing = self._most_existed = 0
-            self._epoch += 1
-            self.generation += 1
+            self._accepted = True
+            self._ever = set()
+            if self._lost_watch is None:
+                # It may still watch the directory that lay here before.
+                self._watch.stop()
+                self._lost_watch = self._watch
             self._watch_again()
         self.everything_changed()
+
+    def _forget_all(self) -> None:
+        """Believe nothing that is known; what is remembered in the cache makes it quick to read again."""
+        self.shelves, self._places, self._names = {}, {}, None
+        self._existing = 0
+        self._epoch += 1
+        self.generation += 1
 
     def root_changed(self) -> None:
         """Something directly in the root changed."""
@@ -217,7 +239,7 @@ class LiveDirectory:
         self.everything_changed()
 
     def _watch_again(self) -> None:
-        """Try the lost watch once more: the root that took it away is back."""
+        """Try the lost watch once more: the root that took it away is back. Everything must be looked at after it."""
         if self._lost_watch is None:
             return
         try:
@@ -226,8 +248,6 @@ class LiveDirectory:
             return
         self._watch, self._lost_watch = self._lost_watch, None
         self.polling = False
-        # What changed since the last look, and before the watch, was told by nobody.
-        self.everything_changed()
 
     async def sweep(self, count: int) -> None:
         """Look for changes that nothing told of; to be called every poll interval.
@@ -242,12 +262,17 @@ class LiveDirectory:
             # No event tells that a disk or a descriptor is to be had again.
             for name in [name for name, shelf in self.shelves.items() if shelf.trouble]:
                 self._looks.ask(name)
+            # Nor of a disk mounted over a directory, or of a write through another name of a file.
+            if not self.suspended and count % _UNTOLD_EVERY == 0:
+                await self._sweep(thorough=True)
             return
         if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
             await self._surveys.ask(_ROOT)
             if self.suspended:
                 return
-        thorough = count % _THOROUGH_EVERY == 0
+        await self._sweep(thorough=count % _THOROUGH_EVERY == 0)
+
+    async def _sweep(self, *, thorough: bool) -> None:
         shelves = list(self.shelves.items())
         names = await self._in_read_thread(sweep, self._reader.directory, shelves, thorough=thorough)
         for name in names:
@@ -264,7 +289,16 @@ class LiveDirectory:
         in_time = True
         if not self._is_settled(name):
             in_time = await self._bounded(Deferred.fromCoroutine(self._settle(name)))
-        return self._answer(name, in_time=in_time)
+        shelf = self._answer(name, in_time=in_time)
+        if shelf is None and not self.polling and self._has_appeared(name):
+            return await self.settled_anew(name)
+        return shelf
+
+    def _has_appeared(self, name: ProjectName) -> bool:
+        """Whether there is something after all where a project would lie: "not here" must be known, not believed."""
+        known = self.shelves.get(name, NO_SHELF).stamps
+        directories, _ = self._places.get(name, ((name,), ()))
+        return any(self._reader.directory.stamp(raw) != known.get(raw) for raw in directories)
 
     def settled_now(self, name: ProjectName) -> Shelf | None:
         """As :meth:`settled`; None also where that would wait."""
@@ -276,9 +310,10 @@ class LiveDirectory:
         return self._answer(name, in_time=in_time)
 
     def _answer(self, name: ProjectName, *, in_time: bool) -> Shelf | None:
-        if self.suspended:
-            raise Unavailable(self.suspended, retry_after=30)
         shelf = self.shelves.get(name, NO_SHELF)
+        # What has been found in a root that was emptied is true; of the rest nothing is known.
+        if self.suspended and not (self._emptied and shelf.project is not None):
+            raise Unavailable(self.suspended, retry_after=30)
         if shelf.trouble:
             raise Unavailable(shelf.trouble, retry_after=30)
         if shelf.partial or (shelf.project is None and not in_time):
@@ -392,7 +427,7 @@ class LiveDirectory:
             name: (survey.directories.get(name, ()), survey.loose.get(name, ()))
             for name in {*survey.directories, *survey.loose}
         }
-        if self._most_existed and not places:
+        if not places and await self._is_suspiciously_empty():
             self._suspend(_EMPTIED)
             return
         self._identity = survey.identity
@@ -410,9 +445,20 @@ class LiveDirectory:
             self._finish_first_reads(())
         for name in {*places, *self.shelves} if self.suspended else changed:
             self._looks.ask(name)
-        # One that was emptied is back only with the first project found; see _judge_emptiness.
-        if self.suspended and (self._existing or not self._emptied):
+        # One that was emptied is back only when all that was there is; see _judge_emptiness.
+        if self.suspended and not self._emptied:
             self._resume()
+
+    async def _is_suspiciously_empty(self) -> bool:
+        """Whether an empty root once held something: an unmounted disk is often an empty directory."""
+        if self._surveyed or self._ever:
+            return bool(self._ever)
+        digests = self._reader.digests
+        if self._accepted:
+            await self._in_read_thread(digests.forget_others, ())
+            return False
+        # A machine that has just started may not have mounted it yet.
+        return bool(await self._in_read_thread(digests.remembers_anything))
 
     async def _look(self, names: Sequence[ProjectName]) -> None:
         # Whoever waits for this look must not hear of its end while what it saw is not what is published.
@@ -486,7 +532,8 @@ class LiveDirectory:
         if _is_offered(shelf) != _is_offered(before):
             self._names = None
         self._existing += _exists(shelf) - _exists(before)
-        self._most_existed = max(self._most_existed, self._existing)
+        if _exists(shelf):
+            self._ever.add(name)
         if shelf == NO_SHELF and name not in self._places:
             self.shelves.pop(name, None)
         else:
@@ -504,9 +551,11 @@ class LiveDirectory:
 
     def _judge_emptiness(self, existed: int, *, found: bool) -> None:
         # An only project can lose its last file in good order; that its directory goes too is the survey's to judge.
-        if self.complete and existed and not self._existing and self._most_existed > 1:
+        if self.complete and existed and not self._existing and len(self._ever) > 1:
             self._suspend(_EMPTIED)
-        elif self._emptied and found:
+        elif (
+            self._emptied and found and all(_exists(self.shelves.get(name, NO_SHELF)) for name in self._ever)
+        ):
             self._resume()
 
     def _suspend(self, reason: str) -> None:
@@ -515,10 +564,12 @@ class LiveDirectory:
             return
         self._log(sentence)
         self.suspended = sentence
-        # However it may look in between: only a project that is found ends this.
-        self._emptied = self._emptied or reason is _EMPTIED
         self._epoch += 1
         self.generation += 1
+        if reason is _EMPTIED:
+            # However it may look in between: only the return of all that was there ends this.
+            self._emptied = True
+            self._forget_all()
 
     def _resume(self) -> None:
         self.suspended = None
@@ -526,7 +577,9 @@ class LiveDirectory:
         self._epoch += 1
         self.generation += 1
         self._log("The root of the index is back.")
-        self._watch_again()
+        if self._lost_watch is not None:
+            self._watch_again()
+            self.everything_changed()
 
     def _finish_first_reads(self, names: Iterable[ProjectName]) -> None:
         if self.complete:

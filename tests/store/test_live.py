@@ -980,7 +980,7 @@ def test_an_emptied_root_stays_suspect_when_it_goes_and_comes_back(root: Path) -
 
 
 def test_the_last_files_vanish_from_directories_that_stay(world: World, root: Path) -> None:
-    """A disk mounted deeper goes like this; the first file found again ends it."""
+    """A disk mounted deeper goes like this; what is found again is offered, of the rest nothing is known until all is."""
     (root / "other" / wheel_name("other")).unlink()
     tell(world, "other")
     assert result(world.ask(OTHER)) is None
@@ -992,7 +992,78 @@ def test_the_last_files_vanish_from_directories_that_stay(world: World, root: Pa
     add_wheel(root, "acme", "2.0")
     tell(world, "acme")
     assert world.files() == [wheel_name(version="2.0")]
+    assert isinstance(error(world.ask(OTHER)), Unavailable)
+    assert isinstance(error(world.ask(ProjectName("nobody"))), Unavailable)
+    assert isinstance(error(Deferred.fromCoroutine(world.live.project_list())), Unavailable)
+    add_wheel(root, "other")
+    tell(world, "other")
+    assert world.names() == ["acme", "other"]
+    assert result(world.ask(ProjectName("nobody"))) is None
+
+
+def test_a_restored_backup_is_no_moment_without_its_other_names(world: World, root: Path) -> None:
+    """Directories come back one after the other; a name that is not back yet is not "not here"."""
+    for name in ("acme", "other"):
+        (root / name).rename(root.with_name(name))
+    world.live.root_changed()
+    tell(world, "acme", "other")
+    assert unanswered(world, GONE)
+    add_wheel(root, "new")
+    world.live.root_changed()
+    assert world.files(ProjectName("new")) == [wheel_name("new")]
+    assert isinstance(error(world.ask()), Unavailable)
+    for name in ("acme", "other"):
+        assert isinstance(error(world.ask(OTHER)), Unavailable)
+        root.with_name(name).rename(root / name)
+        world.live.root_changed()
+    assert world.names() == ["acme", "new", "other"]
+
+
+def test_an_empty_root_that_once_held_something_is_not_mounted_yet(tmp_path: Path) -> None:
+    """At a start the cache knows; the disk that then comes is taken, and so is an operator's word."""
+    root = tmp_path / "root"
+    root.mkdir()
+    world = World(root)
+    world.digests.remembers_anything = lambda: True  # type: ignore[method-assign]
+    done = world.live.begin(world.watch)
+    assert unanswered(world, GONE)
+    add_wheel(root, "acme")
+    world.sweep()
+    assert result(done) is None
     assert world.names() == ["acme"]
+
+
+def test_an_empty_root_may_be_meant(tmp_path: Path) -> None:
+    """After SIGHUP it is what it is, and the next start does not ask again."""
+    root = tmp_path / "root"
+    root.mkdir()
+    forgotten: list[object] = []
+    world = World(root)
+    world.digests.remembers_anything = lambda: True  # type: ignore[method-assign]
+    world.digests.forget_others = forgotten.append  # type: ignore[method-assign]
+    done = world.live.begin(world.watch)
+    assert world.live.suspended
+    world.live.accept()
+    assert result(done) is None
+    assert result(world.ask()) is None
+    assert forgotten == [()]
+
+
+def test_not_here_is_known_and_not_believed(world: World, root: Path) -> None:
+    """Mounting a disk over a directory makes no event; a name is compared with the disk before it is denied."""
+    (root / "new").mkdir()
+    assert result(world.ask(ProjectName("new"))) is None
+    add_wheel(root, "new")
+    assert world.files(ProjectName("new")) == [wheel_name("new")]
+
+
+def test_where_events_tell_a_slow_sweep_finds_the_rest(world: World, root: Path) -> None:
+    """A file cut by its path makes no event that is watched for."""
+    os.truncate(root / "acme" / wheel_name(), 10)
+    Deferred.fromCoroutine(world.live.sweep(1))
+    assert len(world.files()) == 1
+    Deferred.fromCoroutine(world.live.sweep(30))
+    assert world.files() == []
 
 
 def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(world: World, root: Path) -> None:
@@ -1009,7 +1080,6 @@ def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(world: W
     world.reads.deliver(0)
     assert world.live.suspended
     world.reads.release()
-    assert world.live.suspended is None
     assert world.files() == [wheel_name(version="2.0")]
 
 
@@ -1393,3 +1463,26 @@ def test_where_the_watch_cannot_be_had_again_sweeping_goes_on(root: Path) -> Non
     world.sweep()
     assert world.live.polling
     assert world.files() == [wheel_name()]
+
+
+def test_a_root_that_is_a_link_is_followed_anew_once_an_operator_says_so(tmp_path: Path) -> None:
+    """Releases are switched by turning a link: another directory, so it is asked for; and then it is served and watched."""
+    for release in ("one", "two"):
+        add_wheel(tmp_path / release, "acme", "1.0", f"Summary: {release}")
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    world = World(current)
+    watch = InotifyWatch(Readers(), str(current), world.live)
+    watch.start()
+    world.watch = watch
+    world.begin()
+    before = world.project().files[0].sha256
+    current.unlink()
+    current.symlink_to("two")
+    Deferred.fromCoroutine(world.live.sweep(1))
+    assert unanswered(world, ELSEWHERE)
+    world.live.accept()
+    assert world.project().files[0].sha256 != before
+    add_wheel(tmp_path / "two", "acme", "2.0")
+    assert len(world.files()) == 2
+    watch.stop()
