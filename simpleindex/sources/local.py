@@ -99,7 +99,7 @@ class LocalSource:
         else:
             raise NotHere(f"file {filename}")
         body = FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
-        if (body.size, body.modified_ns) != (known.stamp.size, known.stamp.mtime_ns):
+        if not body.stamp.may_be(known.stamp):
             # Written to between the look at the open file and the state that the body compares with from now on.
             body.close()
             raise Changed(filename)
@@ -117,7 +117,7 @@ class LocalSource:
         if data is not None and not self._slow_opens:
             # The sidecar goes with its wheel: where the wheel is no longer the listed one, neither is to be had.
             now = self._directory.stamp(path)
-            if now is None or not now.same_bytes_as(stamp):
+            if now is None or not now.may_be(stamp):
                 raise Changed(filename)
         else:
             data = await self._in_read_thread(_extract, self._directory, path, known)

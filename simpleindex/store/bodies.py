@@ -34,12 +34,12 @@ class FileBody:
         self._descriptor = descriptor
         self._filename = filename
         self._in_thread = in_thread
-        self._stamp = Stamp.of(os.fstat(descriptor))
+        self.stamp = Stamp.of(os.fstat(descriptor))
         self._in_use = False
         self._closed = False
         self.sha256: str | None = sha256
-        self.size: int | None = self._stamp.size
-        self.modified_ns: int | None = self._stamp.mtime_ns
+        self.size: int | None = self.stamp.size
+        self.modified_ns: int | None = self.stamp.mtime_ns
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly these bytes.
@@ -85,9 +85,7 @@ class FileBody:
         return bytes(buffer) if count == length else bytes(buffer[:count])
 
     def _is_unchanged(self) -> bool:
-        now = Stamp.of(os.fstat(self._descriptor))
-        # A new ctime with the same number of links can be a write whose mtime was set back.
-        return now == self._stamp or (now.same_bytes_as(self._stamp) and now.links != self._stamp.links)
+        return Stamp.of(os.fstat(self._descriptor)).may_be(self.stamp)
 
 
 class BytesBody:

@@ -77,6 +77,8 @@ class Shelf:
             were young then.
         young: Whether something changed so recently that another look is due in 2 s.
         partial: Whether it has never been read completely.
+        doubtful: Whether one of the unverified may well have other bytes: a write in place whose mtime was set back changes
+            nothing but the ctime.
     """
 
     project: Project | None = None
@@ -89,6 +91,7 @@ class Shelf:
     unverified: bool = False
     young: bool = False
     partial: bool = False
+    doubtful: bool = False
 
 
 NO_SHELF: Final = Shelf()
@@ -144,7 +147,7 @@ class Reader:
             return Shelf(
                 trouble=look.trouble, known=previous.known, project_file=previous.project_file, young=True
             )
-        known, pending, unverified = self._know(name, look, previous, budget, verify)
+        known, pending, unverified, doubtful = self._know(name, look, previous, budget, verify)
         project_file, trouble, reason = _project_file(look, previous)
         stamps = dict(look.stamps or {})
         now = self.now_ns()
@@ -164,16 +167,17 @@ class Reader:
             project = previous.project
         partial = pending and (previous.project is None or previous.partial)
         return Shelf(
-            project, trouble, chosen, known, stamps, project_file, pending, unverified, young, partial
+            *(project, trouble, chosen, known, stamps, project_file),
+            *(pending, unverified, young, partial, doubtful),
         )
 
     def _know(
         self, name: ProjectName, look: Look, previous: Shelf, budget: int, verify: bool
-    ) -> tuple[dict[str, Known], bool, bool]:
+    ) -> tuple[dict[str, Known], bool, bool, bool]:
         entries = (*look.entries, *(look.side_files or {}).values())
         remembered = self._remembered(entries, previous)
         known: dict[str, Known] = {}
-        pending, unverified, left = False, False, budget
+        pending, unverified, doubtful, left = False, False, False, budget
         for entry in entries:
             before = remembered.get(entry.path)
             item = self._without_reading(entry, before)
@@ -182,6 +186,8 @@ class Reader:
                 is_beyond = left < entry.stamp.size and left < budget
                 if before is not None and _stays_listed(entry.stamp, before) and (is_beyond or not verify):
                     item, unverified = before, True
+                    assert before.stamp is not None  # judged in _stays_listed
+                    doubtful = doubtful or not entry.stamp.may_be(before.stamp)
                 elif is_beyond:
                     pending = True
                     continue
@@ -190,7 +196,7 @@ class Reader:
                     item = self._read(name, entry)
             known[entry.path] = item
         self._remember(known, remembered)
-        return known, pending, unverified
+        return known, pending, unverified, doubtful
 
     def _remember(self, known: Mapping[str, Known], remembered: Mapping[str, Known]) -> None:
         learnt = [
@@ -258,7 +264,9 @@ class Reader:
             )
         if not after.same_bytes_as(entry.stamp):
             return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
-        return Known(after, outcome, young=is_young(after, self.now_ns()))
+        # Where it may have been written to while it was read, the state before keeps that in doubt.
+        stamp = after if after.may_be(entry.stamp) else entry.stamp
+        return Known(stamp, outcome, young=is_young(after, self.now_ns()))
 
     def _withheld(
         self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False, passing: bool = False

@@ -337,6 +337,25 @@ def test_a_file_written_between_its_check_and_its_first_read_is_not_sent(
 
 
 @pytest.mark.parametrize("filename", [WHEEL, SIDECAR])
+def test_a_write_whose_time_was_set_back_is_noticed(
+    here: Here, filename: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other bytes are not sent under the listed digest, though size and mtime are those listed."""
+    here.bytes(filename)
+    status = here.wheel.stat()
+    with here.wheel.open("r+b") as file:
+        file.write(here.wheel.read_bytes()[:-1] + b"\1")
+    os.utime(here.wheel, ns=(status.st_atime_ns, status.st_mtime_ns))
+    shelf = here.world.live.shelves[ACME]
+
+    async def as_before(_name: object) -> object:
+        return shelf
+
+    monkeypatch.setattr(here.world.live, "settled_anew", as_before)
+    assert isinstance(error(here.ask(filename)), Unavailable)
+
+
+@pytest.mark.parametrize("filename", [WHEEL, SIDECAR])
 def test_a_file_that_never_rests_cannot_be_told(
     here: Here, monkeypatch: pytest.MonkeyPatch, filename: str
 ) -> None:

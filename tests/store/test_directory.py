@@ -116,6 +116,22 @@ def test_a_stamp_tells_bytes_from_links(root: Path) -> None:
         assert not before._replace(**{field: 0}).same_bytes_as(before)
 
 
+@pytest.mark.parametrize(
+    ("change", "may_be"),
+    [
+        ({}, True),
+        ({"ctime_ns": 2, "links": 2}, True),
+        ({"ctime_ns": 2}, False),
+        ({"mtime_ns": 2, "ctime_ns": 2, "links": 2}, False),
+    ],
+)
+def test_a_new_ctime_needs_a_reason(change: dict[str, int], may_be: bool) -> None:
+    """Another link is one; without it, it can be a write whose mtime was set back."""
+    stamp = Stamp(1, 1, 1, 1, 1)
+    assert stamp._replace(**change).may_be(stamp) is may_be
+    assert stamp.may_be(stamp._replace(**change)) is may_be
+
+
 # -- the root -------------------------------------------------------------------------------------------------------
 
 
@@ -547,10 +563,9 @@ def listed(root: Path) -> tuple[Path, Stamp, Directory]:
 
 @pytest.mark.usefixtures("descriptors")
 def test_a_file_in_its_known_state_is_opened(listed: tuple[Path, Stamp, Directory]) -> None:
-    """Also after a chmod or a hard link, which leave the bytes; its descriptor does not leak into children."""
+    """Also after a hard link, which leaves the bytes; its descriptor does not leak into children."""
     path, stamp, directory = listed
     assert opened(directory, f"acme/{ZIP}", stamp) == b"old"
-    path.chmod(0o600)
     os.link(path, path.with_name("backup"))
     assert opened(directory, f"acme/{ZIP}", stamp) == b"old"
     descriptor = directory.open_file(f"acme/{ZIP}", stamp)
@@ -560,6 +575,12 @@ def test_a_file_in_its_known_state_is_opened(listed: tuple[Path, Stamp, Director
 
 def _overwrite(path: Path) -> None:
     path.write_bytes(b"new")
+
+
+def _overwrite_and_set_back(path: Path) -> None:
+    status = path.stat()
+    path.write_bytes(b"new")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _replace(path: Path) -> None:
@@ -586,7 +607,7 @@ def _turn_directory(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_overwrite, _replace, os.unlink, _block, _turn, _turn_directory],
+    [_overwrite, _overwrite_and_set_back, _replace, os.unlink, _block, _turn, _turn_directory],
     ids=lambda change: change.__name__,
 )
 @pytest.mark.parametrize("has_proc", [True, False])

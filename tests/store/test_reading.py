@@ -333,7 +333,7 @@ def test_what_is_read_while_young_is_read_again(shop: Shop, digests: Digests) ->
     again.now_ns = FAR_NS
     digests.forget_others([])
     later = again.look(shelf)
-    assert (offered(later), later.unverified) == ([WHEEL], True)
+    assert (offered(later), later.unverified, later.doubtful) == ([WHEEL], True, False)
     verified = again.look(later, verify=True)
     assert again.read == [f"acme/{WHEEL}"]
     assert (verified.unverified, verified.young) == (False, False)
@@ -352,6 +352,7 @@ def test_a_hard_link_backup_costs_no_listing(shop: Shop, digests: Digests) -> No
         assert shop.read == []
         assert shelf.project == before.project
         assert (shelf.unverified, shelf.pending) == (True, False)
+    assert not shop.look(before).doubtful
     verified = shop.look(shelf, verify=True)
     assert shop.read == [f"acme/{WHEEL}"]
     assert not verified.unverified
@@ -371,9 +372,32 @@ def test_what_a_changed_ctime_hid_comes_out(shop: Shop) -> None:
     overwrite(path, path.read_bytes()[:-1] + b"\1")
     os.utime(path, ns=(OLD_NS, OLD_NS))
     shelf = shop.look(before)
-    assert shelf.unverified
+    assert (offered(shelf), shelf.unverified, shelf.doubtful) == ([WHEEL], True, True)
+    assert shop.look(shelf).doubtful
     verified = shop.look(shelf, verify=True)
     assert verified.project != before.project
+    assert (verified.unverified, verified.doubtful) == (False, False)
+    assert verified.known[f"acme/{WHEEL}"].stamp == Stamp.of(path.stat())
+
+
+def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed, though not in its new state, since the bytes may be of both."""
+    path = add_wheel(shop.root)
+    opened = Stamp.of(path.stat())
+
+    def examine_late(file: Any, name: Any) -> Any:
+        facts = examine(file, name)
+        path.chmod(0o600)
+        return facts
+
+    monkeypatch.setattr("simpleindex.store.reading.examine", examine_late)
+    shelf = shop.look()
+    assert shelf.known[f"acme/{WHEEL}"].stamp == opened
+    monkeypatch.undo()
+    assert shop.look(shelf).doubtful
+    assert not shop.look(shelf, verify=True).doubtful
 
 
 # -- how much at once -----------------------------------------------------------------------------------------------
