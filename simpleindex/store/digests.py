@@ -1,11 +1,12 @@
 """What was learnt by reading a file whole, remembered in SQLite in the cache across restarts.
 
 The cache may be deleted, corrupt or unwritable at any time: that costs speed, never service or truth. A row is believed
-only for the very state (size, mtime, inode, ctime) in which its file was read.
+only for the very state (size, mtime, inode, ctime) in which its file was read, and only as it was written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import sys
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _FILENAME: Final = "digests.sqlite3"
 
 # Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.
@@ -35,6 +36,7 @@ CREATE TABLE facts (
     inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, ctime_ns TEXT NOT NULL,
     version TEXT NOT NULL, sha256 TEXT NOT NULL, requires_python TEXT,
     sidecar_sha256 TEXT, sidecar_size INTEGER, place_offset INTEGER, place_stored INTEGER, place_method INTEGER,
+    checksum BLOB NOT NULL,
     PRIMARY KEY (root, directory, filename)
 ) WITHOUT ROWID
 """
@@ -85,13 +87,18 @@ class Digests:
         by_name = {entry.filename: entry for entry in entries}
         rows = self._run(
             "SELECT filename, inode, size, mtime_ns, ctime_ns, version, sha256, requires_python, sidecar_sha256,"
-            " sidecar_size, place_offset, place_stored, place_method FROM facts WHERE root = ? AND directory = ?",
+            " sidecar_size, place_offset, place_stored, place_method, checksum FROM facts WHERE root = ? AND directory = ?",
             (self._root, directory),
         )
         recalled = {}
-        for filename, inode, size, mtime_ns, ctime_ns, *facts in rows:
+        for *row, checksum in rows:
+            filename, inode, size, mtime_ns, ctime_ns, *facts = row
             entry = by_name.get(filename)
-            if entry is not None and entry.stamp is not None:
+            if entry is None or entry.stamp is None:
+                continue
+            if checksum != _checksum(self._root, directory, *row):
+                continue
+            with suppress(ValueError, TypeError, OverflowError):
                 stamp = Stamp(int(inode), size, int(mtime_ns), int(ctime_ns), entry.stamp.links)
                 recalled[entry.path] = stamp, _facts(facts)
         return recalled
@@ -103,7 +110,7 @@ class Digests:
     def remember(self, learnt: Iterable[tuple[str, Stamp, Facts]]) -> None:
         """Keep facts by path; durable once this returns."""
         self._run(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._row(path, stamp, facts) for path, stamp, facts in learnt],
             many=True,
         )
@@ -162,7 +169,7 @@ class Digests:
     def _row(self, path: str, stamp: Stamp, facts: Facts) -> tuple[object, ...]:
         directory, filename = os.path.split(path)
         sidecar, place = facts.sidecar, facts.place
-        return (
+        row = (
             *(self._root, directory, filename),
             *(
                 str(stamp.inode),
@@ -176,6 +183,7 @@ class Digests:
             *((sidecar.sha256, sidecar.size) if sidecar else (None, None)),
             *((place.offset, place.stored_size, place.method) if place else (None, None, None)),
         )
+        return *row, _checksum(*row)
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -192,9 +200,15 @@ class Digests:
 def _is_corrupt(error: sqlite3.Error) -> bool:
     """Whether the file itself is bad: one that is locked, full or out of reach may be another process's good one.
 
-    That class itself stands for SQLITE_CORRUPT and SQLITE_NOTADB; everything else has one of its subclasses.
+    That class itself stands for SQLITE_CORRUPT and SQLITE_NOTADB; everything else has one of its subclasses. Only for text
+    that is none, Python raises one of those.
     """
-    return type(error) is sqlite3.DatabaseError
+    return type(error) is sqlite3.DatabaseError or "Could not decode" in str(error)
+
+
+def _checksum(*row: object) -> bytes:
+    """Of all that a row says: SQLite finds a damaged page only where its structure is hit."""
+    return hashlib.blake2b(repr(row).encode(), digest_size=8).digest()
 
 
 def _facts(row: list[Any]) -> Facts:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -216,6 +216,77 @@ def test_one_that_turns_out_corrupt_is_given_up_and_removed(memory: Memory) -> N
     digests.remember([("acme/a-1.zip", STAMP, SDIST)])
     assert recalled(digests, "acme/a-1.zip")
     assert len(memory.logged) == 1
+
+
+COLUMNS = {
+    "directory": "'b'",
+    "filename": "'a-2.whl'",
+    "inode": "'1'",
+    "size": "1",
+    "mtime_ns": "'1'",
+    "ctime_ns": "'1'",
+    "version": "'1.1'",
+    "sha256": f"'{'dd' * 32}'",
+    "requires_python": "NULL",
+    "sidecar_sha256": "NULL",
+    "sidecar_size": "101",
+    "place_offset": "1001",
+    "place_stored": "61",
+    "place_method": "0",
+    "checksum": "x'0011223344556677'",
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("is_blob", [False, True])
+def test_a_damaged_row_is_not_believed(memory: Memory, column: str, is_blob: bool) -> None:
+    """Whatever in it changed, the file is read again, and remembered again."""
+    memory.digests().remember([("acme/a-1.whl", STAMP, WHEEL), ("acme/a-1.zip", STAMP, SDIST)])
+    memory.close()
+    connection = sqlite3.connect(memory.cache / NAME)
+    value = "x'ff'" if is_blob else COLUMNS[column]
+    connection.execute(f"UPDATE facts SET {column} = {value} WHERE filename = 'a-1.whl'")
+    connection.commit()
+    connection.close()
+    digests = memory.digests()
+    paths = ("acme/a-1.whl", "acme/a-1.zip", "acme/a-2.whl")
+    assert recalled(digests, *paths) == {"acme/a-1.zip": (STAMP, SDIST)}
+    assert recalled(digests, "b/a-1.whl") == {}
+    digests.forget_others(paths)
+    digests.remember([("acme/a-1.whl", STAMP, WHEEL)])
+    assert recalled(digests, "acme/a-1.whl") == {"acme/a-1.whl": (STAMP, WHEEL)}
+    assert memory.logged == []
+
+
+@pytest.mark.parametrize("inode", ["x", "9" * 5000])
+def test_a_row_whose_values_make_no_sense_is_not_believed(memory: Memory, inode: Any) -> None:
+    """Though it is as it was written: it must not end a start."""
+    digests = memory.digests()
+    digests.remember([("acme/a-1.zip", STAMP._replace(inode=inode), SDIST)])
+    assert recalled(digests, "acme/a-1.zip") == {}
+
+
+def test_a_damaged_text_has_the_whole_removed(memory: Memory) -> None:
+    """Python cannot give what is no UTF-8; the start after must not find it again."""
+    memory.digests().remember([("acme/a-1.zip", STAMP, SDIST)])
+    memory.close()
+    connection = sqlite3.connect(memory.cache / NAME)
+    connection.execute("UPDATE facts SET sha256 = CAST(x'ff' AS TEXT)")
+    connection.commit()
+    connection.close()
+    assert recalled(memory.digests(), "acme/a-1.zip") == {}
+    assert len(memory.logged) == 1
+    digests = memory.digests()
+    digests.remember([("acme/a-1.zip", STAMP, SDIST)])
+    assert recalled(digests, "acme/a-1.zip")
+
+
+def test_whether_anything_is_remembered(memory: Memory) -> None:
+    """Of this root, across a restart."""
+    assert not memory.digests().remembers_anything()
+    memory.digests().remember([("acme/a-1.zip", STAMP, SDIST)])
+    assert memory.digests().remembers_anything()
+    assert not memory.digests("/other").remembers_anything()
 
 
 def test_one_that_another_process_uses_is_left_to_it(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
