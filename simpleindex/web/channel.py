@@ -121,6 +121,10 @@ class IndexChannel(PacedChannel):
             self._refuse_headers()
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        if header == b"Transfer-Encoding" and data.lower() != b"chunked":
+            # RFC 9112 section 6.1; Twisted passes over "identity", which a proxy before us could read in another way.
+            self.refuse(501, "The request has a Transfer-Encoding other than chunked.")
+            return False
         if header == b"Content-Length" and len(data) > _LENGTH_DIGITS and data.isdigit():
             self._refuse_body()
             return False

@@ -43,8 +43,27 @@ MALFORMED = {
     "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
     "negative length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc",
     "underscored length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1_0\r\n\r\n0123456789",
-    "other encoding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "chunked twice": b"POST / HTTP/1.1\r\nHost: a\r\n"
+    + 2 * b"Transfer-Encoding: chunked\r\n"
+    + b"\r\n0\r\n\r\n",
     "no chunk size": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+}
+
+OTHER_ENCODINGS = {
+    f"{method.decode()} {coding.decode()}, {where}": method
+    + b" / HTTP/1.1\r\n"
+    + fields
+    + b"\r\n0\r\n\r\n"
+    + get()
+    for method in (b"GET", b"POST")
+    for coding in (b"identity", b"Identity", b"gzip, chunked", b"chunked, identity", b"xchunked", b"")
+    for where, fields in {
+        "last": b"Host: a\r\nTransfer-Encoding: " + coding + b"\r\n",
+        "first": b"Transfer-Encoding: " + coding + b"\r\nHost: a\r\n",
+        "before chunked": b"Host: a\r\nTransfer-Encoding: " + coding + b"\r\nTransfer-Encoding: chunked\r\n",
+        "after chunked": b"Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: " + coding + b"\r\n",
+        "before a length": b"Host: a\r\nTransfer-Encoding: " + coding + b"\r\nContent-Length: 5\r\n",
+    }.items()
 }
 
 TOO_MUCH = {
@@ -119,6 +138,11 @@ class RequestsTests(SynchronousTestCase):
         """What is no HTTP/1.1 is refused with 400 and a sentence, and nothing after it is a request."""
         for name, data in MALFORMED.items():
             self.check_refused(name, 400, data)
+
+    def test_other_encodings(self) -> None:
+        """Where a body ends that is coded in another way is not known; what follows may be no request (RFC 9112, 6.1)."""
+        for name, data in OTHER_ENCODINGS.items():
+            self.check_refused(name, 501, data)
 
     def test_too_much(self) -> None:
         """What is longer than its bound is refused with its own status and a sentence."""
