@@ -34,6 +34,7 @@ MAXIMUM_SIDE_FILE: Final = 1024 * 1024
 
 _ZIP_SUFFIXES: Final = (".whl", ".zip")
 _DIST_INFO: Final = b".dist-info"
+_PRIVATE_KEY: Final = b"PRIVATE KEY"
 
 # hashlib lets other threads run for any read of more than 2 KiB; at 1 MiB calls cost nothing against the bytes.
 _CHUNK: Final = 1024 * 1024
@@ -109,7 +110,7 @@ def examine_side_file(file: BinaryIO, suffix: str) -> str:
     """Read a signature or provenance file and return its sha256, lower-case hex.
 
     Raises:
-        BrokenArchive: It is empty, too large, or (provenance) not a JSON object (PEP 740).
+        BrokenArchive: It is empty, too large, a private key, or (provenance) not a JSON object (PEP 740).
         OSError: It cannot be read.
     """
     size = file.seek(0, SEEK_END)
@@ -119,6 +120,9 @@ def examine_side_file(file: BinaryIO, suffix: str) -> str:
         raise BrokenArchive(f"it is larger than {MAXIMUM_SIDE_FILE >> 20} MiB")
     digest = hashlib.sha256()
     data = b"".join(_hashed(file, size, digest.update, _CHUNK))
+    if _PRIVATE_KEY in data:
+        # A hard link to a key looks like any other file.
+        raise BrokenArchive("it holds a private key")
     if suffix == PROVENANCE_SUFFIX and not _is_json_object(data):
         raise BrokenArchive("it is not a JSON object", perhaps_unfinished=data.lstrip().startswith(b"{"))
     return digest.hexdigest()

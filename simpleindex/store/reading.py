@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.catalogue import Found, assemble
 from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename, InvalidProjectFile
-from simpleindex.core.model import File, Withheld
+from simpleindex.core.model import File, Status, Withheld
 from simpleindex.core.names import (
+    PROJECT_FILE,
     PROVENANCE_SUFFIX,
     SIDE_FILE_SUFFIXES,
     SIGNATURE_SUFFIXES,
@@ -96,6 +97,8 @@ class Shelf:
 
 NO_SHELF: Final = Shelf()
 
+_HOLDING: Final = frozenset({Status.QUARANTINED, Status.ARCHIVED})
+
 _TOLD_BY_THEIR_END: Final = (".whl", ".zip")
 """Archives whose end says at once whether they are whole; all others must be read through for that."""
 
@@ -148,9 +151,11 @@ class Reader:
                 trouble=look.trouble, known=previous.known, project_file=previous.project_file, young=True
             )
         known, pending, unverified, doubtful = self._know(name, look, previous, budget, verify)
-        project_file, trouble, reason = _project_file(look, previous)
         stamps = dict(look.stamps or {})
         now = self.now_ns()
+        project_file, trouble, reason = _project_file(look, previous)
+        if _may_be_half(directories, stamps, now) and _loses_rules(previous.project_file, project_file):
+            project_file = previous.project_file
         young = any(item.young for item in known.values()) or any(
             is_young(stamp, now) for stamp in stamps.values()
         )
@@ -160,7 +165,10 @@ class Reader:
         project, chosen = assemble(name, found, project_file, generation)
         if reason:
             project = _with(
-                project, Withheld("simpleindex.toml", f"simpleindex.toml {reason}.", "project-file")
+                project,
+                Withheld(
+                    PROJECT_FILE, f"{printable(directories[0])}/{PROJECT_FILE} {reason}.", "project-file"
+                ),
             )
         if project == previous.project and previous.project is not None:
             # The same answer is the same object, so that pages made from it stay good.
@@ -343,7 +351,7 @@ def _file(entry: Entry, stamp: Stamp, facts: Facts, known: Mapping[str, Known]) 
 
 
 def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None, str | None]:
-    """The project file in force, why the project cannot be answered for, and what is wrong with the file."""
+    """The project file in force, and why the project cannot be answered for, or else what is wrong with the file."""
     reason = look.project_file_trouble
     if reason is None and look.project_file is not None:
         try:
@@ -354,7 +362,26 @@ def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None,
         return NO_PROJECT_FILE, None, None
     if previous.project_file is not NO_PROJECT_FILE:
         return previous.project_file, None, f"{reason}; what it said before stays in force"
-    return NO_PROJECT_FILE, f"The project's simpleindex.toml {reason}.", reason
+    return NO_PROJECT_FILE, f"The project's {PROJECT_FILE} {reason}.", None
+
+
+def _may_be_half(directories: tuple[str, ...], stamps: Mapping[str, Stamp], now_ns: int) -> bool:
+    """Whether the project file may be half-written, or gone only until its successor is there.
+
+    Half a file is often valid TOML, so that it has rules shows nothing of those it is yet to have.
+    """
+    if not directories:
+        return False
+    stamp = stamps.get(f"{directories[0]}/{PROJECT_FILE}") or stamps.get(directories[0])
+    return stamp is not None and is_young(stamp, now_ns)
+
+
+def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
+    """Whether something that was yanked, quarantined or archived no longer is."""
+    if now.status is Status.QUARANTINED:
+        return False  # Nothing is stricter, and it must not wait.
+    is_status_lost = before.status in _HOLDING and before.status is not now.status
+    return is_status_lost or not before.yanked.keys() <= now.yanked.keys()
 
 
 def _side_suffix(filename: str) -> str | None:

@@ -406,6 +406,9 @@ def test_side_files_are_hashed(data: bytes, suffix: str) -> None:
     [
         (b"", ".asc", "it is empty", True),
         (b"x" * ((1 << 20) + 1), ".sig", "it is larger than 1 MiB", False),
+        (b"-----BEGIN PRIVATE KEY-----\nMC4=\n", ".sig", "it holds a private key", False),
+        (b"\n-----BEGIN PGP PRIVATE KEY BLOCK-----\n", ".asc", "it holds a private key", False),
+        (b'{"key": "-----BEGIN EC PRIVATE KEY-----"}', ".provenance", "it holds a private key", False),
         (b"[]", ".provenance", "it is not a JSON object", False),
         (b"\xff{}", ".provenance", "it is not a JSON object", False),
         (b"[" * 100_000, ".provenance", "it is not a JSON object", False),
