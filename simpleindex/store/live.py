@@ -368,7 +368,7 @@ class LiveDirectory:
             self.polling
             or self._looks.is_busy(name)
             or self._surveys.is_busy(_ROOT)
-            or self.shelves.get(name, NO_SHELF).pending
+            or _is_unread(self.shelves.get(name, NO_SHELF))
         )
 
     async def _settle(self, name: ProjectName) -> None:
@@ -385,7 +385,7 @@ class LiveDirectory:
         await self._finish_reading(name)
 
     async def _finish_reading(self, name: ProjectName) -> None:
-        while self.shelves.get(name, NO_SHELF).pending and not self.suspended:
+        while _is_unread(self.shelves.get(name, NO_SHELF)) and not self.suspended:
             if self._long_reads.is_busy(name):
                 await self._long_reads.join(name, first=True)
             else:
@@ -401,7 +401,8 @@ class LiveDirectory:
                 await self._looks.join(name)
 
     def _check(self, shelf: Shelf) -> tuple[Stamp | None, bool]:
-        return self._reader.directory.stamp("."), is_outdated(self._reader.directory, shelf)
+        # Thorough, for one project: a file written in place leaves its directory's stamp alone.
+        return self._reader.directory.stamp("."), is_outdated(self._reader.directory, shelf, thorough=True)
 
     async def _bounded(self, waiting: Deferred[None]) -> bool:
         """Wait, though not for ever; whether it came in time."""
@@ -616,6 +617,11 @@ class LiveDirectory:
 def _exists(shelf: Shelf) -> bool:
     """Whether something lies there, even if it cannot be read."""
     return shelf.project is not None or shelf.trouble is not None
+
+
+def _is_unread(shelf: Shelf) -> bool:
+    """Whether a request has to wait for bytes to be read."""
+    return shelf.pending or shelf.doubtful
 
 
 def _is_offered(shelf: Shelf) -> bool:

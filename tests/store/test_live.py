@@ -1132,15 +1132,26 @@ def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None
 
 
 def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: World, root: Path) -> None:
-    """Its directory's mtime is as it was, and to compare every file costs much."""
+    """Its directory's mtime is as it was, and to compare every file costs much. Whoever asks for it is told at once."""
+
+    def digest() -> str:
+        project = polled.live.shelves[ACME].project
+        assert project is not None
+        return project.files[0].sha256
+
     path = root / "acme" / wheel_name()
-    before = polled.project().files[0].sha256
-    with path.open("r+b") as file:
-        file.write(wheel_bytes("acme", "1.0", "Summary: written in place"))
-    for count in range(1, 10):
+    before = digest()
+    for count in (10, 20):
+        with path.open("r+b") as file:
+            file.write(wheel_bytes("acme", "1.0", f"Summary: written in place {count}"))
+        for early in range(count - 9, count):
+            polled.sweep(early)
+            assert digest() == before
         polled.sweep(count)
-        assert polled.project().files[0].sha256 == before
-    polled.sweep(10)
+        assert digest() != before
+        before = digest()
+    with path.open("r+b") as file:
+        file.write(wheel_bytes("acme", "1.0", "Summary: written in place once more"))
     assert polled.project().files[0].sha256 != before
 
 
@@ -1486,3 +1497,22 @@ def test_a_root_that_is_a_link_is_followed_anew_once_an_operator_says_so(tmp_pat
     add_wheel(tmp_path / "two", "acme", "2.0")
     assert len(world.files()) == 2
     watch.stop()
+
+
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_write_in_place_whose_time_is_set_back_is_waited_for(
+    world: World, root: Path, polling: bool
+) -> None:
+    """Nothing but its ctime tells of it: the very next answer has the digest of the new bytes."""
+    one, two = same_size_wheels()
+    path = put(root / "acme" / wheel_name(), one)
+    os.utime(path, ns=(10**18, 10**18))
+    tell(world, "acme")
+    before = world.project().files[0].sha256
+    world.live.polling = polling
+    with path.open("r+b") as file:
+        file.write(two)
+    os.utime(path, ns=(10**18, 10**18))
+    if not polling:
+        tell(world, "acme")
+    assert world.project().files[0].sha256 != before
