@@ -438,6 +438,8 @@ class LiveDirectory:
         # A loose file may have been overwritten under its name.
         changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
         changed |= {name for name, (_, loose) in places.items() if loose}
+        # A directory may have been away just when it was looked at, and be back as if it had never been.
+        changed |= {name for name, (raw, _) in places.items() if not self._has_seen(name, raw)}
         self._watch.watch(raw for name in changed if name in places for raw in places[name][0])
         self._places = places
         if not self._surveyed:
@@ -449,6 +451,10 @@ class LiveDirectory:
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._emptied:
             self._resume()
+
+    def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
+        shelf = self.shelves.get(name, NO_SHELF)
+        return shelf.trouble is not None or all(raw in shelf.stamps for raw in directories)
 
     async def _is_suspiciously_empty(self) -> bool:
         """Whether an empty root once held something: an unmounted disk is often an empty directory."""

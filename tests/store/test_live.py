@@ -1142,16 +1142,14 @@ def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: World, root: Pat
     path = root / "acme" / wheel_name()
     before = digest()
     for count in (10, 20):
-        with path.open("r+b") as file:
-            file.write(wheel_bytes("acme", "1.0", f"Summary: written in place {count}"))
+        path.write_bytes(wheel_bytes("acme", "1.0", f"Summary: written in place {count}"))
         for early in range(count - 9, count):
             polled.sweep(early)
             assert digest() == before
         polled.sweep(count)
         assert digest() != before
         before = digest()
-    with path.open("r+b") as file:
-        file.write(wheel_bytes("acme", "1.0", "Summary: written in place once more"))
+    path.write_bytes(wheel_bytes("acme", "1.0", "Summary: written in place once more"))
     assert polled.project().files[0].sha256 != before
 
 
