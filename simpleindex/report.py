@@ -84,7 +84,7 @@ def live_report(live: LiveDirectory, watch: str) -> Report:
     files = [file for shelf in live.shelves.values() if shelf.project for file in shelf.project.files]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
     return Report(
-        ready=live.complete,
+        ready=live.complete and live.suspended is None,
         suspended=live.suspended,
         projects=sum(1 for shelf in live.shelves.values() if shelf.project),
         files=len(files),

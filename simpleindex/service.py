@@ -43,6 +43,16 @@ CERTIFICATE_INTERVAL: Final = 60.0
 """Seconds between looks at the certificates' files."""
 
 
+def in_the_foreground(error: RefusedStart) -> BaseException:
+    """The end of a start in the foreground: one sentence, where anything else would be a traceback."""
+    return SystemExit(f"simpleindex: {error}")
+
+
+def as_daemon(error: RefusedStart) -> BaseException:
+    """The end of a daemon's start: the parent waits for an ordinary exception's text, and for ever if there is none."""
+    return error
+
+
 class IndexService(Service):
     """The running index.
 
@@ -54,6 +64,8 @@ class IndexService(Service):
         resolve_again: Decides the settings anew, for SIGHUP.
         reactor: Runs everything.
         owner: The user and group that twistd will become, where it will.
+        refusal: Makes what is raised where the start is refused after this; twistd in the foreground wants one thing and
+            the daemon's parent, which waits for word, another.
 
     Raises:
         RefusedStart: It cannot start like this.
@@ -63,10 +75,16 @@ class IndexService(Service):
     _log = Logger(namespace="simpleindex")
 
     def __init__(
-        self, settings: Settings, resolve_again: Callable[..., Settings], reactor: Any, owner: Owner
+        self,
+        settings: Settings,
+        resolve_again: Callable[..., Settings],
+        reactor: Any,
+        owner: Owner,
+        refusal: Callable[[RefusedStart], BaseException] = in_the_foreground,
     ) -> None:
         self._settings = settings
         self._resolve_again = resolve_again
+        self._refusal = refusal
         self._reactor = reactor
         self._index = compose(
             settings, lambda: self._settings, reactor, owner=owner, say=self._say, failed=self._failed
@@ -92,7 +110,7 @@ class IndexService(Service):
             try:
                 port = listen_now(place, self._factory(option), listen, option)
             except RefusedStart as error:
-                raise SystemExit(f"simpleindex: {error}") from None
+                raise self._refusal(error) from None
             self._ports.append((option, port))
         # Known only now where a port was left to the system (0).
         self._index.listings.base_url = self._index.redirect.base_url = self._base_url()
@@ -104,7 +122,7 @@ class IndexService(Service):
         try:
             self._exchange_access_log(self._settings)
         except RefusedStart as error:
-            raise SystemExit(f"simpleindex: {error}") from None
+            raise self._refusal(error) from None
         self._index.read_pool.start()
         self._index.digest_pool.start()
         self._index.digests.open()
@@ -164,6 +182,8 @@ class IndexService(Service):
             # Withheld files have been named as they were found.
             if not line.startswith("Withheld: "):
                 self._say(line)
+        for line in self._install_lines():
+            self._say(line)
         self._notifier.status(f"{report.projects} projects, {report.files} files")
         alive = [path for shelf in live.shelves.values() for path in shelf.known]
         forget = self._index.digests.forget_others
@@ -254,10 +274,11 @@ class IndexService(Service):
             yield f"Serving {self._settings.path} on {where(port)} for {option}{what}."
         if security is not None:
             yield from security.lines()
-        ca_path = security.ca_path if security else None
-        yield from install_lines(
-            self._base_url(), ca_path, security.certificates.ca_fingerprint if security else None
-        )
+
+    def _install_lines(self) -> Iterable[str]:
+        security = self._index.security
+        fingerprint = security.certificates.ca_fingerprint if security else None
+        return install_lines(self._base_url(), security.ca_path if security else None, fingerprint)
 
     def _base_url(self) -> str:
         if self._settings.url is not None:

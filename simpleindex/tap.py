@@ -90,13 +90,14 @@ def makeService(options: Any) -> IService:
     """Make the service; called by twistd before it changes directory, forks and drops its privileges."""
     from twisted.internet import reactor  # noqa: PLC0415
 
-    from simpleindex.service import IndexService  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.service import IndexService, as_daemon, in_the_foreground  # noqa: PLC0415  (after the reactor has been chosen)
 
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent = options.parent or {}
     try:
         owner = parent.get("uid"), parent.get("gid")
-        return IndexService(options.settings, options.resolve, reactor, owner)
+        refusal = in_the_foreground if parent.get("nodaemon") else as_daemon
+        return IndexService(options.settings, options.resolve, reactor, owner, refusal)
     except RefusedStart as error:
         raise SystemExit(f"simpleindex: {error}") from None

@@ -158,10 +158,14 @@ def render_unit(options: UnitOptions) -> str:
         "AmbientCapabilities": capability,
         **_writable(options.writes),
     }
-    return "".join(
+    if options.sockets:
+        # Without its socket the service would be refused its descriptors at every start.
+        values["After"] = f"network.target {SOCKET}\nRequires={SOCKET}"
+    text = "".join(
         f"{key}={values[key]}\n" if (key := line.partition("=")[0]) in values else line
         for line in _shipped(SERVICE).splitlines(keepends=True)
     )
+    return text.replace(f"--now {_NAME}\n", f"--now {SOCKET} {SERVICE}\n") if options.sockets else text
 
 
 def quote(word: str, *, variables: bool = False) -> str:

@@ -53,7 +53,10 @@ def assemble(
             )
             withheld.append(Withheld(item.outcome.filename, reason, "duplicate"))
     if project_file.status is Status.QUARANTINED:
-        withheld += [Withheld(file, "The project is quarantined.", "status") for file in chosen]
+        withheld += [
+            Withheld(file, f"{file} is not offered: the project {name} is quarantined.", "status")
+            for file in chosen
+        ]
         chosen = {}
     files = [file for file, _ in chosen.values()]
     if project_file.yanked:

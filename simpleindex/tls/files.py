@@ -206,3 +206,13 @@ def _step(path: str) -> Step:
     except (OSError, AttributeError):
         has_acl = False
     return Step(path, status.st_mode, status.st_uid, status.st_gid, has_acl)
+
+
+def not_certificates(certs: Path) -> list[str]:
+    """What lies in ``certs`` that a person may take for a certificate and we do not read; a README is none."""
+    known = {".pem", ".md", ".txt", ""}
+    return sorted(
+        entry.name
+        for entry in os.scandir(certs)
+        if entry.is_file() and not entry.name.startswith(".") and os.path.splitext(entry.name)[1] not in known
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.files import not_certificates
 from simpleindex.tls.machine import this_machine
 from simpleindex.tls.private_ca import ensure
 from simpleindex.tls.serving import Certificates
@@ -54,6 +55,11 @@ class Security:
         self._has_ca = ca is not None
         self.certificates = Certificates(certs, ca=ca.certificate if ca else None, now=now, log=log)
         self._warnings: tuple[str, ...] = ()
+        if ca is not None and (others := not_certificates(certs)):
+            log(
+                f"{certs} holds no certificate in a form that is read, but {', '.join(others)}: a private CA is used. Certificates of "
+                "your own are fullchain.pem with privkey.pem, or one .pem file with both."
+            )
         warnings = ca.warnings if ca else ()
         # Said at once: where the next line refuses the start, they may say how to mend it.
         self._warn(warnings)

@@ -64,6 +64,19 @@ def test_daemon(new_server: Callable[..., Server]) -> None:
     assert "Traceback" not in log.read_text()
 
 
+def test_a_daemon_that_cannot_start_says_so(new_server: Callable[..., Server]) -> None:
+    """Its parent waits for word from it, and must get one: a boot script would hang for ever."""
+    first, second = new_server().start(), new_server(name="second")
+    log = second.home / "daemon.log"
+    second.listen = ("--https", str(first.port))
+    second.twistd_options = (f"--pidfile={second.home / 'pid'}", f"--logfile={log}")
+    second.launch()
+    assert second.process.wait(PATIENCE) == 1
+    second.is_over = True
+    assert f"--https {first.port} cannot be listened on" in second.log
+    assert not (second.home / "pid").exists()
+
+
 @pytest.fixture
 def for_nobody(installed: Installed, open_directory: Path) -> Iterator[Path]:
     """A directory that the user nobody can reach; so must be the Python that goes on as that user."""

@@ -14,7 +14,8 @@ from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from simpleindex import composition
-from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS
+from simpleindex.core.errors import RefusedStart
+from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.sources.local import LocalSource
 from simpleindex.store import watch
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
@@ -78,11 +79,10 @@ def test_what_is_said_at_the_start(world: ServiceWorld) -> None:
     add_wheel(world.root)
     put(world.root / "acme" / wheel_name("acme", "2.0"), b"no archive")
     world.start(watch="poll")
-    polling, serving, install, *catalogue = world.taken()
+    polling, serving, withheld, counts, install = world.taken()
     assert polling == "Looking for changes every 2 s."
     assert serving == f"Serving {world.root} on port 8080 of 127.0.0.1 for http."
     assert install == "Install with: pip install --index-url http://localhost:8080/simple/ PACKAGE"
-    withheld, counts = catalogue
     assert "acme-2.0" in withheld
     assert counts.startswith("1 project, 1 file, ")
 
@@ -114,6 +114,13 @@ def test_a_port_that_is_taken(world: ServiceWorld, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit) as refusal:
         made.privilegedStartService()
     assert str(refusal.value).startswith(f"simpleindex: --http {LOOPBACK} cannot be listened on: ")
+
+
+def test_a_daemon_s_refusal_is_an_exception_for_its_parent(world: ServiceWorld) -> None:
+    """Twistd's parent process waits for the text of one, and SystemExit is none to it."""
+    error = RefusedStart("No.")
+    assert as_daemon(error) is error
+    assert isinstance(in_the_foreground(error), SystemExit)
 
 
 def test_an_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
@@ -332,11 +339,13 @@ def test_accesses_are_not_logged(world: ServiceWorld) -> None:
 
 def test_nothing_changed(world: ServiceWorld) -> None:
     """That is said too, and the directory is looked at again."""
-    world.start(watch="off")
     add_wheel(world.root)
-    assert world.ask("/acme/").status == 404
+    world.start(watch="off")
+    newer = wheel_name("acme", "2.0").encode()
+    add_wheel(world.root, "acme", "2.0")
+    assert newer not in world.ask("/acme/").body
     assert world.reload() == ["Configuration read again; changed: nothing."]
-    assert world.ask("/acme/").status == 200
+    assert newer in world.ask("/acme/").body
 
 
 def test_what_takes_effect_at_once(world: ServiceWorld) -> None:

@@ -63,6 +63,12 @@ class TestUnit:
         printed = unit_text(["--path", "/srv/packages", "--https", "443", "--socket"], PREFIX, HERE)
         assert printed.startswith(f"# ---- {SOCKET}\n{(DEPLOY / SOCKET).read_text()}\n# ---- {SERVICE}\n")
 
+    def test_a_service_of_sockets_needs_them(self) -> None:
+        """Started alone it would have nothing to listen on; both units say how to enable both."""
+        service = unit_text(["--https", "443", "--socket"], PREFIX, HERE).partition(f"# ---- {SERVICE}\n")[2]
+        assert f"\nAfter=network.target {SOCKET}\nRequires={SOCKET}\n" in service
+        assert f"enable --now {SOCKET} {SERVICE}\n" in service
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

@@ -1040,7 +1040,7 @@ def test_an_empty_root_may_be_meant(tmp_path: Path) -> None:
     forgotten: list[object] = []
     world = World(root)
     world.digests.remembers_anything = lambda: True  # type: ignore[method-assign]
-    world.digests.forget_others = forgotten.append  # type: ignore[method-assign]
+    world.digests.forget_others = forgotten.append  # type: ignore[method-assign, assignment]
     done = world.live.begin(world.watch)
     assert world.live.suspended
     world.live.accept()

@@ -214,3 +214,11 @@ def test_where_lists_are_unknown_the_mode_decides(tmp_path: Path, monkeypatch: p
     HOST.put(tmp_path / "a.pem").chmod(0o600)
     monkeypatch.delattr(os, "listxattr")
     assert "a.pem cannot be read" in str(hindrance(os.getuid() + 1, None, tmp_path / "a.pem"))
+
+
+def test_what_may_be_taken_for_a_certificate_is_named(tmp_path: Path) -> None:
+    """A key pair under other names would be passed over in silence; notes, dot-files and our own forms are none."""
+    for name in ("localhost.crt", "localhost.key", "README", "notes.txt", ".hidden.crt", "host.pem"):
+        (tmp_path / name).touch()
+    (tmp_path / "directory.d").mkdir()
+    assert files.not_certificates(tmp_path) == ["localhost.crt", "localhost.key"]

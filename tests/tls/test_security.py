@@ -220,3 +220,12 @@ def test_real_time_and_real_names(tmp_path: Path) -> None:
     (described,) = made.certificates.describe()
     assert "localhost" in described.names
     assert timedelta(days=89) < described.expires - before < timedelta(days=91)
+
+
+def test_files_that_are_not_read_are_named(world: World) -> None:
+    """Whoever put a key pair there under other names would wonder whose certificate is served."""
+    world.certs.mkdir()
+    (world.certs / "localhost.crt").touch()
+    world.start()
+    (line,) = world.taken()
+    assert "localhost.crt: a private CA is used." in line
