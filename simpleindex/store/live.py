@@ -446,7 +446,7 @@ class LiveDirectory:
             self._surveyed = True
             self._first_reads = set(places)
             self._finish_first_reads(())
-        for name in {*places, *self.shelves} if self.suspended else changed:
+        for name in sorted({*places, *self.shelves} if self.suspended else changed):
             self._looks.ask(name)
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._emptied:
