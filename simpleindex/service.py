@@ -20,9 +20,9 @@ from simpleindex.core.errors import RefusedStart, WatchUnavailable
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report
 from simpleindex.settings import changes
-from simpleindex.store.live import NoWatch
 from simpleindex.store.watch import InotifyWatch
 from simpleindex.store.watch_mode import choose
+from simpleindex.store.watching import NoWatch
 from simpleindex.surroundings import open_access_log
 from simpleindex.systemd import Notifier, start_watchdog
 

@@ -13,15 +13,16 @@ from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import ProjectName
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory, Stamp
-from simpleindex.store.live import LiveDirectory, NoWatch
+from simpleindex.store.live import LiveDirectory
 from simpleindex.store.reading import Reader
+from simpleindex.store.watching import NoWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from pathlib import Path
 
     from simpleindex.core.model import Project
-    from simpleindex.store.live import Watch
+    from simpleindex.store.watching import Watch
 
 ACME = ProjectName("acme")
 OTHER = ProjectName("other")

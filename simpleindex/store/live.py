@@ -7,7 +7,7 @@ all go through the same rounds. Everything here runs in the reactor's thread, ex
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
 from twisted.python.failure import Failure
@@ -19,6 +19,8 @@ from simpleindex.store.directory import is_young
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
 from simpleindex.store.rounds import Rounds
 from simpleindex.store.sweep import is_outdated, sweep
+from simpleindex.store.watching import NoWatch
+from simpleindex.store.withheld_log import WithheldLog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Withheld
     from simpleindex.store.directory import Stamp, Survey
+    from simpleindex.store.watching import Watch
 
     InThread = Callable[..., Awaitable[Any]]
     Identity = tuple[int, int]
@@ -52,46 +55,6 @@ _UNTOLD_EVERY: Final = 30
 _ROOT: Final = "root"
 
 _EMPTIED: Final = "Every project has vanished from the root of the index."
-
-
-class Watch(Protocol):
-    """Who tells of changes; see :mod:`simpleindex.store.watch`."""
-
-    def start(self) -> None:
-        """Begin, or begin again after a failure, with every directory watched before.
-
-        Raises:
-            WatchUnavailable: It cannot be done.
-        """
-        ...
-
-    def stop(self) -> None:
-        """End, until it is started again."""
-        ...
-
-    def watch(self, names: Iterable[str]) -> None:
-        """Begin to watch these directories, before they are listed."""
-        ...
-
-    def drain(self) -> None:
-        """Tell now of everything that has happened."""
-        ...
-
-
-class NoWatch:
-    """Nothing tells of changes: they are swept for, or not at all."""
-
-    def start(self) -> None:
-        """There is nothing to do."""
-
-    def stop(self) -> None:
-        """There is nothing to do."""
-
-    def watch(self, names: Iterable[str]) -> None:
-        """There is nothing to do."""
-
-    def drain(self) -> None:
-        """There is nothing to tell."""
 
 
 class LiveDirectory:
@@ -154,7 +117,7 @@ class LiveDirectory:
         self._epoch = 0
         self._names: ProjectList | None = None
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
-        self._logged: dict[ProjectName, frozenset[str]] = {}
+        self._withheld_log = WithheldLog(log)
         self._when_complete: list[Deferred[None]] = []
         self._surveys = Rounds(self._survey, workers=1, batch=1, failed=failed)
         self._looks = Rounds(self._look, workers=workers, batch=_BATCH, failed=failed)
@@ -545,7 +508,7 @@ class LiveDirectory:
             self.shelves.pop(name, None)
         else:
             self.shelves[name] = shelf
-        self._log_withheld(name, shelf)
+        self._withheld_log.tell(name, shelf)
         if shelf.pending or shelf.unverified:
             self._long_reads.ask(name)
         if shelf.young and not self.polling and name not in self._second_looks:
@@ -597,21 +560,6 @@ class LiveDirectory:
             waiters, self._when_complete = self._when_complete, []
             for waiter in waiters:
                 waiter.callback(None)
-
-    def _log_withheld(self, name: ProjectName, shelf: Shelf) -> None:
-        reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
-        unfinished = {
-            known.outcome.reason  # type: ignore[union-attr]
-            for known in shelf.known.values()
-            if known.unfinished and known.young
-        }
-        if shelf.trouble:
-            reasons.add(f"{name} cannot be answered for: {shelf.trouble}")
-        before = self._logged.pop(name, frozenset())
-        for reason in sorted(reasons - before - unfinished):
-            self._log(reason)
-        if logged := frozenset(reasons - unfinished):
-            self._logged[name] = logged
 
     def _take_strays(self, strays: Mapping[str, str]) -> None:
         for name, reason in strays.items():

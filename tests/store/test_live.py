@@ -15,8 +15,8 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.store import live as live_module
 from simpleindex.store.directory import Stamp
-from simpleindex.store.live import NoWatch
 from simpleindex.store.watch import InotifyWatch
+from simpleindex.store.watching import NoWatch
 from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.live_world import ACME, OTHER, World, error, frozen_stamp, pending, result
 from tests.store.test_watch import Readers
@@ -1348,7 +1348,7 @@ def test_a_withheld_file_is_logged_once(world: World, root: Path) -> None:
     assert world.taken_lines() == [line]
     path.unlink()
     tell(world, "acme")
-    assert world.live._logged == {}
+    assert world.live._withheld_log._logged == {}
 
 
 def test_a_half_written_file_is_logged_only_when_it_stays_so(world: World, root: Path) -> None:

@@ -20,8 +20,8 @@ from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.sources.local import LocalSource
 from simpleindex.store import live as live_module
 from simpleindex.store.directory import Stamp
-from simpleindex.store.live import NoWatch
 from simpleindex.store.reading import NO_SHELF
+from simpleindex.store.watching import NoWatch
 from tests.builders import add_wheel, wheel_bytes, wheel_name
 from tests.live_world import Threads, World, frozen_stamp, result
 

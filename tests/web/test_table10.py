@@ -16,8 +16,9 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
-from simpleindex.store.live import LiveDirectory, NoWatch
+from simpleindex.store.live import LiveDirectory
 from simpleindex.store.reading import Reader
+from simpleindex.store.watching import NoWatch
 from tests.builders import add_wheel, metadata_text, put, wheel_bytes, wheel_name
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply
 

@@ -1,0 +1,39 @@
+"""One line for each thing that is withheld: once, and not while it may only be half-written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.store.reading import Shelf
+
+
+class WithheldLog:
+    """Remembers what it has said of each project.
+
+    Args:
+        log: Takes a sentence for the operator.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._logged: dict[ProjectName, frozenset[str]] = {}
+
+    def tell(self, name: ProjectName, shelf: Shelf) -> None:
+        """Say what is new among what a project does not offer."""
+        reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
+        unfinished = {
+            known.outcome.reason  # type: ignore[union-attr]
+            for known in shelf.known.values()
+            if known.unfinished and known.young
+        }
+        if shelf.trouble:
+            reasons.add(f"{name} cannot be answered for: {shelf.trouble}")
+        before = self._logged.pop(name, frozenset())
+        for reason in sorted(reasons - before - unfinished):
+            self._log(reason)
+        if logged := frozenset(reasons - unfinished):
+            self._logged[name] = logged
