@@ -237,3 +237,10 @@ class UnusableCertificate(SimpleIndexError):
 
     def __str__(self) -> str:
         return f"{self.where} {self.reason}"
+
+
+class ClientLeft(SimpleIndexError):
+    """Whoever was to get the answer has gone."""
+
+    def __str__(self) -> str:
+        return "The client has left."

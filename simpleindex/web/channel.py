@@ -6,12 +6,16 @@ a bound, and what goes beyond is refused with a sentence. The numbers are in :mo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.web import limits
 from simpleindex.web.express import PassedRequest
 from simpleindex.web.pacing import PacedChannel, Phase
+from simpleindex.web.response import sentence
 from simpleindex.web.transports import write_now
+
+if TYPE_CHECKING:
+    from simpleindex.web.response import Response
 
 _LENGTH_DIGITS: Final = 18
 """Decimal digits beyond which a Content-Length is no file's any more; int() itself raises beyond 4300."""
@@ -36,6 +40,8 @@ class IndexChannel(PacedChannel):
         self._body_bytes_before = 0
         self._discarded_bytes = 0
         self._discard_until = 0.0
+        self._holds_body = False
+        self._is_invited_later = False
 
     def dataReceived(self, data: bytes) -> None:
         if self.phase in (Phase.READY, Phase.IDLE):
@@ -97,6 +103,7 @@ class IndexChannel(PacedChannel):
         else:
             self.enter(Phase.HEAD)
         self._lines = self._header_bytes = self._body_bytes = self._body_bytes_before = 0
+        self._holds_body = self._is_invited_later = False
 
     def lineReceived(self, line: bytes) -> None:
         if self.phase is Phase.IDLE:
@@ -138,23 +145,51 @@ class IndexChannel(PacedChannel):
             # RFC 9112 section 3.2; a proxy before us could otherwise mean another host than we do.
             self.refuse(400, "The request has no Host header, or several.")
             return
-        if self.length is not None and self.length > self.site.max_body:
+        request = self.requests[-1]
+        request.method, request.uri = self._command, self._path
+        intake = request.open_intake(self.length)
+        if intake is None and self.length is not None and self.length > self.site.max_body:
             self._refuse_body()
             return
         if self.length != 0:
             self.enter(Phase.BODY)
         super().allHeadersReceived()
+        if intake is not None:
+            request.begin_intake(self.length)
 
     # The request's body
 
-    def body_received(self, size: int) -> None:
-        """Take note of so many bytes of a body, which are dropped."""
+    def body_received(self, size: int, *, is_taken: bool) -> None:
+        """Take note of so many bytes of a body, which are taken by somebody or dropped."""
         self._body_bytes += size
-        if self._body_bytes > self.site.max_body:
+        if self._body_bytes > self.site.max_body and not is_taken:
             self._refuse_body()
 
+    def hold_body(self) -> None:
+        self._holds_body = True
+        self._networkProducer.pauseProducing()
+
+    def go_on_with_body(self) -> None:
+        self._holds_body = False
+        # Once all of it is here the connection is read again when the answer is given.
+        if self.phase is Phase.BODY:
+            self.enter(Phase.BODY)
+            self._networkProducer.resumeProducing()
+
+    def invite_body(self) -> None:
+        if self._is_invited_later and self.phase is Phase.BODY:
+            super()._send100Continue()
+
+    def _send100Continue(self) -> None:
+        # Where somebody takes the body, that is said once the head has been judged (RFC 9110 section 10.1.1).
+        self._is_invited_later = self.requests[-1].intake is not None
+        if not self._is_invited_later:
+            super()._send100Continue()
+
     def _judge_body(self) -> None:
-        if self._body_bytes - self._body_bytes_before < limits.BODY_WINDOW_BYTES:
+        if self._holds_body:
+            self.enter(Phase.BODY)
+        elif self._body_bytes - self._body_bytes_before < limits.BODY_WINDOW_BYTES:
             self.refuse(408, "The request's body arrived too slowly; the least is 1 KiB per second.")
         else:
             self._body_bytes_before = self._body_bytes
@@ -195,10 +230,17 @@ class IndexChannel(PacedChannel):
         else:
             # What is too long to be read is an upload, and wants to be told so.
             text = "This index is read-only: uploads are not enabled on it."
-            self.refuse(405, text, (b"Allow", b"GET, HEAD, OPTIONS"))
+            self.refuse(405, text, ("Allow", "GET, HEAD, OPTIONS"))
 
-    def refuse(self, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
-        """Answer a request that is not read further, drop the rest of it within bounds, and close (SPEC P52)."""
+    def refuse(self, status: int, text: str, *headers: tuple[str, str]) -> None:
+        """Answer a request that is not read further, drop the rest of it within bounds, and close (SPEC P52).
+
+        The sentence is the reason phrase too: that is what twine shows of a refused upload (SPEC P44).
+        """
+        self.refuse_with(sentence(status, text, *headers, reason=text))
+
+    def refuse_with(self, response: Response) -> None:
+        """As :meth:`refuse`, with any answer whose body is bytes."""
         if self.phase in (Phase.REFUSED, Phase.CLOSED):
             return
         self.enter(Phase.REFUSED)
@@ -211,7 +253,10 @@ class IndexChannel(PacedChannel):
         # What Twisted has parsed of it so far, for the access log and for HEAD.
         request.method = getattr(self, "_command", request.method)
         request.uri = getattr(self, "_path", request.uri)
-        request.refuse(status, sentence, *headers)
+        if self._holds_body:
+            self._holds_body = False
+            self._networkProducer.resumeProducing()
+        request.refuse(response)
 
     def _discard(self, size: int) -> None:
         self._discarded_bytes += size

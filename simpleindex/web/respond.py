@@ -9,7 +9,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from simpleindex.core.errors import Changed, NotAcceptable, NotAllowed, NotHere, Unavailable
 from simpleindex.web.download import Download
-from simpleindex.web.response import Content, Response, sentence
+from simpleindex.web.response import Content, Response, reason_phrase, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -53,7 +53,7 @@ def respond(
     Args:
         request: The request.
         answer: Makes the response.
-        also: Headers that every response carries.
+        also: Headers that every response carries, unless it is for this reader only.
         failed: Told of what should never happen.
     """
     sending = _Sending(request, also)
@@ -126,9 +126,10 @@ class _Sending:
             content.body.close()
 
     def _head(self, response: Response, length: int) -> None:
-        self._request.setResponseCode(response.status)
+        self._request.setResponseCode(response.status, reason_phrase(response))
         headers = self._request.responseHeaders
-        for name, value in (*response.headers, *self._also):
+        also = () if response.is_private else self._also
+        for name, value in (*response.headers, *also):
             headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
         # RFC 9110 section 8.6: a 204 has none, and in a 304 it would be the length of what is not sent.
         if response.status not in (204, 304):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.sources.interface import Body
+    from simpleindex.web.intake import Intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,18 @@ class Asked:
         target: The request target's path and query, raw (RFC 9112 section 3.2).
         header: Gives a field's value by lower-case name, several joined by comma; None if absent.
         is_local: Whether the client sits on this machine, and no proxy speaks for another.
+        address: The client's, as far as trusted proxies tell; empty for a Unix socket.
+        is_secure: Whether nobody between the client and us could read it: TLS, to us or to a trusted proxy, or loopback.
+        body: What comes with it, where that is taken; see :mod:`simpleindex.web.intake`.
     """
 
     method: str
     target: bytes
     header: Callable[[str], str | None]
     is_local: bool = False
+    address: str = ""
+    is_secure: bool = True
+    body: Intake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +58,30 @@ class Response:
         status: HTTP status code.
         headers: Fields in order; Date, Server and Connection are the channel's.
         body: What follows; the Content-Length is made from it.
+        reason: The reason phrase, where clients show it to people (SPEC P44); None for the status code's usual one.
+        is_private: Whether it is for this reader only: no shared cache may keep it, and no other site's page read it.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes | Content = b""
+    reason: str | None = None
+    is_private: bool = False
+
+    def for_this_reader(self) -> Response:
+        """The same answer, kept by no shared cache (RFC 9111 section 5.2.2.7; SPEC T45)."""
+        headers = tuple(
+            (name, value.removeprefix("public, ")) if name == "Cache-Control" else (name, value)
+            for name, value in self.headers
+        )
+        headers = tuple(
+            (name, f"private, {value}") if name == "Cache-Control" and value != "no-store" else (name, value)
+            for name, value in headers
+        )
+        return replace(self, headers=headers, is_private=True)
 
 
-def sentence(status: int, text: str, *headers: tuple[str, str]) -> Response:
+def sentence(status: int, text: str, *headers: tuple[str, str], reason: str | None = None) -> Response:
     """A short text answer that no cache keeps (SPEC T12, T24)."""
     return Response(
         status,
@@ -69,4 +92,12 @@ def sentence(status: int, text: str, *headers: tuple[str, str]) -> Response:
             *headers,
         ),
         f"{text}\n".encode("utf-8", "backslashreplace"),
+        reason,
     )
+
+
+def reason_phrase(response: Response) -> bytes | None:
+    """An answer's reason phrase for the wire, which carries ISO-8859-1 only (RFC 9112 section 4, SPEC P44)."""
+    if response.reason is None:
+        return None
+    return " ".join(response.reason.split()).encode("latin-1", "replace")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.web import http, server
 
 from simpleindex.web import limits
 from simpleindex.web.channel import IndexChannel
 from simpleindex.web.connections import Connections
+from simpleindex.web.response import reason_phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
@@ -20,18 +21,52 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from simpleindex.web.express import Express
+    from simpleindex.web.intake import Intake, Sink
+    from simpleindex.web.response import Response
 
 _CLIENT_LEFT = 499
 """What nginx logs for a client that left before it got an answer."""
 
 
 class IndexRequest(server.Request):
-    """A request whose body is counted and dropped: never kept, never a temporary file, never parsed as a form."""
+    """A request whose body is taken as it comes, or counted and dropped: never kept, never parsed by Twisted.
+
+    Attributes:
+        intake: Takes the body; None where it is dropped.
+    """
 
     channel: IndexChannel
     method = b"-"
     uri = b"-"
     clientproto = b"HTTP/1.1"
+    intake: Intake | None = None
+
+    def open_intake(self, length: int | None) -> Intake | None:
+        """See whether anybody takes the body; its method and target are known by now.
+
+        Args:
+            length: Its bytes; None if that is not known beforehand.
+        """
+        bodies = self.channel.site.bodies
+        if bodies is not None and length != 0:
+            self.intake = bodies.intake(self)
+        return self.intake
+
+    def begin_intake(self, length: int | None) -> None:
+        """Let the body be taken, now that its coming can be held up."""
+        assert self.intake is not None  # open_intake has said so
+        assert self.channel.site.bodies is not None  # the same
+        self.intake.begin(self.channel.site.bodies.judge(self, length))
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if self.intake is not None:
+            self.intake.ended()
+        super().requestReceived(command, path, version)
+
+    def finish(self) -> None:
+        super().finish()
+        if self.intake is not None:
+            self.intake.lost()
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002 (Twisted's signature)
         self.content = BytesIO()
@@ -39,22 +74,19 @@ class IndexRequest(server.Request):
     def handleContentChunk(self, data: bytes) -> None:
         # A decoder goes on with what it holds after a refusal, when the channel is gone already.
         if not self.finished:
-            self.channel.body_received(len(data))
+            self.channel.body_received(len(data), is_taken=self.intake is not None)
+            if self.intake is not None:
+                self.intake.received(data)
 
-    def refuse(self, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
-        """Answer with a sentence instead of being processed.
-
-        The sentence is the reason phrase too: that is what twine shows of a refused upload (SPEC P44).
-        """
-        body = f"{sentence}\n".encode()
-        self.setResponseCode(status, sentence.encode("ascii"))
+    def refuse(self, response: Response) -> None:
+        """Give an answer whose body is bytes instead of being processed."""
+        assert isinstance(response.body, bytes)
+        self.setResponseCode(response.status, reason_phrase(response))
         self.setHeader(b"Date", http.datetimeToString())
-        self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-        self.setHeader(b"Content-Length", str(len(body)).encode())
-        self.setHeader(b"Cache-Control", b"no-store")
-        for name, value in headers:
-            self.setHeader(name, value)
-        self.write(body)
+        for name, value in response.headers:
+            self.responseHeaders.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        self.setHeader(b"Content-Length", b"%d" % len(response.body))
+        self.write(response.body)
         self.finish()
 
     def connectionLost(self, reason: Failure) -> None:
@@ -63,7 +95,25 @@ class IndexRequest(server.Request):
             if not self.startedWriting:
                 self.code = _CLIENT_LEFT
             self.channel.site.log(self)
+        if self.intake is not None:
+            self.intake.lost()
         super().connectionLost(reason)
+
+
+class Bodies(Protocol):
+    """Who takes the bodies of some requests."""
+
+    def intake(self, request: IndexRequest) -> Intake | None:
+        """Make an intake for a request whose body is wanted; None for all others, whose bodies are dropped."""
+        ...
+
+    def judge(self, request: IndexRequest, length: int | None) -> Coroutine[Any, Any, Sink]:
+        """Judge a request's head, and give what takes its body.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        ...
 
 
 class IndexSite(server.Site):
@@ -73,6 +123,7 @@ class IndexSite(server.Site):
         connections: Those that are open.
         max_body: How much of a request's body is read, in bytes.
         access_log: Called once with each request that is over: answered, refused, or left by its client.
+        bodies: Takes the bodies of uploads, if anything does.
     """
 
     # Twisted's own wraps the channel, to put HTTP/2 in its place.
@@ -106,6 +157,7 @@ class IndexSite(server.Site):
         self.access_log = log
         self.express = express
         self.max_body = max_body
+        self.bodies: Bodies | None = None
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 
     def acceptableProtocols(self) -> list[bytes]:
