@@ -57,7 +57,7 @@ class Option:
 OPTIONS: Final = (
     Option(
         "path",
-        "Serve the packages in this directory; it is only read.",
+        "Serve the packages in this directory; only uploads and what else --access allows write to it.",
         metavar="DIR",
         default=".",
         restart_needed=True,
@@ -111,6 +111,24 @@ OPTIONS: Final = (
         metavar="DIR",
         default="$CACHE_DIRECTORY, else $XDG_CACHE_HOME/simpleindex, else ~/.cache/simpleindex",
         restart_needed=True,
+    ),
+    Option(
+        "users",
+        "Let the people in this htpasswd file log in, and upload unless --access says otherwise.",
+        metavar="FILE",
+        default="none",
+        restart_needed=True,
+    ),
+    Option(
+        "access",
+        "Take from this TOML file who may read, upload, yank and delete what.",
+        metavar="FILE",
+        default="anyone reads, people of --users upload",
+        restart_needed=True,
+    ),
+    Option(
+        "insecure-auth",
+        "Take passwords and tokens over plain HTTP from other machines too; anybody on the way can read them.",
     ),
     Option(
         "url",

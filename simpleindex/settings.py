@@ -58,6 +58,9 @@ class Settings:
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
         cache: What can.
+        users: The htpasswd file of those who may log in, or None.
+        access: The file of their rights, or None.
+        insecure_auth: Whether credentials are taken over plain HTTP from other machines.
         url: ``scheme://host[:port]/`` as clients reach it, or None if it follows from the certificate.
         watch: How changes are learnt of.
         poll_interval: Seconds between sweeps.
@@ -79,6 +82,9 @@ class Settings:
     certs: Path
     state: Path
     cache: Path
+    users: Path | None
+    access: Path | None
+    insecure_auth: bool
     url: str | None
     watch: Watch
     poll_interval: float
@@ -90,6 +96,11 @@ class Settings:
     page_cache: int
     config: Path | None
     defaulted_http: bool = False
+
+    @property
+    def has_logins(self) -> bool:
+        """Whether anybody can log in, and so may upload."""
+        return self.users is not None or self.access is not None
 
     @property
     def redirect_http(self) -> bool:
@@ -153,6 +164,9 @@ def _settings(
         certs=layers.located("certs", to_path, directory / "certs"),
         state=_own_directory("state", layers, environment, directory),
         cache=_own_directory("cache", layers, environment, directory),
+        users=layers.located("users", to_path, None),
+        access=layers.located("access", to_path, None),
+        insecure_auth=layers.one("insecure-auth", to_flag, False),
         url=layers.one("url", to_url, None),
         watch=layers.one("watch", to_watch, Watch.AUTO),
         poll_interval=layers.one("poll-interval", to_seconds, 2.0),
@@ -201,6 +215,10 @@ def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
                 raise RefusedStart(
                     f"{layers.where(name)}: means nothing without --http; add it or leave this out"
                 )
+    if settings.insecure_auth and not settings.has_logins:
+        raise RefusedStart(
+            f"{layers.where('insecure-auth')}: means nothing without --users or --access; add one or leave this out"
+        )
     root = _place(settings.path)
     for name, path in (("certs", settings.certs), ("state", settings.state), ("cache", settings.cache)):
         if _place(path) == root:

@@ -23,6 +23,8 @@ def excluded_paths(settings: Settings) -> list[str]:
         settings.cache,
         settings.acme_webroot,
         settings.config,
+        settings.users,
+        settings.access,
     ]
     return [str(path) for path in paths if path is not None]
 

@@ -38,7 +38,7 @@ _MADE_BY_SYSTEMD: Final = {
 _HOMES: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 _TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - recognised, not written to
 
-_PATHS: Final = ("path", "acme-webroot", "certs", "state", "cache", "config")
+_PATHS: Final = ("path", "acme-webroot", "certs", "state", "cache", "users", "access", "config")
 
 # What none of systemd's parsers takes for a quote, an escape, a specifier, a variable or the end of a command.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./:=,@+-]+\Z")
@@ -123,9 +123,16 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
         reads=(
             # A virtual environment's interpreter is a link, and may lead into a home directory.
             Path(os.path.realpath(python_prefix / "bin" / "python3")),
-            *(path for path in (settings.certs, settings.acme_webroot, settings.config) if path),
+            *(path for path in _read_paths(settings) if path),
         ),
-        writes=(settings.state, settings.cache, *_log_directories(settings), *_socket_directories(listening)),
+        writes=(
+            settings.state,
+            settings.cache,
+            # Uploads are written beside what they join.
+            *((settings.path,) if settings.has_logins else ()),
+            *_log_directories(settings),
+            *_socket_directories(listening),
+        ),
         privileged=any(0 < port < 1024 for listen in listening for port in _ports(listen)),
         sockets=sockets,
     )
@@ -256,6 +263,10 @@ def _ports(listen: Listen) -> list[int]:
     """Every number that may be a port in it."""
     fields = (field.removeprefix("port=") for field in _UNESCAPED_COLON.split(listen.text))
     return [int(field) for field in fields if field.isdecimal()]
+
+
+def _read_paths(settings: Settings) -> tuple[Path | None, ...]:
+    return settings.certs, settings.acme_webroot, settings.config, settings.users, settings.access
 
 
 def _log_directories(settings: Settings) -> list[Path]:

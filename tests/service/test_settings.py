@@ -33,6 +33,9 @@ def test_defaults(tmp_path: Path) -> None:
         certs=tmp_path / "certs",
         state=Path("/home/me/.local/state/simpleindex"),
         cache=Path("/home/me/.cache/simpleindex"),
+        users=None,
+        access=None,
+        insecure_auth=False,
         url=None,
         watch=Watch.AUTO,
         poll_interval=2.0,
@@ -53,7 +56,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled = {option.name: option.default for option in OPTIONS if not option.default.startswith(words)}
     spelled.pop("serve-http")
     spelled.pop("immutable-files")
-    assert len(spelled) == 8
+    assert len(spelled) == 10
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
@@ -66,6 +69,9 @@ EVERYTHING: Given = {
     "certs": "~/certs",
     "state": "state",
     "cache": "/var/cache/x",
+    "users": "people/passwd",
+    "access": "/etc/access.toml",
+    "insecure-auth": True,
     "url": "https://Packages.example.com",
     "watch": "poll",
     "poll-interval": "0.2",
@@ -89,6 +95,9 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         certs=Path("/home/me/certs"),
         state=base / "state",
         cache=Path("/var/cache/x"),
+        users=base / "people/passwd",
+        access=Path("/etc/access.toml"),
+        insecure_auth=True,
         url="https://packages.example.com/",
         watch=Watch.POLL,
         poll_interval=0.2,
@@ -158,6 +167,9 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "certs": st.sampled_from(["/c/1", "/c/2", "/p/1"]),
     "state": st.sampled_from(["/s/1", "/s/2", "/p/2"]),
     "cache": st.sampled_from(["/k/1", "/k/2", "/s/1"]),
+    "users": st.sampled_from(["/u/1", "/u/2"]),
+    "access": st.sampled_from(["/r/1", "/r/2"]),
+    "insecure-auth": st.booleans(),
     "url": st.sampled_from(["https://a/", "http://b:1"]),
     "watch": st.sampled_from([mode.value for mode in Watch]),
     "poll-interval": st.floats(0.05, 100).map(str),
@@ -325,6 +337,7 @@ LIVE = {
     "poll-interval": 9.0,
     "access-log": "-",
     "immutable-files": True,
+    "insecure-auth": True,
     "cors": None,
     "trusted-proxy": (ip_network("::1"),),
     "max-connections-per-address": 1,
@@ -338,6 +351,8 @@ RESTART = {
     "certs": Path("/c"),
     "state": Path("/s"),
     "cache": Path("/k"),
+    "users": Path("/u"),
+    "access": Path("/r"),
     "watch": Watch.OFF,
     "config": Path("/f"),
 }
@@ -373,3 +388,12 @@ def test_settings_are_values(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         settings.cors = "*"  # type: ignore[misc]  # the point of the test
     assert len(fields(settings)) == len(OPTIONS) + 1
+
+
+def test_insecure_auth_needs_logins(tmp_path: Path) -> None:
+    """What takes credentials over plain HTTP means nothing where there are none."""
+    with pytest.raises(RefusedStart, match="--insecure-auth: means nothing without --users or --access"):
+        resolve({"insecure-auth": True}, HOME, tmp_path)
+    settings = resolve({"insecure-auth": True, "users": "people"}, HOME, tmp_path)
+    assert settings.users == tmp_path / "people"
+    assert settings.has_logins
