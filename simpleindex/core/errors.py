@@ -6,6 +6,14 @@ a public package of that name). The table from error to status code is in :mod:`
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_LONGEST_SENTENCE: Final = 500
+# Poetry takes these words in a body for an invitation to register the project and to send the file again (SPEC P43).
+_INVITATION: Final = re.compile("was ever registered", re.IGNORECASE)
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+
 
 class SimpleIndexError(Exception):
     """The family's root; never raised itself."""
@@ -205,6 +213,26 @@ class NotAcceptable(SimpleIndexError):
         return (
             f"This page has none of the types that Accept names; ask for one of {', '.join(self.supported)}."
         )
+
+
+class RefusedUpload(SimpleIndexError):
+    """An upload that is not taken. The sentence is sent twice, as the reason phrase and as the body (SPEC P44).
+
+    Attributes:
+        status: The HTTP status code, always 4xx: twine sends the whole file again after a 5xx (SPEC P50).
+        sentence: What is wrong and what to do; one line of printable ISO-8859-1, whatever text of the client it quotes.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, sentence)
+        line = _UNPRINTABLE.sub("?", " ".join(sentence.split()))[:_LONGEST_SENTENCE]
+        self.status = status
+        self.sentence = _INVITATION.sub(
+            "was_ever_registered", line.encode("latin-1", "replace").decode("latin-1")
+        )
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 class WatchUnavailable(SimpleIndexError):

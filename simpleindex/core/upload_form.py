@@ -1,0 +1,129 @@
+"""An upload's form: what came, and the parts of it that say nothing of the distribution (SPEC 7.1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import RefusedUpload
+from simpleindex.core.metadata import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONTENT: Final = "content"
+"""The name of the part that holds the file; curl's users call it otherwise."""
+
+# twine and pdm send a signature beside the file; it is ignored (SPEC P11).
+_MAY_BE_FILES: Final = frozenset({CONTENT, "gpg_signature"})
+_GONE_ACTIONS: Final = frozenset({"submit", "submit_pkg_info", "doc_upload"})
+_HEX_64: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
+_HEX_32: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What came in a request, in whatever order.
+
+    Attributes:
+        fields: The text parts by name, raw; several with one name in their order.
+        filename: Of the file; None if none came. The file is the part ``content``, or else the only part with a file name.
+        content_type: Of that part, if it had one.
+        file_fields: Names of the other parts that came as files.
+    """
+
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filename: str | None = None
+    content_type: str | None = None
+    file_fields: frozenset[str] = frozenset()
+
+    def value(self, key: str) -> str | None:
+        """Return the one value of a field, or None for what counts as absent (SPEC P15).
+
+        Raises:
+            RefusedUpload: It came with several values.
+        """
+        values = {value.strip() for value in self.fields.get(key, ())} - {"", "UNKNOWN"}
+        if len(values) > 1:
+            raise RefusedUpload(
+                400, f"The field {key} came {len(values)} times with different values; send it once."
+            )
+        return values.pop() if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDigests:
+    """Digests that the client states of the file, as lower-case hex; None for those it leaves out."""
+
+    sha256: str | None = None
+    blake2_256: str | None = None
+    md5: str | None = None
+
+
+def judge_protocol(form: Form) -> None:
+    """Judge how the client speaks, whatever it says (SPEC P1, P2, P16).
+
+    Raises:
+        RefusedUpload: With 400; 410 for the actions of former protocols.
+    """
+    version, action = form.value("protocol_version"), form.value(":action")
+    if version not in {None, "1"}:
+        raise RefusedUpload(400, "Unknown protocol version. Only protocol_version 1 is spoken here.")
+    if action in _GONE_ACTIONS:
+        raise RefusedUpload(
+            410, f"The action {action} is no more; upload the files themselves, for example with twine."
+        )
+    if action not in {None, "file_upload"}:
+        raise RefusedUpload(
+            400, f"The :action {shown(action or '')} is unknown here; only file_upload is known."
+        )
+    for name in sorted(form.file_fields - _MAY_BE_FILES):
+        raise RefusedUpload(
+            400,
+            f"The field {shown(name)} should not be a file; send it as text, and one file in the field content.",
+        )
+
+
+def stated_digests(form: Form) -> StatedDigests:
+    """Read the digests that the client states (SPEC P7-P9); it need not state any.
+
+    Raises:
+        RefusedUpload: With 400; one has not its shape.
+    """
+    return StatedDigests(
+        sha256=_hex_digest(form, "sha256_digest"),
+        blake2_256=_hex_digest(form, "blake2_256_digest"),
+        md5=_md5(form.value("md5_digest")),
+    )
+
+
+def _hex_digest(form: Form, key: str) -> str | None:
+    value = form.value(key)
+    if value is None:
+        return None
+    if not _HEX_64.fullmatch(value):
+        raise invalid(key, value, "Send 64 hexadecimal digits.")
+    return value.lower()
+
+
+def _md5(value: str | None) -> str | None:
+    """Read an MD5 digest in hex, as all clients send it, or in URL-safe base64, as PyPI's documentation has it."""
+    if value is None:
+        return None
+    if _HEX_32.fullmatch(value):
+        return value.lower()
+    try:
+        digest = base64.b64decode(value.rstrip("=") + "==", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        digest = b""
+    if len(digest) != 16:
+        raise invalid("md5_digest", value, "Send 32 hexadecimal digits, or leave it out.")
+    return digest.hex()
+
+
+def invalid(label: str, value: str, advice: str) -> RefusedUpload:
+    """Say that a field has a value which it cannot have (SPEC P19)."""
+    return RefusedUpload(400, f"{shown(value)} is an invalid value for {label}. Error: {advice}")
