@@ -272,20 +272,3 @@ class ClientLeft(SimpleIndexError):
 
     def __str__(self) -> str:
         return "The client has left."
-
-
-class RefusedUpload(SimpleIndexError):
-    """An upload that is not taken.
-
-    Attributes:
-        status: HTTP status code.
-        sentence: What is wrong and what to do, in one line; it becomes the reason phrase too (SPEC P44).
-    """
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(status, sentence)
-        self.status = status
-        self.sentence = sentence
-
-    def __str__(self) -> str:
-        return self.sentence
