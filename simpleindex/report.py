@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
+from simpleindex.core.files import total_size
 from simpleindex.web.status import Report
 
 if TYPE_CHECKING:
@@ -81,14 +82,14 @@ def _count(number: int, noun: str) -> str:
 
 def live_report(live: LiveDirectory, watch: str) -> Report:
     """The state of a live directory."""
-    files = [file for shelf in live.shelves.values() if shelf.project for file in shelf.project.files]
+    files = [shelf.project.files for shelf in live.shelves.values() if shelf.project]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
     return Report(
         ready=live.complete and live.suspended is None,
         suspended=live.suspended,
-        projects=sum(1 for shelf in live.shelves.values() if shelf.project),
-        files=len(files),
-        size=sum(file.size for file in files),
+        projects=len(files),
+        files=sum(map(len, files)),
+        size=sum(map(total_size, files)),
         withheld=strays
         + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
         watch="poll" if live.polling else watch,

@@ -185,7 +185,7 @@ class IndexService(Service):
         for line in self._install_lines():
             self._say(line)
         self._notifier.status(f"{report.projects} projects, {report.files} files")
-        alive = [path for shelf in live.shelves.values() for path in shelf.known]
+        alive = (path for shelf in tuple(live.shelves.values()) for path in shelf.known)
         forget = self._index.digests.forget_others
         deferToThreadPool(self._reactor, self._index.read_pool, forget, alive).addErrback(self._failed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import File, Project, Status, Withheld, file_order
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def assemble(
         files = [replace(file, yanked=project_file.yank_of(file)) for file in files]
     project = Project(
         name=name,
-        files=tuple(sorted(files, key=file_order)),
+        files=PackedFiles(sorted(files, key=file_order)),
         withheld=tuple(sorted(withheld, key=lambda item: (item.filename, item.reason))),
         status=project_file.status,
         status_reason=project_file.reason,

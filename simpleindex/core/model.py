@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simpleindex.core.names import Kind, ProjectName
 
 
@@ -100,7 +102,7 @@ class Project:
     """
 
     name: ProjectName
-    files: tuple[File, ...] = ()
+    files: Sequence[File] = ()
     withheld: tuple[Withheld, ...] = ()
     status: Status = Status.ACTIVE
     status_reason: str | None = None

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body
     from simpleindex.store.directory import Directory, Stamp
+    from simpleindex.store.known import Known
     from simpleindex.store.live import LiveDirectory
-    from simpleindex.store.reading import Known, Shelf
+    from simpleindex.store.reading import Shelf
 
 SIDECAR_CACHE_SIZE: Final = 16 * 1024 * 1024
 """Bytes of extracted METADATA kept in memory; a resolver asks for many small ones, a few of them often."""

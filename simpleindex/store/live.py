@@ -495,7 +495,7 @@ class LiveDirectory:
         current = self.shelves.get(name, NO_SHELF)
         if current is not before:
             # Another round was quicker and may have seen later: only what was learnt is kept.
-            self.shelves[name] = replace(current, known={**shelf.known, **current.known})
+            self.shelves[name] = replace(current, known=shelf.known.updated(current.known))
             return False
         if shelf.project is not before.project or shelf.trouble != before.trouble:
             self.generation += 1

@@ -28,6 +28,7 @@ from simpleindex.core.names import (
 from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
 from simpleindex.store.archives import Facts, examine, examine_side_file
 from simpleindex.store.directory import Stamp, is_young, printable
+from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,33 +44,12 @@ _LASTING: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What reading one file taught.
-
-    Attributes:
-        stamp: The state in which it was read.
-        outcome: What it is; a digest for a side file; or why it is withheld.
-        young: It was read within 2 s of its last change, or failed to be for a passing reason, so it must be read once
-            more before that is believed.
-        unfinished: It is withheld and may only be half-written.
-        left_alone: It was not read in this state, because it was still growing.
-    """
-
-    stamp: Stamp | None
-    outcome: Facts | str | Withheld
-    young: bool = False
-    unfinished: bool = False
-    left_alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Shelf:
     """Everything that can be said and served of one project; never changed, only replaced.
 
     Attributes:
         project: What is listed; None if there is no such project.
         trouble: Why nothing can be said of it now, as a sentence; None normally.
-        chosen: The path of each listed file, by file name.
         known: What is known of every file, by path.
         stamps: State of the directories and of ``simpleindex.toml``, by path.
         project_file: The last good one.
@@ -84,8 +64,7 @@ class Shelf:
 
     project: Project | None = None
     trouble: str | None = None
-    chosen: Mapping[str, str] = field(default_factory=dict)
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: KnownFiles = field(default_factory=lambda: NOTHING_KNOWN)
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     project_file: ProjectFile = NO_PROJECT_FILE
     pending: bool = False
@@ -93,6 +72,11 @@ class Shelf:
     young: bool = False
     partial: bool = False
     doubtful: bool = False
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The path of each listed file, by file name."""
+        return self.known.chosen
 
 
 NO_SHELF: Final = Shelf()
@@ -160,7 +144,7 @@ class Reader:
             is_young(stamp, now) for stamp in stamps.values()
         )
         if not look.entries and project_file is NO_PROJECT_FILE and not trouble and reason is None:
-            return Shelf(known=known, stamps=stamps, young=young)
+            return Shelf(known=KnownFiles(known, {}), stamps=stamps, young=young)
         found = _found(look, known)
         project, chosen = assemble(name, found, project_file, generation)
         if reason:
@@ -175,7 +159,7 @@ class Reader:
             project = previous.project
         partial = pending and (previous.project is None or previous.partial)
         return Shelf(
-            *(project, trouble, chosen, known, stamps, project_file),
+            *(project, trouble, KnownFiles(known, chosen), stamps, project_file),
             *(pending, unverified, young, partial, doubtful),
         )
 
@@ -219,8 +203,8 @@ class Reader:
             self.digests.remember(learnt)
 
     def _remembered(self, entries: tuple[Entry, ...], previous: Shelf) -> Mapping[str, Known]:
-        if previous.known or not entries:
-            return previous.known
+        if (known := previous.known.unpacked()) or not entries:
+            return known
         by_directory: dict[str, list[Entry]] = {}
         for entry in entries:
             by_directory.setdefault(os.path.dirname(entry.path), []).append(entry)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.core.model import Withheld
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,8 +35,5 @@ def is_outdated(directory: Directory, shelf: Shelf, *, thorough: bool = False) -
         return True
     if any(directory.stamp(path) != stamp for path, stamp in shelf.stamps.items()):
         return True
-    return any(
-        directory.stamp(path) != known.stamp
-        for path, known in shelf.known.items()
-        if thorough or isinstance(known.outcome, Withheld)
-    )
+    paths = shelf.known if thorough else shelf.known.withheld
+    return any(directory.stamp(path) != shelf.known[path].stamp for path in paths)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simpleindex.core.model import Withheld
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,9 +28,9 @@ class WithheldLog:
         """Say what is new among what a project does not offer."""
         reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
         unfinished = {
-            known.outcome.reason  # type: ignore[union-attr]
-            for known in shelf.known.values()
-            if known.unfinished and known.young
+            known.outcome.reason
+            for known in map(shelf.known.__getitem__, shelf.known.withheld)
+            if isinstance(known.outcome, Withheld) and known.unfinished and known.young
         }
         if shelf.trouble:
             reasons.add(f"{name} cannot be answered for: {shelf.trouble}")

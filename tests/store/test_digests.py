@@ -129,6 +129,15 @@ def test_what_is_gone_is_forgotten(memory: Memory) -> None:
     assert recalled(digests, "a-3.zip") == {}
 
 
+def test_what_is_gone_is_forgotten_among_very_many(memory: Memory) -> None:
+    """Rows are gone through by the page, and none is passed over."""
+    digests = memory.digests()
+    paths = [f"acme/a-{number}.zip" for number in range(2_500)]
+    digests.remember((path, STAMP, SDIST) for path in paths)
+    digests.forget_others(paths[::7])
+    assert set(recalled(digests, *paths)) == set(paths[::7])
+
+
 def test_it_is_for_this_user_only(memory: Memory) -> None:
     """What is in it names private projects."""
     memory.digests()

@@ -1,0 +1,51 @@
+"""What is packed of a project's files comes out as it was."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.core.model import Sidecar, Withheld
+from simpleindex.store.archives import Facts, Place
+from simpleindex.store.directory import Stamp
+from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20)
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+numbers = st.integers(0, 2**64)
+sdists = st.builds(Facts, texts, digests, st.none() | texts, st.none(), st.none())
+wheels = st.builds(
+    Facts,
+    texts,
+    digests,
+    st.none() | texts,
+    st.builds(Sidecar, digests, numbers),
+    st.builds(Place, numbers, numbers, numbers),
+)
+withheld = st.builds(Withheld, texts, texts, texts, texts, st.none() | st.floats(0))
+outcomes = sdists | wheels | digests | withheld
+stamps = st.builds(Stamp, numbers, numbers, st.integers(-(2**80), 2**80), numbers, numbers)
+items = st.builds(Known, st.none() | stamps, outcomes, st.booleans(), st.booleans(), st.booleans())
+several = st.dictionaries(texts, items, max_size=5)
+
+
+@given(several, st.data())
+def test_what_was_packed_comes_out(known: dict[str, Known], data: st.DataObject) -> None:
+    """Each file, which of them are withheld, and where the listed ones lie."""
+    listed = data.draw(st.lists(st.sampled_from(sorted(known)), unique=True) if known else st.just([]))
+    chosen = {f"name of {path}": path for path in listed}
+    packed = KnownFiles(known, chosen)
+    assert packed == packed.unpacked() == known
+    assert packed.chosen == chosen
+    assert set(packed.withheld) == {path for path, one in known.items() if isinstance(one.outcome, Withheld)}
+    assert all(type(packed[path].stamp) is type(one.stamp) for path, one in known.items())
+
+
+@given(several, several)
+def test_newer_knowledge_wins(old: dict[str, Known], new: dict[str, Known]) -> None:
+    """Also of what is listed."""
+    chosen = {f"name of {path}": path for path in new}
+    both = KnownFiles(old, {f"name of {path}": path for path in old}).updated(KnownFiles(new, chosen))
+    assert both == {**old, **new}
+    assert both.chosen == chosen
+    assert NOTHING_KNOWN == {}
