@@ -136,6 +136,81 @@ class NotAllowed(SimpleIndexError):
         return self.reason
 
 
+class Unauthenticated(SimpleIndexError):
+    """Nobody is known to be asking: credentials are missing or wrong (401 with a challenge, RFC 9110 section 15.5.2).
+
+    Attributes:
+        reason: What is wrong, as a sentence fit for the client: it tells no user that exists from one that does not.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class TooManyFailures(SimpleIndexError):
+    """Passwords from there are not looked at for a while (429): too many were wrong, or too many wait.
+
+    Attributes:
+        retry_after: Whole seconds, at least one.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return (
+            "Too many passwords from your address were wrong, or too many are waiting to be checked; "
+            f"try again in {self.retry_after} s. Tokens are not delayed."
+        )
+
+
+class InsecureCredentials(SimpleIndexError):
+    """Credentials came unencrypted over a network, where anybody on the way has read them (403)."""
+
+    def __str__(self) -> str:
+        return (
+            "Your credentials came over plain HTTP, where others can read them: use https, and change the password "
+            "or have the token revoked. Nothing was looked at."
+        )
+
+
+class UnusableToken(SimpleIndexError):
+    """A token that gives no rights.
+
+    Attributes:
+        id: The token's name, or None when it is unknown.
+        reason: What is wrong; the sentence is for the operator, for the client must not learn which it is.
+    """
+
+    def __init__(self, id: str | None, reason: str) -> None:  # noqa: A002  (what a token's name is called everywhere)
+        super().__init__(id, reason)
+        self.id = id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return "unknown token" if self.id is None else f"token {self.id} {self.reason}"
+
+
+class InvalidUserName(SimpleIndexError):
+    """A text that cannot be a user's name.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject; the text itself may be a secret in the wrong place.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The user name {self.reason}"
+
+
 class Unavailable(SimpleIndexError):
     """It cannot be told now (503): not ready, gone, or in error. Never to be read as "not here".
 

@@ -1,0 +1,49 @@
+"""How long passwords from one address wait after wrong ones.
+
+Five guesses are free; then each further one is delayed twice as long as the one before it, so that one address makes
+some 1,400 guesses a day and a person who mistyped waits seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+_FREE: Final = 5
+_WINDOW: Final = 300.0
+"""Seconds in which so many failures lead to a delay, and after which all is forgotten."""
+
+_SHORTEST_DELAY: Final = 1.0  # seconds
+_LONGEST_DELAY: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What is remembered of an address. All times are seconds of one clock.
+
+    Attributes:
+        recent: When the last failures were, at most as many as are free.
+        delay: What the last one led to.
+        until: When the delay is over.
+    """
+
+    recent: tuple[float, ...] = ()
+    delay: float = 0.0
+    until: float = 0.0
+
+    def after_another(self, now: float) -> Failures:
+        """Return what is to be remembered after one more failure."""
+        known = self if self.recent and now - self.recent[-1] <= _WINDOW else Failures()
+        recent = (*known.recent, now)[-_FREE:]
+        if len(recent) < _FREE or now - recent[0] > _WINDOW:
+            return Failures(recent, known.delay, known.until)
+        delay = min(_LONGEST_DELAY, max(_SHORTEST_DELAY, known.delay * 2))
+        return Failures(recent, delay, now + delay)
+
+    def wait(self, now: float) -> int:
+        """Return for how many whole seconds no password is to be looked at; 0 if one may."""
+        return max(0, math.ceil(self.until - now))
+
+
+NO_FAILURES: Final = Failures()
