@@ -1,0 +1,147 @@
+"""The file behind the records: one SQLite database, found again when it is replaced, never taken for an empty one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from simpleindex.store.state import make_private, make_state_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_VERSION: Final = 1
+"""Raised with every change to the schema, which must then say how older ones are brought up to it."""
+
+_SCHEMA: Final = (
+    """
+    CREATE TABLE tokens (
+        id TEXT NOT NULL PRIMARY KEY, digest BLOB NOT NULL UNIQUE, user TEXT, actions TEXT NOT NULL,
+        projects TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER, note TEXT NOT NULL, last_used INTEGER,
+        revoked INTEGER
+    )
+    """,
+    "CREATE TABLE owners (project TEXT NOT NULL PRIMARY KEY, user TEXT NOT NULL, since INTEGER NOT NULL)",
+    f"PRAGMA user_version = {_VERSION}",
+)
+
+
+class RecordsFile:
+    """One connection; usable from any thread, one at a time.
+
+    Args:
+        path: The database.
+        timeout: Seconds to wait for other processes.
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+
+    def read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Ask; where nobody has ever written anything, there are no rows.
+
+        Raises:
+            sqlite3.Error: The database is damaged, busy, or not ours.
+            OSError: It is gone or out of reach.
+        """
+        with self._lock:
+            try:
+                connection = self._connected()
+                return [] if connection is None else connection.execute(statement, values).fetchall()
+            except BaseException:
+                self._close()
+                raise
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work as one transaction; durable once this returns, whatever happens then.
+
+        Raises:
+            sqlite3.Error: As for :meth:`read`, or the disk is full.
+            OSError: The same.
+        """
+        with self._lock:
+            try:
+                connection = self._connected() or self._made()
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                # Which also rolls back.
+                self._close()
+                raise
+            return result
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        with self._lock:
+            self._close()
+
+    def _connected(self) -> sqlite3.Connection | None:
+        """Return a connection to the file that is there now, or None if none was ever written."""
+        try:
+            # Never opened by ourselves: closing it would drop the locks that SQLite holds in this process (fcntl(2)).
+            status = os.lstat(self._path)
+        except FileNotFoundError:
+            if self._inode is not None:
+                raise FileNotFoundError(0, "the file is gone") from None
+            return None
+        inode = status.st_dev, status.st_ino
+        if self._connection is None or inode != self._inode:
+            self._close()
+            self._connection = self._opened()
+            if self._connection is not None:
+                self._inode = inode
+        return self._connection
+
+    def _opened(self) -> sqlite3.Connection | None:
+        make_private(self._path)
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout, check_same_thread=False, isolation_level=None
+        )
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == _VERSION:
+                # The default, said because it matters: a token that was revoked stays so after a power cut.
+                connection.execute("PRAGMA synchronous = FULL")
+                return connection
+            if version:
+                raise sqlite3.DatabaseError("another version of simpleindex wrote it")
+            if self._inode is not None:
+                raise sqlite3.DatabaseError("it is empty, and was not before")
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    def _made(self) -> sqlite3.Connection:
+        """Make the database, unless another process is faster."""
+        make_state_directory(os.path.dirname(self._path))
+        make_private(self._path)
+        connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
+        try:
+            # Readers and one writer do not wait for each other.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("PRAGMA user_version").fetchone() == (0,):
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+        made = self._connected()
+        assert made is not None
+        return made
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
