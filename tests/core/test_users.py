@@ -151,7 +151,7 @@ def test_user_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "a:b", "#a", "{a", "a\n", " a", "a\u200b", "__token__", "owner"])
 def test_no_user_names(name: str) -> None:
     """What a file or a header could not carry, or what means something else."""
-    with pytest.raises(InvalidUserName, match="^The user name "):
+    with pytest.raises(InvalidUserName, match=r"^The user name "):
         parse_user_name(name)
 
 
