@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import NOT_DONE_YET
 
-from simpleindex.core.errors import Changed, NotAcceptable, NotAllowed, NotHere, Unavailable
+from simpleindex.core.errors import (
+    Changed,
+    InsecureCredentials,
+    NotAcceptable,
+    NotAllowed,
+    NotHere,
+    TooManyFailures,
+    Unauthenticated,
+    Unavailable,
+)
 from simpleindex.web.download import Download
 from simpleindex.web.response import Content, Response, reason_phrase, sentence
 
@@ -26,7 +35,12 @@ def error_response(error: BaseException | None) -> Response | None:
     match error:
         case NotHere():
             return sentence(404, str(error))
-        case NotAllowed():
+        case Unauthenticated():
+            # pip and others look at keyrings, and ask, on this alone (SPEC T41, P46).
+            return sentence(401, str(error), ("WWW-Authenticate", 'Basic realm="simpleindex"'))
+        case TooManyFailures():
+            return sentence(429, str(error), ("Retry-After", str(error.retry_after)))
+        case NotAllowed() | InsecureCredentials():
             return sentence(403, str(error))
         case NotAcceptable():
             return sentence(406, str(error), _VARY)

@@ -112,6 +112,19 @@ class RespondTests(SynchronousTestCase):
         table: list[tuple[Exception, int, str, dict[str, str]]] = [
             (errors.NotHere("project acme"), 404, "There is no project acme here.", {}),
             (errors.NotAllowed("It is embargoed."), 403, "It is embargoed.", {}),
+            (
+                errors.Unauthenticated("Who are you?"),
+                401,
+                "Who are you?",
+                {"www-authenticate": 'Basic realm="simpleindex"'},
+            ),
+            (
+                errors.TooManyFailures(8),
+                429,
+                str(errors.TooManyFailures(8)),
+                {"retry-after": "8"},
+            ),
+            (errors.InsecureCredentials(), 403, str(errors.InsecureCredentials()), {}),
             (errors.Unavailable("Soon.", retry_after=7), 503, "Soon.", {"retry-after": "7"}),
             (errors.Unavailable("Soon."), 503, "Soon.", {"retry-after": "5"}),
             (errors.Changed("a.whl"), 503, "a.whl changed while it was being read.", {"retry-after": "1"}),
@@ -144,6 +157,7 @@ class RespondTests(SynchronousTestCase):
         """What is not in the table should never reach a client."""
         self.assertIsNone(error_response(ValueError()))
         self.assertIsNone(error_response(errors.InvalidProjectName("x")))
+        self.assertIsNone(error_response(errors.UnusableToken("ab12cd34", "revoked")))
 
     def test_sentence_of_any_text(self) -> None:
         """Whatever a file name holds can be told of."""
