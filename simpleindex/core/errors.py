@@ -66,6 +66,38 @@ class InvalidProjectFile(SimpleIndexError):
         return f"simpleindex.toml {self.reason}"
 
 
+class InvalidPattern(SimpleIndexError):
+    """A text that is neither a project's name nor a pattern of names.
+
+    Attributes:
+        text: The offending text.
+        reason: What is wrong, as the end of a sentence.
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text, reason)
+        self.text = text
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.text!r} {self.reason}"
+
+
+class InvalidAccess(SimpleIndexError):
+    """An access file that cannot be obeyed.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The access file {self.reason}"
+
+
 class InvalidMetadata(SimpleIndexError):
     """Core metadata that cannot be that of its file.
 
