@@ -26,11 +26,13 @@ import tomllib
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import InvalidAccess, InvalidPattern
+from simpleindex.core.errors import InvalidAccess, InvalidPattern, InvalidUserName
 from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import parse_pattern
 from simpleindex.core.rights import Access, Action, UploadRules
 from simpleindex.core.rules import ANYONE_WORD, GROUP_PREFIX, TOKEN_PREFIX, WHO_WORDS, Rule, Who
+from simpleindex.core.tokens import SECRET_PREFIX
+from simpleindex.core.users import parse_user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,11 +53,9 @@ _SIZE: Final = re.compile(r"([0-9]{1,15})([KMG]?)", re.IGNORECASE | re.ASCII)
 _UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30}
 _LARGEST: Final = 10**15  # bytes; a petabyte is a mistake
 
-# What passwords' files and Basic credentials can carry (RFC 7617: no colon), and no sentence is spoilt by.
-_USER: Final = re.compile(r"[^\s:](?:[^:\n\r]*[^\s:])?")
 _GROUP: Final = re.compile(r"[A-Za-z0-9._-]+")
 _TOKEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SECRET: Final = re.compile(r"sidx-\S{16}")
+_SECRET: Final = re.compile(re.escape(SECRET_PREFIX) + r"\S{16}")
 """How a token itself begins, in contrast to its id; a user's name may begin like it."""
 
 
@@ -131,13 +131,15 @@ def _groups(value: object) -> dict[str, tuple[str, ...]]:
             )
         if not _GROUP.fullmatch(name):
             raise InvalidAccess(f"has {where}; a group's name has letters, digits and ._- only")
-        for member in _texts(members, where):
-            _refuse_secret(member, where)
-            if member.startswith((GROUP_PREFIX, TOKEN_PREFIX)) or member in WHO_WORDS:
-                raise InvalidAccess(f"lists {shown(member)} in {where}, which can hold users only")
-            _check_user(member, where)
-        groups[name] = tuple(dict.fromkeys(members))
+        groups[name] = tuple(dict.fromkeys(_member(member, where) for member in _texts(members, where)))
     return groups
+
+
+def _member(word: str, where: str) -> str:
+    _refuse_secret(word, where)
+    if word.startswith((GROUP_PREFIX, TOKEN_PREFIX)) or word in WHO_WORDS:
+        raise InvalidAccess(f"lists {shown(word)} in {where}, which can hold users only")
+    return _user(word, where)
 
 
 def _rule(table: Mapping[str, object], number: int, groups: Mapping[str, tuple[str, ...]]) -> Rule:
@@ -164,19 +166,17 @@ def _rule(table: Mapping[str, object], number: int, groups: Mapping[str, tuple[s
 
 
 def _who(value: object, action: Action, where: str, groups: Mapping[str, tuple[str, ...]]) -> Who:
-    words = tuple(dict.fromkeys(_texts(value, where)))
-    for word in words:
-        _check_word(word, where, groups)
+    words = tuple(dict.fromkeys(_word(word, where, groups) for word in _texts(value, where)))
     if ANYONE_WORD in words and action is not Action.READ:
         raise InvalidAccess(f"lists 'anyone' in {where}, but only reading can be had without a login")
     named = (word.removeprefix(GROUP_PREFIX) for word in words if word.startswith(GROUP_PREFIX))
     return Who(words, {GROUP_PREFIX + name: groups[name] for name in named})
 
 
-def _check_word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) -> None:
+def _word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) -> str:
     _refuse_secret(word, where)
     if word in WHO_WORDS:
-        return
+        return word
     kind, colon, name = word.partition(":")
     if colon and kind + colon == GROUP_PREFIX:
         if name not in groups:
@@ -197,16 +197,19 @@ def _check_word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) ->
     elif word.lower() in WHO_WORDS or word == "*":
         raise InvalidAccess(f"lists {shown(word)} in {where}; did you mean {shown(_meant(word))}?")
     else:
-        _check_user(word, where)
+        return _user(word, where)
+    return word
 
 
 def _meant(word: str) -> str:
     return "authenticated" if word == "*" else word.lower()
 
 
-def _check_user(word: str, where: str) -> None:
-    if not word.isprintable() or not _USER.fullmatch(word):
-        raise InvalidAccess(f"lists {shown(word)} in {where}, which is no name of a user")
+def _user(word: str, where: str) -> str:
+    try:
+        return parse_user_name(word)
+    except InvalidUserName as error:
+        raise InvalidAccess(f"lists {shown(word)} in {where}: {error}") from None
 
 
 def _refuse_secret(word: str, where: str) -> None:
@@ -216,7 +219,7 @@ def _refuse_secret(word: str, where: str) -> None:
         )
 
 
-def _uploads(table: Mapping[str, object], where: str) -> dict[str, int | bool | None]:
+def _uploads(table: Mapping[str, object], where: str) -> dict[str, int]:
     """Return the values of the checks of uploads by attribute of :class:`UploadRules`."""
     return {
         key.replace("-", "_"): _size(value, f"{key!r} in {where}")
@@ -232,7 +235,7 @@ def _flag(value: object, where: str) -> bool:
     return value
 
 
-def _size(value: object, where: str) -> int | None:
+def _size(value: object, where: str) -> int:
     """Read bytes, with K, M and G as powers of 1024; 0 means no bound."""
     size = -1
     if isinstance(value, str) and (matched := _SIZE.fullmatch(value)):
@@ -243,7 +246,7 @@ def _size(value: object, where: str) -> int | None:
         raise InvalidAccess(
             f'has a value of {where} that is no number of bytes such as 67108864 or "64M" (K, M or G; 0 for no bound)'
         )
-    return size or None
+    return size
 
 
 def _texts(value: object, where: str) -> list[str]:

@@ -127,9 +127,7 @@ def uploads_line(rules: UploadRules) -> str:
     return f"uploads: {', '.join(words)}"
 
 
-def _size(size: int | None) -> str:
-    if size is None:
-        return "0"
+def _size(size: int) -> str:
     for unit, shift in (("G", 30), ("M", 20), ("K", 10)):
         if size and not size % (1 << shift):
             return f"{size >> shift}{unit}"

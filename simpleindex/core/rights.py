@@ -101,16 +101,16 @@ class UploadRules:
 
     Attributes:
         local_versions: Whether versions like ``1.0+linux`` may be uploaded (PEP 440; PyPI refuses them).
-        max_file_size: Bytes of one file; None for no bound.
-        max_project_size: Bytes of all files of a project together; None for no bound.
+        max_file_size: Bytes of one file; 0 for no bound.
+        max_project_size: Bytes of all files of a project together; 0 for no bound.
         require_record: Whether a wheel needs a RECORD that agrees with it.
         normalized_names: Whether file names must be normalized (PEP 625; PyPUG "binary-distribution-format").
         overwrite: Whether a file of a name that exists may be replaced.
     """
 
     local_versions: bool = True
-    max_file_size: int | None = 2 << 30
-    max_project_size: int | None = None
+    max_file_size: int = 2 << 30
+    max_project_size: int = 0
     require_record: bool = True
     normalized_names: bool = True
     overwrite: bool = False
@@ -201,7 +201,7 @@ class Access:
 
     def upload_rules(self, name: ProjectName) -> UploadRules:
         """Return the checks of uploads to a project: for each of them, the first rule decides that names it."""
-        found: dict[str, int | bool | None] = {}
+        found: dict[str, int] = {}
         for rule in self.rules:
             if rule.uploads and matcher(rule.projects).find(name) is not None:
                 found = {**rule.uploads, **found}

@@ -73,7 +73,7 @@ class Rule:
     number: int
     projects: tuple[str, ...]
     who: Mapping[Action, Who] = field(default_factory=dict)
-    uploads: Mapping[str, int | bool | None] = field(default_factory=dict)
+    uploads: Mapping[str, int] = field(default_factory=dict)
 
 
 class Deciding:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.access_file import MAXIMUM_SIZE, parse_access
-from simpleindex.core.errors import InvalidAccess
+from simpleindex.core.errors import InvalidAccess, InvalidUserName
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.rights import ANYONE, Access, Action, Identity, UploadRules
-from simpleindex.core.rules import Rule, Who
+from simpleindex.core.rules import WHO_WORDS, Rule, Who
+from simpleindex.core.users import parse_user_name
 
 SHIPPED = files("simpleindex").joinpath("deploy/access.toml").read_text("utf-8")
 SECRET = "sidx-" + "x" * 43
@@ -67,7 +68,7 @@ def test_everything_that_can_be_said() -> None:
             Action.DELETE: Who(("alice@example.com",)),
             Action.ADMIN: Who(("J\u00fcrgen",)),
         },
-        {"overwrite": True, "max_file_size": None},
+        {"overwrite": True, "max_file_size": 0},
     )
     uploads = UploadRules(
         local_versions=False,
@@ -123,7 +124,7 @@ RULE = b'[[rule]]\nprojects = ["acme"]\n'
         (b"[groups]\na = ['group:b']", "lists 'group:b' in the group 'a', which can hold users only"),
         (b"[groups]\na = ['token:b']", "lists 'token:b' in the group 'a', which can hold users only"),
         (b"[groups]\na = ['anyone']", "lists 'anyone' in the group 'a', which can hold users only"),
-        (b"[groups]\na = ['b:c']", "lists 'b:c' in the group 'a', which is no name of a user"),
+        (b"[groups]\na = ['b:c']", "lists 'b:c' in the group 'a': The user name has a colon"),
         (b"[groups]\nprivate = true", "has 'private' in [groups]; it belongs above the first [table]"),
         # Uploads
         (b"uploads = 1", "has an 'uploads' that is not a table; write [uploads]"),
@@ -177,9 +178,9 @@ RULE = b'[[rule]]\nprojects = ["acme"]\n'
         (RULE + b"read = ['Anyone']", "lists 'Anyone' in 'read' of rule 1; did you mean 'anyone'?"),
         (RULE + b"yank = ['Owner']", "did you mean 'owner'?"),
         (RULE + b"read = ['*']", "lists '*' in 'read' of rule 1; did you mean 'authenticated'?"),
-        (RULE + b"read = ['']", "lists '' in 'read' of rule 1, which is no name of a user"),
-        (RULE + b"read = [' a']", "lists ' a' in 'read' of rule 1, which is no name of a user"),
-        (RULE + b'read = ["a\\u0007b"]', r"lists 'a\x07b' in 'read' of rule 1, which is no name of a user"),
+        (RULE + b"read = ['']", "lists '' in 'read' of rule 1: The user name is empty"),
+        (RULE + b"read = [' a']", "lists ' a' in 'read' of rule 1: The user name has characters"),
+        (RULE + b'read = ["a\\u0007b"]', r"lists 'a\x07b' in 'read' of rule 1: The user name has characters"),
         *(
             (
                 RULE + action + b" = ['anyone']",
@@ -240,6 +241,21 @@ def test_a_user_may_be_called_like_a_group_s_member_or_a_token() -> None:
     """Only what is as long as a token is taken for one."""
     parsed = parse_access(RULE + b"read = ['sidx-bot']")
     assert parsed.decide(Identity("sidx-bot"), Action.READ, parse_project_name("acme"), None).allowed
+
+
+def test_users_are_named_in_the_form_of_the_users_file() -> None:
+    """Two ways to write one letter are one user there (NFC), so here too."""
+    content = 'groups.staff = ["Jose\u0301"]\n[[rule]]\nprojects = ["*"]\nread = ["Zoe\u0308", "group:staff"]'
+    parsed = parse_access(content.encode())
+    for user in ("Jos\u00e9", "Zo\u00eb"):
+        assert parsed.decide(Identity(user), Action.READ, parse_project_name("acme"), None).allowed
+
+
+@pytest.mark.parametrize("word", WHO_WORDS)
+def test_no_user_can_be_called_like_a_word_for_others(word: str) -> None:
+    """Else a rule that means everyone could not be told from one that means that user."""
+    with pytest.raises(InvalidUserName):
+        parse_user_name(word)
 
 
 class TestExample:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simpleindex.core import upload
 from simpleindex.core.access_file import parse_access
+from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.rights import (
     ANYONE,
@@ -222,9 +224,9 @@ class TestExplain:
 
     @pytest.mark.parametrize(
         ("size", "text"),
-        [(None, "0"), (1, "1"), (1023, "1023"), (1024, "1K"), (3 << 20, "3M"), (5 << 40, "5120G")],
+        [(0, "0"), (1, "1"), (1023, "1023"), (1024, "1K"), (3 << 20, "3M"), (5 << 40, "5120G")],
     )
-    def test_sizes(self, size: int | None, text: str) -> None:
+    def test_sizes(self, size: int, text: str) -> None:
         """As the file would have them."""
         lines = Access(uploads=UploadRules(max_file_size=size)).explain(named("x"), None)
         assert f"max-file-size = {text}," in lines[-1]
@@ -251,16 +253,23 @@ class TestUploadRules:
         base = UploadRules(max_file_size=10, require_record=False)
         assert rules.upload_rules(named("x")) is rules.uploads
         assert rules.uploads == base
-        assert rules.upload_rules(named("a")) == replace(base, max_file_size=None)
-        assert rules.upload_rules(named("ab")) == replace(base, max_file_size=None, overwrite=True)
-        assert rules.upload_rules(named("abc")) == replace(base, max_file_size=None, local_versions=False)
+        assert rules.upload_rules(named("a")) == replace(base, max_file_size=0)
+        assert rules.upload_rules(named("ab")) == replace(base, max_file_size=0, overwrite=True)
+        assert rules.upload_rules(named("abc")) == replace(base, max_file_size=0, local_versions=False)
+
+    def test_are_what_the_judgement_of_uploads_asks_for(self) -> None:
+        """The same attributes with the same meaning; mypy compares their types."""
+        asked: upload.UploadRules = default_access().upload_rules(named("x"))
+        upload.judge_size(named("x"), 2 * 1024**3, 1 << 50, asked)
+        with pytest.raises(RefusedUpload):
+            upload.judge_size(named("x"), 2 * 1024**3 + 1, 0, asked)
 
     def test_without_a_file(self) -> None:
         """The documented defaults."""
         assert default_access().upload_rules(named("x")) == UploadRules(
             local_versions=True,
             max_file_size=2 * 1024**3,
-            max_project_size=None,
+            max_project_size=0,
             require_record=True,
             normalized_names=True,
             overwrite=False,
