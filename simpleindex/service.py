@@ -25,6 +25,7 @@ from simpleindex.store.watch_mode import choose
 from simpleindex.store.watching import NoWatch
 from simpleindex.surroundings import open_access_log
 from simpleindex.systemd import Notifier, start_watchdog
+from simpleindex.tls.transport import protocol_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -143,7 +144,11 @@ class IndexService(Service):
     def _factory(self, option: str) -> IProtocolFactory:
         if option == "https":
             assert self._index.security is not None  # made where there is --https
-            return TLSMemoryBIOFactory(self._index.security.certificates, False, self._index.site)
+            factory = TLSMemoryBIOFactory(self._index.security.certificates, False, self._index.site)
+            factory.protocol, sentence = protocol_class()
+            if sentence is not None:
+                self._say(sentence)
+            return factory
         return self._index.redirect_site if self._settings.redirect_http else self._index.site
 
     def _begin_to_watch(self) -> str:

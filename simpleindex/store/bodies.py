@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 # Linux tells with it whether the bytes are in memory already; elsewhere every read goes to a thread.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", None)
 
+# What is in memory passes over one desk, in the reactor's thread only: it stays in the processor's cache, and is not cleared
+# for each piece.
+_desk: Final = bytearray(128 * 1024)
+
 
 class FileBody:
     """An open file, read without ever waiting for a disk in the reactor's thread.
@@ -76,13 +80,13 @@ class FileBody:
     def _read_if_in_memory(self, offset: int, length: int) -> bytes:
         if _NOWAIT is None:
             return b""
-        buffer = bytearray(length)
+        view = memoryview(_desk)[:length] if length <= len(_desk) else memoryview(bytearray(length))
         try:
-            count = os.preadv(self._descriptor, [buffer], offset, _NOWAIT)
+            count = os.preadv(self._descriptor, [view], offset, _NOWAIT)
         except OSError:
             # Not in memory (EAGAIN), or a file system that cannot tell (EOPNOTSUPP).
             return b""
-        return bytes(buffer) if count == length else bytes(buffer[:count])
+        return bytes(view[:count])
 
     def _is_unchanged(self) -> bool:
         return Stamp.of(os.fstat(self._descriptor)).may_be(self.stamp)

@@ -30,6 +30,9 @@ _TLS12_SUITES: Final = b":".join(
 )
 """Forward secrecy and authenticated encryption only (RFC 9325 section 4.2), ECDSA first."""
 
+_PARTIAL_WRITE: Final = 1
+"""SSL_MODE_ENABLE_PARTIAL_WRITE (SSL_CTX_set_mode(3)), which pyOpenSSL sets and has no name for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -107,6 +110,8 @@ def new_context() -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     # An idle connection then holds 34 kB less (SSL_CTX_set_mode(3)).
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    # All of a piece is taken, record by record; pyOpenSSL's default is one record, and a call for each.
+    context.clear_mode(_PARTIAL_WRITE)
     # Sessions travel in tickets, so none is kept here. One id everywhere: a session is refused under another one's.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"simpleindex")

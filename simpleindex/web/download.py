@@ -57,8 +57,9 @@ class Download:
         try:
             offset = content.start
             while not self._stopped:
-                self._request.write(chunk)
                 offset += len(chunk)
+                self._request.write(chunk)
+                chunk = b""  # What the transport holds is not held here too while it is full.
                 if offset >= content.stop:
                     return True
                 chunk = await self._next(offset)

@@ -20,6 +20,7 @@ from twisted.web import http
 
 from simpleindex.core.addresses import unmapped
 from simpleindex.web import limits
+from simpleindex.web.transports import write_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,6 +73,7 @@ class PacedChannel(http.HTTPChannel):
         self.phase = Phase.READY
         self._alarm: IDelayedCall | None = None
         self._outbox: deque[memoryview] = deque()
+        self._slices_at_once = 0
         self._finished: IndexRequest | None = None
 
     # Beginning and end
@@ -166,7 +168,7 @@ class PacedChannel(http.HTTPChannel):
         if self.phase is Phase.CLOSED:
             return
         if not self._outbox and len(data) <= limits.SLICE_BYTES:
-            self.transport.write(data)
+            self._give(data)
         else:
             self._outbox.append(memoryview(data))
             self._send()
@@ -179,7 +181,18 @@ class PacedChannel(http.HTTPChannel):
             data = self._outbox.popleft()
             if len(data) > limits.SLICE_BYTES:
                 self._outbox.appendleft(data[limits.SLICE_BYTES :])
-            self.transport.write(bytes(data[: limits.SLICE_BYTES]))
+            self._give(bytes(data[: limits.SLICE_BYTES]))
+
+    def _give(self, data: bytes) -> None:
+        if len(data) < limits.SLICE_BYTES:
+            self.transport.write(data)
+        elif self._slices_at_once < limits.SLICES_AT_ONCE:
+            self._slices_at_once += 1
+            write_now(self.transport, data)
+        else:
+            # This fills the transport, so that the next one waits until others have had their turn.
+            self._slices_at_once = 0
+            self.transport.write(data)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         super().registerProducer(producer, streaming)

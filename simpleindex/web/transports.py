@@ -1,29 +1,59 @@
-"""The one place that knows how Twisted's TCP transport buffers, to spare simple answers a turn of the reactor.
+"""The one place that knows how Twisted's TCP transport buffers, to spare answers a turn of the reactor.
 
 ``transport.write`` only takes note: the bytes leave in the reactor's next turn, which costs three system calls besides the
-sending itself (epoll_ctl twice, epoll_wait once). Where nothing waits to be sent, they can leave at once. A test fails when
-a release of Twisted buffers otherwise; with any other transport, TLS for one, it is an ordinary write.
+sending itself (epoll_ctl twice, epoll_wait once), and they are copied until then. Where nothing waits to be sent, they can
+leave at once. A test fails when a release of Twisted buffers otherwise; any other transport is written to as always.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def write_now(transport: Any, data: bytes) -> None:
     """Write, without waiting for the next turn where that is possible.
 
     Args:
-        transport: Whatever the reactor gave.
-        data: All of an answer.
+        transport: Whatever the reactor gave, or a layer above that has a ``write_now`` itself.
+        data: All of an answer, or a part of it.
     """
-    if type(transport) is not tcp.Server or transport.dataBuffer or transport._tempDataBuffer:  # noqa: SLF001
-        transport.write(data)
+    if not can_send(transport):
+        getattr(transport, "write_now", transport.write)(data)
         return
     sent = transport.writeSomeData(data)
     # Anything but a number says that the connection is lost; the reactor finds that out by itself.
     rest = data[sent:] if isinstance(sent, int) else data
     if rest:
         transport.write(rest)
+
+
+def write_all_now(transport: Any, pieces: Sequence[bytes]) -> None:
+    """Write these one after another, as :func:`write_now` does, without joining them."""
+    if not can_send(transport):
+        transport.writeSequence(pieces)
+        return
+    try:
+        sent = transport.socket.sendmsg(pieces)
+    except OSError:
+        sent = 0  # Full or lost; again the reactor finds out which.
+    for piece in pieces:
+        if sent < len(piece):
+            transport.write(piece[sent:])
+        sent = max(0, sent - len(piece))
+
+
+def can_send(transport: Any) -> bool:
+    """Whether it is a plain TCP connection in use with nothing waiting to be sent."""
+    return (
+        type(transport) is tcp.Server
+        and not transport.dataBuffer
+        and not transport._tempDataBuffer  # noqa: SLF001
+        and transport.connected == 1
+        and not transport.disconnecting
+        and not transport._aborting  # noqa: SLF001
+    )

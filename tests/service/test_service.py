@@ -11,13 +11,14 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from simpleindex import composition
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.sources.local import LocalSource
 from simpleindex.store import watch
+from simpleindex.tls.transport import SwiftTLS
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.live_world import LONG_AFTER_NS
 from tests.service.service_world import Pool, ServiceWorld, service_world
@@ -276,6 +277,17 @@ def test_the_express_lane(world: ServiceWorld) -> None:
     assert made._index.redirect_site.express is None
 
 
+def test_a_release_of_twisted_with_other_tls(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It serves, slower, and says so."""
+    issue("a.example.com").put(world.certs / "a.pem")
+    monkeypatch.setattr(TLSMemoryBIOProtocol, "_write", None)
+    world.start(https=(TLS,))
+    https = world.reactor.tcpServers[0][1]
+    assert isinstance(https, TLSMemoryBIOFactory)
+    assert https.protocol is BufferingTLSTransport
+    assert any(line.startswith("This release of Twisted does TLS in another way") for line in world.taken())
+
+
 def test_https_beside_a_redirect(world: ServiceWorld) -> None:
     """Plain HTTP only leads to the certificate's name; challenges are answered there."""
     issue("a.example.com").put(world.certs / "a.pem")
@@ -289,6 +301,7 @@ def test_https_beside_a_redirect(world: ServiceWorld) -> None:
     https, _http = (server[1] for server in world.reactor.tcpServers)
     assert isinstance(https, TLSMemoryBIOFactory)
     assert https.wrappedFactory is made._index.site
+    assert https.protocol is SwiftTLS
     moved = world.ask("/simple/acme/?x", server=1)
     assert (moved.status, moved.headers["location"]) == (308, "https://a.example.com:8443/simple/acme/?x")
     assert world.ask("/.well-known/acme-challenge/token", server=1).body == b"proof"

@@ -10,6 +10,7 @@ from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+from simpleindex.tls.transport import SwiftTLS
 from simpleindex.web import limits
 from simpleindex.web.pacing import Phase
 from tests.web.memory_client import FAR
@@ -211,7 +212,9 @@ class TlsEnd:
     def __init__(self, index: Index, contexts: Contexts) -> None:
         clock: Any = index.clock
         self._clock = index.clock
-        self._tls: Any = TLSMemoryBIOFactory(contexts, False, index.site, clock).buildProtocol(FAR)
+        factory = TLSMemoryBIOFactory(contexts, False, index.site, clock)
+        factory.protocol = SwiftTLS
+        self._tls: Any = factory.buildProtocol(FAR)
         self.transport = SocketTransport(index.clock, self._tls, FAR)
         self._tls.makeConnection(self.transport)
         self._client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)

@@ -12,9 +12,10 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IPushProducer
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from simpleindex.tls.transport import SwiftTLS
 from simpleindex.web import limits
 from tests.web.wire import FULL, LinesTestCase, SocketTransport, Wire, answers, get
 
@@ -178,6 +179,44 @@ class BackPressureTests(WireTestCase):
         channel.resumeProducing()
         self.assertEqual([200, 400], [answer.status for answer in answers(self.transport.take())])
         self.assertTrue(self.transport.reading)
+
+
+class QuickReader(SocketTransport):
+    """A client that takes everything at once, as one on the same machine does.
+
+    Attributes:
+        row: How many slices left at once, one after another, before each that waited for its turn.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.row = [0]
+
+    def write_now(self, data: bytes) -> None:
+        self.row[-1] += 1
+        self.held += data
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if len(data) == limits.SLICE_BYTES:
+            self.row.append(0)
+
+
+class TurnTests(WireTestCase):
+    """Nobody who takes everything at once keeps the reactor to himself."""
+
+    def test_large_answer(self) -> None:
+        """A few slices leave at once, then one waits until others have had their turn."""
+        size = 20 * limits.SLICE_BYTES + 5
+        self.wire.pages.bodies[b"/"] = bytes(size)
+        protocol = self.wire.site.buildProtocol(None)
+        transport = QuickReader(self.wire.clock, protocol, IPv4Address("TCP", "192.0.2.9", 50009))
+        protocol.makeConnection(transport)
+        self.wire.send(transport, get())
+        self.assertEqual([limits.SLICES_AT_ONCE, 0], transport.row)
+        (answer,) = answers(transport.take())
+        self.assertEqual(size, len(answer.body))
+        self.assertEqual([limits.SLICES_AT_ONCE] * 5 + [0], transport.row)
 
 
 class SlowReaderTests(WireTestCase):
@@ -412,13 +451,16 @@ class TlsTests(WireTestCase):
     """The same through Twisted's TLS, which has buffers and a mind of its own."""
 
     contexts = Contexts()
+    kind: type[TLSMemoryBIOProtocol] = BufferingTLSTransport
 
     def setUp(self) -> None:
         super().setUp()
         self.transport.leave()
         peer = IPv4Address("TCP", "192.0.2.8", 50001)
         clock: Any = self.wire.clock
-        self.tls: Any = TLSMemoryBIOFactory(self.contexts, False, self.wire.site, clock).buildProtocol(peer)
+        factory = TLSMemoryBIOFactory(self.contexts, False, self.wire.site, clock)
+        factory.protocol = self.kind
+        self.tls: Any = factory.buildProtocol(peer)
         self.transport = SocketTransport(clock, self.tls, peer)
         self.tls.makeConnection(self.transport)
         self.client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
@@ -533,3 +575,9 @@ class TlsTests(WireTestCase):
         self.wire.clock.advance(0)
         self.assertTrue(transport.gone)
         self.assertEqual(1, len(self.wire.site.connections))
+
+
+class SwiftTlsTests(TlsTests):
+    """The same through our own."""
+
+    kind = SwiftTLS

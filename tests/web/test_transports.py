@@ -10,9 +10,11 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.testing import StringTransport
 
-from simpleindex.web.transports import write_now
+from simpleindex.web.transports import write_all_now, write_now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twisted.internet.error import ConnectionLost
 
 
@@ -43,7 +45,15 @@ def server(takes: int | ConnectionLost) -> tuple[tcp.Server, Reactor, list[bytes
         kernel.append(bytes(data[:takes]))
         return min(takes, len(data))
 
+    class Socket:
+        def sendmsg(self, pieces: Sequence[bytes]) -> int:
+            sent = write_some(b"".join(pieces))
+            if not isinstance(sent, int) or sent == 0:
+                raise BlockingIOError if sent == 0 else ConnectionResetError
+            return sent
+
     transport.writeSomeData = write_some  # type: ignore[method-assign]
+    transport.socket = Socket()  # type: ignore[assignment]  # all of a socket that it asks
     return transport, reactor, kernel
 
 
@@ -74,17 +84,59 @@ def test_a_lost_connection_is_left_to_the_reactor() -> None:
     assert len(reactor.writers) == 1
 
 
+@pytest.mark.parametrize("takes", range(8))
+def test_pieces(takes: int) -> None:
+    """Wherever the kernel stops, the rest follows in order."""
+    transport, reactor, kernel = server(takes)
+    write_all_now(transport, [b"ab", b"c", b"", b"def"])
+    assert kernel == [b"abcdef"[:takes]]
+    assert bool(reactor.writers) == (takes < 6)
+    write_all_now(transport, [b"gh", b"i"])
+    while reactor.writers and takes:
+        transport.doWrite()
+    assert not takes or b"".join(kernel) == b"abcdefghi"
+
+
+def test_pieces_for_a_lost_connection() -> None:
+    """They are left to the reactor too."""
+    transport, reactor, _ = server(CONNECTION_LOST)
+    write_all_now(transport, [b"answer", b"rest"])
+    assert len(reactor.writers) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("disconnecting", True), ("connected", False), ("_aborting", True)]
+)
+def test_nothing_is_sent_after_the_end(name: str, value: bool) -> None:
+    """A connection that ends, or has ended, is not written to past Twisted."""
+    transport, _, kernel = server(100)
+    setattr(transport, name, value)
+    write_now(transport, b"answer")
+    write_all_now(transport, [b"answer"])
+    assert kernel == []
+
+
+def test_a_layer_above_writes_itself() -> None:
+    """TLS of ours."""
+    transport, written = StringTransport(), list[bytes]()
+    transport.write_now = written.append  # type: ignore[attr-defined]
+    write_now(transport, b"answer")
+    assert (written, transport.value()) == ([b"answer"], b"")
+
+
 def test_other_transports_are_written_to() -> None:
     """TLS, Unix sockets and tests."""
     transport = StringTransport()
     write_now(transport, b"answer")
-    assert transport.value() == b"answer"
+    write_all_now(transport, [b"an", b"swer"])
+    assert transport.value() == b"answeranswer"
 
 
 def test_twisted_still_buffers_as_we_believe() -> None:
     """When this fails, a release of Twisted has changed what simpleindex.web.transports relies on."""
     transport, _, _ = server(0)
     assert (transport.dataBuffer, transport._tempDataBuffer) == (b"", [])
+    assert (transport.connected, transport.disconnecting, transport._aborting) == (True, False, False)
     transport.write(b"a")
     assert transport._tempDataBuffer == [b"a"]
     transport.doWrite()
