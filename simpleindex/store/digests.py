@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -139,6 +138,8 @@ class Digests:
             # A power cut may cost the last rows, which are then read again; it never leaves a broken database.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            # KiB; every row is asked for once, and the usual 2,000 would be full of them from then on.
+            connection.execute("PRAGMA cache_size = -256")
             if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("DROP TABLE IF EXISTS facts")
@@ -218,9 +219,6 @@ def _checksum(*row: object) -> bytes:
 
 def _facts(row: list[Any]) -> Facts:
     version, sha256, requires_python, sidecar_sha256, sidecar_size, offset, stored_size, method = row
-    # A few versions and demands are those of most files; a hundred thousand copies of them would be felt.
-    version = sys.intern(version)
-    requires_python = requires_python and sys.intern(requires_python)
     if sidecar_sha256 is None:
         return Facts(version, sha256, requires_python, None, None)
     sidecar, place = Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method)

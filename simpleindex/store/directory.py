@@ -182,7 +182,8 @@ class Directory:
                             f"{printable(entry.name)} is not served: {error.reason}."
                         )
                 elif name := self._project_of(entry, inodes):
-                    directories.setdefault(name, []).append(entry.name)
+                    # One text for both, where they are equal: it is kept for as long as the project is.
+                    directories.setdefault(name, []).append(name if entry.name == name else entry.name)
         return Survey(
             identity=(status.st_dev, status.st_ino),
             stamp=Stamp.of(status),

@@ -54,8 +54,8 @@ class KnownFiles(Mapping[str, Known]):
     __slots__ = ("_packed", "withheld")
 
     def __init__(self, known: Mapping[str, Known], chosen: Mapping[str, str]) -> None:
-        listed = {path: filename for filename, path in chosen.items()}
-        rows = [(path, listed.get(path), *_row(item)) for path, item in known.items()]
+        listed = frozenset(chosen.values())
+        rows = [(path, path in listed, *_row(item)) for path, item in known.items()]
         self._packed = marshal.dumps(rows, VERSION)
         self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
 
@@ -91,7 +91,7 @@ def _unpacked(packed: bytes) -> tuple[dict[str, Row], dict[str, str]]:
     rows = marshal.loads(packed)  # noqa: S302  (see the import)
     return (
         {path: row for path, _, *row in rows},
-        {filename: path for path, filename, *_ in rows if filename is not None},
+        {path.rpartition("/")[2]: path for path, is_listed, *_ in rows if is_listed},
     )
 
 

@@ -105,7 +105,7 @@ class _Instance:
         self._root_wd: int = inotify.add_watch(root, _MASK)
         self._wds: dict[str, int] = {}
         # Links make several names of one directory, and a directory has one watch.
-        self._names: dict[int, set[str]] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
 
     def fileno(self) -> int:
         return self._fd
@@ -143,7 +143,7 @@ class _Instance:
         if wd == self._root_wd:
             return False
         self._wds[name] = wd
-        self._names.setdefault(wd, set()).add(name)
+        self._names[wd] = (*self._names.get(wd, ()), name)
         return True
 
     def close(self) -> None:
@@ -161,12 +161,12 @@ class _Instance:
             if name.startswith(".") and not mask & IN_CLOSE_WRITE:
                 continue
             if wd != self._root_wd:
-                directories |= self._names.get(wd, set())
+                directories.update(self._names.get(wd, ()))
                 if mask & _SELF_GONE and self._drop(wd):
                     root = True
             elif name and mask & _RENAMED:
                 root = True
-                directories |= self._drop(self._wds.get(name))
+                directories.update(self._drop(self._wds.get(name)))
                 if mask & IN_ISDIR:
                     directories.add(name)
             elif name and mask & IN_ISDIR:
@@ -176,9 +176,9 @@ class _Instance:
                 root_gone = root_gone or bool(mask & _SELF_GONE)
         return _News(root, root_gone, overflow=False, directories=frozenset(directories))
 
-    def _drop(self, wd: int | None) -> set[str]:
+    def _drop(self, wd: int | None) -> tuple[str, ...]:
         """End a watch, since it would follow its directory to another name; return the names it had here."""
-        names = self._names.pop(wd, set()) if wd is not None else set()
+        names = self._names.pop(wd, ()) if wd is not None else ()
         for name in names:
             del self._wds[name]
         if names:
