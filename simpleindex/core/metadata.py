@@ -33,11 +33,9 @@ _LONGEST_SHOWN: Final = 80
 _END_OF_HEADERS: Final = re.compile(rb"(?:\A|\r\n|\r(?!\n)|(?<!\r)\n)(?![!-9;-~]*:|[ \t])")
 _LINE_END: Final = re.compile(rb"[\r\n]")
 # Possessive, so that a value of a million folded lines costs no memory for ways back.
-_HEADER: Final = re.compile(
-    rb"(?:\A|(?<=[\r\n]))(name|version|requires-python):"
-    rb"([^\r\n]*+(?:(?:\r\n|\r|\n)[ \t][^\r\n]*+)*+)",
-    re.IGNORECASE,
-)
+_WANTED: Final = rb"(?:\A|(?<=[\r\n]))(%s):([^\r\n]*+(?:(?:\r\n|\r|\n)[ \t][^\r\n]*+)*+)"
+_HEADER: Final = re.compile(_WANTED % rb"name|version|requires-python", re.IGNORECASE)
+_DETAIL: Final = re.compile(_WANTED % rb"metadata-version|license-file", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,19 @@ class CoreMetadata:
     name: str
     version: str
     requires_python: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What only the judgement of an upload asks of metadata.
+
+    Attributes:
+        metadata_version: As it is written there; None if it is missing.
+        license_files: Paths, in their order (PEP 639).
+    """
+
+    metadata_version: str | None
+    license_files: tuple[str, ...]
 
 
 def read_metadata(data: bytes, name: DistributionName) -> CoreMetadata:
@@ -79,6 +90,21 @@ def read_metadata(data: bytes, name: DistributionName) -> CoreMetadata:
     )
 
 
+def read_details(data: bytes) -> Details:
+    """Read the rest of what is judged in a METADATA or PKG-INFO file.
+
+    Raises:
+        InvalidMetadata: The headers are endless.
+    """
+    block, end = _header_block(data)
+    versions: list[str] = []
+    files: list[str] = []
+    for match in _DETAIL.finditer(block, 0, end):
+        value = " ".join(match[2].decode("utf-8", "backslashreplace").split())
+        (files if match[1].lower() == b"license-file" else versions).append(value)
+    return Details(versions[0] if versions else None, tuple(files))
+
+
 def states(project: str, version: str, name: DistributionName) -> bool:
     """Whether a project's name and version, spelt in whatever way, are those of a distribution (PEP 503, PEP 440)."""
     if len(version) > _LONGEST_VALUE:
@@ -100,15 +126,21 @@ def is_sdist_metadata(path: bytes) -> bool:
     return rest == b"PKG-INFO" and top not in {b"", b".", b".."}
 
 
-def _headers(data: bytes) -> dict[str, str]:
-    """Return the wanted headers, unfolded; of several with one name the first, as e-mail's parser has it."""
+def _header_block(data: bytes) -> tuple[bytes, int]:
+    """Return the beginning of the metadata, and where in it the headers end."""
     block = data[:_LONGEST_HEADERS]
     end = _END_OF_HEADERS.search(block)
     # A last line that is cut short here could seem to be no header.
     if len(data) > len(block) and not (end and _LINE_END.search(block, end.end())):
         raise InvalidMetadata(f"its metadata have more than {_LONGEST_HEADERS >> 20} MiB of headers")
+    return block, end.start() if end else len(block)
+
+
+def _headers(data: bytes) -> dict[str, str]:
+    """Return the wanted headers, unfolded; of several with one name the first, as e-mail's parser has it."""
+    block, end = _header_block(data)
     values: dict[str, str] = {}
-    for match in _HEADER.finditer(block, 0, end.start() if end else len(block)):
+    for match in _HEADER.finditer(block, 0, end):
         key = match[1].decode("ascii").lower()
         if key not in values:
             # Bytes that are not ASCII stay bad when decoded so, and none of the three may have any.

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
     from simpleindex.store.zips import Member, Pread
 
-__all__ = ["Facts", "Place", "examine", "examine_side_file", "read_sidecar"]
+__all__ = [
+    "Facts",
+    "Place",
+    "examine",
+    "examine_side_file",
+    "read_sidecar",
+    "sdist_metadata",
+    "wheel_metadata",
+]
 
 MAXIMUM_SIDE_FILE: Final = 1024 * 1024
 """Bytes of a signature or provenance file."""
@@ -151,7 +159,7 @@ def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> Facts:
         return file.read(length)
 
     directory = find_directory(pread, size)
-    choose = _wheel_metadata if name.kind is Kind.WHEEL else _sdist_metadata
+    choose = wheel_metadata if name.kind is Kind.WHEEL else sdist_metadata
     member = choose(members(pread, directory), name)
     data, place = None, None
     if member is not None:
@@ -169,8 +177,12 @@ def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> Facts:
     return Facts(name.version, digest.hexdigest(), requires_python, sidecar, place)
 
 
-def _wheel_metadata(found: Iterator[Member], name: DistributionName) -> Member:
-    """Choose METADATA in the only ``.dist-info`` directory: pip refuses wheels with several, and so it names the files."""
+def wheel_metadata(found: Iterator[Member], name: DistributionName) -> Member:
+    """Choose METADATA in the only ``.dist-info`` directory: pip refuses wheels with several, and so it names the files.
+
+    Raises:
+        BrokenArchive: There is not exactly one of them, with METADATA in it once; or it is another distribution's.
+    """
     directory: bytes | None = None
     metadata: Member | None = None
     for member in found:
@@ -197,7 +209,7 @@ def _wheel_metadata(found: Iterator[Member], name: DistributionName) -> Member:
     return metadata
 
 
-def _sdist_metadata(found: Iterator[Member], _: DistributionName) -> Member | None:
+def sdist_metadata(found: Iterator[Member], _: DistributionName) -> Member | None:
     """Choose the first PKG-INFO in a top directory; old sdists have none."""
     metadata: Member | None = None
     for member in found:

@@ -84,24 +84,35 @@ def is_compressed(suffix: str) -> bool:
     return suffix in _UNPACKERS
 
 
-def unpacked(raw: Iterator[bytes], size: int, suffix: str) -> Iterator[bytes]:
+def unpacked(
+    raw: Iterator[bytes],
+    size: int,
+    suffix: str,
+    *,
+    most: int | None = None,
+    single: bool = False,
+) -> Iterator[bytes]:
     """Unpack one or more streams, with zeros after them or not, in chunks of at most 1 MiB.
 
     Args:
         raw: A file's bytes in chunks.
         size: Their number.
         suffix: Of the file's name.
+        most: Bytes that may come out; if it is not given, what only a bomb exceeds.
+        single: Whether there may be only one stream, which not even zeros may follow.
 
     Raises:
         BrokenArchive: The last stream does not end, something else follows it, or it is damaged, or a bomb.
     """
     new = _UNPACKERS[suffix]
-    most = max(BOMB_SIZE, BOMB_RATIO * size)
+    most = max(BOMB_SIZE, BOMB_RATIO * size) if most is None else most
     unpacker, streams, total = new(), 1, 0
     for piece in raw:
         data = piece
         while True:
             if unpacker.eof:
+                if data and single:
+                    raise BrokenArchive("other data follow the end of its compressed data")
                 data = data.lstrip(b"\0")
                 if not data:
                     break

@@ -237,7 +237,7 @@ class Reader:
             if (suffix := _side_suffix(entry.filename)) is None:
                 distribution = parse_distribution_name(entry.filename, name)
             descriptor = self.directory.open_file(entry.path, entry.stamp)
-            with _Interruptible(descriptor, self.stopping) as file:
+            with Interruptible(descriptor, self.stopping) as file:
                 outcome = (
                     examine_side_file(file, suffix or "")
                     if distribution is None
@@ -268,7 +268,7 @@ class Reader:
         return Known(entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished)
 
 
-class _Interruptible(FileIO):
+class Interruptible(FileIO):
     """An open file whose reading ends when the service does."""
 
     def __init__(self, descriptor: int, stopping: Event) -> None:

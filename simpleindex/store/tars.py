@@ -7,7 +7,7 @@ modes read past data that follow the archive.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _NOT_TAR: Final = "it is not a tar archive"
 _DAMAGED: Final = "its tar archive is damaged"
 
+REGULAR: Final = b"\x007S0"
+"""Kinds of members that are files: of before POSIX, contiguous, sparse, and plain ones."""
+
 _BLOCK: Final = 512
 _END: Final = bytes(_BLOCK)
 _CHECKSUM: Final = slice(148, 156)
@@ -28,7 +31,29 @@ _MAXIMUM_EXTENSION: Final = 1024 * 1024
 
 # Links, devices, directories, pipes: no data follow, whatever their size field says.
 _WITHOUT_DATA: Final = b"123456"
-_REGULAR: Final = b"\x007S0"
+
+# Of pax records those that decide where a member lies, how long it is, and whether it has holes.
+_TELLING: Final = (b"path", b"size", b"linkpath", b"GNU.sparse.")
+
+
+class Header(NamedTuple):
+    """A member's header, with what extended headers say of it.
+
+    Attributes:
+        kind: One byte; ``g`` for records that hold for all members that follow.
+        path: As it is written.
+        link: What a link points to; empty for others.
+        size: Bytes of data that follow, without padding.
+        stated_size: What the header says, which for members without data is another.
+        extensions: The telling pax records, by keyword.
+    """
+
+    kind: bytes
+    path: bytes
+    link: bytes
+    size: int
+    stated_size: int
+    extensions: dict[bytes, bytes]
 
 
 def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
@@ -46,8 +71,13 @@ def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
         BrokenArchive: It is cut off, damaged, not a tar archive, or a bomb.
     """
     compressed = is_compressed(suffix)
-    stream = _Stream(unpacked(raw, size, suffix) if compressed else raw)
-    metadata = _walk(stream)
+    stream = Stream(unpacked(raw, size, suffix) if compressed else raw)
+    metadata: bytes | None = None
+    for header in headers(stream):
+        if header.kind in REGULAR and metadata is None and is_sdist_metadata(header.path):
+            metadata = body_of(stream, header.size, MAXIMUM_SIZE)
+        else:
+            pass_over(stream, header.size)
     # POSIX ends an archive with two blocks. One is enough for tarfile, but only where a trailer vouches for the rest.
     if not compressed and (size % _BLOCK or stream.take(_BLOCK) != _END):
         raise CutOff
@@ -55,7 +85,7 @@ def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
     return metadata
 
 
-class _Stream:
+class Stream:
     """Bytes taken or skipped in any portion from an iterator of chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -87,44 +117,58 @@ class _Stream:
             yield portion
 
 
-def _walk(stream: _Stream) -> bytes | None:
-    """Go from header to header up to the end mark; return the first PKG-INFO in a top directory."""
-    metadata: bytes | None = None
+def headers(stream: Stream) -> Iterator[Header]:
+    """Go from header to header up to the end mark; whoever asks takes each one's data before the next.
+
+    Raises:
+        BrokenArchive: It is cut off, damaged, empty, or not a tar archive.
+    """
     extensions: dict[bytes, bytes] = {}
     first = True
     while (block := _block(stream, first=first)) != _END:
-        kind, size = block[156:157], _checked_size(block, first=first)
+        kind, stated = block[156:157], _checked_size(block, first=first)
         first = False
-        if kind in b"xXL":
-            extensions |= _extensions(kind, _body(stream, size, _MAXIMUM_EXTENSION))
+        if kind in b"xXLK":
+            extensions |= _extensions(kind, body_of(stream, stated, _MAXIMUM_EXTENSION))
             continue
-        if kind in b"gK":
-            _pass_over(stream, size)
+        if kind == b"g":
+            yield Header(kind, b"", b"", stated, stated, {})
             continue
         if b"size" in extensions:
-            size = _decimal(extensions[b"size"])
+            stated = _decimal(extensions[b"size"])
         path = extensions.get(b"path", _path(block))
-        extensions = {}
+        link = extensions.get(b"linkpath", block[157:257].partition(b"\0")[0])
         if kind == b"S":
             _pass_over_sparse_map(stream, block)
-        if kind in _REGULAR and metadata is None and is_sdist_metadata(path):
-            metadata = _body(stream, size, MAXIMUM_SIZE)
-        elif kind not in _WITHOUT_DATA and not (kind == b"\0" and path.endswith(b"/")):
-            # Before POSIX, a directory was a file whose name ends in a slash.
-            _pass_over(stream, size)
+        # Before POSIX, a directory was a file whose name ends in a slash.
+        is_empty = kind in _WITHOUT_DATA or (kind == b"\0" and path.endswith(b"/"))
+        yield Header(kind, path, link, 0 if is_empty else stated, stated, extensions)
+        extensions = {}
     if first:
         raise BrokenArchive("it is an empty tar archive")
-    return metadata
 
 
-def _block(stream: _Stream, *, first: bool = False) -> bytes:
+def is_header(block: bytes) -> bool:
+    """Whether a file that begins with this block may be taken for a tar archive."""
+    try:
+        return len(block) == _BLOCK and block != _END and _checked_size(block, first=True) >= 0
+    except BrokenArchive:
+        return False
+
+
+def _block(stream: Stream, *, first: bool = False) -> bytes:
     block = stream.take(_BLOCK)
     if len(block) < _BLOCK:
         raise BrokenArchive(_NOT_TAR, perhaps_unfinished=True) if first else CutOff
     return block
 
 
-def _body(stream: _Stream, size: int, most: int) -> bytes:
+def body_of(stream: Stream, size: int, most: int) -> bytes:
+    """Take a member's data.
+
+    Raises:
+        BrokenArchive: They are more than ``most`` bytes, or cut off.
+    """
     if size > most:
         raise BrokenArchive(f"it has metadata of more than {most >> 20} MiB")
     padded = stream.take(_padded(size))
@@ -133,12 +177,17 @@ def _body(stream: _Stream, size: int, most: int) -> bytes:
     return padded[:size]
 
 
-def _pass_over(stream: _Stream, size: int) -> None:
+def pass_over(stream: Stream, size: int) -> None:
+    """Leave a member's data.
+
+    Raises:
+        CutOff: The archive ends before.
+    """
     if not stream.skip(_padded(size)):
         raise CutOff
 
 
-def _pass_over_sparse_map(stream: _Stream, block: bytes) -> None:
+def _pass_over_sparse_map(stream: Stream, block: bytes) -> None:
     """Skip GNU's continued list of holes, which the size does not count."""
     continued = block[482]
     while continued:
@@ -176,19 +225,30 @@ def _path(block: bytes) -> bytes:
 
 
 def _extensions(kind: bytes, body: bytes) -> dict[bytes, bytes]:
-    """Read what an extended header says of the next member: GNU's long name, or pax records."""
-    if kind == b"L":
-        return {b"path": body.partition(b"\0")[0]}
-    records: dict[bytes, bytes] = {}
+    """Read what an extended header says of the next member: GNU's long names, or pax records."""
+    if kind in b"LK":
+        return {b"path" if kind == b"L" else b"linkpath": body.partition(b"\0")[0]}
+    return {keyword: value for keyword, value in _pax_records(body) if keyword.startswith(_TELLING)}
+
+
+def _pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = 0
     while match := _PAX_RECORD.match(body, at):
         end = at + int(match[1])
         if end <= match.end():
             raise BrokenArchive(_DAMAGED)
-        if match[2] in {b"path", b"size"}:
-            records[match[2]] = body[match.end() : end - 1]
+        yield match[2], body[match.end() : end - 1]
         at = end
-    return records
+
+
+def pax_keywords(body: bytes) -> Iterator[str]:
+    """Go through the keywords of pax records.
+
+    Raises:
+        BrokenArchive: They are damaged.
+    """
+    for keyword, _ in _pax_records(body):
+        yield keyword.decode("utf-8", "backslashreplace")
 
 
 def _decimal(text: bytes) -> int:

@@ -73,6 +73,7 @@ class Member:
     stored_size: int
     size: int
     header_offset: int
+    extra: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,27 +146,63 @@ def place_of(pread: Pread, member: Member, directory: Directory) -> Place:
     Raises:
         BrokenArchive: They are too large, encrypted, compressed in an unusual way, or not where they should be.
     """
+    check_readable(member)
+    if max(member.size, member.stored_size) > MAXIMUM_SIZE:
+        raise BrokenArchive(f"its {_shown(member.path)} is larger than {MAXIMUM_SIZE >> 20} MiB")
+    local, data_offset = read_local_header(pread, member, directory)
+    if local.path != member.path or data_offset + member.stored_size > directory.offset:
+        raise misplaced(member)
+    return Place(data_offset, member.stored_size, member.method)
+
+
+def check_readable(member: Member) -> None:
+    """Judge whether every installer can unpack a member.
+
+    Raises:
+        BrokenArchive: It is encrypted, or compressed in an unusual way.
+    """
     if member.flags & _UNREADABLE:
         raise BrokenArchive(f"its {_shown(member.path)} is encrypted")
     if member.method not in {STORED, DEFLATED}:
         raise BrokenArchive(
             f"its {_shown(member.path)} is compressed by method {member.method}, not deflated"
         )
-    if max(member.size, member.stored_size) > MAXIMUM_SIZE:
-        raise BrokenArchive(f"its {_shown(member.path)} is larger than {MAXIMUM_SIZE >> 20} MiB")
+
+
+def read_local_header(pread: Pread, member: Member, directory: Directory) -> tuple[Member, int]:
+    """Read what the header before a member's data says of it, and where they begin.
+
+    Raises:
+        BrokenArchive: There is none, or it reaches into the directory.
+    """
     fixed = read_exactly(pread, _LOCAL.size, member.header_offset)
-    signature, *_, path_length, extra_length = _LOCAL.unpack(fixed)
-    path = read_exactly(pread, path_length, member.header_offset + _LOCAL.size)
-    place = Place(
-        member.header_offset + _LOCAL.size + path_length + extra_length, member.stored_size, member.method
-    )
-    if (
-        signature != _LOCAL_SIGNATURE
-        or path != member.path
-        or place.offset + place.stored_size > directory.offset
-    ):
-        raise BrokenArchive(f"its {_shown(member.path)} is not where the zip directory says")
-    return place
+    # fmt: off
+    (
+        signature, _, flags, method, _, _, crc, stored_size, size, path_length, extra_length,
+    ) = _LOCAL.unpack(fixed)
+    # fmt: on
+    path_offset = member.header_offset + _LOCAL.size
+    data_offset = path_offset + path_length + extra_length
+    if signature != _LOCAL_SIGNATURE or data_offset > directory.offset:
+        raise misplaced(member)
+    rest = read_exactly(pread, path_length + extra_length, path_offset)
+    path, extra = rest[:path_length], rest[path_length:]
+    return Member(path, flags, method, crc, stored_size, size, member.header_offset, extra), data_offset
+
+
+def long_sizes(local: Member) -> tuple[int, int]:
+    """Return the stored size and the size in a local header, wherever in it they are.
+
+    Raises:
+        BrokenArchive: They should be in a zip64 extra field, which is missing.
+    """
+    size, stored_size = _long((local.size, local.stored_size), local.extra)
+    return stored_size, size
+
+
+def misplaced(member: Member) -> BrokenArchive:
+    """Say that a member's header does not lie where the directory says, or is another's."""
+    return BrokenArchive(f"its {_shown(member.path)} is not where the zip directory says")
 
 
 def unpack(pread: Pread, place: Place, size: int) -> bytes:
@@ -246,10 +283,12 @@ def _entry(buffer: bytes, at: int) -> tuple[Member, int]:
     numbers = (size, stored_size, offset)
     if 0xFFFFFFFF in numbers:
         size, stored_size, offset = _long(numbers, buffer[extra_at : extra_at + extra_length])
-    return Member(path, flags, method, crc, stored_size, size, offset), end
+    return Member(
+        path, flags, method, crc, stored_size, size, offset, buffer[extra_at : extra_at + extra_length]
+    ), end
 
 
-def _long(numbers: tuple[int, int, int], extra: bytes) -> Iterator[int]:
+def _long(numbers: tuple[int, ...], extra: bytes) -> Iterator[int]:
     """Replace those numbers that did not fit into 32 bits by those of the zip64 extra field."""
     longs = _longs(extra)
     for number in numbers:
@@ -257,6 +296,22 @@ def _long(numbers: tuple[int, int, int], extra: bytes) -> Iterator[int]:
         if replaced is None:
             raise BrokenArchive("its zip directory is damaged")
         yield replaced
+
+
+def extra_kinds(extra: bytes) -> list[int]:
+    """Return the kinds of all extra fields of a member.
+
+    Raises:
+        BrokenArchive: One is cut off.
+    """
+    kinds, at = [], 0
+    while at + _EXTRA.size <= len(extra):
+        kind, length = _EXTRA.unpack_from(extra, at)
+        kinds.append(kind)
+        at += _EXTRA.size + length
+    if at > len(extra):
+        raise BrokenArchive("its zip directory is damaged")
+    return kinds
 
 
 def _longs(extra: bytes) -> Iterator[int]:

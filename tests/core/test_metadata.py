@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidMetadata
-from simpleindex.core.metadata import CoreMetadata, is_sdist_metadata, read_metadata, shown, states
+from simpleindex.core.metadata import (
+    CoreMetadata,
+    Details,
+    is_sdist_metadata,
+    read_details,
+    read_metadata,
+    shown,
+    states,
+)
 from simpleindex.core.names import DistributionName, Kind, parse_distribution_name
 from tests.builders import metadata_text
 
@@ -273,3 +281,25 @@ def test_kind_does_not_matter() -> None:
     """PKG-INFO is read like METADATA."""
     name = DistributionName("acme-1.0.tar.gz", ACME.project, "1.0", Kind.SDIST)
     assert read_metadata(metadata_text("acme", "1.0"), name).requires_python is None
+
+
+@pytest.mark.parametrize(
+    ("data", "details"),
+    [
+        (b"Name: acme\nVersion: 1.0\n", Details(None, ())),
+        (
+            b"metadata-VERSION: 2.4\r\nLicense-File: LICENSE\r\nX: y\r\nLicense-File:  a/\xc3\xbc\r\n b\r\n\r\nLicense-File: c\n",
+            Details("2.4", ("LICENSE", "a/\u00fc b")),
+        ),
+        (b"License-File: \xff\nMetadata-Version: 1\nMetadata-Version: 2\n", Details("1", ("\\xff",))),
+    ],
+)
+def test_details_are_read_for_uploads(data: bytes, details: Details) -> None:
+    """From the headers alone, in their order."""
+    assert read_details(data) == details
+
+
+def test_details_of_endless_headers_are_not_read() -> None:
+    """As with the three values."""
+    with pytest.raises(InvalidMetadata, match="more than 2 MiB of headers"):
+        read_details(b"X: y\n" * (1 << 20))

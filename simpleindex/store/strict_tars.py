@@ -1,0 +1,123 @@
+"""A tar archive that is uploaded: one directory, no path or link leading out, nothing hidden behind its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import BrokenArchive, CutOff
+from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
+from simpleindex.store.decompression import is_compressed, unpacked
+from simpleindex.store.paths import Paths, plain_path, shown_path
+from simpleindex.store.tars import Stream, body_of, headers, pass_over, pax_keywords
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.store.tars import Header
+
+MAXIMUM_LINKS: Final = 1000
+"""Symbolic links, whose targets are kept until the end."""
+
+_PLAIN: Final = b"\x000"
+_HARD_LINK: Final = b"1"
+_SYMBOLIC_LINK: Final = b"2"
+_DIRECTORY: Final = b"5"
+_GLOBAL: Final = b"g"
+_MAXIMUM_GLOBAL: Final = 64 * 1024
+# Records that hold for all members, and that some readers heed and others do not.
+_TELLING: Final = ("path", "size", "linkpath", "GNU.sparse.", "hdrcharset")
+
+
+def read_strictly(raw: Iterator[bytes], size: int, suffix: str, most: int) -> tuple[Paths, bytes | None]:
+    """Read a tar archive to the end of its last byte.
+
+    Args:
+        raw: The file's bytes in chunks, of which none is kept.
+        size: Their number.
+        suffix: Of the file's name; says how they are compressed.
+        most: Bytes that may come out.
+
+    Returns:
+        The paths of its members, and the content of the PKG-INFO in the top directory.
+
+    Raises:
+        BrokenArchive: It is damaged, a bomb, or ambiguous in any way.
+    """
+    compressed = is_compressed(suffix)
+    stream = Stream(unpacked(raw, size, suffix, most=most, single=True) if compressed else raw)
+    paths, links = Paths(), dict[str, tuple[int, str]]()
+    metadata: bytes | None = None
+    for header in headers(stream):
+        if header.kind == _GLOBAL:
+            _judge_global(body_of(stream, header.size, _MAXIMUM_GLOBAL))
+            continue
+        path = _judge(header, paths, links)
+        if header.kind in _PLAIN and header.size and is_sdist_metadata(path.encode()):
+            metadata = body_of(stream, header.size, MAXIMUM_SIZE)
+        else:
+            pass_over(stream, header.size)
+    for path, (up, rest) in links.items():
+        _judge_link(path, up, rest, paths)
+    _judge_end(stream, whole_blocks=compressed or size % 512 == 0)
+    return paths, metadata
+
+
+def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> str:
+    """Judge one member, and return its path."""
+    path = plain_path(header.path)
+    kind = header.kind
+    if kind == b"S" or any(keyword.startswith(b"GNU.sparse.") for keyword in header.extensions):
+        raise BrokenArchive(f"its member {shown_path(header.path)} has holes (a sparse file)")
+    if kind not in _PLAIN + _HARD_LINK + _SYMBOLIC_LINK + _DIRECTORY:
+        raise BrokenArchive(
+            f"its member {shown_path(header.path)} is neither a file nor a directory nor a link"
+        )
+    is_directory = kind == _DIRECTORY or header.path.endswith(b"/")
+    if header.stated_size and (is_directory or kind not in _PLAIN):
+        raise BrokenArchive(f"its member {shown_path(header.path)} has a size, and no data")
+    if kind == _SYMBOLIC_LINK:
+        links[path] = _target(header)
+        if len(links) > MAXIMUM_LINKS:
+            raise BrokenArchive(f"it has more than {MAXIMUM_LINKS} symbolic links")
+    if kind == _HARD_LINK:
+        target = plain_path(header.link)
+        if paths.word(target) is None or paths.is_link(target):
+            raise BrokenArchive(f"its link {shown_path(header.path)} leads to no file before it")
+    paths.add(path, is_directory=is_directory, is_link=kind == _SYMBOLIC_LINK)
+    return path
+
+
+def _target(header: Header) -> tuple[int, str]:
+    """Return how many steps upwards a symbolic link's target begins with, and what follows them."""
+    up, rest = 0, header.link
+    while rest.startswith((b"../", b"./")) or rest in {b"..", b"."}:
+        step, _, rest = rest.partition(b"/")
+        up += step == b".."
+    return up, plain_path(rest) if rest else ""
+
+
+def _judge_link(path: str, up: int, rest: str, paths: Paths) -> None:
+    """Judge a symbolic link once every other is known: it stays in the top directory, and leads through no other."""
+    parts = path.split("/")[:-1]
+    there = parts[: len(parts) - up] + (rest.split("/") if rest else [])
+    through = ("/".join(there[:end]) for end in range(1, len(there)))
+    if up >= len(parts) or any(paths.is_link(step) for step in through):
+        raise BrokenArchive(
+            f"its link {shown_path(path.encode())} leads out of the archive, or through another link"
+        )
+
+
+def _judge_global(records: bytes) -> None:
+    if any(keyword.startswith(_TELLING) for keyword in pax_keywords(records)):
+        raise BrokenArchive(
+            "its tar archive has records for all members at once that readers understand differently"
+        )
+
+
+def _judge_end(stream: Stream, *, whole_blocks: bool) -> None:
+    """Judge what follows the end mark: zeros, at least one block of them unless a trailer vouches for the end."""
+    if not whole_blocks:
+        raise CutOff
+    while block := stream.take(64 * 1024):
+        if block.count(0) != len(block):
+            raise BrokenArchive("other data follow the end of its tar archive")

@@ -1,0 +1,166 @@
+"""What a wheel says of itself: WHEEL, RECORD, entry points, licences (PyPUG "binary-distribution-format").
+
+Installers differ in which of it they check, so an index does it once for all of them.
+"""
+
+from __future__ import annotations
+
+import configparser
+import csv
+import re
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import BrokenArchive
+from simpleindex.core.metadata import shown
+from simpleindex.store.paths import plain_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from simpleindex.store.paths import Paths
+
+MAXIMUM_TEXT: Final = 1024 * 1024
+"""Bytes of a WHEEL or entry_points.txt."""
+
+_WHEEL_VERSION: Final = re.compile(
+    r"^Wheel-Version:[ \t]*([0-9]+)\.[0-9]+[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
+_REFERENCE: Final = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[[\w\s,.-]*\]\s*)?")
+_SCRIPTS: Final = ("console_scripts", "gui_scripts")
+# Those whose digest cannot be in the list: itself, and what is made of it.
+_UNLISTED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
+# A word about a file; a digest and a size are longer.
+_LISTED: Final = b"listed"
+_LONGEST_LINE: Final = 128 * 1024
+
+
+class _EntryPoints(configparser.RawConfigParser):
+    """Names of entry points are case-sensitive."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
+def judge_wheel_file(data: bytes) -> None:
+    """Judge the WHEEL file.
+
+    Raises:
+        BrokenArchive: It states no version of the format, or one that no installer knows.
+    """
+    version = _WHEEL_VERSION.search(_text(data, "WHEEL").replace("\r", ""))
+    if version is None:
+        raise BrokenArchive("its WHEEL file states no Wheel-Version")
+    if version[1] != "1":
+        raise BrokenArchive(
+            f"its Wheel-Version is {shown(version[0].partition(':')[2].strip())}, and only 1.x is known"
+        )
+
+
+def judge_entry_points(data: bytes) -> None:
+    """Judge entry_points.txt (PyPUG "entry-points").
+
+    Raises:
+        BrokenArchive: It is not an INI file, or a script leads to no object.
+    """
+    parser = _EntryPoints(delimiters=("=",), strict=False, default_section="")
+    try:
+        parser.read_string(_text(data, "entry_points.txt"))
+    except configparser.Error as error:
+        raise BrokenArchive(f"its entry_points.txt cannot be parsed ({type(error).__name__})") from None
+    for group in _SCRIPTS:
+        for name, reference in parser.items(group) if parser.has_section(group) else ():
+            if not _REFERENCE.fullmatch(reference.strip()):
+                raise BrokenArchive(
+                    f"its entry point {shown(name)} leads to {shown(reference)}, which is no object"
+                )
+
+
+def judge_record(chunks: Iterable[bytes], paths: Paths, dist_info: str) -> int:
+    """Compare RECORD with the archive; files that it lists are noted so.
+
+    Args:
+        chunks: Of RECORD.
+        paths: With the fingerprint of every file as its word.
+        dist_info: The directory's name.
+
+    Returns:
+        How many files it accounts for, the unlisted ones of the directory included.
+
+    Raises:
+        BrokenArchive: A line is no line of a RECORD, or says something else than the archive.
+    """
+    count = sum(paths.word(f"{dist_info}/{name}") is not None for name in _UNLISTED)
+    try:
+        for row in csv.reader(_lines(chunks)):
+            if row:
+                count += _judge_row(row, paths, dist_info)
+    except csv.Error as error:
+        raise BrokenArchive(f"its RECORD cannot be parsed ({error})") from None
+    return count
+
+
+def is_listed(path: str, paths: Paths, dist_info: str) -> bool:
+    """Whether RECORD lists a file, or need not."""
+    top, _, rest = path.partition("/")
+    return (top == dist_info and rest in _UNLISTED) or paths.word(path) == _LISTED
+
+
+def judge_licenses(files: Iterable[str], directory: str, paths: Paths) -> None:
+    """See that every licence file that the metadata name is there (PEP 639).
+
+    Raises:
+        BrokenArchive: One is not.
+    """
+    for file in files:
+        if paths.word(plain_path(f"{directory}/{file}".encode())) is None:
+            raise BrokenArchive(
+                f"its metadata name the License-File {shown(file)}, and {directory} has none of that name"
+            )
+
+
+def _judge_row(row: list[str], paths: Paths, dist_info: str) -> bool:
+    """Compare a line with the archive; whether it accounts for a file that must be listed."""
+    if len(row) != 3:
+        raise BrokenArchive(f"its RECORD has a line of {len(row)} columns instead of three")
+    raw, digest, size = row
+    path = plain_path(raw.encode())
+    word = paths.word(path)
+    if word is None:
+        raise BrokenArchive(f"its RECORD lists {shown(raw)}, which is not in it")
+    if is_listed(path, paths, dist_info):
+        if word == _LISTED:
+            raise BrokenArchive(f"its RECORD lists {shown(raw)} twice")
+        if digest or size:
+            raise BrokenArchive(f"its RECORD has a digest or size of {shown(raw)}, which nobody can know")
+        return False
+    algorithm, _, encoded = digest.partition("=")
+    if algorithm != "sha256":
+        raise BrokenArchive(f"its RECORD has no sha256 digest of {shown(raw)}")
+    there = int.from_bytes(word[32:])
+    if encoded.rstrip("=").encode() != urlsafe_b64encode(word[:32]).rstrip(b"="):
+        raise BrokenArchive(f"its RECORD has another digest of {shown(raw)} than the file")
+    if size and size != str(there):
+        raise BrokenArchive(f"its RECORD has another size of {shown(raw)} than the file")
+    paths.note(path, _LISTED)
+    return True
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Go through the lines of a text, each with its end, holding no more than one chunk and one line."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield _text(line + b"\n", "RECORD")
+        if len(rest) > _LONGEST_LINE:
+            raise BrokenArchive("its RECORD has an endless line")
+    if rest:
+        yield _text(rest, "RECORD")
+
+
+def _text(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BrokenArchive(f"its {name} is not UTF-8") from None
