@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidPattern
@@ -86,10 +86,14 @@ def test_which_pattern() -> None:
     assert matching(("tool",), parse_project_name("acme-x")) is None
 
 
+# No clock decides: the machine may be busy with something else.
+PROPERTY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 GLOBS = st.text("ab-*?", min_size=1, max_size=6)
 NAMES = st.from_regex(r"[ab]([ab-]{0,5}[ab])?", fullmatch=True).map(parse_project_name)
 
 
+@PROPERTY
 @given(st.lists(st.lists(GLOBS, max_size=4), max_size=5), NAMES)
 def test_as_if_asked_one_by_one(texts: list[list[str]], name: ProjectName) -> None:
     """The one regular expression answers as each pattern for itself."""

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.core import upload
@@ -312,6 +312,9 @@ def test_readers_are_few_classes() -> None:
     assert private.reader_class(IDENTITIES["carol-upload"]) == private.reader_class(ANYONE)
 
 
+# No clock decides: the machine may be busy with something else.
+PROPERTY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 # What must hold for any rules, over a small world in which everything meets often.
 
 NAMES = tuple(named(text) for text in ("acme", "acme-a", "acme-b", "tool", "tool-a"))
@@ -401,6 +404,7 @@ def expected(rules: Access, identity: Identity, action: Action, name: ProjectNam
     return listed(action) or listed(Action.ADMIN)
 
 
+@PROPERTY
 @given(accesses(), IDENTITY, ACTION, NAME, OWNER)
 def test_the_first_rule_decides(
     rules: Access, identity: Identity, action: Action, name: ProjectName, owner: str | None
@@ -411,6 +415,7 @@ def test_the_first_rule_decides(
     assert decision.why.endswith(".")
 
 
+@PROPERTY
 @given(accesses(), QUESTION, st.data())
 def test_removing_somebody_lets_nobody_do_more(
     rules: Access, question: tuple[Identity, Action, ProjectName, str | None], data: st.DataObject
@@ -433,6 +438,7 @@ def test_removing_somebody_lets_nobody_do_more(
         assert rules.decide(*question).allowed
 
 
+@PROPERTY
 @given(accesses(), tokens(), st.tuples(ACTION, NAME, OWNER), USERS.filter(bool))
 def test_a_token_is_never_more_than_its_user(
     rules: Access, token: TokenLimits, question: tuple[Action, ProjectName, str | None], user: str
@@ -448,6 +454,7 @@ def test_a_token_is_never_more_than_its_user(
         assert token.cover(name)
 
 
+@PROPERTY
 @given(accesses(), IDENTITY, ACTION, NAME, OWNER)
 def test_who_administers_may_do_everything(
     rules: Access, identity: Identity, action: Action, name: ProjectName, owner: str | None
@@ -457,6 +464,7 @@ def test_who_administers_may_do_everything(
         assert rules.decide(identity, action, name, owner).allowed
 
 
+@PROPERTY
 @given(accesses(), IDENTITY, NAME, OWNER, ACTION)
 def test_the_anonymous_only_read(
     rules: Access, identity: Identity, name: ProjectName, owner: str | None, action: Action
@@ -468,6 +476,7 @@ def test_the_anonymous_only_read(
         assert rules.decide(identity, action, name, owner).allowed
 
 
+@PROPERTY
 @given(accesses(), IDENTITY, OWNING)
 def test_readable_is_what_may_be_read(
     rules: Access, identity: Identity, owners: Mapping[ProjectName, str]
@@ -483,6 +492,7 @@ def test_readable_is_what_may_be_read(
         assert found is NAMES
 
 
+@PROPERTY
 @given(accesses(), IDENTITY, IDENTITY, OWNING)
 def test_one_class_reads_the_same(
     rules: Access, one: Identity, other: Identity, owners: Mapping[ProjectName, str]
@@ -493,6 +503,7 @@ def test_one_class_reads_the_same(
         assert rules.readable(one, NAMES, owners) == rules.readable(other, NAMES, owners)
 
 
+@PROPERTY
 @given(accesses(), OWNING)
 def test_the_quick_answer_is_right_in_both_directions(
     rules: Access, owners: Mapping[ProjectName, str]
@@ -502,6 +513,7 @@ def test_the_quick_answer_is_right_in_both_directions(
         assert all(map(rules.is_public, NAMES))
 
 
+@PROPERTY
 @given(accesses(), NAME, OWNER)
 def test_everything_can_be_explained(rules: Access, name: ProjectName, owner: str | None) -> None:
     """A line per action, whatever the rules."""
