@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,10 +31,17 @@ usage: simpleindex COMMAND [options]
   check          read the directory once, say what would be served and what not, and exit:
                  0 if everything is served, 1 if something is withheld, 2 if it cannot be read
   systemd-unit   print a systemd unit for these options (with --socket: a socket and its service)
+  passwd USER    set a user's password in the file of --users, or take the user out with --delete
+  token create   make a token for uploads and logins by machines; its secret is printed once
+  token list     list tokens: whose they are, what they can do, when they end and were last used
+  token revoke   end a token at once
 
-The options are those of the server: twistd simpleindex --help lists them.
+The options of the first two are those of the server: twistd simpleindex --help lists them. Those of the others are listed
+by simpleindex passwd --help and simpleindex token create --help.
 The server itself:  twistd -n simpleindex --path . --https 443
 """
+
+_WITH_OWN_HELP: Final = ("passwd", "token")
 
 # Reads everything in one go: nobody waits for a page meanwhile.
 _NO_BOUND: Final = 1 << 62
@@ -42,8 +50,13 @@ _NO_BOUND: Final = 1 << 62
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    commands: dict[str, Callable[[list[str]], int]] = {"check": _check, "systemd-unit": _systemd_unit}
-    if not words or words[0] == "help" or {"-h", "--help"} & {*words}:
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "check": _check,
+        "systemd-unit": _systemd_unit,
+        "passwd": _passwd,
+        "token": _token,
+    }
+    if not words or words[0] == "help" or ({"-h", "--help"} & {*words} and words[0] not in _WITH_OWN_HELP):
         print(USAGE, end="")
         return 0 if words else 2
     if words[0] == "--version":
@@ -64,9 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as refusal:
         # Wrong options end twistd with a sentence, and so with status 1, which here says that something is withheld.
         if not isinstance(refusal.code, str):
-            raise
+            return refusal.code or 0
         print(refusal.code, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read it has read enough (head, less); the interpreter must not try once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _check(words: list[str]) -> int:
@@ -81,6 +98,18 @@ def _check(words: list[str]) -> int:
 def _systemd_unit(words: list[str]) -> int:
     print(unit_text(words, Path(sys.prefix), Path.cwd()), end="")
     return 0
+
+
+def _passwd(words: list[str]) -> int:
+    from simpleindex.commands.passwd import passwd  # noqa: PLC0415  (only with people)
+
+    return passwd(words)
+
+
+def _token(words: list[str]) -> int:
+    from simpleindex.commands.tokens import token  # noqa: PLC0415  (only with people)
+
+    return token(words)
 
 
 def check(settings: Settings) -> Report:

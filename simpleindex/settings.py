@@ -127,18 +127,30 @@ def resolve(
         RefusedStart: Something cannot be obeyed.
     """
     directory = directory.absolute()
-    home = _home(environment)
-    layers = Layers(
-        (from_environment(environment, directory), from_command_line(command_line, directory)), home
-    )
-    config = layers.located("config", to_path, None)
-    if config is not None:
-        layers = Layers((from_file(config), *layers.ascending), home)
+    layers, config = _layers(command_line, environment, directory)
     settings = _settings(layers, config, environment, directory)
     _refuse_contradictions(settings, layers)
     if not root_may_be_gone:
         _refuse_unusable_root(settings.path, layers.where("path"))
     return settings
+
+
+def resolve_people(
+    command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
+) -> tuple[Path, Path | None]:
+    """Decide where the records and the users file are, as the server does, for commands that serve nothing.
+
+    Args:
+        command_line: As for :func:`resolve`.
+        environment: The same.
+        directory: The working directory.
+
+    Raises:
+        RefusedStart: Something cannot be obeyed.
+    """
+    directory = directory.absolute()
+    layers, _ = _layers(command_line, environment, directory)
+    return _own_directory("state", layers, environment, directory), layers.located("users", to_path, None)
 
 
 def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -148,6 +160,19 @@ def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, .
         tuple(option.name for option in differing if not option.restart_needed),
         tuple(option.name for option in differing if option.restart_needed),
     )
+
+
+def _layers(
+    command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
+) -> tuple[Layers, Path | None]:
+    home = _home(environment)
+    layers = Layers(
+        (from_environment(environment, directory), from_command_line(command_line, directory)), home
+    )
+    config = layers.located("config", to_path, None)
+    if config is not None:
+        layers = Layers((from_file(config), *layers.ascending), home)
+    return layers, config
 
 
 def _settings(

@@ -68,6 +68,8 @@ class Users:
     refused: tuple[str, ...] = ()
 
 
+_NOBODY: Final = b"# Nobody yet: simpleindex passwd NAME adds a user.\n"
+
 NO_USERS: Final = Users()
 
 
@@ -123,6 +125,41 @@ def parse_user_name(text: str) -> str:
     if name in _WORDS:
         raise InvalidUserName(f"{name!r} has a meaning of its own in access rules")
     return name
+
+
+def with_password(content: bytes, user: str, hash: str) -> bytes:  # noqa: A002  (the field's word)
+    """Return a users file's content with a user's hash in it.
+
+    The user's line keeps its place and what stands behind its hash; a second line of the same user goes. All other lines
+    stay, byte for byte.
+    """
+    lines = content.splitlines(keepends=True)
+    mine = [number for number, line in enumerate(lines) if _user_of(line) == user]
+    if not mine:
+        end = b"" if not content or content.endswith(b"\n") else b"\n"
+        return content + end + f"{user}:{hash}\n".encode()
+    first = lines[mine[0]]
+    text = first.rstrip()
+    comment = b"".join(text.split(b":", 1)[1].partition(b":")[1:])
+    lines[mine[0]] = f"{user}:{hash}".encode() + comment + (first[len(text) :] or b"\n")
+    return b"".join(line for number, line in enumerate(lines) if number not in mine[1:])
+
+
+def without_user(content: bytes, user: str) -> bytes | None:
+    """Return a users file's content without a user, or None if there is no such user in it."""
+    lines = content.splitlines(keepends=True)
+    others = [line for line in lines if _user_of(line) != user]
+    if len(others) == len(lines):
+        return None
+    # An empty file would be taken for one that is being rewritten.
+    return b"".join(others) if b"".join(others).strip() else _NOBODY
+
+
+def _user_of(line: bytes) -> str | None:
+    """Whose line it is."""
+    text = line.decode("utf-8", "surrogateescape").lstrip("\ufeff").strip()
+    name, colon, _ = text.partition(":")
+    return unicodedata.normalize("NFC", name) if colon and not text.startswith("#") else None
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, str, str | None]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidUserName
-from simpleindex.core.users import parse_user_name, parse_users
+from simpleindex.core.users import parse_user_name, parse_users, with_password, without_user
 
 BCRYPT_END = "N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 BCRYPT = f"$2b$12${BCRYPT_END}"
@@ -170,3 +170,51 @@ def test_no_hash_is_ever_shown(lines: list[tuple[str, str]]) -> None:
     users = parse_users("\n".join(f"{name}:{hash_}" for name, hash_ in lines).encode())
     said = " ".join(users.refused) + repr(users)
     assert not any(hash_ in said for _, hash_ in lines)
+
+
+@pytest.mark.parametrize(
+    ("content", "user", "expected"),
+    [
+        (b"", "alice", b"alice:NEW\n"),
+        (b"# People\n", "alice", b"# People\nalice:NEW\n"),
+        (b"bob:x", "alice", b"bob:x\nalice:NEW\n"),
+        (b"alice:x\nbob:y\n", "alice", b"alice:NEW\nbob:y\n"),
+        (b"bob:y\nalice:x", "alice", b"bob:y\nalice:NEW\n"),
+        (b"alice:x:since 2020\r\nbob:y\r\n", "alice", b"alice:NEW:since 2020\r\nbob:y\r\n"),
+        (b"  alice:x\nbob:y\nalice:z\n# alice:w\n", "alice", b"alice:NEW\nbob:y\n# alice:w\n"),
+        (b"\xff:x\n\nalicia:x\nalice:x\n", "alice", b"\xff:x\n\nalicia:x\nalice:NEW\n"),
+        ("Jose\u0301:x\n".encode(), "Jos\u00e9", "Jos\u00e9:NEW\n".encode()),
+        (b"\xef\xbb\xbfalice:x\n", "alice", b"alice:NEW\n"),
+        (b"alice\n", "alice", b"alice\nalice:NEW\n"),
+    ],
+)
+def test_with_password(content: bytes, user: str, expected: bytes) -> None:
+    """The line keeps its place and its comment; whatever else stands there stays as it is, byte for byte."""
+    assert with_password(content, user, "NEW") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"# People\nalice:x\nbob:y", b"# People\nbob:y"),
+        (b"alice:x\nbob:y\nalice:z\n", b"bob:y\n"),
+        (b"alice:x\n", b"# Nobody yet: simpleindex passwd NAME adds a user.\n"),
+        (b"bob:x\n", None),
+        (b"# alice:x\nalice\n", None),
+        (b"", None),
+    ],
+)
+def test_without_user(content: bytes, expected: bytes | None) -> None:
+    """An empty file never comes of it, for that would be taken for one that is being written."""
+    assert without_user(content, "alice") == expected
+
+
+@given(st.lists(st.binary(max_size=20)))
+def test_a_password_set_is_found(lines: list[bytes]) -> None:
+    """In any file, unless a line break in it is none to the one who reads; and taken out again it is gone."""
+    content = b"\n".join(lines)
+    changed = with_password(content, "alice", BCRYPT)
+    assert parse_users(changed).hashes["alice"] == BCRYPT
+    removed = without_user(changed, "alice")
+    assert removed is not None
+    assert "alice" not in parse_users(removed).hashes

@@ -1,0 +1,82 @@
+"""What these commands have in common: options that name places, one sentence for a mistake, and who runs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.settings import resolve_people
+from simpleindex.store.audit import Audit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Parser(argparse.ArgumentParser):
+    """One that says a mistake in one sentence."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        raise RefusedStart(f"{message}; see {self.prog} --help")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are.
+
+    Attributes:
+        state: The directory of the records and of the audit.
+        users: The users file, or None if nobody names one.
+    """
+
+    state: Path
+    users: Path | None
+
+    def audit(self) -> Audit:
+        """Open the audit."""
+        return Audit(str(self.state), complain)
+
+
+def add_places(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:
+    """Add the server's options that name places."""
+    helps = {
+        "users": "the users file, as the server's --users",
+        "state": "the server's --state, where tokens and the audit are",
+        "config": "the server's configuration file, to take these from",
+    }
+    for name in names:
+        parser.add_argument(f"--{name}", metavar="FILE" if name != "state" else "DIR", help=helps[name])
+
+
+def places(arguments: argparse.Namespace) -> Places:
+    """Find the places, as the server does: command line, environment, configuration file, default.
+
+    Raises:
+        RefusedStart: Something cannot be obeyed.
+    """
+    given = {name: getattr(arguments, name, None) for name in ("users", "state", "config")}
+    command_line = {name: value for name, value in given.items() if value is not None}
+    return Places(*resolve_people(command_line, os.environ, Path.cwd()))
+
+
+def who() -> str:
+    """Return who runs this, for the audit; no user of the index has a colon in the name."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    sudo = os.environ.get("SUDO_USER", name)
+    return f"command:{name}" if sudo == name else f"command:{name} for {sudo}"
+
+
+def complain(sentence: str) -> None:
+    """Say what is wrong, where it does not mix with what a command prints."""
+    print(f"simpleindex: {sentence}", file=sys.stderr)

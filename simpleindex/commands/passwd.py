@@ -1,0 +1,114 @@
+"""``simpleindex passwd``: sets a user's password in the users file, or takes a user out of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from getpass import getpass
+
+from simpleindex.commands.arguments import Parser, add_places, places, who
+from simpleindex.core.credentials import LONGEST_PASSWORD
+from simpleindex.core.errors import InvalidUserName, RefusedStart
+from simpleindex.core.tokens import SECRET_PREFIX
+from simpleindex.core.users import parse_user_name, with_password, without_user
+from simpleindex.store.passwords import hash_password, require_libraries
+from simpleindex.store.users_change import change_users_file
+
+
+def passwd(words: list[str]) -> int:
+    """Run the command.
+
+    Raises:
+        RefusedStart: It cannot be obeyed; nothing is changed then.
+    """
+    arguments = _parser().parse_args(words)
+    where = places(arguments)
+    try:
+        user = parse_user_name(arguments.user)
+    except InvalidUserName as error:
+        raise RefusedStart(f"{error}.") from None
+    if where.users is None:
+        raise RefusedStart("Which users file? Name it with --users FILE, as for the server.")
+    path = str(where.users)
+    try:
+        if arguments.delete:
+            _delete(path, user)
+        else:
+            _set(path, user)
+    except OSError as error:
+        raise RefusedStart(f"{path} cannot be changed: {error.strerror}.") from None
+    audit = where.audit()
+    audit.record(
+        "user-deleted" if arguments.delete else "password-set", who=who(), detail=f"{user} in {path}"
+    )
+    audit.close()
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="simpleindex passwd",
+        description="Set the password of a user in the users file, which is made if there is none; a running server "
+        "takes it up within a second. The password is asked for twice, or read as one line from a standard input "
+        "that is no terminal.",
+    )
+    parser.add_argument("user", metavar="USER", help="the user's name")
+    parser.add_argument("--delete", action="store_true", help="take the user out of the file instead")
+    add_places(parser, ("users", "state", "config"))
+    return parser
+
+
+def _set(path: str, user: str) -> None:
+    require_libraries()
+    hash_ = hash_password(_asked(user))
+    is_new = change_users_file(path, lambda content: with_password(content, user, hash_))
+    print(f"The password of {user} is set in {path}.", file=sys.stderr)
+    if is_new:
+        _tell_about_reading(path)
+
+
+def _delete(path: str, user: str) -> None:
+    def delete(content: bytes) -> bytes:
+        changed = without_user(content, user)
+        if changed is None:
+            raise RefusedStart(f"There is no user {user} in {path}.")
+        return changed
+
+    change_users_file(path, delete)
+    print(f"{user} is no longer in {path}; tokens of {user} are refused from now on.", file=sys.stderr)
+
+
+def _asked(user: str) -> str:
+    if sys.stdin.isatty():
+        password = getpass(f"New password for {user}: ")
+        if password != getpass("Once more: "):
+            raise RefusedStart("The two differ; nothing is changed.")
+    else:
+        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+    if refusal := _refusal(password):
+        raise RefusedStart(f"The password {refusal}; nothing is changed.")
+    return password
+
+
+def _refusal(password: str) -> str:
+    """Why nobody could log in with a password, as the end of a sentence, or nothing."""
+    if not password:
+        return "is empty"
+    if not password.isprintable():
+        # RFC 7617 section 2 forbids control characters; what is not UTF-8 has become lone surrogates.
+        return "has characters that cannot be typed into every client"
+    if len(password.encode()) > LONGEST_PASSWORD:
+        return f"is longer than {LONGEST_PASSWORD} bytes"
+    if password.strip().startswith(SECRET_PREFIX):
+        return f"begins with {SECRET_PREFIX}, as tokens do, and would be taken for one"
+    return ""
+
+
+def _tell_about_reading(path: str) -> None:
+    status = os.stat(path)
+    if status.st_uid == 0:
+        print(
+            "Only root can read that new file. If the server runs as another user: "
+            f"chgrp GROUP {path} && chmod 640 {path}",
+            file=sys.stderr,
+        )

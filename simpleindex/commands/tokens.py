@@ -1,0 +1,284 @@
+"""``simpleindex token``: makes, lists and revokes tokens in the records."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.commands.arguments import Parser, Places, add_places, complain, places, who
+from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStart, Unavailable
+from simpleindex.core.patterns import parse_pattern
+from simpleindex.core.rights import Action
+from simpleindex.core.users import parse_user_name, parse_users
+from simpleindex.store.records import Records
+from simpleindex.store.users_file import read_users_file
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from simpleindex.core.tokens import Token
+
+_ACTIONS: Final = ", ".join(action.value for action in Action)
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([hdw])\Z")
+_UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+_LONGEST_NOTE: Final = 200  # characters
+
+_NEAR: Final = 7 * 86_400
+"""Seconds; an end that is nearer is listed to the minute."""
+
+_HEADINGS: Final = ("ID", "USER", "CAN", "PROJECTS", "CREATED", "EXPIRES", "LAST USED", "NOTE")
+
+
+def token(words: list[str]) -> int:
+    """Run the command.
+
+    Raises:
+        RefusedStart: It cannot be obeyed; nothing is changed then.
+    """
+    arguments = _parser().parse_args(words)
+    where = places(arguments)
+    records = Records(str(where.state), complain)
+    try:
+        result: int = arguments.run(arguments, where, records)
+    except Unavailable:
+        # Why has been said.
+        return 2
+    finally:
+        records.close()
+    return result
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="simpleindex token",
+        description="Tokens stand for passwords where machines log in: limited to some actions and projects, for some "
+        "time, and revoked one by one. A running server takes every change up at once.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    create = commands.add_parser(
+        "create",
+        help="make one and print its secret, which is never shown again",
+        description="Make a token. Only the secret goes to standard output: TOKEN=$(simpleindex token create ...).",
+    )
+    create.add_argument(
+        "--user", metavar="NAME", help="whose it is; its rights are that user's, cut by the limits"
+    )
+    create.add_argument(
+        "--can",
+        metavar="ACTION[,...]",
+        action="append",
+        required=True,
+        help=f"what it is good for: {_ACTIONS}",
+    )
+    create.add_argument(
+        "--projects",
+        "--project",
+        metavar="PATTERN[,...]",
+        action="append",
+        help="names of projects, with * and ? for others; given several times or with commas [default: *]",
+    )
+    create.add_argument(
+        "--expires",
+        metavar="TIME",
+        default="365d",
+        help="how long it lasts: 12h, 30d, 8w, never [default: 365d]",
+    )
+    create.add_argument("--note", default="", help="what it is for, in your words")
+    add_places(create, ("state", "users", "config"))
+    create.set_defaults(run=_create)
+    listing = commands.add_parser("list", help="list them", description="List all tokens; times are UTC.")
+    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    add_places(listing)
+    listing.set_defaults(run=_list)
+    revoke = commands.add_parser(
+        "revoke", help="end one at once and for good", description="End tokens for good."
+    )
+    revoke.add_argument("id", metavar="ID", nargs="+", help="as it is listed")
+    add_places(revoke)
+    revoke.set_defaults(run=_revoke)
+    return parser
+
+
+def _create(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+    now = time.time()
+    made, secret = records.create_token(
+        user=_user(arguments.user, where),
+        actions=_actions(arguments.can),
+        projects=_patterns(arguments.projects or ["*"]),
+        expires=_expires(arguments.expires, now),
+        note=_note(arguments.note),
+        now=now,
+    )
+    words = _in_words(made)
+    _record(where, "token-created", made.id, words)
+    print(f"Token {made.id} {words}; the records are in {where.state}.", file=sys.stderr)
+    if made.user is None:
+        print(
+            f"It is nobody's: it may do what --access allows to token:{made.id}, or to everybody who logs in.",
+            file=sys.stderr,
+        )
+    print(
+        "Log in as __token__ (or as anybody) with this as the password. It is shown only now:",
+        file=sys.stderr,
+    )
+    print(secret)
+    return 0
+
+
+def _list(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+    now = time.time()
+    tokens = records.tokens()
+    if arguments.json:
+        print(json.dumps([_as_json(one, now) for one in tokens], indent=2))
+    elif tokens:
+        print("\n".join(_table([_HEADINGS, *(_columns(one, now) for one in tokens)])))
+    else:
+        print(f"There are no tokens in {where.state}.", file=sys.stderr)
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+    status = 0
+    for id_ in arguments.id:
+        before = records.revoke(id_, time.time())
+        if before is None:
+            complain(f"There is no token {id_!r} in {where.state}.")
+            status = 2
+        elif before.revoked is not None:
+            print(f"Token {id_} was revoked on {_day(before.revoked)} already.", file=sys.stderr)
+        else:
+            _record(where, "token-revoked", id_, _in_words(before))
+            print(f"Token {id_} is revoked: {_in_words(before)}.", file=sys.stderr)
+    return status
+
+
+def _record(where: Places, event: str, id_: str, detail: str) -> None:
+    audit = where.audit()
+    audit.record(event, who=who(), token=id_, detail=detail)
+    audit.close()
+
+
+def _user(text: str | None, where: Places) -> str | None:
+    if text is None:
+        return None
+    try:
+        user = parse_user_name(text)
+    except InvalidUserName as error:
+        raise RefusedStart(f"{error}.") from None
+    if where.users is not None:
+        try:
+            known = user in parse_users(read_users_file(str(where.users))).hashes
+        except OSError:
+            known = False
+        if not known:
+            complain(
+                f"{user} is not in {where.users}, or has no usable password there: the token waits for that."
+            )
+    return user
+
+
+def _actions(texts: Sequence[str]) -> list[Action]:
+    actions = []
+    for word in _split(texts):
+        try:
+            actions.append(Action(word))
+        except ValueError:
+            raise RefusedStart(f"--can: {word!r} is none of {_ACTIONS}") from None
+    if not actions:
+        raise RefusedStart(f"--can: give at least one of {_ACTIONS}")
+    return actions
+
+
+def _patterns(texts: Sequence[str]) -> list[str]:
+    try:
+        patterns = list(dict.fromkeys(parse_pattern(word) for word in _split(texts)))
+    except InvalidPattern as error:
+        raise RefusedStart(f"--projects: {error}") from None
+    if not patterns:
+        raise RefusedStart("--projects: name at least one project, or * for all")
+    return patterns
+
+
+def _split(texts: Sequence[str]) -> list[str]:
+    return [word for text in texts for word in re.split(r"[,\s]+", text) if word]
+
+
+def _expires(text: str, now: float) -> int | None:
+    if text == "never":
+        return None
+    match = _DURATION.match(text)
+    if match is None:
+        raise RefusedStart(f"--expires: {text!r} is no time such as 12h, 30d or 8w, nor never")
+    return int(now) + int(match[1]) * _UNITS[match[2]]
+
+
+def _note(text: str) -> str:
+    if len(text) > _LONGEST_NOTE or not text.isprintable():
+        raise RefusedStart(f"--note: it must be one line of at most {_LONGEST_NOTE} characters")
+    return text
+
+
+def _in_words(one: Token) -> str:
+    """Say what a token is, as part of a sentence."""
+    whose = f"of {one.user}" if one.user else "of nobody"
+    end = "for ever" if one.expires is None else f"until {_minute(one.expires)} UTC"
+    note = f" ({one.note})" if one.note else ""
+    return f"{whose}, can {_can(one)} on {', '.join(one.projects)}, {end}{note}"
+
+
+def _columns(one: Token, now: float) -> tuple[str, ...]:
+    if one.revoked is not None:
+        end = f"revoked {_day(one.revoked)}"
+    elif one.expires is None:
+        end = "never"
+    else:
+        is_near = abs(one.expires - now) < _NEAR
+        end = ("expired " if one.refusal(now) else "") + (_minute if is_near else _day)(one.expires)
+    used = "never" if one.last_used is None else _minute(one.last_used)
+    projects = ", ".join(one.projects)
+    return one.id, one.user or "-", _can(one), projects, _day(one.created), end, used, one.note or "-"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _as_json(one: Token, now: float) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "user": one.user,
+        "can": [action.value for action in Action if action in one.actions],
+        "projects": list(one.projects),
+        "created": _iso(one.created),
+        "expires": _iso(one.expires),
+        "last_used": _iso(one.last_used),
+        "revoked": _iso(one.revoked),
+        "usable": one.refusal(now) is None,
+        "note": one.note,
+    }
+
+
+def _can(one: Token) -> str:
+    return ",".join(action.value for action in Action if action in one.actions)
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _day(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
+def _minute(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
