@@ -379,3 +379,56 @@ class ClientLeft(SimpleIndexError):
 
     def __str__(self) -> str:
         return "The client has left."
+
+
+class AlreadyExists(SimpleIndexError):
+    """A file of that name is there with other bytes (409; SPEC P30, P42).
+
+    Attributes:
+        filename: The file.
+        sha256: Digest of the bytes that are there.
+    """
+
+    def __init__(self, filename: str, sha256: str) -> None:
+        super().__init__(filename, sha256)
+        self.filename = filename
+        self.sha256 = sha256
+
+    def __str__(self) -> str:
+        # twine and poetry know the opening words.
+        return (
+            f"File already exists ({self.filename!r}, with sha256 hash {self.sha256!r}). "
+            "Upload it under a new version; a published file is not replaced."
+        )
+
+
+class NameUsed(SimpleIndexError):
+    """A deleted file had that name, and installers may still remember its digest (SPEC P31).
+
+    Attributes:
+        filename: The name.
+    """
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.filename = filename
+
+    def __str__(self) -> str:
+        return "This filename was previously used by a file that has since been deleted. Use a different version."
+
+
+class CannotStore(SimpleIndexError):
+    """The directory cannot take a change.
+
+    Attributes:
+        reason: Why, as a sentence fit for the client: it names no place outside the root.
+        full: Whether the disk or a quota has no room for it, which trying again does not change (413).
+    """
+
+    def __init__(self, reason: str, *, full: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.full = full
+
+    def __str__(self) -> str:
+        return self.reason

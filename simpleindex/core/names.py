@@ -38,6 +38,9 @@ PROJECT_FILE: Final = "simpleindex.toml"
 OWN_PREFIX: Final = ".simpleindex"
 """How our own temporary, trash and ledger names begin; they never exist for HTTP."""
 
+LEDGER: Final = f"{OWN_PREFIX}-ledger"
+"""Which file names of a project were once used by files that have been deleted."""
+
 
 class Kind(Enum):
     """What a distribution file is."""
@@ -72,6 +75,14 @@ def parse_project_name(text: str) -> ProjectName:
     if not _VALID_NAME.match(text):
         raise InvalidProjectName(text)
     return ProjectName(_SEPARATORS.sub("-", text).lower())
+
+
+def spelling_pattern(project: ProjectName) -> re.Pattern[str]:
+    """A pattern that matches the beginning of a text where it is a spelling of a project's name.
+
+    For picking one project's out of many names; each costs a tenth of :func:`parse_project_name`.
+    """
+    return re.compile("[-_.]+".join(map(re.escape, project.split("-"))), re.IGNORECASE | re.ASCII)
 
 
 def distribution_suffix(filename: str) -> str | None:

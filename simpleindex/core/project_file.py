@@ -102,10 +102,15 @@ def _status(value: object) -> Status:
 def _yanked(value: object) -> Mapping[str, str]:
     if not isinstance(value, dict):
         raise InvalidProjectFile("has a 'yanked' that is not a table")
-    return {_yank_key(key): _yank_reason(key, reason) for key, reason in value.items()}
+    return {yank_key(key): _yank_reason(key, reason) for key, reason in value.items()}
 
 
-def _yank_key(key: str) -> str:
+def yank_key(key: str) -> str:
+    """How a yank is looked up: a file name as it is, a version without trailing zeros.
+
+    Raises:
+        InvalidProjectFile: It is neither.
+    """
     if distribution_suffix(key):
         return key
     try:

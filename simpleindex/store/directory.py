@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.core.errors import Changed, InvalidFilename, InvalidProjectName
 from simpleindex.core.names import (
+    LEDGER,
     PROJECT_FILE,
     SIDE_FILE_SUFFIXES,
     ProjectName,
     distribution_suffix,
     parse_distribution_name,
     parse_project_name,
+    spelling_pattern,
 )
 from simpleindex.core.project_file import MAXIMUM_SIZE
 
@@ -105,6 +107,7 @@ class Look:
         project_file_trouble: Why it could not be read, as the end of a sentence.
         stamps: State of every directory looked at and of the project's file, by relative path.
         trouble: Why a directory could not be listed, as a sentence; then nothing is known of the project.
+        has_ledger: Whether files of it were deleted once, so that its name is not to be had by a stranger.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -113,6 +116,7 @@ class Look:
     project_file_trouble: str | None = None
     stamps: Mapping[str, Stamp] | None = None
     trouble: str | None = None
+    has_ledger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +167,8 @@ class Directory:
         Raises:
             OSError: It cannot be listed.
         """
-        self.root = os.path.realpath(self._path)
+        inodes = self._follow()
         status = os.stat(self.root)
-        self._excluded = frozenset(filter(None, map(_identity_of, self._excluded_paths)))
-        inodes = {inode for _, inode in self._excluded}
         directories: dict[ProjectName, list[str]] = {}
         loose: dict[ProjectName, list[str]] = {}
         strays: dict[str, str] = {}
@@ -195,6 +197,62 @@ class Directory:
             strays=strays,
         )
 
+    def _follow(self) -> set[int]:
+        """Follow every given path anew; return the file numbers of what is excluded."""
+        self.root = os.path.realpath(self._path)
+        self._excluded = frozenset(filter(None, map(_identity_of, self._excluded_paths)))
+        return {inode for _, inode in self._excluded}
+
+    def places_of(self, project: ProjectName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Where one project lies now: what :meth:`survey` would say of it, without judging the others' names.
+
+        Returns:
+            Raw names of its directories, the normalized one first, and names of its files directly in the root.
+
+        Raises:
+            OSError: The root cannot be listed.
+        """
+        inodes = self._follow()
+        spelling = spelling_pattern(project)
+        directories, loose = [], []
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                if not (match := spelling.match(entry.name)):
+                    continue
+                if distribution_suffix(entry.name) and not _is_directory(entry):
+                    if _states(entry.name, project):
+                        loose.append(entry.name)
+                elif match.end() == len(entry.name) and self._project_of(entry, inodes):
+                    directories.append(entry.name)
+        return tuple(sorted(directories, key=lambda item: (item != project, item))), tuple(sorted(loose))
+
+    def entries_of(self, places: tuple[tuple[str, ...], tuple[str, ...]], filename: str) -> list[Entry]:
+        """Every place in which a project has a file of this name now, the preferred one first.
+
+        Args:
+            places: As :meth:`places_of` gives them.
+            filename: The bare name.
+        """
+        directories, loose = places
+        paths: dict[str, str] = {}
+        for raw in directories:
+            # A second spelling that links to the first is the same place.
+            paths.setdefault(os.path.realpath(os.path.join(self.root, raw)), f"{raw}/{filename}")
+        lying = [*paths.values(), *(name for name in loose if name == filename)]
+        entries = (self._entry(path, filename, rank) for rank, path in enumerate(lying))
+        return [entry for entry in entries if entry is not None]
+
+    def refusal(self, project: ProjectName) -> str | None:
+        """Why a project's normalized directory is none that may be written into, as a sentence; None if it is one."""
+        self._follow()
+        real = os.path.realpath(os.path.join(self.root, project))
+        if not real.startswith(self.root.rstrip("/") + "/"):
+            return f"{project} in the root of the index is a link that leads out of it, so nothing is stored there."
+        # Also one that is yet to be made: the state directory, say, before the first start.
+        if not self._is_inside(real) or real in map(os.path.realpath, self._excluded_paths):
+            return f"The name {project} cannot be a project here: the service uses that directory itself."
+        return None
+
     def _project_of(self, entry: os.DirEntry[str], excluded_inodes: set[int]) -> ProjectName | None:
         try:
             name = parse_project_name(entry.name)
@@ -218,6 +276,7 @@ class Directory:
         side_files: dict[str, Entry] = {}
         stamps: dict[str, Stamp] = {}
         project_files: list[str] = []
+        has_ledger = False
         for rank, directory in enumerate(directories):
             try:
                 names = self._list(directory, stamps)
@@ -228,6 +287,7 @@ class Directory:
                     stamps=stamps, trouble=f"The directory {directory} cannot be read: {error.strerror}."
                 )
             for filename in names:
+                has_ledger = has_ledger or filename == LEDGER
                 if filename == PROJECT_FILE:
                     project_files.append(directory)
                 elif not filename.startswith("."):
@@ -238,7 +298,7 @@ class Directory:
                 if os.path.lexists(os.path.join(self.root, filename + suffix)):
                     self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(directories))
         content, trouble = self._project_file(project_files, stamps)
-        return Look(tuple(entries), side_files, content, trouble, stamps)
+        return Look(tuple(entries), side_files, content, trouble, stamps, has_ledger=has_ledger)
 
     def _list(self, directory: str, stamps: dict[str, Stamp]) -> list[str]:
         full = os.path.join(self.root, directory)
@@ -375,6 +435,14 @@ class Directory:
                 return False
             real = os.path.dirname(real)
         return True
+
+
+def _states(filename: str, project: ProjectName) -> bool:
+    """Whether a file lying directly in the root is one of this project's."""
+    try:
+        return parse_distribution_name(filename).project == project
+    except InvalidFilename:
+        return False
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

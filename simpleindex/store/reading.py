@@ -143,7 +143,8 @@ class Reader:
         young = any(item.young for item in known.values()) or any(
             is_young(stamp, now) for stamp in stamps.values()
         )
-        if not look.entries and project_file is NO_PROJECT_FILE and not trouble and reason is None:
+        is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
+        if is_nothing and not trouble and reason is None:
             return Shelf(known=KnownFiles(known, {}), stamps=stamps, young=young)
         found = _found(look, known)
         project, chosen = assemble(name, found, project_file, generation)

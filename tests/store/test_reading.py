@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.core.model import Status
-from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
 from simpleindex.core.project_file import NO_PROJECT_FILE
 from simpleindex.store.archives import examine
 from simpleindex.store.digests import Digests
@@ -572,6 +572,28 @@ def test_a_growing_file_is_unfinished(shop: Shop, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "fstat", growing)
     shelf = shop.look()
     assert withheld(shelf)[WHEEL] == f"acme/{WHEEL} is not served: it changed while it was being read."
+
+
+# -- the ledger -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("directory", ["acme", "Acme"])
+def test_a_name_whose_files_were_deleted_is_known_and_empty(shop: Shop, directory: str) -> None:
+    """DESIGN 1.5: were it not here, a client would take a stranger's package of that name."""
+    put(shop.root / directory / LEDGER, b"")
+    (shop.root / "other").mkdir()
+    project = shop.look().project
+    assert project is not None
+    assert (project.files, project.withheld, project.status) == ((), (), Status.ACTIVE)
+    assert shop.look(name="other").project is None
+
+
+def test_a_ledger_changes_nothing_else(shop: Shop) -> None:
+    """It is neither served nor withheld, and what lies beside it is listed."""
+    add_wheel(shop.root)
+    before = shop.look().project
+    put(shop.root / "acme" / LEDGER, b"")
+    assert shop.look().project == before
 
 
 # -- simpleindex.toml -----------------------------------------------------------------------------------------------

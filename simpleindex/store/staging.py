@@ -1,0 +1,294 @@
+"""Where what is written lies until it is whole: files in ``<root>/.simpleindex-uploads``, on the same file system as their target.
+
+Each is flock-ed by its maker for as long as that lives, so whoever starts later can tell which are left over. In a
+directory of their own, because anything made in the root itself changes the root, and a changed root is surveyed. Blocking.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import FileIO
+from typing import TYPE_CHECKING, Final, Self
+
+from simpleindex.core.errors import CannotStore
+from simpleindex.core.names import OWN_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.store.directory import Directory
+
+STAGING: Final = f"{OWN_PREFIX}-uploads"
+
+FILE_MODE: Final = 0o644
+DIRECTORY_MODE: Final = 0o755
+
+STAYS: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT})
+"""What rmdir says of a directory that is not empty, or is gone already."""
+
+_TRIES: Final = 20
+"""How often to begin anew where another process came in between; each time it must come in anew."""
+
+_SYNC_EVERY: Final = 32 * 1024 * 1024
+"""Bytes after which what was written is sent to the disk, so that the end of a large upload need not wait for all of it."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+@dataclass(frozen=True, slots=True)
+class DraftDigests:
+    """What was written.
+
+    Attributes:
+        sha256: Lower-case hex digest.
+        blake2_256: The same, of 32 bytes (SPEC P28).
+        md5: The same; old clients send it.
+        size: Bytes.
+    """
+
+    sha256: str
+    blake2_256: str
+    md5: str
+    size: int
+
+
+class Staging:
+    """The place for unfinished files under a root."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    @property
+    def path(self) -> str:
+        """Its absolute path."""
+        return os.path.join(self._directory.root, STAGING)
+
+    def make(self, project: str = "") -> StagedFile:
+        """Make an empty file that nobody else takes for left over.
+
+        Args:
+            project: The project whose directory is about to change, for :mod:`simpleindex.store.mending`.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        name = secrets.token_hex(8) + (f".{project}" if project else "")
+        path = os.path.join(self.path, name)
+        for _ in range(_TRIES):
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                make_directory(self.path)
+                continue
+            if _try_lock(descriptor) and os.fstat(descriptor).st_nlink:
+                return StagedFile(path, descriptor)
+            # Somebody who starts took it for left over before it was locked, and removes it.
+            os.close(descriptor)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def left_over(self) -> Iterator[StagedFile]:
+        """Every file whose maker is gone; the caller discards them.
+
+        Raises:
+            OSError: They cannot be listed.
+        """
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return
+        for name in names:
+            path = os.path.join(self.path, name)
+            try:
+                # For writing, because a lock may need that (NFS).
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError:
+                continue
+            if _try_lock(descriptor) and os.fstat(descriptor).st_nlink:
+                yield StagedFile(path, descriptor)
+            else:
+                os.close(descriptor)
+
+
+class StagedFile:
+    """An unfinished file of this process.
+
+    Attributes:
+        path: Its absolute path.
+        descriptor: Open for reading and writing.
+    """
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    @property
+    def token(self) -> str:
+        """What makes its name its own."""
+        return os.path.basename(self.path).partition(".")[0]
+
+    @property
+    def project(self) -> str:
+        """The project that it was made for; empty if for none."""
+        return os.path.basename(self.path).partition(".")[2]
+
+    def discard(self) -> None:
+        """Remove it if it is still there, and let go; may be called again."""
+        if self.descriptor < 0:
+            return
+        # What cannot be removed (the disk became read-only) is left to the next start.
+        with suppress(OSError):
+            os.unlink(self.path)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of it and leave it where it is, for the next start; may be called again."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class Draft:
+    """A file that is being received; also a context manager that discards what was not committed.
+
+    Used by one thread at a time.
+    """
+
+    def __init__(self, staged: StagedFile) -> None:
+        self.staged = staged
+        self._sha256 = hashlib.sha256()
+        self._blake2 = hashlib.blake2b(digest_size=32)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._size = 0
+        self._synced = 0
+        self._finished: DraftDigests | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            CannotStore: There is no room, for one.
+        """
+        if self._finished is not None:
+            raise ValueError("a finished draft is not written to")
+        with storing():
+            write_all(self.staged.descriptor, data, self._size)
+            self._size += len(data)
+            for digest in (self._sha256, self._blake2, self._md5):
+                digest.update(data)
+            if self._size - self._synced >= _SYNC_EVERY:
+                os.fdatasync(self.staged.descriptor)
+                self._synced = self._size
+
+    def finish(self) -> DraftDigests:
+        """Return once all of it is on the disk; may be called again.
+
+        Raises:
+            CannotStore: It could not be written.
+        """
+        if self._finished is None:
+            with storing():
+                os.fchmod(self.staged.descriptor, FILE_MODE)
+                os.fsync(self.staged.descriptor)
+            self._finished = DraftDigests(
+                self._sha256.hexdigest(), self._blake2.hexdigest(), self._md5.hexdigest(), self._size
+            )
+        return self._finished
+
+    def reader(self) -> FileIO:
+        """What was written, open for reading at its beginning; the caller closes it."""
+        file = FileIO(os.dup(self.staged.descriptor), "rb")
+        file.seek(0)
+        return file
+
+    def discard(self) -> None:
+        """Remove it unless it was committed, and let go; may be called again."""
+        self.staged.discard()
+
+    close = discard
+
+
+def write_all(descriptor: int, data: bytes, offset: int = 0) -> None:
+    """Write at an offset, however many calls that takes."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def make_directory(path: str) -> None:
+    """Make a directory that others can read whatever the umask; one that is there already is left as it is."""
+    try:
+        os.mkdir(path, DIRECTORY_MODE)
+    except FileExistsError:
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, DIRECTORY_MODE)
+        _give_away(descriptor, os.path.dirname(path))
+    finally:
+        os.close(descriptor)
+    sync_directory(os.path.dirname(path))
+
+
+def _give_away(descriptor: int, parent: str) -> None:
+    """What root makes goes to whom the directory around it belongs, or the service could not write there later."""
+    if os.geteuid() == 0:
+        status, own = os.stat(parent), os.fstat(descriptor)
+        if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+
+
+def sync_directory(path: str) -> None:
+    """Return once the names in a directory are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """Turn what the system says into what the client is told.
+
+    Raises:
+        CannotStore: An OSError was raised.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or "no reason given"
+        if error.errno in _FULL:
+            reason = f"The index has no room for this ({said}); whoever runs it can make some."
+        elif error.errno in _REFUSED:
+            reason = f"The directory of the index cannot be changed ({said}); whoever runs it can allow that."
+        else:
+            reason = f"The index could not write this ({said}); its log may say more."
+        raise CannotStore(reason, full=error.errno in _FULL) from error
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,308 @@
+"""Changing what lies under a root: receive, commit, delete, restore (DESIGN 1.3; SPEC P29-P31, P38).
+
+Any number of processes may do that at once: what must not happen twice is decided by the file system, by ``link``, ``rename``
+and ``flock``. Everything here blocks and runs in threads. After each change the caller asks the one door for changes,
+:meth:`~simpleindex.store.live.LiveDirectory.changed`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from io import FileIO
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NameUsed, NotHere
+from simpleindex.core.ledger import UNKNOWN_DIGEST
+from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
+from simpleindex.store.directory import Stamp, printable
+from simpleindex.store.ledgers import free_name, note_deleted, used_names_of
+from simpleindex.store.locking import locked_project
+from simpleindex.store.mending import mend, moving_note
+from simpleindex.store.staging import Draft, Staging, storing, sync_directory
+from simpleindex.store.trash import let_side_files_follow, purge, remove_empty, throw_away, trashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.store.directory import Directory, Entry
+    from simpleindex.store.locking import LockedProject
+
+_TRIES: Final = 20
+"""How often to look again where somebody who knows no locks (rsync, a person) changes the same file meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A file that is there.
+
+    Attributes:
+        path: Where, relative to the root.
+        sha256: Lower-case hex digest.
+        created: Whether this made it so; False if the same bytes were there already.
+    """
+
+    path: str
+    sha256: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A file that is there no more.
+
+    Attributes:
+        path: Where it was, relative to the root.
+        sha256: Lower-case hex digest, or ``-`` where it could not be read.
+        trash: Where it is now, relative to the root.
+    """
+
+    path: str
+    sha256: str
+    trash: str
+
+
+class Writer:
+    """Changes a root; any number of them may exist, in any number of processes.
+
+    Args:
+        directory: The root.
+        now: Seconds since 1970.
+    """
+
+    def __init__(self, directory: Directory, now: Callable[[], float] = time.time) -> None:
+        self._directory = directory
+        self._staging = Staging(directory)
+        self._now = now
+
+    def free_space(self) -> int:
+        """Bytes that this user can still write on the root's file system; quotas are not known to it.
+
+        Raises:
+            CannotStore: It cannot be told.
+        """
+        with storing():
+            status = os.statvfs(self._directory.root)
+        return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
+
+    def begin(self) -> Draft:
+        """Begin to receive a file.
+
+        Raises:
+            CannotStore: Nothing can be written.
+        """
+        with storing():
+            return Draft(self._staging.make())
+
+    def clean(self) -> list[str]:
+        """Put right what writers that died left undone; to be called at the start, while others may be at work.
+
+        Returns:
+            A sentence for everything that was found.
+        """
+        return mend(self._directory, self._staging, self._now())
+
+    def commit(
+        self, draft: Draft, project: ProjectName, filename: str, *, overwrite: bool = False
+    ) -> Committed:
+        """Give a received file its name in its project.
+
+        When this returns the draft is gone and the file is on the disk; when it raises the draft is as it was.
+
+        Args:
+            draft: All of the file.
+            project: The project.
+            filename: Its bare name.
+            overwrite: Whether it may take the place of other bytes, and a name that was used before.
+
+        Raises:
+            InvalidFilename: The name is not that of a distribution of the project.
+            AlreadyExists: Other bytes have that name.
+            NameUsed: A deleted file had it.
+            CannotStore: It cannot be written.
+        """
+        parse_distribution_name(filename, project)
+        digests = draft.finish()
+        with locked_project(self._directory, self._staging, project) as place:
+            for _ in range(_TRIES):
+                try:
+                    committed = self._try_to_commit(
+                        place, draft, filename, digests.sha256, overwrite=overwrite
+                    )
+                except (Changed, FileExistsError):
+                    continue
+                draft.discard()
+                return committed
+            raise CannotStore(f"{project}/{filename} is being changed by somebody else; try again later.")
+
+    def _try_to_commit(
+        self, place: LockedProject, draft: Draft, filename: str, sha256: str, *, overwrite: bool
+    ) -> Committed:
+        found = self._served(place, filename)
+        if not found:
+            if not overwrite and filename in self.used_names(place.name):
+                raise NameUsed(filename)
+            place.add(draft.staged.path, os.path.join(place.path, filename))
+            return Committed(f"{place.name}/{filename}", sha256, created=True)
+        there = self._digest(found[0])
+        if there == sha256:
+            # Its writer may have died before that was on the disk.
+            sync_directory(os.path.join(place.root, os.path.dirname(found[0].path)))
+            return Committed(found[0].path, sha256, created=False)
+        if not overwrite:
+            raise AlreadyExists(filename, there)
+        self._overwrite(place, draft, found)
+        return Committed(found[0].path, sha256, created=True)
+
+    def _served(self, place: LockedProject, filename: str) -> list[Entry]:
+        """Where a file of this name can be served from, the preferred place first."""
+        entries = self._directory.entries_of(self._directory.places_of(place.name), filename)
+        for entry in entries:
+            if entry.trouble and entry.path == f"{place.name}/{filename}":
+                raise CannotStore(f"{entry.path} is in the way: {entry.trouble}.")
+        return [entry for entry in entries if not entry.trouble]
+
+    def _overwrite(self, place: LockedProject, draft: Draft, found: Sequence[Entry]) -> None:
+        first, *others = found
+        with place.marked(moving_note(entry.path for entry in others)):
+            for entry in reversed(others):
+                throw_away(place, entry.path, self._now())
+            # Before the file: a signature that is missing does less harm than one of other bytes.
+            let_side_files_follow(place, first.path, self._now())
+            place.move(draft.staged.path, os.path.join(place.root, first.path))
+
+    def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[Deleted, ...]:
+        """Move files of a project into the trash, from every place where they lie; their names stay used.
+
+        Each file is either served or deleted, whatever happens; after a crash some of several may be deleted.
+
+        Args:
+            project: The project.
+            filenames: Bare names.
+            who: Who wants it, for the ledger.
+
+        Raises:
+            NotHere: One of them is not there; then none is deleted.
+            CannotStore: They cannot be moved.
+        """
+        wanted = [*dict.fromkeys(filenames)]
+        self._find_all(project, wanted)
+        with locked_project(self._directory, self._staging, project) as place:
+            found = self._find_all(project, wanted)
+            digests = {entry.path: self._digest_if_readable(entry) for entries in found for entry in entries}
+            with place.marked(moving_note(digests, {*wanted} - self.used_names(project))):
+                lines = [(entries[0].filename, digests[entries[0].path]) for entries in found]
+                note_deleted(place, lines, now=self._now(), who=who)
+                # The worst place first: of two files with one name, the one behind must not come to the fore.
+                return tuple(
+                    Deleted(entry.path, digests[entry.path], throw_away(place, entry.path, self._now()))
+                    for entries in found
+                    for entry in reversed(entries)
+                )
+
+    def _find_all(self, project: ProjectName, filenames: Sequence[str]) -> list[list[Entry]]:
+        with storing():
+            places = self._directory.places_of(project)
+        found = []
+        for filename in filenames:
+            is_name = distribution_suffix(filename) and "/" not in filename and "\0" not in filename
+            entries = self._directory.entries_of(places, filename) if is_name else []
+            entries = [
+                entry
+                for entry in entries
+                if not os.path.isdir(os.path.join(self._directory.root, entry.path))
+            ]
+            if filename.startswith(".") or not entries:
+                raise NotHere(f"file {printable(filename)} of the project {project}")
+            found.append(entries)
+        return found
+
+    def used_names(self, project: ProjectName) -> frozenset[str]:
+        """The file names that deleted files of a project had.
+
+        Raises:
+            CannotStore: That cannot be told.
+        """
+        with storing():
+            return used_names_of(self._directory, project)
+
+    def free_name(self, project: ProjectName, filename: str, *, who: str) -> bool:
+        """Let a name be used again.
+
+        Returns:
+            Whether it was used.
+
+        Raises:
+            CannotStore: The ledger cannot be written.
+        """
+        if filename not in self.used_names(project):
+            return False
+        with locked_project(self._directory, self._staging, project) as place:
+            free_name(self._directory, place, filename, now=self._now(), who=who)
+        return True
+
+    def restore(self, project: ProjectName, filename: str, *, who: str) -> Committed:
+        """Take a deleted file back out of the trash, the one that was deleted last.
+
+        Raises:
+            NotHere: There is none.
+            AlreadyExists: Meanwhile there is a file of that name.
+            CannotStore: It cannot be moved.
+        """
+        parse_distribution_name(filename, project)
+        missing = NotHere(f"deleted file {filename} of the project {project}")
+        if next(trashed(self._directory.root, project, filename), None) is None:
+            raise missing
+        with locked_project(self._directory, self._staging, project) as place:
+            source = next(trashed(place.root, project, filename), None)
+            if source is None:
+                raise missing
+            if found := self._served(place, filename):
+                raise AlreadyExists(filename, self._digest(found[0]))
+            target = os.path.join(place.path, filename)
+            with place.marked(moving_note([f"{project}/{filename}"], [filename])):
+                # Last the file, which makes it so, and only then its name.
+                for suffix in SIDE_FILE_SUFFIXES:
+                    if os.path.lexists(source + suffix):
+                        place.move(source + suffix, target + suffix)
+                place.add(source, target)
+                free_name(self._directory, place, filename, now=self._now(), who=who)
+                try:
+                    os.unlink(source)
+                    remove_empty(place.root, project)
+                except OSError:
+                    # It is restored all the same.
+                    place.leave()
+            (entry,) = self._served(place, filename)
+            return Committed(entry.path, self._digest(entry), created=True)
+
+    def purge(self, older_than_days: int) -> list[str]:
+        """Remove for good what was deleted more than this many days ago.
+
+        Returns:
+            The removed files, relative to the root.
+
+        Raises:
+            CannotStore: Something cannot be removed.
+        """
+        with storing():
+            return purge(self._directory.root, older_than_days, self._now())
+
+    def _digest(self, entry: Entry) -> str:
+        assert entry.stamp is not None  # it has no trouble
+        with FileIO(self._directory.open_file(entry.path, entry.stamp), "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if not Stamp.of(os.fstat(file.fileno())).may_be(entry.stamp):
+                raise Changed(entry.filename)
+        return digest
+
+    def _digest_if_readable(self, entry: Entry) -> str:
+        if entry.trouble:
+            return UNKNOWN_DIGEST
+        try:
+            return self._digest(entry)
+        except (OSError, Changed):
+            return UNKNOWN_DIGEST
