@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from simpleindex.core.addresses import is_within
+from simpleindex.core.errors import RefusedStart
 from simpleindex.report import live_report
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.acme import read_challenge
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from simpleindex.settings import Settings
     from simpleindex.tls.private_ca import Owner
+    from simpleindex.web.channel import IndexChannel
 
 READ_THREADS: Final = 8
 """Threads for short blocking calls; they wait for disks, not for processors."""
@@ -105,7 +107,9 @@ def compose(
     own_directory(settings.cache, owner)
     security = None
     if settings.https:
-        security = Security(settings.certs, settings.state, url=settings.url, owner=owner, log=say)
+        security = Security(
+            settings.certs, settings.state, url=settings.url, owner=owner, log=say, http2=settings.http2
+        )
 
     directory = Directory(str(settings.path), excluded_paths(settings))
     filesystem = network_filesystem(directory.root, mountinfo())
@@ -160,6 +164,8 @@ def compose(
         for served in (resource, redirect)
     )
     site.express = Express(listings, resource.also)
+    if settings.http2:
+        site.protocol = negotiating_channel()
     return Index(
         security=security,
         choice=choice,
@@ -174,3 +180,18 @@ def compose(
         read_pool=read_pool,
         digest_pool=digest_pool,
     )
+
+
+def negotiating_channel() -> type[IndexChannel]:
+    """What a connection begins with where HTTP/2 may follow.
+
+    Raises:
+        RefusedStart: The library for it is not installed.
+    """
+    try:
+        from simpleindex.web.http2 import NegotiatingChannel  # noqa: PLC0415  (an extra)
+    except ModuleNotFoundError as error:
+        raise RefusedStart(
+            f"--http2: the package {error.name} is not installed; install twisted-simpleindex[http2], or leave this out."
+        ) from None
+    return NegotiatingChannel

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.contexts import HTTP, HTTP2
 from simpleindex.tls.files import not_certificates
 from simpleindex.tls.machine import this_machine
 from simpleindex.tls.private_ca import ensure
@@ -31,6 +32,7 @@ class Security:
         owner: The user and group that the service will become, where it will.
         log: Takes a sentence for the operator.
         now: Tells the time, UTC.
+        http2: Whether HTTP/2 is agreed on with those who offer it.
 
     Raises:
         RefusedStart: There is nothing that can be served.
@@ -45,6 +47,7 @@ class Security:
         owner: Owner,
         log: Callable[[str], None],
         now: Clock = lambda: datetime.now(UTC),
+        http2: bool = False,
     ) -> None:
         self._certs = certs
         self._state = state
@@ -53,7 +56,13 @@ class Security:
         self._now = now
         ca = ensure(certs, state, this_machine(self._url_host), now(), owner)
         self._has_ca = ca is not None
-        self.certificates = Certificates(certs, ca=ca.certificate if ca else None, now=now, log=log)
+        self.certificates = Certificates(
+            certs,
+            ca=ca.certificate if ca else None,
+            now=now,
+            log=log,
+            protocols=HTTP2 if http2 else HTTP,
+        )
         self._warnings: tuple[str, ...] = ()
         if ca is not None and (others := not_certificates(certs)):
             log(

@@ -25,7 +25,12 @@ class IndexChannel(PacedChannel):
     """The server's side of one HTTP/1.1 connection.
 
     Whole, simple requests are answered by the express lane before Twisted sees them.
+
+    Attributes:
+        protocols: What may be agreed on with a client by ALPN (RFC 7301), the best first.
     """
+
+    protocols: tuple[bytes, ...] = (b"http/1.1",)
 
     # Never reached, because ours are narrower; Twisted answers them with 400.
     totalHeadersSize = limits.REQUEST_LINE_BYTES + limits.HEADER_BYTES  # noqa: N815 (Twisted's name)
@@ -224,13 +229,7 @@ class IndexChannel(PacedChannel):
         )
 
     def _refuse_body(self) -> None:
-        if self._command in (b"GET", b"HEAD"):
-            text = f"The request's body is longer than the {self.site.max_body} bytes that are read here."
-            self.refuse(413, text)
-        else:
-            # What is too long to be read is an upload, and wants to be told so.
-            text = "This index is read-only: uploads are not enabled on it."
-            self.refuse(405, text, ("Allow", "GET, HEAD, OPTIONS"))
+        self.refuse_with(self.site.body_refusal(self._command))
 
     def refuse(self, status: int, text: str, *headers: tuple[str, str]) -> None:
         """Answer a request that is not read further, drop the rest of it within bounds, and close (SPEC P52).

@@ -37,6 +37,7 @@ class Download:
         self._request = request
         self._content = content
         self._begin = begin
+        self._chunk_size = getattr(request.channel, "chunk_bytes", CHUNK_SIZE)
         self._paused = False
         self._stopped = False
         self._resumed: Deferred[None] | None = None
@@ -72,7 +73,7 @@ class Download:
         if self._paused:
             self._resumed = Deferred()
             await self._resumed
-        length = 0 if self._stopped else min(CHUNK_SIZE, self._content.stop - offset)
+        length = 0 if self._stopped else min(self._chunk_size, self._content.stop - offset)
         return await self._content.body.read(offset, length) if length else b""
 
     def pauseProducing(self) -> None:

@@ -54,3 +54,43 @@ and destroy the answer on its way. The times are nginx's lingering_time and ling
 
 CONNECTIONS_PER_ADDRESS: Final = 256
 """For offices behind one address; uv opens up to 50 at a time."""
+
+# HTTP/2, where it is switched on. What is not named here is bounded as on HTTP/1.1.
+
+STREAMS: Final = 100
+"""Requests that a client may have open on one connection (SETTINGS_MAX_CONCURRENT_STREAMS); RFC 9113 section 6.5.2 recommends
+no fewer, and clients begin with that many before they know. One above is refused, twice as many end the connection."""
+
+WORKING_STREAMS: Final = 32
+"""Of these, how many are answered at a time; the others wait, as small as they came."""
+
+STREAM_CHUNK_BYTES: Final = 32 * 1024
+"""How much of a file is read ahead for each of them: 1 MiB for a connection that takes nothing. HTTP/1.1 reads 128 KiB."""
+
+STREAM_BODY_BYTES: Final = 256 * 1024
+"""What a client may send before we say more, on all streams of a connection together: 5 MB/s at 50 ms."""
+
+STREAM_UPLOADS: Final = 8
+"""Bodies that are taken at a time on one connection; each holds as much as one on HTTP/1.1."""
+
+STREAM_FRAME_BYTES: Final = 64 * 1024
+"""The longest frame sent, where the client takes longer ones than RFC 9113's 16 KiB."""
+
+STREAM_WRITE_BYTES: Final = 32 * 1024
+"""What a client has to take of an answer in each WRITE_SECONDS: 546 B/s."""
+
+HEADER_BLOCK_BYTES: Final = 64 * 1024
+"""A header block that is longer, compressed or not, is not even read to be refused with a sentence."""
+
+FRAME_ALLOWANCE: Final = 1000.0
+FRAMES_PER_SECOND: Final = 20.0
+FRAME_PER_BYTES: Final = 2048
+FRAME_WORTH_BYTES: Final = 64
+FRAMES_PER_ANSWER: Final = 10
+FRAMES_PER_RESET: Final = 5
+"""Frames that a client may send at once and, beyond that, each second; further ones for so many bytes that it took (a client
+opens two windows for each frame that it reads, Go's for every 4 KiB), and for each whole answer; a frame of a body is free if
+it has so many bytes. What a reset costs beside itself: 140 at once, then 3 a second, where Twisted has 1,000 and 33."""
+
+LOOK_SECONDS: Final = 5.0
+"""Between looks at the deadlines of a connection with open requests; each may be that late."""

@@ -10,7 +10,7 @@ from twisted.web import http, server
 from simpleindex.web import limits
 from simpleindex.web.channel import IndexChannel
 from simpleindex.web.connections import Connections
-from simpleindex.web.response import reason_phrase
+from simpleindex.web.response import reason_phrase, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -117,7 +117,7 @@ class Bodies(Protocol):
 
 
 class IndexSite(server.Site):
-    """A site that offers HTTP/1.1 only: Twisted's HTTP/2 is three times slower, and knows nothing of our bounds.
+    """A site that offers what its channel speaks: HTTP/1.1, unless it was given one that makes room for HTTP/2.
 
     Attributes:
         connections: Those that are open.
@@ -161,7 +161,16 @@ class IndexSite(server.Site):
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 
     def acceptableProtocols(self) -> list[bytes]:
-        return [b"http/1.1"]
+        return list(self.protocol.protocols)
+
+    def body_refusal(self, method: bytes) -> Response:
+        """Answer a request whose body is longer than is read."""
+        if method in (b"GET", b"HEAD"):
+            text = f"The request's body is longer than the {self.max_body} bytes that are read here."
+            return sentence(413, text, reason=text)
+        # What is too long to be read is an upload, and wants to be told so.
+        text = "This index is read-only: uploads are not enabled on it."
+        return sentence(405, text, ("Allow", "GET, HEAD, OPTIONS"), reason=text)
 
     def startFactory(self) -> None:
         """Leave out Twisted's own access log, which wakes up every second."""

@@ -28,6 +28,7 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "starts": lifetimes.starts,
     "changes": lifetimes.changes,
     "uv": clients.uv,
+    "http2": clients.http2,
 }
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:
-            chosen = [name for name in given.only if name != "uv"]
+            chosen = [name for name in given.only if name not in ("uv", "http2")]
             _run(Bench(Workplace(Path(directory)), SMOKE, NEED_NO_SETUP), chosen, given.output)
         return
     workplace = Workplace(given.work.absolute())

@@ -1,4 +1,4 @@
-"""What a real client takes: ``uv`` resolving and installing real packages with a cold cache."""
+"""What a real client takes: ``uv`` resolving and installing real packages with a cold cache, near and far away."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.bench import Part
 from tests.benchmarks.load import LoadFailedError
 from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor
+from tests.benchmarks.relay import distant
 from tests.benchmarks.repository import Repository
-from tests.benchmarks.servers import NginxStatic, Simpleindex
+from tests.benchmarks.servers import Http2Simpleindex, NginxStatic, Simpleindex
 from tests.benchmarks.setup import REAL_PROJECTS, find
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from tests.benchmarks.servers import Server
 
 _SECONDS = 300
+
+_AWAY = (0, 0.05)
+"""Seconds of a round trip."""
 
 
 def uv(bench: Bench) -> None:
@@ -40,23 +45,52 @@ def uv(bench: Bench) -> None:
         )
 
 
-def _compiled(server: Server, *, tls: bool) -> Values:
-    with tempfile.TemporaryDirectory() as directory:
-        return _uv(
-            server, Path(directory), "compile", "--quiet", "--output-file", f"{directory}/out", tls=tls
+def http2(bench: Bench) -> None:
+    """The same over TLS, once with HTTP/1.1 and once with HTTP/2, beside the server and 50 ms away from it."""
+    if find("uv") is None or not bench.workplace.real.is_dir():
+        bench.note("http2 is left out: uv, or the real packages, are not set up.")
+        return
+    if reason := Http2Simpleindex.missing(bench.workplace):
+        bench.note(f"http2 is left out: {reason}.")
+        return
+    real = Repository(bench.workplace.real, len(os.listdir(bench.workplace.real)), 1)
+    with bench.started([Simpleindex, Http2Simpleindex], real) as servers:
+        bench.rounds(
+            *(
+                Part(
+                    f"uv pip {what}, {seconds * 1e3:.0f} ms away",
+                    servers,
+                    partial(did, tls=True, away=seconds),
+                )
+                for what, did in (("compile", _compiled), ("install", _installed))
+                for seconds in _AWAY
+            )
         )
 
 
-def _installed(server: Server, *, tls: bool) -> Values:
+def _compiled(server: Server, *, tls: bool, away: float = 0) -> Values:
     with tempfile.TemporaryDirectory() as directory:
-        return _uv(server, Path(directory), "install", "--quiet", "--target", f"{directory}/to", tls=tls)
+        target = Path(directory)
+        return _uv(server, target, "compile", "--quiet", "--output-file", f"{target}/out", tls=tls, away=away)
 
 
-def _uv(server: Server, directory: Path, command: str, *options: str, tls: bool) -> Values:
+def _installed(server: Server, *, tls: bool, away: float = 0) -> Values:
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory)
+        return _uv(server, target, "install", "--quiet", "--target", f"{target}/to", tls=tls, away=away)
+
+
+def _uv(server: Server, directory: Path, command: str, *options: str, tls: bool, away: float = 0) -> Values:
+    with distant(server.tls_port if tls else server.port, away) as port:
+        url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{port}{server.prefix}/"
+        return _asked(server, url, directory, command, *options)
+
+
+def _asked(server: Server, url: str, directory: Path, command: str, *options: str) -> Values:
     wanted = directory / "requirements.in"
     wanted.write_text("\n".join(REAL_PROJECTS))
     source = [str(wanted)] if command == "compile" else ["--requirement", str(wanted)]
-    index = ["--index-url", f"{server.url(tls=tls)}{server.prefix}/", "--only-binary", ":all:", "--no-config"]
+    index = ["--index-url", url, "--only-binary", ":all:", "--no-config"]
     python = ["--python", sys.executable, "--cache-dir", str(directory / "cache")]
     before = server.running.weigh()
     begin = time.monotonic()

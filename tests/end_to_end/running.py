@@ -237,7 +237,7 @@ class Server:
         self.get(mark)
         path = self.home / "access.log"
         wait_until(lambda: mark in path.read_text(), "the access log is written")
-        lines = re.findall(r'"(\w+) (\S+) HTTP/1.[01]" (\d+) ', path.read_text())
+        lines = re.findall(r'"(\w+) (\S+) HTTP/[12].[01]" (\d+) ', path.read_text())
         return [Seen(method, path, int(status)) for method, path, status in lines if "/-/" not in path]
 
     # -- what it answers --------------------------------------------------------------------------------------------
