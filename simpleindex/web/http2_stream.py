@@ -105,7 +105,7 @@ class Http2Stream:
         assert self._request is not None
         self._expects = (self._request.getHeader(b"expect") or b"").lower() == b"100-continue"
         if self._request.open_intake(length) is not None:
-            if self._connection.uploads >= limits.STREAM_UPLOADS:
+            if self._connection.uploads > limits.STREAM_UPLOADS:
                 self.refuse(503, "Too many uploads at once on one connection.", ("Retry-After", "1"))
             else:
                 self._request.begin_intake(length)

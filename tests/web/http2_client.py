@@ -39,6 +39,7 @@ class Http2Client:
         conn: The client's half.
         got: What has come, by stream.
         goaway: The server's last word, if it was said.
+        invited: How often the server has asked for a body.
         opens_windows: Whether what was received may be sent again.
     """
 
@@ -62,6 +63,7 @@ class Http2Client:
         )
         self.got: defaultdict[int, Got] = defaultdict(Got)
         self.goaway: int | None = None
+        self.invited = 0
         self.opens_windows = True
         if window is not None:
             self.conn.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = window
@@ -130,6 +132,8 @@ class Http2Client:
                 assert len(fields) == len(headers or ())
                 self.got[number].status = int(fields.pop(":status"))
                 self.got[number].headers = fields
+            case h2.events.InformationalResponseReceived():
+                self.invited += 1
             case h2.events.DataReceived(stream_id=number, data=data, flow_controlled_length=size):
                 self.got[number].body += data or b""
                 if self.opens_windows:
