@@ -37,7 +37,7 @@ class Download:
         self._request = request
         self._content = content
         self._begin = begin
-        self._chunk_size = getattr(request.channel, "chunk_bytes", CHUNK_SIZE)
+        self._chunk_size = CHUNK_SIZE
         self._paused = False
         self._stopped = False
         self._resumed: Deferred[None] | None = None
@@ -52,6 +52,8 @@ class Download:
             Changed: The bytes are no longer those that were promised; the connection must be broken.
         """
         content = self._content
+        # HTTP/2 has many on one connection, and wants less of each.
+        self._chunk_size = getattr(self._request.channel, "chunk_bytes", CHUNK_SIZE)
         chunk = await self._next(content.start)
         self._begin()
         self._request.registerProducer(self, True)
