@@ -23,7 +23,9 @@ def test_every_option_is_in_the_table_as_the_help_has_it(option: Option) -> None
 
 def test_no_option_is_there_that_the_program_has_not() -> None:
     """Rows of options that were removed are removed."""
-    assert set(re.findall(r"^\| `--([a-z0-9-]+)", README, re.MULTILINE)) == {option.name for option in OPTIONS}
+    assert set(re.findall(r"^\| `--([a-z0-9-]+)", README, re.MULTILINE)) == {
+        option.name for option in OPTIONS
+    }
 
 
 @pytest.mark.parametrize("mark", ["run command", "test command"])
