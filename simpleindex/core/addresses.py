@@ -69,8 +69,10 @@ def client_address(peer: str, forwarded_for: str, trusted: Iterable[Network]) ->
         An address without its port; the nearest one that is known when a hop is not an address ("unknown"), and empty
         when even that is a Unix socket.
     """
-    trusted = tuple(trusted)
     known = unmapped(peer)
+    if not forwarded_for:
+        return known
+    trusted = tuple(trusted)
     for hop in reversed(forwarded_for.split(",")):
         if known and not is_within(known, trusted):
             break

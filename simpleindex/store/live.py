@@ -265,7 +265,14 @@ class LiveDirectory:
 
     def settled_now(self, name: ProjectName) -> Shelf | None:
         """As :meth:`settled`; None also where that would wait."""
-        return self._answer(name, in_time=True) if self._is_settled(name) else None
+        # Written out, because it is asked for with every page: nearly always it is this.
+        self._watch.drain()
+        shelf = self.shelves.get(name, NO_SHELF)
+        if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(_ROOT) or _is_unread(shelf):
+            return None
+        if shelf.project is None or shelf.trouble or shelf.partial or self.suspended:
+            return self._answer(name, in_time=True)
+        return shelf
 
     async def settled_anew(self, name: ProjectName) -> Shelf | None:
         """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""

@@ -239,6 +239,8 @@ class InotifyWatch:
         if self._instance is None:
             return
         data = chunk = self._instance.read()
+        if not data:
+            return  # As for nearly every request.
         # A chunk with room left emptied the queue; asking until nothing comes might never end while files pour in.
         while len(chunk) > _READ_BYTES - _LARGEST_EVENT_BYTES:
             chunk = self._instance.read()

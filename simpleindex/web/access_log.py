@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import re
 import time
+from functools import lru_cache
 from io import FileIO
+from math import floor
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -27,6 +30,9 @@ _STDOUT: Final = 1
 # As nginx does: whatever could end a field, a line, or a terminal's good manners becomes \xNN, the backslash too.
 _ESCAPES: Final = {byte: f"\\x{byte:02X}" for byte in range(256) if not 0x20 <= byte < 0x7F or byte in b'"\\'}
 _BARE_ESCAPES: Final = {**_ESCAPES, 0x20: "\\x20"}
+# Nearly always, and then it is seen ten times faster than escaped.
+_NOTHING_TO_ESCAPE: Final = re.compile(rb"[ !#-\[\]-~]+").fullmatch
+_NOTHING_BARE_TO_ESCAPE: Final = re.compile(r"[!#-\[\]-~]+").fullmatch
 
 
 def combined(
@@ -53,16 +59,26 @@ def combined(
         agent: The User-Agent header, or empty.
     """
     return (
-        f"{_bare(address)} - {_bare(user)} {datetimeToLogString(when)} {_quoted(method_uri_version)}"
+        f"{_bare(address)} - {_bare(user)} {_timestamp(floor(when))} {_quoted(method_uri_version)}"
         f" {status} {size or '-'} {_quoted(referer)} {_quoted(agent)}\n"
     )
 
 
+@lru_cache(maxsize=2)
+def _timestamp(second: int) -> str:
+    stamp: str = datetimeToLogString(second)
+    return stamp
+
+
 def _bare(text: str) -> str:
+    if not text or _NOTHING_BARE_TO_ESCAPE(text):
+        return text or "-"
     return text.encode(errors="backslashreplace").decode("latin-1").translate(_BARE_ESCAPES) or "-"
 
 
 def _quoted(data: bytes) -> str:
+    if _NOTHING_TO_ESCAPE(data):
+        return f'"{data.decode("ascii")}"'
     return f'"{data.decode("latin-1").translate(_ESCAPES) or "-"}"'
 
 

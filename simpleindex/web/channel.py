@@ -15,6 +15,8 @@ from simpleindex.web.response import sentence
 from simpleindex.web.transports import write_now
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress
+
     from simpleindex.web.response import Response
 
 _LENGTH_DIGITS: Final = 18
@@ -47,6 +49,7 @@ class IndexChannel(PacedChannel):
         self._discard_until = 0.0
         self._holds_body = False
         self._is_invited_later = False
+        self._address: IAddress | None = None
 
     def dataReceived(self, data: bytes) -> None:
         if self.phase in (Phase.READY, Phase.IDLE):
@@ -73,7 +76,9 @@ class IndexChannel(PacedChannel):
         else:
             self.write(passed.wire)
         if self.site.access_log is not None:
-            self.site.access_log(PassedRequest(self.transport, passed))
+            if self._address is None:
+                self._address = self.transport.getPeer()
+            self.site.access_log(PassedRequest(self._address, passed))
         if self._waitingForTransport:
             self._pass_on()
         else:

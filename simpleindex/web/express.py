@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
@@ -19,17 +19,17 @@ from simpleindex.core.errors import SimpleIndexError
 from simpleindex.web.routes import ProjectPage, Root, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from simpleindex.core.negotiation import Encoding, Representation
-    from simpleindex.web.index import Listings, Page
+    from twisted.internet.interfaces import IAddress
+
+    from simpleindex.web.index import Form, Listings, Page
     from simpleindex.web.response import Response
 
     Also = tuple[tuple[str, str], ...]
 
 _Value = TypeVar("_Value")
 
-_BEGINNING: Final = b"GET /"
 _LINE_END: Final = b"/ HTTP/1.1"
 _END: Final = b"\r\n\r\n"
 
@@ -63,54 +63,43 @@ _FIELD: Final = re.compile(rb"([A-Za-z-]+): ([!-~](?:[ -~]*[!-~])?)\Z")
 _REQUEST_LINE: Final = re.compile(rb"GET (/[A-Za-z0-9._/-]*) HTTP/1\.1\Z")
 
 # pip writes it in the one way, uv in the other. A list, a weak tag or a star is the ordinary lane's.
-_IF_NONE_MATCH: Final = re.compile(rb'\r\n(?:If-None-Match|if-none-match): ("[!#-~]*")(?=\r\n)')
+_IF_NONE_MATCH: Final = (b"\r\nIf-None-Match: ", b"\r\nif-none-match: ")
+_ONE_TAG: Final = re.compile(rb'"[!#-~]*"\Z')
 
 _TAG: Final = '"\x01"'
 """Stands in a template where a page's tag goes."""
 
 
-class Form:
-    """A form of pages, and the heads of answers in it.
+class Heads(NamedTuple):
+    """The heads of answers in one form, without their beginnings, and cut where something is put in.
 
     Attributes:
-        representation: Its content type.
-        encoding: Its content encoding.
+        full: A whole page's: up to its tag, and from there to its length, which is its end.
+        unchanged: A 304's: up to its tag, and from there to its end.
     """
 
-    def __init__(self, representation: Representation, encoding: Encoding, listings: Listings) -> None:
-        self.representation = representation
-        self.encoding = encoding
-        self._listings = listings
-        self._also: Also | None = None
-        self._heads = (b"", b"")
+    full: tuple[bytes, bytes]
+    unchanged: tuple[bytes, bytes]
 
-    def heads(self, also: Also) -> tuple[bytes, bytes]:
-        """Give two templates of heads with headers that every response carries.
 
-        Returns:
-            A whole page's, without its date, tag and length, and a 304's, without its date and tag.
-        """
-        if also != self._also:
-            self._also = also
-            full = self._listings.full(_TAG, self.representation, self.encoding)
-            unchanged = self._listings.unchanged(_TAG)
-            self._heads = (
-                _template(b"200 OK", full, also, b"Content-Length: %d\r\n"),
-                _template(b"304 Not Modified", unchanged, also, b""),
-            )
-        return self._heads
+class Fields(dict[bytes, bytes]):
+    """Header fields by their names in lower case, each of which came once: as much of Twisted's as the log asks for."""
+
+    def getRawHeaders(self, name: bytes, default: Sequence[bytes] | None = None) -> Sequence[bytes] | None:
+        value = self.get(name.lower())
+        return default if value is None else (value,)
 
 
 class Judged(NamedTuple):
     """A header block, judged once and remembered by its exact bytes.
 
     Attributes:
-        headers: Its fields, for the access log.
         form: What it asks for.
+        fields: For the access log.
     """
 
-    headers: Headers
     form: Form
+    fields: Fields
 
 
 class Passed(NamedTuple):
@@ -118,17 +107,17 @@ class Passed(NamedTuple):
 
     Attributes:
         wire: All its bytes.
-        uri: What was asked for.
+        line: The request's first line.
         code: Its status.
         body_size: Bytes of its body.
-        headers: The request's.
+        fields: The request's.
     """
 
     wire: bytes
-    uri: bytes
+    line: bytes
     code: int
     body_size: int
-    headers: Headers
+    fields: Fields
 
 
 class PassedRequest:
@@ -137,19 +126,18 @@ class PassedRequest:
     method = b"GET"
     clientproto = b"HTTP/1.1"
 
-    def __init__(self, transport: Any, passed: Passed) -> None:
-        self._transport = transport
-        self.uri = passed.uri
+    def __init__(self, address: IAddress, passed: Passed) -> None:
+        self._address = address
+        self.uri = passed.line[len(b"GET ") : -len(b" HTTP/1.1")]
         self.code = passed.code
         self.sentLength = passed.body_size
-        self.requestHeaders = passed.headers
+        self.requestHeaders = passed.fields
 
-    def getClientAddress(self) -> Any:
-        return self._transport.getPeer()
+    def getClientAddress(self) -> IAddress:
+        return self._address
 
     def getHeader(self, name: bytes) -> bytes | None:
-        values = self.requestHeaders.getRawHeaders(name)
-        return None if values is None else values[-1]
+        return self.requestHeaders.get(name.lower())
 
 
 class Express:
@@ -165,9 +153,10 @@ class Express:
         self._also = also
         self._blocks: _Memory[Judged] = _Memory(_BLOCK_BYTES)
         self._lines: _Memory[Page] = _Memory(_LINE_BYTES)
-        self._forms: dict[tuple[Representation, Encoding], Form] = {}
+        self._heads: dict[Form, Heads] = {}
+        self._heads_also: Also | None = None
         self._second = 0
-        self._date = b""
+        self._full = self._unchanged = b""
 
     def answer(self, data: bytes) -> Passed | None:
         """Answer a request, or leave it to the ordinary lane.
@@ -175,47 +164,67 @@ class Express:
         Args:
             data: What came at the beginning of a request.
         """
-        if (
-            len(data) > _LONGEST
-            or not data.startswith(_BEGINNING)
-            or data.find(_END) != len(data) - len(_END)
-        ):
+        if len(data) > _LONGEST:
             return None
         end = data.find(b"\r\n")
-        if not data.endswith(_LINE_END, 0, end):
-            return None  # A file's, most likely: pages end with a slash.
-        block, tag = data[end:-2], None
+        # Whatever is remembered was looked at whole: of what is found here no byte need be looked at again.
+        line, block, tag = data[:end], data[end:], None
+        page = self._lines.get(line) or self._read_line(line)
+        if page is None:
+            return None
         judged = self._blocks.get(block)
         if judged is None:
+            if block.find(_END) != len(block) - len(_END):
+                return None  # It is not whole, or something follows.
             block, tag = _cut_tag(block)
             judged = self._blocks.get(block) or self._judge(block)
-        line = data[:end]
-        page = self._lines.get(line) or self._read_line(line)
-        if judged is None or page is None:
-            return None
-        headers, form = judged
+            if judged is None:
+                return None
+        form, fields = judged
         try:
-            rendered = self._listings.at_hand(page, form.representation, form.encoding)
+            rendered = self._listings.at_hand(page, form)
         except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
             return None
         if rendered is None:
             return None
-        full, unchanged = form.heads(self._also())
+        if self._second != int(time.time()):
+            self._begin_second()
+        heads = self._heads_of(form)
         etag, body = rendered.etag.encode(), rendered.body
         if tag == etag:
-            return Passed(unchanged % (self._now(), etag), line[4:-9], 304, 0, headers)
-        head = full % (self._now(), etag, len(body))
-        return Passed(head + body, line[4:-9], 200, len(body), headers)
+            before, after = heads.unchanged
+            wire = b"".join((self._unchanged, before, etag, after))
+            return Passed(wire, line, 304, 0, fields)
+        if tag is not None and _ONE_TAG.match(tag) is None:
+            return None
+        before, after = heads.full
+        wire = b"".join((self._full, before, etag, after, b"%d\r\n\r\n" % len(body), body))
+        return Passed(wire, line, 200, len(body), fields)
 
-    def _now(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._date = second, datetimeToString(second)
-        return self._date
+    def _begin_second(self) -> None:
+        self._second = int(time.time())
+        date = b"\r\nServer: simpleindex\r\nDate: %b\r\n" % datetimeToString(self._second)
+        self._full = b"HTTP/1.1 200 OK" + date
+        self._unchanged = b"HTTP/1.1 304 Not Modified" + date
+
+    def _heads_of(self, form: Form) -> Heads:
+        also = self._also()
+        if also is not self._heads_also:
+            self._heads_also = also
+            self._heads.clear()
+        heads = self._heads.get(form)
+        if heads is None:
+            full, unchanged = self._listings.full(_TAG, form), self._listings.unchanged(_TAG)
+            heads = Heads(
+                _cut_head(full, also, b"Content-Length: "),
+                _cut_head(unchanged, also, b"\r\n"),
+            )
+            self._heads[form] = heads
+        return heads
 
     def _judge(self, block: bytes) -> Judged | None:
-        fields: dict[bytes, bytes] = {}
-        for line in block.split(b"\r\n")[1:-1]:
+        fields = Fields()
+        for line in block.split(b"\r\n")[1:-2]:
             match = _FIELD.match(line)
             if match is None or (name := match[1].lower()) not in _FIELDS or name in fields:
                 return None
@@ -224,14 +233,14 @@ class Express:
             return None
         accept, accept_encoding = (_text(fields.get(name)) for name in (b"accept", b"accept-encoding"))
         try:
-            chosen = self._listings.choose(accept, None, accept_encoding)
+            form = self._listings.choose(accept, None, accept_encoding)
         except SimpleIndexError:
             return None
-        form = self._forms.setdefault(chosen, Form(*chosen, self._listings))
-        headers = Headers({name: [value] for name, value in fields.items()})
-        return self._blocks.keep(block, Judged(headers, form))
+        return self._blocks.keep(block, Judged(form, fields))
 
     def _read_line(self, line: bytes) -> Page | None:
+        if not line.endswith(_LINE_END):
+            return None  # A file's, most likely: pages end with a slash.
         match = _REQUEST_LINE.match(line)
         if match is None:
             return None
@@ -262,23 +271,25 @@ class _Memory(dict[bytes, _Value], Generic[_Value]):
 
 def _cut_tag(block: bytes) -> tuple[bytes, bytes | None]:
     """Take If-None-Match out, which differs from page to page, so that the rest is the same each time."""
-    match = _IF_NONE_MATCH.search(block)
-    if match is None:
-        return block, None
-    return block[: match.start()] + block[match.end() :], match[1]
+    for name in _IF_NONE_MATCH:
+        start = block.find(name)
+        if start >= 0:
+            end = block.find(b"\r\n", start + 2)
+            return block[:start] + block[end:], block[start + len(name) : end]
+    return block, None
 
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("ascii")
 
 
-def _template(status: bytes, response: Response, also: Also, length: bytes) -> bytes:
-    """A response's head as Twisted writes it, with places for the date, the tag and the length."""
+def _cut_head(response: Response, also: Also, end: bytes) -> tuple[bytes, bytes]:
+    """A response's head as Twisted writes it behind its date, cut in two where the tag goes."""
     headers = Headers()
     for name, value in (*response.headers, *also):
         headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
     fields = b"".join(
         b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values
     )
-    fields = fields.replace(b"%", b"%%").replace(_TAG.encode(), b"%b")
-    return b"HTTP/1.1 %b\r\nServer: simpleindex\r\nDate: %%b\r\n%b%b\r\n" % (status, fields, length)
+    before, _, after = fields.partition(_TAG.encode())
+    return before, after + end

@@ -15,7 +15,7 @@ from simpleindex.core.look import content_security_policy
 from simpleindex.core.model import Project
 from simpleindex.core.negotiation import Encoding, Representation, choose_encoding, choose_representation
 from simpleindex.web.response import Response
-from simpleindex.web.routes import ProjectPage, Root, split_target
+from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Source
     from simpleindex.web.response import Asked
+    from simpleindex.web.routes import ProjectPage, Root
 
     Subject = Project | ProjectList
     Page = Root | ProjectPage
-    Key = tuple[Page, Representation, Encoding]
+    Key = tuple[ProjectName | None, "Form"]
 
 # SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
@@ -37,6 +38,19 @@ _FORMAT: Final = b"format="
 
 _WORTH_A_THREAD: Final = 300
 """Files or projects on a page; above it rendering takes more than a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """In which form a page is sent; one object for each, so that it is looked up by its identity, which costs least.
+
+    Attributes:
+        representation: Its content type.
+        encoding: Its content encoding.
+    """
+
+    representation: Representation
+    encoding: Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,11 @@ class Listings:
         self._source = source
         self._in_thread = in_thread
         self._encodings = encodings
+        self._forms = {
+            (representation, encoding): Form(representation, encoding)
+            for representation in Representation
+            for encoding in (*encodings, Encoding.IDENTITY)
+        }
         self.base_url = base_url
         self._cache = _PageCache(cache_size)
 
@@ -87,45 +106,49 @@ class Listings:
 
     async def root(self, asked: Asked) -> Response:
         """The list of projects."""
-        return await self._answer(Root(), asked)
+        return await self._answer(None, await self._source.projects(), asked)
 
     async def project(self, name: ProjectName, asked: Asked) -> Response:
         """One project's page."""
-        return await self._answer(ProjectPage(name), asked)
+        return await self._answer(name, await self._source.project(name), asked)
 
-    def choose(
-        self, accept: str | None, query_format: str | None, accept_encoding: str | None
-    ) -> tuple[Representation, Encoding]:
+    def choose(self, accept: str | None, query_format: str | None, accept_encoding: str | None) -> Form:
         """In which form a client gets a page.
 
         Raises:
             NotAcceptable: In none of those that there are.
         """
         offered = (*self._encodings, Encoding.IDENTITY)
-        return choose_representation(accept, query_format), choose_encoding(accept_encoding, offered)
+        chosen = choose_representation(accept, query_format), choose_encoding(accept_encoding, offered)
+        return self._forms[chosen]
 
-    def at_hand(self, page: Page, representation: Representation, encoding: Encoding) -> Rendered | None:
-        """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out."""
-        subject: Subject | None
-        if isinstance(page, ProjectPage):
-            subject = self._source.project_now(page.name)
-        else:
-            subject = self._source.projects_now()
-        if subject is None or subject.stale:
+    def at_hand(self, page: Page, form: Form) -> Rendered | None:
+        """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out.
+
+        Args:
+            page: Which.
+            form: In which form.
+
+        Raises:
+            SimpleIndexError: As the ordinary way, or None is answered.
+        """
+        name = page.name
+        subject: Subject | None = (
+            self._source.projects_now() if name is None else self._source.project_now(name)
+        )
+        rendered = self._cache.get((name, form))
+        if rendered is None or rendered.subject is not subject or subject.stale:
             return None
-        rendered = self._cache.get((page, representation, encoding))
-        return rendered if rendered is not None and rendered.subject is subject else None
+        return rendered
 
     @staticmethod
-    def full(
-        etag: str, representation: Representation, encoding: Encoding, *, stale: bool = False
-    ) -> Response:
+    def full(etag: str, form: Form, *, stale: bool = False) -> Response:
         """The head of a whole page."""
-        headers = [("Content-Type", representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
-        if encoding is not Encoding.IDENTITY:
-            headers.append(("Content-Encoding", encoding.value))
+        headers = [("Content-Type", form.representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
+        if form.encoding is not Encoding.IDENTITY:
+            headers.append(("Content-Encoding", form.encoding.value))
         headers.append(("X-Content-Type-Options", "nosniff"))
-        if representation is not Representation.JSON:
+        if form.representation is not Representation.JSON:
             headers.append(("Content-Security-Policy", content_security_policy))
             headers.append(("Referrer-Policy", "no-referrer"))
         return Response(200, tuple(headers))
@@ -135,18 +158,13 @@ class Listings:
         """The answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
-    async def _answer(self, page: Page, asked: Asked) -> Response:
-        subject: Subject
-        if isinstance(page, ProjectPage):
-            subject = await self._source.project(page.name)
-        else:
-            subject = await self._source.projects()
+    async def _answer(self, name: ProjectName | None, subject: Subject, asked: Asked) -> Response:
         _, query = split_target(asked.target)
-        chosen = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
-        rendered = await self._rendered((page, *chosen), subject)
+        form = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
+        rendered = await self._rendered((name, form), subject)
         if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(rendered.etag, stale=subject.stale)
-        return replace(self.full(rendered.etag, *chosen, stale=subject.stale), body=rendered.body)
+        return replace(self.full(rendered.etag, form, stale=subject.stale), body=rendered.body)
 
     async def _rendered(self, key: Key, subject: Subject) -> Rendered:
         # Not the one that forget() puts in its place while a page is made with the old settings.
@@ -154,16 +172,17 @@ class Listings:
         kept = cache.get(key)
         if kept is not None and kept.subject is subject:
             return kept
-        _, representation, encoding = key
+        _, form = key
         entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
         if entries > _WORTH_A_THREAD:
-            rendered: Rendered = await self._in_thread(self._render, subject, representation, encoding)
+            rendered: Rendered = await self._in_thread(self._render, subject, form)
         else:
-            rendered = self._render(subject, representation, encoding)
+            rendered = self._render(subject, form)
         cache.put(key, rendered)
         return rendered
 
-    def _render(self, subject: Subject, representation: Representation, encoding: Encoding) -> Rendered:
+    def _render(self, subject: Subject, form: Form) -> Rendered:
+        representation, encoding = form.representation, form.encoding
         body = _page(subject, representation, self.base_url)
         # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
         tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]

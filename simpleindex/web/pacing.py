@@ -146,13 +146,19 @@ class PacedChannel(http.HTTPChannel):
             self.loseConnection()
 
     def _arm(self, seconds: float | None) -> None:
-        if self._alarm is not None and self._alarm.active():
-            if seconds is None:
-                self._alarm.cancel()
-            else:
-                self._alarm.reset(seconds)
-        elif seconds is not None:
-            self._alarm = self.callLater(seconds, self.expired)
+        alarm = self._alarm
+        if alarm is None:
+            if seconds is not None:
+                self._alarm = self.callLater(seconds, self._ring)
+        elif seconds is None:
+            self._alarm = None
+            alarm.cancel()
+        else:
+            alarm.reset(seconds)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.expired()
 
     # The answer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from simpleindex.core.errors import InvalidProjectName, NotHere
@@ -24,6 +24,8 @@ _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 @dataclass(frozen=True, slots=True)
 class Root:
     """The list of projects."""
+
+    name: ClassVar[None] = None
 
 
 @dataclass(frozen=True, slots=True)

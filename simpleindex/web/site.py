@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from twisted.web.resource import Resource
@@ -236,6 +237,7 @@ def _preflight(cors: str | None) -> Response:
     return Response(204, tuple(headers))
 
 
+@lru_cache(maxsize=2)
 def _cors_headers(cors: str | None) -> tuple[tuple[str, str], ...]:
     if cors is None:
         return ()

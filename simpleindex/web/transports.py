@@ -25,11 +25,12 @@ def write_now(transport: Any, data: bytes) -> None:
     if not can_send(transport):
         getattr(transport, "write_now", transport.write)(data)
         return
-    sent = transport.writeSomeData(data)
-    # Anything but a number says that the connection is lost; the reactor finds that out by itself.
-    rest = data[sent:] if isinstance(sent, int) else data
-    if rest:
-        transport.write(rest)
+    try:
+        sent = transport.socket.send(data)
+    except OSError:
+        sent = 0  # The kernel has no room now, or the connection is lost: the reactor finds out which.
+    if sent < len(data):
+        transport.write(data[sent:])
 
 
 def write_all_now(transport: Any, pieces: Sequence[bytes]) -> None:
@@ -40,7 +41,7 @@ def write_all_now(transport: Any, pieces: Sequence[bytes]) -> None:
     try:
         sent = transport.socket.sendmsg(pieces)
     except OSError:
-        sent = 0  # Full or lost; again the reactor finds out which.
+        sent = 0  # As above.
     for piece in pieces:
         if sent < len(piece):
             transport.write(piece[sent:])

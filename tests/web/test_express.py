@@ -320,6 +320,21 @@ class AlikeTests(SynchronousTestCase):
         pair.send(get())
         self.assertEqual(before + 1, len(pair.passed))
 
+    def test_tag_behind_the_end(self) -> None:
+        """What looks like a tag, but stands behind a request, is no part of it: nothing is cut out across its end."""
+        pair = Pair()
+        pair.warm()
+        pair.send(get(b"/acme/", CURL_LINES))
+        for end in (b"\r\n", b"\r\n\r\n", b"\n", b"\r", b""):
+            for spelled in (b"If-None-Match: @JSON@", b"if-none-match: @JSON@"):
+                for between in (b"", b"\r\n", b"\r", b"\n"):
+                    pair.connect()
+                    pair.send(get(b"/acme/", CURL_LINES) + between + tagged(spelled) + end)
+                    pair.connect()
+                    lines = get(b"/acme/", CURL_LINES).removesuffix(b"\r\n")
+                    pair.send(lines + between + tagged(spelled) + end)
+        self.assertEqual(3, len(pair.passed))  # The first, and the two that are whole requests with a tag.
+
     def test_pipelined_behind_one_that_waits(self) -> None:
         """What arrives while an answer is awaited comes after it."""
         pair = Pair()

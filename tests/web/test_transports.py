@@ -47,7 +47,10 @@ def server(takes: int | ConnectionLost) -> tuple[tcp.Server, Reactor, list[bytes
 
     class Socket:
         def sendmsg(self, pieces: Sequence[bytes]) -> int:
-            sent = write_some(b"".join(pieces))
+            return self.send(b"".join(pieces))
+
+        def send(self, data: bytes) -> int:
+            sent = write_some(data)
             if not isinstance(sent, int) or sent == 0:
                 raise BlockingIOError if sent == 0 else ConnectionResetError
             return sent
