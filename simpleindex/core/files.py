@@ -6,7 +6,7 @@ The garbage collector has nothing to visit in them either.
 
 from __future__ import annotations
 
-# Only what this process has packed itself is ever unpacked.
+# Only what this program has packed itself is ever unpacked; what comes back from the cache is proven by a checksum.
 import marshal
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,22 +29,30 @@ class PackedFiles(Sequence[File]):
         files: What it holds, in this order.
 
     Attributes:
+        packed: All of it.
         size: The sum of the files' sizes, bytes.
     """
 
-    __slots__ = ("_count", "_packed", "size")
+    __slots__ = ("_count", "packed", "size")
 
     def __init__(self, files: Iterable[File]) -> None:
         rows = [_row(file) for file in files]
-        self._packed = marshal.dumps(rows, VERSION)
+        self.packed = marshal.dumps(rows, VERSION)
         self._count = len(rows)
         self.size: int = sum(row[3] for row in rows)
+
+    @classmethod
+    def restored(cls, packed: bytes, count: int, size: int) -> PackedFiles:
+        """The sequence that these are the attributes and the length of."""
+        self = cls.__new__(cls)
+        self.packed, self._count, self.size = packed, count, size
+        return self
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[File]:
-        return iter(_unpacked(self._packed))
+        return iter(_unpacked(self.packed))
 
     @overload
     def __getitem__(self, index: int) -> File: ...
@@ -53,11 +61,11 @@ class PackedFiles(Sequence[File]):
     def __getitem__(self, index: slice) -> tuple[File, ...]: ...
 
     def __getitem__(self, index: int | slice) -> File | tuple[File, ...]:
-        return _unpacked(self._packed)[index]
+        return _unpacked(self.packed)[index]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PackedFiles):
-            return self._packed == other._packed
+            return self.packed == other.packed
         return tuple(self) == other
 
     def __hash__(self) -> int:

@@ -6,12 +6,12 @@ only for the very state (size, mtime, inode, ctime) in which its file was read, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simpleindex.core.model import Sidecar
 from simpleindex.store.archives import Facts, Place
@@ -25,23 +25,44 @@ if TYPE_CHECKING:
 _FILENAME: Final = "digests.sqlite3"
 
 # Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.
-_SCHEMA: Final = """
-CREATE TABLE facts (
+_TABLES: Final = {
+    "facts": """(
     root BLOB NOT NULL, directory TEXT NOT NULL, filename TEXT NOT NULL,
     inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, ctime_ns TEXT NOT NULL,
     version TEXT NOT NULL, sha256 TEXT NOT NULL, requires_python TEXT,
     sidecar_sha256 TEXT, sidecar_size INTEGER, place_offset INTEGER, place_stored INTEGER, place_method INTEGER,
     checksum BLOB NOT NULL,
     PRIMARY KEY (root, directory, filename)
-) WITHOUT ROWID
-"""
+) WITHOUT ROWID""",
+    "resting": """(
+    root BLOB NOT NULL, directory TEXT NOT NULL, state BLOB NOT NULL,
+    known BLOB NOT NULL, files BLOB NOT NULL, number TEXT NOT NULL, size TEXT NOT NULL, checksum BLOB NOT NULL,
+    PRIMARY KEY (root, directory)
+)""",
+}
 
 _PAGE: Final = 1_000
 """Rows gone through at once."""
+
+
+class Resting(NamedTuple):
+    """A project as :mod:`simpleindex.store.resting` keeps it.
+
+    Attributes:
+        known: What is known of its files, packed.
+        files: Those that are listed, packed.
+        number: Of them.
+        size: Bytes of them all.
+    """
+
+    known: bytes
+    files: bytes
+    number: int
+    size: int
 
 
 class Digests:
@@ -105,6 +126,29 @@ class Digests:
                 recalled[entry.path] = stamp, _facts(facts)
         return recalled
 
+    def recall_resting(self, directory: str, state: bytes) -> Resting | None:
+        """What was kept of a directory in this state, as it was given."""
+        rows = self._run(
+            "SELECT known, files, number, size, checksum FROM resting"
+            " WHERE root = ? AND directory = ? AND state = ?",
+            (self._root, directory, state),
+        )
+        for *row, checksum in rows:
+            with suppress(ValueError, TypeError):
+                if checksum == _sum_of(state, *row):
+                    known, files, number, size = row
+                    return Resting(known, files, int(number), int(size))
+        return None
+
+    def keep_resting(self, directory: str, state: bytes, kept: Resting) -> None:
+        """Keep this of a directory in this state, in place of what was kept before."""
+        row = (kept.known, kept.files, str(kept.number), str(kept.size))
+        self._run(
+            "INSERT OR REPLACE INTO resting VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(self._root, directory, state, *row, _sum_of(state, *row))],
+            many=True,
+        )
+
     def remembers_anything(self) -> bool:
         """Whether there ever was a file under this root."""
         return bool(self._run("SELECT 1 FROM facts WHERE root = ? LIMIT 1", (self._root,)))
@@ -120,7 +164,11 @@ class Digests:
     def forget_others(self, paths: Iterable[str]) -> None:
         """Drop every row of this root whose file is not among these; keeps the database from growing for ever."""
         # Their hashes, and rows by the page, because that is a tenth of the memory; a collision keeps a row too many.
-        alive = {hash(os.path.split(path)) for path in paths}
+        alive, directories = set(), set()
+        for path in paths:
+            directory, filename = os.path.split(path)
+            alive.add(hash((directory, filename)))
+            directories.add(directory)
         last = ("", "")
         while rows := self._run(
             "SELECT directory, filename FROM facts WHERE root = ? AND (directory, filename) > (?, ?)"
@@ -130,6 +178,9 @@ class Digests:
             last = rows[-1]
             gone = [(self._root, *row) for row in rows if hash(row) not in alive]
             self._run("DELETE FROM facts WHERE root = ? AND directory = ? AND filename = ?", gone, many=True)
+        rows = self._run("SELECT directory FROM resting WHERE root = ?", (self._root,))
+        empty = [(self._root, directory) for (directory,) in rows if directory not in directories]
+        self._run("DELETE FROM resting WHERE root = ? AND directory = ?", empty, many=True)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False, isolation_level=None)
@@ -142,8 +193,9 @@ class Digests:
             connection.execute("PRAGMA cache_size = -256")
             if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
                 connection.execute("BEGIN IMMEDIATE")
-                connection.execute("DROP TABLE IF EXISTS facts")
-                connection.execute(_SCHEMA)
+                for table, columns in _TABLES.items():
+                    connection.execute(f"DROP TABLE IF EXISTS {table}")
+                    connection.execute(f"CREATE TABLE {table} {columns}")
                 connection.execute(f"PRAGMA user_version = {_FORMAT}")
                 connection.execute("COMMIT")
         except BaseException:
@@ -214,7 +266,15 @@ def _is_corrupt(error: sqlite3.Error) -> bool:
 
 def _checksum(*row: object) -> bytes:
     """Of all that a row says: SQLite finds a damaged page only where its structure is hit."""
-    return hashlib.blake2b(repr(row).encode(), digest_size=8).digest()
+    return blake2b(repr(row).encode(), digest_size=8).digest()
+
+
+def _sum_of(state: bytes, known: bytes, files: bytes, number: str, size: str) -> bytes:
+    """Proof that a row is as it was written, and for the state that it is asked for; see :func:`_checksum`."""
+    digest = blake2b(state, digest_size=16)
+    for part in (known, files, f"{len(known)} {number} {size}".encode()):
+        digest.update(part)
+    return digest.digest()
 
 
 def _facts(row: list[Any]) -> Facts:

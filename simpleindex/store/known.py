@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Only what this process has packed itself is ever unpacked.
+# Only what this program has packed itself is ever unpacked; what comes back from the cache is proven by a checksum.
 import marshal
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -48,34 +48,42 @@ class KnownFiles(Mapping[str, Known]):
         chosen: The path of each listed file, by file name.
 
     Attributes:
+        packed: All of it.
         withheld: The paths of those that are not offered, which are looked at often.
     """
 
-    __slots__ = ("_packed", "withheld")
+    __slots__ = ("packed", "withheld")
 
     def __init__(self, known: Mapping[str, Known], chosen: Mapping[str, str]) -> None:
         listed = frozenset(chosen.values())
         rows = [(path, path in listed, *_row(item)) for path, item in known.items()]
-        self._packed = marshal.dumps(rows, VERSION)
+        self.packed = marshal.dumps(rows, VERSION)
         self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
 
+    @classmethod
+    def restored(cls, packed: bytes) -> KnownFiles:
+        """What was packed so, where none of it was withheld."""
+        self = cls.__new__(cls)
+        self.packed, self.withheld = packed, ()
+        return self
+
     def __getitem__(self, path: str) -> Known:
-        return _known(_unpacked(self._packed)[0][path])
+        return _known(_unpacked(self.packed)[0][path])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_unpacked(self._packed)[0])
+        return iter(_unpacked(self.packed)[0])
 
     def __len__(self) -> int:
-        return len(_unpacked(self._packed)[0])
+        return len(_unpacked(self.packed)[0])
 
     @property
     def chosen(self) -> Mapping[str, str]:
         """The path of each listed file, by file name."""
-        return _unpacked(self._packed)[1]
+        return _unpacked(self.packed)[1]
 
     def unpacked(self) -> dict[str, Known]:
         """All of it at once."""
-        return {path: _known(row) for path, row in _unpacked(self._packed)[0].items()}
+        return {path: _known(row) for path, row in _unpacked(self.packed)[0].items()}
 
     def updated(self, newer: KnownFiles) -> KnownFiles:
         """This, overridden by what is known since; listed is what is listed there."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.catalogue import Found, assemble
 from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename, InvalidProjectFile
-from simpleindex.core.model import File, Status, Withheld
+from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,
     PROVENANCE_SUFFIX,
@@ -26,6 +26,7 @@ from simpleindex.core.names import (
     parse_distribution_name,
 )
 from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
+from simpleindex.store import resting
 from simpleindex.store.archives import Facts, examine, examine_side_file
 from simpleindex.store.directory import Stamp, is_young, printable
 from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
@@ -33,7 +34,6 @@ from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.store.digests import Digests
     from simpleindex.store.directory import Directory, Entry, Look
@@ -134,15 +134,39 @@ class Reader:
             return Shelf(
                 trouble=look.trouble, known=previous.known, project_file=previous.project_file, young=True
             )
+        state = resting.state_of(look) if len(directories) == 1 and not loose else None
+        is_first = not previous.known and previous.project_file is NO_PROJECT_FILE
+        if state is not None and is_first and (kept := resting.recall(self.digests, directories[0], state)):
+            known, files = kept
+            project = Project(name, files, generation=generation)
+            stamps = dict(look.stamps or {})
+            return Shelf(project, known=known, stamps=stamps, young=self._any_young(stamps))
+        shelf = self._put_together(
+            name, directories, look, previous, budget=budget, generation=generation, verify=verify
+        )
+        is_new = is_first or previous.young or shelf.project is not previous.project
+        if state is not None and is_new and shelf.project is not None and _rests(shelf):
+            resting.keep(self.digests, directories[0], state, shelf.known, shelf.project.files)
+        return shelf
+
+    def _put_together(
+        self,
+        name: ProjectName,
+        directories: tuple[str, ...],
+        look: Look,
+        previous: Shelf,
+        *,
+        budget: int,
+        generation: int,
+        verify: bool,
+    ) -> Shelf:
         known, pending, unverified, doubtful = self._know(name, look, previous, budget, verify)
         stamps = dict(look.stamps or {})
         now = self.now_ns()
         project_file, trouble, reason = _project_file(look, previous)
         if _may_be_half(directories, stamps, now) and _loses_rules(previous.project_file, project_file):
             project_file = previous.project_file
-        young = any(item.young for item in known.values()) or any(
-            is_young(stamp, now) for stamp in stamps.values()
-        )
+        young = any(item.young for item in known.values()) or self._any_young(stamps)
         is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
         if is_nothing and not trouble and reason is None:
             return Shelf(known=KnownFiles(known, {}), stamps=stamps, young=young)
@@ -163,6 +187,10 @@ class Reader:
             *(project, trouble, KnownFiles(known, chosen), stamps, project_file),
             *(pending, unverified, young, partial, doubtful),
         )
+
+    def _any_young(self, stamps: Mapping[str, Stamp]) -> bool:
+        now = self.now_ns()
+        return any(is_young(stamp, now) for stamp in stamps.values())
 
     def _know(
         self, name: ProjectName, look: Look, previous: Shelf, budget: int, verify: bool
@@ -280,6 +308,13 @@ class Interruptible(FileIO):
         if self._stopping.is_set():
             raise InterruptedError(errno.EINTR, "the service is stopping")
         return super().read(size) or b""
+
+
+def _rests(shelf: Shelf) -> bool:
+    """Whether there is nothing about a project that is to be read, judged or said again."""
+    is_in_flux = shelf.pending or shelf.unverified or shelf.young or shelf.partial or shelf.trouble
+    withheld = shelf.known.withheld or (shelf.project and shelf.project.withheld)
+    return not (is_in_flux or withheld) and shelf.project_file is NO_PROJECT_FILE
 
 
 def _stays_listed(stamp: Stamp, before: Known) -> bool:

@@ -1,0 +1,48 @@
+"""Projects that rest: what lies there just as it lay at the last start is taken as it was made of it then.
+
+Nearly all of an index is like that, and to put each project together again from the facts about its files is most of a warm
+start. Only the plain case is kept: one directory, every file of it listed, no rules. All else is put together anew.
+"""
+
+from __future__ import annotations
+
+import marshal
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from simpleindex.core.files import VERSION, PackedFiles
+from simpleindex.store.digests import Resting
+from simpleindex.store.known import KnownFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simpleindex.core.model import File
+    from simpleindex.store.digests import Digests
+    from simpleindex.store.directory import Look
+
+
+def state_of(look: Look) -> bytes | None:
+    """The state of all that a look saw, in short; None where there is more to it than files that can be served."""
+    if look.project_file is not None or look.project_file_trouble or not look.entries:
+        return None
+    rows = []
+    for entry in (*look.entries, *(look.side_files or {}).values()):
+        if entry.trouble or entry.stamp is None:
+            return None
+        rows.append((entry.path, *entry.stamp))
+    return blake2b(marshal.dumps(sorted(rows), VERSION), digest_size=16).digest()
+
+
+def recall(digests: Digests, directory: str, state: bytes) -> tuple[KnownFiles, PackedFiles] | None:
+    """What was made of a project when it was in this very state."""
+    kept = digests.recall_resting(directory, state)
+    if kept is None:
+        return None
+    return KnownFiles.restored(kept.known), PackedFiles.restored(kept.files, kept.number, kept.size)
+
+
+def keep(digests: Digests, directory: str, state: bytes, known: KnownFiles, files: Sequence[File]) -> None:
+    """Have this recalled when the project is in this state; none of its files may be withheld, or young."""
+    files = files if isinstance(files, PackedFiles) else PackedFiles(files)
+    digests.keep_resting(directory, state, Resting(known.packed, files.packed, len(files), files.size))
