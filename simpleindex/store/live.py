@@ -410,7 +410,6 @@ class LiveDirectory:
         changed |= {name for name, (_, loose) in places.items() if loose}
         # A directory may have been away just when it was looked at, and be back as if it had never been.
         changed |= {name for name, (raw, _) in places.items() if not self._has_seen(name, raw)}
-        self._watch.watch(raw for name in changed if name in places for raw in places[name][0])
         self._places = places
         if not self._surveyed:
             self._surveyed = True
@@ -452,6 +451,8 @@ class LiveDirectory:
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
         self.generation += 1
         epoch = self._epoch
+        # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
+        self._watch.watch(raw for name in names if name in self._places for raw in self._places[name][0])
         jobs = [
             (name, self._places.get(name, ((name,), ())), self.shelves.get(name, NO_SHELF)) for name in names
         ]

@@ -115,6 +115,27 @@ def test_every_directory_is_watched_before_it_is_listed(root: Path) -> None:
     assert not any(call.has_run for call in world.reads.calls)
 
 
+def test_directories_are_watched_before_they_are_listed_and_a_few_at_a_time(root: Path) -> None:
+    """To watch them all at once would keep every client waiting, at the start of a large index."""
+    for number in range(100):
+        (root / f"p{number}").mkdir()
+    watch = TellingWatch()
+    world = World(root, watch=watch)
+    world.begin()
+    fresh = TellingWatch()
+    world = World(root, watch=fresh)
+    world.reads.held = True
+    world.begin()
+    world.reads.deliver()
+    assert 0 < len(fresh.watched) < 100
+    while world.reads.calls:
+        watched = set(fresh.watched)
+        world.reads.deliver()
+        assert set(world.live.shelves) <= watched
+    assert sorted(fresh.watched) == sorted(watch.watched)
+    assert len(set(fresh.watched)) >= 100
+
+
 def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) -> None:
     """404 would send a client to the public package of that name; a known one is read first and answered."""
     for number in range(100):
