@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -31,6 +31,7 @@ from simpleindex.core.upload_form import StatedDigests, invalid, judge_protocol,
 if TYPE_CHECKING:
     from simpleindex.core.errors import BrokenArchive
     from simpleindex.core.metadata import CoreMetadata
+    from simpleindex.core.rights import UploadRules
     from simpleindex.core.upload_form import Form
 
 # Characters: what a file system allows, less the longest suffix of what may lie beside the file.
@@ -43,30 +44,6 @@ _DESCRIBING: Final = ("filetype", "metadata_version", "name", "version")
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MIB: Final = 1 << 20
-
-
-class UploadRules(Protocol):
-    """What an operator may decide otherwise; sizes in bytes, 0 for no limit."""
-
-    @property
-    def local_versions(self) -> bool:
-        """Whether versions such as 1.0+ours are taken."""
-
-    @property
-    def max_file_size(self) -> int:
-        """Of one file."""
-
-    @property
-    def max_project_size(self) -> int:
-        """Of all files of one project."""
-
-    @property
-    def require_record(self) -> bool:
-        """Whether a wheel must have a RECORD, and a true one."""
-
-    @property
-    def normalized_names(self) -> bool:
-        """Whether an sdist must be called as PEP 625 wants."""
 
 
 @dataclass(frozen=True, slots=True)

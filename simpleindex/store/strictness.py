@@ -10,7 +10,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from os import SEEK_END
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.metadata import Details
     from simpleindex.core.names import DistributionName
+    from simpleindex.core.rights import UploadRules
     from simpleindex.store.paths import Paths
     from simpleindex.store.zips import Directory, Member, Pread
 
@@ -59,14 +60,6 @@ _METADATA_VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}")
 _LICENSES_SINCE: Final = Version("2.4")
 
 
-class StrictnessRules(Protocol):
-    """What an operator may decide otherwise here."""
-
-    @property
-    def require_record(self) -> bool:
-        """Whether a wheel must have a RECORD, and a true one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What an upload's own metadata say.
@@ -80,7 +73,7 @@ class Examined:
     metadata_version: str
 
 
-def examine_strictly(file: BinaryIO, name: DistributionName, rules: StrictnessRules) -> Examined:
+def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules) -> Examined:
     """Examine an upload.
 
     Args:
@@ -114,7 +107,7 @@ def _examine_tar(file: BinaryIO, size: int, suffix: str, name: DistributionName,
 
 
 def _examine_zip(
-    file: BinaryIO, size: int, name: DistributionName, rules: StrictnessRules, most: int
+    file: BinaryIO, size: int, name: DistributionName, rules: UploadRules, most: int
 ) -> Examined:
     def pread(length: int, offset: int) -> bytes:
         file.seek(offset)

@@ -259,7 +259,7 @@ class TestUploadRules:
 
     def test_are_what_the_judgement_of_uploads_asks_for(self) -> None:
         """The same attributes with the same meaning; mypy compares their types."""
-        asked: upload.UploadRules = default_access().upload_rules(named("x"))
+        asked = default_access().upload_rules(named("x"))
         upload.judge_size(named("x"), 2 * 1024**3, 1 << 50, asked)
         with pytest.raises(RefusedUpload):
             upload.judge_size(named("x"), 2 * 1024**3 + 1, 0, asked)

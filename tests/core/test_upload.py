@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import BrokenArchive, RefusedUpload
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name, parse_project_name
+from simpleindex.core.rights import UploadRules
 from simpleindex.core.upload import (
     Upload,
     judge_digests,
@@ -29,19 +30,7 @@ MD5_BASE64 = base64.urlsafe_b64encode(bytes.fromhex("fb" * 16)).decode()
 WHEEL, SDIST = "acme_tools-1.0-py3-none-any.whl", "acme_tools-1.0.tar.gz"
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What an operator decides; the defaults of a private index."""
-
-    local_versions: bool = True
-    max_file_size: int = 0
-    max_project_size: int = 0
-    require_record: bool = True
-    normalized_names: bool = False
-    overwrite: bool = False
-
-
-RULES = Rules()
+RULES = UploadRules(max_file_size=0, normalized_names=False)
 
 
 def fields(**values: str | list[str] | None) -> dict[str, tuple[str, ...]]:
@@ -64,12 +53,14 @@ def fields(**values: str | list[str] | None) -> dict[str, tuple[str, ...]]:
     }
 
 
-def judge(filename: str | None = WHEEL, rules: Rules = RULES, **values: str | list[str] | None) -> Upload:
+def judge(
+    filename: str | None = WHEEL, rules: UploadRules = RULES, **values: str | list[str] | None
+) -> Upload:
     """Judge a wheel's form with other values."""
     return judge_form(Form(fields(**values), filename), rules)
 
 
-def refusal(form: Form, rules: Rules = RULES) -> RefusedUpload:
+def refusal(form: Form, rules: UploadRules = RULES) -> RefusedUpload:
     """Judge a form that is not taken; return why."""
     with pytest.raises(RefusedUpload) as caught:
         judge_form(form, rules)
@@ -496,7 +487,7 @@ FORMS = st.builds(
 )
 
 
-def outcome(form: Form, rules: Rules) -> Upload | RefusedUpload:
+def outcome(form: Form, rules: UploadRules) -> Upload | RefusedUpload:
     """Judge a form, whatever comes of it; any other error is the test's."""
     try:
         return judge_form(form, rules)
@@ -504,8 +495,8 @@ def outcome(form: Form, rules: Rules) -> Upload | RefusedUpload:
         return refused
 
 
-@given(FORMS, st.builds(Rules, st.booleans(), normalized_names=st.booleans()))
-def test_whatever_comes_is_judged(form: Form, rules: Rules) -> None:
+@given(FORMS, st.builds(UploadRules, st.booleans(), normalized_names=st.booleans()))
+def test_whatever_comes_is_judged(form: Form, rules: UploadRules) -> None:
     """Never anything but an upload whose name is a distribution's, or a sentence that fits into an answer."""
     judged = outcome(form, rules)
     if isinstance(judged, RefusedUpload):

@@ -7,12 +7,12 @@ import gzip
 import io
 import lzma
 import tarfile
-from dataclasses import dataclass
 
 import pytest
 
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.rights import UploadRules
 from simpleindex.store import strict_tars
 from simpleindex.store.strictness import Examined, examine_strictly
 from tests.store.strict_builders import entry, tar, tar_gz
@@ -21,16 +21,9 @@ SDIST = "acme-1.0.tar.gz"
 INFO = b"Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What an operator decides."""
-
-    require_record: bool = True
-
-
 def examined(data: bytes, filename: str = SDIST) -> Examined:
     """Examine what lies in memory."""
-    return examine_strictly(io.BytesIO(data), parse_distribution_name(filename), Rules())
+    return examine_strictly(io.BytesIO(data), parse_distribution_name(filename), UploadRules())
 
 
 def refusal(data: bytes, filename: str = SDIST) -> str:

@@ -9,7 +9,7 @@ import struct
 import tarfile
 import tracemalloc
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.rights import UploadRules
 from simpleindex.store import strictness
 from simpleindex.store.reading import Interruptible
 from simpleindex.store.strictness import Examined, examine_strictly
@@ -44,16 +45,11 @@ SDIST = sdist_name()
 GOOD = raw_zip(*wheel_parts())
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What an operator decides."""
-
-    require_record: bool = True
-
-
 def examined(data: bytes, filename: str = WHEEL, *, require_record: bool = True) -> Examined:
     """Examine what lies in memory."""
-    return examine_strictly(io.BytesIO(data), parse_distribution_name(filename), Rules(require_record))
+    return examine_strictly(
+        io.BytesIO(data), parse_distribution_name(filename), UploadRules(require_record=require_record)
+    )
 
 
 def refusal(data: bytes, filename: str = WHEEL) -> str:
@@ -415,7 +411,7 @@ def test_large_uploads_cost_little_memory(tmp_path: Path) -> None:
         tracemalloc.start()
         try:
             with pytest.raises(BrokenArchive, match="its RECORD does not list 'acme/large'"):
-                examine_strictly(file, parse_distribution_name(WHEEL), Rules())
+                examine_strictly(file, parse_distribution_name(WHEEL), UploadRules())
             assert tracemalloc.get_traced_memory()[1] < 8 << 20
         finally:
             tracemalloc.stop()
@@ -432,7 +428,7 @@ def test_the_examination_ends_with_the_service(tmp_path: Path) -> None:
             Interruptible(os.open(path, os.O_RDONLY), stopping) as file,
             pytest.raises(InterruptedError, match="the service is stopping"),
         ):
-            examine_strictly(file, parse_distribution_name(filename), Rules())
+            examine_strictly(file, parse_distribution_name(filename), UploadRules())
 
 
 TAR_GZ = sdist_bytes()
