@@ -95,7 +95,8 @@ class Attestations:
                 bundle.attestations.append(attestation)
         if not bundles:
             return None
-        return Provenance(attestation_bundles=list(bundles.values())).model_dump_json().encode()
+        made: str = Provenance(attestation_bundles=list(bundles.values())).model_dump_json()
+        return made.encode()
 
     def _verified(self, item: object, filename: str, sha256: str) -> tuple[Attestation, Publisher | None]:
         from pypi_attestations import Attestation  # noqa: PLC0415  (the extra "attestations")
