@@ -163,7 +163,8 @@ OPTIONS: Final = (
     ),
     Option(
         "immutable-files",
-        "Tell clients to keep files for ever; pip then fails on the hash of a file that is replaced.",
+        "Tell clients to keep files for ever, and let the kernel send them over plain HTTP; pip then fails on the hash of a file that "
+        "is replaced.",
     ),
     Option(
         "cors",

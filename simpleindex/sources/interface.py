@@ -38,6 +38,19 @@ class Body(Protocol):
         """
         ...
 
+    def send_to(self, socket: int, offset: int, length: int) -> int | None:
+        """Have the kernel send these bytes to a socket's descriptor, without passing through here.
+
+        It takes pages, not bytes: what is written to a file in place is sent as it is by then.
+
+        Returns:
+            How many bytes it took, none if the socket is full or lost; None where it cannot be done without waiting.
+
+        Raises:
+            Changed: As for :meth:`read`.
+        """
+        ...
+
     def close(self) -> None:
         """Give back what is held; may be called more than once."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -46,16 +47,19 @@ class Files:
         response = None
         try:
             response = _answer(body, filename, asked, self._cache_control(filename), self._now())
+            if isinstance(response.body, Content) and self._never_changes(filename):
+                response = replace(response, body=replace(response.body, by_kernel=True))
         finally:
             if response is None or not isinstance(response.body, Content):
                 body.close()
         return response
 
     def _cache_control(self, filename: str) -> str:
+        return "public, max-age=365000000, immutable" if self._never_changes(filename) else "no-cache"
+
+    def _never_changes(self, filename: str) -> bool:
         # A provenance file may be amended (SPEC Y10), and so may a signature.
-        if self.immutable and distribution_suffix(filename.removesuffix(METADATA_SUFFIX)):
-            return "public, max-age=365000000, immutable"
-        return "no-cache"
+        return self.immutable and bool(distribution_suffix(filename.removesuffix(METADATA_SUFFIX)))
 
 
 def _answer(body: Body, filename: str, asked: Asked, cache_control: str, now: float) -> Response:

@@ -20,7 +20,7 @@ from twisted.web import http
 
 from simpleindex.core.addresses import unmapped
 from simpleindex.web import limits
-from simpleindex.web.transports import write_now
+from simpleindex.web.transports import send_file, write_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.http_headers import Headers
 
+    from simpleindex.sources.interface import Body
     from simpleindex.web.server import IndexRequest, IndexSite
 
 
@@ -199,6 +200,12 @@ class PacedChannel(http.HTTPChannel):
             # This fills the transport, so that the next one waits until others have had their turn.
             self._slices_at_once = 0
             self.transport.write(data)
+
+    def send_file(self, body: Body, offset: int, length: int) -> int | None:
+        """Let the kernel send a part of a response's body; see :func:`simpleindex.web.transports.send_file`."""
+        if self._outbox or self._waitingForTransport or self.phase is Phase.CLOSED:
+            return None
+        return send_file(self.transport, lambda socket: body.send_to(socket, offset, length))
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         super().registerProducer(producer, streaming)

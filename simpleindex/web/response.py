@@ -43,11 +43,14 @@ class Content:
         body: Opened.
         start: First byte.
         stop: One past the last byte.
+        by_kernel: Whether the bytes never change, so that the kernel may send them from the file itself: it takes pages, and
+            sends what is on them by then (DESIGN section 5).
     """
 
     body: Body
     start: int
     stop: int
+    by_kernel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def write_now(transport: Any, data: bytes) -> None:
@@ -46,6 +46,27 @@ def write_all_now(transport: Any, pieces: Sequence[bytes]) -> None:
         if sent < len(piece):
             transport.write(piece[sent:])
         sent = max(0, sent - len(piece))
+
+
+def send_file(transport: Any, send: Callable[[int], int | None]) -> int | None:
+    """Let the kernel send from a file, and pause the producer until there is room for more.
+
+    Args:
+        transport: Whatever the reactor gave.
+        send: Has a socket's descriptor sent to; returns how many bytes were taken, or None.
+
+    Returns:
+        What that returned; None where the bytes have to be written.
+    """
+    if not can_send(transport) or transport.producer is None:
+        return None
+    sent = send(transport.fileno())
+    if sent is not None:
+        # What FileDescriptor.write does when the buffer is full: as there is nothing in it, only room is waited for.
+        transport.producerPaused = True
+        transport.producer.pauseProducing()
+        transport.startWriting()
+    return sent
 
 
 def can_send(transport: Any) -> bool:

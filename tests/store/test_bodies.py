@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +110,80 @@ class FileBodyTests(SynchronousTestCase):
             assert len(self.threads[0][0]()) == rest
             self.work()
             assert self.successResultOf(reading) == DATA
+
+    def test_a_thread_asks_for_what_follows(self) -> None:
+        """So that the next pieces are in memory by the time that they are wanted; a system that will not does no harm."""
+        asked: list[tuple[int, ...]] = []
+        self.without_nowait()
+        self.patch(bodies, "_fadvise", lambda *arguments: asked.append(arguments[1:3]))
+        body = self.open()
+        assert self.read(body, 10, 100) == DATA[10:110]
+        assert asked == [(110, bodies._AHEAD)]
+
+        def refuse(*_arguments: object) -> None:
+            raise OSError
+
+        for answer in (refuse, None):
+            self.patch(bodies, "_fadvise", answer)
+            assert self.read(body, 10, 100) == DATA[10:110]
+
+    def test_the_kernel_sends_what_is_in_memory(self) -> None:
+        """From the file itself, as much as the socket takes; and a lost one takes nothing."""
+        body = self.open()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours, theirs:
+            assert body.send_to(ours.fileno(), 100, 500) == 500
+            assert theirs.recv(1000) == DATA[100:600]
+            while body.send_to(ours.fileno(), 0, len(DATA)):
+                pass
+            assert body.send_to(ours.fileno(), 0, len(DATA)) == 0
+            theirs.close()
+            assert body.send_to(ours.fileno(), 0, len(DATA)) == 0
+
+    def test_where_it_is_looked(self) -> None:
+        """At the beginning, at the end, and once in all that is read at a time."""
+        looked_at: list[int] = []
+
+        def look(_descriptor: int, _buffers: object, offset: int, _flags: int) -> int:
+            looked_at.append(offset)
+            return 1
+
+        self.patch(os, "preadv", look)
+        self.patch(os, "sendfile", lambda *_: 1)
+        assert self.open().send_to(0, 5, 2 * bodies._READAHEAD) == 1
+        assert looked_at == [5, 5 + bodies._READAHEAD, 4 + 2 * bodies._READAHEAD]
+
+    def test_the_kernel_does_not_send_the_rest(self) -> None:
+        """What would let the reactor wait for a disk, what cannot be told, what is closed, gone or unreadable."""
+
+        def none(_buffers: list[bytearray]) -> int:
+            raise BlockingIOError
+
+        def broken(*_arguments: int) -> int:
+            raise OSError(errno.EIO, "")
+
+        self.patch(os, "sendfile", broken)
+        assert self.open().send_to(0, 0, 10) is None
+        self.patch(os, "sendfile", lambda *_: 0)
+        assert self.open().send_to(0, 0, 10) is None
+        self.patch(os, "sendfile", lambda *_: 10)
+        body = self.open()
+        body.close()
+        assert body.send_to(0, 0, 10) is None
+        assert BytesBody(DATA, "00", None).send_to(0, 0, 10) is None
+        for answer in (none, lambda _: 0):
+            self.nowait(answer)
+            assert self.open().send_to(0, 0, 10) is None
+        self.without_nowait()
+        assert self.open().send_to(0, 0, 10) is None
+
+    def test_the_kernel_does_not_send_what_changed(self) -> None:
+        """That is not told by None, for then it would be read."""
+        body = self.open()
+        self.path.write_bytes(b"x" * len(DATA))
+        with self.assertRaises(Changed):
+            body.send_to(0, 0, 10)
 
     def test_a_disk_that_gives_little_at_a_time(self) -> None:
         """A short read is not the end."""

@@ -55,6 +55,9 @@ class StubBody:
             raise self.error
         return self.data[offset : offset + length]
 
+    def send_to(self, socket: int, offset: int, length: int) -> int | None:
+        return None
+
     def go_on(self) -> None:
         """Let the read that waits return."""
         waiting, self.waiting = self.waiting, None

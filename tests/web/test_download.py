@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import Changed, Unavailable
+from simpleindex.core.names import parse_project_name
+from simpleindex.store.bodies import FileBody
+from simpleindex.web.channel import IndexChannel
 from simpleindex.web.download import CHUNK_SIZE, Download
 from simpleindex.web.response import Content
 from tests.web.memory_client import Index, Transport, read, request
@@ -109,6 +117,37 @@ class DownloadTests(SynchronousTestCase):
         self.assertTrue(taken.endswith(DATA))
         self.assert_over()
 
+    def test_a_disk_that_never_answers(self) -> None:
+        """A read that is left in its thread for ever holds up its own answer only: pages and other files go on."""
+        path = Path(self.mktemp())
+        path.write_bytes(DATA)
+        descriptor, asked = os.open(path, os.O_RDONLY), list[Deferred[bytes]]()
+
+        async def in_thread(*_arguments: object) -> bytes:
+            asked.append(Deferred())
+            return await asked[-1]
+
+        def preadv(number: int, *arguments: Any) -> int:
+            if number == descriptor:
+                raise BlockingIOError
+            return plain_preadv(number, *arguments)
+
+        plain_preadv = os.preadv
+        self.patch(os, "preadv", preadv)
+        body = FileBody(descriptor, "acme-2.0.zip", "00", in_thread)
+        self.index.source.add("acme-2.0.zip", DATA)
+        stuck: Any = body
+        stuck.opened = 0
+        self.index.source.bodies[parse_project_name("acme"), "acme-2.0.zip"] = stuck
+        transport = self.index.begin("GET", "/acme/acme-2.0.zip")
+        self.index.clock.advance(0)
+        self.assertEqual(len(asked), 1)
+        for _ in range(3):
+            self.assertEqual(self.index.get("/acme/").status, 200)
+            self.assertEqual(self.index.get(URL).body, DATA)
+        self.assertEqual(transport.held, b"")
+        transport.leave()
+
     def test_changed_before_the_first_byte(self) -> None:
         """A file that is no longer what was listed is told of in words as long as nothing was sent."""
         self.body.changes_at = 0
@@ -205,6 +244,83 @@ class DownloadTests(SynchronousTestCase):
         self.assertTrue(transport.aborted)
         self.assertTrue(transport.gone)
         self.assert_over()
+
+    def by_kernel(self, *, takes: int, known: range = range(SIZE)) -> tuple[Transport, list[tuple[int, int]]]:
+        """Begin a download of a file that never changes, from a kernel that takes so much at a time, of a part."""
+        sent: list[tuple[int, int]] = []
+
+        def send_to(_socket: int, offset: int, length: int) -> int | None:
+            if self.body.changes_at is not None and offset >= self.body.changes_at:
+                raise Changed("acme-1.0.zip")
+            if offset not in known or offset + length - 1 not in known:
+                return None
+            sent.append((offset, min(length, takes)))
+            return min(length, takes)
+
+        def send_file(channel: IndexChannel, body: StubBody, offset: int, length: int) -> int | None:
+            size = None if channel.transport.held else body.send_to(7, offset, length)
+            if size is not None:
+                channel.transport.held += DATA[offset : offset + size]
+                channel.transport.full = True
+                channel.pauseProducing()
+            return size
+
+        self.patch(self.body, "send_to", send_to)
+        self.patch(IndexChannel, "send_file", send_file)
+        self.index.resource.files.immutable = True
+        return self.begin(), sent
+
+    def test_by_kernel(self) -> None:
+        """After the head and the first chunk the kernel sends all of it, as it can take it, and it counts as sent."""
+        finished: list[int] = []
+        self.index.site.access_log = lambda request: finished.append(request.sentLength)
+        transport, sent = self.by_kernel(takes=300_000)
+        taken = transport.take()
+        self.assertTrue(taken.endswith(b"\r\n\r\n" + DATA))
+        self.assertEqual(self.body.reads, [(0, CHUNK_SIZE)])
+        self.assertEqual([offset for offset, _ in sent], list(range(CHUNK_SIZE, SIZE, 300_000)))
+        self.assertEqual(finished, [SIZE])
+        self.assert_over()
+
+    def test_by_kernel_where_it_can(self) -> None:
+        """What is not in memory is read by us, in its place."""
+        transport, sent = self.by_kernel(takes=CHUNK_SIZE, known=range(SIZE - 2 * CHUNK_SIZE, SIZE))
+        self.assertTrue(transport.take().endswith(b"\r\n\r\n" + DATA))
+        self.assertEqual(sum(size for _, size in sent) + sum(length for _, length in self.body.reads), SIZE)
+        self.assertTrue(sent)
+        self.assert_over()
+
+    def test_by_kernel_a_part(self) -> None:
+        """Of a range nothing outside is sent."""
+        self.by_kernel(takes=SIZE)
+        reply = read(self.begin(("Range", f"bytes=100-{SIZE - 100}")))
+        self.assertEqual(reply.body, DATA[100 : SIZE - 99])
+
+    def test_by_kernel_changed(self) -> None:
+        """A change breaks the connection here too."""
+        transport, _ = self.by_kernel(takes=CHUNK_SIZE)
+        self.body.changes_at = 5 * CHUNK_SIZE
+        taken = transport.take()
+        self.assertTrue(taken.endswith(DATA[: 5 * CHUNK_SIZE]))
+        self.assertTrue(transport.gone)
+        self.assert_over()
+
+    def test_by_kernel_and_the_client_leaves(self) -> None:
+        """It is given up while it waits for room."""
+        transport, sent = self.by_kernel(takes=CHUNK_SIZE)
+        transport.take(2 * CHUNK_SIZE)
+        before = len(sent)
+        transport.leave()
+        self.assertEqual(len(sent), before)
+        self.assert_over()
+
+    def test_by_kernel_only_what_never_changes(self) -> None:
+        """Without --immutable-files every byte is read, and the file looked at, before it is sent."""
+        self.by_kernel(takes=SIZE)
+        self.index.resource.files.immutable = False
+        reads = len(self.body.reads)
+        self.assertEqual(read(self.begin()).body, DATA)
+        self.assertEqual(len(self.body.reads) - reads, -(-SIZE // CHUNK_SIZE))
 
     def test_head_reads_nothing(self) -> None:
         """HEAD opens, looks and gives back."""

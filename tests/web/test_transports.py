@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from twisted.internet import tcp
@@ -10,10 +12,12 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.testing import StringTransport
 
-from simpleindex.web.transports import write_all_now, write_now
+from simpleindex.store.bodies import FileBody
+from simpleindex.web.transports import send_file, write_all_now, write_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from twisted.internet.error import ConnectionLost
 
@@ -125,6 +129,100 @@ def test_a_layer_above_writes_itself() -> None:
     transport.write_now = written.append  # type: ignore[attr-defined]
     write_now(transport, b"answer")
     assert (written, transport.value()) == ([b"answer"], b"")
+
+
+class Producer:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+
+FILE = bytes(range(251)) * 4178
+
+Pair = tuple[tcp.Server, Reactor, socket.socket, FileBody]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """A real transport over a real socket, its other end, and a file of 1 MiB."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    transport, reactor, _ = server(0)
+    del transport.writeSomeData
+    transport.socket, transport.fileno = ours, ours.fileno
+    transport.registerProducer(Producer(), True)
+    (tmp_path / "file").write_bytes(FILE)
+    body = FileBody(os.open(tmp_path / "file", os.O_RDONLY), "file", "00", None)  # type: ignore[arg-type]
+    with ours, theirs:
+        yield transport, reactor, theirs, body
+    body.close()
+
+
+def send(pair: Pair, offset: int, length: int) -> int | None:
+    """Send a part of the file."""
+    transport, _, _, body = pair
+    return send_file(transport, lambda socket: body.send_to(socket, offset, length))
+
+
+def test_the_kernel_sends_a_file(pair: Pair) -> None:
+    """As there is room for it; until then the producer is paused, and nothing is held here."""
+    transport, reactor, theirs, _ = pair
+    producer: Any = transport.producer
+    came, offset, was_full = bytearray(), 0, False
+    while offset < len(FILE):
+        sent = send(pair, offset, len(FILE) - offset)
+        assert sent is not None
+        assert producer.told.pop() == "pause"
+        assert reactor.writers == [transport]
+        offset += sent
+        was_full |= sent == 0
+        while was_full and len(came) < offset:
+            came += theirs.recv(65536)
+        transport.doWrite()
+        assert producer.told.pop() == "resume"
+        assert reactor.writers == []
+    while len(came) < offset:
+        came += theirs.recv(65536)
+    assert was_full
+    assert came == FILE
+
+
+def test_the_kernel_finds_nobody(pair: Pair) -> None:
+    """A lost connection is left to the reactor."""
+    transport, reactor, theirs, _ = pair
+    theirs.close()
+    assert send(pair, 0, 10) == 0
+    assert reactor.writers == [transport]
+    assert isinstance(transport.doWrite(), Exception)
+
+
+def test_what_cannot_be_sent_pauses_nobody(pair: Pair) -> None:
+    """It is written next."""
+    transport, reactor, _, _ = pair
+    producer: Any = transport.producer
+    assert send(pair, len(FILE), 10) is None
+    assert (reactor.writers, producer.told) == ([], [])
+
+
+def test_no_file_past_what_waits(pair: Pair) -> None:
+    """Nor through any other transport, nor where nobody could be paused."""
+    transport, _, _, _ = pair
+    assert send_file(StringTransport(), lambda _: 10) is None
+    transport.write(b"before")
+    assert send(pair, 0, 10) is None
+    transport._tempDataBuffer.clear()
+    transport.producer = None
+    assert send(pair, 0, 10) is None
 
 
 def test_other_transports_are_written_to() -> None:
