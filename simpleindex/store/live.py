@@ -6,6 +6,7 @@ all go through the same rounds. Everything here runs in the reactor's thread, ex
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -182,11 +183,11 @@ class LiveDirectory:
 
     def directories_changed(self, names: frozenset[str]) -> None:
         """Something in these directories changed."""
+        changed = []
         for raw in names:
-            try:
-                self._looks.ask(parse_project_name(raw))
-            except InvalidProjectName:
-                continue
+            with contextlib.suppress(InvalidProjectName):
+                changed.append(parse_project_name(raw))
+        self._looks.note(changed)
 
     def everything_changed(self) -> None:
         """Changes were missed: look at everything again."""

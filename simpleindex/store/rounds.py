@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from twisted.internet.defer import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 
     from twisted.python.failure import Failure
 
@@ -72,6 +72,12 @@ class Rounds(Generic[Key]):
             self._run([key])
         self._start()
         return waiter
+
+    def note(self, keys: Iterable[Key]) -> None:
+        """Have these run once more, as :meth:`ask` does, while nobody waits for it: many at once cost little."""
+        for key in keys:
+            self._waiting.setdefault(key, [])
+        self._start()
 
     def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
         """Wait for the last run that has been asked for; the key must be busy.

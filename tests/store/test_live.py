@@ -915,7 +915,8 @@ def test_what_was_read_in_the_old_root_is_not_taken_for_the_new_one(world: World
     """A long look may end after the root was lost, accepted and surveyed anew."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
-    tell(world, "acme", "new")
+    tell(world, "acme")
+    tell(world, "new")
     world.reads.run()
     world.reads.run(1)
     old_acme, old_new = world.reads.calls

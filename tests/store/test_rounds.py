@@ -75,6 +75,20 @@ class RoundsTests(SynchronousTestCase):
         assert workshop.begun == [("a",), ("a",)]
         assert workshop.rounds.is_idle
 
+    def test_noted_keys_are_run_once_more(self) -> None:
+        """Many noted at once run in their order and in batches; one that is running runs again; one that waits, once."""
+        shop = Workshop(batch=2)
+        waiter = shop.rounds.ask("b")
+        shop.rounds.note(("c", "b", "a", "c"))
+        self.assertEqual([("b",)], shop.begun)
+        self.assertTrue(all(map(shop.rounds.is_busy, "abc")))
+        shop.finish()
+        self.successResultOf(waiter)
+        shop.finish()
+        shop.finish()
+        self.assertEqual([("b",), ("c", "b"), ("a",)], shop.begun)
+        self.assertTrue(shop.rounds.is_idle)
+
     def test_keys_are_run_in_batches_and_in_order(self) -> None:
         """No more batches at once than there are workers."""
         workshop = Workshop(workers=2, batch=2)
