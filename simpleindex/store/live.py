@@ -155,6 +155,11 @@ class LiveDirectory:
         await self._looks.ask(name, first=True)
         await self._finish_reading(name)
 
+    def note_whole_project_file(self, name: ProjectName) -> None:
+        """Take the project's file as it now lies there for whole: whoever says so has written it, or removed it. Blocking."""
+        directories, _ = self._places.get(name, ((name,), ()))
+        self._reader.note_whole(directories)
+
     def accept(self) -> None:
         """An operator has looked (SIGHUP): look at everything again, and take a suspicious root as it now is."""
         if self.suspended:
@@ -343,7 +348,10 @@ class LiveDirectory:
         )
 
     async def _settle(self, name: ProjectName) -> None:
-        if self.polling and self._surveyed:
+        if self.polling and not self._surveyed:
+            # The first survey is under way, and may have begun before what is asked for now was there.
+            self._surveys.ask(_ROOT)
+        elif self.polling:
             root, outdated = await self._in_read_thread(self._check, self.shelves.get(name, NO_SHELF))
             if root != self._root_stamp:
                 self._surveys.ask(_ROOT)

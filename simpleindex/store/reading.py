@@ -83,6 +83,9 @@ NO_SHELF: Final = Shelf()
 
 _HOLDING: Final = frozenset({Status.QUARANTINED, Status.ARCHIVED})
 
+_MOST_WHOLE: Final = 1000
+"""States that are known to be whole."""
+
 _TOLD_BY_THEIR_END: Final = (".whl", ".zip")
 """Archives whose end says at once whether they are whole; all others must be read through for that."""
 
@@ -98,6 +101,7 @@ class Reader:
         patient: An unfinished sdist that still grows is left alone until it rests for one look. Where there are no
             events, every sweep would otherwise read all of a large file that is just arriving.
         stopping: Set when the service stops, which must not wait for the end of a large file.
+        whole: States of project files, and of directories that lost theirs, which we left ourselves: nobody is writing there.
     """
 
     directory: Directory
@@ -105,6 +109,7 @@ class Reader:
     now_ns: Callable[[], int]
     patient: bool = False
     stopping: Event = field(default_factory=Event)
+    whole: set[Stamp] = field(default_factory=set)
 
     def read_project(
         self,
@@ -164,7 +169,7 @@ class Reader:
         stamps = dict(look.stamps or {})
         now = self.now_ns()
         project_file, trouble, reason = _project_file(look, previous)
-        if _may_be_half(directories, stamps, now) and _loses_rules(previous.project_file, project_file):
+        if self._may_be_half(directories, stamps, now) and _loses_rules(previous.project_file, project_file):
             project_file = previous.project_file
         young = any(item.young for item in known.values()) or self._any_young(stamps)
         is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
@@ -191,6 +196,25 @@ class Reader:
     def _any_young(self, stamps: Mapping[str, Stamp]) -> bool:
         now = self.now_ns()
         return any(is_young(stamp, now) for stamp in stamps.values())
+
+    def _may_be_half(self, directories: tuple[str, ...], stamps: Mapping[str, Stamp], now_ns: int) -> bool:
+        """Whether the project file may be half-written, or gone only until its successor is there.
+
+        Half a file is often valid TOML, so that it has rules shows nothing of those it is yet to have.
+        """
+        if not directories:
+            return False
+        stamp = stamps.get(f"{directories[0]}/{PROJECT_FILE}") or stamps.get(directories[0])
+        return stamp is not None and stamp not in self.whole and is_young(stamp, now_ns)
+
+    def note_whole(self, directories: tuple[str, ...]) -> None:
+        """Take the project file in these directories as it now lies there for whole, or for gone."""
+        if len(self.whole) > _MOST_WHOLE:
+            self.whole.clear()  # None of them is young any more, or nearly none.
+        for raw in directories:
+            for path in (f"{raw}/{PROJECT_FILE}", raw):
+                if (stamp := self.directory.stamp(path)) is not None:
+                    self.whole.add(stamp)
 
     def _know(
         self, name: ProjectName, look: Look, previous: Shelf, budget: int, verify: bool
@@ -383,17 +407,6 @@ def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None,
     if previous.project_file is not NO_PROJECT_FILE:
         return previous.project_file, None, f"{reason}; what it said before stays in force"
     return NO_PROJECT_FILE, f"The project's {PROJECT_FILE} {reason}.", None
-
-
-def _may_be_half(directories: tuple[str, ...], stamps: Mapping[str, Stamp], now_ns: int) -> bool:
-    """Whether the project file may be half-written, or gone only until its successor is there.
-
-    Half a file is often valid TOML, so that it has rules shows nothing of those it is yet to have.
-    """
-    if not directories:
-        return False
-    stamp = stamps.get(f"{directories[0]}/{PROJECT_FILE}") or stamps.get(directories[0])
-    return stamp is not None and is_young(stamp, now_ns)
 
 
 def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:

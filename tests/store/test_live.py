@@ -1536,3 +1536,16 @@ def test_a_write_in_place_whose_time_is_set_back_is_waited_for(
     if not polling:
         tell(world, "acme")
     assert world.project().files[0].sha256 != before
+
+
+def test_a_question_during_the_first_survey_is_not_answered_from_it(root: Path) -> None:
+    """While polling: the survey may have listed the root before the file came that is asked for."""
+    world = World(root)
+    world.live.polling = True
+    world.reads.held = True
+    world.begin()
+    world.reads.run()
+    add_wheel(root, "late")
+    asked = world.ask(ProjectName("late"))
+    world.reads.release()
+    assert result(asked).project.name == "late"
