@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from simpleindex.core.names import Kind, ProjectName
 
@@ -125,12 +125,15 @@ class ProjectList:
         generation: As in :class:`Project`.
         valid_until: As in :class:`Project`.
         stale: As in :class:`Project`.
+        view: Which readers see this list, where not all see the same; None for everybody. What is made for some is not given
+            to others.
     """
 
     names: tuple[ProjectName, ...] = ()
     generation: int = field(default=0, compare=False)
     valid_until: float | None = None
     stale: bool = False
+    view: Hashable = field(default=None, compare=False)
 
 
 def file_order(file: File) -> tuple[Version, str]:

@@ -1,0 +1,48 @@
+"""Which files of a project are meant by a version or a file name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.core.errors import InvalidFilename, NotHere
+from simpleindex.core.metadata import shown
+from simpleindex.core.names import distribution_suffix, parse_distribution_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simpleindex.core.names import ProjectName
+
+
+def select(name: ProjectName, key: str, filenames: Iterable[str]) -> tuple[str, ...]:
+    """Return the files that are meant, sorted.
+
+    Args:
+        name: The project.
+        key: A file name, or a version in any of its forms (PEP 440: 1.0 and 1.0.0 are one release).
+        filenames: All of its files; names that do not parse are only found as themselves.
+
+    Raises:
+        NotHere: None is meant.
+    """
+    if distribution_suffix(key):
+        if key in filenames:
+            return (key,)
+        raise NotHere(f"file {shown(key)} of the project {name}")
+    try:
+        version = Version(key)
+    except (InvalidVersion, ValueError):
+        raise NotHere(f"version or file {shown(key)} of the project {name}") from None
+    found = sorted(filename for filename in filenames if _version(name, filename) == version)
+    if not found:
+        raise NotHere(f"version {shown(key)} of the project {name}")
+    return tuple(found)
+
+
+def _version(name: ProjectName, filename: str) -> Version | None:
+    try:
+        return Version(parse_distribution_name(filename, name).version)
+    except InvalidFilename:
+        return None

@@ -1,0 +1,166 @@
+"""The door of the index: who asks, what they may do, and what is the same for all readers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simpleindex.core.errors import NotAllowed, Unauthenticated
+from simpleindex.core.rights import ANYONE, Access, Action, Identity, default_access
+from simpleindex.sources.guarded import Guarded, Lists
+from simpleindex.web.routes import ProjectFile, ProjectPage, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.rights import Decision
+    from simpleindex.sources.interface import Source
+    from simpleindex.web.response import Asked
+    from simpleindex.web.routes import Route
+
+
+_NOBODY: Final = ":"
+"""Owns what was put into the directory by hand; no user's name has a colon."""
+
+
+class Owners(Protocol):
+    """Who published which project first."""
+
+    def owner(self, name: ProjectName) -> str | None:
+        """The owner of one project, or None."""
+        ...
+
+    def owners(self) -> Mapping[ProjectName, str]:
+        """All of them; the same object as long as nothing changed."""
+        ...
+
+
+class Identification(Protocol):
+    """Finds out who somebody is."""
+
+    async def identify(self, authorization: str | None, address: str, secure: bool) -> Identity:
+        """Judge credentials.
+
+        Raises:
+            Unauthenticated: They are wrong.
+            TooManyFailures: Too many have been wrong.
+            InsecureCredentials: Anybody could read them on their way.
+        """
+        ...
+
+
+class Admission:
+    """Lets readers and writers in.
+
+    Args:
+        source: All that there is.
+        access: Gives the rights now.
+        identification: Judges credentials; None where nobody can log in, and then none are looked at.
+        owners: Who published what first.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        access: Callable[[], Access],
+        identification: Identification | None,
+        owners: Owners,
+    ) -> None:
+        self._source = source
+        self._access = access
+        self._identification = identification
+        self._owners = owners
+        self._lists = Lists(owners.owners)
+        self.public: Source = self.reading(ANYONE)
+
+    @property
+    def access(self) -> Access:
+        """The rights now."""
+        return self._access()
+
+    async def identify(self, asked: Asked) -> Identity:
+        """Find out who asks.
+
+        Raises:
+            Unauthenticated: The credentials are wrong.
+            TooManyFailures: Too many have been wrong.
+            InsecureCredentials: Anybody could read them on their way.
+        """
+        if self._identification is None:
+            return ANYONE
+        return await self._identification.identify(
+            asked.header("authorization"), asked.address, asked.is_secure
+        )
+
+    def reading(self, reader: Identity) -> Source:
+        """The source as somebody sees it."""
+        if self._identification is None:
+            return self._source
+        return Guarded(self._source, reader, self._access, self._owners.owner, self._lists)
+
+    def refuse_entry(self, reader: Identity) -> None:
+        """Refuse those who may not even know what there is.
+
+        Raises:
+            Unauthenticated: The index is private, and nobody knows who asks.
+        """
+        if self.access.private and not reader.authenticated:
+            raise Unauthenticated("This index is private: log in to read it.")
+
+    def is_shared(self, found: Route, reader: Identity) -> bool:
+        """Whether an answer is the same for everybody, so that any cache may keep it."""
+        access = self.access
+        if access.everything_public:
+            return True
+        match found:
+            case Root():
+                return not reader.authenticated
+            case ProjectPage(name) | ProjectFile(name, _):
+                return access.is_public(name)
+        return not access.private
+
+    def decide(
+        self, somebody: Identity, action: Action, name: ProjectName, *, exists: bool = False
+    ) -> Decision:
+        """Decide whether somebody may do something.
+
+        Args:
+            somebody: Who asks.
+            action: What for.
+            name: On which project.
+            exists: Whether it is known to be there: then nobody becomes its owner by being the first to upload.
+        """
+        owner = self._owners.owner(name)
+        if owner is None and exists:
+            owner = _NOBODY
+        return self.access.decide(somebody, action, name, owner)
+
+    def require(self, somebody: Identity, action: Action, name: ProjectName, *, exists: bool = False) -> None:
+        """Refuse somebody who may not do something; the arguments are those of :meth:`decide`.
+
+        Raises:
+            Unauthenticated: Nobody knows who asks.
+            NotAllowed: They may not.
+        """
+        decision = self.decide(somebody, action, name, exists=exists)
+        if not decision.allowed:
+            raise NotAllowed(decision.why) if somebody.authenticated else Unauthenticated(decision.why)
+
+
+def open_admission(source: Source) -> Admission:
+    """The door of an index at which nobody can log in: everybody reads everything."""
+    return Admission(source, lambda: _OPEN, None, NoOwners())
+
+
+_OPEN: Final = default_access()
+
+
+class NoOwners:
+    """Nobody owns anything."""
+
+    def owner(self, name: ProjectName) -> str | None:
+        """Nobody."""
+
+    def owners(self) -> Mapping[ProjectName, str]:
+        """Nobody."""
+        return {}
