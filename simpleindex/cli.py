@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,13 +36,23 @@ usage: simpleindex COMMAND [options]
   token create   make a token for uploads and logins by machines; its secret is printed once
   token list     list tokens: whose they are, what they can do, when they end and were last used
   token revoke   end a token at once
+  access NAME    say who may do what with a project, and by which rule
 
-The options of the first two are those of the server: twistd simpleindex --help lists them. Those of the others are listed
-by simpleindex passwd --help and simpleindex token create --help.
+  yank NAME VERSION|FILE     have installers pass over a version or a file; unyank takes it back
+  status NAME STATUS         set a project's status: active, archived, deprecated or quarantined
+  delete NAME VERSION|FILE   move a version or a file to the trash; its name stays used
+  restore NAME FILE          take a deleted file out of the trash
+  free NAME FILE             let a deleted file's name be used again
+  purge                      remove for good what was deleted 30 days ago or more
+
+yank, unyank, status, delete and free work on the served directory, or with --index-url and a token over HTTPS.
+The options of check and systemd-unit are those of the server: twistd simpleindex --help lists them. Every other command
+tells its own: simpleindex yank --help.
 The server itself:  twistd -n simpleindex --path . --https 443
 """
 
-_WITH_OWN_HELP: Final = ("passwd", "token")
+_CHANGING: Final = ("yank", "unyank", "status", "delete", "restore", "free", "purge")
+_WITH_OWN_HELP: Final = ("passwd", "token", "access", *_CHANGING)
 
 # Reads everything in one go: nobody waits for a page meanwhile.
 _NO_BOUND: Final = 1 << 62
@@ -55,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "systemd-unit": _systemd_unit,
         "passwd": _passwd,
         "token": _token,
+        "access": _access,
+        **{name: partial(_change, name) for name in _CHANGING},
     }
     if not words or words[0] == "help" or ({"-h", "--help"} & {*words} and words[0] not in _WITH_OWN_HELP):
         print(USAGE, end="")
@@ -110,6 +123,18 @@ def _token(words: list[str]) -> int:
     from simpleindex.commands.tokens import token  # noqa: PLC0415  (only with people)
 
     return token(words)
+
+
+def _access(words: list[str]) -> int:
+    from simpleindex.commands.access import access  # noqa: PLC0415  (only with people)
+
+    return access(words)
+
+
+def _change(command: str, words: list[str]) -> int:
+    from simpleindex.commands.changing import change  # noqa: PLC0415  (only with people)
+
+    return change(command, words)
 
 
 def check(settings: Settings) -> Report:

@@ -26,6 +26,7 @@ from simpleindex.store.reading import Reader
 from simpleindex.store.watch_mode import Choice, choose, network_filesystem
 from simpleindex.surroundings import excluded_paths, mountinfo, own_directory
 from simpleindex.tls.security import Security
+from simpleindex.web.admission import open_admission
 from simpleindex.web.express import Express
 from simpleindex.web.files import Files
 from simpleindex.web.index import Listings, available_encodings
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from simpleindex.logins import Logins
     from simpleindex.settings import Settings
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.channel import IndexChannel
@@ -63,6 +65,7 @@ class Index:
         redirect_site: Serves ``redirect``.
         read_pool: Threads for short blocking calls.
         digest_pool: Threads for reading whole files.
+        logins: People and what they change; None where nobody can log in.
     """
 
     security: Security | None
@@ -77,6 +80,7 @@ class Index:
     redirect_site: IndexSite
     read_pool: ThreadPool
     digest_pool: ThreadPool
+    logins: Logins | None
 
 
 def compose(
@@ -125,15 +129,32 @@ def compose(
         workers=os.cpu_count() or 1,
     )
     source = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
+    logins = None
+    admission = open_admission(source)
+    if settings.has_logins:
+        from simpleindex.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
+
+        logins = compose_logins(
+            settings,
+            current,
+            reactor,
+            source=source,
+            live=live,
+            directory=directory,
+            own_url=lambda: listings.base_url,
+            say=say,
+            failed=failed,
+        )
+        admission = logins.admission
 
     listings = Listings(
-        source,
+        admission.public,
         base_url=settings.url,
         encodings=available_encodings(),
         cache_size=settings.page_cache,
         in_thread=in_read_thread,
     )
-    files = Files(source, immutable=settings.immutable_files)
+    files = Files(immutable=settings.immutable_files)
     status = StatusPages(
         lambda: live_report(live, choice.method),
         lambda: (live.complete, live.suspended),
@@ -148,6 +169,8 @@ def compose(
         listings=listings,
         files=files,
         status=status,
+        admission=admission,
+        changing=None if logins is None else logins.changes,
         acme_challenge=acme_challenge,
         trusted=settings.trusted_proxy,
         cors=settings.cors,
@@ -166,6 +189,7 @@ def compose(
     site.express = Express(listings, resource.also)
     if settings.http2:
         site.protocol = negotiating_channel()
+    site.bodies = None if logins is None else logins.changes
     return Index(
         security=security,
         choice=choice,
@@ -179,6 +203,7 @@ def compose(
         redirect_site=redirect_site,
         read_pool=read_pool,
         digest_pool=digest_pool,
+        logins=logins,
     )
 
 

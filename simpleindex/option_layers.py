@@ -34,6 +34,8 @@ _SERVICE_LINK: Final = re.compile(
     r"((SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*|PORT=(tcp|udp|sctp)://.*)",
     re.ASCII | re.DOTALL,
 )
+# The commands' own: what they show to an index elsewhere.
+_NO_OPTION: Final = f"{VARIABLE_PREFIX}TOKEN"
 _SEE_HELP: Final = "; see twistd simpleindex --help"
 
 _TYPE_NAMES: Final = {
@@ -146,7 +148,11 @@ def from_environment(environment: Mapping[str, str], directory: Path) -> Layer:
     """
     layer = {}
     for variable, text in environment.items():
-        if not variable.startswith(VARIABLE_PREFIX) or _SERVICE_LINK.fullmatch(f"{variable}={text}"):
+        if (
+            not variable.startswith(VARIABLE_PREFIX)
+            or variable == _NO_OPTION
+            or _SERVICE_LINK.fullmatch(f"{variable}={text}")
+        ):
             continue
         option = _BY_VARIABLE.get(variable)
         if option is None:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from simpleindex.composition import compose
-from simpleindex.core.errors import RefusedStart, WatchUnavailable
+from simpleindex.core.errors import CannotStore, RefusedStart, WatchUnavailable
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report
 from simpleindex.settings import changes
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.python.failure import Failure
 
+    from simpleindex.logins import Logins
     from simpleindex.settings import Settings
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.access_log import AccessLog
@@ -127,6 +128,8 @@ class IndexService(Service):
         self._index.read_pool.start()
         self._index.digest_pool.start()
         self._index.digests.open()
+        if self._index.logins is not None:
+            self._start_logins(self._index.logins)
         method = self._begin_to_watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         for line in self._listening_lines():
@@ -140,6 +143,15 @@ class IndexService(Service):
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()
+
+    def _start_logins(self, logins: Logins) -> None:
+        for pool in logins.pools:
+            pool.start()
+        try:
+            for sentence in logins.writer.clean():
+                self._say(sentence)
+        except CannotStore as error:
+            self._say(f"Nothing can be uploaded: {error}")
 
     def _factory(self, option: str) -> IProtocolFactory:
         if option == "https":
@@ -217,6 +229,8 @@ class IndexService(Service):
             if pool.started:
                 pool.stop()
         self._index.digests.close()
+        if self._index.logins is not None:
+            self._index.logins.close()
         if self._access_log is not None:
             self._access_log.close()
 
@@ -247,6 +261,8 @@ class IndexService(Service):
         page_cache, self._settings = self._settings.page_cache, new
         index = self._index
         index.files.immutable = new.immutable_files
+        if index.logins is not None:
+            index.logins.authentication.insecure_auth = new.insecure_auth
         index.resource.trusted = new.trusted_proxy
         index.resource.cors = index.redirect.cors = new.cors
         index.redirect.base_url = self._base_url()

@@ -5,11 +5,16 @@ The first two can also be put to what is known at this moment, by whoever would 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import Project, ProjectList
+    from collections.abc import Callable
+
+    from simpleindex.core.model import Project, ProjectList, Status
     from simpleindex.core.names import ProjectName
+    from simpleindex.core.rights import UploadRules
+    from simpleindex.core.upload import Upload
 
 
 class Body(Protocol):
@@ -95,4 +100,125 @@ class Source(Protocol):
             NotHere: The project or the file is not here, or the file is not listed.
             NotAllowed: It may not be had (a quarantined project).
         """
+        ...
+
+
+class Draft(Protocol):
+    """A file on its way into an index; blocking; it lives in a thread."""
+
+    def write(self, data: bytes) -> None:
+        """Add to its end.
+
+        Raises:
+            CannotStore: There is no room for it.
+        """
+        ...
+
+    def finish(self) -> Digests:
+        """See to it that all of it is on the disk.
+
+        Raises:
+            CannotStore: It is not.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Throw it away, unless it was committed; may be called more than once."""
+        ...
+
+
+class Digests(Protocol):
+    """What is known of a finished draft's bytes; digests in lower-case hex.
+
+    Attributes:
+        size: Their number.
+        sha256: Of them.
+        blake2_256: BLAKE2b with 32 bytes.
+        md5: For old clients that send no other.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def blake2_256(self) -> str: ...
+
+    @property
+    def md5(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What came of an upload.
+
+    Attributes:
+        sha256: Of the file.
+        created: Whether it is there now and was not before; False for the same file once more (SPEC P29).
+        warnings: Sentences for whoever uploaded it.
+    """
+
+    sha256: str
+    created: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Publishing(Protocol):
+    """The second, small interface: it changes what a source has, and returns when the source says so."""
+
+    def require_room(self, size: int) -> None:
+        """Refuse what would not fit; blocking.
+
+        Raises:
+            CannotStore: There is no room for so many bytes, or nothing can be written.
+        """
+        ...
+
+    def open_draft(self) -> Draft:
+        """Begin a file; blocking.
+
+        Raises:
+            CannotStore: Nothing can be written.
+        """
+        ...
+
+    async def publish(
+        self, draft: Draft, upload: Upload, rules: UploadRules, own: Callable[[], None]
+    ) -> Published:
+        """Judge a draft's bytes, and put the file where it is listed.
+
+        Args:
+            draft: All of the file.
+            upload: What the client says of it.
+            rules: For its project.
+            own: Called last before it is put there, in a thread; may refuse.
+
+        Raises:
+            RefusedUpload: The bytes are not what they should be.
+            AlreadyExists: Other bytes have that name.
+            NameUsed: A deleted file had it.
+            CannotStore: There is no room for it.
+        """
+        ...
+
+    async def yank(self, name: ProjectName, key: str, reason: str) -> None:
+        """Yank a version or a file (PEP 592)."""
+        ...
+
+    async def unyank(self, name: ProjectName, key: str) -> None:
+        """Take that back."""
+        ...
+
+    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> None:
+        """Set a project's status (PEP 792)."""
+        ...
+
+    async def delete(self, name: ProjectName, key: str, *, by: str) -> tuple[str, ...]:
+        """Delete a version or a file; returns the names of the files that are gone."""
+        ...
+
+    async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
+        """Let a deleted file's name be used again."""
         ...

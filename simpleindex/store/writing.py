@@ -220,6 +220,16 @@ class Writer:
             found.append(entries)
         return found
 
+    def filenames(self, project: ProjectName) -> tuple[str, ...]:
+        """Names of the distribution files that lie there, whether or not they can be served.
+
+        Raises:
+            CannotStore: That cannot be told.
+        """
+        with storing():
+            look = self._directory.look(*self._directory.places_of(project))
+        return tuple(sorted({entry.filename for entry in look.entries}))
+
     def used_names(self, project: ProjectName) -> frozenset[str]:
         """The file names that deleted files of a project had.
 

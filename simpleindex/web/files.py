@@ -31,19 +31,17 @@ class Files:
     """The files beside the project pages.
 
     Args:
-        source: Who has them.
         immutable: Whether a file name never changes its content, so that clients may keep it for ever.
         now: The time, seconds since 1970.
     """
 
-    def __init__(self, source: Source, *, immutable: bool, now: Callable[[], float] = time.time) -> None:
-        self._source = source
+    def __init__(self, *, immutable: bool, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self.immutable = immutable
 
-    async def answer(self, name: ProjectName, filename: str, asked: Asked) -> Response:
-        """Answer a GET or HEAD for one file."""
-        body = await self._source.file(name, filename)
+    async def answer(self, name: ProjectName, filename: str, asked: Asked, source: Source) -> Response:
+        """Answer a GET or HEAD for one file with what a source has of it."""
+        body = await source.file(name, filename)
         response = None
         try:
             response = _answer(body, filename, asked, self._cache_control(filename), self._now())

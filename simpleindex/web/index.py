@@ -18,7 +18,7 @@ from simpleindex.web.response import Response
 from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     Subject = Project | ProjectList
     Page = Root | ProjectPage
-    Key = tuple[ProjectName | None, "Form"]
+    Key = tuple[
+        Hashable, "Form"
+    ]  # a project's name, or which readers' list of projects; None for everybody's
 
 # SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
@@ -72,7 +74,7 @@ class Listings:
     """The list of projects and each project's page.
 
     Args:
-        source: Who knows.
+        source: Who knows what everybody may read, for :meth:`at_hand`.
         base_url: ``--url``, where the protocol demands absolute URLs.
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
@@ -104,13 +106,14 @@ class Listings:
         self.base_url = base_url
         self._cache = _PageCache(cache_size)
 
-    async def root(self, asked: Asked) -> Response:
-        """The list of projects."""
-        return await self._answer(None, await self._source.projects(), asked)
+    async def root(self, asked: Asked, source: Source) -> Response:
+        """The list of projects that a source has."""
+        listed = await source.projects()
+        return await self._answer(listed.view, listed, asked)
 
-    async def project(self, name: ProjectName, asked: Asked) -> Response:
-        """One project's page."""
-        return await self._answer(name, await self._source.project(name), asked)
+    async def project(self, name: ProjectName, asked: Asked, source: Source) -> Response:
+        """One project's page, of what a source has of it."""
+        return await self._answer(name, await source.project(name), asked)
 
     def choose(self, accept: str | None, query_format: str | None, accept_encoding: str | None) -> Form:
         """In which form a client gets a page.
@@ -158,10 +161,10 @@ class Listings:
         """The answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
-    async def _answer(self, name: ProjectName | None, subject: Subject, asked: Asked) -> Response:
+    async def _answer(self, what: Hashable, subject: Subject, asked: Asked) -> Response:
         _, query = split_target(asked.target)
         form = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
-        rendered = await self._rendered((name, form), subject)
+        rendered = await self._rendered((what, form), subject)
         if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(rendered.etag, stale=subject.stale)
         return replace(self.full(rendered.etag, form, stale=subject.stale), body=rendered.body)

@@ -111,6 +111,8 @@ class Intake:
 
     def lost(self) -> None:
         """Take note that nobody waits for it any more; nothing happens to a sink that was handed over."""
+        if self._is_lost:
+            return
         self._is_lost = True
         self._pieces.clear()
         self._wake()
@@ -173,8 +175,6 @@ class Intake:
     def _refuse(self, failure: Failure) -> None:
         if self._has_ended or self._is_lost:
             self._outcome.errback(failure)
-            if self._is_lost and not self._is_handed_over:
-                self._outcome.addErrback(lambda _: None)
             return
         response = self._error_response(failure.value)
         if response is None:

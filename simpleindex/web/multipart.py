@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import distribution_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from simpleindex.sources.interface import Draft
 
 MOST_TEXT: Final = 8 * 1024 * 1024
 """Bytes of all fields but the file; a description may well have one."""
@@ -24,22 +26,6 @@ MOST_PARTS: Final = 4096
 _SIGNATURE_FIELD: Final = "gpg_signature"
 _FILE_FIELD: Final = "content"
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9_:.-]{1,64}\Z")
-
-
-class Draft(Protocol):
-    """A file on its way into the index."""
-
-    def write(self, data: bytes) -> None:
-        """Add to it.
-
-        Raises:
-            CannotStore: There is no room for it.
-        """
-        ...
-
-    def close(self) -> None:
-        """Throw it away, unless it was committed."""
-        ...
 
 
 @dataclass
@@ -90,7 +76,7 @@ class FileSink:
     def close(self) -> None:
         """Throw the file away, unless it was committed."""
         if self.received.draft is not None:
-            self.received.draft.close()
+            self.received.draft.discard()
 
 
 class FormSink:
@@ -155,7 +141,7 @@ class FormSink:
     def close(self) -> None:
         """Throw the file away, unless it was committed."""
         if self.received.draft is not None:
-            self.received.draft.close()
+            self.received.draft.discard()
 
     def _begin_part(self) -> None:
         self._parts_left -= 1

@@ -8,11 +8,20 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import NOT_DONE_YET
 
 from simpleindex.core.errors import (
+    AlreadyExists,
+    BrokenArchive,
+    CannotStore,
     Changed,
+    ClientLeft,
     InsecureCredentials,
+    InvalidFilename,
+    InvalidProjectFile,
+    InvalidSetting,
+    NameUsed,
     NotAcceptable,
     NotAllowed,
     NotHere,
+    RefusedUpload,
     TooManyFailures,
     Unauthenticated,
     Unavailable,
@@ -49,6 +58,18 @@ def error_response(error: BaseException | None) -> Response | None:
             return sentence(503, str(error), ("Retry-After", str(error.retry_after)))
         case Changed():
             return sentence(503, str(error), ("Retry-After", "1"))
+        case RefusedUpload(status=status):
+            return sentence(status, str(error))
+        case AlreadyExists():
+            # Every client that skips what exists knows this code (SPEC P41, P42).
+            return sentence(409, str(error))
+        case NameUsed() | InvalidFilename() | InvalidSetting() | InvalidProjectFile() | BrokenArchive():
+            return sentence(400, str(error))
+        case CannotStore(full=full):
+            # A server's error would make twine send a file that does not fit five times (SPEC P50).
+            return sentence(413 if full else 403, str(error))
+        case ClientLeft():
+            return sentence(408, str(error))  # written to nobody
     return None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.web.resource import Resource
 
@@ -23,6 +24,7 @@ from simpleindex.web.routes import (
     route,
     split_target,
 )
+from simpleindex.web.status import OPEN_PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from simpleindex.core.addresses import Network
+    from simpleindex.core.rights import Identity
+    from simpleindex.web.admission import Admission
     from simpleindex.web.files import Files
     from simpleindex.web.index import Listings
+    from simpleindex.web.routes import Route
     from simpleindex.web.status import StatusPages
 
 _READ_METHODS = ("GET", "HEAD")
@@ -50,6 +55,21 @@ _OF_PROXIES = (
 )
 
 
+API_PREFIX = "api/"
+
+
+class Changing(Protocol):
+    """Answers everything that is not reading."""
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer a request.
+
+        Raises:
+            SimpleIndexError: See the table in :mod:`simpleindex.web.respond`.
+        """
+        ...
+
+
 class IndexResource(Resource):
     """Everything that an index serves.
 
@@ -57,6 +77,8 @@ class IndexResource(Resource):
         listings: Project pages and their list.
         files: The files beside them.
         status: The pages below ``/-/``.
+        admission: Who reads what.
+        changing: What else can be asked for than reading; None where nothing can be changed.
         acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
         trusted: Networks whose word on the client's address is believed.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
@@ -71,6 +93,8 @@ class IndexResource(Resource):
         listings: Listings,
         files: Files,
         status: StatusPages,
+        admission: Admission,
+        changing: Changing | None = None,
         acme_challenge: Callable[[str], bytes | None],
         trusted: Sequence[Network],
         cors: str | None,
@@ -82,6 +106,8 @@ class IndexResource(Resource):
         self.trusted = trusted
         self.cors = cors
         self._status = status
+        self._admission = admission
+        self._changing = changing
         self._acme_challenge = acme_challenge
         self._failed = failed
 
@@ -99,32 +125,59 @@ class IndexResource(Resource):
         Raises:
             SimpleIndexError: See the table in :mod:`simpleindex.web.respond`.
         """
+        if asked.method in _READ_METHODS:
+            return await self._read(asked)
+        if asked.method == "OPTIONS":
+            return self._options(asked)
+        if self._changing is None:
+            return _nothing_changes(asked)
+        return await self._changing.answer(asked)
+
+    async def _read(self, asked: Asked) -> Response:
         try:
             found = route(asked.target)
         except NotHere:
-            # "PUT /<file>" is an upload too, and a file's name need not be a project's.
-            if asked.method in (*_READ_METHODS, "OPTIONS"):
-                raise
-            return _read_only()
-        if isinstance(found, Upload):
-            return _upload_refused(asked)
-        if asked.method == "OPTIONS":
-            return _preflight(self.cors)
-        if asked.method not in _READ_METHODS:
-            return _read_only()
+            # Whether there could be such a page is not for the anonymous either, where an index is private.
+            self._admission.refuse_entry(await self._admission.identify(asked))
+            raise
+        match found:
+            case Upload():
+                return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
+            case AcmeChallenge(token):
+                return acme_response(self._acme_challenge(token))
+            case OwnPage(page) if page in OPEN_PAGES:
+                return self._status.answer(page, asked)
+        reader = await self._admission.identify(asked)
+        self._admission.refuse_entry(reader)
+        response = await self._read_as(reader, found, asked)
+        return response if self._admission.is_shared(found, reader) else response.for_this_reader()
+
+    async def _read_as(self, reader: Identity, found: Route, asked: Asked) -> Response:
+        source = self._admission.reading(reader)
         match found:
             case Root():
-                return await self.listings.root(asked)
+                return await self.listings.root(asked, source)
             case ProjectPage(name):
-                return await self.listings.project(name, asked)
+                return await self.listings.project(name, asked, source)
             case ProjectFile(name, filename):
-                return await self.files.answer(name, filename, asked)
+                return await self.files.answer(name, filename, asked, source)
             case Redirect(location):
                 return moved(301, location)
             case OwnPage(page):
+                if page.startswith(API_PREFIX) and self._changing is not None:
+                    return await self._changing.answer(asked)
                 return self._status.answer(page, asked)
-            case AcmeChallenge(token):
-                return acme_response(self._acme_challenge(token))
+        raise NotHere("page")
+
+    def _options(self, asked: Asked) -> Response:
+        if self._changing is None:
+            return Response(204, (("Allow", "OPTIONS"),)) if _is_upload(asked) else _preflight(self.cors)
+        # Nothing that changes is open to other sites' pages, so a browser's preflight is told of reading only.
+        return (
+            Response(204, (("Allow", "POST, OPTIONS"),))
+            if _is_upload(asked)
+            else _preflight(self.cors, "GET, HEAD, OPTIONS, POST, PUT")
+        )
 
 
 class RedirectResource(Resource):
@@ -179,7 +232,25 @@ def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
         values = headers.getRawHeaders(name.encode())
         return None if values is None else b", ".join(values).decode("latin-1")
 
-    return Asked(request.method.decode("latin-1"), request.uri, header, _is_local(request, header, trusted))
+    method = request.method.decode("latin-1")
+    asked = Asked(method, request.uri, header, _is_local(request, header, trusted))
+    if method in _READ_METHODS and header("authorization") is None:
+        return asked
+    peer = getattr(request.getClientAddress(), "host", None) or ""
+    return replace(
+        asked,
+        address=client_address(peer, header("x-forwarded-for") or "", trusted),
+        is_secure=request.isSecure() or _is_secure_way(peer, header("x-forwarded-proto"), trusted),
+        body=getattr(request, "intake", None),
+    )
+
+
+def _is_secure_way(peer: str, forwarded: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether nobody could read what came without TLS: from this machine, or from a proxy that had it by TLS."""
+    is_here = not peer or is_loopback(peer)
+    if forwarded is None:
+        return is_here
+    return (is_here or is_within(peer, trusted)) and forwarded.rpartition(",")[2].strip().lower() == "https"
 
 
 def _is_local(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> bool:
@@ -213,18 +284,30 @@ def moved(status: int, location: str) -> Response:
     )
 
 
-def _read_only() -> Response:
+def _is_upload(asked: Asked) -> bool:
+    try:
+        return isinstance(route(asked.target), Upload)
+    except NotHere:
+        return False
+
+
+def _nothing_changes(asked: Asked) -> Response:
+    if _is_upload(asked):
+        return _upload_refused(("OPTIONS",))
+    # "PUT /<file>" is an upload too, and a file's name need not be a project's.
     return sentence(405, "This index is read-only: uploads are not enabled on it.", _ALLOW)
 
 
-def _upload_refused(asked: Asked) -> Response:
-    if asked.method == "OPTIONS":
-        return Response(204, (("Allow", "OPTIONS"),))
-    return sentence(405, "Uploads are not enabled on this index.", ("Allow", "OPTIONS"))
+def _upload_refused(allowed: tuple[str, ...]) -> Response:
+    text = "Uploads are not enabled on this index."
+    if "POST" in allowed:
+        # twine and flit show this where somebody took the one URL for the other (SPEC P49).
+        text = "This URL takes uploads (POST); what is here to read is at /simple/."
+    return sentence(405, text, ("Allow", ", ".join(allowed)))
 
 
-def _preflight(cors: str | None) -> Response:
-    headers = [_ALLOW]
+def _preflight(cors: str | None, allow: str = _ALLOW[1]) -> Response:
+    headers = [("Allow", allow)]
     if cors is not None:
         headers += [
             ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import NotHere
 from simpleindex.web.response import Response, sentence
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.web.response import Asked
+
+
+OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})
+"""What probes and new clients need before anybody can log in."""
 
 
 @dataclass(frozen=True, slots=True)

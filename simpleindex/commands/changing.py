@@ -1,0 +1,181 @@
+"""Commands that change what is published: on the served directory directly, or over HTTPS with a token."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.commands.arguments import Parser, complain, who
+from simpleindex.commands.remote import Remote
+from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.model import Status
+from simpleindex.core.names import distribution_suffix, parse_project_name
+from simpleindex.core.selection import select
+from simpleindex.settings import resolve
+from simpleindex.store.audit import Audit
+from simpleindex.store.directory import Directory
+from simpleindex.store.project_files import ProjectFiles
+from simpleindex.store.writing import Writer
+from simpleindex.surroundings import excluded_paths
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from simpleindex.core.names import ProjectName
+
+_SUMMARIES: Final = {
+    "yank": "Yank a version or a file: installers pass over it unless it is pinned.",
+    "unyank": "Take a yank back.",
+    "delete": "Move a version or a file to the trash; its name stays used.",
+    "restore": "Take a deleted file out of the trash.",
+    "free": "Let a deleted file's name be used again.",
+    "status": "Set a project's status.",
+    "purge": "Remove for good what was deleted long ago.",
+}
+
+_HERE_ONLY: Final = frozenset({"restore", "purge"})
+_DEFAULT_DAYS: Final = 30
+
+
+def change(command: str, words: list[str]) -> int:
+    """Run one of the commands; returns the exit status.
+
+    Raises:
+        RefusedStart: It cannot be done; the sentence says why.
+    """
+    given = _parse(command, words)
+    try:
+        changed = _there(command, given) if getattr(given, "index_url", None) else _here(command, given)
+    except RefusedStart:
+        raise
+    except SimpleIndexError as error:
+        raise RefusedStart(str(error)) from None
+    for line in changed:
+        print(line)
+    return 0
+
+
+def _parse(command: str, words: list[str]) -> argparse.Namespace:
+    parser = Parser(prog=f"simpleindex {command}", description=_SUMMARIES[command])
+    if command != "purge":
+        parser.add_argument("name", metavar="NAME", help="the project")
+    if command in {"yank", "unyank", "delete"}:
+        parser.add_argument("key", metavar="VERSION|FILE", help="a version, or one file")
+    if command in {"restore", "free"}:
+        parser.add_argument("key", metavar="FILE", help="the file")
+    if command == "status":
+        parser.add_argument("status", choices=[status.value for status in Status])
+    if command in {"yank", "status"}:
+        parser.add_argument("--reason", default="", help="shown on the project's page and by installers")
+    if command == "purge":
+        help_days = f"days since the deletion (default {_DEFAULT_DAYS})"
+        parser.add_argument("--older-than", type=_days, default=_DEFAULT_DAYS, metavar="DAYS", help=help_days)
+    here = parser.add_argument_group("on the served directory")
+    for name in ("path", "state", "config"):
+        here.add_argument(
+            f"--{name}", metavar="FILE" if name == "config" else "DIR", help=f"as the server's --{name}"
+        )
+    if command not in _HERE_ONLY:
+        there = parser.add_argument_group("or over HTTPS")
+        there.add_argument("--index-url", metavar="URL", help="the index, such as https://host/simple/")
+        there.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
+        there.add_argument(
+            "--token-file", metavar="FILE", help="holds the token (default: the variable SIMPLEINDEX_TOKEN)"
+        )
+    return parser.parse_args(words)
+
+
+def _days(text: str) -> int:
+    days = int(text.removesuffix("d"))
+    if days < 0:
+        raise ValueError(text)
+    return days
+
+
+# On the served directory
+
+
+def _here(command: str, given: argparse.Namespace) -> list[str]:
+    options = {name: getattr(given, name) for name in ("path", "state", "config") if getattr(given, name)}
+    settings = resolve(options, os.environ, Path.cwd())
+    directory = Directory(str(settings.path), excluded_paths(settings))
+    try:
+        directory.survey()
+    except OSError as error:
+        raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}") from None
+    writer = Writer(directory)
+    if command == "purge":
+        return [f"Removed {path}." for path in writer.purge(given.older_than)] or ["Nothing is that old."]
+    name = parse_project_name(given.name)
+    lines = _CHANGES[command](writer, ProjectFiles(directory), name, given)
+    _record(Audit(str(settings.state), complain), command, name, given)
+    return lines
+
+
+def _yank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+    select(name, given.key, writer.filenames(name))
+    return _said(files.yank(name, given.key, given.reason), f"{name} {given.key} is yanked.")
+
+
+def _unyank(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+    return _said(files.unyank(name, given.key), f"{name} {given.key} is not yanked.")
+
+
+def _status(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+    changed = files.set_status(name, Status(given.status), given.reason or None)
+    return _said(changed, f"{name} is {given.status}.")
+
+
+def _delete(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+    filenames = select(name, given.key, writer.filenames(name))
+    deleted = writer.delete(name, filenames, who=who())
+    return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted]
+
+
+def _free(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+    freed = writer.free_name(name, given.key, who=who())
+    return [f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."]
+
+
+def _restore(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+    return [f"Restored {writer.restore(name, given.key, who=who()).path}."]
+
+
+_CHANGES: Final[dict[str, Callable[[Writer, ProjectFiles, ProjectName, argparse.Namespace], list[str]]]] = {
+    "yank": _yank,
+    "unyank": _unyank,
+    "status": _status,
+    "delete": _delete,
+    "free": _free,
+    "restore": _restore,
+}
+
+
+def _said(changed: bool, sentence: str) -> list[str]:
+    return [sentence if changed else f"Nothing to change: {sentence}"]
+
+
+def _record(audit: Audit, command: str, name: ProjectName, given: argparse.Namespace) -> None:
+    detail = "; ".join(text for key in ("status", "reason") if (text := getattr(given, key, "")))
+    audit.record(
+        command, who=who(), project=name, filename=getattr(given, "key", None), detail=detail or None
+    )
+    audit.close()
+
+
+# Elsewhere
+
+
+def _there(command: str, given: argparse.Namespace) -> list[str]:
+    content: dict[str, Any] = {}
+    if "key" in given:
+        content["file" if distribution_suffix(given.key) or command == "free" else "version"] = given.key
+    for key in ("status", "reason"):
+        if getattr(given, key, None):
+            content[key] = getattr(given, key)
+    name = parse_project_name(given.name)
+    answer = Remote(given.index_url, given.cert, given.token_file).post(f"projects/{name}/{command}", content)
+    changed = answer.get("changed") or [given.status if command == "status" else ""]
+    return [f"{command}: {name} {each}".rstrip() for each in changed]

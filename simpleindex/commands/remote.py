@@ -1,0 +1,100 @@
+"""A client of the JSON interface below ``/-/api/``, for the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+
+from simpleindex.core.addresses import is_loopback
+from simpleindex.core.errors import RefusedStart
+
+TOKEN_VARIABLE: Final = "SIMPLEINDEX_TOKEN"  # noqa: S105  (a name)
+
+_SECONDS: Final = 60.0
+_MOST_ANSWER: Final = 1 << 20  # bytes
+
+
+class Remote:
+    """An index elsewhere.
+
+    Args:
+        index_url: Its URL, with or without ``simple/``.
+        ca_file: A CA to trust besides the system's, or None.
+        token_file: Holds the token; None to take the variable's.
+
+    Raises:
+        RefusedStart: The URL or the token cannot be used.
+    """
+
+    def __init__(self, index_url: str, ca_file: str | None, token_file: str | None) -> None:
+        split = urlsplit(index_url)
+        if split.scheme not in {"http", "https"} or not split.hostname:
+            raise RefusedStart(
+                f"--index-url: {index_url!r} is no URL of an index, such as https://host/simple/"
+            )
+        if split.username or split.password:
+            raise RefusedStart(
+                f"--index-url: give the token by {TOKEN_VARIABLE} or --token-file, not in the URL"
+            )
+        if split.scheme == "http" and not is_loopback(split.hostname) and split.hostname != "localhost":
+            raise RefusedStart("--index-url: a token over plain HTTP can be read on its way; use https")
+        path = split.path.rstrip("/").removesuffix("/simple")
+        self._base = f"{split.scheme}://{split.netloc}{path}/-/api/"
+        self._token = _token(token_file)
+        context = ssl.create_default_context()
+        if ca_file is not None:
+            try:
+                context.load_verify_locations(ca_file)
+            except OSError as error:
+                raise RefusedStart(f"--cert: {ca_file} cannot be used: {error.strerror or error}") from None
+        # No redirect is followed: a token is for the one host that was named.
+        self._opener = build_opener(HTTPSHandler(context=context), _NoRedirect())
+
+    def post(self, page: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a change.
+
+        Raises:
+            RefusedStart: It was not made; the sentence is the server's.
+        """
+        request = Request(  # noqa: S310  (the scheme was looked at)
+            self._base + page,
+            json.dumps(content).encode(),
+            {
+                "Authorization": f"Bearer {self._token}",
+                "Content-Type": "application/json",
+                "Accept": "text/plain",
+            },
+        )
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as response:
+                answer = json.loads(response.read(_MOST_ANSWER))
+        except HTTPError as error:
+            text = error.read(_MOST_ANSWER).decode("utf-8", "replace").strip() or error.reason
+            raise RefusedStart(f"the index answered {error.code}: {text}") from None
+        except (URLError, OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise RefusedStart(f"the index at {self._base} cannot be asked: {reason}") from None
+        return answer if isinstance(answer, dict) else {}
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _token(file: str | None) -> str:
+    if file is not None:
+        try:
+            with open(file, encoding="utf-8") as stream:
+                return stream.read(4096).strip()
+        except (OSError, UnicodeDecodeError):
+            raise RefusedStart(f"--token-file: {file} cannot be read") from None
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not token:
+        raise RefusedStart(f"no token was given: set {TOKEN_VARIABLE}, or name a file with --token-file")
+    return token

@@ -1,0 +1,173 @@
+"""Everything about people, put together: who may log in, what they may do, and what they change.
+
+A part of the composition root (:mod:`simpleindex.composition`), which asks for it only where there are logins.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from simpleindex.core.rights import Access, default_access
+from simpleindex.sources.publishing import LocalPublishing
+from simpleindex.store import passwords
+from simpleindex.store.access_rules import AccessRules
+from simpleindex.store.audit import Audit
+from simpleindex.store.passwords import require_libraries
+from simpleindex.store.project_files import ProjectFiles
+from simpleindex.store.records import Records
+from simpleindex.store.users_file import UsersFile
+from simpleindex.store.writing import Writer
+from simpleindex.web.admission import Admission
+from simpleindex.web.api import JsonApi
+from simpleindex.web.auth import Authentication
+from simpleindex.web.changing import Changes
+from simpleindex.web.upload import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.settings import Settings
+    from simpleindex.sources.interface import Source
+    from simpleindex.store.directory import Directory
+    from simpleindex.store.live import LiveDirectory
+
+WRITE_THREADS: Final = 4
+"""Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
+
+_OWNERS_SECONDS: Final = 1.0
+"""Between two looks at everybody's projects, for lists; what a single project's owner may do is always looked up."""
+
+
+@dataclass
+class Logins:
+    """What the service starts and stops for people.
+
+    Attributes:
+        admission: Who reads what.
+        changes: Uploads and other changes.
+        authentication: Who is who.
+        pools: Threads.
+        writer: Mends at the start what a killed process left.
+        records: Tokens and owners.
+        audit: What was done.
+    """
+
+    admission: Admission
+    changes: Changes
+    authentication: Authentication
+    pools: tuple[ThreadPool, ...]
+    writer: Writer
+    records: Records
+    audit: Audit
+
+    def close(self) -> None:
+        """Stop threads and close files."""
+        for pool in self.pools:
+            if pool.started:
+                pool.stop()
+        self.records.close()
+        self.audit.close()
+
+
+def compose_logins(
+    settings: Settings,
+    current: Callable[[], Settings],
+    reactor: Any,
+    *,
+    source: Source,
+    live: LiveDirectory,
+    directory: Directory,
+    own_url: Callable[[], str | None],
+    say: Callable[[str], None],
+    failed: Callable[[Failure], None],
+) -> Logins:
+    """Make everything about people.
+
+    Raises:
+        RefusedStart: The users or the access file cannot be used, or the extra is missing.
+    """
+    require_libraries()
+    password_pool = ThreadPool(0, 1, "passwords")
+    write_pool = ThreadPool(0, WRITE_THREADS, "writes")
+    in_write_thread = partial(deferToThreadPool, reactor, write_pool)
+    records = Records(str(settings.state), say)
+    audit = Audit(str(settings.state), say)
+    authentication = Authentication(
+        users=_users(settings, say),
+        tokens=records,
+        hashes=passwords,
+        audit=audit,
+        in_password_thread=partial(deferToThreadPool, reactor, password_pool),
+        in_thread=in_write_thread,
+        say=say,
+        insecure_auth=settings.insecure_auth,
+    )
+    admission = Admission(source, _access(settings, say), authentication, _Owners(records, reactor.seconds))
+    writer = Writer(directory)
+    publishing = LocalPublishing(writer, ProjectFiles(directory), live, source, in_write_thread)
+    uploads = Uploads(
+        publishing=publishing,
+        source=source,
+        admission=admission,
+        claim=lambda name, user: records.claim(name, user, time.time()),
+        record=audit.record,
+        in_thread=in_write_thread,
+        own_url=own_url,
+    )
+    changes = Changes(
+        uploads,
+        JsonApi(publishing, source, admission, uploads, audit.record),
+        trusted=lambda: current().trusted_proxy,
+        in_thread=in_write_thread,
+        failed=failed,
+    )
+    pools = (password_pool, write_pool)
+    return Logins(admission, changes, authentication, pools, writer, records, audit)
+
+
+def _users(settings: Settings, say: Callable[[str], None]) -> Any:
+    if settings.users is None:
+        return None
+    users = UsersFile(str(settings.users), say)
+    users.open()
+    return users.current
+
+
+def _access(settings: Settings, say: Callable[[str], None]) -> Callable[[], Access]:
+    if settings.access is None:
+        default = default_access()
+        return lambda: default
+    rules = AccessRules(str(settings.access), say)
+    rules.open()
+    return rules.current
+
+
+class _Owners:
+    """The owners of projects, all of them read anew at most once a second."""
+
+    def __init__(self, records: Records, seconds: Callable[[], float]) -> None:
+        self._records = records
+        self._seconds = seconds
+        self._known: Mapping[ProjectName, str] = {}
+        self._next_look = 0.0
+
+    def owner(self, name: ProjectName) -> str | None:
+        return self._records.owner(name)
+
+    def owners(self) -> Mapping[ProjectName, str]:
+        now = self._seconds()
+        if now >= self._next_look:
+            self._next_look = now + _OWNERS_SECONDS
+            found = self._records.owners()
+            if found != self._known:
+                self._known = found
+        return self._known

@@ -1,0 +1,151 @@
+"""Changing what a local directory holds, and returning when that is what it says."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import BrokenArchive, CannotStore, NotHere
+from simpleindex.core.selection import select
+from simpleindex.core.upload import judge_digests, judge_metadata, judge_size, refused_archive
+from simpleindex.sources.interface import Published
+from simpleindex.store.staging import Draft
+from simpleindex.store.strictness import examine_strictly
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import Status
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.rights import UploadRules
+    from simpleindex.core.upload import Upload
+    from simpleindex.sources.interface import Draft as AnyDraft
+    from simpleindex.sources.interface import Source
+    from simpleindex.store.live import LiveDirectory
+    from simpleindex.store.project_files import ProjectFiles
+    from simpleindex.store.writing import Writer
+
+SPARE: Final = 64 * 1024 * 1024
+"""Bytes that an upload leaves free: the records, the cache and the log may lie on the same disk."""
+
+
+class LocalPublishing:
+    """The writing interface of a local directory.
+
+    Args:
+        writer: Stores files.
+        project_files: Changes yanks and status.
+        live: Is told of every change, the one door for them.
+        source: What there is.
+        in_thread: Calls a blocking function in a thread.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        project_files: ProjectFiles,
+        live: LiveDirectory,
+        source: Source,
+        in_thread: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._writer = writer
+        self._project_files = project_files
+        self._live = live
+        self._source = source
+        self._in_thread = in_thread
+
+    def require_room(self, size: int) -> None:
+        """Refuse what would not fit; blocking."""
+        if self._writer.free_space() < size + SPARE:
+            raise CannotStore("The disk of this index is full.", full=True)
+
+    def open_draft(self) -> Draft:
+        """Begin a file; blocking."""
+        return self._writer.begin()
+
+    async def publish(
+        self, draft: AnyDraft, upload: Upload, rules: UploadRules, own: Callable[[], None]
+    ) -> Published:
+        """Judge a draft's bytes, and put the file where it is listed."""
+        assert isinstance(draft, Draft)  # from open_draft
+        name = upload.name.project
+        there = await self._sizes(name)
+        published: Published = await self._in_thread(self._publish, draft, upload, rules, own, there)
+        await self._live.changed(name)
+        return published
+
+    def _publish(
+        self,
+        draft: Draft,
+        upload: Upload,
+        rules: UploadRules,
+        own: Callable[[], None],
+        there: dict[str, tuple[str, int]],
+    ) -> Published:
+        name = upload.name
+        digests = draft.finish()
+        judge_digests(
+            upload,
+            sha256=digests.sha256,
+            blake2_256=digests.blake2_256,
+            md5=digests.md5,
+            size=digests.size,
+        )
+        listed, others = there.get(name.filename), sum(size for _, size in there.values())
+        if listed is not None and listed[0] == digests.sha256:
+            return Published(digests.sha256, created=False)
+        judge_size(name.project, digests.size, others - (listed[1] if listed else 0), rules)
+        with draft.reader() as file:
+            try:
+                examined = examine_strictly(file, name, rules)
+            except BrokenArchive as error:
+                raise refused_archive(name, error) from None
+        judge_metadata(upload, examined.metadata)
+        own()
+        committed = self._writer.commit(draft, name.project, name.filename, overwrite=rules.overwrite)
+        return Published(committed.sha256, committed.created)
+
+    async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:
+        """Digest and bytes of each file that is listed."""
+        try:
+            project = await self._source.project(name)
+        except NotHere:
+            return {}
+        return {file.filename: (file.sha256, file.size) for file in project.files}
+
+    async def yank(self, name: ProjectName, key: str, reason: str) -> None:
+        """Yank a version or a file (PEP 592)."""
+        select(name, key, await self._in_thread(self._writer.filenames, name))
+        await self._edit(name, self._project_files.yank, name, key, reason)
+
+    async def unyank(self, name: ProjectName, key: str) -> None:
+        """Take that back."""
+        await self._edit(name, self._project_files.unyank, name, key)
+
+    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> None:
+        """Set a project's status (PEP 792)."""
+        await self._edit(name, self._project_files.set_status, name, status, reason)
+
+    async def delete(self, name: ProjectName, key: str, *, by: str) -> tuple[str, ...]:
+        """Delete a version or a file; returns the names of the files that are gone."""
+        filenames = select(name, key, await self._in_thread(self._writer.filenames, name))
+        deleted = await self._change(name, partial(self._writer.delete, who=by), name, filenames)
+        return tuple(sorted({os.path.basename(each.path) for each in deleted}))
+
+    async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
+        """Let a deleted file's name be used again."""
+        if not await self._change(name, partial(self._writer.free_name, who=by), name, filename):
+            raise NotHere(f"deleted file {filename} of the project {name}")
+
+    async def _edit(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> None:
+        def edit() -> None:
+            function(*arguments)
+            self._live.note_whole_project_file(name)
+
+        await self._change(name, edit)
+
+    async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
+        result = await self._in_thread(function, *arguments)
+        await self._live.changed(name)
+        return result

@@ -1,0 +1,188 @@
+"""The JSON interface below ``/-/api/``: what can be changed of what is published. The README documents it.
+
+::
+
+    POST /-/api/projects/NAME/yank     {"version": "1.0"} or {"file": "..."}, {"reason": "..."} if there is one
+    POST /-/api/projects/NAME/unyank   the same without a reason
+    POST /-/api/projects/NAME/delete   the same without a reason
+    POST /-/api/projects/NAME/status   {"status": "archived", "reason": "..."}
+    POST /-/api/projects/NAME/free     {"file": "..."}: a deleted file's name may be used again
+    GET  /-/api/whoami                 who the credentials belong to
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import InvalidProjectName, NotHere, RefusedUpload
+from simpleindex.core.model import Status
+from simpleindex.core.names import parse_project_name
+from simpleindex.core.rights import Action
+from simpleindex.web.multipart import TextSink
+from simpleindex.web.response import Response, sentence
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.rights import Identity
+    from simpleindex.sources.interface import Publishing, Source
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.response import Asked
+    from simpleindex.web.upload import Record, Uploads
+
+_MOST_JSON: Final = 64 * 1024
+"""Bytes of a request's body."""
+
+_LONGEST_REASON: Final = 2000
+"""Characters; it stands on the project's page."""
+
+_ACTIONS: Final = {
+    "yank": Action.YANK,
+    "unyank": Action.YANK,
+    "delete": Action.DELETE,
+    "status": Action.ADMIN,
+    "free": Action.ADMIN,
+}
+
+
+class JsonApi:
+    """The interface.
+
+    Args:
+        publishing: Makes the changes.
+        source: What there is.
+        admission: Who may.
+        uploads: Tells who asks for a change.
+        record: Keeps what was done.
+    """
+
+    def __init__(
+        self, publishing: Publishing, source: Source, admission: Admission, uploads: Uploads, record: Record
+    ) -> None:
+        self._publishing = publishing
+        self._source = source
+        self._admission = admission
+        self._uploads = uploads
+        self._record = record
+
+    async def judge(self, asked: Asked, length: int | None) -> TextSink:
+        """Judge a request's head, and give what takes its body.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        await self._uploads.identify(asked)
+        if length is not None and length > _MOST_JSON:
+            raise RefusedUpload(413, f"The request's body is longer than {_MOST_JSON >> 10} KiB.")
+        return TextSink(_MOST_JSON)
+
+    async def answer(self, page: str, asked: Asked) -> Response:
+        """Answer a request for something below ``/-/api/``.
+
+        Raises:
+            SimpleIndexError: See the table in :mod:`simpleindex.web.respond`.
+        """
+        parts = page.split("/")
+        if parts == ["whoami"]:
+            return self._whoami(await self._admission.identify(asked))
+        if len(parts) != 3 or parts[0] != "projects" or parts[2] not in _ACTIONS:
+            raise NotHere("page")
+        if asked.method != "POST":
+            return sentence(405, "This is for changes; send a POST.", ("Allow", "POST, OPTIONS"))
+        somebody = await self._uploads.identify(asked)
+        try:
+            name = parse_project_name(parts[1])
+        except InvalidProjectName:
+            raise NotHere(f"project {parts[1]}") from None
+        given = await _content(asked)
+        self._admission.require(somebody, _ACTIONS[parts[2]], name)
+        # Known only to those who may change it, so that nobody else learns of names here.
+        await self._source.project(name)
+        changed = await self._change(parts[2], name, given, somebody)
+        detail = "; ".join(str(given[key]) for key in ("status", "reason") if given.get(key))
+        for filename in changed or (None,):
+            self._record(
+                parts[2],
+                who=somebody.user,
+                token=somebody.token.id if somebody.token else None,
+                address=asked.address,
+                project=name,
+                filename=filename,
+                detail=detail or None,
+            )
+        return _json({"project": name, "changed": list(changed)})
+
+    async def _change(
+        self, what: str, name: ProjectName, given: dict[str, Any], somebody: Identity
+    ) -> tuple[str, ...]:
+        publishing = self._publishing
+        if what == "status":
+            await publishing.set_status(name, _status(given), _reason(given) or None)
+            return ()
+        if what == "free":
+            await publishing.free(name, _text(given, "file"), by=str(somebody))
+            return (_text(given, "file"),)
+        key = _text(given, "file") if "file" in given else _text(given, "version")
+        if what == "delete":
+            return await publishing.delete(name, key, by=str(somebody))
+        if what == "yank":
+            await publishing.yank(name, key, _reason(given))
+        else:
+            await publishing.unyank(name, key)
+        return (key,)
+
+    @staticmethod
+    def _whoami(somebody: Identity) -> Response:
+        token = somebody.token
+        return _json(
+            {
+                "user": somebody.user,
+                "token": None
+                if token is None
+                else {
+                    "id": token.id,
+                    "can": sorted(action.value for action in token.actions),
+                    "projects": list(token.projects),
+                },
+            }
+        )
+
+
+async def _content(asked: Asked) -> dict[str, Any]:
+    content: object = None
+    if asked.body is not None:
+        sink = await asked.body.sink()
+        assert isinstance(sink, TextSink)  # from judge
+        try:
+            content = json.loads(sink.content.decode())
+        except (ValueError, RecursionError):
+            content = None
+    if not isinstance(content, dict):
+        raise RefusedUpload(400, "The request's body is not a JSON object.")
+    return content
+
+
+def _text(given: dict[str, Any], key: str) -> str:
+    value = given.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RefusedUpload(400, f'"{key}" is missing, or is not a text.')
+    return value.strip()
+
+
+def _reason(given: dict[str, Any]) -> str:
+    reason = given.get("reason") or ""
+    if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
+        raise RefusedUpload(400, f'"reason" is a text of at most {_LONGEST_REASON} characters.')
+    return " ".join(reason.split())
+
+
+def _status(given: dict[str, Any]) -> Status:
+    known = [status.value for status in Status]
+    if given.get("status") not in known:
+        raise RefusedUpload(400, f'"status" is one of {", ".join(known)}.')
+    return Status(given["status"])
+
+
+def _json(content: dict[str, Any]) -> Response:
+    headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+    return Response(200, headers, json.dumps(content).encode() + b"\n", is_private=True)

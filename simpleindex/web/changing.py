@@ -1,0 +1,137 @@
+"""Everything over HTTP that is not reading: uploads, and the small JSON interface below ``/-/api/``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.web.intake import Intake
+from simpleindex.web.response import sentence
+from simpleindex.web.routes import OwnPage, Root, Upload, route, split_target
+from simpleindex.web.site import API_PREFIX, asked_of
+from simpleindex.web.upload import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.core.addresses import Network
+    from simpleindex.web.intake import Sink
+    from simpleindex.web.response import Asked, Response
+    from simpleindex.web.server import IndexRequest
+    from simpleindex.web.upload import Uploads
+
+_ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST, PUT")
+
+
+class Api(Protocol):
+    """The JSON interface."""
+
+    async def judge(self, asked: Asked, length: int | None) -> Sink:
+        """Judge a request's head, and give what takes its body."""
+        ...
+
+    async def answer(self, page: str, asked: Asked) -> Response:
+        """Answer a request for something below ``/-/api/``."""
+        ...
+
+
+class Changes:
+    """Sorts what is not reading, and words what is refused.
+
+    Args:
+        uploads: Takes uploads.
+        api: Takes other changes.
+        trusted: Gives the networks whose word on the client's address is believed.
+        in_thread: Calls a blocking function in a thread.
+        failed: Told of what should never happen.
+    """
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        api: Api,
+        *,
+        trusted: Callable[[], Sequence[Network]],
+        in_thread: Callable[..., Awaitable[Any]],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._uploads = uploads
+        self._api = api
+        self._trusted = trusted
+        self._in_thread = in_thread
+        self._failed = failed
+
+    # What a connection asks when a request's head is there
+
+    def intake(self, request: IndexRequest) -> Intake | None:
+        """Take the body of an upload or of another change; every other body is dropped."""
+        if (
+            request.method not in {b"POST", b"PUT"}
+            or self._kind(request.method.decode(), request.uri) is None
+        ):
+            return None
+        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
+        return Intake(request.channel, self._in_thread, lambda error: refusal(error, accept), self._failed)
+
+    async def judge(self, request: IndexRequest, length: int | None) -> Sink:
+        """Judge a request's head, and give what takes its body.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        asked = asked_of(request, self._trusted())
+        kind = self._kind(asked.method, asked.target)
+        if isinstance(kind, str):
+            return await self._uploads.judge(asked, length, kind)
+        if isinstance(kind, OwnPage):
+            return await self._api.judge(asked, length)
+        return await self._uploads.judge(asked, length, None)
+
+    # What the resource asks when all of it is there
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
+        try:
+            return await self._answer(asked)
+        except SimpleIndexError as error:
+            response = refusal(error, asked.header("accept"))
+            if response is None:
+                raise
+            return response
+
+    async def _answer(self, asked: Asked) -> Response:
+        kind = self._kind(asked.method, asked.target)
+        if isinstance(kind, OwnPage):
+            return await self._api.answer(kind.name.removeprefix(API_PREFIX), asked)
+        if kind is None:
+            return sentence(405, "This URL is for reading; uploads go to /legacy/.", _ALLOW)
+        return await self._uploads.answer(asked)
+
+    @staticmethod
+    def _kind(method: str, target: bytes) -> Upload | OwnPage | str | None:
+        """What a request wants: an upload by form, one of the interface's pages, a bare file's name, or nothing of ours."""
+        if method == "PUT":
+            return _bare_filename(target)
+        try:
+            found = route(target)
+        except NotHere:
+            return None
+        match found:
+            case OwnPage(name) if name.startswith(API_PREFIX):
+                return found
+            case Upload() | Root() if method == "POST":
+                return Upload()
+        return None
+
+
+def _bare_filename(target: bytes) -> str | None:
+    """The file name of ``PUT /<file>``, with anything before it that ends with a slash."""
+    path, _ = split_target(target)
+    try:
+        name = unquote_to_bytes(path.rpartition(b"/")[2]).decode()
+    except UnicodeDecodeError:
+        return None
+    return name or None

@@ -1,0 +1,265 @@
+"""Uploads over HTTP: PyPI's form, and the bare file of ``curl -T`` (SPEC section 7).
+
+Credentials and sizes are judged from the head, names and rights as soon as they are known, everything else when the last
+byte is here; the answer leaves when the file is listed.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from simpleindex.core.errors import (
+    InvalidFilename,
+    InvalidProjectName,
+    NotAllowed,
+    NotHere,
+    RefusedUpload,
+    Unauthenticated,
+)
+from simpleindex.core.model import Status
+from simpleindex.core.names import parse_distribution_name, parse_project_name
+from simpleindex.core.origins import is_foreign
+from simpleindex.core.rights import Action
+from simpleindex.core.upload import judge_form
+from simpleindex.core.upload_form import Form
+from simpleindex.web.multipart import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
+from simpleindex.web.respond import error_response
+from simpleindex.web.response import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.rights import Access, Identity, UploadRules
+    from simpleindex.core.upload import Upload
+    from simpleindex.sources.interface import Draft, Published, Publishing, Source
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.multipart import Received
+    from simpleindex.web.response import Asked
+
+_CLOSED: Final = frozenset({Status.ARCHIVED, Status.QUARANTINED})
+_JSON: Final = "application/json"
+
+
+class Record(Protocol):
+    """Keeps what was done."""
+
+    def __call__(
+        self,
+        event: str,
+        *,
+        who: str | None = None,
+        token: str | None = None,
+        address: str | None = None,
+        project: str | None = None,
+        filename: str | None = None,
+        digest: str | None = None,
+        detail: str | None = None,
+    ) -> object:
+        """Write a line of the audit."""
+        ...
+
+
+class Uploads:
+    """Takes uploads.
+
+    Args:
+        publishing: Stores them.
+        source: What is there already.
+        admission: Who may.
+        claim: Makes somebody the owner of a name that nobody owns, and returns who owns it then; blocking.
+        record: Keeps what was done.
+        in_thread: Calls a blocking function in a thread.
+        own_url: Gives the URL under which clients know us.
+    """
+
+    def __init__(
+        self,
+        *,
+        publishing: Publishing,
+        source: Source,
+        admission: Admission,
+        claim: Callable[[ProjectName, str], str],
+        record: Record,
+        in_thread: Callable[..., Awaitable[Any]],
+        own_url: Callable[[], str | None],
+    ) -> None:
+        self._publishing = publishing
+        self._source = source
+        self._admission = admission
+        self._claim = claim
+        self._record = record
+        self._in_thread = in_thread
+        self._own_url = own_url
+
+    async def judge(self, asked: Asked, length: int | None, filename: str | None) -> FormSink | FileSink:
+        """Judge a request's head, and give what takes its body.
+
+        Args:
+            asked: The request.
+            length: Bytes of its body; None if that is not known beforehand.
+            filename: From its URL, where the body is the file; None for a form.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        somebody = await self.identify(asked)
+        most = largest_file(self._admission.access)
+        if most and (length or 0) > most + (MOST_TEXT if filename is None else 0):
+            raise too_large(most)
+        if filename is None:
+            boundary = boundary_of(asked.header("content-type"))
+        await self._in_thread(self._publishing.require_room, length or 0)
+
+        def open_draft(received: Received) -> Draft:
+            name = _stated_project(received)
+            if name is not None:
+                self._admission.require(somebody, Action.UPLOAD, name)
+            return self._publishing.open_draft()
+
+        if filename is not None:
+            return FileSink(filename, open_draft, most)
+        return FormSink(boundary, open_draft, most)
+
+    async def identify(self, asked: Asked) -> Identity:
+        """Find out who wants to change something, and whether it is they who want it.
+
+        Raises:
+            NotAllowed: Another site's page sent it.
+            Unauthenticated: Nobody knows who asks.
+        """
+        refuse_foreign(asked, self._own_url())
+        somebody = await self._admission.identify(asked)
+        if not somebody.authenticated:
+            raise Unauthenticated(
+                "Uploading needs a login: give a user and password, or __token__ and a token."
+            )
+        return somebody
+
+    async def answer(self, asked: Asked) -> Response:
+        """Take what has come, once all of it has.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        if asked.body is None:
+            await self.identify(asked)
+            raise RefusedUpload(400, "Upload payload does not have a file.")
+        sink = await asked.body.sink()
+        assert isinstance(sink, FormSink | FileSink)  # from judge
+        try:
+            return await self._take(asked, sink.finish())
+        finally:
+            await self._in_thread(sink.close)
+
+    async def _take(self, asked: Asked, received: Received) -> Response:
+        # Asked again: a token may have been revoked while the body came.
+        somebody = await self.identify(asked)
+        form = Form(
+            {name: tuple(values) for name, values in received.fields.items()},
+            received.filename,
+            received.content_type,
+            frozenset(received.file_fields),
+        )
+        upload = judge_form(form, self._rules(received))
+        name = upload.name.project
+        exists = await self._refuse_closed(name)
+        self._admission.require(somebody, Action.UPLOAD, name, exists=exists)
+        if received.draft is None:
+            raise RefusedUpload(400, "Upload payload does not have a file.")
+        rules = self._admission.access.upload_rules(name)
+        published = await self._publishing.publish(
+            received.draft, upload, rules, lambda: self._own(somebody, name, exists=exists)
+        )
+        self._tell(asked, somebody, upload, published)
+        text = "".join(f"{warning}\n" for warning in published.warnings)
+        headers = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
+        return Response(200, headers, text.encode(), is_private=True)
+
+    def _rules(self, received: Received) -> UploadRules:
+        name = _stated_project(received)
+        access = self._admission.access
+        return access.uploads if name is None else access.upload_rules(name)
+
+    async def _refuse_closed(self, name: ProjectName) -> bool:
+        """Refuse uploads to a project that takes none; tell whether there is such a project."""
+        try:
+            project = await self._source.project(name)
+        except NotHere:
+            return False
+        if project.status in _CLOSED:
+            # PyPUG "project-status-markers": uploads must be refused.
+            raise NotAllowed(f"The project {name} is {project.status.value}: it takes no uploads.")
+        return True
+
+    def _own(self, somebody: Identity, name: ProjectName, *, exists: bool) -> None:
+        """Make the first who publishes a name its owner; blocking."""
+        if exists or somebody.user is None:
+            return
+        owner = self._claim(name, somebody.user)
+        if owner != somebody.user:
+            # Somebody else was quicker: decide once more.
+            self._admission.require(somebody, Action.UPLOAD, name)
+
+    def _tell(self, asked: Asked, somebody: Identity, upload: Upload, published: Published) -> None:
+        self._record(
+            "upload" if published.created else "upload again",
+            who=somebody.user,
+            token=somebody.token.id if somebody.token else None,
+            address=asked.address,
+            project=upload.name.project,
+            filename=upload.name.filename,
+            digest=published.sha256,
+        )
+
+
+def refuse_foreign(asked: Asked, own_url: str | None) -> None:
+    """Refuse what another site's page has a browser send here.
+
+    Raises:
+        NotAllowed: It is such a request.
+    """
+    if is_foreign(asked.header("sec-fetch-site"), asked.header("origin"), (asked.header("host"), own_url)):
+        raise NotAllowed("Another site's page asked for this change in your name; it was not made.")
+
+
+def refusal(error: BaseException | None, accept: str | None) -> Response | None:
+    """The answer to a failed change, in words that every client shows (SPEC P44, P45); None for what should never happen.
+
+    Args:
+        error: What went wrong.
+        accept: The request's Accept.
+    """
+    response = error_response(error)
+    if response is None:
+        return None
+    text = str(error)
+    headers = response.headers
+    body = response.body
+    if _JSON in (accept or ""):
+        # uv compares the type exactly.
+        title = HTTPStatus(response.status).phrase
+        body = json.dumps({"message": text, "code": f"{response.status} {text}", "title": title}).encode()
+        headers = tuple((name, _JSON if name == "Content-Type" else value) for name, value in headers)
+    return Response(response.status, headers, body, text, is_private=True)
+
+
+def largest_file(access: Access) -> int:
+    """Bytes of the largest file that any rule lets anybody upload; 0 if there is no bound."""
+    bounds = [access.uploads.max_file_size]
+    bounds += [int(rule.uploads["max_file_size"]) for rule in access.rules if "max_file_size" in rule.uploads]
+    return max(bounds) if all(bounds) else 0
+
+
+def _stated_project(received: Received) -> ProjectName | None:
+    """The project, as far as it can be told by now; whether that is true is judged later."""
+    try:
+        if received.fields.get("name"):
+            return parse_project_name(received.fields["name"][0].strip())
+        if received.filename:
+            return parse_distribution_name(received.filename).project
+    except (InvalidProjectName, InvalidFilename):
+        return None
+    return None
