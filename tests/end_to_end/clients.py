@@ -90,7 +90,7 @@ def uv(directory: Path, ca: Path | None) -> Client:
     """The uv of this environment, trusting one CA (or none of ours)."""
     trust = {} if ca is None else {"SSL_CERT_FILE": str(ca)}
     return Client(
-        (_found("uv"),),
+        (found("uv"),),
         bare_environment(
             directory,
             UV_NO_CONFIG="1",
@@ -106,7 +106,7 @@ def uv(directory: Path, ca: Path | None) -> Client:
 def poetry(directory: Path) -> Client:
     """The poetry of this environment, which makes its virtual environment beside the project."""
     return Client(
-        (_found("poetry"), "--no-interaction", "--no-ansi"),
+        (found("poetry"), "--no-interaction", "--no-ansi"),
         bare_environment(
             directory,
             POETRY_CACHE_DIR=str(directory / "poetry-cache"),
@@ -119,12 +119,13 @@ def poetry(directory: Path) -> Client:
     )
 
 
-def _found(name: str) -> str:
+def found(name: str) -> str:
+    """The path of a program of this environment or machine; the test is skipped where there is none."""
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which(name)
+    if program is None:
         pytest.skip(f"{name} is not installed (it is in the dependency group 'test')")
-    return found
+    return program
 
 
 def version_in(target: Path, module: str) -> str:

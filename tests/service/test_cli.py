@@ -49,7 +49,10 @@ def test_unknown_command(capsys: Captured) -> None:
     assert main(["chek"]) == 2
     assert capsys.readouterr() == (
         "",
-        "simpleindex: there is no command 'chek'; there are check, systemd-unit, passwd, token.\n",
+        (
+            "simpleindex: there is no command 'chek'; there are check, systemd-unit, passwd, token, access, yank, unyank, "
+            "status, delete, restore, free, purge.\n"
+        ),
     )
 
 

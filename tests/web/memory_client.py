@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
+from simpleindex.web.admission import open_admission
 from simpleindex.web.channel import IndexChannel
 from simpleindex.web.files import Files
 from simpleindex.web.index import Listings, available_encodings
@@ -143,8 +144,9 @@ class Index(Client):
         )
         self.resource = IndexResource(
             listings=self.listings,
-            files=Files(source or self.source, immutable=immutable),
+            files=Files(immutable=immutable),
             status=_status(report or (lambda: REPORT), ca_certificate),
+            admission=open_admission(source or self.source),
             acme_challenge=(challenges or {}).get,
             trusted=trusted,
             cors=cors,

@@ -1,0 +1,206 @@
+"""Forms, bare files and little texts, however they are cut into pieces."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.core.errors import RefusedUpload
+from simpleindex.web import multipart
+from simpleindex.web.multipart import FileSink, FormSink, Received, TextSink, boundary_of
+
+
+class MemoryDraft:
+    """A draft that keeps its bytes."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.is_discarded = False
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def finish(self) -> Any:
+        raise NotImplementedError
+
+    def discard(self) -> None:
+        self.is_discarded = True
+
+
+def part(name: str, content: bytes, filename: str | None = None, content_type: str | None = None) -> bytes:
+    """One part of a form."""
+    end = f'; filename="{filename}"' if filename is not None else ""
+    kind = f"Content-Type: {content_type}\r\n" if content_type else ""
+    head = f'Content-Disposition: form-data; name="{name}"{end}\r\n{kind}\r\n'
+    return b"--b0\r\n" + head.encode() + content + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    """A whole form."""
+    return b"".join(parts) + b"--b0--\r\n"
+
+
+def read(body: bytes, *, most: int = 0, cuts: tuple[int, ...] = ()) -> tuple[Received, MemoryDraft]:
+    """Feed a form in pieces."""
+    draft = MemoryDraft()
+    sink = FormSink(b"b0", lambda _: draft, most)
+    edges = [0, *sorted({cut % (len(body) + 1) for cut in cuts}), len(body)]
+    for start, stop in itertools.pairwise(edges):
+        sink.feed(body[start:stop])
+    return sink.finish(), draft
+
+
+TWINE = form(
+    part("name", b"acme"),
+    part("version", b"1.0"),
+    part("classifiers", b"A"),
+    part("classifiers", b"B"),
+    part("content", b"\x00PK\r\n--b\r\n", "acme-1.0-py3-none-any.whl", "application/octet-stream"),
+    part("gpg_signature", b"sig", "acme.whl.asc"),
+    part(":action", "file_upload é".encode()),
+)
+
+
+@given(st.lists(st.integers(0, 2000), max_size=8))
+def test_a_form_however_it_is_cut(cuts: list[int]) -> None:
+    """Fields in any order, several of one name, a file whose bytes look like a boundary, a signature passed over."""
+    received, draft = read(TWINE, cuts=tuple(cuts))
+    assert received.fields == {
+        "name": ["acme"],
+        "version": ["1.0"],
+        "classifiers": ["A", "B"],
+        ":action": ["file_upload é"],
+        "gpg_signature": ["sig"],
+    }
+    assert received.filename == "acme-1.0-py3-none-any.whl"
+    assert received.content_type == "application/octet-stream"
+    assert draft.data == b"\x00PK\r\n--b\r\n"
+    assert received.size == len(draft.data)
+    assert received.file_fields == set()
+
+
+def test_what_curl_calls_a_file() -> None:
+    """A file under any field's name is the distribution if it is called like one."""
+    received, draft = read(form(part("package", b"x", "acme-1.0.tar.gz")))
+    assert (received.filename, draft.data) == ("acme-1.0.tar.gz", b"x")
+
+
+def test_a_text_that_comes_as_a_file() -> None:
+    """Another field with a file name is named, so that the judgement can refuse it (SPEC P16)."""
+    received, _ = read(form(part("summary", b"x", "summary.txt")))
+    assert received.file_fields == {"summary"}
+    assert received.filename is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"", 400, "malformed or cut off"),
+        (TWINE[:-6], 400, "malformed or cut off"),
+        (b"nothing of the kind", 400, "malformed or cut off"),
+        (b"--b0\r\nX: y\r\n\r\nvalue\r\n--b0--\r\n", 400, "malformed or cut off"),
+        (form(part("content", b"1", "a.whl"), part("content", b"2", "b.whl")), 400, "more than one file"),
+    ],
+)
+def test_refused_forms(body: bytes, status: int, words: str) -> None:
+    """What is no whole form is refused with a sentence."""
+    with pytest.raises(RefusedUpload, match=words) as caught:
+        read(body)
+    assert caught.value.status == status
+
+
+def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files, texts and the number of parts are bounded while they come."""
+    with pytest.raises(RefusedUpload, match="File too large") as caught:
+        read(form(part("content", b"12345", "a-1.tar.gz")), most=4)
+    assert caught.value.status == 413
+    monkeypatch.setattr(multipart, "MOST_TEXT", 4)
+    with pytest.raises(RefusedUpload, match="fields of the form are longer"):
+        read(form(part("description", b"12345")))
+    monkeypatch.setattr(multipart, "MOST_PARTS", 1)
+    with pytest.raises(RefusedUpload, match="more than 1 fields"):
+        read(form(part("a", b""), part("b", b"")))
+
+
+def test_a_refused_draft() -> None:
+    """A refusal before the file's first byte leaves nothing open; closing discards what is."""
+
+    def refuse(_: Received) -> MemoryDraft:
+        raise RefusedUpload(403, "No.")
+
+    sink = FormSink(b"b0", refuse, 0)
+    with pytest.raises(RefusedUpload, match="No"):
+        sink.feed(TWINE)
+    sink.close()
+    draft = MemoryDraft()
+    sink = FormSink(b"b0", lambda _: draft, 0)
+    sink.feed(TWINE)
+    sink.close()
+    assert draft.is_discarded
+
+
+def test_a_bare_file() -> None:
+    """As ``curl -T`` sends it: the body is the file; an empty one opens nothing."""
+    draft = MemoryDraft()
+    sink = FileSink("a-1.tar.gz", lambda _: draft, 4)
+    sink.feed(b"ab")
+    sink.feed(b"cd")
+    assert (sink.finish().filename, draft.data) == ("a-1.tar.gz", b"abcd")
+    with pytest.raises(RefusedUpload, match="File too large"):
+        sink.feed(b"e")
+    sink.close()
+    assert draft.is_discarded
+    empty = FileSink("a-1.tar.gz", lambda _: draft, 0)
+    assert empty.finish().draft is None
+    empty.close()
+
+
+def test_a_little_text() -> None:
+    """JSON is bounded."""
+    sink = TextSink(4)
+    sink.feed(b"1234")
+    assert sink.content == b"1234"
+    with pytest.raises(RefusedUpload, match="longer than"):
+        sink.feed(b"5")
+    sink.close()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/form-data; boundary=abc", b"abc"),
+        ('multipart/form-data; boundary="a b"', b"a b"),
+        ("Multipart/Form-Data; charset=utf-8; BOUNDARY=abc", b"abc"),
+        (None, None),
+        ("application/json", None),
+        ("multipart/form-data", None),
+        ("multipart/mixed; boundary=abc", None),
+    ],
+)
+def test_boundaries(content_type: str | None, boundary: bytes | None) -> None:
+    """The boundary comes from the type, and every other type is refused with what to do."""
+    if boundary is None:
+        with pytest.raises(RefusedUpload, match="multipart/form-data"):
+            boundary_of(content_type)
+    else:
+        assert boundary_of(content_type) == boundary
+
+
+def test_a_boundary_that_is_too_long() -> None:
+    """RFC 2046 allows 70 characters; what the parser does not take is a malformed form."""
+    with pytest.raises(RefusedUpload, match="malformed"):
+        FormSink(b"b" * 5000, lambda _: MemoryDraft(), 0)
+
+
+@given(st.binary(max_size=400), st.binary(max_size=200))
+def test_anything(start: bytes, end: bytes) -> None:
+    """Whatever comes, it is a form or it is refused."""
+    for body in (start, TWINE[:300] + start, b"--b0\r\n" + start + b"\r\n--b0\r\n" + end + b"\r\n--b0--\r\n"):
+        try:
+            read(body)
+        except RefusedUpload as refused:
+            assert 400 <= refused.status < 500  # noqa: PT017
