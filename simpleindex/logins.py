@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.threads import deferToThreadPool
@@ -17,6 +18,7 @@ from simpleindex.core.rights import Access, default_access
 from simpleindex.sources.publishing import LocalPublishing
 from simpleindex.store import passwords
 from simpleindex.store.access_rules import AccessRules
+from simpleindex.store.attestations import Attestations, load_attestations
 from simpleindex.store.audit import Audit
 from simpleindex.store.passwords import require_libraries
 from simpleindex.store.project_files import ProjectFiles
@@ -113,7 +115,9 @@ def compose_logins(
     )
     admission = Admission(source, _access(settings, say), authentication, _Owners(records, reactor.seconds))
     writer = Writer(directory)
-    publishing = LocalPublishing(writer, ProjectFiles(directory), live, source, in_write_thread)
+    publishing = LocalPublishing(
+        writer, ProjectFiles(directory), live, source, in_write_thread, provenance=_provenance(say)
+    )
     uploads = Uploads(
         publishing=publishing,
         source=source,
@@ -132,6 +136,28 @@ def compose_logins(
     )
     pools = (password_pool, write_pool)
     return Logins(admission, changes, authentication, pools, writer, records, audit)
+
+
+def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes | None] | None:
+    """What verifies attestations; None without the extra. Its libraries take a second to load, so the first upload does it."""
+    if find_spec("pypi_attestations") is None or find_spec("sigstore") is None:
+        return None
+    loaded: list[Attestations] = []
+
+    def provenance(text: str, filename: str, sha256: str) -> bytes | None:
+        if not loaded:
+            try:
+                attestations = load_attestations()
+            except (OSError, ValueError) as error:
+                say(
+                    f"The attestations of {filename} were ignored: the root of trust cannot be used ({error})."
+                )
+                return None
+            assert attestations is not None  # both libraries are there
+            loaded.append(attestations)
+        return loaded[0].provenance(text, filename, sha256)
+
+    return provenance
 
 
 def _users(settings: Settings, say: Callable[[str], None]) -> Any:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import BrokenArchive, CannotStore, NotHere
+from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.selection import select
 from simpleindex.core.upload import judge_digests, judge_metadata, judge_size, refused_archive
 from simpleindex.sources.interface import Published
@@ -39,6 +40,8 @@ class LocalPublishing:
         live: Is told of every change, the one door for them.
         source: What there is.
         in_thread: Calls a blocking function in a thread.
+        provenance: Makes of an upload's attestations what is stored beside the file, or refuses them (PEP 740); None where
+            they are ignored.
     """
 
     def __init__(
@@ -48,12 +51,15 @@ class LocalPublishing:
         live: LiveDirectory,
         source: Source,
         in_thread: Callable[..., Awaitable[Any]],
+        *,
+        provenance: Callable[[str, str, str], bytes | None] | None = None,
     ) -> None:
         self._writer = writer
         self._project_files = project_files
         self._live = live
         self._source = source
         self._in_thread = in_thread
+        self._provenance = provenance
 
     def require_room(self, size: int) -> None:
         """Refuse what would not fit; blocking."""
@@ -102,9 +108,20 @@ class LocalPublishing:
             except BrokenArchive as error:
                 raise refused_archive(name, error) from None
         judge_metadata(upload, examined.metadata)
+        provenance, warnings = self._judge_attestations(upload, digests.sha256)
         own()
         committed = self._writer.commit(draft, name.project, name.filename, overwrite=rules.overwrite)
-        return Published(committed.sha256, committed.created)
+        if provenance is not None:
+            self._writer.put_beside(name.project, committed, PROVENANCE_SUFFIX, provenance)
+        return Published(committed.sha256, committed.created, warnings)
+
+    def _judge_attestations(self, upload: Upload, sha256: str) -> tuple[bytes | None, tuple[str, ...]]:
+        if upload.attestations is None:
+            return None, ()
+        if self._provenance is None:
+            # Refusing the field would break a publisher that sends it unasked (SPEC Y13a).
+            return None, ("The attestations were ignored: this index does not verify any.",)
+        return self._provenance(upload.attestations, upload.name.filename, sha256), ()
 
     async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:
         """Digest and bytes of each file that is listed."""

@@ -174,6 +174,21 @@ class Writer:
             let_side_files_follow(place, first.path, self._now())
             place.move(draft.staged.path, os.path.join(place.root, first.path))
 
+    def put_beside(self, project: ProjectName, committed: Committed, suffix: str, data: bytes) -> None:
+        """Put a small file beside one that was committed, in place of the one that was there.
+
+        Args:
+            project: The project.
+            committed: The file.
+            suffix: Of :data:`~simpleindex.core.names.SIDE_FILE_SUFFIXES`.
+            data: What it says.
+
+        Raises:
+            CannotStore: It cannot be written.
+        """
+        with locked_project(self._directory, self._staging, project) as place, storing():
+            place.replace(os.path.join(place.root, committed.path + suffix), data)
+
     def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[Deleted, ...]:
         """Move files of a project into the trash, from every place where they lie; their names stay used.
 
