@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.rights import Access, default_access
 from simpleindex.sources.publishing import LocalPublishing
 from simpleindex.store import passwords
@@ -98,6 +99,11 @@ def compose_logins(
         RefusedStart: The users or the access file cannot be used, or the extra is missing.
     """
     require_libraries()
+    for module in ("python_multipart", "tomlkit"):
+        if find_spec(module) is None:
+            raise RefusedStart(
+                f"Uploads need Python's {module}, which the extra brings: pip install 'twisted-simpleindex[publish]'."
+            )
     password_pool = ThreadPool(0, 1, "passwords")
     write_pool = ThreadPool(0, WRITE_THREADS, "writes")
     in_write_thread = partial(deferToThreadPool, reactor, write_pool)

@@ -52,6 +52,10 @@ def change(command: str, words: list[str]) -> int:
         raise
     except SimpleIndexError as error:
         raise RefusedStart(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise RefusedStart(
+            f"this needs Python's {error.name}, which the extra brings: pip install 'twisted-simpleindex[publish]'"
+        ) from None
     for line in changed:
         print(line)
     return 0
