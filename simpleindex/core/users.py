@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidUserName
+from simpleindex.core.rules import WHO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TOKEN_USER: Final = "__token__"  # noqa: S105  (a user name)
 """The user name that announces a token (SPEC P47); nobody can be called that."""
-
-_WORDS: Final = ("anyone", "authenticated", "owner")
-"""What access rules call more than one person."""
 
 _LONGEST_NAME: Final = 255
 
@@ -122,7 +120,7 @@ def parse_user_name(text: str) -> str:
         raise InvalidUserName(f"begins with {name[0]!r}, as comments and hashes do")
     if name == TOKEN_USER:
         raise InvalidUserName("stands for a token")
-    if name in _WORDS:
+    if name.lower() in WHO_WORDS:
         raise InvalidUserName(f"{name!r} has a meaning of its own in access rules")
     return name
 

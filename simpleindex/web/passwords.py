@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from simpleindex.core.addresses import counted_as
@@ -41,13 +41,23 @@ _KNOWN_SECONDS: Final = 86_400.0
 _MOST_RIGHT: Final = 4096
 _MOST_ADDRESSES: Final = 10_000
 
-_MOST_WAITING: Final = 40
-"""At 0.1 s each, less than the 10 s that a request may wait here (DESIGN section 6)."""
+_LONGEST_QUEUE: Final = 8.0
+"""Seconds that those who wait take together; a request waits at most 10 s (DESIGN section 6)."""
 
-_MOST_WAITING_PER_ADDRESS: Final = 20
+_SHARE: Final = 0.5
+"""Of the queue, what one address may fill."""
+
+_LEAST_WAITING: Final = 4
+"""Passwords that may wait, however long each takes."""
+
+_ASSUMED_COST: Final = 0.2
+"""Seconds for a hash, until one has been measured."""
+
+_LEAST_COST: Final = 0.01
+"""Seconds; below that it is memory that bounds the queue."""
 
 _WAIT_SECONDS: Final = 2
-"""What is told to whom there is no room for; the queue is over by then."""
+"""What is told to whom there is no room for."""
 
 
 class Hashes(Protocol):
@@ -73,6 +83,32 @@ class _Right:
 
     hash: str
     since: float
+
+
+class _Turn:
+    """A lock, at which some need not stand in line."""
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: deque[Deferred[None]] = deque()
+
+    async def come(self, *, first: bool) -> None:
+        """Wait until it is one's turn, which must be ended."""
+        if self._is_taken:
+            turn: Deferred[None] = Deferred()
+            if first:
+                self._waiting.appendleft(turn)
+            else:
+                self._waiting.append(turn)
+            await turn
+        self._is_taken = True
+
+    def end(self) -> None:
+        """Let the next one begin."""
+        if self._waiting:
+            self._waiting.popleft().callback(None)
+        else:
+            self._is_taken = False
 
 
 class PasswordChecks:
@@ -103,9 +139,10 @@ class PasswordChecks:
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, _Right] = OrderedDict()
         self._failures: OrderedDict[str, Failures] = OrderedDict()
-        self._turn = DeferredLock()
+        self._turn = _Turn()
         self._checks: dict[tuple[str, bytes], list[Deferred[bool]]] = {}
         self._waiting: Counter[str] = Counter()
+        self._cost = _ASSUMED_COST
 
     async def is_right(self, shown: Password, address: str) -> bool:
         """Tell whether a password is right; at once where it was a moment ago.
@@ -131,16 +168,22 @@ class PasswordChecks:
         return await waiter
 
     async def _check(self, check: _Check, shown: Password, address: str) -> bool:
-        await self._turn.acquire()
+        asked = self._seconds()
+        await self._turn.come(first=self._was_right_today(check[1]))
         try:
-            # Those before it may have been too many wrong ones.
+            # Those before it may have been too many wrong ones, or slow ones.
             self._refuse_if_delayed(check)
+            if self._seconds() - asked > _LONGEST_QUEUE:
+                raise TooManyFailures(_WAIT_SECONDS)
             hashes = self._users().hashes
             hash_ = hashes.get(shown.user)
             is_right = False
             if hashes:
                 compared = hash_ or self._hashes.dummy_hash(self._resembling(hashes, shown.user))
+                began = self._seconds()
                 is_right = await self._in_password_thread(self._hashes.verify, compared, shown.password)
+                # Of the last few: hashes cost what their makers chose, on whatever machine, beside whatever else runs.
+                self._cost = (self._cost + self._seconds() - began) / 2
             if is_right and hash_ is not None:
                 self._keep(self._right, check[1], _Right(hash_, self._seconds()), _MOST_RIGHT)
                 return True
@@ -149,7 +192,7 @@ class PasswordChecks:
             return False
         finally:
             # Not before the failure counts: the next one begins at once.
-            self._turn.release()
+            self._turn.end()
 
     def _note_failure(self, check: _Check) -> None:
         counted, pair = check
@@ -188,7 +231,8 @@ class PasswordChecks:
         counted, pair = check
         if self._was_right_today(pair):
             return
-        if len(self._checks) >= _MOST_WAITING or self._waiting[counted] >= _MOST_WAITING_PER_ADDRESS:
+        room = max(_LEAST_WAITING, round(_LONGEST_QUEUE / max(self._cost, _LEAST_COST)))
+        if len(self._checks) >= room or self._waiting[counted] >= room * _SHARE:
             raise TooManyFailures(_WAIT_SECONDS)
 
     def _resembling(self, hashes: Mapping[str, str], user: str) -> str:

@@ -148,7 +148,9 @@ def test_user_names(name: str) -> None:
     assert parse_user_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "#a", "{a", "a\n", " a", "a\u200b", "__token__", "owner"])
+@pytest.mark.parametrize(
+    "name", ["", "a:b", "#a", "{a", "a\n", " a", "a\u200b", "__token__", "owner", "Anyone"]
+)
 def test_no_user_names(name: str) -> None:
     """What a file or a header could not carry, or what means something else."""
     with pytest.raises(InvalidUserName, match=r"^The user name "):

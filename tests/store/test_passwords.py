@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import argon2
 import bcrypt
 import pytest
@@ -104,3 +107,14 @@ def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
         RefusedStart, match=r"^Passwords need Python's bcrypt, .*twisted-simpleindex\[publish\]"
     ):
         require_libraries()
+
+
+def test_reading_needs_no_library() -> None:
+    """Whoever serves without people installs none of them, and imports none."""
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('argon2', 'bcrypt', 'tomlkit', 'python_multipart')))\n"
+        "import simpleindex.cli, simpleindex.composition, simpleindex.web.auth, simpleindex.store.users_file\n"
+        "import simpleindex.commands.tokens, simpleindex.commands.passwd, simpleindex.store.passwords\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -123,25 +123,61 @@ class TurnTests(LoginTestCase):
         self.log_in("alice", "secret")
         self.assertEqual(self.said, [])
 
-    def test_room(self) -> None:
-        """Twenty of one address wait and forty of all; there is room again when they are through."""
-        waiting = [self.begin(basic(f"a{number}", "x"), "192.0.2.1") for number in range(21)]
-        self.assertEqual(self.failureResultOf(waiting.pop(), TooManyFailures).value.retry_after, 2)
-        waiting += [self.begin(basic(f"b{number}", "x"), f"192.0.3.{number}") for number in range(21)]
-        self.failureResultOf(waiting.pop(), TooManyFailures)
+    def fill(self, most: int, networks: int = 1) -> int:
+        """Ask until there is no room, from so many addresses in turn; returns for how many there was, and lets them go."""
+        waiting = [
+            self.begin(basic(f"a{number}", "x"), f"192.0.2.{number % networks}") for number in range(most)
+        ]
+        refused = [one for one in waiting if one.called]
+        for one in refused:
+            self.assertEqual(self.failureResultOf(one, TooManyFailures).value.retry_after, 2)
+        self.clock.advance(1000)
         self.thread.work()
-        self.log_in("alice", "secret", "192.0.2.9")
         for one in waiting:
-            self.failureResultOf(one)
+            if one not in refused:
+                self.failureResultOf(one)
+        return most - len(refused)
 
-    def test_room_for_whom_we_know(self) -> None:
-        """A password that was right today waits with the others, however many they are."""
+    def test_room(self) -> None:
+        """Eight seconds' worth wait, of one address half of it; there is room again when they are through."""
+        self.assertEqual(self.fill(50), 20)
+        self.authentication = self.make()
+        self.assertEqual(self.fill(50, networks=50), 40)
+        self.log_in("alice", "secret", "192.0.3.9")
+
+    def test_room_by_what_it_takes(self) -> None:
+        """Slower hashes, on a slower machine, make the queue shorter, and faster ones longer."""
+        for cost, room in ((0.8, 10), (0.1, 80), (100, 4), (0, 100)):  # seconds, passwords
+            self.authentication = self.make()
+            for number in range(20):
+                asking = self.begin(basic(f"u{number}", "x"), f"192.0.4.{number}")
+                self.clock.advance(cost)
+                self.thread.work()
+                self.failureResultOf(asking, Unauthenticated)
+            self.assertEqual(self.fill(100, networks=100), room)
+
+    def test_who_has_waited_too_long(self) -> None:
+        """Nobody waits for the answer any more, so nothing is hashed for it."""
+        first, second = (self.begin(basic("alice", "secret"), f"192.0.2.{number}") for number in range(2))
+        self.clock.advance(8.5)
+        self.assertEqual(self.thread.work(), 1)
+        self.successResultOf(first)
+        self.failureResultOf(second, TooManyFailures)
+        self.log_in("alice", "secret", "192.0.2.1")
+
+    def test_whom_we_know_comes_first(self) -> None:
+        """A password that was right today waits for one hash, however many others wait and however long they take."""
         self.log_in("alice", "secret")
+        self.authentication._passwords._cost = 0.2  # type: ignore[union-attr]
         self.clock.advance(61)
         others = [self.begin(basic(f"a{number}", "x"), f"192.0.3.{number}") for number in range(40)]
         asking = self.begin(basic("alice", "secret"))
+        self.failureResultOf(self.begin(basic("bob", "hunter2")), TooManyFailures)
+        for _ in range(2):
+            self.assertNoResult(asking)
+            self.thread.waiting.pop(0)()
+        self.assertEqual(self.successResultOf(asking), Identity("alice"))
         self.thread.work()
-        self.successResultOf(asking)
         for one in others:
             self.failureResultOf(one, Unauthenticated)
 
