@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.files import total_size
 from simpleindex.report import catalogue_lines
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
@@ -169,5 +170,5 @@ def _read_all(directory: Directory, digests: Digests) -> Report:
             projects += 1
             files += shelf.project.files
             withheld += [(name, item.filename, item.rule, item.reason) for item in shelf.project.withheld]
-    size = sum(file.size for file in files)
+    size = total_size(files)
     return Report(True, None, projects, len(files), size, tuple(withheld), "off", __version__)

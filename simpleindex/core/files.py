@@ -77,10 +77,13 @@ class PackedFiles(Sequence[File]):
 
 def total_size(files: Sequence[File]) -> int:
     """The sum of the files' sizes, bytes; at once where they are packed."""
-    return files.size if isinstance(files, PackedFiles) else sum(file.size for file in files)
+    return files.size if isinstance(files, PackedFiles) else sum(file.size or 0 for file in files)
 
 
 def _row(file: File) -> tuple[Any, ...]:
+    # Files that lie here; of an upstream's, less may be known.
+    assert file.size is not None
+    assert file.sha256 is not None
     return (
         file.filename,
         file.version,

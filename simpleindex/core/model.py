@@ -44,27 +44,37 @@ class File:
         filename: The bare name, which is also the last segment of its URL.
         version: Its release, in PEP 440's normal form.
         kind: Wheel or sdist.
-        size: Bytes.
-        sha256: Lower-case hex digest of the file.
-        uploaded_ns: Upload time, nanoseconds since 1970 UTC (for a local file its modification time).
+        size: Bytes; None where an upstream does not say and nobody has fetched it yet.
+        sha256: Lower-case hex digest of the file; None as for the size. None is ever guessed.
+        uploaded_ns: Upload time, nanoseconds since 1970 UTC (for a local file its modification time); None if not known.
         requires_python: The metadata's Requires-Python if it parses as a specifier set, else None (SPEC H17).
         metadata: The sidecar, if one can be served.
         yanked: None when not yanked, else the reason, which may be empty (PEP 592).
         signatures: Suffixes of the signature files that lie beside it, of :data:`names.SIGNATURE_SUFFIXES`.
         provenance: Whether a provenance file lies beside it (PEP 740).
+        other_hash: Another hash that an upstream states, by its name, where it does not state sha256.
+        provenance_url: Where an upstream has its provenance, absolute; it is passed on as it is (SPEC Y13b).
+        url: Where clients get it, absolute, if not from us.
+        dated_by: How the upload time is known where nobody stated it: ``last-modified`` or ``first-seen``.
+        source: Which source has it.
     """
 
     filename: str
     version: str
     kind: Kind
-    size: int
-    sha256: str
-    uploaded_ns: int
+    size: int | None
+    sha256: str | None
+    uploaded_ns: int | None
     requires_python: str | None = None
     metadata: Sidecar | None = None
     yanked: str | None = None
     signatures: tuple[str, ...] = ()
     provenance: bool = False
+    other_hash: tuple[str, str] | None = None
+    provenance_url: str | None = None
+    url: str | None = None
+    dated_by: str | None = None
+    source: str = "local"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,14 +78,19 @@ def _json(page: dict[str, Any]) -> bytes:
 
 def _file_json(file: File, provenance: str | None) -> dict[str, Any]:
     """One file's entry; what is not known is left out, because uv refuses a page with nulls (SPEC J21)."""
+    # Only one: pip looks at nothing but the first (SPEC J23).
+    digest = _digest(file)
     entry: dict[str, Any] = {
         "filename": file.filename,
-        "url": quote(file.filename, safe=""),
-        # Only this one: pip looks at nothing but the first (SPEC J23).
-        "hashes": {"sha256": file.sha256},
-        "size": file.size,
-        "upload-time": _upload_time(file),
+        "url": _url(file),
+        "hashes": {} if digest is None else {digest[0]: digest[1]},
     }
+    if file.size is not None:
+        entry["size"] = file.size
+    if (uploaded := _upload_time(file)) is not None:
+        entry["upload-time"] = uploaded
+        if file.dated_by:
+            entry["_upload-time-by"] = file.dated_by
     if file.requires_python:
         entry["requires-python"] = _writable(file.requires_python)
     if file.metadata:
@@ -102,6 +107,8 @@ def _file_json(file: File, provenance: str | None) -> dict[str, Any]:
 
 def _provenance_url(project: Project, file: File, base_url: str | None) -> str | None:
     """Return where the file's provenance is, or None if there is none or no secure URL for it (PEP 740)."""
+    if file.provenance_url is not None:
+        return file.provenance_url
     if not file.provenance or base_url is None or not base_url.startswith("https://"):
         return None
     # With the prefix, under which alone projects called "simple" or "legacy" can be reached.
@@ -211,15 +218,18 @@ def _releases(project: Project, base_url: str | None) -> str:
             )
             uploaded = _upload_time(file)
             anchor = _anchor(file, uploaded, _provenance_url(project, file, base_url), signatures)
-            facts = f"<span>{_human_size(file.size)}</span><span>{uploaded[:10]}</span>"
+            size = "" if file.size is None else _human_size(file.size)
+            facts = f"<span>{size}</span><span>{(uploaded or '')[:10]}</span>"
             sections.append(f"<li>\n{anchor}\n{facts}{notes}</li>\n")
         sections.append("</ul>\n</section>\n")
     return "".join(sections)
 
 
-def _anchor(file: File, uploaded: str, provenance: str | None, signatures: bool) -> str:
+def _anchor(file: File, uploaded: str | None, provenance: str | None, signatures: bool) -> str:
     """The one line that clients read (PEP 503, 592, 658, 714, 740); size and time are for uv, which alone reads them."""
-    attributes = [f'href="{quote(file.filename, safe="")}#sha256={file.sha256}"']
+    digest = _digest(file)
+    fragment = "" if digest is None else f"#{digest[0]}={digest[1]}"
+    attributes = [f'href="{_escape(_url(file))}{fragment}"']
     if file.requires_python:
         attributes.append(f'data-requires-python="{_escape(file.requires_python)}"')
     if file.yanked is not None:
@@ -227,13 +237,16 @@ def _anchor(file: File, uploaded: str, provenance: str | None, signatures: bool)
         attributes.append(f'data-yanked="{_escape(file.yanked)}"')
     if file.metadata:
         # Never "false": pip takes any value as "there is one" (SPEC H13). The second name is for clients before 2023.
-        digest = f'metadata="sha256={file.metadata.sha256}"'
-        attributes.append(f"data-core-{digest} data-dist-info-{digest}")
+        metadata = f'metadata="sha256={file.metadata.sha256}"'
+        attributes.append(f"data-core-{metadata} data-dist-info-{metadata}")
     if signatures:
         attributes.append(f'data-gpg-sig="{str(_is_signed(file)).lower()}"')
     if provenance:
         attributes.append(f'data-provenance="{_escape(provenance)}"')
-    attributes.append(f'data-size="{file.size}" data-upload-time="{uploaded}"')
+    if file.size is not None:
+        attributes.append(f'data-size="{file.size}"')
+    if uploaded is not None:
+        attributes.append(f'data-upload-time="{uploaded}"')
     return f"<a {' '.join(attributes)}>{_escape(file.filename)}</a>"
 
 
@@ -255,8 +268,19 @@ def _is_signed(file: File) -> bool:
     return ".asc" in file.signatures
 
 
-def _upload_time(file: File) -> str:
+def _url(file: File) -> str:
+    """A bare name, beside the page, or where an upstream has it."""
+    return file.url or quote(file.filename, safe="")
+
+
+def _digest(file: File) -> tuple[str, str] | None:
+    return file.other_hash if file.sha256 is None else ("sha256", file.sha256)
+
+
+def _upload_time(file: File) -> str | None:
     """PEP 700's form, with six digits of a second or none (SPEC J25), kept within a calendar that clients can read."""
+    if file.uploaded_ns is None:
+        return None
     time = _EPOCH + timedelta(microseconds=min(max(file.uploaded_ns // 1000, 0), _LAST_US))
     return time.isoformat().removesuffix("+00:00") + "Z"
 

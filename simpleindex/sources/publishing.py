@@ -129,7 +129,7 @@ class LocalPublishing:
             project = await self._source.project(name)
         except NotHere:
             return {}
-        return {file.filename: (file.sha256, file.size) for file in project.files}
+        return {file.filename: (file.sha256 or "", file.size or 0) for file in project.files}
 
     async def yank(self, name: ProjectName, key: str, reason: str) -> None:
         """Yank a version or a file (PEP 592)."""

@@ -20,7 +20,7 @@ from pypi_simple import DistributionPackage, IndexPage, ProjectPage
 
 from simpleindex.core import look
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status, Withheld, file_order
-from simpleindex.core.names import ProjectName, parse_distribution_name
+from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.core.pages import project_html, project_json, root_html, root_json
 
 ACME = ProjectName("acme")
@@ -545,3 +545,39 @@ def test_pages_are_small() -> None:
     assert len(project_html(project(one, other), URL)) - len(project_html(project(one), URL)) < 600
     names = tuple(ProjectName(f"project-{number:04}") for number in range(1000))
     assert len(root_html(ProjectList(names))) < 4096 + 1000 * (20 + 2 * len("project-0000"))
+
+
+def test_what_an_upstream_does_not_say_is_left_out() -> None:
+    """No size, no time, another hash or none: never a null, and never a guess (SPEC J21)."""
+    file = File("acme-1.0.tar.gz", "1.0", Kind.SDIST, None, None, None, other_hash=("sha512", "ab" * 64))
+    bare = File(
+        "acme-2.0.tar.gz",
+        "2.0",
+        Kind.SDIST,
+        None,
+        None,
+        None,
+        url="https://files.example/a%20b/acme-2.0.tar.gz",
+    )
+    dated = File(
+        "acme-3.0.tar.gz",
+        "3.0",
+        Kind.SDIST,
+        1,
+        "0" * 64,
+        0,
+        dated_by="first-seen",
+        provenance_url="https://p.example/x",
+    )
+    project = Project(ProjectName("acme"), (file, bare, dated))
+    first, second, third = json.loads(project_json(project, None))["files"]
+    assert first == {"filename": file.filename, "url": file.filename, "hashes": {"sha512": "ab" * 64}}
+    assert second == {"filename": bare.filename, "url": bare.url, "hashes": {}}
+    assert third["_upload-time-by"] == "first-seen"
+    assert third["provenance"] == "https://p.example/x"
+    page = project_html(project, None).decode()
+    assert f'<a href="acme-1.0.tar.gz#sha512={"ab" * 64}">' in page
+    assert '<a href="https://files.example/a%20b/acme-2.0.tar.gz">' in page
+    assert (
+        'data-provenance="https://p.example/x" data-size="1" data-upload-time="1970-01-01T00:00:00Z"' in page
+    )
