@@ -24,7 +24,7 @@ from simpleindex.store.directory import Directory
 from simpleindex.store.live import LiveDirectory
 from simpleindex.store.reading import Reader
 from simpleindex.store.watch_mode import Choice, choose, network_filesystem
-from simpleindex.surroundings import excluded_paths, mountinfo, own_directory
+from simpleindex.surroundings import excluded_paths, mountinfo, own_directory, refuse_unreadable
 from simpleindex.tls.security import Security
 from simpleindex.web.admission import open_admission
 from simpleindex.web.express import Express
@@ -134,6 +134,8 @@ def compose(
     if settings.has_logins:
         from simpleindex.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
 
+        own_directory(settings.state, owner)
+        refuse_unreadable(settings, owner)
         logins = compose_logins(
             settings,
             current,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.files import hindrance
 from simpleindex.web.access_log import AccessLog
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:
             os.chown(path, -1 if owner[0] is None else owner[0], -1 if owner[1] is None else owner[1])
     except OSError:
         return
+
+
+def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) -> None:
+    """Refuse files about people that the user whom the service becomes could not read again when they change.
+
+    Raises:
+        RefusedStart: That user cannot read one of them.
+    """
+    uid, gid = owner
+    for path in (settings.users, settings.access):
+        sentence = None if uid is None or path is None else hindrance(uid, gid, path)
+        if sentence:
+            raise RefusedStart(sentence)
 
 
 def mountinfo() -> str:

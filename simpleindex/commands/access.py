@@ -11,8 +11,8 @@ from simpleindex.core.errors import InvalidAccess, InvalidProjectName, RefusedSt
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.rights import Access, default_access
 from simpleindex.settings import Settings, resolve
+from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.records import Records
-from simpleindex.store.users_file import read_users_file
 
 
 def access(words: list[str]) -> int:
@@ -48,7 +48,7 @@ def _access(settings: Settings) -> Access:
     if settings.access is None:
         return default_access()
     try:
-        return parse_access(read_users_file(str(settings.access)))
+        return parse_access(read_text_file(str(settings.access)))
     except OSError as error:
         raise RefusedStart(f"{settings.access} cannot be read: {error.strerror}") from None
     except InvalidAccess as error:

@@ -14,8 +14,8 @@ from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStar
 from simpleindex.core.patterns import parse_pattern
 from simpleindex.core.rights import Action
 from simpleindex.core.users import parse_user_name, parse_users
+from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.records import Records
-from simpleindex.store.users_file import read_users_file
 
 if TYPE_CHECKING:
     import argparse
@@ -174,7 +174,7 @@ def _user(text: str | None, where: Places) -> str | None:
         raise RefusedStart(f"{error}.") from None
     if where.users is not None:
         try:
-            known = user in parse_users(read_users_file(str(where.users))).hashes
+            known = user in parse_users(read_text_file(str(where.users))).hashes
         except OSError:
             known = False
         if not known:

@@ -8,8 +8,8 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from simpleindex.store.followed_file import MAXIMUM_SIZE
 from simpleindex.store.state import give_to_owner_of
-from simpleindex.store.users_file import LARGEST_USERS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,8 +55,8 @@ def _read(path: str) -> tuple[os.stat_result | None, bytes]:
         return None, b""
     if not stat.S_ISREG(status.st_mode):
         raise OSError(0, "it is not a regular file")
-    if status.st_size > LARGEST_USERS_FILE:
-        raise OSError(0, f"it is larger than {LARGEST_USERS_FILE} bytes")
+    if status.st_size > MAXIMUM_SIZE:
+        raise OSError(0, f"it is larger than {MAXIMUM_SIZE} bytes")
     with open(path, "rb") as stream:
         return status, stream.read()
 

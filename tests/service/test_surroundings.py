@@ -11,7 +11,13 @@ from twisted.internet.task import Clock
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.settings import Settings, resolve
-from simpleindex.surroundings import excluded_paths, mountinfo, open_access_log, own_directory
+from simpleindex.surroundings import (
+    excluded_paths,
+    mountinfo,
+    open_access_log,
+    own_directory,
+    refuse_unreadable,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,3 +114,16 @@ def test_an_access_log_that_cannot_be_written(tmp_path: Path) -> None:
         f"The access log {tmp_path}/missing/access.log cannot be written (No such file or directory); "
         "choose another --access-log."
     )
+
+
+def test_files_about_people_must_be_readable_for_who_reads_them_again(tmp_path: Path) -> None:
+    """Root reads everything at the start; the user that the service becomes would miss every change."""
+    users = tmp_path / "users"
+    users.write_text("# nobody\n")
+    users.chmod(0o600)
+    given = settings(tmp_path, users=str(users))
+    refuse_unreadable(given, (None, None))
+    refuse_unreadable(settings(tmp_path), (65534, 65534))
+    if os.getuid() == 0:
+        with pytest.raises(RefusedStart, match="users"):
+            refuse_unreadable(given, (65534, 65534))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.store.followed_file import MAXIMUM_SIZE
 from simpleindex.store.users_change import change_users_file
-from simpleindex.store.users_file import LARGEST_USERS_FILE
 from tests.store.trees import SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
 
 def test_a_file_named_by_mistake(tmp_path: Path) -> None:
     """A wheel is not read whole."""
-    (tmp_path / "users").write_bytes(b"#" * (LARGEST_USERS_FILE + 1))
+    (tmp_path / "users").write_bytes(b"#" * (MAXIMUM_SIZE + 1))
     with pytest.raises(OSError, match="larger than"):
         change_users_file(str(tmp_path / "users"), append)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.store import users_file as module
-from simpleindex.store.users_file import LARGEST_USERS_FILE, UsersFile
+from simpleindex.store import followed_file as module
+from simpleindex.store.followed_file import MAXIMUM_SIZE
+from simpleindex.store.users_file import UsersFile
 from tests.store.trees import FAR_NS, SPECIAL
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def test_it_is_looked_at_once_a_second(world: World, monkeypatch: pytest.MonkeyP
         return stat(path)
 
     monkeypatch.setattr(os, "stat", look)
-    monkeypatch.setattr(module, "read_users_file", reads.append)
+    monkeypatch.setattr(module, "read_text_file", reads.append)
     for _ in range(30):
         world.names(0.1)
     assert 2 <= len(looks) <= 3
@@ -104,14 +105,14 @@ def test_a_broken_file_changes_nothing(world: World) -> None:
     world.path.unlink()
     assert world.names() == ["alice"]
     assert world.names() == ["alice"]
-    for content in (b"", b"\n", b"bob:\0", b"#" * (LARGEST_USERS_FILE + 1)):
+    for content in (b"", b"\n", b"bob:\0", b"#" * (MAXIMUM_SIZE + 1)):
         world.path.write_bytes(content)
         assert world.names() == ["alice"]
     assert [line.partition("(")[2].partition(")")[0] for line in world.logged] == [
         "No such file or directory",
-        "it is empty; one without users holds a comment",
+        "it is empty; one that says nothing holds a comment",
         "it is not a text",
-        f"it is larger than {LARGEST_USERS_FILE} bytes",
+        f"it is larger than {MAXIMUM_SIZE} bytes",
     ]
     assert all(line.endswith("what it said before stays in force.") for line in world.logged)
     world.path.write_text("# nobody\n")
