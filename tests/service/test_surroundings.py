@@ -125,5 +125,5 @@ def test_files_about_people_must_be_readable_for_who_reads_them_again(tmp_path: 
     refuse_unreadable(given, (None, None))
     refuse_unreadable(settings(tmp_path), (65534, 65534))
     if os.getuid() == 0:
-        with pytest.raises(RefusedStart, match="users"):
+        with pytest.raises(RefusedStart, match="user id 65534"):
             refuse_unreadable(given, (65534, 65534))

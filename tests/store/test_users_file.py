@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.store import followed_file as module
+from simpleindex.store import followed_file, users_file
 from simpleindex.store.followed_file import MAXIMUM_SIZE
 from simpleindex.store.users_file import UsersFile
 from tests.store.trees import FAR_NS, SPECIAL
@@ -69,7 +69,7 @@ def test_it_is_looked_at_once_a_second(world: World, monkeypatch: pytest.MonkeyP
         return stat(path)
 
     monkeypatch.setattr(os, "stat", look)
-    monkeypatch.setattr(module, "read_text_file", reads.append)
+    monkeypatch.setattr(followed_file, "read_text_file", reads.append)
     for _ in range(30):
         world.names(0.1)
     assert 2 <= len(looks) <= 3
@@ -145,6 +145,6 @@ def test_the_start_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def refuse() -> None:
         raise RefusedStart("no libraries")
 
-    monkeypatch.setattr(module, "require_libraries", refuse)
+    monkeypatch.setattr(users_file, "require_libraries", refuse)
     with pytest.raises(RefusedStart, match="no libraries"):
         World(tmp_path / "users").users.open()
