@@ -432,3 +432,21 @@ class CannotStore(SimpleIndexError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class UpstreamFailed(Unavailable):
+    """An upstream index could not be asked, or its answer could not be used (502, or 504 where it took too long).
+
+    Attributes:
+        upstream: Its name.
+        reason: Why, as a sentence fit for the client.
+        timed_out: Whether it took too long.
+    """
+
+    def __init__(self, upstream: str, reason: str, *, timed_out: bool = False, retry_after: int = 5) -> None:
+        super().__init__(reason, retry_after)
+        self.upstream = upstream
+        self.timed_out = timed_out
+
+    def __str__(self) -> str:
+        return f"The upstream index {self.upstream} cannot answer: {self.reason}"

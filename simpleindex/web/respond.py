@@ -25,6 +25,7 @@ from simpleindex.core.errors import (
     TooManyFailures,
     Unauthenticated,
     Unavailable,
+    UpstreamFailed,
 )
 from simpleindex.web.download import Download
 from simpleindex.web.response import Content, Response, reason_phrase, sentence
@@ -53,6 +54,10 @@ def error_response(error: BaseException | None) -> Response | None:
             return sentence(403, str(error))
         case NotAcceptable():
             return sentence(406, str(error), _VARY)
+        case UpstreamFailed(timed_out=timed_out):
+            # Never 404: uv then stops, and nobody takes another index's package for it (DESIGN 1.5).
+            status = 504 if timed_out else 502
+            return sentence(status, str(error), ("Retry-After", str(error.retry_after)))
         case Unavailable():
             # Seconds, never a date, at which poetry crashes (SPEC T22).
             return sentence(503, str(error), ("Retry-After", str(error.retry_after)))
