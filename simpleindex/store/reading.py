@@ -149,7 +149,7 @@ class Reader:
         shelf = self._put_together(
             name, directories, look, previous, budget=budget, generation=generation, verify=verify
         )
-        is_new = is_first or previous.young or shelf.project is not previous.project
+        is_new = shelf.project is not previous.project or not _rests(previous)
         if state is not None and is_new and shelf.project is not None and _rests(shelf):
             resting.keep(self.digests, directories[0], state, shelf.known, shelf.project.files)
         return shelf

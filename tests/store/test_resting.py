@@ -40,7 +40,7 @@ class Starts:
         digests.open()
         return digests
 
-    def read(self, previous: Shelf = NO_SHELF) -> tuple[Shelf, bool]:
+    def read(self, previous: Shelf = NO_SHELF, *, verify: bool = False) -> tuple[Shelf, bool]:
         """The project, and whether it had to be put together."""
         directory = Directory(str(self.root))
         survey = directory.survey()
@@ -55,7 +55,7 @@ class Starts:
         self.digests.recall = counted  # type: ignore[method-assign, assignment]
         try:
             places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
-            shelf = reader.read_project(ACME, *places, previous, budget=2**30, generation=7)
+            shelf = reader.read_project(ACME, *places, previous, budget=2**30, generation=7, verify=verify)
         finally:
             self.digests.recall = recall  # type: ignore[method-assign]
         return shelf, bool(kept)
@@ -158,6 +158,19 @@ def test_a_change_while_it_runs_is_kept_for_the_next_start(starts: Starts) -> No
     assert not put_together
     assert again.project == later.project
     assert again.project != first.project
+
+
+def test_what_was_verified_is_kept_as_it_is_now(starts: Starts) -> None:
+    """After a hard-link backup nothing is new but the state, and each later start would find it changed."""
+    starts.read()
+    os.link(starts.root / "acme" / WHEEL, starts.root.parent / "backup")
+    later, _ = starts.read()
+    assert later.unverified
+    verified, _ = starts.read(later, verify=True)
+    assert verified.project is later.project
+    again, put_together = starts.read()
+    assert not put_together
+    assert again == verified
 
 
 @pytest.mark.parametrize(
