@@ -124,6 +124,15 @@ class AnswersTests(SynchronousTestCase):
         self.assertEqual(200, self.client.got[page].status)
         self.assertEqual((body.opened, []), (body.closed, self.index.failures))
 
+    def test_an_error_in_the_midst_of_sending(self) -> None:
+        """The same when the next piece cannot be read while the one before it is sent."""
+        body = self.index.source.bodies["acme", WHEEL]
+        body.changes_at = 40_000
+        number = self.client.ask(URL)
+        self.client.exchange()
+        self.assertEqual(ErrorCodes.INTERNAL_ERROR, self.client.got[number].reset)
+        self.assertEqual((body.opened, {}), (body.closed, self.client.channel.streams))
+
     def test_an_error_at_once(self) -> None:
         """Before anything was sent it is answered in words."""
         body = self.index.source.bodies["acme", WHEEL]
@@ -246,6 +255,18 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(200, client.get("/-/health").status)
         self.assertEqual(self.body.opened, self.body.closed)
 
+    def test_reset_while_it_waits(self) -> None:
+        """A request that nothing was done for yet is forgotten, and its place taken by the next."""
+        client = Http2Client(self.index.site, self.index.clock, window=1000)
+        client.opens_windows = False
+        numbers = [client.ask(URL) for _ in range(limits.WORKING_STREAMS + 2)]
+        client.exchange()
+        for number in (numbers[-2], numbers[0]):
+            client.conn.reset_stream(number, ErrorCodes.CANCEL)
+        client.exchange()
+        self.assertEqual(limits.WORKING_STREAMS + 1, self.body.opened)
+        self.assertEqual(1000, len(client.got[numbers[-1]].body))
+
     def test_client_leaves(self) -> None:
         """Everything is let go."""
         client = Http2Client(self.index.site, self.index.clock)
@@ -257,6 +278,18 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(self.body.opened, self.body.closed)
         self.assertEqual(0, len(self.index.site.connections))
         self.assertEqual([], self.index.clock.getDelayedCalls())
+
+    def test_a_pending_turn(self) -> None:
+        """A connection that ends with something to send leaves no call behind."""
+        self.body.is_slow = True
+        client = Http2Client(self.index.site, self.index.clock)
+        client.ask(URL)
+        client.send()
+        self.body.go_on()
+        client.channel.abort()
+        self.index.clock.advance(0)
+        self.assertEqual([], self.index.clock.getDelayedCalls())
+        self.assertEqual(self.body.opened, self.body.closed)
 
     def test_client_says_good_bye(self) -> None:
         """A GOAWAY of the client's is the end."""
@@ -342,6 +375,44 @@ class BoundsTests(LinesTestCase):
         self.client.send(DataFrame(number, b"x" * 16_000).serialize() * 3)
         self.assertEqual(b"/", self.client.get().body)
 
+    def test_a_body_that_goes_on_in_one_packet(self) -> None:
+        """What came together with a body that is refused is dropped, and the connection's window opens again."""
+        number = self.client.ask("/", ("content-length", "999999"), method="POST", ends=False)
+        for _ in range(5):
+            self.client.conn.send_data(number, b"x" * 16_000)
+        self.client.conn.reset_stream(number, ErrorCodes.CANCEL)
+        late = DataFrame(number, b"x" * 16_000).serialize()
+        self.client.send(late)
+        self.client.exchange()
+        self.assertEqual(b"/", self.client.get().body)
+        self.assertGreater(self.client.conn.outbound_flow_control_window, limits.STREAM_BODY_BYTES // 2)
+
+    def test_host(self) -> None:
+        """Who names the host in the old way is understood."""
+        number = self.client.conn.get_next_available_stream_id()
+        head = [(":method", "GET"), (":scheme", "https"), (":path", "/"), ("host", "a.example")]
+        self.client.conn.send_headers(number, head, end_stream=True)
+        self.client.exchange()
+        self.assertEqual(b"/", self.client.got[number].body)
+        self.assertEqual(b"a.example", self.wire.pages.seen[0].getHeader(b"host"))
+
+    def test_pieces(self) -> None:
+        """An answer of unknown length comes as it is written, and ends when it does."""
+        number = self.client.ask("/later")
+        self.client.exchange()
+        (request,) = self.wire.pages.seen
+        self.assertTrue(request.isSecure())
+        for piece in (b"", b"a", b"b"):
+            request.write(piece)
+            self.client.exchange()
+        request.channel.writeSequence([b"c", b"d"])
+        self.client.exchange()
+        self.assertEqual((b"abcd", False), (self.client.got[number].body, self.client.got[number].ended))
+        self.assertNotIn("transfer-encoding", self.client.got[number].headers)
+        request.finish()
+        self.client.exchange()
+        self.assertTrue(self.client.got[number].ended)
+
     def test_a_body_that_is_expected(self) -> None:
         """Who waits for a word before it sends a body gets it."""
         number = self.client.ask("/", ("expect", "100-continue"), method="POST", ends=False)
@@ -354,7 +425,8 @@ class BoundsTests(LinesTestCase):
         """One beyond what is allowed is refused so that the client may ask again, and only so many are worked on."""
         self.client.conn.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 1000
         self.client.conn.remote_settings.acknowledge()
-        numbers = [self.client.ask("/later") for _ in range(limits.STREAMS + 3)]
+        numbers = [self.client.ask("/later") for _ in range(limits.STREAMS + 2)]
+        numbers.append(self.client.ask("/later", method="POST", body=b"x" * 16_000))
         self.client.exchange()
         refused = [number for number in numbers if self.client.got[number].reset is not None]
         self.assertEqual(numbers[-3:], refused)
@@ -667,6 +739,28 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(500_000, seen.count(b"x"))
         self.assertIn(DataFrame(later, b"done", flags=["END_STREAM"]).serialize(), seen)
         self.successResultOf(drained)
+
+    def test_drained_twice(self) -> None:
+        """The second time changes nothing."""
+        self.client.ask("/later")
+        self.client.exchange()
+        self.wire.site.drain()
+        held = len(self.client.transport.held)
+        self.wire.site.drain()
+        self.assertEqual(held, len(self.client.transport.held))
+
+    def test_a_flood_of_whom_takes_nothing(self) -> None:
+        """There is no last word where there is no room for one."""
+        self.wire.pages.bodies[b"/large"] = b"x" * 500_000
+        self.client.conn.increment_flow_control_window(2**24)
+        number = self.client.ask("/large")
+        self.client.conn.increment_flow_control_window(2**24, number)
+        self.client.send()
+        held = len(self.client.transport.held)
+        self.client.send(PingFrame(0).serialize() * 1100)
+        self.assertEqual(held, len(self.client.transport.held))
+        self.client.transport.take()
+        self.assertTrue(self.client.transport.gone)
 
     def test_aborted(self) -> None:
         """When its time is over nothing is waited for."""
