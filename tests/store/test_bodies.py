@@ -111,22 +111,6 @@ class FileBodyTests(SynchronousTestCase):
             self.work()
             assert self.successResultOf(reading) == DATA
 
-    def test_a_thread_asks_for_what_follows(self) -> None:
-        """So that the next pieces are in memory by the time that they are wanted; a system that will not does no harm."""
-        asked: list[tuple[int, ...]] = []
-        self.without_nowait()
-        self.patch(bodies, "_fadvise", lambda *arguments: asked.append(arguments[1:3]))
-        body = self.open()
-        assert self.read(body, 10, 100) == DATA[10:110]
-        assert asked == [(110, bodies._AHEAD)]
-
-        def refuse(*_arguments: object) -> None:
-            raise OSError
-
-        for answer in (refuse, None):
-            self.patch(bodies, "_fadvise", answer)
-            assert self.read(body, 10, 100) == DATA[10:110]
-
     def test_the_kernel_sends_what_is_in_memory(self) -> None:
         """From the file itself, as much as the socket takes; and a lost one takes nothing."""
         body = self.open()
