@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import socket
 import ssl
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_wheel
+from tests.builders import add_wheel, wheel_bytes, wheel_name
 from tests.end_to_end.clients import pip, uv, version_in
+from tests.end_to_end.publishing import start_publishing
 from tests.end_to_end.running import PATIENCE
 
 if TYPE_CHECKING:
@@ -54,6 +56,19 @@ def test_pip(server: Server, tmp_path: Path) -> None:
     client("install", "--index-url", server.simple, "--target", tmp_path / "target", "h2-app")
     assert version_in(tmp_path / "target", "h2_lib") == "1.0"
     assert versions(server, "pip") == {"1.1"}
+
+
+def test_uploads(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    """What uv publishes over HTTP/2 is what it installs over HTTP/2, also where it is larger than any window."""
+    publishing = start_publishing(new_server, "--http2")
+    server, client = publishing.server, uv(tmp_path, publishing.server.ca)
+    wheel = tmp_path / wheel_name("h2-new", "1.0")
+    wheel.write_bytes(wheel_bytes("h2-new", "1.0", files={"payload.bin": secrets.token_bytes(5_000_000)}))
+    client("publish", "--publish-url", publishing.legacy, "--token", publishing.token(), wheel)
+    client("pip", "install", "--index-url", server.simple, "--target", tmp_path / "target", "h2-new")
+    assert version_in(tmp_path / "target", "h2_new") == "1.0"
+    assert versions(server, "uv") == {"2.0"}
+    assert '"POST /legacy/ HTTP/2.0" 200 ' in (server.home / "access.log").read_text()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
