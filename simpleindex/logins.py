@@ -134,6 +134,7 @@ def compose_logins(
         own_url=own_url,
     )
     changes = Changes(
+        admission,
         uploads,
         JsonApi(publishing, source, admission, uploads, audit.record),
         trusted=lambda: current().trusted_proxy,

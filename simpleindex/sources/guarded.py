@@ -21,6 +21,10 @@ _MOST_LISTS: Final = 64
 """Lists of projects kept: one for each group of readers who see the same."""
 
 
+_NOBODY: Final[Mapping[ProjectName, str]] = {}
+"""One object, so that lists are the same as long as nothing changes also where no rule speaks of owners."""
+
+
 class Guarded:
     """A source as one reader sees it.
 
@@ -120,7 +124,7 @@ class Lists:
         if access.everything_public:
             return listed
         group = access.reader_class(reader)
-        owners: Mapping[ProjectName, str] = self._owners() if access.uses_owners else {}
+        owners = self._owners() if access.uses_owners else _NOBODY
         kept = self._kept.get(group)
         if kept is not None and kept[0] is listed and kept[1] is access and kept[2] is owners:
             self._kept.move_to_end(group)

@@ -92,6 +92,16 @@ class Admission:
             asked.header("authorization"), asked.address, asked.is_secure
         )
 
+    async def enter(self, asked: Asked) -> Identity:
+        """Find out who asks, and refuse those who may not even know what there is.
+
+        Raises:
+            SimpleIndexError: As :meth:`identify` and :meth:`refuse_entry`.
+        """
+        reader = await self.identify(asked)
+        self.refuse_entry(reader)
+        return reader
+
     def reading(self, reader: Identity) -> Source:
         """The source as somebody sees it."""
         if self._identification is None:
@@ -107,14 +117,19 @@ class Admission:
         if self.access.private and not reader.authenticated:
             raise Unauthenticated("This index is private: log in to read it.")
 
-    def is_shared(self, found: Route, reader: Identity) -> bool:
-        """Whether an answer is the same for everybody, so that any cache may keep it."""
+    def is_shared(self, found: Route | None, reader: Identity) -> bool:
+        """Whether an answer is the same for everybody, so that any cache may keep it.
+
+        Args:
+            found: What was asked for; None for what there cannot be.
+            reader: Who asked.
+        """
         access = self.access
         if access.everything_public:
             return True
         match found:
             case Root():
-                return not reader.authenticated
+                return not access.private and not reader.authenticated
             case ProjectPage(name) | ProjectFile(name, _):
                 return access.is_public(name)
         return not access.private

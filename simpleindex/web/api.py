@@ -83,12 +83,16 @@ class JsonApi:
             SimpleIndexError: See the table in :mod:`simpleindex.web.respond`.
         """
         parts = page.split("/")
-        if parts == ["whoami"]:
-            return self._whoami(await self._admission.identify(asked))
-        if len(parts) != 3 or parts[0] != "projects" or parts[2] not in _ACTIONS:
-            raise NotHere("page")
-        if asked.method != "POST":
-            return sentence(405, "This is for changes; send a POST.", ("Allow", "POST, OPTIONS"))
+        is_change = len(parts) == 3 and parts[0] == "projects" and parts[2] in _ACTIONS
+        if not is_change or asked.method != "POST":
+            reader = await self._admission.enter(asked)
+            if is_change:
+                return sentence(405, "This is for changes; send a POST.", ("Allow", "POST, OPTIONS"))
+            if parts != ["whoami"]:
+                raise NotHere("page")
+            if asked.method not in {"GET", "HEAD"}:
+                return sentence(405, "This is for reading; send a GET.", ("Allow", "GET, HEAD, OPTIONS"))
+            return self._whoami(reader)
         somebody = await self._uploads.identify(asked)
         try:
             name = parse_project_name(parts[1])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.core.addresses import Network
+    from simpleindex.web.admission import Admission
     from simpleindex.web.intake import Sink
     from simpleindex.web.response import Asked, Response
     from simpleindex.web.server import IndexRequest
@@ -42,6 +43,7 @@ class Changes:
     """Sorts what is not reading, and words what is refused.
 
     Args:
+        admission: Who may.
         uploads: Takes uploads.
         api: Takes other changes.
         trusted: Gives the networks whose word on the client's address is believed.
@@ -51,6 +53,7 @@ class Changes:
 
     def __init__(
         self,
+        admission: Admission,
         uploads: Uploads,
         api: Api,
         *,
@@ -58,6 +61,7 @@ class Changes:
         in_thread: Callable[..., Awaitable[Any]],
         failed: Callable[[Failure], None],
     ) -> None:
+        self._admission = admission
         self._uploads = uploads
         self._api = api
         self._trusted = trusted
@@ -107,6 +111,7 @@ class Changes:
         if isinstance(kind, OwnPage):
             return await self._api.answer(kind.name.removeprefix(API_PREFIX), asked)
         if kind is None:
+            await self._admission.enter(asked)
             return sentence(405, "This URL is for reading; uploads go to /legacy/.", _ALLOW)
         return await self._uploads.answer(asked)
 

@@ -81,6 +81,8 @@ class Response:
             (name, f"private, {value}") if name == "Cache-Control" and value != "no-store" else (name, value)
             for name, value in headers
         )
+        if all(name != "Cache-Control" for name, _ in headers):
+            headers = (*headers, ("Cache-Control", "private"))
         return replace(self, headers=headers, is_private=True)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.web.resource import Resource
 
 from simpleindex.core.addresses import client_address, is_loopback, is_within
-from simpleindex.core.errors import NotHere
-from simpleindex.web.respond import respond
+from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.web.respond import error_response, respond
 from simpleindex.web.response import Asked, Response, sentence
 from simpleindex.web.routes import (
     AcmeChallenge,
@@ -138,21 +138,25 @@ class IndexResource(Resource):
             found = route(asked.target)
         except NotHere:
             # Whether there could be such a page is not for the anonymous either, where an index is private.
-            self._admission.refuse_entry(await self._admission.identify(asked))
-            raise
+            found = None
         match found:
-            case Upload():
-                return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
             case AcmeChallenge(token):
                 return acme_response(self._acme_challenge(token))
             case OwnPage(page) if page in OPEN_PAGES:
                 return self._status.answer(page, asked)
         reader = await self._admission.identify(asked)
-        self._admission.refuse_entry(reader)
-        response = await self._read_as(reader, found, asked)
+        try:
+            self._admission.refuse_entry(reader)
+            response = await self._read_as(reader, found, asked)
+        except SimpleIndexError as error:
+            refused = error_response(error)
+            if refused is None:
+                raise
+            response = refused
+        # A refusal tells that there is something to refuse, so it is no other site's business either.
         return response if self._admission.is_shared(found, reader) else response.for_this_reader()
 
-    async def _read_as(self, reader: Identity, found: Route, asked: Asked) -> Response:
+    async def _read_as(self, reader: Identity, found: Route | None, asked: Asked) -> Response:
         source = self._admission.reading(reader)
         match found:
             case Root():
@@ -163,6 +167,8 @@ class IndexResource(Resource):
                 return await self.files.answer(name, filename, asked, source)
             case Redirect(location):
                 return moved(301, location)
+            case Upload():
+                return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
             case OwnPage(page):
                 if page.startswith(API_PREFIX) and self._changing is not None:
                     return await self._changing.answer(asked)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from simpleindex.sources.interface import Source
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.changing import Changes
 
 FAR = IPv4Address("TCP", "192.0.2.7", 50000)
 NEAR = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -131,12 +133,16 @@ class Index(Client):
         report: Callable[[], Report] | None = None,
         ca_certificate: bytes | None = None,
         challenges: dict[str, bytes] | None = None,
+        admission: Admission | None = None,
+        changes: Callable[[Index], Changes] | None = None,
     ) -> None:
         self.source = StubSource()
         self.failures: list[Failure] = []
         self.in_thread: list[Callable[..., Any]] = []
+        admission = admission or open_admission(source or self.source)
+        changing = changes(self) if changes else None
         self.listings = Listings(
-            source or self.source,
+            admission.public,
             base_url=base_url,
             encodings=available_encodings(),
             cache_size=cache_size,
@@ -146,13 +152,15 @@ class Index(Client):
             listings=self.listings,
             files=Files(immutable=immutable),
             status=_status(report or (lambda: REPORT), ca_certificate),
-            admission=open_admission(source or self.source),
+            admission=admission,
+            changing=changing,
             acme_challenge=(challenges or {}).get,
             trusted=trusted,
             cors=cors,
             failed=self.failures.append,
         )
         super().__init__(self.resource)
+        self.site.bodies = changing
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         self.in_thread.append(function)
