@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Send = Callable[[Any, Sequence[bytes]], None]
 
 PIECE_BYTES: Final = 32 * 1024
-"""Given to OpenSSL at a time. It keeps 4/3 of that for as long as the connection lives: 64 KiB would be 10 % faster, and
-cost every client that has taken a file 44 kB more."""
+"""Given to OpenSSL at a time, which keeps 4/3 of that for as long as the connection lives. OpenSSL alone is 11 % faster with
+64 KiB; a file of 300 MB was not, and every client that has taken one would cost 44 kB more."""
 
 _READ_BYTES: Final = PIECE_BYTES + 1024
 """A piece makes two records, each longer by 22 bytes in TLS 1.3 and by 29 in TLS 1.2."""

@@ -33,7 +33,7 @@ SLICE_BYTES: Final = 128 * 1024
 
 SLICES_AT_ONCE: Final = 3
 """So many slices one connection may give to the socket in a turn of the reactor, before one waits for the next turn: 0.5 MB,
-which is half a millisecond over TLS."""
+which takes about a millisecond over TLS."""
 
 WRITE_SECONDS: Final = 60.0
 """A transport that is full has to empty within this.
