@@ -115,10 +115,10 @@ class Intake:
             return
         self._is_lost = True
         self._pieces.clear()
-        self._wake()
         # Nobody else will look at it.
         if not self._is_handed_over:
             self._outcome.addCallbacks(self._close, lambda _: None)
+        self._wake()
 
     @property
     def is_held(self) -> bool:
