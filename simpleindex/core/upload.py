@@ -94,6 +94,24 @@ def judge_form(form: Form, rules: UploadRules) -> Upload:
     )
 
 
+def stated_project(form: Form) -> ProjectName | None:
+    """Tell which project a form is about, as far as it has come; whether that is true is judged by :func:`judge_form`.
+
+    Returns:
+        None while neither its name nor a file's has come.
+
+    Raises:
+        RefusedUpload: With 400; it can be no project's.
+    """
+    if (stated := form.value("name")) is not None:
+        return _project(stated)
+    if not form.filename:
+        return None
+    _judge_filename(form.filename)
+    _judge_suffix(form.filename, None)
+    return _parsed(form.filename, None).project
+
+
 def judge_size(project: ProjectName, size: int, others: int, rules: UploadRules) -> None:
     """Judge a file's size, which may be told from the request's header before a byte of it is read.
 
@@ -238,12 +256,7 @@ def _name(
     if (form.content_type or "").strip().lower().startswith("image/"):
         raise RefusedUpload(400, "Invalid distribution file. Its part says that it is an image.")
     _judge_suffix(filename, stated[2] if stated else None)
-    try:
-        name = parse_distribution_name(filename, stated[0] if stated else None)
-    except InvalidFilename as error:
-        raise RefusedUpload(
-            400, f"Invalid file name {shown(filename)}: {error.reason}; build it again, and do not rename it."
-        ) from None
+    name = _parsed(filename, stated[0] if stated else None)
     if stated and Version(name.version) != stated[1]:
         raise RefusedUpload(
             400,
@@ -253,6 +266,15 @@ def _name(
     if rules.normalized_names and name.kind is Kind.SDIST:
         _judge_sdist_name(name)
     return name
+
+
+def _parsed(filename: str, project: ProjectName | None) -> DistributionName:
+    try:
+        return parse_distribution_name(filename, project)
+    except InvalidFilename as error:
+        raise RefusedUpload(
+            400, f"Invalid file name {shown(filename)}: {error.reason}; build it again, and do not rename it."
+        ) from None
 
 
 def _judge_filename(filename: str) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.intake import Intake
+from simpleindex.web.respond import to_its_end
 from simpleindex.web.response import sentence
 from simpleindex.web.routes import OwnPage, Root, Upload, route, split_target
 from simpleindex.web.site import API_PREFIX, asked_of
@@ -99,7 +100,7 @@ class Changes:
     async def answer(self, asked: Asked) -> Response:
         """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
         try:
-            return await self._answer(asked)
+            return await to_its_end(self._answer(asked), self._failed)
         except SimpleIndexError as error:
             response = refusal(error, asked.header("accept"))
             if response is None:

@@ -23,6 +23,9 @@ MOST_TEXT: Final = 8 * 1024 * 1024
 MOST_PARTS: Final = 4096
 """A package with a thousand classifiers and requirements exists."""
 
+_MOST_HEADERS: Final = 16 * 1024
+"""Bytes of one part's headers; the parser's own bounds came with a later version than the oldest that is good enough."""
+
 _SIGNATURE_FIELD: Final = "gpg_signature"
 _FILE_FIELD: Final = "content"
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9_:.-]{1,64}\Z")
@@ -98,6 +101,7 @@ class FormSink:
         self._parts_left = MOST_PARTS
         self._headers: dict[str, str] = {}
         self._header = [b"", b""]
+        self._header_left = _MOST_HEADERS
         self._text: list[bytes] | None = None
         self._name = ""
         self._is_file = False
@@ -149,13 +153,18 @@ class FormSink:
             raise RefusedUpload(400, f"The form has more than {MOST_PARTS} fields.")
         self._headers = {}
         self._header = [b"", b""]
+        self._header_left = _MOST_HEADERS
 
     def _add_to_header(self, which: int, data: bytes) -> None:
+        self._header_left -= len(data)
+        if self._header_left < 0:
+            raise _malformed()
         self._header[which] += data
 
     def _end_header(self) -> None:
         name, value = self._header
-        self._headers[name.decode("latin-1").lower()] = value.decode("utf-8", "replace")
+        # latin-1, because the parser turns it back into bytes by that; what it holds is UTF-8 (RFC 7578 section 5.1).
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
         self._header = [b"", b""]
 
     def _end_headers(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
 from simpleindex.core.errors import (
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from twisted.python.failure import Failure
     from twisted.web.http import Request
 
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
@@ -101,6 +101,31 @@ def respond(
     request.notifyFinish().addErrback(lambda _: sending.client_left(work))
     work.addErrback(lambda failure: sending.fail(failure, failed))
     return NOT_DONE_YET
+
+
+def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], None]) -> Deferred[Response]:
+    """Do what must not end half-way, whether or not its client waits for it.
+
+    A change that is under way in a thread goes on when its client leaves; so must what belongs to it, such as the line of the
+    audit, and nothing may be closed beneath it.
+
+    Args:
+        work: Makes the response.
+        failed: Told of what should never happen, where nobody waits any more.
+
+    Returns:
+        The response; to cancel that ends the waiting alone.
+    """
+    waiting: Deferred[Response] = Deferred()
+
+    def end(result: Response | Failure) -> None:
+        if not waiting.called:
+            waiting.callback(result)
+        elif isinstance(result, Failure) and error_response(result.value) is None:
+            failed(result)
+
+    Deferred.fromCoroutine(work).addBoth(end)
+    return waiting
 
 
 class _Sending:

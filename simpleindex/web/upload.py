@@ -10,19 +10,11 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from simpleindex.core.errors import (
-    InvalidFilename,
-    InvalidProjectName,
-    NotAllowed,
-    NotHere,
-    RefusedUpload,
-    Unauthenticated,
-)
+from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, Unauthenticated
 from simpleindex.core.model import Status
-from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.origins import is_foreign
 from simpleindex.core.rights import Action
-from simpleindex.core.upload import judge_form
+from simpleindex.core.upload import judge_form, stated_project
 from simpleindex.core.upload_form import Form
 from simpleindex.web.multipart import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
 from simpleindex.web.respond import error_response
@@ -114,9 +106,11 @@ class Uploads:
         await self._in_thread(self._publishing.require_room, length or 0)
 
         def open_draft(received: Received) -> Draft:
-            name = _stated_project(received)
-            if name is not None:
-                self._admission.require(somebody, Action.UPLOAD, name)
+            name = stated_project(_form(received))
+            # Before a byte of it is kept; without a project nobody's right could be told.
+            if name is None:
+                raise RefusedUpload(400, "Upload payload does not have a file.")
+            self._admission.require(somebody, Action.UPLOAD, name)
             return self._publishing.open_draft()
 
         if filename is not None:
@@ -157,13 +151,8 @@ class Uploads:
     async def _take(self, asked: Asked, received: Received) -> Response:
         # Asked again: a token may have been revoked while the body came.
         somebody = await self.identify(asked)
-        form = Form(
-            {name: tuple(values) for name, values in received.fields.items()},
-            received.filename,
-            received.content_type,
-            frozenset(received.file_fields),
-        )
-        upload = judge_form(form, self._rules(received))
+        form = _form(received)
+        upload = judge_form(form, self._rules(form))
         name = upload.name.project
         exists = await self._refuse_closed(name)
         self._admission.require(somebody, Action.UPLOAD, name, exists=exists)
@@ -178,8 +167,8 @@ class Uploads:
         headers = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
         return Response(200, headers, text.encode(), is_private=True)
 
-    def _rules(self, received: Received) -> UploadRules:
-        name = _stated_project(received)
+    def _rules(self, form: Form) -> UploadRules:
+        name = stated_project(form)
         access = self._admission.access
         return access.uploads if name is None else access.upload_rules(name)
 
@@ -253,13 +242,11 @@ def largest_file(access: Access) -> int:
     return max(bounds) if all(bounds) else 0
 
 
-def _stated_project(received: Received) -> ProjectName | None:
-    """The project, as far as it can be told by now; whether that is true is judged later."""
-    try:
-        if received.fields.get("name"):
-            return parse_project_name(received.fields["name"][0].strip())
-        if received.filename:
-            return parse_distribution_name(received.filename).project
-    except (InvalidProjectName, InvalidFilename):
-        return None
-    return None
+def _form(received: Received) -> Form:
+    """What has come so far."""
+    return Form(
+        {name: tuple(values) for name, values in received.fields.items()},
+        received.filename,
+        received.content_type,
+        frozenset(received.file_fields),
+    )

@@ -22,6 +22,7 @@ from simpleindex.core.upload import (
     judge_metadata,
     judge_size,
     refused_archive,
+    stated_project,
 )
 from simpleindex.core.upload_form import Form, StatedDigests
 
@@ -281,6 +282,42 @@ def test_a_text_sent_as_a_file_is_refused() -> None:
 def test_an_image_is_refused(content_type: str) -> None:
     """Browsers would show it (SPEC P26)."""
     assert refusal(Form(fields(), WHEEL, content_type)).sentence.startswith("Invalid distribution file.")
+
+
+@pytest.mark.parametrize(
+    ("names", "filename", "project"),
+    [
+        ((), None, None),
+        (("Acme",), None, "acme"),
+        (("", "UNKNOWN", "acme", " acme "), None, "acme"),
+        (("acme",), "other-1.0.tar.gz", "acme"),
+        ((), "other-1.0.tar.gz", "other"),
+        (("",), "other-1.0.tar.gz", "other"),
+    ],
+)
+def test_the_project_that_is_stated(
+    names: tuple[str, ...], filename: str | None, project: str | None
+) -> None:
+    """The field decides if it has a value, then the file's name, each as far as it has come."""
+    assert stated_project(Form({"name": names}, filename)) == project
+
+
+@pytest.mark.parametrize(
+    ("names", "filename"),
+    [
+        (("-",), None),
+        (("a", "b"), None),
+        ((), "x.whl"),
+        ((), "x.txt"),
+        ((), "../a-1.0.tar.gz"),
+        ((), "a-1\0.tar.gz"),
+    ],
+)
+def test_what_states_no_project_is_refused(names: tuple[str, ...], filename: str | None) -> None:
+    """It could never be anybody's, so there is no need to wait for its bytes."""
+    with pytest.raises(RefusedUpload) as caught:
+        stated_project(Form({"name": names}, filename))
+    assert caught.value.status == 400
 
 
 def test_local_versions_are_a_rule() -> None:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from simpleindex.core import errors
-from simpleindex.web.respond import error_response, respond
+from simpleindex.web.respond import error_response, respond, to_its_end
 from simpleindex.web.response import Content, Response, sentence
 from tests.web.memory_client import Client, read, request
 from tests.web.stub_source import StubBody
@@ -240,3 +240,47 @@ class RespondTests(SynchronousTestCase):
         self.assertNotIn("etag", reply.headers)
         self.assertEqual(body.closed, 1)
         self.assertEqual(len(self.resource.failures), 1)
+
+
+class ToItsEndTests(SynchronousTestCase):
+    """Work that goes on when nobody waits for it any more."""
+
+    def setUp(self) -> None:
+        self.gate: Deferred[None] = Deferred()
+        self.ended: list[str] = []
+        self.failures: list[Any] = []
+
+    async def work(self) -> Response:
+        try:
+            await self.gate
+        finally:
+            self.ended.append("ended")
+        return sentence(200, "done")
+
+    def test_waited_for(self) -> None:
+        """Its answer and its error are those of whoever waits."""
+        waiting = to_its_end(self.work(), self.failures.append)
+        self.gate.callback(None)
+        self.assertEqual(200, self.successResultOf(waiting).status)
+        failing = to_its_end(self.fails(ZeroDivisionError()), self.failures.append)
+        self.failureResultOf(failing, ZeroDivisionError)
+        self.assertEqual([], self.failures)
+
+    def test_left(self) -> None:
+        """It comes to its end later, and only what should never happen is told then."""
+        for error, count in ((None, 0), (errors.RefusedUpload(400, "No."), 0), (ZeroDivisionError(), 1)):
+            with self.subTest(error=error):
+                self.setUp()
+                waiting = to_its_end(self.work(), self.failures.append)
+                waiting.cancel()
+                self.failureResultOf(waiting, CancelledError)
+                self.assertEqual([], self.ended)
+                if error is None:
+                    self.gate.callback(None)
+                else:
+                    self.gate.errback(error)
+                self.assertEqual((["ended"], count), (self.ended, len(self.failures)))
+
+    @staticmethod
+    async def fails(error: Exception) -> Response:
+        raise error
