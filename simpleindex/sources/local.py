@@ -66,9 +66,17 @@ class LocalSource:
         return self._live.project_list_now()
 
     def project_now(self, name: ProjectName) -> Project | None:
-        """One project, if no change of it is being looked at."""
+        """One project, if no change of it is being looked at.
+
+        Raises:
+            NotHere: There is none; without that an index behind this one could not be asked at once.
+        """
         shelf = self._live.settled_now(name)
-        return None if shelf is None else shelf.project
+        if shelf is not None:
+            return shelf.project
+        if self._live.is_absent_now(name):
+            raise NotHere(f"project {name}")
+        return None
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""

@@ -280,6 +280,16 @@ class LiveDirectory:
             return self._answer(name, in_time=True)
         return shelf
 
+    def is_absent_now(self, name: ProjectName) -> bool:
+        """Whether :meth:`settled` says, without waiting, that there is no such project.
+
+        Raises:
+            Unavailable: It cannot be told (now).
+        """
+        if self.settled_now(name) is not None or self.polling or not self._is_settled(name):
+            return False
+        return self._answer(name, in_time=True) is None and not self._has_appeared(name)
+
     async def settled_anew(self, name: ProjectName) -> Shelf | None:
         """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
         in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))

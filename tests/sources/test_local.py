@@ -17,7 +17,7 @@ from simpleindex.sources import local as local_module
 from simpleindex.sources.local import LocalSource
 from simpleindex.store import bodies
 from tests.builders import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
-from tests.live_world import ACME, Threads, World, error, pending, result
+from tests.live_world import ACME, OTHER, Threads, World, error, pending, result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,11 +108,28 @@ def test_what_is_answered_at_once_is_the_same_answer(here: Here) -> None:
     """None where somebody must wait, or where there is nothing."""
     assert here.source.projects_now() is result(here.source.projects())
     assert here.source.project_now(ACME) is result(here.source.project(ACME))
-    assert here.source.project_now(ProjectName("nobody")) is None
+    with pytest.raises(NotHere):
+        here.source.project_now(ProjectName("nobody"))
     here.world.reads.held = True
     here.tell()
     assert here.source.projects_now() is None
     assert here.source.project_now(ACME) is None
+
+
+def test_what_has_just_appeared_is_not_absent(here: Here) -> None:
+    """Before its event comes, nothing is said of it at once: an upstream would be asked for a private name."""
+    add_wheel(here.root, "other")
+    assert here.source.project_now(OTHER) is None
+    shutil.rmtree(here.root / "other")
+    with pytest.raises(NotHere):
+        here.source.project_now(OTHER)
+
+
+def test_of_what_is_being_looked_at_nothing_is_said_at_once(here: Here) -> None:
+    """Neither that it is there nor that it is not."""
+    here.world.reads.held = True
+    here.world.live.directories_changed(frozenset({"other"}))
+    assert here.source.project_now(OTHER) is None
 
 
 @pytest.mark.parametrize(
