@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ Network = IPv4Network | IPv6Network
 
 _COUNTED_PREFIX: Final = 64
 """Bits of an IPv6 address that stand for one client, who may choose the other 64 at will (RFC 4291 section 2.5.1)."""
+
+_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+"""Where the last 32 bits are an IPv4 address behind a gateway (RFC 6052, RFC 8215)."""
 
 
 def unmapped(host: str) -> str:
@@ -43,6 +46,30 @@ def is_loopback(host: str) -> bool:
         return ip_address(unmapped(host)).is_loopback
     except ValueError:
         return False
+
+
+def is_public(host: str) -> bool:
+    """Tell whether an address is one of the public Internet's; text that is no address is not.
+
+    An IPv6 address that a gateway turns into an IPv4 address is judged by that one.
+    """
+    try:
+        address = ip_address(unmapped(host))
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        embedded = [address.sixtofour, *(address.teredo or ())]
+        if any(address in network for network in _NAT64):
+            embedded.append(IPv4Address(address.packed[-4:]))
+        if (
+            any(inner is not None and not is_public(str(inner)) for inner in embedded)
+            or address.is_site_local
+        ):
+            return False
+        # ::a.b.c.d is no longer in use, yet some systems take it for the IPv4 address (RFC 4291 section 2.5.5.1).
+        if address.packed[:12] == bytes(12):
+            return False
+    return address.is_global and not address.is_multicast
 
 
 def is_within(host: str, networks: Iterable[Network]) -> bool:

@@ -450,3 +450,48 @@ class UpstreamFailed(Unavailable):
 
     def __str__(self) -> str:
         return f"The upstream index {self.upstream} cannot answer: {self.reason}"
+
+
+class InvalidUpstreamPage(SimpleIndexError):
+    """What an upstream gave for a listing and is none.
+
+    Attributes:
+        reason: What is wrong, as a sentence whose subject is the page; it quotes nothing of the page but what is short.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the page {self.reason}"
+
+
+class ForbiddenAddress(SimpleIndexError):
+    """An upstream led to an address that it has no business with: one of a private network, or of this machine.
+
+    Attributes:
+        host: Whose address it is; the address itself would tell others of the network.
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"it leads to {self.host}, which has a private address"
+
+
+class UnusableAnswer(SimpleIndexError):
+    """What came over a connection is no HTTP that we take.
+
+    Attributes:
+        reason: What is wrong, as a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason

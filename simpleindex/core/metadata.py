@@ -86,7 +86,9 @@ def read_metadata(data: bytes, name: DistributionName) -> CoreMetadata:
             f"not of {name.project} {name.version}"
         )
     return CoreMetadata(
-        values["name"], str(Version(values["version"])), _requires_python(values.get("requires-python", ""))
+        values["name"],
+        str(Version(values["version"])),
+        valid_requires_python(values.get("requires-python", "")),
     )
 
 
@@ -148,7 +150,8 @@ def _headers(data: bytes) -> dict[str, str]:
     return values
 
 
-def _requires_python(text: str) -> str | None:
+def valid_requires_python(text: str) -> str | None:
+    """Return a Requires-Python if every installer can parse it, else None (SPEC H17)."""
     if not text or len(text) > _LONGEST_VALUE:
         return None
     try:

@@ -29,7 +29,7 @@ class Sidecar:
 
     Attributes:
         sha256: Lower-case hex digest of those bytes.
-        size: Their number.
+        size: Their number; 0 for an upstream's, which states none.
     """
 
     sha256: str

@@ -258,6 +258,7 @@ class Stream(Protocol):
     Attributes:
         size: Bytes of the whole file; None if the upstream does not say.
         offset: Where in the file the first byte of the stream is; 0 where the upstream ignored the wish for less.
+        validators: What came with it, to ask for the rest by; Last-Modified is also when it was uploaded, if nobody says.
     """
 
     @property
@@ -265,6 +266,9 @@ class Stream(Protocol):
 
     @property
     def offset(self) -> int: ...
+
+    @property
+    def validators(self) -> Validators: ...
 
     async def read(self) -> bytes:
         """Return the next bytes; empty at the end.

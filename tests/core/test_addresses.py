@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.addresses import client_address, counted_as, is_loopback, is_within, unmapped
+from simpleindex.core.addresses import client_address, counted_as, is_loopback, is_public, is_within, unmapped
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
@@ -121,3 +121,37 @@ def test_claims_do_not_count(claim: str, client: object) -> None:
 def test_always_an_address(forwarded_for: str) -> None:
     """Nothing but an address comes out of the header."""
     ip_address(client_address("10.0.0.1", forwarded_for, TRUSTED))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("93.184.215.14", True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True),
+        ("64:ff9b::5db8:d70e", True),
+        ("64:ff9b::a00:1", False),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::7f00:1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("fe80::1", False),
+        ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("fd00::1", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("ff02::1", False),
+        ("255.255.255.255", False),
+        ("2002:7f00:1::1", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_public_addresses(host: str, expected: bool) -> None:
+    """Only what is reached over the public Internet is public, whatever form hides another address."""
+    assert is_public(host) is expected

@@ -1,0 +1,284 @@
+"""URLs that an upstream states: made absolute, cleaned, and judged by where they lead."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+
+from simpleindex.core.addresses import is_public
+from simpleindex.core.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PORTS: Final = {"http": 80, "https": 443}
+# Characters; signed URLs of object stores have some 1,500.
+_LONGEST_URL: Final = 4096
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
+_BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_PATH: Final = "/%:@!$&'()*+,;=~"
+_QUERY: Final = _PATH + "?[]"
+
+# What is in this form already; that of nearly every file, and taking it apart is half of the work for a large listing.
+_PLAIN: Final = re.compile(
+    r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*+)++", re.ASCII
+)
+
+KNOWN_HOSTS: Final = {
+    "pypi.org": ("files.pythonhosted.org",),
+    "test.pypi.org": ("test-files.pythonhosted.org",),
+}
+"""Where the files of public indexes are, so that nobody needs to say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whom credentials are for (RFC 6454).
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: In lower case, an IPv6 address without its brackets.
+        port: Always given.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BasicCredentials:
+    """A user and a password; their text is never shown, also not by ``repr``.
+
+    Attributes:
+        user: Without a colon (RFC 7617).
+        password: Or a token.
+    """
+
+    user: str
+    password: str
+
+    def header(self) -> bytes:
+        """The value of an Authorization header."""
+        return b"Basic " + b64encode(f"{self.user}:{self.password}".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy.
+
+    Attributes:
+        host: Name or address.
+        port: Always given.
+        credentials: For the proxy itself, if it wants any.
+    """
+
+    host: str
+    port: int
+    credentials: BasicCredentials | None = None
+
+
+def absolute_url(base: str, reference: str) -> str | None:
+    """Resolve a reference (RFC 3986 section 5), without its fragment; None if it leads to nothing that can be fetched.
+
+    The result is plain ASCII: http or https, a host, no credentials, all else quoted.
+    """
+    if len(reference) > _LONGEST_URL:
+        return None
+    if _PLAIN.fullmatch(reference):
+        return reference
+    try:
+        parts = urlsplit(urljoin(base, reference.strip()))
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.hostname or ""
+    # A backslash is a slash to some parsers, so that they see another host.
+    if parts.scheme not in _PORTS or "@" in parts.netloc or "\\" in parts.netloc or not _HOST.fullmatch(host):
+        return None
+    if port == 0:
+        return None
+    where = f"[{host}]" if ":" in host else host
+    if port is not None and port != _PORTS[parts.scheme]:
+        where = f"{where}:{port}"
+    path, query = (
+        _BARE_PERCENT.sub("%25", quote(text, safe=safe, errors="replace"))
+        for text, safe in ((_without_dots(parts.path) or "/", _PATH), (parts.query, _QUERY))
+    )
+    return urlunsplit((parts.scheme, where, path, query, ""))
+
+
+def _without_dots(path: str) -> str:
+    """Remove dot segments (RFC 3986 section 5.2.4), which urljoin leaves in references that are absolute."""
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if path.endswith(("/.", "/..")):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def basename(url: str) -> str:
+    """The last segment of a URL's path, decoded once."""
+    return unquote(urlsplit(url).path.rpartition("/")[2], errors="replace")
+
+
+def origin(url: str) -> Origin:
+    """The origin of a URL as :func:`absolute_url` returns it."""
+    parts = urlsplit(url)
+    return Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
+
+
+def index_url(text: str) -> tuple[str, BasicCredentials | None]:
+    """Read the URL of an index as an operator writes it.
+
+    Returns:
+        The URL with a slash at its end, and the credentials that stood in it.
+
+    Raises:
+        InvalidSetting: It is none; the text is not quoted, for it may hold a password.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        credentials = _credentials(parts.username, parts.password)
+        plain = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+        url = absolute_url(plain, "")
+    except ValueError:
+        url = None
+    if url is None:
+        raise InvalidSetting("is no http or https URL of an index")
+    if "?" not in url and not url.endswith("/"):
+        url += "/"
+    return url, credentials
+
+
+def _credentials(user: str | None, password: str | None) -> BasicCredentials | None:
+    if not user and not password:
+        return None
+    return BasicCredentials(unquote(user or ""), unquote(password or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where an upstream may lead us.
+
+    What a listing names may be anywhere on the public Internet: its bytes are judged by their hash, and nothing of ours is
+    sent there. A private address is different, since what answers there trusts us for where we are.
+
+    Attributes:
+        url: The upstream's own, as :func:`index_url` returns it.
+        hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private; each with a port
+            after a colon, or for the usual ports.
+    """
+
+    url: str
+    hosts: tuple[str, ...] = ()
+
+    def refuses_redirect(self, source: str, target: str | None) -> str | None:
+        """Say why a redirect is not followed; None if it is."""
+        if target is None:
+            return "it redirects to what is no http or https URL, or has credentials in it"
+        before, after = origin(source), origin(target)
+        if before.scheme == "https" and after.scheme == "http":
+            return "it redirects from https to http"
+        known = KNOWN_HOSTS.get(origin(self.url).host, ()) if after.scheme == "https" else ()
+        if after.host not in {before.host, origin(self.url).host, *known} and not self._is_listed(after):
+            return f"it redirects to {after.host}, which is not among the hosts that it may lead to"
+        return None
+
+    def may_be_private(self, host: str, port: int) -> bool:
+        """Whether a host may have an address that is not public: the upstream itself, and what the operator lists."""
+        own, other = origin(self.url), Origin("", host.lower(), port)
+        if own.host == other.host and port in {own.port, *_also(own)}:
+            return True
+        return self._is_listed(other)
+
+    def _is_listed(self, other: Origin) -> bool:
+        return any(_matches(pattern.lower(), other) for pattern in self.hosts)
+
+
+def _also(own: Origin) -> tuple[int, ...]:
+    """An index at a usual port may be moved to https."""
+    return (443,) if (own.scheme, own.port) == ("http", 80) else ()
+
+
+def _matches(pattern: str, other: Origin) -> bool:
+    host, colon, port = pattern.rpartition(":")
+    if colon and port.isdecimal() and (":" not in host or host.startswith("[")):
+        return other.port == int(port) and fnmatchcase(other.host, host.strip("[]"))
+    return other.port in _PORTS.values() and fnmatchcase(other.host, pattern.strip("[]"))
+
+
+def is_surely_private(host: str) -> bool:
+    """Whether a host can be told to be private without asking for its address, as a proxy would do in our place."""
+    try:
+        ip_address(host)
+    except ValueError:
+        name = host.rstrip(".").lower()
+        # The last label of no public name is a number; some resolvers read 0x7f.1 and 2130706433 as addresses.
+        last = name.rpartition(".")[2]
+        return (
+            "." not in name
+            or last[:1].isdecimal()
+            or last in {"localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa"}
+        )
+    return not is_public(host)
+
+
+def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:
+    """Find the proxy for a URL in the customary variables; None if it is asked directly.
+
+    Lower-case names come first. ``HTTP_PROXY`` in capitals is not read where this runs as a CGI program, for there a client
+    sets it.
+
+    Raises:
+        InvalidSetting: The variable names no proxy of the kind that we know.
+    """
+    where = origin(url)
+    if _is_exempt(where, _variable("no_proxy", environment)):
+        return None
+    text = _variable(f"{where.scheme}_proxy", environment) or _variable("all_proxy", environment)
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname or "", parts.port
+        credentials = _credentials(parts.username, parts.password)
+    except ValueError:
+        host, parts, port, credentials = "", urlsplit(""), None, None
+    if parts.scheme != "http" or not _HOST.fullmatch(host):
+        raise InvalidSetting(f"of {where.scheme.upper()}_PROXY is not of the form http://host:port")
+    return Proxy(host, port or 80, credentials)
+
+
+def _variable(name: str, environment: Mapping[str, str]) -> str:
+    if name in environment:
+        return environment[name].strip()
+    if name == "http_proxy" and "REQUEST_METHOD" in environment:
+        return ""
+    return environment.get(name.upper(), "").strip()
+
+
+def _is_exempt(where: Origin, no_proxy: str) -> bool:
+    """Whether a host is one of NO_PROXY's: itself, or below a domain; ``*`` is all."""
+    for part in no_proxy.lower().split(","):
+        entry = part.strip()
+        name, colon, port = entry.rpartition(":")
+        if colon and port.isdecimal() and (":" not in name or name.startswith("[")):
+            if where.port != int(port):
+                continue
+            entry = name
+        entry = entry.strip("[]").removeprefix("*.").lstrip(".")
+        if entry and (entry in {"*", where.host} or where.host.endswith(f".{entry}")):
+            return True
+    return False

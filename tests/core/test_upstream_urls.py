@@ -1,0 +1,226 @@
+"""URLs of upstreams: where they lead, whom they may lead to, and through which proxy."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.core import upstream_urls
+from simpleindex.core.errors import InvalidSetting
+from simpleindex.core.upstream_urls import (
+    BasicCredentials,
+    Proxy,
+    Reach,
+    absolute_url,
+    basename,
+    index_url,
+    is_surely_private,
+    origin,
+    proxy_for,
+)
+
+PIECES = st.sampled_from(
+    [
+        "http://",
+        "https://",
+        "a.example",
+        "x",
+        "/",
+        ".",
+        "..",
+        ":",
+        "80",
+        "@",
+        "?",
+        "#",
+        "%",
+        "%2e",
+        "\\",
+        "[",
+        "]",
+        "é",
+        " ",
+        "-",
+    ]
+)
+REFERENCES = st.lists(PIECES | st.text(max_size=3), max_size=10).map("".join)
+
+
+@given(REFERENCES)
+def test_an_absolute_url_is_plain(reference: str) -> None:
+    """Whatever was written: ASCII, no credentials, no fragment, and itself when it is resolved again."""
+    url = absolute_url("https://up.example/simple/acme/", reference)
+    if url is not None:
+        assert url.isascii()
+        assert url.isprintable()
+        assert not set(url) & set(' #@\\"<>^`{|}') - {"@"}
+        assert "@" not in url.split("/")[2]
+        assert not {".", ".."} & set(url.partition("?")[0].split("/")[3:])
+        assert absolute_url("http://other.example/", url) == url
+        assert origin(url).scheme in {"http", "https"}
+        basename(url)
+
+
+@given(st.from_regex(upstream_urls._PLAIN, fullmatch=True))
+def test_the_short_way_is_no_other_way(url: str) -> None:
+    """What is taken to be plain is what taking it apart gives."""
+    short = absolute_url("https://up.example/", url)
+    with patch.object(upstream_urls, "_PLAIN", upstream_urls._BARE_PERCENT):
+        assert absolute_url("https://up.example/", url) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "credentials"),
+    [
+        ("https://pypi.org/simple", "https://pypi.org/simple/", None),
+        ("https://u:p%40ss@up.example/x/", "https://up.example/x/", BasicCredentials("u", "p@ss")),
+        ("https://token@up.example", "https://up.example/", BasicCredentials("token", "")),
+        (" http://[::1]:8080/a ", "http://[::1]:8080/a/", None),
+        ("https://up.example/list?x=1", "https://up.example/list?x=1", None),
+    ],
+)
+def test_index_url(text: str, url: str, credentials: BasicCredentials | None) -> None:
+    """As operators write it; credentials are taken out of it."""
+    assert index_url(text) == (url, credentials)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pypi.org", "ftp://x/", "https://", "https://u:s3cret@[x/", "https://u:s3cret@a b/"]
+)
+def test_index_url_that_is_none(text: str) -> None:
+    """The error does not tell the password."""
+    with pytest.raises(InvalidSetting) as caught:
+        index_url(text)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_credentials_are_not_shown() -> None:
+    """Not by repr, which ends up in logs; the header is RFC 7617's."""
+    credentials = BasicCredentials("Aladdin", "open sesame")
+    assert "sesame" not in f"{credentials!r} {credentials}"
+    assert credentials.header() == b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+
+
+REACH = Reach(
+    "https://up.example/simple/", ("files.example", "*.cdn.example", "odd.example:8443", "[fd00::1]:81")
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fault"),
+    [
+        ("https://up.example/a", "https://up.example/b", None),
+        ("https://up.example/a", "https://up.example:8443/b", None),
+        ("https://far.example/a", "https://far.example/b", None),
+        ("https://far.example/a", "https://up.example/b", None),
+        ("https://up.example/a", "https://files.example/b", None),
+        ("https://up.example/a", "https://x.cdn.example/b", None),
+        ("https://up.example/a", "https://odd.example:8443/b", None),
+        ("https://up.example/a", "https://odd.example/b", "not among"),
+        ("https://up.example/a", "https://files.example:22/b", "not among"),
+        ("https://up.example/a", "https://cdn.example/b", "not among"),
+        ("https://up.example/a", "https://evil.example/b", "not among"),
+        ("https://up.example/a", "http://up.example/b", "from https to http"),
+        ("http://up.example/a", "https://up.example/b", None),
+        ("https://up.example/a", None, "no http"),
+    ],
+)
+def test_redirects(source: str, target: str | None, fault: str | None) -> None:
+    """To the same host, the upstream's, and those that are listed; never away from TLS."""
+    refusal = REACH.refuses_redirect(source, target)
+    assert (refusal is None) if fault is None else (fault in (refusal or ""))
+
+
+def test_known_hosts() -> None:
+    """The public index needs no list."""
+    reach = Reach("https://pypi.org/simple/")
+    assert reach.refuses_redirect("https://pypi.org/x", "https://files.pythonhosted.org/y") is None
+    assert not reach.may_be_private("files.pythonhosted.org", 443)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "expected"),
+    [
+        ("http://localhost:3141/", "localhost", 3141, True),
+        ("http://localhost:3141/", "localhost", 6379, False),
+        ("http://localhost:3141/", "127.0.0.1", 3141, False),
+        ("http://10.0.0.5/", "10.0.0.5", 443, True),
+        ("https://10.0.0.5/", "10.0.0.5", 80, False),
+        (REACH.url, "FILES.example", 443, True),
+        (REACH.url, "files.example", 22, False),
+        (REACH.url, "odd.example", 8443, True),
+        (REACH.url, "fd00::1", 81, True),
+        (REACH.url, "other.example", 443, False),
+    ],
+)
+def test_who_may_be_private(url: str, host: str, port: int, expected: bool) -> None:
+    """The upstream itself at its port, and what is listed."""
+    assert Reach(url, REACH.hosts).may_be_private(host, port) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("a.localhost", True),
+        ("metadata.google.internal", True),
+        ("0x7f.1", True),
+        ("2130706433", True),
+        ("127.1", True),
+        ("intranet", True),
+        ("8.8.8.8", False),
+        ("files.example", False),
+    ],
+)
+def test_surely_private(host: str, expected: bool) -> None:
+    """What a proxy need not be asked for."""
+    assert is_surely_private(host) is expected
+
+
+PROXY = {"https_proxy": "http://proxy.example:3128"}
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "expected"),
+    [
+        ("https://up.example/", {}, None),
+        ("https://up.example/", PROXY, Proxy("proxy.example", 3128)),
+        ("https://up.example/", {"HTTPS_PROXY": "proxy.example:3128"}, Proxy("proxy.example", 3128)),
+        ("https://up.example/", {"HTTPS_PROXY": "x:1", "https_proxy": ""}, None),
+        ("http://up.example/", PROXY, None),
+        ("http://up.example/", {"HTTP_PROXY": "http://p"}, Proxy("p", 80)),
+        ("http://up.example/", {"HTTP_PROXY": "http://p", "REQUEST_METHOD": "GET"}, None),
+        ("http://up.example/", {"ALL_PROXY": "http://p"}, Proxy("p", 80)),
+        (
+            "https://up.example/",
+            {"HTTPS_PROXY": "http://u:p%3A@p:1"},
+            Proxy("p", 1, BasicCredentials("u", "p:")),
+        ),
+        ("https://up.example/", {**PROXY, "NO_PROXY": "*"}, None),
+        ("https://up.example/", {**PROXY, "NO_PROXY": "a, .example"}, None),
+        ("https://up.example/", {**PROXY, "no_proxy": "up.example"}, None),
+        ("https://up.example/", {**PROXY, "NO_PROXY": "p.example"}, Proxy("proxy.example", 3128)),
+        ("https://up.example/", {**PROXY, "NO_PROXY": "up.example:8443"}, Proxy("proxy.example", 3128)),
+        ("https://up.example:8443/", {**PROXY, "NO_PROXY": "up.example:8443"}, None),
+        ("https://[::1]/", {**PROXY, "NO_PROXY": "::1"}, None),
+        ("https://[::1]:444/", {**PROXY, "NO_PROXY": "[::1]:444"}, None),
+    ],
+)
+def test_proxy_for(url: str, environment: dict[str, str], expected: Proxy | None) -> None:
+    """The customary variables, as curl and requests read them."""
+    assert proxy_for(url, environment) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["socks5://p:1", "https://p:1", "http://", "http://u:s3cret@[x", "http://p:99999"]
+)
+def test_proxies_that_cannot_be_used(text: str) -> None:
+    """They are refused in words, without the secret."""
+    with pytest.raises(InvalidSetting, match="HTTPS_PROXY") as caught:
+        proxy_for("https://up.example/", {"HTTPS_PROXY": text})
+    assert "s3cret" not in str(caught.value)
