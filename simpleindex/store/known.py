@@ -4,18 +4,21 @@ from __future__ import annotations
 
 # Only what this program has packed itself is ever unpacked; what comes back from the cache is proven by a checksum.
 import marshal
+import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.files import VERSION
+from simpleindex.core.files import VERSION, PackedFiles, unpacked_files
 from simpleindex.core.model import Sidecar, Withheld
 from simpleindex.store.archives import Facts, Place
 from simpleindex.store.directory import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from simpleindex.core.model import File
 
     Row = tuple[Any, ...]
 
@@ -43,51 +46,62 @@ class Known:
 class KnownFiles(Mapping[str, Known]):
     """What is known of each file, by path; never changed.
 
+    Of a listed file only what the list does not say is kept here, which is half of it.
+
     Args:
         known: The same, unpacked.
         chosen: The path of each listed file, by file name.
+        files: The listed files, as they follow from what is known.
 
     Attributes:
-        packed: All of it.
+        packed: All that is not in ``files``.
+        files: The listed files.
         withheld: The paths of those that are not offered, which are looked at often.
     """
 
-    __slots__ = ("packed", "withheld")
+    __slots__ = ("files", "packed", "withheld")
 
-    def __init__(self, known: Mapping[str, Known], chosen: Mapping[str, str]) -> None:
-        listed = frozenset(chosen.values())
-        rows = [(path, path in listed, *_row(item)) for path, item in known.items()]
+    def __init__(
+        self, known: Mapping[str, Known], chosen: Mapping[str, str], files: Sequence[File] = ()
+    ) -> None:
+        self.files = files if isinstance(files, PackedFiles) else PackedFiles(files)
+        places = {chosen[file.filename]: index for index, file in enumerate(files)}
+        rows = [_row(path, item, places.get(path)) for path, item in known.items()]
         self.packed = marshal.dumps(rows, VERSION)
         self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
 
     @classmethod
-    def restored(cls, packed: bytes) -> KnownFiles:
-        """What was packed so, where none of it was withheld."""
+    def restored(cls, packed: bytes, files: PackedFiles) -> KnownFiles:
+        """What these are the attributes of, where nothing was withheld."""
         self = cls.__new__(cls)
-        self.packed, self.withheld = packed, ()
+        self.packed, self.files, self.withheld = packed, files, ()
         return self
 
     def __getitem__(self, path: str) -> Known:
-        return _known(_unpacked(self.packed)[0][path])
+        return _known(*self._rows[path])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_unpacked(self.packed)[0])
+        return iter(self._rows)
 
     def __len__(self) -> int:
-        return len(_unpacked(self.packed)[0])
+        return len(self._rows)
+
+    @property
+    def _rows(self) -> dict[str, Row]:
+        return _unpacked(self.packed, self.files.packed)[0]
 
     @property
     def chosen(self) -> Mapping[str, str]:
         """The path of each listed file, by file name."""
-        return _unpacked(self.packed)[1]
+        return _unpacked(self.packed, self.files.packed)[1]
 
     def unpacked(self) -> dict[str, Known]:
         """All of it at once."""
-        return {path: _known(row) for path, row in _unpacked(self.packed)[0].items()}
+        return {path: _known(*row) for path, row in self._rows.items()}
 
     def updated(self, newer: KnownFiles) -> KnownFiles:
         """This, overridden by what is known since; listed is what is listed there."""
-        return KnownFiles({**self.unpacked(), **newer.unpacked()}, newer.chosen)
+        return KnownFiles({**self.unpacked(), **newer.unpacked()}, newer.chosen, newer.files)
 
 
 NOTHING_KNOWN: Final = KnownFiles({}, {})
@@ -95,27 +109,47 @@ NOTHING_KNOWN: Final = KnownFiles({}, {})
 
 # A resolver asks for many files of a few projects.
 @lru_cache(maxsize=8)
-def _unpacked(packed: bytes) -> tuple[dict[str, Row], dict[str, str]]:
-    rows = marshal.loads(packed)  # noqa: S302  (see the import)
-    return (
-        {path: row for path, _, *row in rows},
-        {path.rpartition("/")[2]: path for path, is_listed, *_ in rows if is_listed},
+def _unpacked(packed: bytes, files: bytes) -> tuple[dict[str, Row], dict[str, str]]:
+    """Rows by path, each begun by the listed file that it is of, or None; and the path of each listed file."""
+    listed = unpacked_files(files)
+    rows: dict[str, Row] = {}
+    chosen: dict[str, str] = {}
+    for path, index, *row in marshal.loads(packed):  # noqa: S302  (see the import)
+        if index is None:
+            rows[path] = (None, *row)
+        else:
+            file = listed[index]
+            chosen[file.filename] = whole = os.path.join(path, file.filename)
+            rows[whole] = (file, *row)
+    return rows, chosen
+
+
+def _row(path: str, item: Known, index: int | None) -> Row:
+    """Begun by the path; of a listed file by its directory and its place in the list."""
+    flags = item.young, item.unfinished, item.left_alone
+    if index is None:
+        return path, None, item.stamp and tuple(item.stamp), _packed_outcome(item.outcome), *flags
+    stamp, outcome = item.stamp, item.outcome
+    assert stamp is not None  # listed with what this says
+    assert isinstance(outcome, Facts)
+    place = outcome.place and (outcome.place.offset, outcome.place.stored_size, outcome.place.method)
+    return os.path.dirname(path), index, (stamp.inode, stamp.ctime_ns, stamp.links), place, *flags
+
+
+def _known(file: File | None, stamp: Any, outcome: Any, *flags: bool) -> Known:
+    if file is None:
+        return Known(stamp and Stamp(*stamp), _outcome(*outcome), *flags)
+    # A local file's are known, all three.
+    assert file.size is not None
+    assert file.sha256 is not None
+    assert file.uploaded_ns is not None
+    inode, ctime_ns, links = stamp
+    place = outcome and Place(*outcome)
+    return Known(
+        Stamp(inode, file.size, file.uploaded_ns, ctime_ns, links),
+        Facts(file.version, file.sha256, file.requires_python, file.metadata, place),
+        *flags,
     )
-
-
-def _row(item: Known) -> Row:
-    return (
-        item.stamp and tuple(item.stamp),
-        _packed_outcome(item.outcome),
-        item.young,
-        item.unfinished,
-        item.left_alone,
-    )
-
-
-def _known(row: Row) -> Known:
-    stamp, outcome, *flags = row
-    return Known(stamp and Stamp(*stamp), _outcome(*outcome), *flags)
 
 
 def _packed_outcome(outcome: Facts | str | Withheld) -> tuple[Any, ...]:

@@ -141,9 +141,8 @@ class Reader:
             )
         state = resting.state_of(look) if len(directories) == 1 and not loose else None
         is_first = not previous.known and previous.project_file is NO_PROJECT_FILE
-        if state is not None and is_first and (kept := resting.recall(self.digests, directories[0], state)):
-            known, files = kept
-            project = Project(name, files, generation=generation)
+        if state is not None and is_first and (known := resting.recall(self.digests, directories[0], state)):
+            project = Project(name, known.files, generation=generation)
             stamps = dict(look.stamps or {})
             return Shelf(project, known=known, stamps=stamps, young=self._any_young(stamps))
         shelf = self._put_together(
@@ -151,7 +150,7 @@ class Reader:
         )
         is_new = shelf.project is not previous.project or not _rests(previous)
         if state is not None and is_new and shelf.project is not None and _rests(shelf):
-            resting.keep(self.digests, directories[0], state, shelf.known, shelf.project.files)
+            resting.keep(self.digests, directories[0], state, shelf.known)
         return shelf
 
     def _put_together(
@@ -189,7 +188,7 @@ class Reader:
             project = previous.project
         partial = pending and (previous.project is None or previous.partial)
         return Shelf(
-            *(project, trouble, KnownFiles(known, chosen), stamps, project_file),
+            *(project, trouble, KnownFiles(known, chosen, project.files), stamps, project_file),
             *(pending, unverified, young, partial, doubtful),
         )
 

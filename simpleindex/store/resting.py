@@ -15,9 +15,6 @@ from simpleindex.store.digests import Resting
 from simpleindex.store.known import KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from simpleindex.core.model import File
     from simpleindex.store.digests import Digests
     from simpleindex.store.directory import Look
 
@@ -34,15 +31,15 @@ def state_of(look: Look) -> bytes | None:
     return blake2b(marshal.dumps(sorted(rows), VERSION), digest_size=16).digest()
 
 
-def recall(digests: Digests, directory: str, state: bytes) -> tuple[KnownFiles, PackedFiles] | None:
-    """What was made of a project when it was in this very state."""
+def recall(digests: Digests, directory: str, state: bytes) -> KnownFiles | None:
+    """What was known of a project, and listed, when it was in this very state."""
     kept = digests.recall_resting(directory, state)
     if kept is None:
         return None
-    return KnownFiles.restored(kept.known), PackedFiles.restored(kept.files, kept.number, kept.size)
+    return KnownFiles.restored(kept.known, PackedFiles.restored(kept.files, kept.number, kept.size))
 
 
-def keep(digests: Digests, directory: str, state: bytes, known: KnownFiles, files: Sequence[File]) -> None:
+def keep(digests: Digests, directory: str, state: bytes, known: KnownFiles) -> None:
     """Have this recalled when the project is in this state; none of its files may be withheld, or young."""
-    files = files if isinstance(files, PackedFiles) else PackedFiles(files)
+    files = known.files
     digests.keep_resting(directory, state, Resting(known.packed, files.packed, len(files), files.size))
