@@ -457,6 +457,12 @@ class InvalidUpstreamPage(SimpleIndexError):
 
     Attributes:
         reason: What is wrong, as a sentence whose subject is the page; it quotes nothing of the page but what is short.
+
+class InvalidSources(SimpleIndexError):
+    """A sources file that cannot be obeyed.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
     """
 
     def __init__(self, reason: str) -> None:
@@ -495,3 +501,5 @@ class UnusableAnswer(SimpleIndexError):
 
     def __str__(self) -> str:
         return self.reason
+
+        return f"The sources file {self.reason}"
