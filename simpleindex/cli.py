@@ -46,7 +46,7 @@ usage: simpleindex COMMAND [options]
   free NAME FILE             let a deleted file's name be used again
   purge                      remove for good what was deleted 30 days ago or more
 
-yank, unyank, status, delete and free work on the served directory, or with --index-url and a token over HTTPS.
+All but purge work on the served directory (--path), or with --index-url and a token over HTTPS.
 The options of check and systemd-unit are those of the server: twistd simpleindex --help lists them. Every other command
 tells its own: simpleindex yank --help.
 The server itself:  twistd -n simpleindex --path . --https 443

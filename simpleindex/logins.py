@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.core.users import Users
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
     from simpleindex.store.directory import Directory
@@ -62,6 +63,7 @@ class Logins:
         writer: Mends at the start what a killed process left.
         records: Tokens and owners.
         audit: What was done.
+        users: Gives the users as they are now; None without a users file.
     """
 
     admission: Admission
@@ -71,6 +73,13 @@ class Logins:
     writer: Writer
     records: Records
     audit: Audit
+    users: Callable[[], Users] | None
+
+    def follow(self) -> None:
+        """Look at the files about people; whoever mended one need not make a request to hear that it is understood."""
+        if self.users is not None:
+            self.users()
+        _ = self.admission.access
 
     def close(self) -> None:
         """Stop threads and close files."""
@@ -109,8 +118,9 @@ def compose_logins(
     in_write_thread = partial(deferToThreadPool, reactor, write_pool)
     records = Records(str(settings.state), say)
     audit = Audit(str(settings.state), say)
+    users = _users(settings, say)
     authentication = Authentication(
-        users=_users(settings, say),
+        users=users,
         tokens=records,
         hashes=passwords,
         audit=audit,
@@ -142,7 +152,7 @@ def compose_logins(
         failed=failed,
     )
     pools = (password_pool, write_pool)
-    return Logins(admission, changes, authentication, pools, writer, records, audit)
+    return Logins(admission, changes, authentication, pools, writer, records, audit, users)
 
 
 def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes | None] | None:
@@ -167,7 +177,7 @@ def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes |
     return provenance
 
 
-def _users(settings: Settings, say: Callable[[str], None]) -> Any:
+def _users(settings: Settings, say: Callable[[str], None]) -> Callable[[], Users] | None:
     if settings.users is None:
         return None
     users = UsersFile(str(settings.users), say)

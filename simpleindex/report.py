@@ -61,8 +61,8 @@ def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -
     yield f"Install with: pip install --cert {ca_path} --index-url {base_url}simple/ PACKAGE"
     yield f"The certificate comes from a private CA made for this machine, SHA-256 fingerprint {fingerprint}."
     yield (
-        f"Clients elsewhere fetch it from {base_url}-/ca.pem, compare the fingerprint, and trust it with pip --cert FILE "
-        "or SSL_CERT_FILE=FILE (pip, uv, poetry and Python alike)."
+        f"Clients elsewhere fetch it from {base_url}-/ca.pem, compare the fingerprint, and trust it with pip --cert FILE, "
+        "SSL_CERT_FILE=FILE uv, or poetry config certificates.NAME.cert FILE."
     )
 
 

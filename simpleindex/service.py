@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 DRAIN_SECONDS: Final = 10.0
 """How long requests in flight may go on after SIGTERM; systemd kills after 90 by default."""
 
+PEOPLE_INTERVAL: Final = 2.0
+"""Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
+
 CERTIFICATE_INTERVAL: Final = 60.0
 """Seconds between looks at the certificates' files."""
 
@@ -140,6 +143,8 @@ class IndexService(Service):
             self._sweeping = self._repeat(self._sweep, self._settings.poll_interval)
         if self._index.security is not None:
             self._repeat(self._index.security.check, CERTIFICATE_INTERVAL)
+        if self._index.logins is not None:
+            self._repeat(self._index.logins.follow, PEOPLE_INTERVAL)
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()
@@ -199,7 +204,7 @@ class IndexService(Service):
             # Withheld files have been named as they were found.
             if not line.startswith("Withheld: "):
                 self._say(line)
-        for line in self._install_lines():
+        for line in (*self._upload_lines(), *self._install_lines()):
             self._say(line)
         self._notifier.status(f"{report.projects} projects, {report.files} files")
         alive = (path for shelf in tuple(live.shelves.values()) for path in shelf.known)
@@ -295,6 +300,14 @@ class IndexService(Service):
             yield f"Serving {self._settings.path} on {where(port)} for {option}{what}."
         if security is not None:
             yield from security.lines()
+
+    def _upload_lines(self) -> Iterable[str]:
+        logins, settings = self._index.logins, self._settings
+        if logins is None:
+            return
+        who = f"the rules of {settings.access}" if settings.access else "everybody who can log in"
+        users = "" if logins.users is None else f"; {settings.users} has {len(logins.users().hashes)} users"
+        yield f"Uploads are taken at {self._base_url()}legacy/ by {who}{users}."
 
     def _install_lines(self) -> Iterable[str]:
         security = self._index.security

@@ -35,6 +35,10 @@ def access(words: list[str]) -> int:
         name = parse_project_name(given.name)
     except InvalidProjectName as error:
         raise RefusedStart(str(error)) from None
+    if settings.access is None:
+        print(
+            "No access file was named, so this is what holds without one; give --access FILE as for the server."
+        )
     for line in _access(settings).explain(name, _owner(settings, name)):
         print(line)
     if not settings.has_logins:

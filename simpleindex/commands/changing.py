@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.remote import Remote
-from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import select
@@ -29,13 +29,13 @@ _SUMMARIES: Final = {
     "yank": "Yank a version or a file: installers pass over it unless it is pinned.",
     "unyank": "Take a yank back.",
     "delete": "Move a version or a file to the trash; its name stays used.",
-    "restore": "Take a deleted file out of the trash.",
+    "restore": "Take a deleted file out of the trash, the one that was deleted last.",
     "free": "Let a deleted file's name be used again.",
     "status": "Set a project's status.",
     "purge": "Remove for good what was deleted long ago.",
 }
 
-_HERE_ONLY: Final = frozenset({"restore", "purge"})
+_HERE_ONLY: Final = frozenset({"purge"})
 _DEFAULT_DAYS: Final = 30
 
 
@@ -113,41 +113,57 @@ def _here(command: str, given: argparse.Namespace) -> list[str]:
     if command == "purge":
         return [f"Removed {path}." for path in writer.purge(given.older_than)] or ["Nothing is that old."]
     name = parse_project_name(given.name)
-    lines = _CHANGES[command](writer, ProjectFiles(directory), name, given)
-    _record(Audit(str(settings.state), complain), command, name, given)
+    try:
+        lines, filenames = _CHANGES[command](writer, ProjectFiles(directory), name, given)
+    except NotHere as error:
+        raise RefusedStart(
+            f"There is no {error.what} in {settings.path}; --path DIR names another index."
+        ) from None
+    _record(Audit(str(settings.state), complain), command, name, filenames, given)
     return lines
 
 
-def _yank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+_Done = tuple[list[str], tuple[str | None, ...]]
+"""What is said, and which files or versions it was about."""
+
+
+def _yank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     select(name, given.key, writer.filenames(name))
-    return _said(files.yank(name, given.key, given.reason), f"{name} {given.key} is yanked.")
+    changed = files.yank(name, given.key, given.reason)
+    return _said(changed, f"{name} {given.key} is yanked."), (given.key,)
 
 
-def _unyank(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
-    return _said(files.unyank(name, given.key), f"{name} {given.key} is not yanked.")
+def _unyank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+    changed = files.unyank(name, given.key)
+    if not changed:
+        select(name, given.key, writer.filenames(name))
+    return _said(changed, f"{name} {given.key} is not yanked."), (given.key,)
 
 
-def _status(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+def _status(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     changed = files.set_status(name, Status(given.status), given.reason or None)
-    return _said(changed, f"{name} is {given.status}.")
+    return _said(changed, f"{name} is {given.status}."), (None,)
 
 
-def _delete(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+def _delete(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     filenames = select(name, given.key, writer.filenames(name))
     deleted = writer.delete(name, filenames, who=who())
-    return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted]
+    return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted], filenames
 
 
-def _free(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
+def _free(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     freed = writer.free_name(name, given.key, who=who())
-    return [f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."]
+    sentence = f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."
+    return [sentence], (given.key,)
 
 
-def _restore(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> list[str]:
-    return [f"Restored {writer.restore(name, given.key, who=who()).path}."]
+def _restore(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+    if not distribution_suffix(given.key):
+        raise RefusedStart(f"restore takes the name of a file, and {given.key!r} is none")
+    return [f"Restored {writer.restore(name, given.key, who=who()).path}."], (given.key,)
 
 
-_CHANGES: Final[dict[str, Callable[[Writer, ProjectFiles, ProjectName, argparse.Namespace], list[str]]]] = {
+_CHANGES: Final[dict[str, Callable[[Writer, ProjectFiles, ProjectName, argparse.Namespace], _Done]]] = {
     "yank": _yank,
     "unyank": _unyank,
     "status": _status,
@@ -161,11 +177,16 @@ def _said(changed: bool, sentence: str) -> list[str]:
     return [sentence if changed else f"Nothing to change: {sentence}"]
 
 
-def _record(audit: Audit, command: str, name: ProjectName, given: argparse.Namespace) -> None:
+def _record(
+    audit: Audit,
+    command: str,
+    name: ProjectName,
+    filenames: tuple[str | None, ...],
+    given: argparse.Namespace,
+) -> None:
     detail = "; ".join(text for key in ("status", "reason") if (text := getattr(given, key, "")))
-    audit.record(
-        command, who=who(), project=name, filename=getattr(given, "key", None), detail=detail or None
-    )
+    for filename in filenames:
+        audit.record(command, who=who(), project=name, filename=filename, detail=detail or None)
     audit.close()
 
 
@@ -175,7 +196,9 @@ def _record(audit: Audit, command: str, name: ProjectName, given: argparse.Names
 def _there(command: str, given: argparse.Namespace) -> list[str]:
     content: dict[str, Any] = {}
     if "key" in given:
-        content["file" if distribution_suffix(given.key) or command == "free" else "version"] = given.key
+        content["file" if distribution_suffix(given.key) or command in {"free", "restore"} else "version"] = (
+            given.key
+        )
     for key in ("status", "reason"):
         if getattr(given, key, None):
             content[key] = getattr(given, key)

@@ -43,7 +43,7 @@ class Remote:
             )
         if split.scheme == "http" and not is_loopback(split.hostname) and split.hostname != "localhost":
             raise RefusedStart("--index-url: a token over plain HTTP can be read on its way; use https")
-        path = split.path.rstrip("/").removesuffix("/simple")
+        path = split.path.rstrip("/").removesuffix("/simple").removesuffix("/legacy")
         self._base = f"{split.scheme}://{split.netloc}{path}/-/api/"
         self._token = _token(token_file)
         context = ssl.create_default_context()
@@ -78,7 +78,10 @@ class Remote:
             raise RefusedStart(f"the index answered {error.code}: {text}") from None
         except (URLError, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            raise RefusedStart(f"the index at {self._base} cannot be asked: {reason}") from None
+            hint = (
+                "; name its CA with --cert FILE" if isinstance(reason, ssl.SSLCertVerificationError) else ""
+            )
+            raise RefusedStart(f"the index at {self._base} cannot be asked: {reason}{hint}") from None
         return answer if isinstance(answer, dict) else {}
 
 

@@ -457,12 +457,6 @@ class InvalidUpstreamPage(SimpleIndexError):
 
     Attributes:
         reason: What is wrong, as a sentence whose subject is the page; it quotes nothing of the page but what is short.
-
-class InvalidSources(SimpleIndexError):
-    """A sources file that cannot be obeyed.
-
-    Attributes:
-        reason: What is wrong, as a sentence without its subject.
     """
 
     def __init__(self, reason: str) -> None:
@@ -502,4 +496,17 @@ class UnusableAnswer(SimpleIndexError):
     def __str__(self) -> str:
         return self.reason
 
+
+class InvalidSources(SimpleIndexError):
+    """A sources file that cannot be obeyed.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
         return f"The sources file {self.reason}"

@@ -219,6 +219,10 @@ class Publishing(Protocol):
         """Delete a version or a file; returns the names of the files that are gone."""
         ...
 
+    async def restore(self, name: ProjectName, filename: str, *, by: str) -> None:
+        """Take a deleted file out of the trash, the one that was deleted last."""
+        ...
+
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         """Let a deleted file's name be used again."""
         ...

@@ -138,7 +138,9 @@ class LocalPublishing:
 
     async def unyank(self, name: ProjectName, key: str) -> None:
         """Take that back."""
-        await self._edit(name, self._project_files.unyank, name, key)
+        if not await self._edit(name, self._project_files.unyank, name, key):
+            # Not yanked is what it should be, unless there is no such thing.
+            select(name, key, await self._in_thread(self._writer.filenames, name))
 
     async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> None:
         """Set a project's status (PEP 792)."""
@@ -150,17 +152,23 @@ class LocalPublishing:
         deleted = await self._change(name, partial(self._writer.delete, who=by), name, filenames)
         return tuple(sorted({os.path.basename(each.path) for each in deleted}))
 
+    async def restore(self, name: ProjectName, filename: str, *, by: str) -> None:
+        """Take a deleted file out of the trash, the one that was deleted last."""
+        await self._change(name, partial(self._writer.restore, who=by), name, filename)
+
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         """Let a deleted file's name be used again."""
         if not await self._change(name, partial(self._writer.free_name, who=by), name, filename):
             raise NotHere(f"deleted file {filename} of the project {name}")
 
-    async def _edit(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> None:
-        def edit() -> None:
-            function(*arguments)
+    async def _edit(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> bool:
+        def edit() -> bool:
+            changed: bool = function(*arguments)
             self._live.note_whole_project_file(name)
+            return changed
 
-        await self._change(name, edit)
+        edited: bool = await self._change(name, edit)
+        return edited
 
     async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
         result = await self._in_thread(function, *arguments)

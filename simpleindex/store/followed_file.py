@@ -75,7 +75,9 @@ class FollowedFile(Generic[Value]):
             self._next_look = now + _LOOK_SECONDS
             try:
                 self._read()
-                self._trouble = None
+                if self._trouble is not None:
+                    self._trouble = None
+                    self._log(f"{self.shown} is in force again as it is.")
             except OSError as error:
                 self._tell(f"cannot be read again ({error.strerror or error})")
             except SimpleIndexError as error:

@@ -127,7 +127,7 @@ def _examine_zip(
     assert data is not None
     dist_info = plain_path(member.path).partition("/")[0]
     examined, details = _judge_metadata(data, name)
-    _judge_texts(pread, directory, texts)
+    _judge_texts(pread, directory, texts, name)
     if rules.require_record:
         _judge_record(pread, directory, texts.get(b"RECORD"), paths, dist_info)
     if Version(examined.metadata_version) >= _LICENSES_SINCE:
@@ -144,10 +144,12 @@ def _noting(found: Iterator[Member], texts: dict[bytes, Member]) -> Iterator[Mem
         yield member
 
 
-def _judge_texts(pread: Pread, directory: Directory, texts: dict[bytes, Member]) -> None:
+def _judge_texts(
+    pread: Pread, directory: Directory, texts: dict[bytes, Member], name: DistributionName
+) -> None:
     if (wheel := texts.get(b"WHEEL")) is None:
         raise BrokenArchive("it has no WHEEL in its .dist-info directory")
-    judge_wheel_file(_read(pread, wheel, directory, MAXIMUM_TEXT))
+    judge_wheel_file(_read(pread, wheel, directory, MAXIMUM_TEXT), name)
     if (entry_points := texts.get(b"entry_points.txt")) is not None:
         judge_entry_points(_read(pread, entry_points, directory, MAXIMUM_TEXT))
 

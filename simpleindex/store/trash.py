@@ -113,7 +113,7 @@ def purge(root: str, older_than_days: int, now: float) -> list[str]:
 
     Args:
         root: Absolute path of the root.
-        older_than_days: What was deleted on a day that is further back than this many days is removed.
+        older_than_days: What was deleted on a day that lies so many days back, or more, is removed; 0 for everything.
         now: Seconds since 1970.
 
     Returns:
@@ -130,7 +130,7 @@ def purge(root: str, older_than_days: int, now: float) -> list[str]:
         except ValueError:
             # Not ours.
             continue
-        if (today - day).days > older_than_days:
+        if (today - day).days >= older_than_days:
             removed += _remove_tree(root, os.path.join(TRASH, name))
     with suppress(OSError):
         os.rmdir(os.path.join(root, TRASH))

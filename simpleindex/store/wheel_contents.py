@@ -11,6 +11,9 @@ import re
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 
+from packaging.tags import Tag, parse_tag
+from packaging.utils import parse_wheel_filename
+
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import shown
 from simpleindex.store.paths import plain_path
@@ -18,6 +21,7 @@ from simpleindex.store.paths import plain_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from simpleindex.core.names import DistributionName
     from simpleindex.store.paths import Paths
 
 MAXIMUM_TEXT: Final = 1024 * 1024
@@ -27,6 +31,7 @@ _WHEEL_VERSION: Final = re.compile(
     r"^Wheel-Version:[ \t]*([0-9]+)\.[0-9]+[ \t]*$", re.MULTILINE | re.IGNORECASE
 )
 _REFERENCE: Final = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[[\w\s,.-]*\]\s*)?")
+_TAG: Final = re.compile(r"^Tag:(.*)$", re.MULTILINE | re.IGNORECASE)
 _SCRIPTS: Final = ("console_scripts", "gui_scripts")
 # Those whose digest cannot be in the list: itself, and what is made of it.
 _UNLISTED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
@@ -42,12 +47,18 @@ class _EntryPoints(configparser.RawConfigParser):
         return optionstr
 
 
-def judge_wheel_file(data: bytes) -> None:
+def judge_wheel_file(data: bytes, name: DistributionName) -> None:
     """Judge the WHEEL file.
 
     Raises:
-        BrokenArchive: It states no version of the format, or one that no installer knows.
+        BrokenArchive: It states no version of the format, or one that no installer knows, or other tags than the file name,
+            which was changed by hand then.
     """
+    stated = {tag for line in _TAG.findall(_text(data, "WHEEL").replace("\r", "")) for tag in _tags(line)}
+    if stated and stated != parse_wheel_filename(name.filename)[3]:
+        raise BrokenArchive(
+            "its WHEEL file states other tags than its file name; do not rename what was built"
+        )
     version = _WHEEL_VERSION.search(_text(data, "WHEEL").replace("\r", ""))
     if version is None:
         raise BrokenArchive("its WHEEL file states no Wheel-Version")
@@ -55,6 +66,13 @@ def judge_wheel_file(data: bytes) -> None:
         raise BrokenArchive(
             f"its Wheel-Version is {shown(version[0].partition(':')[2].strip())}, and only 1.x is known"
         )
+
+
+def _tags(text: str) -> frozenset[Tag]:
+    try:
+        return parse_tag(text.strip())
+    except ValueError:
+        raise BrokenArchive(f"its WHEEL file states the tag {shown(text.strip())}, which is none") from None
 
 
 def judge_entry_points(data: bytes) -> None:

@@ -305,7 +305,7 @@ class Writer:
             return Committed(entry.path, self._digest(entry), created=True)
 
     def purge(self, older_than_days: int) -> list[str]:
-        """Remove for good what was deleted more than this many days ago.
+        """Remove for good what was deleted so many days ago, or more.
 
         Returns:
             The removed files, relative to the root.

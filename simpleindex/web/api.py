@@ -7,6 +7,7 @@
     POST /-/api/projects/NAME/delete   the same without a reason
     POST /-/api/projects/NAME/status   {"status": "archived", "reason": "..."}
     POST /-/api/projects/NAME/free     {"file": "..."}: a deleted file's name may be used again
+    POST /-/api/projects/NAME/restore  {"file": "..."}: a deleted file is taken out of the trash
     GET  /-/api/whoami                 who the credentials belong to
 """
 
@@ -42,6 +43,7 @@ _ACTIONS: Final = {
     "delete": Action.DELETE,
     "status": Action.ADMIN,
     "free": Action.ADMIN,
+    "restore": Action.DELETE,
 }
 
 
@@ -125,6 +127,9 @@ class JsonApi:
             return ()
         if what == "free":
             await publishing.free(name, _text(given, "file"), by=str(somebody))
+            return (_text(given, "file"),)
+        if what == "restore":
+            await publishing.restore(name, _text(given, "file"), by=str(somebody))
             return (_text(given, "file"),)
         key = _text(given, "file") if "file" in given else _text(given, "version")
         if what == "delete":

@@ -121,6 +121,9 @@ class Changes:
         """What a request wants: an upload by form, one of the interface's pages, a bare file's name, or nothing of ours."""
         if method == "PUT":
             return _bare_filename(target)
+        if method == "POST" and split_target(target)[0] == b"/simple":
+            # Reading it is redirected to the slash; an upload must not be (SPEC P48).
+            return Upload()
         try:
             found = route(target)
         except NotHere:

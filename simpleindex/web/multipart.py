@@ -27,7 +27,9 @@ _MOST_HEADERS: Final = 16 * 1024
 """Bytes of one part's headers; the parser's own bounds came with a later version than the oldest that is good enough."""
 
 _SIGNATURE_FIELD: Final = "gpg_signature"
-_FILE_FIELD: Final = "content"
+_FILE_FIELDS: Final = frozenset({"content", "package", "file"})
+"""PyPI's name for the file, and those that hosted services have taught people."""
+
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9_:.-]{1,64}\Z")
 
 
@@ -185,7 +187,7 @@ class FormSink:
 
     def _is_the_file(self, filename: str) -> bool:
         """Whether this is the distribution: PyPI's field, or whatever curl was told to call it."""
-        is_named = self._name == _FILE_FIELD or distribution_suffix(filename) is not None
+        is_named = self._name in _FILE_FIELDS or distribution_suffix(filename) is not None
         return is_named and self._name != _SIGNATURE_FIELD
 
     def _begin_file(self, filename: str) -> None:
@@ -255,7 +257,8 @@ def add_to_draft(received: Received, data: bytes, most: int) -> None:
 
 def too_large(most: int) -> RefusedUpload:
     """A file that is longer than it may be (SPEC P27)."""
-    return RefusedUpload(413, f"File too large. The limit here is {most / (1 << 20):,.0f} MiB for a file.")
+    size = f"{most:,} bytes" if most < 1 << 20 else f"{most / (1 << 20):,.0f} MiB"
+    return RefusedUpload(413, f"File too large. The limit here is {size} for a file.")
 
 
 def boundary_of(content_type: str | None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,5 +105,6 @@ def sentence(status: int, text: str, *headers: tuple[str, str], reason: str | No
 def reason_phrase(response: Response) -> bytes | None:
     """An answer's reason phrase for the wire, which carries ISO-8859-1 only (RFC 9112 section 4, SPEC P44)."""
     if response.reason is None:
-        return None
+        # Those that Twisted does not know (429) from the standard library.
+        return HTTPStatus(response.status).phrase.encode() if response.status > 417 else None
     return " ".join(response.reason.split()).encode("latin-1", "replace")

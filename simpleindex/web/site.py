@@ -301,7 +301,8 @@ def _nothing_changes(asked: Asked) -> Response:
     if _is_upload(asked):
         return _upload_refused(("OPTIONS",))
     # "PUT /<file>" is an upload too, and a file's name need not be a project's.
-    return sentence(405, "This index is read-only: uploads are not enabled on it.", _ALLOW)
+    text = "This index is read-only: uploads are not enabled on it."
+    return sentence(405, text, _ALLOW, reason=text)
 
 
 def _upload_refused(allowed: tuple[str, ...]) -> Response:
@@ -309,7 +310,7 @@ def _upload_refused(allowed: tuple[str, ...]) -> Response:
     if "POST" in allowed:
         # twine and flit show this where somebody took the one URL for the other (SPEC P49).
         text = "This URL takes uploads (POST); what is here to read is at /simple/."
-    return sentence(405, text, ("Allow", ", ".join(allowed)))
+    return sentence(405, text, ("Allow", ", ".join(allowed)), reason=text)
 
 
 def _preflight(cors: str | None, allow: str = _ALLOW[1]) -> Response:

@@ -24,6 +24,7 @@ from simpleindex.core.rights import UploadRules
 from simpleindex.store import strictness
 from simpleindex.store.reading import Interruptible
 from simpleindex.store.strictness import Examined, examine_strictly
+from simpleindex.store.wheel_contents import judge_wheel_file
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.store.strict_builders import (
     DIST_INFO,
@@ -316,6 +317,19 @@ WHEELS: dict[str, tuple[list[Part], str | None]] = {
     ),
     "two-dist-infos": (wheel_parts(Part(b"x-1.dist-info/METADATA")), "it has several .dist-info directories"),
 }
+
+
+def test_a_wheel_that_was_renamed_is_refused() -> None:
+    """Its WHEEL file states other tags; more of them in one file name are fine if it states them all."""
+    data = raw_zip(*wheel_parts())
+    assert "states other tags than its file name" in refusal(data, "acme-1.0-cp311-cp311-linux_x86_64.whl")
+    assert "states other tags" in refusal(data, "acme-1.0-py2.py3-none-any.whl")
+    with pytest.raises(BrokenArchive, match="which is none"):
+        judge_wheel_file(
+            b"Wheel-Version: 1.0\nTag: py3\n", parse_distribution_name("acme-1.0-py3-none-any.whl")
+        )
+    both = b"Wheel-Version: 1.0\nTag: py2-none-any\r\nTag: py3-none-any\n"
+    judge_wheel_file(both, parse_distribution_name("acme-1.0-py2.py3-none-any.whl"))
 
 
 @pytest.mark.parametrize("case", WHEELS)

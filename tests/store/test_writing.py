@@ -525,9 +525,11 @@ def test_purging_goes_by_days(bench: Bench) -> None:
     bench.now += 7 * DAY
     bench.upload(b"two", overwrite=True)
     bench.delete()
-    assert bench.writer.purge(7) == []
-    assert bench.writer.purge(6) == [f"{TRASH}/{TODAY}/acme/{WHEEL}"]
+    assert bench.writer.purge(8) == []
+    assert bench.writer.purge(7) == [f"{TRASH}/{TODAY}/acme/{WHEEL}"]
     assert sorted(os.listdir(bench.root / TRASH)) == ["2024-10-11", "notes"]
+    assert len(bench.writer.purge(0)) == 1
+    assert os.listdir(bench.root / TRASH) == ["notes"]
     assert bench.writer.used_names(ACME) == {WHEEL}
 
 

@@ -148,6 +148,11 @@ class MemoryPublishing:
         self.calls.append(("delete", name, key, by))
         return select(name, key, [file.filename for file in self._source.pages[name].files])
 
+    async def restore(self, name: ProjectName, filename: str, *, by: str) -> None:
+        self.calls.append(("restore", name, filename, by))
+        if not filename.endswith("-0.9.tar.gz"):
+            raise NotHere(f"deleted file {filename} of the project {name}")
+
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         self.calls.append(("free", name, filename, by))
         if not filename.endswith("-0.9.tar.gz"):
