@@ -70,12 +70,15 @@ def _timestamp(second: int) -> str:
     return stamp
 
 
+@lru_cache(maxsize=256)
 def _bare(text: str) -> str:
     if not text or _NOTHING_BARE_TO_ESCAPE(text):
         return text or "-"
     return text.encode(errors="backslashreplace").decode("latin-1").translate(_BARE_ESCAPES) or "-"
 
 
+# The same clients ask for the same things; what is remembered is short, for request lines and headers are bounded.
+@lru_cache(maxsize=256)
 def _quoted(data: bytes) -> str:
     if _NOTHING_TO_ESCAPE(data):
         return f'"{data.decode("ascii")}"'
