@@ -10,7 +10,7 @@ import pytest
 import simpleindex
 
 HOUSE = Path(simpleindex.__file__).parent
-LAYERS = {"core": 0, "store": 1, "sources": 2, "web": 3}
+LAYERS = {"core": 0, "store": 1, "outgoing": 1, "sources": 2, "web": 3}
 OUTERMOST = 4
 MODULES = sorted(HOUSE.rglob("*.py"))
 

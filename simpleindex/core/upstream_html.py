@@ -28,6 +28,7 @@ _INDEX_WORDS: Final = re.compile(
     r"links for|index of|directory listing|simple index|package index", re.IGNORECASE
 )
 _WORDS_WITHIN: Final = 16 * 1024
+_TAIL: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,12 @@ class Page:
         base: Of the first base tag; empty if there is none.
         metas: The content of each meta tag whose name begins with "pypi:", by the rest of the name.
         says_index: Whether it announces itself as an index or a directory.
-        is_whole: Whether its end is there.
     """
 
     anchors: list[Anchor] = field(default_factory=list)
     base: str = ""
     metas: dict[str, str] = field(default_factory=dict)
     says_index: bool = False
-    is_whole: bool = False
 
 
 def read_html(text: str) -> Page:
@@ -82,8 +81,8 @@ def read_html(text: str) -> Page:
         position = match.end()
         closes, name = bool(match[1]), match[2].lower()
         if closes:
-            page.is_whole |= name in {"html", "body"}
-        elif name in _RAW:
+            continue
+        if name in _RAW:
             end_tag = _RAW[name].search(text, position)
             if end_tag is None:
                 break
@@ -113,3 +112,9 @@ def _attributes(text: str) -> dict[str, str]:
         # The first of two counts, as in every browser.
         found.setdefault(match[1].lower(), html.unescape(match[2] or match[3] or match[4] or ""))
     return found
+
+
+def ends(page: bytes) -> bool:
+    """Whether a page has its last tag; one without could be the beginning of one."""
+    tail = page[-_TAIL:].lower()
+    return b"</html>" in tail or b"</body>" in tail

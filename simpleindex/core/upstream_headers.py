@@ -1,0 +1,85 @@
+"""Headers of an upstream's answers, read strictly: what is malformed is as if it had not come."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+# RFC 9110 sections 8.8.3 and 14.4. None of the numbers takes long to convert.
+_ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1000}"')
+_DATE: Final = re.compile("[A-Za-z0-9:, +-]{1,60}")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
+_DIRECTIVE: Final = re.compile(
+    r"(?:\A|(?<=[,\s]))(no-cache|no-store|(?:s-maxage|max-age)=\"?\d{1,9}\"?)(?=[,\s]|\Z)", re.ASCII
+)
+_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+_USUAL_WAIT: Final = 5
+_LONGEST_WAIT: Final = 3600
+"""Seconds that an upstream may ask us to wait before the next question."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """Which part of a file an answer has.
+
+    Attributes:
+        start: Its first byte.
+        stop: Behind its last byte.
+        size: Of the whole; None if it is not said.
+    """
+
+    start: int
+    stop: int
+    size: int | None
+
+
+def etag(text: str) -> str | None:
+    """An ETag that can be sent back as it is."""
+    text = text.strip()
+    return text if _ETAG.fullmatch(text) else None
+
+
+def date(text: str) -> str | None:
+    """A Last-Modified that can be sent back as it is; what it means is for whoever wrote it."""
+    text = text.strip()
+    return text if _DATE.fullmatch(text) else None
+
+
+def content_range(text: str) -> ContentRange | None:
+    """Read a Content-Range of bytes that is not empty and lies within the file."""
+    match = _CONTENT_RANGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    part = ContentRange(int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3]))
+    if part.stop <= part.start or (part.size is not None and part.stop > part.size):
+        return None
+    return part
+
+
+def fresh_for(cache_control: str, age: str) -> float | None:
+    """Seconds for which an answer need not be asked for again (RFC 9111 section 4.2.1); None if nothing is said.
+
+    Args:
+        cache_control: The header, several joined by commas.
+        age: How long a cache on the way had it already.
+    """
+    found = _DIRECTIVE.findall(cache_control.lower())
+    if "no-cache" in found or "no-store" in found:
+        return 0.0
+    ages = dict(each.replace('"', "").split("=") for each in found)
+    # We are a shared cache.
+    seconds = ages.get("s-maxage", ages.get("max-age"))
+    if seconds is None:
+        return None
+    spent = int(age) if _SECONDS.fullmatch(age := age.strip()) else 0
+    return float(max(0, int(seconds) - spent))
+
+
+def retry_after(text: str) -> int:
+    """Seconds to wait; a date is not read."""
+    text = text.strip()
+    if not _SECONDS.fullmatch(text):
+        return _USUAL_WAIT
+    return min(max(int(text), 1), _LONGEST_WAIT)

@@ -1,0 +1,1 @@
+"""How other servers are asked: the network's counterpart of the store."""
