@@ -170,6 +170,8 @@ class IndexSite(server.Site):
             return sentence(413, text, reason=text)
         # What is too long to be read is an upload, and wants to be told so.
         text = "This index is read-only: uploads are not enabled on it."
+        if self.bodies is not None:
+            text = "This URL is for reading; uploads go to /legacy/."
         return sentence(405, text, ("Allow", "GET, HEAD, OPTIONS"), reason=text)
 
     def startFactory(self) -> None:

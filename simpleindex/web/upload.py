@@ -23,6 +23,7 @@ from simpleindex.web.response import Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.rights import Access, Identity, UploadRules
     from simpleindex.core.upload import Upload
@@ -154,8 +155,12 @@ class Uploads:
         form = _form(received)
         upload = judge_form(form, self._rules(form))
         name = upload.name.project
-        exists = await self._refuse_closed(name)
+        project = await self._found(name)
+        exists = project is not None
         self._admission.require(somebody, Action.UPLOAD, name, exists=exists)
+        if project is not None and project.status in _CLOSED:
+            # PyPUG "project-status-markers": uploads must be refused.
+            raise NotAllowed(f"The project {name} is {project.status.value}: it takes no uploads.")
         if received.draft is None:
             raise RefusedUpload(400, "Upload payload does not have a file.")
         rules = self._admission.access.upload_rules(name)
@@ -172,16 +177,11 @@ class Uploads:
         access = self._admission.access
         return access.uploads if name is None else access.upload_rules(name)
 
-    async def _refuse_closed(self, name: ProjectName) -> bool:
-        """Refuse uploads to a project that takes none; tell whether there is such a project."""
+    async def _found(self, name: ProjectName) -> Project | None:
         try:
-            project = await self._source.project(name)
+            return await self._source.project(name)
         except NotHere:
-            return False
-        if project.status in _CLOSED:
-            # PyPUG "project-status-markers": uploads must be refused.
-            raise NotAllowed(f"The project {name} is {project.status.value}: it takes no uploads.")
-        return True
+            return None
 
     def _own(self, somebody: Identity, name: ProjectName, *, exists: bool) -> None:
         """Make the first who publishes a name its owner; blocking."""

@@ -89,6 +89,14 @@ def test_what_curl_calls_a_file() -> None:
     assert (received.filename, draft.data) == ("acme-1.0.tar.gz", b"x")
 
 
+def test_names_in_any_script() -> None:
+    """What stands in a part's head is UTF-8, and no error of ours whatever it is."""
+    received, _ = read(form(part("content", b"x", "日本-1.0.tar.gz"), part("名", b"y")))
+    assert received.filename == "日本-1.0.tar.gz"
+    received, _ = read(form(part("content", b"x", "@")).replace(b"@", b"\xff\xfe"))
+    assert received.filename == "\ufffd\ufffd"
+
+
 def test_a_text_that_comes_as_a_file() -> None:
     """Another field with a file name is named, so that the judgement can refuse it (SPEC P16)."""
     received, _ = read(form(part("summary", b"x", "summary.txt")))
