@@ -17,6 +17,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import InvalidProjectName, NotHere, RefusedUpload
+from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.rights import Action
@@ -99,13 +100,15 @@ class JsonApi:
         try:
             name = parse_project_name(parts[1])
         except InvalidProjectName:
-            raise NotHere(f"project {parts[1]}") from None
+            raise NotHere(f"project {shown(parts[1])}") from None
         given = await _content(asked)
         self._admission.require(somebody, _ACTIONS[parts[2]], name)
         # Known only to those who may change it, so that nobody else learns of names here.
         await self._source.project(name)
-        changed = await self._change(parts[2], name, given, somebody)
-        detail = "; ".join(str(given[key]) for key in ("status", "reason") if given.get(key))
+        reason = _reason(given)
+        changed = await self._change(parts[2], name, given, reason, somebody)
+        told = (given["status"] if parts[2] == "status" else "", reason)
+        detail = "; ".join(text for text in told if text)
         for filename in changed or (None,):
             self._record(
                 parts[2],
@@ -119,11 +122,11 @@ class JsonApi:
         return _json({"project": name, "changed": list(changed)})
 
     async def _change(
-        self, what: str, name: ProjectName, given: dict[str, Any], somebody: Identity
+        self, what: str, name: ProjectName, given: dict[str, Any], reason: str, somebody: Identity
     ) -> tuple[str, ...]:
         publishing = self._publishing
         if what == "status":
-            await publishing.set_status(name, _status(given), _reason(given) or None)
+            await publishing.set_status(name, _status(given), reason or None)
             return ()
         if what == "free":
             await publishing.free(name, _text(given, "file"), by=str(somebody))
@@ -135,7 +138,7 @@ class JsonApi:
         if what == "delete":
             return await publishing.delete(name, key, by=str(somebody))
         if what == "yank":
-            await publishing.yank(name, key, _reason(given))
+            await publishing.yank(name, key, reason)
         else:
             await publishing.unyank(name, key)
         return (key,)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.sources.interface import Body
     from simpleindex.web.intake import Intake
+
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""A status line has none (RFC 9112 section 4); a sentence may quote what a client sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +112,5 @@ def reason_phrase(response: Response) -> bytes | None:
     if response.reason is None:
         # Those that Twisted does not know (429) from the standard library.
         return HTTPStatus(response.status).phrase.encode() if response.status > 417 else None
-    return " ".join(response.reason.split()).encode("latin-1", "replace")
+    line = " ".join(response.reason.split())
+    return _CONTROL.sub("?", line).encode("latin-1", "replace")
