@@ -73,11 +73,12 @@ class FollowedFile(Generic[Value]):
         now = self._seconds()
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS
+            before = self._value
             try:
                 self._read()
-                if self._trouble is not None:
-                    self._trouble = None
-                    self._log(f"{self.shown} is in force again as it is.")
+                if self._trouble is not None and self._value is before:
+                    self._log(f"{self.shown} can be obeyed again.")
+                self._trouble = None
             except OSError as error:
                 self._tell(f"cannot be read again ({error.strerror or error})")
             except SimpleIndexError as error:
