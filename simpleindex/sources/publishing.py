@@ -112,7 +112,11 @@ class LocalPublishing:
         own()
         committed = self._writer.commit(draft, name.project, name.filename, overwrite=rules.overwrite)
         if provenance is not None:
-            self._writer.put_beside(name.project, committed, PROVENANCE_SUFFIX, provenance)
+            try:
+                self._writer.put_beside(name.project, committed, PROVENANCE_SUFFIX, provenance)
+            except CannotStore as error:
+                # The file is there, and has to be listed and answered.
+                warnings = (f"The file was published without its provenance: {error}",)
         return Published(committed.sha256, committed.created, warnings)
 
     def _judge_attestations(self, upload: Upload, sha256: str) -> tuple[bytes | None, tuple[str, ...]]:
