@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
-from typing import Any, Final
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
@@ -13,10 +15,16 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 from simpleindex.core.addresses import is_loopback
 from simpleindex.core.errors import RefusedStart
 
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
 TOKEN_VARIABLE: Final = "SIMPLEINDEX_TOKEN"  # noqa: S105  (a name)
 
 _SECONDS: Final = 60.0
 _MOST_ANSWER: Final = 1 << 20  # bytes
+_MOST_SHOWN: Final = 1000  # characters
+_TOKEN: Final = re.compile(r"[!-~]+")
+_URL: Final = re.compile(r"https?://[!-~]+")
 
 
 class Remote:
@@ -32,16 +40,13 @@ class Remote:
     """
 
     def __init__(self, index_url: str, ca_file: str | None, token_file: str | None) -> None:
-        split = urlsplit(index_url)
-        if split.scheme not in {"http", "https"} or not split.hostname:
-            raise RefusedStart(
-                f"--index-url: {index_url!r} is no URL of an index, such as https://host/simple/"
-            )
-        if split.username or split.password:
+        if "@" in index_url:
+            # Before anything that could repeat it.
             raise RefusedStart(
                 f"--index-url: give the token by {TOKEN_VARIABLE} or --token-file, not in the URL"
             )
-        if split.scheme == "http" and not is_loopback(split.hostname) and split.hostname != "localhost":
+        split, host = _split(index_url)
+        if split.scheme == "http" and not is_loopback(host) and host != "localhost":
             raise RefusedStart("--index-url: a token over plain HTTP can be read on its way; use https")
         path = split.path.rstrip("/").removesuffix("/simple").removesuffix("/legacy")
         self._base = f"{split.scheme}://{split.netloc}{path}/-/api/"
@@ -74,15 +79,35 @@ class Remote:
             with self._opener.open(request, timeout=_SECONDS) as response:
                 answer = json.loads(response.read(_MOST_ANSWER))
         except HTTPError as error:
-            text = error.read(_MOST_ANSWER).decode("utf-8", "replace").strip() or error.reason
-            raise RefusedStart(f"the index answered {error.code}: {text}") from None
-        except (URLError, OSError, ValueError) as error:
+            raise RefusedStart(f"the index answered {error.code}: {_text_of(error)}") from None
+        except (URLError, OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             hint = (
                 "; name its CA with --cert FILE" if isinstance(reason, ssl.SSLCertVerificationError) else ""
             )
             raise RefusedStart(f"the index at {self._base} cannot be asked: {reason}{hint}") from None
         return answer if isinstance(answer, dict) else {}
+
+
+def _split(index_url: str) -> tuple[SplitResult, str]:
+    try:
+        split = urlsplit(index_url)
+        # An odd port is found out only by asking for it.
+        if _URL.fullmatch(index_url) and split.hostname and split.port != 0:
+            return split, split.hostname
+    except ValueError:
+        pass
+    raise RefusedStart(f"--index-url: {index_url!r} is no URL of an index, such as https://host/simple/")
+
+
+def _text_of(error: HTTPError) -> str:
+    """What an index says with a refusal: our own sentence, or at least the reason, and nothing that moves a cursor."""
+    try:
+        text = error.read(_MOST_ANSWER).decode("utf-8", "replace")
+    except (OSError, HTTPException):
+        text = ""
+    words = " ".join(text.split()) or str(error.reason)
+    return "".join(each if each.isprintable() else "?" for each in words)[:_MOST_SHOWN]
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -94,10 +119,18 @@ def _token(file: str | None) -> str:
     if file is not None:
         try:
             with open(file, encoding="utf-8") as stream:
-                return stream.read(4096).strip()
-        except (OSError, UnicodeDecodeError):
+                token = stream.read(4096).strip()
+        except (OSError, ValueError):
             raise RefusedStart(f"--token-file: {file} cannot be read") from None
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise RefusedStart(f"no token was given: set {TOKEN_VARIABLE}, or name a file with --token-file")
+        where = f"--token-file: what is in {file}"
+    else:
+        token = os.environ.get(TOKEN_VARIABLE, "").strip()
+        where = f"the variable {TOKEN_VARIABLE}"
+        if not token:
+            raise RefusedStart(f"no token was given: set {TOKEN_VARIABLE}, or name a file with --token-file")
+    if not _TOKEN.fullmatch(token):
+        # Whatever fails later would repeat it.
+        raise RefusedStart(
+            f"{where} is no token: it has to be one word, such as simpleindex token create prints"
+        )
     return token

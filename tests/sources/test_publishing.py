@@ -283,7 +283,8 @@ def test_yanking_shows_at_once(place: Place) -> None:
         assert place.yanked() == {WHEEL: None, sdist_name(): None}
     result(place.publishing.yank(ACME, WHEEL, ""))
     assert place.yanked() == {WHEEL: "", sdist_name(): None}
-    result(place.publishing.unyank(ACME, "9.9"))
+    assert type(error(place.publishing.unyank(ACME, "9.9"))) is NotHere
+    result(place.publishing.unyank(ACME, "1.0"))
     for key in ("9.9", "acme-9.9.tar.gz", "?"):
         assert type(error(place.publishing.yank(ACME, key, ""))) is NotHere
 
