@@ -34,6 +34,12 @@ MOST_VALUES: Final = 4_000_000
 _JSON: Final = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 _HTML: Final = frozenset({"application/vnd.pypi.simple.v1+html", "text/html", "application/xhtml+xml"})
 
+# Those in which pages are written. Python has other codecs, some of which are none of text, or warn.
+_CHARSET: Final = re.compile(
+    r"charset\s*=\s*\"?(utf-8|us-ascii|iso-8859-(?:[1-9]|1[013-6])|windows-125[0-8])(?![\w-])",
+    re.IGNORECASE | re.ASCII,
+)
+
 
 def parse_project(
     content_type: str,
@@ -161,13 +167,8 @@ def _read_json(body: bytes) -> dict[str, Any]:
 
 
 def _read_html(content_type: str, body: bytes) -> Page:
-    charset = re.search(r"charset\s*=\s*\"?([\w-]{1,40})", content_type, re.IGNORECASE)
-    try:
-        text = body.decode(charset[1] if charset else "utf-8", "replace")
-    except (LookupError, ValueError):
-        # Also what is a codec of Python, but none of text.
-        text = body.decode("utf-8", "replace")
-    page = read_html(text)
+    charset = _CHARSET.search(content_type)
+    page = read_html(body.decode(charset[1] if charset else "utf-8", "replace"))
     _require_version(page.metas.get("repository-version"))
     return page
 

@@ -317,7 +317,7 @@ def test_html_in_other_encodings() -> None:
     """The stated charset is used if there is one of that name, and bytes that are none do no harm."""
     body = f'<a href="{WHEEL}" data-yanked="caf\xe9">x</a>'.encode("latin-1")
     assert only(body, "text/html; charset=iso-8859-1").yanked == "caf\xe9"
-    for charset in ("utf-8", "nonsense", "zip", "hex", "rot13", "idna"):
+    for charset in ("utf-8", "nonsense", "zip", "hex", "rot13", "idna", "unicode_escape", "iso-8859-12"):
         assert only(body, f"text/html; charset={charset}").yanked == "caf\ufffd"
 
 
