@@ -172,25 +172,30 @@ def _credentials(user: str | None, password: str | None) -> BasicCredentials | N
 class Reach:
     """Where an upstream may lead us.
 
-    What a listing names may be anywhere on the public Internet: its bytes are judged by their hash, and nothing of ours is
-    sent there. A private address is different, since what answers there trusts us for where we are.
+    A file may be anywhere on the public Internet, since its bytes are judged by their hash and nothing of ours is sent there.
+    A listing is not, for nothing else judges it. A private address is different from both: what answers there trusts us for
+    where we are.
 
     Attributes:
         url: The upstream's own, as :func:`index_url` returns it.
-        hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private; each with a port
-            after a colon, or for the usual ports.
+        hosts: Patterns of further hosts that its listings may be redirected to, and whose addresses may be private; each
+            with a port after a colon, or for the usual ports.
+        private: Whether it may lead to any private address.
     """
 
     url: str
     hosts: tuple[str, ...] = ()
+    private: bool = False
 
-    def refuses_redirect(self, source: str, target: str | None) -> str | None:
-        """Say why a redirect is not followed; None if it is."""
+    def refuses_redirect(self, source: str, target: str | None, *, of_file: bool = False) -> str | None:
+        """Say why a redirect is not followed; None if it is, to whatever address :meth:`may_be_private` allows."""
         if target is None:
             return "it redirects to what is no http or https URL, or has credentials in it"
         before, after = origin(source), origin(target)
         if before.scheme == "https" and after.scheme == "http":
             return "it redirects from https to http"
+        if of_file:
+            return None
         known = KNOWN_HOSTS.get(origin(self.url).host, ()) if after.scheme == "https" else ()
         if after.host not in {before.host, origin(self.url).host, *known} and not self._is_listed(after):
             return f"it redirects to {after.host}, which is not among the hosts that it may lead to"
@@ -199,6 +204,8 @@ class Reach:
     def may_be_private(self, host: str, port: int) -> bool:
         """Whether a host may have an address that is not public: the upstream itself, and what the operator lists."""
         own, other = origin(self.url), Origin("", host.lower(), port)
+        if self.private:
+            return True
         if own.host == other.host and port in {own.port, *_also(own)}:
             return True
         return self._is_listed(other)

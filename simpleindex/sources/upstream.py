@@ -222,7 +222,7 @@ class HttpUpstream:
     async def _follow(
         self, url: str, wanted: dict[bytes, bytes], deadline: float | None
     ) -> tuple[IResponse, str]:
-        """Ask, and go where the answer says, as far as that is allowed."""
+        """Ask, and go where the answer says, as far as that is allowed; only files have no deadline."""
         for _ in range(MOST_REDIRECTS + 1):
             response = await self._ask(url, wanted, deadline)
             if response.code not in _REDIRECTS:
@@ -233,7 +233,7 @@ class HttpUpstream:
             await self._drop(body)
             location = _header(response, "location")
             target = absolute_url(url, location) if location else None
-            refusal = self._reach.refuses_redirect(url, target)
+            refusal = self._reach.refuses_redirect(url, target, of_file=deadline is None)
             if refusal is not None or target is None:
                 raise self._failed(refusal or "it redirects nowhere")
             url = target

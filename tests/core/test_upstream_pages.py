@@ -513,4 +513,4 @@ def _is_bounded(kind: str, body: bytes) -> None:
             parse_projects(kind, body, ROOT, flat=flat)
         except InvalidUpstreamPage as error:
             faults.append(str(error))
-    assert all(len(fault) < 300 for fault in faults)
+    assert all(len(fault) < 1000 for fault in faults)

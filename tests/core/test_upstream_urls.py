@@ -134,6 +134,19 @@ def test_redirects(source: str, target: str | None, fault: str | None) -> None:
     assert (refusal is None) if fault is None else (fault in (refusal or ""))
 
 
+def test_redirects_of_files() -> None:
+    """Anywhere, since their hash judges them and addresses are looked at later; but not away from TLS."""
+    for target in ("https://evil.example/b", "https://10.0.0.1/"):
+        assert REACH.refuses_redirect("https://up.example/a", target, of_file=True) is None
+    for bad in ("http://up.example/b", None):
+        assert REACH.refuses_redirect("https://up.example/a", bad, of_file=True) is not None
+
+
+def test_a_private_network() -> None:
+    """An operator can say that an upstream may lead anywhere."""
+    assert Reach(REACH.url, private=True).may_be_private("10.0.0.1", 6379)
+
+
 def test_known_hosts() -> None:
     """The public index needs no list."""
     reach = Reach("https://pypi.org/simple/")

@@ -259,8 +259,12 @@ FILES: dict[str, Misbehaviour] = {
     "is not modified": Misbehaviour(page(b"", status="304 x"), "304", "file"),
     "wants a login": Misbehaviour(page(b"", status="401 x"), "wants credentials", "file"),
     "server error": Misbehaviour(page(b"", status="503 x"), "503", "file"),
-    "redirects to loopback": Misbehaviour(redirect("http://127.0.0.1/x"), "not among", "file"),
-    "redirects to a private name": Misbehaviour(redirect("http://rebound.example/x"), "not among", "file"),
+    "redirects to loopback": Misbehaviour(redirect("http://127.0.0.1/x"), "private", "file"),
+    "redirects to a private name": Misbehaviour(redirect("http://rebound.example/x"), "private", "file"),
+    "redirects to credentials": Misbehaviour(
+        redirect("http://a:s3cret@up.example/x"), "redirects to what", "file"
+    ),
+    "redirects in a circle": Misbehaviour(redirect("http://other.example/x"), "more than 5", "file"),
     "lies at loopback": Misbehaviour(page(FILE), "private", "file", url="http://127.0.0.1/x"),
     "lies at loopback in other words": Misbehaviour(
         page(FILE), "private", "file", url="http://[::ffff:7f00:1]/x"

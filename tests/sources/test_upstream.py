@@ -436,6 +436,13 @@ class TestAddresses(SynchronousTestCase):
         assert world.fetch("http://listed.example/x") == FILE
         world.close()
 
+    def test_a_file_may_be_moved_to_another_host(self) -> None:
+        """As object stores do; what comes is judged by its hash."""
+        world = World(first("/simple/x", redirect("http://other.example/x"), page(FILE)))
+        assert world.fetch("http://up.example/simple/x") == FILE
+        assert world.network.requests[1].headers["host"] == "other.example"
+        world.close()
+
     def test_connections_are_kept(self) -> None:
         """One for many questions, closed when nobody has used it for a while."""
         world = World(page(GOOD))
