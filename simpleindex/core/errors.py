@@ -452,6 +452,18 @@ class UpstreamFailed(Unavailable):
         return f"The upstream index {self.upstream} cannot answer: {self.reason}"
 
 
+class WrongFile(UpstreamFailed):
+    """An upstream sent another file than it lists; nobody may have it.
+
+    Attributes:
+        filename: The file.
+    """
+
+    def __init__(self, upstream: str, filename: str, reason: str) -> None:
+        super().__init__(upstream, f"{filename} is not the file that it lists: {reason}", retry_after=30)
+        self.filename = filename
+
+
 class InvalidUpstreamPage(SimpleIndexError):
     """What an upstream gave for a listing and is none.
 

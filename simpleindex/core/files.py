@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 VERSION: Final = 2
 """Of marshal's form: later ones write references, by which equal values can have unequal bytes."""
 
+_LOCAL: Final = (None, None, None, None, "local")
+"""What is said of a file that lies here where an upstream's tells more; left out, for most are such."""
+
 
 class PackedFiles(Sequence[File]):
-    """An immutable sequence of local files; equal to any other sequence of equal ones.
+    """An immutable sequence of files; equal to any other sequence of equal ones.
 
     Args:
         files: What it holds, in this order.
@@ -39,7 +42,7 @@ class PackedFiles(Sequence[File]):
         rows = [_row(file) for file in files]
         self.packed = marshal.dumps(rows, VERSION)
         self._count = len(rows)
-        self.size: int = sum(row[3] for row in rows)
+        self.size: int = sum(row[3] or 0 for row in rows)
 
     @classmethod
     def restored(cls, packed: bytes, count: int, size: int) -> PackedFiles:
@@ -81,16 +84,12 @@ def total_size(files: Sequence[File]) -> int:
 
 
 def _row(file: File) -> tuple[Any, ...]:
-    # Only files that lie here are packed: of an upstream's, less may be known, and more said.
-    assert file.size is not None
-    assert file.sha256 is not None
-    assert (file.other_hash, file.provenance_url, file.url, file.dated_by) == (None,) * 4
-    return (
+    row = (
         file.filename,
         file.version,
         file.kind is Kind.WHEEL,
         file.size,
-        bytes.fromhex(file.sha256),
+        file.sha256 and bytes.fromhex(file.sha256),
         file.uploaded_ns,
         file.requires_python,
         file.metadata and (bytes.fromhex(file.metadata.sha256), file.metadata.size),
@@ -98,6 +97,8 @@ def _row(file: File) -> tuple[Any, ...]:
         file.signatures,
         file.provenance,
     )
+    upstream = (file.other_hash, file.provenance_url, file.url, file.dated_by, file.source)
+    return row if upstream == _LOCAL else (*row, *upstream)
 
 
 # Whoever renders a page goes through the files several times, and a resolver asks for many of a few projects.
@@ -108,7 +109,8 @@ def unpacked_files(packed: bytes) -> tuple[File, ...]:
 
 
 def _file(row: tuple[Any, ...]) -> File:
-    filename, version, is_wheel, size, sha256, uploaded_ns, requires_python, sidecar, *beside = row
+    filename, version, is_wheel, size, digest, uploaded_ns, requires_python, sidecar, *beside = row
     kind = Kind.WHEEL if is_wheel else Kind.SDIST
     metadata = sidecar and Sidecar(sidecar[0].hex(), sidecar[1])
-    return File(filename, version, kind, size, sha256.hex(), uploaded_ns, requires_python, metadata, *beside)
+    sha256 = digest and digest.hex()
+    return File(filename, version, kind, size, sha256, uploaded_ns, requires_python, metadata, *beside)

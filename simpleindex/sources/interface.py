@@ -24,6 +24,8 @@ class Body(Protocol):
         size: Bytes, or None if not known beforehand.
         sha256: Lower-case hex digest of the whole, or None if not known beforehand.
         modified_ns: When it was uploaded, nanoseconds since 1970 UTC, or None.
+        accepts_ranges: Whether a part of it may be given on its own. Not while it is on its way from somewhere else, for
+            only with its end it is known to be the right file.
     """
 
     @property
@@ -34,6 +36,9 @@ class Body(Protocol):
 
     @property
     def modified_ns(self) -> int | None: ...
+
+    @property
+    def accepts_ranges(self) -> bool: ...
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``, for a range that lies within the size.

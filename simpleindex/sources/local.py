@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -12,7 +11,7 @@ from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere,
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.store.archives import Facts, read_sidecar
-from simpleindex.store.bodies import BytesBody, FileBody
+from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,7 +50,7 @@ class LocalSource:
         self._directory = directory
         self._in_read_thread = in_read_thread
         self._slow_opens = slow_opens
-        self._sidecars = _Sidecars(SIDECAR_CACHE_SIZE)
+        self._sidecars = BytesCache(SIDECAR_CACHE_SIZE)
 
     async def projects(self) -> ProjectList:
         """Every project that is offered."""
@@ -151,28 +150,6 @@ class LocalSource:
 
         Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
         return await wanted
-
-
-class _Sidecars:
-    """Extracted METADATA by digest, the least recently used dropped first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._data: OrderedDict[str, bytes] = OrderedDict()
-
-    def get(self, sha256: str) -> bytes | None:
-        data = self._data.get(sha256)
-        if data is not None:
-            self._data.move_to_end(sha256)
-        return data
-
-    def put(self, sha256: str, data: bytes) -> None:
-        self._size -= len(self._data.pop(sha256, b""))
-        self._data[sha256] = data
-        self._size += len(data)
-        while self._size > self._limit:
-            self._size -= len(self._data.popitem(last=False)[1])
 
 
 def _project(name: ProjectName, shelf: Shelf | None) -> Project:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import Changed
@@ -47,6 +48,7 @@ class FileBody:
         self.sha256: str | None = sha256
         self.size: int | None = self.stamp.size
         self.modified_ns: int | None = self.stamp.mtime_ns
+        self.accepts_ranges = True
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly these bytes.
@@ -57,13 +59,13 @@ class FileBody:
         if self._closed:
             # The descriptor's number may be another file's by now.
             raise Changed(self._filename)
-        data = self._read_if_in_memory(offset, length)
+        data = read_if_in_memory(self._descriptor, offset, length)
         if len(data) < length:
             # A descriptor closed while a thread reads from it could by then be another file's.
             self._in_use = True
             try:
                 data += await self._in_thread(
-                    _read_fully, self._descriptor, offset + len(data), length - len(data)
+                    read_fully, self._descriptor, offset + len(data), length - len(data)
                 )
             finally:
                 self._in_use = False
@@ -93,17 +95,6 @@ class FileBody:
             self._closed = True
             if not self._in_use:
                 os.close(self._descriptor)
-
-    def _read_if_in_memory(self, offset: int, length: int) -> bytes:
-        if _NOWAIT is None:
-            return b""
-        view = memoryview(_desk)[:length] if length <= len(_desk) else memoryview(bytearray(length))
-        try:
-            count = os.preadv(self._descriptor, [view], offset, _NOWAIT)
-        except OSError:
-            # Not in memory (EAGAIN), or a file system that cannot tell (EOPNOTSUPP).
-            return b""
-        return bytes(view[:count])
 
     def _seems_in_memory(self, offset: int, length: int) -> bool:
         """Judged by a byte in each stretch that Linux reads at a time.
@@ -140,6 +131,7 @@ class BytesBody:
         self.sha256: str | None = sha256
         self.size: int | None = len(data)
         self.modified_ns: int | None = modified_ns
+        self.accepts_ranges = True
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly these bytes."""
@@ -153,8 +145,50 @@ class BytesBody:
         """Nothing is held."""
 
 
-def _read_fully(descriptor: int, offset: int, length: int) -> bytes:
+class BytesCache:
+    """Small pieces of data by digest, the least recently used dropped first.
+
+    Args:
+        limit: Bytes of all of them.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._data: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, sha256: str) -> bytes | None:
+        """What has this digest, if it is kept."""
+        data = self._data.get(sha256)
+        if data is not None:
+            self._data.move_to_end(sha256)
+        return data
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Keep it."""
+        self._size -= len(self._data.pop(sha256, b""))
+        self._data[sha256] = data
+        self._size += len(data)
+        while self._size > self._limit:
+            self._size -= len(self._data.popitem(last=False)[1])
+
+
+def read_if_in_memory(descriptor: int, offset: int, length: int) -> bytes:
+    """Read as much of this as can be had without waiting for a disk; perhaps nothing. For the reactor's thread only."""
+    if _NOWAIT is None:
+        return b""
+    view = memoryview(_desk)[:length] if length <= len(_desk) else memoryview(bytearray(length))
+    try:
+        count = os.preadv(descriptor, [view], offset, _NOWAIT)
+    except OSError:
+        # Not in memory (EAGAIN), or a file system that cannot tell (EOPNOTSUPP).
+        return b""
+    return bytes(view[:count])
+
+
+def read_fully(descriptor: int, offset: int, length: int) -> bytes:
     # What follows is left to Linux's own reading ahead: asked for by posix_fadvise as well, a cold file took 2.5 times as long.
+    """Read all of this, or up to the end of the file; blocking."""
     parts = []
     while length > 0:
         part = os.pread(descriptor, length, offset)

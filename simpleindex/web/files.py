@@ -76,10 +76,10 @@ def _answer(body: Body, filename: str, asked: Asked, cache_control: str, now: fl
         return Response(304, tuple(headers))
     headers += [
         ("Content-Type", _content_type(filename)),
-        ("Accept-Ranges", "bytes"),
+        ("Accept-Ranges", "bytes" if body.accepts_ranges else "none"),
         ("X-Content-Type-Options", "nosniff"),
     ]
-    selected = _selected(asked, etag, modified, size)
+    selected = _selected(asked, etag, modified, size) if body.accepts_ranges else None
     if isinstance(selected, Unsatisfiable):
         return sentence(
             416,

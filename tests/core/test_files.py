@@ -18,14 +18,19 @@ files = st.builds(
     texts,
     texts,
     st.sampled_from(Kind),
-    st.integers(0, 2**63),
-    digests,
-    st.integers(-(2**80), 2**80),
+    st.none() | st.integers(0, 2**63),
+    st.none() | digests,
+    st.none() | st.integers(-(2**80), 2**80),
     st.none() | texts,
     st.none() | st.builds(Sidecar, digests, st.integers(0, 2**24)),
     st.none() | texts,
     st.sampled_from([(), (".asc",), (".asc", ".sig")]),
     st.booleans(),
+    st.none() | st.tuples(texts, texts),
+    st.none() | texts,
+    st.none() | texts,
+    st.sampled_from([None, "first-seen"]),
+    st.sampled_from(["local", "pypi"]),
 )
 several = st.lists(files, max_size=5)
 

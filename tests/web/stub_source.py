@@ -35,6 +35,7 @@ class StubBody:
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
         self.size: int | None = len(data)
         self.modified_ns = modified_ns
+        self.accepts_ranges = True
         self.reads: list[tuple[int, int]] = []
         self.opened = 0
         self.closed = 0

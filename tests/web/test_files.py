@@ -206,6 +206,14 @@ def test_if_range_forgives_an_outside_range(index: Index) -> None:
     assert index.get(URL, ("Range", "bytes=999999999-"), ("If-Range", '"other"')).status == 200
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-1", "bytes=100-", "bytes=-5", "bytes=999999999-"])
+def test_a_file_on_its_way_is_given_whole(index: Index, wanted: str) -> None:
+    """Only with its end it is known to be the right one: a part of it is not given on its own."""
+    body_of(index).accepts_ranges = False
+    reply = index.get(URL, ("Range", wanted))
+    assert (reply.status, reply.body, reply.headers["accept-ranges"]) == (200, DATA, "none")
+
+
 def test_if_range_without_range(index: Index) -> None:
     """If-Range alone says nothing (RFC 9110 section 13.1.5)."""
     assert index.get(URL, ("If-Range", ETAG)).status == 200

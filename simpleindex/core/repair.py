@@ -1,0 +1,113 @@
+"""What an upstream leaves out, and what has become known since; how long what it says is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from simpleindex.core.files import PackedFiles
+from simpleindex.core.model import Project, Sidecar, Status
+from simpleindex.core.names import METADATA_SUFFIX, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.core.model import File
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long answers are good, all in seconds.
+
+    Attributes:
+        most: A listing, at most, and where the upstream does not say.
+        least: A listing, whatever the upstream says: one that never wants to be believed would be asked by every request.
+        absent: That there is no such project.
+        projects: The list of projects.
+        failing: After an upstream could not be asked, what was kept is served without asking again.
+        patience: After these, what was kept is served although an upstream is still thinking.
+    """
+
+    most: float = 600
+    least: float = 10
+    absent: float = 60
+    projects: float = 3600
+    failing: float = 10
+    patience: float = 5
+
+    def fresh_for(self, said: float | None) -> float:
+        """How long a listing need not be asked for again.
+
+        Args:
+            said: What the upstream says.
+        """
+        return self.most if said is None else min(self.most, max(self.least, said))
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a file itself taught.
+
+    Attributes:
+        size: Bytes.
+        sha256: Lower-case hex digest.
+        requires_python: Of a wheel's metadata.
+        sidecar: A wheel's METADATA.
+    """
+
+    size: int
+    sha256: str
+    requires_python: str | None = None
+    sidecar: Sidecar | None = None
+
+
+def repaired(project: Project, learnt: Mapping[str, Learnt], generation: int) -> Project:
+    """An upstream's project as it is offered here: files are had from us, and what is known of them is said.
+
+    Signatures and provenance that lie beside a file there are not fetched; where provenance has a URL, it stays.
+
+    Args:
+        project: As the upstream has it.
+        learnt: What files themselves taught, by file name.
+        generation: Of the result.
+    """
+    files = [repaired_file(file, learnt.get(file.filename)) for file in project.files]
+    if project.status is Status.QUARANTINED:
+        files = []
+    return replace(project, files=PackedFiles(files), generation=generation, stale=False)
+
+
+def repaired_file(file: File, learnt: Learnt | None) -> File:
+    """One file as it is offered here."""
+    file = replace(file, url=None, signatures=(), provenance=False)
+    if learnt is None or (file.sha256 is not None and file.sha256 != learnt.sha256):
+        return file
+    sidecar, requires_python = file.metadata or learnt.sidecar, file.requires_python
+    if file.kind is Kind.WHEEL and requires_python is None:
+        requires_python = learnt.requires_python
+    return replace(
+        file, size=learnt.size, sha256=learnt.sha256, metadata=sidecar, requires_python=requires_python
+    )
+
+
+def still_true(learnt: Mapping[str, Learnt], before: Project | None, now: Project) -> Mapping[str, Learnt]:
+    """What was learnt of files that are as they were, as far as an upstream tells."""
+    if not learnt or before is None:
+        return {}
+    marks = {file.filename: _mark(file) for file in before.files if file.filename in learnt}
+    return {
+        file.filename: learnt[file.filename]
+        for file in now.files
+        if file.filename in learnt and marks.get(file.filename) == _mark(file)
+    }
+
+
+def _mark(file: File) -> tuple[object, ...]:
+    return file.url, file.size, file.sha256, file.other_hash, file.uploaded_ns
+
+
+def metadata_url(url: str) -> str:
+    """Where the sidecar of a file is (PEP 658): beside it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=parts.path + METADATA_SUFFIX, fragment=""))

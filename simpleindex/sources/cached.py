@@ -1,0 +1,568 @@
+"""An upstream index, remembered: asked seldom, once for all who ask at a time, and not missed while it is away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.python.failure import Failure
+
+from simpleindex.core.errors import (
+    NotAllowed,
+    NotHere,
+    SimpleIndexError,
+    Unavailable,
+    UpstreamFailed,
+    WrongFile,
+)
+from simpleindex.core.files import PackedFiles
+from simpleindex.core.metadata import MAXIMUM_SIZE
+from simpleindex.core.model import Project, ProjectList, Sidecar, Status, file_order
+from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.repair import Learnt, Times, metadata_url, repaired, repaired_file, still_true
+from simpleindex.sources.interface import Validators
+from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
+from simpleindex.store.fetching import Expected, Fetch
+from simpleindex.store.growing import GrowingBody
+from simpleindex.store.upstream_cache import KeptListing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+
+    from simpleindex.core.model import File
+    from simpleindex.core.names import ProjectName
+    from simpleindex.sources.interface import Body, Listing, Stream, Upstream
+    from simpleindex.store.archives import Facts
+    from simpleindex.store.upstream_cache import UpstreamCache
+
+MEMORY: Final = 64 * 1024 * 1024
+"""Bytes of listings that each upstream has in memory: those of some 3,000 projects."""
+
+_SIDECARS: Final = 16 * 1024 * 1024
+_ENTRY: Final = 2048
+"""Bytes that a listing takes beside its files."""
+
+_MOST_ABSENT: Final = 10_000
+_MOST_WRONG: Final = 1_000
+_PATIENCE: Final = 10.0
+"""Seconds that a request waits for what cannot be sent before it is whole; clients give up after 15 or 30."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A project in memory.
+
+    Attributes:
+        kept: What the upstream said.
+        shown: What is offered of it; the same object as long as nothing changes.
+        fresh_until: Until when it need not be asked again, seconds since 1970.
+        failing_until: Until when it is not, since it failed.
+        stale: The same, marked so; made when it is wanted.
+    """
+
+    kept: KeptListing
+    shown: Project
+    fresh_until: float
+    failing_until: float = 0.0
+    stale: Project | None = None
+
+    def project(self, *, stale: bool) -> Project:
+        """What is offered, and whether that is what the upstream would say now."""
+        if not stale:
+            return self.shown
+        if self.stale is None:
+            self.stale = replace(self.shown, stale=True)
+        return self.stale
+
+    @property
+    def weight(self) -> int:
+        """Bytes, about."""
+        kept, shown = self.kept.project.files, self.shown.files
+        return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (kept, shown))
+
+
+class Cached:
+    """A source over an upstream.
+
+    Args:
+        upstream: Asked when it must be.
+        cache: Where things are kept.
+        clock: The reactor.
+        in_thread: Calls a blocking function in a thread.
+        identity: What makes this index another than one of the same name: its URL, without credentials.
+        times: How long answers are good.
+        memory: Bytes of listings in memory.
+        say: Takes a sentence for the operator.
+        failed: Told of what should never happen.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        cache: UpstreamCache,
+        clock: Any,
+        in_thread: Callable[..., Awaitable[Any]],
+        *,
+        identity: str,
+        times: Times | None = None,
+        memory: int = MEMORY,
+        say: Callable[[str], None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._upstream = upstream
+        self._cache = cache
+        self._clock = clock
+        self._in_thread = in_thread
+        self._identity = identity
+        self._times = times or Times()
+        self._memory = memory
+        self._say = say
+        self._failed = failed
+        self._generations = count(1)
+        self._shared = _Shared(failed)
+        self._entries: OrderedDict[ProjectName, _Entry] = OrderedDict()
+        self._size = 0
+        self._absent: OrderedDict[ProjectName, float] = OrderedDict()
+        self._list: ProjectList | None = None
+        self._list_until = self._unreachable_until = 0.0
+        self._is_failing = False
+        self._fetches: dict[str, Fetch] = {}
+        self._wrong: OrderedDict[str, tuple[float, WrongFile]] = OrderedDict()
+        self._sidecars = BytesCache(_SIDECARS)
+
+    def stop(self) -> None:
+        """Give up whatever is being fetched."""
+        for fetch in [*self._fetches.values()]:
+            fetch.stop()
+
+    # -- projects ---------------------------------------------------------------------------------------------------
+
+    async def projects(self) -> ProjectList:
+        """Every project of the upstream."""
+        listed = self.projects_now()
+        if listed is None:
+            listed = await self._shared.do("projects", self._ask_for_list)
+        return listed
+
+    def projects_now(self) -> ProjectList | None:
+        """The same, while that is fresh."""
+        is_fresh = self._list is not None and self._clock.seconds() < self._list_until
+        return self._list if is_fresh else None
+
+    async def _ask_for_list(self) -> ProjectList:
+        try:
+            names = await self._upstream.projects()
+        except UpstreamFailed as error:
+            self._cannot(error)
+            if self._list is None:
+                raise
+            return replace(self._list, stale=True)
+        self._can()
+        if self._list is None or self._list.names != names:
+            self._list = ProjectList(names, next(self._generations))
+        self._list_until = self._clock.seconds() + self._times.projects
+        return self._list
+
+    # -- one project ------------------------------------------------------------------------------------------------
+
+    async def project(self, name: ProjectName) -> Project:
+        """One project, as the upstream has it, or had it while it cannot be asked."""
+        entry, stale = await self._current(name)
+        return entry.project(stale=stale)
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """The same, while that is fresh."""
+        entry = self._entries.get(name)
+        if entry is not None and self._is_fresh(entry):
+            self._entries.move_to_end(name)
+            return entry.shown
+        if self._clock.seconds() < self._absent.get(name, 0.0):
+            raise NotHere(f"project {name}")
+        return None
+
+    async def _current(self, name: ProjectName) -> tuple[_Entry, bool]:
+        """A project's entry, and whether it is stale."""
+        if self.project_now(name) is not None:
+            return self._entries[name], False
+        entry = self._entries.get(name)
+        asking: Deferred[tuple[_Entry, bool]] = Deferred.fromCoroutine(
+            self._shared.do(name, lambda: self._ask(name))
+        )
+        if entry is not None:
+            # Half of what pip waits for an answer.
+            asking.addTimeout(self._times.patience, self._clock)
+        try:
+            return await asking
+        except TookTooLong:
+            assert entry is not None
+            return entry, True
+
+    async def _ask(self, name: ProjectName) -> tuple[_Entry, bool]:
+        entry = self._entries.get(name) or await self._recall(name)
+        now = self._clock.seconds()
+        if entry is not None:
+            if self._is_fresh(entry):
+                return entry, False
+            if now < max(entry.failing_until, self._unreachable_until):
+                return entry, True
+        try:
+            listing = await self._ask_upstream(name, entry)
+        except NotHere:
+            self._can()
+            await self._forget(name)
+            raise
+        except UpstreamFailed as error:
+            self._cannot(error)
+            if entry is None:
+                raise
+            # Its place may have been taken by one of which more is known.
+            entry = self._entries.get(name, entry)
+            entry.failing_until = self._clock.seconds() + self._times.failing
+            return entry, True
+        self._can()
+        if listing is None:
+            assert entry is not None
+            entry = self._entries.get(name, entry)
+            entry.fresh_until = self._fresh_until(entry.kept.fresh_for)
+        else:
+            entry = await self._place(name, listing, entry)
+        self._remember(name, entry)
+        return entry, False
+
+    async def _ask_upstream(self, name: ProjectName, entry: _Entry | None) -> Listing | None:
+        known = None if entry is None else Validators(entry.kept.etag, entry.kept.last_modified)
+        listing = await self._upstream.project(name, known)
+        if listing is None and entry is None:
+            raise UpstreamFailed(
+                self._upstream.name, "it says that nothing changed, of what was never asked for"
+            )
+        if listing is not None and listing.project.name != name:
+            raise UpstreamFailed(self._upstream.name, f"it tells of {listing.project.name}, not of {name}")
+        return listing
+
+    async def _recall(self, name: ProjectName) -> _Entry | None:
+        """What is kept on the disk of a project."""
+        found = await self._in_thread(self._read, name)
+        if found is None:
+            return None
+        kept, shown = found
+        # A clock that was put back must not make it fresh for years.
+        is_past = kept.fetched_at <= self._clock.seconds()
+        until = kept.fetched_at + self._times.fresh_for(kept.fresh_for) if is_past else 0.0
+        entry = _Entry(kept, shown, until)
+        self._remember(name, entry)
+        return entry
+
+    def _read(self, name: ProjectName) -> tuple[KeptListing, Project] | None:
+        kept = self._cache.listing(self._identity, name)
+        if kept is None:
+            return None
+        return kept, repaired(kept.project, kept.learnt, next(self._generations))
+
+    async def _place(self, name: ProjectName, listing: Listing, entry: _Entry | None) -> _Entry:
+        """Take a new listing in place of the one before."""
+        fetched_at = self._clock.seconds()
+        while True:
+            before = self._entries.get(name, entry)
+            learnt = (
+                {} if before is None else still_true(before.kept.learnt, before.kept.project, listing.project)
+            )
+            validators = listing.validators
+            kept = KeptListing(
+                listing.project,
+                validators.etag,
+                validators.last_modified,
+                listing.fresh_for,
+                fetched_at,
+                learnt,
+            )
+            kept, shown = await self._in_thread(self._keep, kept, before and before.shown)
+            # Meanwhile something may have been learnt of one of its files.
+            if self._entries.get(name, entry) is before:
+                return _Entry(kept, shown, self._fresh_until(listing.fresh_for))
+
+    def _keep(self, kept: KeptListing, before: Project | None) -> tuple[KeptListing, Project]:
+        files = PackedFiles(sorted(kept.project.files, key=file_order))
+        kept = replace(kept, project=replace(kept.project, files=files))
+        self._cache.keep_listing(self._identity, kept)
+        shown = repaired(kept.project, kept.learnt, next(self._generations))
+        return kept, before if before is not None and before == shown else shown
+
+    async def _forget(self, name: ProjectName) -> None:
+        self._absent[name] = self._clock.seconds() + self._times.absent
+        self._absent.move_to_end(name)
+        if len(self._absent) > _MOST_ABSENT:
+            self._absent.popitem(last=False)
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self._size -= entry.weight
+            await self._in_thread(self._cache.drop_listing, self._identity, name)
+
+    def _remember(self, name: ProjectName, entry: _Entry) -> None:
+        self._absent.pop(name, None)
+        before = self._entries.pop(name, None)
+        self._size += entry.weight - (before.weight if before else 0)
+        self._entries[name] = entry
+        while self._size > self._memory and self._entries:
+            self._size -= self._entries.popitem(last=False)[1].weight
+
+    def _is_fresh(self, entry: _Entry) -> bool:
+        return bool(self._clock.seconds() < entry.fresh_until)
+
+    def _fresh_until(self, said: float | None) -> float:
+        return float(self._clock.seconds() + self._times.fresh_for(said))
+
+    def _cannot(self, error: UpstreamFailed) -> None:
+        if error.timed_out:
+            # Else each of a hundred projects would be waited for as long.
+            self._unreachable_until = self._clock.seconds() + self._times.failing
+        if not self._is_failing:
+            self._is_failing = True
+            self._say(f"{error} What is kept of it is served meanwhile.")
+
+    def _can(self) -> None:
+        if self._is_failing:
+            self._is_failing = False
+            self._say(f"The upstream index {self._upstream.name} answers again.")
+        self._unreachable_until = 0.0
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    async def file(self, name: ProjectName, filename: str) -> Body:
+        """A file, from the cache, or while it is fetched; or a wheel's metadata."""
+        entry, _ = await self._current(name)
+        if entry.kept.project.status is Status.QUARANTINED:
+            raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
+        distribution = filename.removesuffix(METADATA_SUFFIX)
+        file = _file(entry.kept.project, distribution)
+        shown = _file(entry.shown, distribution)
+        if file is None or shown is None or file.url is None:
+            raise NotHere(f"file {filename}")
+        if filename != distribution:
+            return await self._sidecar(name, file, shown)
+        body = await self._held(name, file, shown)
+        return body or await self._fetched(name, file, shown)
+
+    async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
+        """The file, if the cache has it."""
+        sha256 = shown.sha256
+        if sha256 is None or file.url in self._fetches or not self._cache.may_have(sha256):
+            return None
+        found = await self._opened(sha256)
+        if found is None:
+            return None
+        descriptor, facts = found
+        body = FileBody(descriptor, file.filename, sha256, self._in_thread)
+        if shown.size is None or (facts.sidecar is not None and shown.metadata is None):
+            assert body.size is not None
+            learning = self._learn(name, file, _learnt(body.size, facts))
+            Deferred.fromCoroutine(learning).addErrback(self._failed)
+        body.modified_ns = shown.uploaded_ns
+        return body
+
+    async def _opened(self, sha256: str) -> tuple[int, Facts] | None:
+        wanted: Deferred[tuple[int, Facts] | None] = Deferred()
+
+        async def open_in_thread() -> tuple[int, Facts] | None:
+            found: tuple[int, Facts] | None = await self._in_thread(self._cache.open, sha256)
+            return found
+
+        def hand_over(found: tuple[int, Facts] | None) -> None:
+            # Whoever asked may have left by now, and a thread's result cannot be called back.
+            if not wanted.called:
+                wanted.callback(found)
+            elif found is not None:
+                os.close(found[0])
+
+        Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
+        return await wanted
+
+    async def _fetched(self, name: ProjectName, file: File, shown: File) -> Body:
+        """The file, while it is on its way."""
+        fetch = self._fetch(name, file, shown)
+        begun = Deferred.fromCoroutine(fetch.growing.until_begun())
+        try:
+            await begun.addTimeout(_PATIENCE, self._clock)
+            return GrowingBody(
+                fetch.growing, file.filename, shown.sha256, shown.uploaded_ns, in_thread=self._in_thread
+            )
+        except TookTooLong:
+            raise Unavailable(f"{file.filename} is being fetched from {self._upstream.name}.") from None
+        finally:
+            fetch.growing.release()
+
+    def _fetch(self, name: ProjectName, file: File, shown: File) -> Fetch:
+        """The one fetch of a file that is under way, or a new one; what it fetches is held for the caller."""
+        assert file.url is not None
+        url = file.url
+        under_way = self._fetches.get(url)
+        if under_way is not None:
+            under_way.growing.hold()
+            return under_way
+        until, error = self._wrong.get(url, (0.0, None))
+        if error is not None and self._clock.seconds() < until:
+            raise error
+        fetch = Fetch(
+            self._upstream.name,
+            Expected(file.filename, shown.size, shown.sha256, file.other_hash),
+            lambda offset: self._upstream.open(url, offset),
+            cache=self._cache,
+            clock=self._clock,
+            in_thread=self._in_thread,
+        )
+        self._fetches[url] = fetch
+        fetch.growing.hold()
+        Deferred.fromCoroutine(self._run(name, file, fetch)).addErrback(self._failed)
+        return fetch
+
+    async def _run(self, name: ProjectName, file: File, fetch: Fetch) -> None:
+        assert file.url is not None
+        try:
+            facts = await fetch.run()
+        except SimpleIndexError as error:
+            if isinstance(error, WrongFile):
+                self._say(f"{error} It was thrown away.")
+                self._wrong[file.url] = self._clock.seconds() + self._times.failing, error
+                if len(self._wrong) > _MOST_WRONG:
+                    self._wrong.popitem(last=False)
+            if isinstance(error, WrongFile | NotHere):
+                await self._doubt(name, file)
+        else:
+            size = fetch.growing.size
+            assert size is not None
+            await self._learn(name, file, _learnt(size, facts))
+        finally:
+            # In this order: nobody begins to read what is let go of.
+            del self._fetches[file.url]
+            fetch.finish()
+
+    async def _doubt(self, name: ProjectName, file: File) -> None:
+        """What a listing says of a file is not so: ask for it anew before it is believed again."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return
+        entry.fresh_until = 0.0
+        if file.filename in entry.kept.learnt and file.sha256 is None:
+            learnt = {key: value for key, value in entry.kept.learnt.items() if key != file.filename}
+            await self._replace(name, entry, learnt)
+
+    async def _learn(self, name: ProjectName, file: File, learnt: Learnt) -> None:
+        """Say from now on what a file itself taught."""
+        while (entry := self._entries.get(name)) is not None:
+            if _file(entry.kept.project, file.filename) != file:
+                return
+            if repaired_file(file, learnt) == _file(entry.shown, file.filename):
+                return
+            more = {**entry.kept.learnt, file.filename: learnt}
+            if await self._replace(name, entry, more):
+                return
+
+    async def _replace(self, name: ProjectName, entry: _Entry, learnt: Mapping[str, Learnt]) -> bool:
+        """Put an entry in the place of one of which less was known, unless somebody else has done so."""
+        kept, shown = await self._in_thread(self._keep, replace(entry.kept, learnt=learnt), entry.shown)
+        if self._entries.get(name) is not entry:
+            return False
+        self._remember(name, _Entry(kept, shown, entry.fresh_until, entry.failing_until))
+        return True
+
+    # -- metadata ---------------------------------------------------------------------------------------------------
+
+    async def _sidecar(self, name: ProjectName, file: File, shown: File) -> Body:
+        sidecar = shown.metadata
+        if sidecar is None:
+            raise NotHere(f"file {file.filename}{METADATA_SUFFIX}")
+        data = self._sidecars.get(sidecar.sha256)
+        if data is None:
+            key = ("metadata", sidecar.sha256)
+            data = await self._shared.do(key, lambda: self._read_sidecar(name, file, shown, sidecar))
+            self._sidecars.put(sidecar.sha256, data)
+        return BytesBody(data, sidecar.sha256, shown.uploaded_ns)
+
+    async def _read_sidecar(self, name: ProjectName, file: File, shown: File, sidecar: Sidecar) -> bytes:
+        data = await self._in_thread(self._kept_sidecar, shown.sha256, sidecar.sha256)
+        if data is None and file.metadata is not None:
+            data = await self._fetch_sidecar(file, sidecar)
+            await self._in_thread(self._cache.keep_bytes, data)
+        elif data is None:
+            # Only the wheel told of them, and is gone from the cache.
+            fetch = self._fetch(name, file, shown)
+            fetch.growing.release()
+            done = Deferred.fromCoroutine(fetch.until_done())
+            with suppress(TookTooLong):
+                await done.addTimeout(_PATIENCE, self._clock)
+            data = await self._in_thread(self._kept_sidecar, shown.sha256, sidecar.sha256)
+        if data is None:
+            raise Unavailable(f"The metadata of {file.filename} cannot be had now.", retry_after=30)
+        return bytes(data)
+
+    def _kept_sidecar(self, wheel: str | None, sidecar: str) -> bytes | None:
+        if self._cache.may_have(sidecar):
+            data = self._cache.read(sidecar, MAXIMUM_SIZE)
+            if data is not None:
+                return data
+        if wheel is None or not self._cache.may_have(wheel):
+            return None
+        return self._cache.read_sidecar(wheel, sidecar)
+
+    async def _fetch_sidecar(self, file: File, sidecar: Sidecar) -> bytes:
+        assert file.url is not None
+        stream: Stream = await self._upstream.open(metadata_url(file.url))
+        parts, size = [], 0
+        try:
+            while size <= MAXIMUM_SIZE and (data := await stream.read()):
+                size += len(data)
+                parts.append(data)
+        finally:
+            stream.close()
+        whole = b"".join(parts)
+        if size <= MAXIMUM_SIZE and hashlib.sha256(whole).hexdigest() == sidecar.sha256:
+            return whole
+        reason = f"their sha256 is not {sidecar.sha256}" if size <= MAXIMUM_SIZE else "they do not end"
+        error = WrongFile(self._upstream.name, file.filename + METADATA_SUFFIX, reason)
+        self._say(f"{error} It was thrown away.")
+        raise error
+
+
+class _Shared:
+    """Work that is done once for all who want it at a time, and not given up when some of them leave.
+
+    Args:
+        failed: Told of what should never happen, where nobody is left to hear of it.
+    """
+
+    def __init__(self, failed: Callable[[Failure], None]) -> None:
+        self._failed = failed
+        self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
+
+    async def do(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Return what the work returns, of which there is one at a time for each key."""
+        mine: Deferred[Any] = Deferred()
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            waiting.append(mine)
+        else:
+            self._waiting[key] = [mine]
+            Deferred.fromCoroutine(work()).addBoth(self._done, key)
+        return await mine
+
+    def _done(self, result: Any, key: Hashable) -> None:
+        waiting = [one for one in self._waiting.pop(key) if not one.called]
+        if not waiting and isinstance(result, Failure) and not result.check(SimpleIndexError):
+            self._failed(result)
+        for one in waiting:
+            one.callback(result)
+
+
+def _file(project: Project, filename: str) -> File | None:
+    return next((file for file in project.files if file.filename == filename), None)
+
+
+def _learnt(size: int, facts: Facts) -> Learnt:
+    return Learnt(size, facts.sha256, facts.requires_python, facts.sidecar)

@@ -1,0 +1,225 @@
+"""One file on its way from an upstream into the cache, read by everybody who wants it meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
+from simpleindex.store.growing import GrowingFile
+from simpleindex.store.upstream_cache import is_known_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.store.archives import Facts
+    from simpleindex.store.upstream_cache import Incoming, UpstreamCache
+
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before each attempt to go on with what broke off; then it has failed."""
+
+
+class Arriving(Protocol):
+    """What the source gives: bytes from an offset on."""
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    async def read(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is said of a file before it comes.
+
+    Attributes:
+        filename: Its name.
+        size: Bytes, if that is said.
+        sha256: Lower-case hex digest, if that is said.
+        other_hash: Another, by its name.
+    """
+
+    filename: str
+    size: int | None
+    sha256: str | None
+    other_hash: tuple[str, str] | None = None
+
+
+class Fetch:
+    """Fetches a file.
+
+    What is too long, too short or another file is thrown away before anybody has its last byte.
+
+    Args:
+        upstream: Its name, for errors.
+        expected: What is said of the file.
+        begin: Asks the upstream for the file from an offset on.
+        cache: Where it goes.
+        clock: For pauses.
+        in_thread: Calls a blocking function in a thread.
+
+    Attributes:
+        growing: What there is of it.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        expected: Expected,
+        begin: Callable[[int], Awaitable[Arriving]],
+        *,
+        cache: UpstreamCache,
+        clock: Any,
+        in_thread: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._upstream = upstream
+        self._expected = expected
+        self._begin = begin
+        self._cache = cache
+        self._clock = clock
+        self._in_thread = in_thread
+        self._stopped = self._is_finished = False
+        self._when_finished: list[Deferred[None]] = []
+        self._stream: Arriving | None = None
+        self.growing = GrowingFile()
+
+    async def run(self) -> Facts:
+        """Fetch it, prove it, keep it.
+
+        Returns:
+            What is known of it then.
+
+        Raises:
+            NotHere: The upstream has not got it.
+            WrongFile: It is another file than the one that is listed.
+            UpstreamFailed: It cannot be fetched.
+            Unavailable: There is no room for it.
+        """
+        incoming: Incoming | None = None
+        try:
+            incoming = await self._in_thread(self._cache.begin, self._expected.size)
+            assert incoming is not None
+            self.growing.place(os.dup(incoming.descriptor))
+            await self._receive(incoming)
+            await self._in_thread(self._require_right, incoming)
+            self.growing.complete(incoming.size)
+            facts: Facts = await self._in_thread(self._cache.keep, incoming, self._expected.filename)
+        except OSError as error:
+            failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
+            self.growing.fail(failed)
+            raise failed from error
+        except BaseException as error:
+            self.growing.fail(error if isinstance(error, SimpleIndexError) else self._failed("an error here"))
+            raise
+        else:
+            return facts
+        finally:
+            if incoming is not None:
+                incoming.close()
+
+    async def until_done(self) -> None:
+        """Wait until it is in the cache, or will not be."""
+        if not self._is_finished:
+            waiting: Deferred[None] = Deferred()
+            self._when_finished.append(waiting)
+            await waiting
+
+    def finish(self) -> None:
+        """Let go of it: nobody is to begin reading it any more."""
+        self._is_finished = True
+        self.growing.release()
+        for waiting in self._when_finished:
+            if not waiting.called:
+                waiting.callback(None)
+
+    def stop(self) -> None:
+        """Give up, as soon as no thread is at work for it."""
+        self._stopped = True
+        if self._stream is not None:
+            self._stream.close()
+
+    async def _receive(self, incoming: Incoming) -> None:
+        for pause in (*_PAUSES, None):
+            try:
+                await self._receive_on(incoming)
+                return
+            except WrongFile:
+                raise
+            except NotHere:
+                if not incoming.size:
+                    raise
+                raise self._failed(f"{self._expected.filename} is gone while it was fetched") from None
+            except UpstreamFailed:
+                if pause is None or not incoming.size or self._stopped:
+                    raise
+            await deferLater(self._clock, pause, lambda: None)
+
+    async def _receive_on(self, incoming: Incoming) -> None:
+        """Receive from where it broke off, or, where that cannot be proven to fit, from the beginning to there once more."""
+        if self._stopped:
+            raise self._failed("this index is shutting down")
+        other = self._expected.other_hash
+        is_provable = self._expected.sha256 or (other and is_known_hash(other[0]))
+        stream = self._stream = await self._begin(incoming.size if is_provable else 0)
+        try:
+            if stream.offset > incoming.size:
+                raise self._failed("it sent another part of the file than it was asked for")
+            self._begin_growing(stream.size)
+            await self._read_all(stream, incoming)
+        finally:
+            self._stream = None
+            stream.close()
+
+    async def _read_all(self, stream: Arriving, incoming: Incoming) -> None:
+        again, repeated = incoming.size - stream.offset, hashlib.sha256()
+        while not self._stopped and (data := await stream.read()):
+            if again:
+                repeated.update(data[:again])
+                data, again = data[again:], again - len(data[:again])
+                if not again and not stream.offset and repeated.hexdigest() != incoming.sha256:
+                    raise self._wrong("it sent other bytes the second time")
+            if not data:
+                continue
+            size, largest = self.growing.size, self._cache.room.largest
+            if incoming.size + len(data) > (largest if size is None else size):
+                raise self._wrong(f"it has more than {largest if size is None else size} bytes")
+            await self._in_thread(incoming.write, data)
+            self.growing.advance(incoming.size)
+        if self._stopped:
+            raise self._failed("this index is shutting down")
+        if again or (self.growing.size is not None and incoming.size < self.growing.size):
+            raise self._failed(f"{self._expected.filename} broke off after {incoming.size} bytes")
+
+    def _begin_growing(self, size: int | None) -> None:
+        known = self.growing.size if self.growing.size is not None else self._expected.size
+        if None not in (size, known) and size != known:
+            raise self._wrong(f"it has {size} bytes, not {known}")
+        self.growing.begin(known if size is None else size)
+
+    def _require_right(self, incoming: Incoming) -> None:
+        expected = self._expected
+        if expected.size is not None and incoming.size != expected.size:
+            raise self._wrong(f"it has {incoming.size} bytes, not {expected.size}")
+        if expected.sha256 is not None and incoming.sha256 != expected.sha256:
+            raise self._wrong(f"its sha256 is {incoming.sha256}, not {expected.sha256}")
+        if expected.sha256 is None and expected.other_hash is not None:
+            algorithm, digest = expected.other_hash
+            found = incoming.hexdigest(algorithm) if is_known_hash(algorithm) else digest
+            if found.lower() != digest.lower():
+                raise self._wrong(f"its {algorithm} is {found}, not {digest}")
+
+    def _wrong(self, reason: str) -> WrongFile:
+        return WrongFile(self._upstream, self._expected.filename, reason)
+
+    def _failed(self, reason: str) -> UpstreamFailed:
+        return UpstreamFailed(self._upstream, reason)

@@ -1,0 +1,348 @@
+"""What is kept of upstreams: whatever becomes of the directory, nothing wrong comes back."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from io import FileIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.repair import Learnt
+from simpleindex.store import upstream_cache
+from simpleindex.store.upstream_cache import KeptListing, Room, UpstreamCache
+from tests.builders import metadata_text, wheel_bytes, wheel_name
+from tests.store.faults import KILLED, Faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACME = ProjectName("acme")
+INDEX = "https://pypi.example.org/simple/"
+WHEEL = wheel_name()
+OLD, NEW = wheel_bytes(), wheel_bytes("acme", "1.0", "Summary: new")
+METADATA = metadata_text("acme", "1.0")
+LONG_AGO = 1_600_000_000
+
+
+def sha256(data: bytes) -> str:
+    """Lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def listing(data: bytes = OLD, name: ProjectName = ACME) -> KeptListing:
+    """What an upstream says of a project with one wheel, of which more has been learnt."""
+    file = File(WHEEL, "1.0", Kind.WHEEL, None, sha256(data), None, url=f"https://x.example/{WHEEL}")
+    return KeptListing(
+        Project(name, (file,), (Withheld("x", "why", "name"),), Status.DEPRECATED, "old"),
+        '"tag"',
+        None,
+        60.0,
+        1e9,
+        {WHEEL: Learnt(len(data), sha256(data), ">=3")},
+    )
+
+
+class Place:
+    """A cache in a directory."""
+
+    def __init__(self, root: Path, room: Room | None = None) -> None:
+        self.root = root
+        self.room = room or Room(floor=0)
+        self.lines: list[str] = []
+
+    def cache(self) -> UpstreamCache:
+        """As it is after a start."""
+        cache = UpstreamCache(str(self.root), self.lines.append, self.room)
+        cache.load()
+        return cache
+
+    def put(self, data: bytes, filename: str = WHEEL, cache: UpstreamCache | None = None) -> None:
+        """Fetch a file."""
+        cache = cache or self.cache()
+        incoming = cache.begin(len(data))
+        try:
+            for start in range(0, len(data), 200):
+                incoming.write(data[start : start + 200])
+            cache.keep(incoming, filename)
+        finally:
+            incoming.close()
+
+    def get(self, data: bytes, cache: UpstreamCache | None = None) -> bytes | None:
+        """What is served for a file, if anything is."""
+        found = (cache or self.cache()).open(sha256(data))
+        if found is None:
+            return None
+        with FileIO(found[0]) as file:
+            return file.readall()
+
+    def path(self, data: bytes) -> Path:
+        """Where a file lies."""
+        return self.root / "upstream" / "files" / sha256(data)[:2] / sha256(data)
+
+    def paths(self) -> list[Path]:
+        """Everything that lies there."""
+        return sorted(path for path in self.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty one."""
+    return Place(tmp_path / "cache")
+
+
+def test_a_listing_comes_back_as_it_was(place: Place) -> None:
+    """For the index that it is of, and for no other of the same name."""
+    cache = place.cache()
+    for name in (ACME, ProjectName("a" * 400)):
+        cache.keep_listing(INDEX, listing(name=name))
+        assert place.cache().listing(INDEX, name) == listing(name=name)
+    assert cache.listing(INDEX + "other/", ACME) is None
+    assert cache.listing(INDEX, ProjectName("other")) is None
+    cache.drop_listing(INDEX, ACME)
+    assert cache.listing(INDEX, ACME) is None
+
+
+def test_a_listing_of_another_is_not_taken_for_it(place: Place) -> None:
+    """A file that was renamed says whose it is."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    (path,) = place.paths()
+    path.rename(path.with_name("other"))
+    assert cache.listing(INDEX, ProjectName("other")) is None
+
+
+def test_a_file_comes_back_with_its_facts(place: Place) -> None:
+    """And a wheel's metadata, also by themselves."""
+    place.put(OLD)
+    cache = place.cache()
+    assert place.get(OLD) == OLD
+    assert cache.read_sidecar(sha256(OLD), sha256(METADATA)) == METADATA
+    assert cache.read_sidecar(sha256(OLD), sha256(b"other")) is None
+    assert cache.read(sha256(METADATA), 10_000) == METADATA
+    assert cache.read(sha256(METADATA), 10) is None
+    assert cache.may_have(sha256(OLD))
+    assert not cache.may_have(sha256(NEW))
+    assert place.get(NEW) is None
+
+
+def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the next process either, until the machine starts anew."""
+    place.put(OLD)
+    # Long after: the clock, not the file, is set.
+    monkeypatch.setattr(time, "time_ns", lambda: 4_000_000_000_000_000_000)
+    assert place.get(OLD) == OLD
+    proofs: list[str] = []
+    real = UpstreamCache._prove
+
+    def prove(self: UpstreamCache, path: str, *rest: Any) -> bool:
+        proofs.append(path)
+        return real(self, path, *rest)
+
+    monkeypatch.setattr(UpstreamCache, "_prove", prove)
+    assert place.get(OLD) == OLD
+    assert proofs == []
+    monkeypatch.setattr(upstream_cache, "_BOOT", "another")
+    assert place.get(OLD) == OLD
+    assert len(proofs) == 1
+
+
+@pytest.mark.parametrize("keeps_time", [False, True])
+def test_a_damaged_file_is_removed(place: Place, keeps_time: bool) -> None:
+    """And is no more served, whatever its time says."""
+    place.put(OLD)
+    path = place.path(OLD)
+    status = path.stat()
+    path.write_bytes(OLD[:-1] + b"?")
+    if keeps_time:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert place.get(OLD) is None
+    assert not path.exists()
+    place.put(OLD)
+    assert place.get(OLD) == OLD
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_whatever_is_damaged_nothing_wrong_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """A byte changed, a file cut, emptied, removed, or exchanged for another."""
+    place = Place(tmp_path_factory.mktemp("cache"))
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    place.put(OLD, cache=cache)
+    for _ in range(data.draw(st.integers(1, 3))):
+        paths = place.paths()
+        path = data.draw(st.sampled_from(paths))
+        was = bytearray(path.read_bytes())
+        match data.draw(st.sampled_from(["flip", "cut", "remove", "swap", "directory"])):
+            case "flip" if was:
+                was[data.draw(st.integers(0, len(was) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+                path.write_bytes(was)
+            case "cut":
+                path.write_bytes(was[: data.draw(st.integers(0, len(was)))])
+            case "remove" if len(paths) > 1:
+                path.unlink()
+            case "swap":
+                other = data.draw(st.sampled_from(paths))
+                path.write_bytes(other.read_bytes())
+            case "directory" if len(paths) > 1:
+                path.unlink()
+                path.mkdir()
+    fresh = place.cache()
+    assert fresh.listing(INDEX, ACME) in (None, listing())
+    assert place.get(OLD, fresh) in (None, OLD)
+    assert fresh.read_sidecar(sha256(OLD), sha256(METADATA)) in (None, METADATA)
+    assert fresh.read(sha256(METADATA), 10_000) in (None, METADATA)
+
+
+def test_what_was_used_least_recently_goes_first(place: Place) -> None:
+    """When the budget is used up, also after a restart."""
+    datas = [bytes([number]) * 1000 for number in range(4)]
+    cache = place.cache()
+    for data in datas[:3]:
+        place.put(data, "x-1.tar.gz", cache)
+    for age, data in enumerate(datas[:3]):
+        os.utime(f"{place.path(data)}.facts", (LONG_AGO - age, LONG_AGO - age))
+    place.room = Room(budget=3500, floor=0)
+    cache = place.cache()
+    assert place.get(datas[2], cache) == datas[2]
+    place.put(datas[3], "x-1.tar.gz", cache)
+    assert [place.get(data, cache) is not None for data in datas] == [True, False, True, True]
+    place.room = Room(budget=1500, floor=0)
+    cache = place.cache()
+    assert sum(place.get(data, cache) is not None for data in datas) == 1
+
+
+def test_the_floor_is_kept(place: Place) -> None:
+    """Where others fill the disk, everything goes; what is fetched is passed on all the same."""
+    place.put(OLD)
+    place.room = Room(floor=2**62)
+    cache = place.cache()
+    assert place.get(OLD, cache) is None
+    place.put(NEW, cache=cache)
+    assert place.paths() == []
+
+
+def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None:
+    """Not those of another process that is at work."""
+    incoming = place.cache().begin()
+    (path,) = place.paths()
+    place.cache()
+    assert path.exists()
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    place.cache()
+    assert not path.exists()
+    incoming.close()
+
+
+def test_an_open_file_outlives_its_removal(place: Place) -> None:
+    """Whoever reads it reads on."""
+    place.put(OLD)
+    found = place.cache().open(sha256(OLD))
+    assert found is not None
+    shutil.rmtree(place.root)
+    with FileIO(found[0]) as file:
+        assert file.readall() == OLD
+
+
+def test_a_directory_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+    """Nothing fails for it."""
+    place = Place(tmp_path / "file")
+    place.root.write_text("in the way")
+    cache = place.cache()
+    place.put(OLD, cache=cache)
+    cache.keep_listing(INDEX, listing())
+    assert cache.listing(INDEX, ACME) is None
+    assert place.get(OLD, cache) is None
+    assert len(place.lines) == 1
+
+
+# -- crash sweep --------------------------------------------------------------------------------------------------------
+
+
+def _act(place: Place) -> None:
+    """Everything that writes."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing(NEW))
+    place.put(NEW, cache=cache)
+    place.get(OLD, cache)
+    place.put(b"x" * 900, "acme-2.0.tar.gz", cache)
+    cache.drop_listing(INDEX, ProjectName("other"))
+
+
+def _prepared(root: Path) -> Place:
+    place = Place(root, Room(budget=5000, floor=0))
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    cache.keep_listing(INDEX, listing(name=ProjectName("other")))
+    place.put(OLD, cache=cache)
+    return place
+
+
+def _require_truth(place: Place) -> None:
+    """What a start finds is old or new, whole, or not there; and it works on."""
+    cache = place.cache()
+    assert cache.listing(INDEX, ACME) in (None, listing(), listing(NEW))
+    assert cache.listing(INDEX, ProjectName("other")) in (None, listing(name=ProjectName("other")))
+    for data in (OLD, NEW, b"x" * 900):
+        assert place.get(data, cache) in (None, data)
+    cache.keep_listing(INDEX, listing(NEW))
+    place.put(NEW, cache=cache)
+    assert place.get(NEW) == NEW
+    assert place.cache().listing(INDEX, ACME) == listing(NEW)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_killed_at_any_write(tmp_path: Path, half: bool) -> None:
+    """After the next start nothing wrong is served."""
+    with Faults().between() as faults:
+        _act(_prepared(tmp_path / "all"))
+    prepared = len(faults.calls)
+    assert {"pwrite", "rename", "mkdir", "open", "unlink"} <= {*faults.calls}
+    for at in range(1, prepared + 1):
+        place = _prepared(tmp_path / f"{at}")
+        if (child := os.fork()) == 0:
+            status = 1
+            try:
+                with Faults(at, half=half).between():
+                    _act(place)
+                status = 0
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in {0, KILLED}
+        _require_truth(place)
+        shutil.rmtree(place.root)
+        if status == 0:
+            break
+    else:
+        pytest.fail("the sweep did not come to its end")
+
+
+@pytest.mark.parametrize("for_ever", [False, True])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_failing_at_any_write(tmp_path: Path, number: int, for_ever: bool) -> None:
+    """The process lives on, and so does the truth."""
+    at, calls = 0, 1
+    while at <= calls:
+        at += 1
+        place = _prepared(tmp_path / f"{at}")
+        failed: list[Any] = []
+        with Faults(at, number, for_ever=for_ever, half=True).between() as faults:
+            try:
+                _act(place)
+            except OSError as error:
+                failed.append(error)
+        calls = len(faults.calls)
+        _require_truth(place)
+        shutil.rmtree(place.root)
