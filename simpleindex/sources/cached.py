@@ -412,7 +412,7 @@ class Cached:
         fetch = Fetch(
             self._upstream.name,
             Expected(file.filename, shown.size, shown.sha256, file.other_hash),
-            lambda offset: self._upstream.open(url, offset),
+            lambda offset, validators: self._upstream.open(url, offset, validators),
             cache=self._cache,
             clock=self._clock,
             in_thread=self._in_thread,

@@ -33,6 +33,9 @@ class Arriving(Protocol):
     @property
     def offset(self) -> int: ...
 
+    @property
+    def validators(self) -> Any: ...
+
     async def read(self) -> bytes: ...
 
     def close(self) -> None: ...
@@ -63,7 +66,7 @@ class Fetch:
     Args:
         upstream: Its name, for errors.
         expected: What is said of the file.
-        begin: Asks the upstream for the file from an offset on.
+        begin: Asks the upstream for the file from an offset on, as long as it is what these validators, once its own, stand for.
         cache: Where it goes.
         clock: For pauses.
         in_thread: Calls a blocking function in a thread.
@@ -76,7 +79,7 @@ class Fetch:
         self,
         upstream: str,
         expected: Expected,
-        begin: Callable[[int], Awaitable[Arriving]],
+        begin: Callable[[int, Any], Awaitable[Arriving]],
         *,
         cache: UpstreamCache,
         clock: Any,
@@ -90,6 +93,7 @@ class Fetch:
         self._in_thread = in_thread
         self._stopped = self._is_finished = False
         self._when_finished: list[Deferred[None]] = []
+        self._validators: Any = None
         self._stream: Arriving | None = None
         self.growing = GrowingFile()
 
@@ -168,13 +172,18 @@ class Fetch:
         """Receive from where it broke off, or, where that cannot be proven to fit, from the beginning to there once more."""
         if self._stopped:
             raise self._failed("this index is shutting down")
-        other = self._expected.other_hash
+        other, etag = self._expected.other_hash, getattr(self._validators, "etag", None)
         is_provable = self._expected.sha256 or (other and is_known_hash(other[0]))
-        stream = self._stream = await self._begin(incoming.size if is_provable else 0)
+        # RFC 9110 section 13.1.5: a weak tag is no proof.
+        is_same = etag is not None and not etag.startswith("W/")
+        offset = incoming.size if is_provable or is_same else 0
+        stream = self._stream = await self._begin(offset, self._validators if offset else None)
         try:
             if stream.offset > incoming.size:
                 raise self._failed("it sent another part of the file than it was asked for")
             self._begin_growing(stream.size)
+            if not incoming.size:
+                self._validators = stream.validators
             await self._read_all(stream, incoming)
         finally:
             self._stream = None

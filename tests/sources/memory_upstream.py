@@ -26,6 +26,7 @@ class MemoryStream:
         self._upstream = upstream
         self.size = size
         self.offset = offset
+        self.validators = Validators(upstream.etag)
         self._pieces = [*upstream.cut(data)]
         self.is_closed = False
 
@@ -61,6 +62,7 @@ class MemoryUpstream:
         breaks: After how many pieces each stream breaks off.
         ranges: Whether a stream can begin elsewhere than at the beginning.
         says_size: Whether a stream says how large the file is.
+        etag: Of every file.
         pieces: The sizes of the pieces, the last one for all further ones.
     """
 
@@ -76,6 +78,7 @@ class MemoryUpstream:
         self.breaks: list[int] = []
         self.ranges = True
         self.says_size = True
+        self.etag: str | None = None
         self.pieces: Sequence[int] = (1000,)
         self.streams: list[MemoryStream] = []
         self._count = 0
@@ -140,7 +143,8 @@ class MemoryUpstream:
         if url not in self.files:
             raise NotHere(f"file {url}")
         data = self.files[url]
-        offset = offset if self.ranges else 0
+        is_same = validators is None or validators.etag in {None, self.etag}
+        offset = offset if self.ranges and is_same else 0
         stream = MemoryStream(self, data[offset:], len(data) if self.says_size else None, offset)
         self.streams.append(stream)
         return stream

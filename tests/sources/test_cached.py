@@ -412,6 +412,32 @@ def test_breaks_at_every_point(tmp_path: Path, bare: bool, ranges: bool, says_si
         assert world.project().files[0].sha256 == hashlib.sha256(DATA).hexdigest()
 
 
+@pytest.mark.parametrize(("tag", "offset"), [('"a"', 200), ('W/"a"', 0), (None, 0)])
+def test_without_a_digest_a_fetch_goes_on_only_where_the_file_is_the_same(
+    world: World, tag: str | None, offset: int
+) -> None:
+    """By the upstream's strong tag; else two files could become one."""
+    world.upstream.add(WHEEL, DATA, bare=True)
+    world.upstream.pieces, world.upstream.breaks, world.upstream.etag = (200,), [1], tag
+    opening = world.open()
+    world.clock.advance(1)
+    assert read(result(opening)) == DATA
+    assert world.upstream.opens() == [0, offset]
+
+
+@pytest.mark.parametrize("tag", ['"a"', None])
+def test_two_files_never_become_one(world: World, tag: str | None) -> None:
+    """A file that was replaced while it was fetched, where nobody states a digest."""
+    world.upstream.add(WHEEL, DATA, bare=True)
+    world.upstream.pieces, world.upstream.breaks, world.upstream.etag = (200,), [1], tag
+    reading = Deferred.fromCoroutine(_in_pieces(world, [2**30]))
+    world.upstream.files[f"{HOST}acme/{WHEEL}"] = b"?" * len(DATA)
+    world.upstream.etag = tag and '"b"'
+    world.clock.advance(1)
+    assert result(reading) == (b"", False)
+    assert "other bytes" in world.lines[0]
+
+
 def test_a_fetch_that_breaks_again_and_again_has_failed(world: World) -> None:
     """After a bounded number of times; the next client begins anew."""
     world.upstream.pieces = (10,)
