@@ -7,12 +7,12 @@ takes what it has to offer for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.model import Project, ProjectList, Status, Withheld, file_order
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.core.patterns import ALL, matcher, matching, parse_pattern
+from simpleindex.core.sources_file import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
 
 _SUFFIXES: Final = (METADATA_SUFFIX, *SIDE_FILE_SUFFIXES)
-
-
-class Strategy(Enum):
-    """How several indexes are made one, by the names that uv and PEP 766 have for it."""
-
-    FIRST_INDEX = "first-index"
-    """The first that has a project owns it, entirely."""
-
-    MERGE = "merge"
-    """The union of their files by name, of which the first counts: whoever can publish in any of them can add a version."""
-
-    ISOLATED = "isolated"
-    """No upstream is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +46,7 @@ class NameRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Scope:
     """Which names an upstream is asked for at all.
 
     Attributes:
@@ -82,7 +69,7 @@ class Reach:
         return matcher(self.projects).find(name) is not None and matcher(self.exclude).find(name) is None
 
 
-EVERYTHING: Final = Reach()
+EVERYTHING: Final = Scope()
 
 
 def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was_used: bool) -> str | None:
@@ -162,7 +149,7 @@ def merge(parts: Sequence[Project], generation: int = 0) -> Project:
 
 def merge_lists(
     local: ProjectList,
-    others: Iterable[tuple[ProjectList, Reach]],
+    others: Iterable[tuple[ProjectList, Scope]],
     is_own: Callable[[ProjectName], bool],
     generation: int = 0,
 ) -> ProjectList:
@@ -176,10 +163,10 @@ def merge_lists(
     """
     names = set(local.names)
     parts = [local]
-    for listed, reach in others:
+    for listed, scope in others:
         parts.append(listed)
         names.update(
-            name for name in listed.names if name not in names and reach.has(name) and not is_own(name)
+            name for name in listed.names if name not in names and scope.has(name) and not is_own(name)
         )
     return ProjectList(
         names=tuple(sorted(names)),

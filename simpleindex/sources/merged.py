@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.model import Project, Status
+from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import (
     EVERYTHING,
-    Strategy,
     listed_file,
     merge,
     merge_lists,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.union import NameRules, Reach
+    from simpleindex.core.union import NameRules, Scope
     from simpleindex.sources.interface import Body, Source
 
 _WORTH_A_THREAD: Final = 5_000
@@ -39,13 +39,13 @@ class Member:
 
     Attributes:
         source: It.
-        reach: Which names it is asked for.
+        scope: Which names it is asked for.
         is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
             much memory, which no installer reads: hence not unless it is asked for.
     """
 
     source: Source
-    reach: Reach = EVERYTHING
+    scope: Scope = EVERYTHING
     is_listed: bool = False
 
 
@@ -88,7 +88,7 @@ class Union:
         known = self._known_list(parts)
         if known is not None:
             return known
-        arguments = parts[0], [*zip(parts[1:], [member.reach for member in self._listed()], strict=True)]
+        arguments = parts[0], [*zip(parts[1:], [member.scope for member in self._listed()], strict=True)]
         self._generation += 1
         if sum(len(part.names) for part in parts[1:]) > _WORTH_A_THREAD:
             made: ProjectList = await self._in_thread(merge_lists, *arguments, self._is_own, self._generation)
@@ -189,7 +189,7 @@ class Union:
         return why_not_upstream(name, self._rules, is_local=True, was_used=True) is not None
 
     def _members_for(self, name: ProjectName, *, is_local: bool) -> list[Member]:
-        members = [member for member in self._upstreams if member.reach.has(name)]
+        members = [member for member in self._upstreams if member.scope.has(name)]
         if not members or self._why_not(name, is_local=is_local) is not None:
             return []
         return members

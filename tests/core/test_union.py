@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import InvalidPattern
 from simpleindex.core.model import File, Project, ProjectList, Status, Withheld, file_order
 from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import (
     NameRules,
-    Reach,
-    Strategy,
+    Scope,
     listed_file,
     merge,
     merge_lists,
@@ -73,7 +73,7 @@ def test_a_pattern_that_is_none_is_not_ignored(field: str) -> None:
     with pytest.raises(InvalidPattern):
         NameRules(**{field: ("acme [!]",)})  # type: ignore[arg-type]
     with pytest.raises(InvalidPattern):
-        Reach(exclude=("",))
+        Scope(exclude=("",))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_pattern_that_is_none_is_not_ignored(field: str) -> None:
 )
 def test_reach(projects: tuple[str, ...], exclude: tuple[str, ...], expected: bool) -> None:
     """What is excluded is so whatever else is said."""
-    assert Reach(projects, exclude).has(ACME) is expected
+    assert Scope(projects, exclude).has(ACME) is expected
 
 
 @pytest.mark.parametrize("suffix", ["", ".metadata", ".asc", ".sig", ".provenance"])
@@ -158,7 +158,7 @@ def test_lists_are_merged_without_what_is_never_asked_for() -> None:
     theirs = ProjectList(tuple(names), valid_until=5.0, stale=True)
     merged = merge_lists(
         ProjectList((ProjectName("b"),)),
-        [(theirs, Reach(exclude=("d",)))],
+        [(theirs, Scope(exclude=("d",)))],
         lambda name: name == ACME,
     )
     assert merged.names == ("b", "c")

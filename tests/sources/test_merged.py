@@ -14,7 +14,8 @@ from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unava
 from simpleindex.core.model import Project, ProjectList, Status, Withheld
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.patterns import matcher
-from simpleindex.core.union import NameRules, Reach, Strategy
+from simpleindex.core.sources_file import Strategy
+from simpleindex.core.union import NameRules, Scope
 from simpleindex.sources.local import LocalSource
 from simpleindex.sources.merged import Member, Union
 from tests.builders import add_wheel, wheel_name
@@ -169,7 +170,7 @@ def test_lists() -> None:
     assert result(house.union.projects()) is house.union.projects_now()
     assert result(house.union.projects()).names == ("ours",)
     assert not house.first.asked
-    house.members = [Member(house.first, Reach(exclude=("x",)), is_listed=True), Member(house.second)]
+    house.members = [Member(house.first, Scope(exclude=("x",)), is_listed=True), Member(house.second)]
     for name in ("secret", "x", "y"):
         house.first.empty(name)
     house.build()
