@@ -460,7 +460,7 @@ class WrongFile(UpstreamFailed):
     """
 
     def __init__(self, upstream: str, filename: str, reason: str) -> None:
-        super().__init__(upstream, f"{filename} is not the file that it lists: {reason}", retry_after=30)
+        super().__init__(upstream, f"{filename} is not the file that it lists: {reason}.", retry_after=30)
         self.filename = filename
 
 

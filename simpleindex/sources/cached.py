@@ -241,10 +241,10 @@ class Cached:
         listing = await self._upstream.project(name, known)
         if listing is None and entry is None:
             raise UpstreamFailed(
-                self._upstream.name, "it says that nothing changed, of what was never asked for"
+                self._upstream.name, "it says that nothing changed, of what was never asked for."
             )
         if listing is not None and listing.project.name != name:
-            raise UpstreamFailed(self._upstream.name, f"it tells of {listing.project.name}, not of {name}")
+            raise UpstreamFailed(self._upstream.name, f"it tells of {listing.project.name}, not of {name}.")
         return listing
 
     async def _recall(self, name: ProjectName) -> _Entry | None:

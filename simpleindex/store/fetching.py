@@ -164,6 +164,9 @@ class Fetch:
                     raise
                 raise self._failed(f"{self._expected.filename} is gone while it was fetched") from None
             except UpstreamFailed:
+                if incoming.size and incoming.size == self.growing.size:
+                    # It broke off behind the last byte, where there is nothing more to ask for.
+                    return
                 if pause is None or not incoming.size or self._stopped:
                     raise
             await deferLater(self._clock, pause, lambda: None)
@@ -177,7 +180,7 @@ class Fetch:
         # RFC 9110 section 13.1.5: a weak tag is no proof.
         is_same = etag is not None and not etag.startswith("W/")
         offset = incoming.size if is_provable or is_same else 0
-        stream = self._stream = await self._begin(offset, self._validators if offset else None)
+        stream = self._stream = await self._begin(offset, self._validators if offset and is_same else None)
         try:
             if stream.offset > incoming.size:
                 raise self._failed("it sent another part of the file than it was asked for")
@@ -231,4 +234,4 @@ class Fetch:
         return WrongFile(self._upstream, self._expected.filename, reason)
 
     def _failed(self, reason: str) -> UpstreamFailed:
-        return UpstreamFailed(self._upstream, reason)
+        return UpstreamFailed(self._upstream, f"{reason}.")

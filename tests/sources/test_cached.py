@@ -398,8 +398,7 @@ def test_a_fetch_that_nobody_waits_for_goes_on(world: World) -> None:
 @pytest.mark.parametrize("says_size", [True, False], ids=["sized", "unsized"])
 def test_breaks_at_every_point(tmp_path: Path, bare: bool, ranges: bool, says_size: bool) -> None:
     """A fetch goes on from where it broke off, or, where that proves nothing, from the beginning."""
-    count = len(DATA) // 200 + 1
-    for point in range(1, count + 1):
+    for point in range(1, len(DATA) // 200 + 1):
         world = World(tmp_path / f"{point}")
         world.upstream.add(WHEEL, DATA, bare=bare)
         world.upstream.pieces = (200,)
@@ -408,7 +407,7 @@ def test_breaks_at_every_point(tmp_path: Path, bare: bool, ranges: bool, says_si
         asking = world.open()
         world.clock.advance(1)
         assert read(result(asking)) == DATA
-        assert world.upstream.opens() == [0, 0 if bare else min(point * 200, len(DATA))]
+        assert world.upstream.opens() == [0, 0 if bare else point * 200]
         assert world.project().files[0].sha256 == hashlib.sha256(DATA).hexdigest()
 
 
@@ -436,6 +435,14 @@ def test_two_files_never_become_one(world: World, tag: str | None) -> None:
     world.clock.advance(1)
     assert result(reading) == (b"", False)
     assert "other bytes" in world.lines[0]
+
+
+def test_what_breaks_off_behind_the_last_byte_is_whole(world: World) -> None:
+    """There is nothing more to ask for, and servers say so with an error."""
+    world.upstream.pieces, world.upstream.breaks = (len(DATA),), [1]
+    world.upstream.says_size = False
+    assert world.bytes() == DATA
+    assert world.upstream.opens() == [0]
 
 
 def test_a_fetch_that_breaks_again_and_again_has_failed(world: World) -> None:
@@ -643,7 +650,7 @@ def test_an_endless_file_ends(tmp_path: Path) -> None:
 
 def test_stopping_gives_up_what_is_fetched(world: World) -> None:
     """No client is left waiting, and nothing lies about."""
-    world.upstream.gates = []
+    world.upstream.gates, world.upstream.pieces = [], (100,)
     body = result(world.open())
     reading = Deferred.fromCoroutine(body.read(0, len(DATA)))
     world.source.stop()
