@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
     from simpleindex.logins import Logins
     from simpleindex.settings import Settings
+    from simpleindex.sources.interface import Source
     from simpleindex.tls.private_ca import Owner
+    from simpleindex.upstreams import Upstreams
     from simpleindex.web.channel import IndexChannel
 
 READ_THREADS: Final = 8
@@ -66,6 +68,7 @@ class Index:
         read_pool: Threads for short blocking calls.
         digest_pool: Threads for reading whole files.
         logins: People and what they change; None where nobody can log in.
+        upstreams: The indexes behind this one; None without a sources file.
     """
 
     security: Security | None
@@ -81,6 +84,7 @@ class Index:
     read_pool: ThreadPool
     digest_pool: ThreadPool
     logins: Logins | None
+    upstreams: Upstreams | None
 
 
 def compose(
@@ -128,7 +132,25 @@ def compose(
         failed=failed,
         workers=os.cpu_count() or 1,
     )
-    source = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
+    local = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
+    source: Source = local
+    upstreams = None
+    if settings.sources is not None:
+        from simpleindex.store.records import Records  # noqa: PLC0415  (only with upstreams)
+        from simpleindex.upstreams import compose_upstreams  # noqa: PLC0415  (the same)
+
+        own_directory(settings.state, owner)
+        records = Records(str(settings.state), say)
+        upstreams = compose_upstreams(
+            settings,
+            reactor,
+            local,
+            was_used=lambda name: records.owner(name) is not None,
+            in_thread=in_read_thread,
+            say=say,
+            failed=failed,
+        )
+        source = upstreams.source
     logins = None
     admission = open_admission(source)
     if settings.has_logins:
@@ -141,6 +163,7 @@ def compose(
             current,
             reactor,
             source=source,
+            local=local,
             live=live,
             directory=directory,
             own_url=lambda: listings.base_url,
@@ -206,6 +229,7 @@ def compose(
         read_pool=read_pool,
         digest_pool=digest_pool,
         logins=logins,
+        upstreams=upstreams,
     )
 
 

@@ -96,6 +96,7 @@ def compose_logins(
     reactor: Any,
     *,
     source: Source,
+    local: Source,
     live: LiveDirectory,
     directory: Directory,
     own_url: Callable[[], str | None],
@@ -132,11 +133,11 @@ def compose_logins(
     admission = Admission(source, _access(settings, say), authentication, _Owners(records, reactor.seconds))
     writer = Writer(directory)
     publishing = LocalPublishing(
-        writer, ProjectFiles(directory), live, source, in_write_thread, provenance=_provenance(say)
+        writer, ProjectFiles(directory), live, local, in_write_thread, provenance=_provenance(say)
     )
     uploads = Uploads(
         publishing=publishing,
-        source=source,
+        source=local,
         admission=admission,
         claim=lambda name, user: records.claim(name, user, time.time()),
         record=audit.record,
@@ -146,7 +147,7 @@ def compose_logins(
     changes = Changes(
         admission,
         uploads,
-        JsonApi(publishing, source, admission, uploads, audit.record),
+        JsonApi(publishing, local, admission, uploads, audit.record),
         trusted=lambda: current().trusted_proxy,
         in_thread=in_write_thread,
         failed=failed,

@@ -118,6 +118,13 @@ OPTIONS: Final = (
         restart_needed=True,
     ),
     Option(
+        "sources",
+        "Ask the indexes in this TOML file for what is not here, and keep what they have in --cache.",
+        metavar="FILE",
+        default="none",
+        restart_needed=True,
+    ),
+    Option(
         "users",
         "Let the people in this htpasswd file log in, and upload unless --access says otherwise.",
         metavar="FILE",

@@ -133,6 +133,9 @@ class IndexService(Service):
         self._index.digests.open()
         if self._index.logins is not None:
             self._start_logins(self._index.logins)
+        if self._index.upstreams is not None:
+            # Before anything is asked for; it is a look at a directory of the cache.
+            self._index.upstreams.cache.load()
         method = self._begin_to_watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         for line in self._listening_lines():
@@ -236,6 +239,8 @@ class IndexService(Service):
         self._index.digests.close()
         if self._index.logins is not None:
             self._index.logins.close()
+        if self._index.upstreams is not None:
+            self._index.upstreams.stop()
         if self._access_log is not None:
             self._access_log.close()
 
@@ -298,6 +303,8 @@ class IndexService(Service):
         for option, port in self._ports:
             what = " (redirects to HTTPS)" if option == "http" and self._settings.redirect_http else ""
             yield f"Serving {self._settings.path} on {where(port)} for {option}{what}."
+        if self._index.upstreams is not None:
+            yield from self._index.upstreams.lines
         if security is not None:
             yield from security.lines()
 

@@ -59,6 +59,7 @@ class Settings:
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
         cache: What can.
+        sources: The file of the indexes behind this one, or None.
         users: The htpasswd file of those who may log in, or None.
         access: The file of their rights, or None.
         insecure_auth: Whether credentials are taken over plain HTTP from other machines.
@@ -84,6 +85,7 @@ class Settings:
     certs: Path
     state: Path
     cache: Path
+    sources: Path | None
     users: Path | None
     access: Path | None
     insecure_auth: bool
@@ -192,6 +194,7 @@ def _settings(
         certs=layers.located("certs", to_path, directory / "certs"),
         state=_own_directory("state", layers, environment, directory),
         cache=_own_directory("cache", layers, environment, directory),
+        sources=layers.located("sources", to_path, None),
         users=layers.located("users", to_path, None),
         access=layers.located("access", to_path, None),
         insecure_auth=layers.one("insecure-auth", to_flag, False),

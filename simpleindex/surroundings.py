@@ -24,6 +24,7 @@ def excluded_paths(settings: Settings) -> list[str]:
         settings.cache,
         settings.acme_webroot,
         settings.config,
+        settings.sources,
         settings.users,
         settings.access,
     ]

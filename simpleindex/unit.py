@@ -38,7 +38,7 @@ _MADE_BY_SYSTEMD: Final = {
 _HOMES: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 _TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - recognised, not written to
 
-_PATHS: Final = ("path", "acme-webroot", "certs", "state", "cache", "users", "access", "config")
+_PATHS: Final = ("path", "acme-webroot", "certs", "state", "cache", "sources", "users", "access", "config")
 
 # What none of systemd's parsers takes for a quote, an escape, a specifier, a variable or the end of a command.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./:=,@+-]+\Z")
@@ -266,7 +266,14 @@ def _ports(listen: Listen) -> list[int]:
 
 
 def _read_paths(settings: Settings) -> tuple[Path | None, ...]:
-    return settings.certs, settings.acme_webroot, settings.config, settings.users, settings.access
+    return (
+        settings.certs,
+        settings.acme_webroot,
+        settings.config,
+        settings.sources,
+        settings.users,
+        settings.access,
+    )
 
 
 def _log_directories(settings: Settings) -> list[Path]:

@@ -9,16 +9,11 @@
     [[upstream]]
     name = "pypi"
     url = "https://index.example/simple/"
-    mode = "cache"                        # or "redirect", "listing-only"
     projects = ["*"]
     credentials = "env:PYPI_LOGIN"        # or "file:/etc/simpleindex/pypi", holding user:password
     ttl = "5m"
 
-    [[rule]]
-    projects = ["*"]
-    min-age = "7d"
-
-Everything unknown is refused rather than passed over: a misspelt rule must not let through what it should hold back.
+Everything unknown is refused rather than passed over: a misspelt name must not go out.
 """
 
 from __future__ import annotations
@@ -41,11 +36,10 @@ if TYPE_CHECKING:
 MAXIMUM_SIZE: Final = 1 << 20
 """Bytes; a larger file is refused."""
 
-_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "rule")
+_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream")
 _UPSTREAM_KEYS: Final = (
     "name",
     "url",
-    "mode",
     "projects",
     "exclude",
     "credentials",
@@ -53,7 +47,7 @@ _UPSTREAM_KEYS: Final = (
     "ttl",
     "timeout",
     "list",
-    "allow-private-addresses",
+    "hosts",
 )
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -66,19 +60,16 @@ _Choice = TypeVar("_Choice", bound=Enum)
 
 
 class Strategy(Enum):
-    """Which of several indexes has a project, as uv and PEP 766 call it."""
+    """How several indexes are made one, by the names that uv and PEP 766 have for it."""
 
     FIRST_INDEX = "first-index"
+    """The first that has a project owns it, entirely."""
+
     MERGE = "merge"
+    """The union of their files by name, of which the first counts: whoever can publish in any of them can add a version."""
+
     ISOLATED = "isolated"
-
-
-class Mode(Enum):
-    """How files of an upstream reach a client."""
-
-    CACHE = "cache"
-    REDIRECT = "redirect"
-    LISTING_ONLY = "listing-only"
+    """No upstream is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,6 @@ class UpstreamSettings:
     Attributes:
         name: What it is called in logs and explanations.
         url: Its index, with a slash at the end.
-        mode: How its files reach a client.
         projects: Patterns of the names that it is asked for.
         exclude: Patterns of names that it is never asked for.
         credentials: ``("env", NAME)`` or ``("file", PATH)``, which hold ``user:password``; None without.
@@ -96,12 +86,11 @@ class UpstreamSettings:
         ttl: Seconds for which a listing is taken as it is.
         timeout: Seconds in which an answer must begin.
         lists: Whether its projects are in our list.
-        private_addresses: Whether it may send us to private addresses.
+        hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private.
     """
 
     name: str
     url: str
-    mode: Mode = Mode.CACHE
     projects: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     credentials: tuple[str, str] | None = None
@@ -109,7 +98,7 @@ class UpstreamSettings:
     ttl: float = 300.0
     timeout: float = 10.0
     lists: bool = False
-    private_addresses: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +110,12 @@ class Sources:
         own: Patterns of names that never leave the house.
         allow_upstream: Patterns of names that may although they are ours.
         upstreams: In their order.
-        rules: The tables of ``[[rule]]``, for :mod:`simpleindex.core.policy_file`.
     """
 
     strategy: Strategy = Strategy.FIRST_INDEX
     own: tuple[str, ...] = ()
     allow_upstream: tuple[str, ...] = ()
     upstreams: tuple[UpstreamSettings, ...] = ()
-    rules: tuple[dict[str, object], ...] = ()
 
 
 def parse_sources(content: bytes) -> Sources:
@@ -152,7 +139,6 @@ def parse_sources(content: bytes) -> Sources:
         own=_patterns(table.get("own", []), "'own'"),
         allow_upstream=_patterns(table.get("allow-upstream", []), "'allow-upstream'"),
         upstreams=upstreams,
-        rules=tuple(_tables(table, "rule")),
     )
 
 
@@ -189,7 +175,6 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
     return UpstreamSettings(
         name=name,
         url=_url(table["url"], where),
-        mode=_choice(table.get("mode", Mode.CACHE.value), Mode, f"'mode' of {where}"),
         projects=_patterns(table.get("projects", ["*"]), f"'projects' of {where}"),
         exclude=_patterns(table.get("exclude", []), f"'exclude' of {where}"),
         credentials=_credentials(table.get("credentials"), where),
@@ -197,9 +182,7 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
         ttl=_seconds(table.get("ttl", "5m"), f"'ttl' of {where}"),
         timeout=_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
         lists=_flag(table.get("list", False), f"'list' of {where}"),
-        private_addresses=_flag(
-            table.get("allow-private-addresses", False), f"'allow-private-addresses' of {where}"
-        ),
+        hosts=tuple(_texts(table.get("hosts", []), f"'hosts' of {where}")),
     )
 
 
@@ -234,14 +217,18 @@ def _credentials(value: object, where: str) -> tuple[str, str] | None:
 
 
 def _patterns(value: object, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise InvalidSources(f"has what is not a list of texts for {where}")
     try:
-        return tuple(dict.fromkeys(parse_pattern(text) for text in value))
+        return tuple(dict.fromkeys(parse_pattern(text) for text in _texts(value, where)))
     except InvalidPattern as error:
         raise InvalidSources(
             f"has for {where} the project {shown(error.text)}, which {error.reason}"
         ) from None
+
+
+def _texts(value: object, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise InvalidSources(f"has what is not a list of texts for {where}")
+    return value
 
 
 def _choice(value: object, kind: type[_Choice], where: str) -> _Choice:

@@ -87,6 +87,8 @@ class OutgoingAgent:
         self._reach = reach
         self._environment = environment
         self._pool = HTTPConnectionPool(reactor, persistent=True)
+        # As Twisted's own documentation of the pool's log has it; the factory is the class's.
+        self._pool._factory.noisy = False  # noqa: SLF001
         self._pool.maxPersistentPerHost = _IDLE_CONNECTIONS
         self._pool.cachedConnectionTimeout = _IDLE_SECONDS
         endpoints = _Endpoints(reactor, reach, tls, environment)

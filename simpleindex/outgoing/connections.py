@@ -134,6 +134,8 @@ def _is_interim(head: bytearray) -> bool:
 
 class _BoundedHeadFactory(WrappingFactory[_BoundedHead]):
     protocol = _BoundedHead
+    # Twisted would log two lines for each connection.
+    noisy = False
 
 
 @implementer(IStreamClientEndpoint)
@@ -203,6 +205,7 @@ class _Tunnel(ProtocolWrapper):
 
 class _TunnelFactory(WrappingFactory[_Tunnel]):
     protocol = _Tunnel
+    noisy = False
 
     def __init__(self, wrapped: IProtocolFactory, request: bytes) -> None:
         super().__init__(wrapped)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.sources_file import (
     MAXIMUM_SIZE,
-    Mode,
     Sources,
     Strategy,
     UpstreamSettings,
@@ -24,7 +23,6 @@ allow-upstream = ["acme-open"]
 [[upstream]]
 name = "pypi"
 url = "https://index.example/simple"
-mode = "redirect"
 projects = ["*"]
 exclude = ["bad-*"]
 credentials = "env:LOGIN"
@@ -32,16 +30,12 @@ ca-file = "/etc/ca.pem"
 ttl = "1h"
 timeout = "3s"
 list = true
-allow-private-addresses = true
+hosts = ["*.files.example"]
 
 [[upstream]]
 name = "other"
 url = "http://localhost:3141/root/"
 credentials = "file:/etc/login"
-
-[[rule]]
-projects = ["*"]
-min-age = "7d"
 """
 
 
@@ -53,12 +47,19 @@ def test_everything() -> None:
         allow_upstream=("acme-open",),
         upstreams=(
             UpstreamSettings(
-                *("pypi", "https://index.example/simple/", Mode.REDIRECT, ("*",), ("bad-*",)),
-                *(("env", "LOGIN"), "/etc/ca.pem", 3600.0, 3.0, True, True),
+                "pypi",
+                "https://index.example/simple/",
+                projects=("*",),
+                exclude=("bad-*",),
+                credentials=("env", "LOGIN"),
+                ca_file="/etc/ca.pem",
+                ttl=3600.0,
+                timeout=3.0,
+                lists=True,
+                hosts=("*.files.example",),
             ),
             UpstreamSettings("other", "http://localhost:3141/root/", credentials=("file", "/etc/login")),
         ),
-        rules=({"projects": ["*"], "min-age": "7d"},),
     )
     assert parse_sources(b"# nothing\n") == Sources()
 
@@ -84,7 +85,7 @@ UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://h/"\n'
         (UPSTREAM.replace("https://h/", "https://h:x/"), "no URL of an index"),
         (UPSTREAM.replace("https://h/", "https://u:secret@h/"), "a login in the 'url'"),
         (UPSTREAM.replace("https://h/", "https://h/?a"), "a ? or #"),
-        (UPSTREAM + "mode = 'proxy'", "unknown value of 'mode'"),
+        (UPSTREAM + "hosts = 'x'", "not a list of texts for 'hosts'"),
         (UPSTREAM + "ttl = 5", "no time such as"),
         (UPSTREAM + "ttl = '0s'", "no time such as"),
         (UPSTREAM + "list = 'yes'", "neither true nor false"),

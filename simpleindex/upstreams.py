@@ -1,0 +1,163 @@
+"""The indexes behind one's own, put together: asked over HTTP, cached, in their order behind the local directory.
+
+A part of the composition root (:mod:`simpleindex.composition`), which asks for it only where there is a sources file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simpleindex import __version__
+from simpleindex.core.errors import InvalidSetting, InvalidSources, RefusedStart
+from simpleindex.core.repair import Times
+from simpleindex.core.sources_file import UpstreamSettings, parse_sources
+from simpleindex.core.union import NameRules, Scope
+from simpleindex.core.upstream_urls import BasicCredentials, Reach
+from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
+from simpleindex.sources.cached import Cached
+from simpleindex.sources.merged import Member, Union
+from simpleindex.sources.upstream import HttpUpstream, Limits
+from simpleindex.store.followed_file import read_text_file
+from simpleindex.store.upstream_cache import UpstreamCache
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.sources_file import Sources
+    from simpleindex.settings import Settings
+    from simpleindex.sources.interface import Source
+
+
+@dataclass
+class Upstreams:
+    """What the service starts and stops of other indexes.
+
+    Attributes:
+        source: One's own index and what stands behind it.
+        cached: The others.
+        agents: What asks them.
+        cache: What is kept of them.
+        lines: What is said at the start.
+    """
+
+    source: Union
+    cached: tuple[Cached, ...]
+    agents: tuple[OutgoingAgent, ...]
+    cache: UpstreamCache
+    lines: tuple[str, ...]
+
+    def stop(self) -> None:
+        """Give up what is being fetched."""
+        for each in self.cached:
+            each.stop()
+        for agent in self.agents:
+            agent.close()
+
+
+def compose_upstreams(
+    settings: Settings,
+    reactor: Any,
+    local: Source,
+    *,
+    was_used: Callable[[ProjectName], bool],
+    in_thread: Callable[..., Awaitable[Any]],
+    say: Callable[[str], None],
+    failed: Callable[[Failure], None],
+) -> Upstreams:
+    """Make everything about other indexes.
+
+    Args:
+        settings: Name the sources file and the cache.
+        reactor: Runs everything.
+        local: One's own index.
+        was_used: Whether a name was ever published here.
+        in_thread: Calls a blocking function in a thread.
+        say: Takes a sentence for the operator.
+        failed: Told of what should never happen.
+
+    Raises:
+        RefusedStart: The sources file, or something that it names, cannot be used.
+    """
+    said = _read(str(settings.sources))
+    cache = UpstreamCache(str(settings.cache), say)
+    members: list[Member] = []
+    stages: list[Cached] = []
+    agents: list[OutgoingAgent] = []
+    for each in said.upstreams:
+        agent = _agent(each, settings, reactor)
+        upstream = HttpUpstream(
+            each.name,
+            Reach(each.url, each.hosts),
+            agent,
+            reactor,
+            in_thread,
+            credentials=_credentials(each, _where(settings, each)),
+            limits=Limits(idle=each.timeout, listing=max(30.0, each.timeout)),
+            user_agent=f"simpleindex/{__version__}",
+        )
+        agents.append(agent)
+        cached = Cached(
+            upstream,
+            cache,
+            reactor,
+            in_thread,
+            identity=each.url,
+            times=Times(most=each.ttl, least=min(10.0, each.ttl)),
+            say=say,
+            failed=failed,
+        )
+        stages.append(cached)
+        members.append(Member(cached, Scope(each.projects, each.exclude), each.lists))
+    union = Union(
+        local,
+        members,
+        NameRules(said.strategy, said.own, said.allow_upstream),
+        was_used=was_used,
+        in_thread=in_thread,
+    )
+    lines = tuple(f"Behind it: {each.name}, {each.url}." for each in said.upstreams)
+    return Upstreams(union, tuple(stages), tuple(agents), cache, lines)
+
+
+def _read(path: str) -> Sources:
+    try:
+        return parse_sources(read_text_file(path))
+    except OSError as error:
+        raise RefusedStart(f"The sources file {path} cannot be read: {error.strerror or error}.") from None
+    except InvalidSources as error:
+        raise RefusedStart(f"{path}: {error}") from None
+
+
+def _agent(said: UpstreamSettings, settings: Settings, reactor: Any) -> OutgoingAgent:
+    where = _where(settings, said)
+    try:
+        ca = None if said.ca_file is None else Path(said.ca_file).read_bytes()
+        return OutgoingAgent(reactor, Reach(said.url, said.hosts), tls_policy(ca), os.environ)
+    except OSError as error:
+        raise RefusedStart(f"{where} has a ca-file that cannot be read: {error.strerror}") from None
+    except (InvalidSetting, ValueError) as error:
+        raise RefusedStart(f"{where} cannot be asked: {error}") from None
+
+
+def _where(settings: Settings, said: UpstreamSettings) -> str:
+    return f"{settings.sources}: the upstream {said.name}"
+
+
+def _credentials(said: UpstreamSettings, where: str) -> BasicCredentials | None:
+    if said.credentials is None:
+        return None
+    kind, name = said.credentials
+    try:
+        text = os.environ.get(name) if kind == "env" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = None
+    user, colon, password = (text or "").strip().partition(":")
+    if not colon:
+        raise RefusedStart(f"{where} has credentials in {kind}:{name}, where there is no user:password")
+    return BasicCredentials(user, password)

@@ -1,0 +1,96 @@
+"""The indexes behind one's own, put together, or refused in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from simpleindex.core.errors import NotHere, RefusedStart
+from simpleindex.core.names import ProjectName
+from simpleindex.settings import Settings, resolve
+from simpleindex.upstreams import Upstreams, compose_upstreams
+from tests.live_world import World, error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+from simpleindex.sources.local import LocalSource
+
+UPSTREAM = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n'
+
+
+def settings(tmp_path: Path, content: str | None) -> Settings:
+    """Settings with such a sources file."""
+    environment = {"STATE_DIRECTORY": str(tmp_path / "state"), "CACHE_DIRECTORY": str(tmp_path / "cache")}
+    if content is not None:
+        (tmp_path / "sources.toml").write_text(content)
+    return resolve({"sources": "sources.toml"}, environment, tmp_path)
+
+
+async def at_once(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """A thread that is none."""
+    return function(*arguments, **options)
+
+
+def compose(tmp_path: Path, content: str | None) -> Upstreams:
+    """Put it together over an empty directory."""
+    world = World(tmp_path / "root").begin()
+    return compose_upstreams(
+        settings(tmp_path, content),
+        MemoryReactorClock(),
+        LocalSource(world.live, world.directory, world.reads),
+        was_used=lambda _: False,
+        in_thread=at_once,
+        say=lambda _: None,
+        failed=lambda failure: failure.raiseException(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "sources.toml cannot be read: No such file"),
+        ("own = 1", "not a list of texts for 'own'"),
+        (UPSTREAM + 'ca-file = "/nowhere/ca.pem"', "the upstream behind has a ca-file that cannot be read"),
+        (
+            UPSTREAM + 'credentials = "env:NO_SUCH_VARIABLE"',
+            "env:NO_SUCH_VARIABLE, where there is no user:password",
+        ),
+        (
+            UPSTREAM + 'credentials = "file:/nowhere/login"',
+            "file:/nowhere/login, where there is no user:password",
+        ),
+    ],
+)
+def test_refused_starts(tmp_path: Path, content: str | None, sentence: str) -> None:
+    """What cannot be used is named with its place."""
+    with pytest.raises(RefusedStart) as caught:
+        compose(tmp_path, content)
+    assert sentence in str(caught.value)
+
+
+def test_a_ca_file_that_holds_none(tmp_path: Path) -> None:
+    """Neither is this used."""
+    (tmp_path / "ca.pem").write_text("nothing")
+    with pytest.raises(RefusedStart, match="the upstream behind"):
+        compose(tmp_path, UPSTREAM + f'ca-file = "{tmp_path / "ca.pem"}"')
+
+
+def test_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named at the start; without the secret. A name of one's own is not here, and nobody is asked."""
+    monkeypatch.setenv("LOGIN", "me:secret")
+    upstreams = compose(tmp_path, 'own = ["acme-*"]\n' + UPSTREAM + 'credentials = "env:LOGIN"')
+    assert upstreams.lines == ("Behind it: behind, https://index.example/simple/.",)
+    assert isinstance(error(upstreams.source.project(ProjectName("acme-x"))), NotHere)
+    upstreams.stop()
+
+
+def test_nothing_behind(tmp_path: Path) -> None:
+    """A file without upstreams changes nothing."""
+    upstreams = compose(tmp_path, "# nobody\n")
+    assert upstreams.lines == ()
+    assert isinstance(error(upstreams.source.project(ProjectName("other"))), NotHere)
