@@ -46,11 +46,14 @@ its 2.5 MB: a reader of 10 KB/s lets us wait for 20 s, 27 s if it had read 200 M
 ``curl --limit-rate`` over TLS takes 1.6 MB at once and then nothing until its average fits, so it is cut below 27 KB/s.
 """
 
-DISCARD_SECONDS: Final = 30.0
+DISCARD_SECONDS: Final = 600.0
 DISCARD_SILENCE_SECONDS: Final = 5.0
-DISCARD_BYTES: Final = 16 * 1024 * 1024
+DISCARD_BYTES: Final = 4 * 1024**3
 """After a refusal, what the client still sends is read and dropped (SPEC P52): closing at once would reset the connection
-and destroy the answer on its way. The times are nginx's lingering_time and lingering_timeout."""
+and destroy the answer on its way. As long as the largest upload takes, because requests (twine, poetry, flit) sees a broken TLS
+connection as no answer but a reason to send all of it again, ten times: with the bound of 16 MiB that was here once, one wrong password
+with a wheel of 100 MiB counted as six, and the user read of a 429. It costs us less than ten connections would. The silence is
+nginx's lingering_timeout."""
 
 CONNECTIONS_PER_ADDRESS: Final = 256
 """For offices behind one address; uv opens up to 50 at a time."""

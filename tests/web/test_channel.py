@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from simpleindex.core.rights import UploadRules
 from simpleindex.web import limits
 from simpleindex.web.channel import IndexChannel
 from tests.web.wire import Answer, SocketTransport, Wire, answers, get
@@ -365,7 +366,8 @@ class DiscardTests(SynchronousTestCase):
         self.assertEqual([405], [answer.status for answer in answers(self.transport.take())])
 
     def test_bytes(self) -> None:
-        """16 MiB are read, then it is over."""
+        """So many are read, then it is over."""
+        self.patch(limits, "DISCARD_BYTES", 16 * KiB * KiB)
         for _ in range(256):
             self.wire.send(self.transport, bytes(64 * KiB))
             self.assertTrue(self.transport.reading)
@@ -373,13 +375,17 @@ class DiscardTests(SynchronousTestCase):
         self.assertTrue(self.transport.disconnecting)
 
     def test_time(self) -> None:
-        """30 s are waited if something comes at least every 5 s."""
-        for _ in range(7):
+        """10 minutes are waited if something comes at least every 5 s."""
+        for _ in range(149):
             self.wire.wait(4)
             self.wire.send(self.transport, b"x")
         self.assertTrue(self.transport.reading)
-        self.wire.wait(2)
+        self.wire.wait(4)
         self.assertTrue(self.transport.disconnecting)
+
+    def test_the_largest_upload(self) -> None:
+        """Clients that see a connection break send everything again, so what may be uploaded at all is read to its end."""
+        self.assertGreater(limits.DISCARD_BYTES, UploadRules().max_file_size)
 
     def test_late(self) -> None:
         """What comes after the time, when the alarm could not ring (a full transport), ends it as well."""
