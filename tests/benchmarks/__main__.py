@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.benchmarks import clients, lifetimes, measures, report
+from tests.benchmarks import clients, lifetimes, measures, publishing, report
 from tests.benchmarks.bench import SMOKE, Bench, Sizes
 from tests.benchmarks.servers import NEED_NO_SETUP, PEERS
 from tests.benchmarks.setup import Workplace, default_work
@@ -27,6 +27,7 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "tls": measures.tls_connections,
     "starts": lifetimes.starts,
     "changes": lifetimes.changes,
+    "uploads": publishing.uploads,
     "uv": clients.uv,
     "http2": clients.http2,
 }

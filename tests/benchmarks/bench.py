@@ -38,6 +38,7 @@ class Sizes:
         readers: That read slowly.
         changes: Renames that are waited for.
         arrivals: Files that arrive in a burst.
+        uploads: Files that are uploaded at a time.
     """
 
     rounds: int = 3
@@ -51,6 +52,7 @@ class Sizes:
     readers: int = 200
     changes: int = 200
     arrivals: int = 5_000
+    uploads: int = 200
 
 
 SMOKE = Sizes(
@@ -65,6 +67,7 @@ SMOKE = Sizes(
     readers=5,
     changes=2,
     arrivals=10,
+    uploads=5,
 )
 
 

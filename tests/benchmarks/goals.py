@@ -122,5 +122,17 @@ GOALS: Final = (
     Goal(
         "slowest root while files arrive, ms", 50, True, _value("answers while files arrive", "root_max_ms")
     ),
+    Goal(
+        "page while 200 uploads arrive, p99, ms",
+        50,
+        True,
+        lambda table: table("answers while uploads arrive", "page_p99_ms", "simpleindex --access"),
+    ),
+    Goal(
+        "memory for a 300 MB upload, MB",
+        50,
+        True,
+        lambda table: table("upload of a large file TLS", "growth_mb", "simpleindex --access"),
+    ),
     Goal("access log on, CPU: x off", 1.15, True, _logged),
 )

@@ -102,7 +102,7 @@ def _noticed(server: Server, bench: Bench) -> Values:
             wait_until(_listing(asker, page, wanted), 30, f"the listing of {target.name}")
             times.append(time.monotonic() - begin)
         asker.close()
-    _settle(server)
+    settle(server)
     return {
         "p50_ms": percentile(times, 50) * 1e3,
         "p99_ms": percentile(times, 99) * 1e3,
@@ -115,7 +115,7 @@ def _listing(asker: Asker, page: str, wanted: bytes) -> Callable[[], bool]:
 
 
 def _flooded(server: Server, bench: Bench) -> Values:
-    quiet = _latencies(server, _for(bench.sizes.seconds))
+    quiet = latencies(server, _for(bench.sizes.seconds))
     with _arrivals(bench.workplace.path, server.repository, bench.sizes.arrivals) as moves:
         plan = bench.workplace.path / "moves"
         plan.write_text("".join(f"{source}\t{target}\n" for source, target in moves))
@@ -123,14 +123,14 @@ def _flooded(server: Server, bench: Bench) -> Values:
         begin = time.monotonic()
         with on_processor(LOAD_PROCESSOR):
             moving = subprocess.Popen([sys.executable, "-c", _RENAME, str(plan)])
-        busy = _latencies(server, lambda: moving.poll() is not None and time.monotonic() - begin > 0.5)
+        busy = latencies(server, lambda: moving.poll() is not None and time.monotonic() - begin > 0.5)
         asker = Asker(server)
         wait_until(
             _listing(asker, server.page(last.parent.name), last.name.encode()), 120, "the last file's listing"
         )
         asker.close()
         listed = time.monotonic() - begin
-    _settle(server)
+    settle(server)
     return {
         "quiet_page_max_ms": max(quiet[0]) * 1e3,
         "quiet_root_max_ms": max(quiet[1]) * 1e3,
@@ -141,7 +141,7 @@ def _flooded(server: Server, bench: Bench) -> Values:
     }
 
 
-def _latencies(server: Server, is_over: Callable[[], bool]) -> tuple[list[float], list[float]]:
+def latencies(server: Server, is_over: Callable[[], bool]) -> tuple[list[float], list[float]]:
     """Seconds of each answer: a project's page that does not change, and the list of projects."""
     asker, pages, roots, count = Asker(server), [0.0], [0.0], 0
     page = server.page(next(server.repository.names()))
@@ -160,7 +160,7 @@ def _for(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-def _settle(server: Server) -> None:
+def settle(server: Server) -> None:
     """Wait until the index has seen that everything is as it was."""
     status = "/-/status"
     wanted = f'"files": {server.repository.files},'.encode()

@@ -21,13 +21,16 @@ def test_smoke(tmp_path: Path) -> None:
     assert set(document) == {"machine", "versions", "sizes", "rows", "goals", "notes"}
     assert "simpleindex" in document["versions"]
     measured = {
-        row["measure"] for row in document["rows"] if row["server"] == "simpleindex" and row["samples"]
+        row["measure"]
+        for row in document["rows"]
+        if row["server"] in {"simpleindex", "simpleindex --access"} and row["samples"]
     }
     assert measured >= {
         *("page", "page TLS", "page 304", "page JSON gzip", ".metadata", "root", "access log"),
         *("hot page", "random pages, 1,000", "file 1 MB", "file 300 MB", "file 300 MB TLS", "slow readers"),
         *("TLS connections, new", "TLS connections, resumed", "start, cold", "start, warm"),
         *("change to listing", "answers while files arrive"),
+        *("answers while uploads arrive", "upload of a large file TLS"),
     }, document["notes"]
     assert all(
         value >= 0 for row in document["rows"] for sample in row["samples"] for value in sample.values()
