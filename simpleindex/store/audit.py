@@ -6,6 +6,7 @@ next line goes to a new one.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -100,11 +101,16 @@ class Audit:
 
     def _append(self, data: bytes) -> None:
         descriptor = self._opened()
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            # A full disk, here or in another process, has cut the last line off.
-            data = b"\n" + data
-        written = os.write(descriptor, data)
+        # A line that another process is writing just now looks as if it were cut off.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                # A full disk, here or in another process, has cut the last line off.
+                data = b"\n" + data
+            written = os.write(descriptor, data)
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         if written < len(data):
             raise OSError(0, "only part of the line was written")
 

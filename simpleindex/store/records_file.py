@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.store.state import make_private, make_state_directory
@@ -28,6 +29,10 @@ _SCHEMA: Final = (
     "CREATE TABLE owners (project TEXT NOT NULL PRIMARY KEY, user TEXT NOT NULL, since INTEGER NOT NULL)",
     f"PRAGMA user_version = {_VERSION}",
 )
+
+
+_AGAIN: Final = 0.01
+"""Seconds between two tries at what another process is doing as well."""
 
 
 class RecordsFile:
@@ -128,8 +133,7 @@ class RecordsFile:
         make_private(self._path)
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         try:
-            # Readers and one writer do not wait for each other.
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._let_readers_be(connection)
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 for statement in _SCHEMA:
@@ -140,6 +144,23 @@ class RecordsFile:
         made = self._connected()
         assert made is not None
         return made
+
+    def _let_readers_be(self, connection: sqlite3.Connection) -> None:
+        """Choose the journal with which readers and one writer do not wait for each other.
+
+        SQLite does not wait for other processes here, whatever the connection's time for that, and another one may be making
+        the same database just now.
+        """
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(_AGAIN)
+            else:
+                return
 
     def _close(self) -> None:
         if self._connection is not None:

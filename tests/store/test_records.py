@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,6 +19,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.rights import Action
 from simpleindex.core.tokens import Token
 from simpleindex.store.records import Records
+from simpleindex.store.records_file import RecordsFile
 from tests.store.trees import SPECIAL
 
 if TYPE_CHECKING:
@@ -412,3 +414,28 @@ def test_two_processes(world: World) -> None:
     assert [owners.count("alice"), owners.count("bob")] == won
     assert sum(won) == 50
     assert len(records.tokens()) == 100
+
+
+class BusyConnection:
+    """A connection to what another process is making, for so many tries."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+
+    def execute(self, _: str) -> None:
+        self.tries -= 1
+        if self.tries >= 0:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+
+
+def test_another_process_is_making_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite does not wait where the journal is chosen, so we do; but not for ever."""
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    RecordsFile("unused", 60)._let_readers_be(cast("Any", BusyConnection(3)))
+    assert len(naps) == 3
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        RecordsFile("unused", -1)._let_readers_be(cast("Any", BusyConnection(3)))
+    assert len(naps) == 3
