@@ -386,7 +386,8 @@ class LiveDirectory:
         if self._surveys.is_busy(_ROOT):
             await self._surveys.join(_ROOT)
         for name in self._looks.busy():
-            if self.shelves.get(name, NO_SHELF).project is None:
+            # While one was waited for, another may have been looked at.
+            if self._looks.is_busy(name) and self.shelves.get(name, NO_SHELF).project is None:
                 await self._looks.join(name)
 
     def _check(self, shelf: Shelf) -> tuple[Stamp | None, bool]:

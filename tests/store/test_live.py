@@ -1549,3 +1549,16 @@ def test_a_question_during_the_first_survey_is_not_answered_from_it(root: Path) 
     asked = world.ask(ProjectName("late"))
     world.reads.release()
     assert result(asked).project.name == "late"
+
+
+def test_the_list_does_not_wait_for_what_was_looked_at_meanwhile(world: World) -> None:
+    """Two directories in which nothing lies yet, as an upload makes them; the second is looked at before the first."""
+    world.reads.held = True
+    world.live.directories_changed(frozenset({"first"}))
+    world.live.directories_changed(frozenset({"second"}))
+    asked = Deferred.fromCoroutine(world.live.project_list())
+    assert world.reads.names() == ["_read_many", "_read_many"]
+    world.reads.deliver(1)
+    world.reads.deliver(0)
+    world.reads.release()
+    assert result(asked).names == ("acme", "other")
