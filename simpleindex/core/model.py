@@ -83,10 +83,12 @@ class Withheld:
 
     Attributes:
         filename: The bare name.
-        reason: Why, as a sentence; may name what the archive contains, so it is for the operator.
+        reason: Why, as a sentence.
         rule: Which kind of rule withheld it: ``name``, ``archive``, ``metadata``, ``duplicate``, ``status``, ...
         source: Which source withheld it.
         visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
+        public: Whether everybody who may read the project may read the reason too. What was found out about a file may name what
+            it contains, so that is for the operator.
     """
 
     filename: str
@@ -94,6 +96,7 @@ class Withheld:
     rule: str
     source: str = "local"
     visible_from: float | None = None
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.rights import Access, Identity
-    from simpleindex.sources.interface import Body, Source
+    from simpleindex.sources.interface import Body, Elsewhere, Source
 
 _MOST_LISTS: Final = 64
 """Lists of projects kept: one for each group of readers who see the same."""
@@ -77,7 +77,7 @@ class Guarded:
         self._enter()
         return None if self._hindrance(name) else self._source.project_now(name)
 
-    async def file(self, name: ProjectName, filename: str) -> Body:
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """One file, if the reader may read its project."""
         self._enter()
         why = self._hindrance(name)

@@ -66,6 +66,17 @@ class Body(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A file that is not given from here: whoever wants it is sent to where it is.
+
+    Attributes:
+        url: Absolute.
+    """
+
+    url: str
+
+
 class Source(Protocol):
     """Answers the three questions; most sources do it by wrapping another one.
 
@@ -98,12 +109,12 @@ class Source(Protocol):
         """
         ...
 
-    async def file(self, name: ProjectName, filename: str) -> Body:
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open this file: a distribution, its ``.metadata`` sidecar, or a signature or provenance beside it.
 
         Raises:
             NotHere: The project or the file is not here, or the file is not listed.
-            NotAllowed: It may not be had (a quarantined project).
+            NotAllowed: It may not be had (a quarantined project, a rule).
         """
         ...
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.union import NameRules, Scope
-    from simpleindex.sources.interface import Body, Source
+    from simpleindex.sources.interface import Body, Elsewhere, Source
 
 _WORTH_A_THREAD: Final = 5_000
 """Names of an upstream; above it sorting and judging them takes more than a few milliseconds."""
@@ -135,7 +135,7 @@ class Union:
             raise NotHere(f"project {name}")
         return self._union(tuple(parts))
 
-    async def file(self, name: ProjectName, filename: str) -> Body:
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """One file, from the index that the project's page has it from."""
         parts = await self._ask(name)
         if len(parts) == 1:

@@ -17,6 +17,7 @@ from simpleindex.core.conditional import (
     precondition_failed,
 )
 from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribution_suffix
+from simpleindex.sources.interface import Elsewhere
 from simpleindex.web.response import Content, Response, sentence
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Files:
     async def answer(self, name: ProjectName, filename: str, asked: Asked, source: Source) -> Response:
         """Answer a GET or HEAD for one file with what a source has of it."""
         body = await source.file(name, filename)
+        if isinstance(body, Elsewhere):
+            # A rule or another upstream may send them elsewhere next time, so nobody keeps it (SPEC U7).
+            return sentence(302, f"It is at {body.url}", ("Location", body.url))
         response = None
         try:
             response = _answer(body, filename, asked, self._cache_control(filename), self._now())

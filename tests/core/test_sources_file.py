@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.sources_file import (
-    MAXIMUM_SIZE,
     Sources,
     Strategy,
     UpstreamSettings,
     parse_sources,
 )
+from simpleindex.core.toml_values import MAXIMUM_SIZE
 
 FULL = """
 strategy = "merge"

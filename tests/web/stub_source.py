@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import Changed, NotAllowed, NotHere
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX, parse_distribution_name, parse_project_name
+from simpleindex.sources.interface import Elsewhere
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
@@ -75,6 +76,7 @@ class StubSource:
     Attributes:
         pages: Projects by name.
         bodies: By project and file name; the very object is handed out.
+        elsewhere: URLs by file name, of files that are not given from here.
         error: What every question raises, if anything.
         gate: What every question waits for, if anything.
         is_stubborn: Whether a question that is cancelled while it waits is answered all the same.
@@ -85,6 +87,7 @@ class StubSource:
     def __init__(self) -> None:
         self.pages: dict[str, Project] = {}
         self.bodies: dict[tuple[str, str], StubBody] = {}
+        self.elsewhere: dict[str, str] = {}
         self.error: Exception | None = None
         self.gate: Deferred[None] | None = None
         self.is_stubborn = False
@@ -150,8 +153,10 @@ class StubSource:
     def project_now(self, name: ProjectName) -> Project | None:
         return self.pages.get(name) if self._is_known() else None
 
-    async def file(self, name: ProjectName, filename: str) -> StubBody:
+    async def file(self, name: ProjectName, filename: str) -> StubBody | Elsewhere:
         await self._question("file", name, filename)
+        if filename in self.elsewhere:
+            return Elsewhere(self.elsewhere[filename])
         if name in self.pages and self.pages[name].status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
         if (name, filename) not in self.bodies:

@@ -375,3 +375,14 @@ def test_unknown_digest_is_no_tag(index: Index) -> None:
         assert index.get(URL, ("If-None-Match", tag)).status == 200
         assert index.get(URL, ("If-Match", tag)).status == 412
         assert index.get(URL, ("Range", "bytes=1-"), ("If-Range", tag)).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_elsewhere(index: Index, method: str) -> None:
+    """Who wants a file that is not given from here is sent where it is, and asks here again next time (SPEC U7)."""
+    index.source.elsewhere[WHEEL] = "https://files.example/a%20b/acme-1.0-py3-none-any.whl"
+    reply = index.ask(method, URL, ("Range", "bytes=1-"), ("If-None-Match", ETAG))
+    assert (reply.status, reply.headers["location"]) == (302, index.source.elsewhere[WHEEL])
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.text == ("" if method == "HEAD" else f"It is at {index.source.elsewhere[WHEEL]}\n")
+    assert body_of(index).opened == 0

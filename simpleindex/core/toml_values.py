@@ -1,0 +1,125 @@
+"""From what TOML has to what a sources file means, or one sentence that says what is wrong and where.
+
+Each takes a value as it was read and the words for its place, and raises :class:`~simpleindex.core.errors.InvalidSources`
+for anything else than what it is to be.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from simpleindex.core.errors import InvalidPattern, InvalidSources
+from simpleindex.core.metadata import shown
+from simpleindex.core.patterns import parse_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from enum import Enum
+
+MAXIMUM_SIZE: Final = 1 << 20
+"""Bytes; a larger file is refused."""
+
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+_Choice = TypeVar("_Choice", bound="Enum")
+
+
+def read_toml(content: bytes) -> dict[str, object]:
+    """Read a file's tables.
+
+    Raises:
+        InvalidSources: It is too large, or not valid TOML.
+    """
+    if len(content) > MAXIMUM_SIZE:
+        raise InvalidSources(f"has more than {MAXIMUM_SIZE >> 20} MiB")
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise InvalidSources("is not UTF-8 text") from None
+    except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
+        raise InvalidSources(f"is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InvalidSources("is nested too deeply") from None
+
+
+def tables(table: Mapping[str, object], key: str) -> list[dict[str, object]]:
+    """The tables that are written ``[[key]]``; none if there are none."""
+    found = table.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise InvalidSources(f"has a {key!r} that is not a list of tables; write [[{key}]] above each")
+    return found
+
+
+def to_patterns(value: object, where: str) -> tuple[str, ...]:
+    """Patterns of projects' names, normalized, each once."""
+    try:
+        return tuple(dict.fromkeys(parse_pattern(text) for text in to_texts(value, where)))
+    except InvalidPattern as error:
+        raise InvalidSources(
+            f"has for {where} the project {shown(error.text)}, which {error.reason}"
+        ) from None
+
+
+def to_texts(value: object, where: str) -> list[str]:
+    """A list of texts."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise InvalidSources(f"has what is not a list of texts for {where}")
+    return value
+
+
+def to_choice(value: object, kind: type[_Choice], where: str) -> _Choice:
+    """One of an enumeration's values."""
+    known = [each.value for each in kind]
+    if value not in known:
+        near = nearest(value, known) if isinstance(value, str) else f" (known: {', '.join(known)})"
+        raise InvalidSources(f"has an unknown value of {where}{near}")
+    return kind(value)
+
+
+def to_seconds(value: object, where: str) -> float:
+    """A time such as ``5m``, in seconds; never none."""
+    matched = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if matched is None or not int(matched[1]):
+        raise InvalidSources(f'has a value of {where} that is no time such as "30s", "5m", "12h" or "7d"')
+    return float(int(matched[1]) * _UNITS[matched[2]])
+
+
+def to_flag(value: object, where: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise InvalidSources(f"has a value of {where} that is neither true nor false")
+    return value
+
+
+def to_text(value: object, where: str) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise InvalidSources(f"has what is no text for {where}")
+    return value
+
+
+def check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
+    """Refuse every key but the known ones.
+
+    Args:
+        table: As it was read.
+        known: Its keys.
+        where: Of the table, with a space before it, for the sentence.
+
+    Raises:
+        InvalidSources: There is another one.
+    """
+    for key in table:
+        if key not in known:
+            raise InvalidSources(f"has the unknown key {shown(key)}{where}{nearest(key, known)}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Say which known word was probably meant, as the end of a sentence."""
+    choices = list(known)
+    near = get_close_matches(word[:100], choices, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join(choices)})"
