@@ -16,6 +16,7 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.report import live_report
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.acme import read_challenge
@@ -35,7 +36,7 @@ from simpleindex.web.site import IndexResource, RedirectResource
 from simpleindex.web.status import StatusPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from twisted.python.failure import Failure
 
@@ -133,7 +134,7 @@ def compose(
         workers=os.cpu_count() or 1,
     )
     local = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
-    source: Source = local
+    views: Mapping[str, Source] = {MAIN_VIEW: local}
     upstreams = None
     if settings.sources is not None:
         from simpleindex.store.records import Records  # noqa: PLC0415  (only with upstreams)
@@ -150,9 +151,9 @@ def compose(
             say=say,
             failed=failed,
         )
-        source = upstreams.source
+        views = upstreams.views
     logins = None
-    admission = open_admission(source)
+    admission = open_admission(views)
     if settings.has_logins:
         from simpleindex.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
 
@@ -162,7 +163,7 @@ def compose(
             settings,
             current,
             reactor,
-            source=source,
+            views=views,
             local=local,
             live=live,
             directory=directory,

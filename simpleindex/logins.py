@@ -95,7 +95,7 @@ def compose_logins(
     current: Callable[[], Settings],
     reactor: Any,
     *,
-    source: Source,
+    views: Mapping[str, Source],
     local: Source,
     live: LiveDirectory,
     directory: Directory,
@@ -130,7 +130,7 @@ def compose_logins(
         say=say,
         insecure_auth=settings.insecure_auth,
     )
-    admission = Admission(source, _access(settings, say), authentication, _Owners(records, reactor.seconds))
+    admission = Admission(views, _access(settings, say), authentication, _Owners(records, reactor.seconds))
     writer = Writer(directory)
     publishing = LocalPublishing(
         writer, ProjectFiles(directory), live, local, in_write_thread, provenance=_provenance(say)

@@ -16,6 +16,7 @@ from simpleindex.core.repair import Times
 from simpleindex.core.sources_file import UpstreamSettings, parse_sources
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.merged import Member, Union
@@ -24,7 +25,7 @@ from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.upstream_cache import UpstreamCache
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from twisted.python.failure import Failure
 
@@ -39,14 +40,14 @@ class Upstreams:
     """What the service starts and stops of other indexes.
 
     Attributes:
-        source: One's own index and what stands behind it.
+        views: One's own index and what stands behind it, in each view.
         cached: The others.
         agents: What asks them.
         cache: What is kept of them.
         lines: What is said at the start.
     """
 
-    source: Union
+    views: Mapping[str, Source]
     cached: tuple[Cached, ...]
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
@@ -122,7 +123,7 @@ def compose_upstreams(
         in_thread=in_thread,
     )
     lines = tuple(f"Behind it: {each.name}, {each.url}." for each in said.upstreams)
-    return Upstreams(union, tuple(stages), tuple(agents), cache, lines)
+    return Upstreams({MAIN_VIEW: union}, tuple(stages), tuple(agents), cache, lines)
 
 
 def _read(path: str) -> Sources:

@@ -28,6 +28,7 @@ from simpleindex.core.errors import InvalidSources
 from simpleindex.core.metadata import shown
 from simpleindex.core.toml_values import (
     check_keys,
+    nearest,
     read_toml,
     tables,
     to_choice,
@@ -37,11 +38,13 @@ from simpleindex.core.toml_values import (
     to_text,
     to_texts,
 )
+from simpleindex.core.views import LOCAL, MAIN_VIEW, RESERVED, ViewSettings, is_view_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream")
+_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "view")
+_VIEW_KEYS: Final = ("name", "sources", "strategy")
 _UPSTREAM_KEYS: Final = (
     "name",
     "url",
@@ -110,12 +113,16 @@ class Sources:
         own: Patterns of names that never leave the house.
         allow_upstream: Patterns of names that may although they are ours.
         upstreams: In their order.
+        views: The index at the root, which shows everything, and those beside it.
     """
 
     strategy: Strategy = Strategy.FIRST_INDEX
     own: tuple[str, ...] = ()
     allow_upstream: tuple[str, ...] = ()
     upstreams: tuple[UpstreamSettings, ...] = ()
+    views: tuple[ViewSettings, ...] = (
+        ViewSettings(MAIN_VIEW, (LOCAL,), Strategy.FIRST_INDEX, frozenset({MAIN_VIEW})),
+    )
 
 
 def parse_sources(content: bytes) -> Sources:
@@ -129,7 +136,7 @@ def parse_sources(content: bytes) -> Sources:
     upstreams = tuple(_upstream(each, number) for number, each in enumerate(tables(table, "upstream"), 1))
     names = [upstream.name for upstream in upstreams]
     for name in names:
-        if names.count(name) > 1 or name == "local":
+        if names.count(name) > 1 or name == LOCAL:
             raise InvalidSources(f"has two sources called {shown(name)}; give each a name of its own")
     strategy = to_choice(table.get("strategy", Strategy.FIRST_INDEX.value), Strategy, "'strategy'")
     if strategy is Strategy.ISOLATED and upstreams:
@@ -139,7 +146,60 @@ def parse_sources(content: bytes) -> Sources:
         own=to_patterns(table.get("own", []), "'own'"),
         allow_upstream=to_patterns(table.get("allow-upstream", []), "'allow-upstream'"),
         upstreams=upstreams,
+        views=_views(tables(table, "view"), (LOCAL, *names), strategy),
     )
+
+
+def _views(
+    found: list[dict[str, object]], sources: tuple[str, ...], strategy: Strategy
+) -> tuple[ViewSettings, ...]:
+    views = {MAIN_VIEW: ViewSettings(MAIN_VIEW, sources, strategy, frozenset({MAIN_VIEW}))}
+    for number, table in enumerate(found, 1):
+        view = _view(table, number, sources, views, strategy)
+        if view.name in views:
+            raise InvalidSources(f"has two views called {shown(view.name)}; give each a name of its own")
+        views[view.name] = view
+    return tuple(views.values())
+
+
+def _view(
+    table: dict[str, object],
+    number: int,
+    sources: tuple[str, ...],
+    views: dict[str, ViewSettings],
+    strategy: Strategy,
+) -> ViewSettings:
+    where = f"view {number}"
+    check_keys(table, _VIEW_KEYS, f" in {where}")
+    for key in ("name", "sources"):
+        if key not in table:
+            raise InvalidSources(f"has no {key!r} in {where}")
+    name = to_text(table["name"], f"'name' of {where}")
+    if not is_view_name(name):
+        raise InvalidSources(
+            f"calls {where} {shown(name)}; a name has small letters, digits and hyphens, and is none of "
+            + ", ".join(sorted(RESERVED))
+        )
+    where = f"the view {name}"
+    shows: list[str] = []
+    rules_of = {name}
+    for each in to_texts(table["sources"], f"'sources' of {where}"):
+        if each in sources:
+            shows.append(each)
+        elif each in views:
+            shows += views[each].sources
+            rules_of |= views[each].rules_of
+        else:
+            known = (*sources, *views)
+            raise InvalidSources(f"has an unknown source {shown(each)} in {where}{nearest(each, known)}")
+    if not shows:
+        raise InvalidSources(f"has no 'sources' in {where}; name what it shows, such as {LOCAL!r}")
+    chosen = to_choice(table.get("strategy", strategy.value), Strategy, f"'strategy' of {where}")
+    if chosen is Strategy.ISOLATED and set(shows) != {LOCAL}:
+        raise InvalidSources(
+            f'has upstreams that {where}, with strategy = "isolated", never asks; leave one of the two out'
+        )
+    return ViewSettings(name, tuple(dict.fromkeys(shows)), chosen, frozenset(rules_of))
 
 
 def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:

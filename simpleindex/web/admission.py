@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.errors import NotAllowed, Unauthenticated
 from simpleindex.core.rights import ANYONE, Access, Action, Identity, default_access
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.sources.guarded import Guarded, Lists
 from simpleindex.web.routes import ProjectFile, ProjectPage, Root
 
@@ -53,25 +54,28 @@ class Admission:
     """Lets readers and writers in.
 
     Args:
-        source: All that there is.
+        views: All that there is, in each view.
         access: Gives the rights now.
         identification: Judges credentials; None where nobody can log in, and then none are looked at.
         owners: Who published what first.
+
+    Attributes:
+        public: What everybody may read, in each view.
     """
 
     def __init__(
         self,
-        source: Source,
+        views: Mapping[str, Source],
         access: Callable[[], Access],
         identification: Identification | None,
         owners: Owners,
     ) -> None:
-        self._source = source
+        self._views = views
         self._access = access
         self._identification = identification
         self._owners = owners
-        self._lists = Lists(owners.owners)
-        self.public: Source = self.reading(ANYONE)
+        self._lists = {view: Lists(owners.owners) for view in views}
+        self.public: Mapping[str, Source] = {view: self.reading(ANYONE, view) for view in views}
 
     @property
     def access(self) -> Access:
@@ -102,11 +106,12 @@ class Admission:
         self.refuse_entry(reader)
         return reader
 
-    def reading(self, reader: Identity) -> Source:
-        """The source as somebody sees it."""
+    def reading(self, reader: Identity, view: str = MAIN_VIEW) -> Source:
+        """The source of a view as somebody sees it."""
+        source = self._views[view]
         if self._identification is None:
-            return self._source
-        return Guarded(self._source, reader, self._access, self._owners.owner, self._lists)
+            return source
+        return Guarded(source, reader, self._access, self._owners.owner, self._lists[view])
 
     def refuse_entry(self, reader: Identity) -> None:
         """Refuse those who may not even know what there is.
@@ -130,7 +135,7 @@ class Admission:
         match found:
             case Root():
                 return not access.private and not reader.authenticated
-            case ProjectPage(name) | ProjectFile(name, _):
+            case ProjectPage(name) | ProjectFile(name):
                 return access.is_public(name)
         return not access.private
 
@@ -162,9 +167,9 @@ class Admission:
             raise NotAllowed(decision.why) if somebody.authenticated else Unauthenticated(decision.why)
 
 
-def open_admission(source: Source) -> Admission:
+def open_admission(views: Mapping[str, Source]) -> Admission:
     """The door of an index at which nobody can log in: everybody reads everything."""
-    return Admission(source, lambda: _OPEN, None, NoOwners())
+    return Admission(views, lambda: _OPEN, None, NoOwners())
 
 
 _OPEN: Final = default_access()

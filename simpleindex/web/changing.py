@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.intake import Intake
 from simpleindex.web.respond import to_its_end
 from simpleindex.web.response import sentence
-from simpleindex.web.routes import OwnPage, Root, Upload, route, split_target
+from simpleindex.web.routes import OwnPage, Root, Upload, is_within, route, split_target
 from simpleindex.web.site import API_PREFIX, asked_of
 from simpleindex.web.upload import refusal
 
@@ -113,25 +114,29 @@ class Changes:
             return await self._api.answer(kind.name.removeprefix(API_PREFIX), asked)
         if kind is None:
             await self._admission.enter(asked)
-            return sentence(405, "This URL is for reading; uploads go to /legacy/.", _ALLOW)
+            text = "This URL is for reading; uploads go to /legacy/."
+            return sentence(405, text, _ALLOW, reason=text)
         return await self._uploads.answer(asked)
 
-    @staticmethod
-    def _kind(method: str, target: bytes) -> Upload | OwnPage | str | None:
+    def _kind(self, method: str, target: bytes) -> Upload | OwnPage | str | None:
         """What a request wants: an upload by form, one of the interface's pages, a bare file's name, or nothing of ours."""
+        views = self._admission.public
         if method == "PUT":
-            return _bare_filename(target)
+            # A view shows what lies elsewhere, so nothing is put there.
+            return None if is_within(target, views) else _bare_filename(target)
         if method == "POST" and split_target(target)[0] == b"/simple":
             # Reading it is redirected to the slash; an upload must not be (SPEC P48).
             return Upload()
         try:
-            found = route(target)
+            found = route(target, views)
         except NotHere:
             return None
         match found:
             case OwnPage(name) if name.startswith(API_PREFIX):
                 return found
-            case Upload() | Root() if method == "POST":
+            case Upload() if method == "POST":
+                return found
+            case Root(view) if method == "POST" and view == MAIN_VIEW:
                 return Upload()
         return None
 

@@ -245,7 +245,7 @@ class Express:
         if match is None:
             return None
         try:
-            found = route(match[1])
+            found = route(match[1], self._listings.views)
         except SimpleIndexError:
             return None
         return self._lines.keep(line, found) if isinstance(found, ProjectPage | Root) else None

@@ -14,23 +14,22 @@ from simpleindex.core.conditional import not_modified
 from simpleindex.core.look import content_security_policy
 from simpleindex.core.model import Project
 from simpleindex.core.negotiation import Encoding, Representation, choose_encoding, choose_representation
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.response import Response
 from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from simpleindex.core.model import ProjectList
-    from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Source
     from simpleindex.web.response import Asked
     from simpleindex.web.routes import ProjectPage, Root
 
     Subject = Project | ProjectList
     Page = Root | ProjectPage
-    Key = tuple[
-        Hashable, "Form"
-    ]  # a project's name, or which readers' list of projects; None for everybody's
+    # The view; a project's name, or which readers' list of projects (None for everybody's); the form.
+    Key = tuple[str, Hashable, "Form"]
 
 # SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
@@ -74,7 +73,7 @@ class Listings:
     """The list of projects and each project's page.
 
     Args:
-        source: Who knows what everybody may read, for :meth:`at_hand`.
+        public: Who knows what everybody may read, in each view, for :meth:`at_hand`.
         base_url: ``--url``, where the protocol demands absolute URLs.
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
@@ -83,14 +82,14 @@ class Listings:
 
     def __init__(
         self,
-        source: Source,
+        public: Mapping[str, Source],
         *,
         base_url: str | None,
         encodings: dict[Encoding, Callable[[bytes], bytes]],
         cache_size: int,
         in_thread: Callable[..., Awaitable[Any]],
     ) -> None:
-        self._source = source
+        self._public = public
         self._in_thread = in_thread
         self._encodings = encodings
         self._forms = {
@@ -106,14 +105,17 @@ class Listings:
         self.base_url = base_url
         self._cache = _PageCache(cache_size)
 
-    async def root(self, asked: Asked, source: Source) -> Response:
-        """The list of projects that a source has."""
-        listed = await source.projects()
-        return await self._answer(listed.view, listed, asked)
+    @property
+    def views(self) -> Mapping[str, object]:
+        """The views that there are."""
+        return self._public
 
-    async def project(self, name: ProjectName, asked: Asked, source: Source) -> Response:
-        """One project's page, of what a source has of it."""
-        return await self._answer(name, await source.project(name), asked)
+    async def answer(self, page: Page, asked: Asked, source: Source) -> Response:
+        """A view's list of projects, or one project's page, of what a source has of it."""
+        if page.name is not None:
+            return await self._answer(page.view, page.name, await source.project(page.name), asked)
+        listed = await source.projects()
+        return await self._answer(page.view, listed.view, listed, asked)
 
     def choose(self, accept: str | None, query_format: str | None, accept_encoding: str | None) -> Form:
         """In which form a client gets a page.
@@ -135,11 +137,10 @@ class Listings:
         Raises:
             SimpleIndexError: As the ordinary way, or None is answered.
         """
-        name = page.name
-        subject: Subject | None = (
-            self._source.projects_now() if name is None else self._source.project_now(name)
-        )
-        rendered = self._cache.get((name, form))
+        name, view = page.name, page.view
+        source = self._public[view]
+        subject: Subject | None = source.projects_now() if name is None else source.project_now(name)
+        rendered = self._cache.get((view, name, form))
         if rendered is None or rendered.subject is not subject or subject.stale:
             return None
         return rendered
@@ -161,10 +162,10 @@ class Listings:
         """The answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
-    async def _answer(self, what: Hashable, subject: Subject, asked: Asked) -> Response:
+    async def _answer(self, view: str, what: Hashable, subject: Subject, asked: Asked) -> Response:
         _, query = split_target(asked.target)
         form = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
-        rendered = await self._rendered((what, form), subject)
+        rendered = await self._rendered((view, what, form), subject)
         if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(rendered.etag, stale=subject.stale)
         return replace(self.full(rendered.etag, form, stale=subject.stale), body=rendered.body)
@@ -175,18 +176,21 @@ class Listings:
         kept = cache.get(key)
         if kept is not None and kept.subject is subject:
             return kept
-        _, form = key
+        view, _, form = key
         entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
         if entries > _WORTH_A_THREAD:
-            rendered: Rendered = await self._in_thread(self._render, subject, form)
+            rendered: Rendered = await self._in_thread(self._render, view, subject, form)
         else:
-            rendered = self._render(subject, form)
+            rendered = self._render(view, subject, form)
         cache.put(key, rendered)
         return rendered
 
-    def _render(self, subject: Subject, form: Form) -> Rendered:
+    def _render(self, view: str, subject: Subject, form: Form) -> Rendered:
         representation, encoding = form.representation, form.encoding
-        body = _page(subject, representation, self.base_url)
+        base_url = self.base_url
+        if base_url is not None and view != MAIN_VIEW:
+            base_url = f"{base_url}{view}/"
+        body = _page(subject, representation, base_url)
         # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
         tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
         if encoding is not Encoding.IDENTITY:

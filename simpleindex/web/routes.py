@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.core.views import MAIN_VIEW
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # The customary prefix of an index; the same pages lie under it and at the root.
 _PREFIX: Final = "simple"
@@ -23,16 +27,18 @@ _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The list of projects."""
+    """The list of projects of a view."""
 
     name: ClassVar[None] = None
+    view: str = MAIN_VIEW
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
-    """One project's page."""
+    """One project's page in a view."""
 
     name: ProjectName
+    view: str = MAIN_VIEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class ProjectFile:
 
     name: ProjectName
     filename: str
+    view: str = MAIN_VIEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +91,12 @@ def requoted(raw: bytes) -> str:
     return quote(raw, safe="/?:@!$&'()*+,;=%")
 
 
-def route(target: bytes) -> Route:
+def route(target: bytes, views: Collection[str] = ()) -> Route:
     """Decide what a request target means.
+
+    Args:
+        target: As it came.
+        views: The names of the views; that of the index at the root may be among them.
 
     Raises:
         NotHere: It can mean nothing: a name that no project can have, an escaped slash, a climbing path.
@@ -101,18 +112,23 @@ def route(target: bytes) -> Route:
         if len(segments) == 3 and segments[1] == "acme-challenge":
             return AcmeChallenge(segments[2])
         raise NotHere("page")
-    if first == _PREFIX:
-        segments, prefix = segments[1:], f"/{_PREFIX}"
+    view = MAIN_VIEW
+    if first in views and first != MAIN_VIEW:
+        view, prefix, segments = first, f"/{first}", segments[1:]
         if not segments:
             return _redirect(f"{prefix}/", query)
-    elif first in (_OWN, _UPLOAD):
+    if segments[0] == _PREFIX:
+        segments, prefix = segments[1:], f"{prefix}/{_PREFIX}"
+        if not segments:
+            return _redirect(f"{prefix}/", query)
+    elif segments[0] in (_OWN, _UPLOAD):
         raise NotHere("page")
-    return _index_route(segments, prefix, query)
+    return _index_route(segments, prefix, query, view, views)
 
 
-def _index_route(segments: list[str], prefix: str, query: bytes) -> Route:
+def _index_route(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:
     if segments == [""]:
-        return Root()
+        return Root(view)
     try:
         name = parse_project_name(segments[0])
     except InvalidProjectName:
@@ -122,11 +138,20 @@ def _index_route(segments: list[str], prefix: str, query: bytes) -> Route:
         raise NotHere("page")
     filename = rest[0] if rest else ""
     if not rest or name != segments[0]:
-        if not prefix and name in (_PREFIX, _UPLOAD):
+        is_taken = name in (_PREFIX, _UPLOAD) or (view == MAIN_VIEW and name in views and name != MAIN_VIEW)
+        if is_taken and not prefix.endswith(f"/{_PREFIX}"):
             # "/Simple/" means a project whose own URL is taken.
-            prefix = f"/{_PREFIX}"
+            prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
-    return ProjectFile(name, filename) if filename else ProjectPage(name)
+    return ProjectFile(name, filename, view) if filename else ProjectPage(name, view)
+
+
+def is_within(target: bytes, views: Collection[str]) -> bool:
+    """Whether a request target lies below the prefix of one of these views."""
+    try:
+        return _segments(split_target(target)[0])[0] in (set(views) - {MAIN_VIEW})
+    except NotHere:
+        return False
 
 
 def _redirect(path: str, query: bytes) -> Redirect:

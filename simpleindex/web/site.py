@@ -135,7 +135,7 @@ class IndexResource(Resource):
 
     async def _read(self, asked: Asked) -> Response:
         try:
-            found = route(asked.target)
+            found = route(asked.target, self.listings.views)
         except NotHere:
             # Whether there could be such a page is not for the anonymous either, where an index is private.
             found = None
@@ -157,13 +157,12 @@ class IndexResource(Resource):
         return response if self._admission.is_shared(found, reader) else response.for_this_reader()
 
     async def _read_as(self, reader: Identity, found: Route | None, asked: Asked) -> Response:
-        source = self._admission.reading(reader)
         match found:
-            case Root():
-                return await self.listings.root(asked, source)
-            case ProjectPage(name):
-                return await self.listings.project(name, asked, source)
-            case ProjectFile(name, filename):
+            case Root() | ProjectPage():
+                source = self._admission.reading(reader, found.view)
+                return await self.listings.answer(found, asked, source)
+            case ProjectFile(name, filename, view):
+                source = self._admission.reading(reader, view)
                 return await self.files.answer(name, filename, asked, source)
             case Redirect(location):
                 return moved(301, location)

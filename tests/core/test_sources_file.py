@@ -14,6 +14,7 @@ from simpleindex.core.sources_file import (
     parse_sources,
 )
 from simpleindex.core.toml_values import MAXIMUM_SIZE
+from simpleindex.core.views import MAIN_VIEW, ViewSettings
 
 FULL = """
 strategy = "merge"
@@ -60,6 +61,7 @@ def test_everything() -> None:
             ),
             UpstreamSettings("other", "http://localhost:3141/root/", credentials=("file", "/etc/login")),
         ),
+        views=(ViewSettings(MAIN_VIEW, ("local", "pypi", "other"), Strategy.MERGE, frozenset({MAIN_VIEW})),),
     )
     assert parse_sources(b"# nothing\n") == Sources()
 
@@ -121,3 +123,87 @@ def test_anything(text: str, before: str) -> None:
         parse_sources(f"{before}{text}".encode())
     except InvalidSources as refused:
         assert str(refused).startswith("The sources file")  # noqa: PT017
+
+
+VIEWS = """
+[[upstream]]
+name = "pypi"
+url = "https://index.example/simple"
+[[upstream]]
+name = "other"
+url = "https://other.example/simple"
+[[view]]
+name = "stable"
+sources = ["local"]
+strategy = "isolated"
+[[view]]
+name = "pypi"
+sources = ["pypi"]
+[[view]]
+name = "team"
+sources = ["stable", "other", "local"]
+strategy = "merge"
+[[view]]
+name = "leaf"
+sources = ["team", "pypi"]
+"""
+
+
+def test_views() -> None:
+    """The root shows everything; a view what it names, with what the views that it builds on show and hold back."""
+    assert parse_sources(VIEWS.encode()).views == (
+        ViewSettings("main", ("local", "pypi", "other"), Strategy.FIRST_INDEX, frozenset({"main"})),
+        ViewSettings("stable", ("local",), Strategy.ISOLATED, frozenset({"stable"})),
+        # A source's name means the source, also where a view is called the same.
+        ViewSettings("pypi", ("pypi",), Strategy.FIRST_INDEX, frozenset({"pypi"})),
+        ViewSettings("team", ("local", "other"), Strategy.MERGE, frozenset({"team", "stable"})),
+        ViewSettings(
+            "leaf",
+            ("local", "other", "pypi"),
+            Strategy.FIRST_INDEX,
+            frozenset({"leaf", "team", "stable"}),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('sources = ["local"]', "has no 'name' in view 1"),
+        ('name = "a"', "has no 'sources' in view 1"),
+        ('name = "a"\nsources = []', "has no 'sources' in the view a; name what it shows, such as 'local'"),
+        (
+            'name = "main"\nsources = ["local"]',
+            "calls view 1 'main'; a name has small letters, digits and hyphens",
+        ),
+        ('name = "simple"\nsources = ["local"]', "and is none of legacy, main, simple"),
+        ('name = "A b"\nsources = ["local"]', "calls view 1 'A b'"),
+        (
+            'name = "a"\nsources = ["locl"]',
+            "has an unknown source 'locl' in the view a; did you mean 'local'?",
+        ),
+        ('name = "a"\nsources = ["a"]', "has an unknown source 'a' in the view a (known: local, main)"),
+        ('name = "a"\nsources = "local"', "has what is not a list of texts for 'sources' of the view a"),
+        ('name = "a"\nsources = ["local"]\nrules = []', "has the unknown key 'rules' in view 1"),
+        (
+            'name = "a"\nsources = ["local"]\nstrategy = "x"',
+            "has an unknown value of 'strategy' of the view a",
+        ),
+        (
+            'name = "a"\nsources = ["local"]\n[[view]]\nname = "a"\nsources = ["local"]',
+            "has two views called 'a'; give each a name of its own",
+        ),
+    ],
+)
+def test_views_refused(text: str, sentence: str) -> None:
+    """What is not wholly understood is refused with what is wrong, and where."""
+    with pytest.raises(InvalidSources) as caught:
+        parse_sources(f"[[view]]\n{text}".encode())
+    assert sentence in str(caught.value)
+
+
+def test_a_view_that_asks_nobody() -> None:
+    """Upstreams of a view that asks none are a mistake."""
+    text = VIEWS.replace('sources = ["local"]', 'sources = ["local", "pypi"]')
+    with pytest.raises(InvalidSources, match="has upstreams that the view stable, with strategy"):
+        parse_sources(text.encode())

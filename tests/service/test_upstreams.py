@@ -9,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from simpleindex.core.errors import NotHere, RefusedStart
 from simpleindex.core.names import ProjectName
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.settings import Settings, resolve
 from simpleindex.upstreams import Upstreams, compose_upstreams
 from tests.live_world import World, error
@@ -85,7 +86,7 @@ def test_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGIN", "me:secret")
     upstreams = compose(tmp_path, 'own = ["acme-*"]\n' + UPSTREAM + 'credentials = "env:LOGIN"')
     assert upstreams.lines == ("Behind it: behind, https://index.example/simple/.",)
-    assert isinstance(error(upstreams.source.project(ProjectName("acme-x"))), NotHere)
+    assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("acme-x"))), NotHere)
     upstreams.stop()
 
 
@@ -93,4 +94,4 @@ def test_nothing_behind(tmp_path: Path) -> None:
     """A file without upstreams changes nothing."""
     upstreams = compose(tmp_path, "# nobody\n")
     assert upstreams.lines == ()
-    assert isinstance(error(upstreams.source.project(ProjectName("other"))), NotHere)
+    assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("other"))), NotHere)

@@ -12,6 +12,7 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.core.rights import ANYONE, Access, default_access
 from simpleindex.core.selection import select
 from simpleindex.core.upload import judge_size
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.sources.interface import Published
 from simpleindex.web.admission import Admission
 from simpleindex.web.api import JsonApi
@@ -193,6 +194,7 @@ class GuardedWorld:
         has_express: bool = False,
         projects: tuple[str, ...] = ("acme-app", "vault", "tool"),
         cache_size: int = 1_000_000,
+        views: Mapping[str, StubSource] | None = None,
     ) -> None:
         self.access = access
         self.source = StubSource()
@@ -202,7 +204,9 @@ class GuardedWorld:
         self.owning = Owning({name: owner for name, owner in OWNERS.items() if owner is not None})
         self.audited: list[dict[str, Any]] = []
         self.publishing = MemoryPublishing(self.source)
-        self.admission = Admission(self.source, lambda: self.access, self.people, self.owning)
+        self.admission = Admission(
+            {MAIN_VIEW: self.source, **(views or {})}, lambda: self.access, self.people, self.owning
+        )
         self.index = Index(
             self.source,
             cache_size=cache_size,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import open_admission
 from simpleindex.web.channel import IndexChannel
 from simpleindex.web.files import Files
@@ -125,6 +126,7 @@ class Index(Client):
         self,
         source: Source | None = None,
         *,
+        views: dict[str, Source] | None = None,
         cors: str | None = "*",
         trusted: tuple[Any, ...] = (),
         immutable: bool = False,
@@ -139,7 +141,7 @@ class Index(Client):
         self.source = StubSource()
         self.failures: list[Failure] = []
         self.in_thread: list[Callable[..., Any]] = []
-        admission = admission or open_admission(source or self.source)
+        admission = admission or open_admission({MAIN_VIEW: source or self.source, **(views or {})})
         changing = changes(self) if changes else None
         self.listings = Listings(
             admission.public,
