@@ -15,8 +15,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from simpleindex.core.addresses import is_within
-from simpleindex.core.errors import RefusedStart
-from simpleindex.core.views import MAIN_VIEW
+from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.core.why import Word, what_is_there
 from simpleindex.report import live_report
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.acme import read_challenge
@@ -34,12 +35,14 @@ from simpleindex.web.index import Listings, available_encodings
 from simpleindex.web.server import IndexSite
 from simpleindex.web.site import IndexResource, RedirectResource
 from simpleindex.web.status import StatusPages
+from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from twisted.python.failure import Failure
 
+    from simpleindex.core.names import ProjectName
     from simpleindex.logins import Logins
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
@@ -135,6 +138,7 @@ def compose(
     )
     local = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
     views: Mapping[str, Source] = {MAIN_VIEW: local}
+    words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]] = partial(_own_words, local)
     upstreams = None
     if settings.sources is not None:
         from simpleindex.store.records import Records  # noqa: PLC0415  (only with upstreams)
@@ -151,7 +155,7 @@ def compose(
             say=say,
             failed=failed,
         )
-        views = upstreams.views
+        views, words = upstreams.views, upstreams.words
     logins = None
     admission = open_admission(views)
     if settings.has_logins:
@@ -196,6 +200,7 @@ def compose(
         files=files,
         status=status,
         admission=admission,
+        why=WhyPages(admission, words),
         changing=None if logins is None else logins.changes,
         acme_challenge=acme_challenge,
         trusted=settings.trusted_proxy,
@@ -232,6 +237,14 @@ def compose(
         logins=logins,
         upstreams=upstreams,
     )
+
+
+async def _own_words(local: Source, _: str, name: ProjectName) -> tuple[Word, ...]:
+    """What there is to say of a project where nothing stands behind one's own directory."""
+    try:
+        return (Word(LOCAL, what_is_there(await local.project(name))),)
+    except SimpleIndexError as error:
+        return (Word(LOCAL, what_is_there(error)),)
 
 
 def negotiating_channel() -> type[IndexChannel]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.core.sources_file import Sources
+    from simpleindex.core.why import Word
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
 
@@ -41,6 +42,7 @@ class Upstreams:
 
     Attributes:
         views: One's own index and what stands behind it, in each view.
+        words: What the sources of a view say of a project, for explanations.
         cached: The others.
         agents: What asks them.
         cache: What is kept of them.
@@ -48,6 +50,7 @@ class Upstreams:
     """
 
     views: Mapping[str, Source]
+    words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]]
     cached: tuple[Cached, ...]
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
@@ -114,7 +117,7 @@ def compose_upstreams(
             failed=failed,
         )
         stages.append(cached)
-        members.append(Member(cached, Scope(each.projects, each.exclude), each.lists))
+        members.append(Member(cached, Scope(each.projects, each.exclude), each.lists, each.name))
     union = Union(
         local,
         members,
@@ -123,7 +126,10 @@ def compose_upstreams(
         in_thread=in_thread,
     )
     lines = tuple(f"Behind it: {each.name}, {each.url}." for each in said.upstreams)
-    return Upstreams({MAIN_VIEW: union}, tuple(stages), tuple(agents), cache, lines)
+    views = {MAIN_VIEW: union}
+    return Upstreams(
+        views, lambda view, name: views[view].words(name), tuple(stages), tuple(agents), cache, lines
+    )
 
 
 def _read(path: str) -> Sources:

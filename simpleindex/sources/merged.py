@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import NotAllowed, NotHere
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.model import Project, Status
 from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import (
@@ -17,6 +17,8 @@ from simpleindex.core.union import (
     owner_of,
     why_not_upstream,
 )
+from simpleindex.core.views import LOCAL
+from simpleindex.core.why import Word, what_is_there
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,11 +44,13 @@ class Member:
         scope: Which names it is asked for.
         is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
             much memory, which no installer reads: hence not unless it is asked for.
+        name: What it is called, in explanations.
     """
 
     source: Source
     scope: Scope = EVERYTHING
     is_listed: bool = False
+    name: str = "upstream"
 
 
 class Union:
@@ -147,6 +151,42 @@ class Union:
         if position is None:
             raise NotHere(f"file {filename}")
         return await parts[position][0].file(name, filename)
+
+    async def words(self, name: ProjectName) -> tuple[Word, ...]:
+        """What each source says of a project, or why it is not asked; for explanations."""
+        said: list[Word] = []
+        owner = None
+        is_local = False
+        try:
+            project = await self._local.project(name)
+        except SimpleIndexError as error:
+            said.append(Word(LOCAL, what_is_there(error)))
+            if not isinstance(error, NotHere):
+                return tuple(said)
+        else:
+            is_local = True
+            said.append(Word(LOCAL, what_is_there(project)))
+            if self._is_the_owner(name):
+                owner = LOCAL
+        hindrance = self._why_not(name, is_local=is_local)
+        for member in self._upstreams:
+            if hindrance is not None:
+                sentence = f"is not asked. {hindrance}"
+            elif not member.scope.has(name):
+                sentence = "is not asked: its projects and exclude leave this name out."
+            elif owner is not None:
+                sentence = f"is not asked: {owner} comes first, and has it."
+            else:
+                try:
+                    sentence = what_is_there(await member.source.project(name))
+                    if self._rules.strategy is not Strategy.MERGE:
+                        owner = member.name
+                except NotHere as error:
+                    sentence = what_is_there(error)
+                except SimpleIndexError as error:
+                    sentence, owner = what_is_there(error), member.name
+            said.append(Word(member.name, sentence))
+        return tuple(said)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
         """Who has it, and what; at least one, and more only where they are to be merged."""

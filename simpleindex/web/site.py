@@ -25,6 +25,7 @@ from simpleindex.web.routes import (
     split_target,
 )
 from simpleindex.web.status import OPEN_PAGES
+from simpleindex.web.why import WHY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from simpleindex.web.index import Listings
     from simpleindex.web.routes import Route
     from simpleindex.web.status import StatusPages
+    from simpleindex.web.why import WhyPages
 
 _READ_METHODS = ("GET", "HEAD")
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS")
@@ -78,6 +80,7 @@ class IndexResource(Resource):
         files: The files beside them.
         status: The pages below ``/-/``.
         admission: Who reads what.
+        why: Explains what is withheld.
         changing: What else can be asked for than reading; None where nothing can be changed.
         acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
         trusted: Networks whose word on the client's address is believed.
@@ -94,6 +97,7 @@ class IndexResource(Resource):
         files: Files,
         status: StatusPages,
         admission: Admission,
+        why: WhyPages,
         changing: Changing | None = None,
         acme_challenge: Callable[[str], bytes | None],
         trusted: Sequence[Network],
@@ -107,6 +111,7 @@ class IndexResource(Resource):
         self.cors = cors
         self._status = status
         self._admission = admission
+        self._why = why
         self._changing = changing
         self._acme_challenge = acme_challenge
         self._failed = failed
@@ -171,6 +176,8 @@ class IndexResource(Resource):
             case OwnPage(page):
                 if page.startswith(API_PREFIX) and self._changing is not None:
                     return await self._changing.answer(asked)
+                if page.startswith(WHY_PREFIX):
+                    return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, asked)
                 return self._status.answer(page, asked)
         raise NotHere("page")
 

@@ -10,6 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.core.why import Word
 from simpleindex.web.admission import open_admission
 from simpleindex.web.channel import IndexChannel
 from simpleindex.web.files import Files
@@ -17,6 +18,7 @@ from simpleindex.web.index import Listings, available_encodings
 from simpleindex.web.server import IndexSite
 from simpleindex.web.site import IndexResource
 from simpleindex.web.status import Report, StatusPages
+from simpleindex.web.why import WhyPages
 from tests.web.stub_source import StubSource
 from tests.web.wire import SocketTransport, answers
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
 
+    from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Source
     from simpleindex.web.admission import Admission
     from simpleindex.web.changing import Changes
@@ -155,6 +158,7 @@ class Index(Client):
             files=Files(immutable=immutable),
             status=_status(report or (lambda: REPORT), ca_certificate),
             admission=admission,
+            why=WhyPages(admission, self._words),
             changing=changing,
             acme_challenge=(challenges or {}).get,
             trusted=trusted,
@@ -163,6 +167,9 @@ class Index(Client):
         )
         super().__init__(self.resource)
         self.site.bodies = changing
+
+    async def _words(self, view: str, name: ProjectName) -> tuple[Word, ...]:
+        return (Word(view, f"was asked for {name}."),)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         self.in_thread.append(function)

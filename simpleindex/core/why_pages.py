@@ -1,0 +1,126 @@
+"""An explanation as JSON, as a page for people, and as text for terminals."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from simpleindex.core.dates import day_and_time, timestamp
+from simpleindex.core.look import STYLE
+from simpleindex.core.views import MAIN_VIEW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.core.why import Explanation, FileWord
+
+
+def why_json(explanation: Explanation) -> bytes:
+    """All of it for machines; what is not known is left out."""
+    page: dict[str, Any] = {"name": explanation.name}
+    if explanation.version is not None:
+        page["version"] = explanation.version
+    page |= {
+        "view": explanation.view,
+        "answer": explanation.answer.value,
+        "summary": explanation.summary,
+        "sources": [{"source": word.source, "says": word.sentence} for word in explanation.words],
+        "files": [*map(_file_json, explanation.files)],
+    }
+    return json.dumps(page, separators=(",", ":")).encode()
+
+
+def _file_json(file: FileWord) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "filename": file.filename,
+        "version": file.version,
+        "source": file.source,
+        "offered": file.is_offered,
+        "rule": file.rule,
+        "says": file.sentence,
+        "visible-from": None if file.visible_from is None else timestamp(file.visible_from),
+    }
+    return {key: value for key, value in entry.items() if value not in (None, "")}
+
+
+def why_text(explanation: Explanation) -> str:
+    """All of it for a terminal."""
+    return "".join(f"{_printable(line)}\n" for line in _lines(explanation))
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield explanation.summary
+    if explanation.view != MAIN_VIEW:
+        yield f"This is so in the view {explanation.view}."
+    if explanation.words:
+        yield ""
+        width = max(len(word.source) for word in explanation.words)
+        for word in explanation.words:
+            yield f"  {word.source:{width}}  {word.sentence}"
+    for is_offered, title in ((False, "Withheld:"), (True, "Offered:")):
+        files = [file for file in explanation.files if file.is_offered is is_offered]
+        if files:
+            yield ""
+            yield title
+        for file in files:
+            yield f"  {file.filename} ({file.source})"
+            if file.sentence:
+                yield f"      {file.sentence}"
+            if (when := _when(file)) or file.rule:
+                yield f"      {'; '.join(filter(None, (f'rule: {file.rule}' if file.rule else '', when)))}"
+
+
+def why_html(explanation: Explanation) -> bytes:
+    """All of it for a browser."""
+    what = " ".join(filter(None, (explanation.name, explanation.version)))
+    where = "" if explanation.view == MAIN_VIEW else f" in the view {explanation.view}"
+    words = "".join(
+        f"<section>\n<h2>{_text(word.source)}</h2>\n<p>{_text(word.sentence)}</p>\n</section>\n"
+        for word in explanation.words
+    )
+    parts = []
+    for is_offered, title in ((False, "Withheld"), (True, "Offered")):
+        items = "".join(_item(file) for file in explanation.files if file.is_offered is is_offered)
+        if items:
+            parts.append(f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Why {_text(what)}</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{_text(what)}</h1>
+<p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
+<p class="status">{_text(explanation.summary)}</p>
+{"".join(parts)}{words}</body>
+</html>
+""".encode()
+
+
+def _item(file: FileWord) -> str:
+    notes = [
+        file.sentence,
+        "; ".join(filter(None, (f"Rule: {file.rule}" if file.rule else "", _when(file)))),
+    ]
+    lines = "".join(f"<p>{_text(note)}</p>\n" for note in notes if note)
+    return (
+        f"<li>\n<b>{_text(file.filename)}</b><span>{_text(file.source)}</span><span></span>\n{lines}</li>\n"
+    )
+
+
+def _when(file: FileWord) -> str:
+    return "" if file.visible_from is None else f"visible from {day_and_time(file.visible_from)}"
+
+
+def _text(text: str) -> str:
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """Text of others as one line that moves no cursor."""
+    return "".join(character if character.isprintable() else "?" for character in text)

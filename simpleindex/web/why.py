@@ -1,0 +1,127 @@
+"""``/-/why/<project>[/<version>]``: why something is or is not offered, for whoever may read the project."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from simpleindex.core.errors import (
+    InvalidProjectName,
+    NotAllowed,
+    NotHere,
+    SimpleIndexError,
+    Unauthenticated,
+    Unavailable,
+    UpstreamFailed,
+)
+from simpleindex.core.look import content_security_policy
+from simpleindex.core.names import parse_project_name
+from simpleindex.core.rights import Action
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.core.why import Word, explain
+from simpleindex.core.why_pages import why_html, why_json, why_text
+from simpleindex.web.response import Response
+from simpleindex.web.routes import split_target
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import Project
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.rights import Identity
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.response import Asked
+
+    Words = Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]]
+
+WHY_PREFIX: Final = "why/"
+
+_VERSION: Final = re.compile(r"[ -~]{1,200}")
+
+
+class WhyPages:
+    """Explains.
+
+    Args:
+        admission: Who reads what.
+        words: Gives what the sources of a view say of a project.
+    """
+
+    def __init__(self, admission: Admission, words: Words) -> None:
+        self._admission = admission
+        self._words = words
+
+    async def answer(self, page: str, reader: Identity, asked: Asked) -> Response:
+        """Answer a GET or HEAD.
+
+        Args:
+            page: What follows ``/-/why/``.
+            reader: Who asks.
+            asked: The request.
+
+        Raises:
+            NotHere: It can be no project's name, or there is no such view.
+            SimpleIndexError: The reader may not read the project.
+        """
+        name, version = _subject(page)
+        query = parse_qs(split_target(asked.target)[1].decode("latin-1"))
+        view = query.get("view", [MAIN_VIEW])[-1]
+        if view not in self._admission.public:
+            raise NotHere("view")
+        outcome: Project | SimpleIndexError
+        try:
+            outcome = await self._admission.reading(reader, view).project(name)
+        except Unauthenticated:
+            raise
+        except (NotHere, NotAllowed, Unavailable, UpstreamFailed) as error:
+            self._admission.require(reader, Action.READ, name)
+            outcome = error
+        explanation = explain(
+            name,
+            version,
+            view,
+            await self._words(view, name),
+            outcome,
+            is_operator=asked.is_local or self._admission.decide(reader, Action.ADMIN, name).allowed,
+        )
+        kind, body = _form(query.get("format", [""])[-1], asked.header("accept") or "")
+        content = {"json": why_json, "html": why_html}.get(kind, lambda it: why_text(it).encode())(
+            explanation
+        )
+        headers = [
+            ("Content-Type", body),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        if kind == "html":
+            headers += [
+                ("Content-Security-Policy", content_security_policy),
+                ("Referrer-Policy", "no-referrer"),
+            ]
+        return Response(200, (*headers, ("Vary", "Accept")), content)
+
+
+def _subject(page: str) -> tuple[ProjectName, str | None]:
+    text, _, version = page.rstrip("/").partition("/")
+    try:
+        name = parse_project_name(text)
+    except InvalidProjectName:
+        raise NotHere("page") from None
+    if version and not _VERSION.fullmatch(version):
+        raise NotHere("page")
+    return name, version or None
+
+
+_TYPES: Final = {
+    "json": "application/json",
+    "html": "text/html; charset=utf-8",
+    "text": "text/plain; charset=utf-8",
+}
+
+
+def _form(wanted: str, accept: str) -> tuple[str, str]:
+    """Browsers name HTML, programs JSON; whoever names neither sits at a terminal."""
+    if wanted not in _TYPES:
+        wanted = next((kind for kind in ("html", "json") if kind in accept.lower()), "text")
+    return wanted, _TYPES[wanted]
