@@ -12,25 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 from simpleindex import __version__
 from simpleindex.core.errors import InvalidSetting, InvalidSources, RefusedStart
+from simpleindex.core.patterns import ALL
 from simpleindex.core.repair import Times
 from simpleindex.core.sources_file import UpstreamSettings, parse_sources
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
-from simpleindex.core.views import MAIN_VIEW
+from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.sources.cached import Cached
+from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
 from simpleindex.sources.upstream import HttpUpstream, Limits
 from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.upstream_cache import UpstreamCache
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from twisted.python.failure import Failure
 
     from simpleindex.core.names import ProjectName
     from simpleindex.core.sources_file import Sources
+    from simpleindex.core.views import ViewSettings
     from simpleindex.core.why import Word
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
@@ -50,7 +53,7 @@ class Upstreams:
     """
 
     views: Mapping[str, Source]
-    words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]]
+    words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
     cached: tuple[Cached, ...]
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
@@ -90,7 +93,7 @@ def compose_upstreams(
     """
     said = _read(str(settings.sources))
     cache = UpstreamCache(str(settings.cache), say)
-    members: list[Member] = []
+    members: dict[str, Member] = {}
     stages: list[Cached] = []
     agents: list[OutgoingAgent] = []
     for each in said.upstreams:
@@ -117,18 +120,44 @@ def compose_upstreams(
             failed=failed,
         )
         stages.append(cached)
-        members.append(Member(cached, Scope(each.projects, each.exclude), each.lists, each.name))
-    union = Union(
-        local,
-        members,
-        NameRules(said.strategy, said.own, said.allow_upstream),
-        was_used=was_used,
-        in_thread=in_thread,
+        members[each.name] = Member(cached, Scope(each.projects, each.exclude), each.lists, each.name)
+    views = {
+        view.name: union_of(said, view, {LOCAL: local}, members, was_used=was_used, in_thread=in_thread)
+        for view in said.views
+    }
+    lines = (
+        *(f"Behind it: {each.name}, {each.url}." for each in said.upstreams),
+        *(f"At /{view.name}/: {', '.join(view.sources)}." for view in said.views if view.name != MAIN_VIEW),
     )
-    lines = tuple(f"Behind it: {each.name}, {each.url}." for each in said.upstreams)
-    views = {MAIN_VIEW: union}
     return Upstreams(
         views, lambda view, name: views[view].words(name), tuple(stages), tuple(agents), cache, lines
+    )
+
+
+def union_of(
+    said: Sources,
+    view: ViewSettings,
+    own: Mapping[str, Source],
+    members: Mapping[str, Member],
+    *,
+    was_used: Callable[[ProjectName], bool],
+    in_thread: Callable[..., Awaitable[Any]],
+) -> Union:
+    """One view: the own directories that it shows, and the upstreams that it asks."""
+    shown = [own[name] for name in view.sources if name in own]
+    first: Source = shown[0] if shown else Nothing()
+    if len(shown) > 1:
+        others = [Member(source, is_listed=True) for source in shown[1:]]
+        everything = NameRules(view.strategy, allow_upstream=(ALL,))
+        first = Union(first, others, everything, was_used=lambda _: False, in_thread=in_thread)
+    hiding = Hiding(first, [source for name, source in own.items() if name not in view.sources])
+    return Union(
+        hiding,
+        [members[name] for name in view.sources if name in members],
+        NameRules(view.strategy, said.own, said.allow_upstream),
+        was_used=was_used,
+        in_thread=in_thread,
+        hides=hiding.hides,
     )
 
 

@@ -153,6 +153,10 @@ class NotHere(SimpleIndexError):
         return f"There is no {self.what} here."
 
 
+class NotShown(NotHere):
+    """A source says: it is one's own, and not in this view; no other index is asked for it."""
+
+
 class NotAllowed(SimpleIndexError):
     """It exists, and may not be had (403).
 

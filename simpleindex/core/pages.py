@@ -15,6 +15,7 @@ from urllib.parse import quote
 from simpleindex.core.look import PROJECT_SCRIPT, ROOT_SCRIPT, STYLE
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind
+from simpleindex.core.views import MAIN_VIEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +70,9 @@ def project_json(project: Project, base_url: str | None) -> bytes:
             page["project-status"]["reason"] = _writable(project.status_reason)
     page["versions"] = project.versions
     page["files"] = [_file_json(file, _provenance_url(project, file, base_url)) for file in project.files]
+    if project.withheld:
+        # A key with an underscore is the server's own (PEP 691).
+        page["_withheld"] = len(project.withheld)
     return _json(page)
 
 
@@ -136,12 +140,13 @@ def root_html(projects: ProjectList) -> bytes:
     return _page("Package index", (), body)
 
 
-def project_html(project: Project, base_url: str | None) -> bytes:
+def project_html(project: Project, base_url: str | None, view: str = MAIN_VIEW) -> bytes:
     """Render a project as HTML: PEP 503 for tools, its releases with the newest first for people.
 
     Args:
         project: What is offered.
         base_url: As in :func:`project_json`.
+        view: In which view.
     """
     metas = []
     if project.status is not Status.ACTIVE:
@@ -150,7 +155,7 @@ def project_html(project: Project, base_url: str | None) -> bytes:
             metas.append(("project-status-reason", project.status_reason))
     body = f"""<button id="up" type="button" hidden>← All projects</button>
 <h1>{project.name}</h1>
-{_summary(project)}{_status(project)}{_releases(project, base_url)}<script>{PROJECT_SCRIPT}</script>
+{_summary(project, view)}{_status(project)}{_releases(project, base_url)}<script>{PROJECT_SCRIPT}</script>
 """
     return _page(project.name, metas, body)
 
@@ -174,9 +179,12 @@ def _page(title: str, metas: Iterable[tuple[str, str]], body: str) -> bytes:
 """.encode()
 
 
-def _summary(project: Project) -> str:
+def _summary(project: Project, view: str) -> str:
     """Counts, and how to install it; or why there is nothing to install."""
-    withheld = f"{_count(len(project.withheld), 'file')} withheld" if project.withheld else ""
+    withheld = ""
+    if project.withheld:
+        query = "" if view == MAIN_VIEW else f"?view={view}"
+        withheld = f"{_count(len(project.withheld), 'file')} withheld: /-/why/{project.name}{query} says why"
     if project.files:
         facts = [_count(len(project.versions), "release"), _count(len(project.files), "file"), withheld]
         return f"""<p>{" · ".join(filter(None, facts))}</p>
@@ -185,7 +193,7 @@ def _summary(project: Project) -> str:
     if project.status is Status.QUARANTINED:
         return "<p>No files are offered.</p>\n"
     if withheld:
-        return f"<p>No files are offered: {withheld}. The operator finds the reasons in the log.</p>\n"
+        return f"<p>No files are offered: {withheld}.</p>\n"
     return "<p>No files yet.</p>\n"
 
 

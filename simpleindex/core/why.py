@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.dates import day_and_time
-from simpleindex.core.errors import InvalidFilename, NotHere, Unavailable, UpstreamFailed
+from simpleindex.core.errors import InvalidFilename, NotHere, NotShown, Unavailable, UpstreamFailed
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_distribution_name
 
@@ -129,6 +129,8 @@ def explain(
 
 def what_is_there(outcome: Project | SimpleIndexError) -> str:
     """What a source answers for a project, as a sentence without its subject."""
+    if isinstance(outcome, NotShown):
+        return "has it, and this view does not show it."
     if isinstance(outcome, NotHere):
         return "has no such project."
     if not isinstance(outcome, Project):

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
+from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError
 from simpleindex.core.model import Project, Status
 from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import (
@@ -64,7 +64,8 @@ class Union:
         upstreams: The others, in order.
         rules: Which names upstreams are asked for, and how answers are put together.
         was_used: Whether a name was ever a project here; it may raise Unavailable, which ends the question too.
-        in_thread: Calls a function in a thread; it also calls ``was_used`` there.
+        in_thread: Calls a function in a thread; it also calls ``was_used`` and ``hides`` there.
+        hides: Whether a name that the local source has not got is on no list all the same, as far as can be told at once.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Union:
         *,
         was_used: Callable[[ProjectName], bool],
         in_thread: Callable[..., Awaitable[Any]],
+        hides: Callable[[ProjectName], bool] = lambda _: False,
     ) -> None:
         self._local = local
         self._upstreams = tuple(upstreams)
         self._rules = rules
         self._was_used = was_used
         self._in_thread = in_thread
+        self._hides = hides
         self._generation = 0
         self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
@@ -119,15 +122,17 @@ class Union:
     def project_now(self, name: ProjectName) -> Project | None:
         """As :meth:`project`, if everybody who must be asked can tell at once."""
         parts: list[Project] = []
+        is_local = False
         try:
             found = self._local.project_now(name)
-        except NotHere:
-            pass
+        except NotHere as unknown:
+            is_local = isinstance(unknown, NotShown)
         else:
             if found is None or self._is_the_owner(name):
                 return found
+            is_local = True
             parts.append(found)
-        for member in self._members_for(name, is_local=bool(parts)):
+        for member in self._members_for(name, is_local=is_local):
             try:
                 found = member.source.project_now(name)
             except NotHere:
@@ -155,50 +160,52 @@ class Union:
     async def words(self, name: ProjectName) -> tuple[Word, ...]:
         """What each source says of a project, or why it is not asked; for explanations."""
         said: list[Word] = []
-        owner = None
+        end = None
         is_local = False
         try:
             project = await self._local.project(name)
+        except NotHere as unknown:
+            is_local = isinstance(unknown, NotShown)
+            said.append(Word(LOCAL, what_is_there(unknown)))
         except SimpleIndexError as error:
-            said.append(Word(LOCAL, what_is_there(error)))
-            if not isinstance(error, NotHere):
-                return tuple(said)
+            return (Word(LOCAL, what_is_there(error)),)
         else:
             is_local = True
             said.append(Word(LOCAL, what_is_there(project)))
             if self._is_the_owner(name):
-                owner = LOCAL
+                end = f"{LOCAL} comes first, and has it"
         hindrance = self._why_not(name, is_local=is_local)
         for member in self._upstreams:
             if hindrance is not None:
                 sentence = f"is not asked. {hindrance}"
             elif not member.scope.has(name):
                 sentence = "is not asked: its projects and exclude leave this name out."
-            elif owner is not None:
-                sentence = f"is not asked: {owner} comes first, and has it."
+            elif end is not None:
+                sentence = f"is not asked: {end}."
             else:
                 try:
                     sentence = what_is_there(await member.source.project(name))
                     if self._rules.strategy is not Strategy.MERGE:
-                        owner = member.name
+                        end = f"{member.name} comes first, and has it"
                 except NotHere as error:
                     sentence = what_is_there(error)
                 except SimpleIndexError as error:
-                    sentence, owner = what_is_there(error), member.name
+                    sentence, end = what_is_there(error), f"{member.name} comes first, and cannot tell"
             said.append(Word(member.name, sentence))
         return tuple(said)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
         """Who has it, and what; at least one, and more only where they are to be merged."""
         parts: list[tuple[Source, Project]] = []
+        is_local = False
         try:
             parts.append((self._local, await self._local.project(name)))
-        except NotHere:
-            pass
+        except NotHere as unknown:
+            is_local = isinstance(unknown, NotShown)
         else:
+            is_local = True
             if self._is_the_owner(name):
                 return parts
-        is_local = bool(parts)
         for member in self._members_for(name, is_local=is_local):
             try:
                 parts.append((member.source, await member.source.project(name)))
@@ -218,6 +225,10 @@ class Union:
         """Of a project that was published here while upstreams were asked, theirs is not the answer any more."""
         try:
             own = self._local, await self._local.project(name)
+        except NotShown:
+            if self._why_not(name, is_local=True) is not None:
+                raise
+            return parts
         except NotHere:
             return parts
         return [own] if self._is_the_owner(name) else [own, *parts]
@@ -238,7 +249,7 @@ class Union:
         return why_not_upstream(name, self._rules, is_local=is_local, was_used=self._was_used(name))
 
     def _is_own(self, name: ProjectName) -> bool:
-        return self._why_not(name) is not None
+        return self._why_not(name, is_local=self._hides(name)) is not None
 
     def _listed(self) -> list[Member]:
         if self._rules.strategy is Strategy.ISOLATED:

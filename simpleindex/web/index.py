@@ -190,7 +190,7 @@ class Listings:
         base_url = self.base_url
         if base_url is not None and view != MAIN_VIEW:
             base_url = f"{base_url}{view}/"
-        body = _page(subject, representation, base_url)
+        body = _page(subject, representation, base_url, view)
         # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
         tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
         if encoding is not Encoding.IDENTITY:
@@ -248,11 +248,11 @@ def _zstd() -> Callable[[bytes], bytes] | None:
     return lambda data: zstd.compress(data, level=6)
 
 
-def _page(subject: Subject, representation: Representation, base_url: str | None) -> bytes:
+def _page(subject: Subject, representation: Representation, base_url: str | None, view: str) -> bytes:
     is_json = representation is Representation.JSON
-    if isinstance(subject, Project):
-        return (pages.project_json if is_json else pages.project_html)(subject, base_url)
-    return (pages.root_json if is_json else pages.root_html)(subject)
+    if not isinstance(subject, Project):
+        return (pages.root_json if is_json else pages.root_html)(subject)
+    return pages.project_json(subject, base_url) if is_json else pages.project_html(subject, base_url, view)
 
 
 def _format(query: bytes) -> str | None:

@@ -99,7 +99,8 @@ class WhyPages:
                 ("Content-Security-Policy", content_security_policy),
                 ("Referrer-Policy", "no-referrer"),
             ]
-        return Response(200, (*headers, ("Vary", "Accept")), content)
+        # Also in a public index: an administrator reads more than others.
+        return Response(200, (*headers, ("Vary", "Accept")), content, is_private=True)
 
 
 def _subject(page: str) -> tuple[ProjectName, str | None]:

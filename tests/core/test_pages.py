@@ -412,7 +412,7 @@ def test_row_49_no_keys_of_1_2_or_1_5(original: Project) -> None:
     """Rejected and unimplemented parts of the standard are not announced, in no corner of a page."""
     page = json.loads(project_json(original, URL))
     assert page["meta"] == {"api-version": "1.4"}
-    assert page.keys() <= {"meta", "name", "project-status", "versions", "files"}
+    assert page.keys() <= {"meta", "name", "project-status", "versions", "files", "_withheld"}
     for one in page["files"]:
         assert one.keys() <= {
             *("filename", "url", "hashes", "size", "upload-time", "requires-python"),
@@ -501,7 +501,10 @@ def test_what_files_share_is_said_once() -> None:
     ("facts", "text"),
     [
         ({}, "No files yet."),
-        ({"withheld": (Withheld("x", "secret", "name"),)}, "No files are offered: 1 file withheld."),
+        (
+            {"withheld": (Withheld("x", "secret", "name"),)},
+            "No files are offered: 1 file withheld: /-/why/acme says why.",
+        ),
         ({"status": Status.QUARANTINED}, "No files are offered. Quarantined: It is considered unsafe"),
         (
             {"status": Status.QUARANTINED, "status_reason": "malware"},
@@ -522,7 +525,7 @@ def test_a_project_says_why_there_is_nothing(facts: dict[str, Any], text: str) -
 def test_a_project_says_how_to_install_it() -> None:
     """Counts and the command are text, never anchors."""
     page = project_html(project(file(), file("acme-2.0.tar.gz"), withheld=(Withheld("x", "y", "name"),)), URL)
-    assert "acme 2 releases · 2 files · 1 file withheld pip install acme" in shown(page)
+    assert "acme 2 releases · 2 files · 1 file withheld: /-/why/acme says why pip install acme" in shown(page)
 
 
 def test_root_counts_and_tells_where_to_begin() -> None:

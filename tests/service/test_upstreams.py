@@ -9,15 +9,19 @@ from twisted.internet.testing import MemoryReactorClock
 
 from simpleindex.core.errors import NotHere, RefusedStart
 from simpleindex.core.names import ProjectName
-from simpleindex.core.views import MAIN_VIEW
+from simpleindex.core.sources_file import Sources, Strategy
+from simpleindex.core.views import MAIN_VIEW, ViewSettings
 from simpleindex.settings import Settings, resolve
-from simpleindex.upstreams import Upstreams, compose_upstreams
-from tests.live_world import World, error
+from simpleindex.upstreams import Upstreams, compose_upstreams, union_of
+from tests.builders import add_wheel
+from tests.live_world import World, error, result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Any
+
+    from simpleindex.sources.interface import Source
 
 from simpleindex.sources.local import LocalSource
 
@@ -95,3 +99,47 @@ def test_nothing_behind(tmp_path: Path) -> None:
     upstreams = compose(tmp_path, "# nobody\n")
     assert upstreams.lines == ()
     assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("other"))), NotHere)
+
+
+VIEWS = """
+own = ["acme-*"]
+[[view]]
+name = "ours"
+sources = ["local"]
+[[view]]
+name = "theirs"
+sources = ["behind"]
+"""
+
+
+def test_views(tmp_path: Path) -> None:
+    """Each is put together of what it names; what is one's own is asked of nobody in any of them."""
+    add_wheel(tmp_path / "root", "mine")
+    upstreams = compose(tmp_path, VIEWS.replace("[[view]]", UPSTREAM + "[[view]]", 1))
+    assert set(upstreams.views) == {"main", "ours", "theirs"}
+    assert upstreams.lines[1:] == ("At /ours/: local.", "At /theirs/: behind.")
+    mine, acme = ProjectName("mine"), ProjectName("acme-x")
+    for view, files in (("main", 1), ("ours", 1)):
+        assert len(result(upstreams.views[view].project(mine)).files) == files
+    for name in (mine, acme):
+        assert isinstance(error(upstreams.views["theirs"].project(name)), NotHere)
+        said = result(upstreams.words("theirs", name))
+        assert [word.source for word in said] == ["local", "behind"]
+        assert said[1].sentence.startswith("is not asked.")
+    assert [word.source for word in result(upstreams.words("ours", acme))] == ["local"]
+    assert result(upstreams.views["theirs"].projects()).names == ()
+    upstreams.stop()
+
+
+def test_two_directories_in_one_view(tmp_path: Path) -> None:
+    """The first that has a project has it alone, or, merged, each adds its files."""
+    directories: dict[str, Source] = {}
+    for name, version in (("local", "1.0"), ("more", "2.0")):
+        add_wheel(tmp_path / name, "acme", version)
+        world = World(tmp_path / name).begin()
+        directories[name] = LocalSource(world.live, world.directory, world.reads)
+    add_wheel(tmp_path / "more", "other")
+    for strategy, versions in ((Strategy.FIRST_INDEX, ("1.0",)), (Strategy.MERGE, ("1.0", "2.0"))):
+        view = ViewSettings("both", ("local", "more"), strategy, frozenset())
+        union = union_of(Sources(), view, directories, {}, was_used=lambda _: False, in_thread=at_once)
+        assert result(union.project(ProjectName("acme"))).versions == versions

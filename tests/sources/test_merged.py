@@ -286,3 +286,57 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
             is_private |= name in used or matcher(own).find(name) is not None or state != "absent"
         if is_private:
             assert name not in house.first.names() | house.second.names()
+
+
+def words_of(house: House, name: ProjectName = ACME) -> list[str]:
+    """What the sources say, in order."""
+    return [f"{word.source} {word.sentence}" for word in result(house.union.words(name))]
+
+
+def test_words() -> None:
+    """Every source says what it has, or why it is not asked; own names are asked of nobody for this either."""
+    house = House(NameRules(own=("secret",)))
+    house.members = [
+        Member(house.first, name="one"),
+        Member(house.second, Scope(exclude=("other",)), name="two"),
+    ]
+    house.build()
+    assert words_of(house) == [
+        "local has no such project.",
+        "one has it, with 1 file to offer.",
+        "two is not asked: one comes first, and has it.",
+    ]
+    assert words_of(house, ProjectName("other")) == [
+        "local has no such project.",
+        "one has no such project.",
+        "two is not asked: its projects and exclude leave this name out.",
+    ]
+    assert words_of(house, ProjectName("secret")) == [
+        "local has no such project.",
+        'one is not asked. secret is one of this index\'s own names: own has "secret".',
+        'two is not asked. secret is one of this index\'s own names: own has "secret".',
+    ]
+    assert "secret" not in house.first.names() | house.second.names()
+    house.local.put(Project(ACME, withheld=(Withheld(WHEEL, "broken", "archive"),)))
+    asked = len(house.first.asked)
+    assert words_of(house) == [
+        "local has it, with 0 files to offer, and withholds 1.",
+        "one is not asked. acme is a project of this index, so no upstream is asked for it.",
+        "two is not asked. acme is a project of this index, so no upstream is asked for it.",
+    ]
+    assert len(house.first.asked) == asked
+
+
+def test_words_of_a_merge() -> None:
+    """All are asked, up to one that cannot tell."""
+    house = House(NameRules(Strategy.MERGE))
+    house.members = [Member(house.first, name="one"), Member(house.second, name="two")]
+    house.build()
+    assert [word.split()[1] for word in words_of(house)] == ["has", "has", "has"]
+    house.first.error = UpstreamFailed("one", "it is down")
+    assert words_of(house)[1:] == [
+        "one cannot tell: The upstream index one cannot answer: it is down",
+        "two is not asked: one comes first, and cannot tell.",
+    ]
+    house.local.error = Unavailable("unmounted")
+    assert words_of(house) == ["local cannot tell: unmounted"]

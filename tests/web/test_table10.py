@@ -418,6 +418,7 @@ def test_row_45_nothing_of_a_quarantined_project(local: Local) -> None:
         "project-status": {"status": "quarantined"},
         "versions": [],
         "files": None,
+        "_withheld": 1,
     }
     assert local.files() == {}
     for suffix in ("", ".metadata"):
