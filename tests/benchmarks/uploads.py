@@ -19,18 +19,20 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def form(path: Path, name: str, version: str) -> tuple[str, bytes]:
-    """A wheel as twine sends it: the Content-Type and the body."""
+def form(path: Path, name: str, version: str, **more: str) -> tuple[str, bytes]:
+    """A file as twine sends it, with further fields: the Content-Type and the body."""
     content = path.read_bytes()
+    is_wheel = path.suffix == ".whl"
     fields = {
         ":action": "file_upload",
         "protocol_version": "1",
         "metadata_version": "2.1",
         "name": name,
         "version": version,
-        "filetype": "bdist_wheel",
-        "pyversion": "py3",
+        "filetype": "bdist_wheel" if is_wheel else "sdist",
+        "pyversion": "py3" if is_wheel else "source",
         "sha256_digest": hashlib.sha256(content).hexdigest(),
+        **more,
     }
     parts = [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
@@ -42,10 +44,10 @@ def form(path: Path, name: str, version: str) -> tuple[str, bytes]:
     return f"multipart/form-data; boundary={_BOUNDARY}", b"".join(parts)
 
 
-def devpi_login(port: int) -> dict[str, str]:
+def devpi_login(port: int, root_password: str = "benchmark") -> dict[str, str]:
     """Log in to a devpi-server, make the index ``root/bench``, and return the headers that uploads need."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    said = _json(connection, "POST", "/+login", {"user": "root", "password": "benchmark"}, {})
+    said = _json(connection, "POST", "/+login", {"user": "root", "password": root_password}, {})
     token = said["result"]["password"]
     headers = {"X-Devpi-Auth": base64.b64encode(f"root:{token}".encode()).decode()}
     index = {"type": "stage", "bases": [], "volatile": True}

@@ -1,10 +1,9 @@
-"""The upstream client against real servers: our own from its wheel, and pypiserver."""
+"""The upstream client against our own server from its wheel; those of others are in ``test_peers``."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import pytest
 
 from tests.builders import add_sdist, add_wheel
 from tests.end_to_end.asking import __file__ as script
-from tests.end_to_end.running import PATIENCE, bare_environment, wait_until
+from tests.end_to_end.running import PATIENCE, bare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +43,6 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def is_listening(port: int) -> bool:
-    """Whether something does."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def test_our_own_server(new_server: Callable[..., Server], tmp_path: Path) -> None:
     """Over TLS with its private CA: every file is listed with its hash and fetched whole, and asked again for nothing."""
     server = new_server()
@@ -59,26 +52,3 @@ def test_our_own_server(new_server: Callable[..., Server], tmp_path: Path) -> No
     assert answer["projects"] == ["acme"]
     assert answer["files"] == {path.name: [digest(path)] * 2 for path in files}
     assert answer["unchanged"]
-
-
-def test_pypiserver(tmp_path: Path) -> None:
-    """Its HTML is understood."""
-    pytest.importorskip("pypiserver", reason="pypiserver is not installed")
-    packages = tmp_path / "packages"
-    files = [add_wheel(packages, "acme", "1.0"), add_sdist(packages, "acme", "2.0")]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port), str(packages)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=bare_environment(tmp_path)
-    )
-    try:
-        wait_until(lambda: is_listening(port), "pypiserver listens")
-        answer = ask(f"http://127.0.0.1:{port}/simple/", "acme", "", tmp_path)
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-    assert answer["projects"] == ["acme"]
-    assert {name: fetched for name, (_, fetched) in answer["files"].items()} == {
-        each.name: digest(each) for each in files
-    }
