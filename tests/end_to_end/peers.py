@@ -46,37 +46,40 @@ _PASSWORD: Final = "of the tests"
 def programs() -> Path | str:
     """The directory of the peers' programs, installed if need be; or the reason why there is none.
 
-    It is kept in the user's cache (XDG Base Directory Specification 0.8), so that this takes its time only once.
+    It is kept in the user's cache, so that this takes its time only once.
     """
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     what = hashlib.sha256(repr((REQUIREMENTS, sys.version, sys.base_prefix)).encode()).hexdigest()[:16]
-    place = cache_home / "simpleindex-tests" / f"peers-{what}"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    place = kept(f"peers-{what}")
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)
             venv.create(place, symlinks=True)
-            pip = [
-                sys.executable,
-                "-m",
-                "pip",
-                "--python",
-                str(place / "bin" / "python"),
-                "install",
-                "--quiet",
-            ]
-            for each in (REQUIREMENTS, *((one,) for one in REQUIREMENTS)):
-                done = subprocess.run(
-                    [*pip, *each], capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS
-                )
-                if done.returncode == 0 and each is REQUIREMENTS:
-                    break
-            else:
-                if not any((place / "bin").glob("*serve*")):
-                    return "no package registry to install it from"
+            python = place / "bin" / "python"
+            # All at once, for that is quicker; each by itself only where one of them cannot be had.
+            if not _install(python, *REQUIREMENTS):
+                each = [_install(python, one) for one in REQUIREMENTS]
+                if not any(each):
+                    return "no package registry has it"
             (place / "complete").touch()
     return place / "bin"
+
+
+def kept(name: str) -> Path:
+    """Where something is kept from one run of the tests to the next (XDG Base Directory Specification 0.8)."""
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    place = cache_home / "simpleindex-tests" / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _install(python: Path, *requirements: str) -> bool:
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *requirements]
+    try:
+        done = subprocess.run(pip, capture_output=True, check=False, timeout=_INSTALL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 class Peer(ABC):
