@@ -189,7 +189,7 @@ class Upstream:
 
         self._server = _Server(("127.0.0.1", 0), Answering)
         self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
     def __enter__(self) -> Self:
