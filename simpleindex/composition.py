@@ -150,6 +150,7 @@ def compose(
             settings,
             reactor,
             local,
+            allowances=records.allowances,
             was_used=lambda name: records.owner(name) is not None,
             in_thread=in_read_thread,
             say=say,

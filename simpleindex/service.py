@@ -44,6 +44,9 @@ DRAIN_SECONDS: Final = 10.0
 PEOPLE_INTERVAL: Final = 2.0
 """Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
 
+RULES_INTERVAL: Final = 10.0
+"""Seconds between looks at advisories, and at the sources file while nobody asks for anything."""
+
 CERTIFICATE_INTERVAL: Final = 60.0
 """Seconds between looks at the certificates' files."""
 
@@ -148,6 +151,8 @@ class IndexService(Service):
             self._repeat(self._index.security.check, CERTIFICATE_INTERVAL)
         if self._index.logins is not None:
             self._repeat(self._index.logins.follow, PEOPLE_INTERVAL)
+        if self._index.upstreams is not None:
+            self._repeat(self._index.upstreams.follow, RULES_INTERVAL)
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()

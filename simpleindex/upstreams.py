@@ -6,24 +6,26 @@ A part of the composition root (:mod:`simpleindex.composition`), which asks for 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simpleindex import __version__
-from simpleindex.core.errors import InvalidSetting, InvalidSources, RefusedStart
+from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.patterns import ALL
 from simpleindex.core.repair import Times
-from simpleindex.core.sources_file import UpstreamSettings, parse_sources
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.sources.cached import Cached
+from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
 from simpleindex.sources.upstream import HttpUpstream, Limits
-from simpleindex.store.followed_file import read_text_file
+from simpleindex.store.name_lists import NameLists
+from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import UpstreamCache
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.sources_file import Sources
+    from simpleindex.core.policy import Allowance
+    from simpleindex.core.sources_file import Sources, UpstreamSettings
     from simpleindex.core.views import ViewSettings
     from simpleindex.core.why import Word
     from simpleindex.settings import Settings
@@ -46,6 +49,7 @@ class Upstreams:
     Attributes:
         views: One's own index and what stands behind it, in each view.
         words: What the sources of a view say of a project, for explanations.
+        follow: Looks at what rules depend on, for a moment in a thread.
         cached: The others.
         agents: What asks them.
         cache: What is kept of them.
@@ -54,6 +58,7 @@ class Upstreams:
 
     views: Mapping[str, Source]
     words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
+    follow: Callable[[], Awaitable[None]]
     cached: tuple[Cached, ...]
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
@@ -72,6 +77,7 @@ def compose_upstreams(
     reactor: Any,
     local: Source,
     *,
+    allowances: Callable[[float], tuple[Allowance, ...]],
     was_used: Callable[[ProjectName], bool],
     in_thread: Callable[..., Awaitable[Any]],
     say: Callable[[str], None],
@@ -83,6 +89,7 @@ def compose_upstreams(
         settings: Name the sources file and the cache.
         reactor: Runs everything.
         local: One's own index.
+        allowances: Gives those that hold at a time, in seconds since 1970.
         was_used: Whether a name was ever published here.
         in_thread: Calls a blocking function in a thread.
         say: Takes a sentence for the operator.
@@ -91,7 +98,10 @@ def compose_upstreams(
     Raises:
         RefusedStart: The sources file, or something that it names, cannot be used.
     """
-    said = _read(str(settings.sources))
+    assert settings.sources is not None  # else there is nothing to make
+    lists = NameLists(str(settings.sources.parent), say)
+    policies = Policies(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
+    said = policies.open()
     cache = UpstreamCache(str(settings.cache), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []
@@ -121,16 +131,36 @@ def compose_upstreams(
         )
         stages.append(cached)
         members[each.name] = Member(cached, Scope(each.projects, each.exclude), each.lists, each.name)
-    views = {
-        view.name: union_of(said, view, {LOCAL: local}, members, was_used=was_used, in_thread=in_thread)
-        for view in said.views
-    }
+    views = {}
+    for view in said.views:
+        judged = partial(
+            Filtered, policy=policies.of_views(view.rules_of), clock=reactor, in_thread=in_thread
+        )
+        views[view.name] = union_of(
+            said,
+            view,
+            {LOCAL: judged(local, LOCAL)},
+            {name: replace(member, source=judged(member.source, name)) for name, member in members.items()},
+            was_used=was_used,
+            in_thread=in_thread,
+        )
     lines = (
         *(f"Behind it: {each.name}, {each.url}." for each in said.upstreams),
         *(f"At /{view.name}/: {', '.join(view.sources)}." for view in said.views if view.name != MAIN_VIEW),
     )
+
+    def follow() -> Awaitable[None]:
+        policies.current()
+        return in_thread(lists.refresh)
+
     return Upstreams(
-        views, lambda view, name: views[view].words(name), tuple(stages), tuple(agents), cache, lines
+        views=views,
+        words=lambda view, name: views[view].words(name),
+        follow=follow,
+        cached=tuple(stages),
+        agents=tuple(agents),
+        cache=cache,
+        lines=lines,
     )
 
 
@@ -159,15 +189,6 @@ def union_of(
         in_thread=in_thread,
         hides=hiding.hides,
     )
-
-
-def _read(path: str) -> Sources:
-    try:
-        return parse_sources(read_text_file(path))
-    except OSError as error:
-        raise RefusedStart(f"The sources file {path} cannot be read: {error.strerror or error}.") from None
-    except InvalidSources as error:
-        raise RefusedStart(f"{path}: {error}") from None
 
 
 def _agent(said: UpstreamSettings, settings: Settings, reactor: Any) -> OutgoingAgent:

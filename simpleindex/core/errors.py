@@ -526,3 +526,18 @@ class InvalidSources(SimpleIndexError):
 
     def __str__(self) -> str:
         return f"The sources file {self.reason}"
+
+
+class InvalidAdvisory(SimpleIndexError):
+    """A security advisory that cannot be understood.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The advisory {self.reason}"

@@ -112,6 +112,7 @@ class Project:
         generation: The number of the change that made it; rises within one process.
         valid_until: When this answer stops being true by the passing of time alone, seconds since 1970.
         stale: Whether the source could not be asked and this is what it said before.
+        denied: Why a rule offers nothing of it, whatever it may have, as a sentence; None if none does.
     """
 
     name: ProjectName
@@ -122,6 +123,7 @@ class Project:
     generation: int = field(default=0, compare=False)
     valid_until: float | None = None
     stale: bool = False
+    denied: str | None = None
 
     @property
     def versions(self) -> tuple[str, ...]:

@@ -70,6 +70,8 @@ def project_json(project: Project, base_url: str | None) -> bytes:
             page["project-status"]["reason"] = _writable(project.status_reason)
     page["versions"] = project.versions
     page["files"] = [_file_json(file, _provenance_url(project, file, base_url)) for file in project.files]
+    if project.denied is not None:
+        page["_denied"] = _writable(project.denied)
     if project.withheld:
         # A key with an underscore is the server's own (PEP 691).
         page["_withheld"] = len(project.withheld)
@@ -192,6 +194,8 @@ def _summary(project: Project, view: str) -> str:
 """
     if project.status is Status.QUARANTINED:
         return "<p>No files are offered.</p>\n"
+    if project.denied is not None:
+        return f'<p class="status">No files are offered: <bdi>{_escape(project.denied)}</bdi></p>\n'
     if withheld:
         return f"<p>No files are offered: {withheld}.</p>\n"
     return "<p>No files yet.</p>\n"

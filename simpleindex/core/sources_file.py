@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.metadata import shown
+from simpleindex.core.policy import Blocked
+from simpleindex.core.policy_file import parse_rules
 from simpleindex.core.toml_values import (
     check_keys,
     nearest,
@@ -43,7 +45,9 @@ from simpleindex.core.views import LOCAL, MAIN_VIEW, RESERVED, ViewSettings, is_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "view")
+    from simpleindex.core.policy import Rule
+
+_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "view", "rule", "blocked")
 _VIEW_KEYS: Final = ("name", "sources", "strategy")
 _UPSTREAM_KEYS: Final = (
     "name",
@@ -114,6 +118,7 @@ class Sources:
         allow_upstream: Patterns of names that may although they are ours.
         upstreams: In their order.
         views: The index at the root, which shows everything, and those beside it.
+        rules: What is withheld of what upstreams offer.
     """
 
     strategy: Strategy = Strategy.FIRST_INDEX
@@ -123,6 +128,7 @@ class Sources:
     views: tuple[ViewSettings, ...] = (
         ViewSettings(MAIN_VIEW, (LOCAL,), Strategy.FIRST_INDEX, frozenset({MAIN_VIEW})),
     )
+    rules: tuple[Rule, ...] = ()
 
 
 def parse_sources(content: bytes) -> Sources:
@@ -141,12 +147,18 @@ def parse_sources(content: bytes) -> Sources:
     strategy = to_choice(table.get("strategy", Strategy.FIRST_INDEX.value), Strategy, "'strategy'")
     if strategy is Strategy.ISOLATED and upstreams:
         raise InvalidSources('has upstreams that strategy = "isolated" never asks; leave one of the two out')
+    views = _views(tables(table, "view"), (LOCAL, *names), strategy)
+    blocked = to_choice(table.get("blocked", Blocked.EMPTY.value), Blocked, "'blocked'")
+    rules = parse_rules(
+        tables(table, "rule"), upstreams=names, views=[view.name for view in views], blocked=blocked
+    )
     return Sources(
         strategy=strategy,
         own=to_patterns(table.get("own", []), "'own'"),
         allow_upstream=to_patterns(table.get("allow-upstream", []), "'allow-upstream'"),
         upstreams=upstreams,
-        views=_views(tables(table, "view"), (LOCAL, *names), strategy),
+        views=views,
+        rules=rules,
     )
 
 

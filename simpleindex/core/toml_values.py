@@ -24,6 +24,8 @@ MAXIMUM_SIZE: Final = 1 << 20
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_SIZE: Final = re.compile(r"([0-9]{1,12})([KMGT]?)", re.IGNORECASE | re.ASCII)
+_SHIFTS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 _Choice = TypeVar("_Choice", bound="Enum")
 
@@ -86,6 +88,16 @@ def to_seconds(value: object, where: str) -> float:
     if matched is None or not int(matched[1]):
         raise InvalidSources(f'has a value of {where} that is no time such as "30s", "5m", "12h" or "7d"')
     return float(int(matched[1]) * _UNITS[matched[2]])
+
+
+def to_size(value: object, where: str) -> int:
+    """A number of bytes, or one with K, M, G or T; powers of 1024, never none."""
+    matched = (
+        _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    )
+    if matched is None or not int(matched[1]):
+        raise InvalidSources(f'has a value of {where} that is no size such as "100M" or "20G"')
+    return int(matched[1]) << _SHIFTS[matched[2].upper()]
 
 
 def to_flag(value: object, where: str) -> bool:

@@ -144,6 +144,7 @@ def merge(parts: Sequence[Project], generation: int = 0) -> Project:
         generation=generation,
         valid_until=_soonest(part.valid_until for part in parts),
         stale=any(part.stale for part in parts),
+        denied=None if files else next((part.denied for part in parts if part.denied), None),
     )
 
 

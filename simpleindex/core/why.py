@@ -120,6 +120,8 @@ def explain(
         *(_withheld(item, is_operator=is_operator) for item in outcome.withheld),
         *(_offered(file) for file in outcome.files),
     )
+    if outcome.denied is not None:
+        return Explanation(name, asked, view, Answer.WITHHELD, outcome.denied, tuple(words))
     if asked is not None:
         files = tuple(file for file in files if file.version == asked)
     answer = _answer(files)
@@ -137,6 +139,8 @@ def what_is_there(outcome: Project | SimpleIndexError) -> str:
         return (
             f"cannot tell: {outcome}" if isinstance(outcome, Unavailable | UpstreamFailed) else str(outcome)
         )
+    if outcome.denied is not None:
+        return outcome.denied
     withheld = f", and withholds {len(outcome.withheld):,}" if outcome.withheld else ""
     stale = " It cannot be asked now: this is what it said before." if outcome.stale else ""
     return f"has it, with {_count(len(outcome.files), 'file')} to offer{withheld}.{stale}"

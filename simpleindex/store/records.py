@@ -7,6 +7,7 @@ What cannot be read is never taken for "nobody" or "allowed": it raises Unavaila
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import sqlite3
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName
+from simpleindex.core.policy import Allowance
 from simpleindex.core.rights import Action
 from simpleindex.core.tokens import SECRET_PREFIX, Token, may_be_secret
 from simpleindex.store.directory import printable
@@ -171,6 +173,44 @@ class Records:
 
         self._write(give)
 
+    def allow(self, allowance: Allowance) -> None:
+        """Give an allowance, in place of one for the same."""
+
+        def allow(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR REPLACE INTO allowances VALUES (?, ?, ?, ?, ?)",
+                (
+                    allowance.name,
+                    allowance.version or "",
+                    math.ceil(allowance.until),
+                    allowance.by,
+                    allowance.reason,
+                ),
+            )
+
+        self._write(allow)
+
+    def disallow(self, name: ProjectName, version: str | None) -> bool:
+        """Take an allowance back; returns whether there was one."""
+
+        def disallow(connection: sqlite3.Connection) -> bool:
+            sentence = "DELETE FROM allowances WHERE project = ? AND version = ?"
+            return connection.execute(sentence, (name, version or "")).rowcount > 0
+
+        return self._write(disallow)
+
+    def allowances(self, now: float) -> tuple[Allowance, ...]:
+        """Return those that have not ended, the one that ends first at the beginning."""
+        rows = self._read(
+            "SELECT project, version, until, who, reason FROM allowances WHERE until > ? ORDER BY until, project, version",
+            (now,),
+            table="allowances",
+        )
+        return tuple(
+            Allowance(ProjectName(name), version or None, float(until), by, reason)
+            for name, version, until, by, reason in rows
+        )
+
     def _tokens(self, condition: str, values: tuple[object, ...]) -> list[Token]:
         rows = self._read(f"SELECT {_COLUMNS} FROM tokens {condition}", values)  # noqa: S608  (constants)
         try:
@@ -178,9 +218,11 @@ class Records:
         except (ValueError, TypeError):
             raise self._unavailable("a row in it is damaged") from None
 
-    def _read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    def _read(
+        self, statement: str, values: tuple[object, ...], *, table: str | None = None
+    ) -> list[tuple[Any, ...]]:
         try:
-            rows = self._reading.read(statement, values)
+            rows = self._reading.read(statement, values, table=table)
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(_reason(error)) from error
         self._said = None

@@ -30,6 +30,17 @@ _SCHEMA: Final = (
     f"PRAGMA user_version = {_VERSION}",
 )
 
+_ADDED: Final = (
+    """
+    CREATE TABLE IF NOT EXISTS allowances (
+        project TEXT NOT NULL, version TEXT NOT NULL, until INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL,
+        PRIMARY KEY (project, version)
+    )
+    """,
+)
+"""Tables that came later; whoever does not know of them is not troubled by them. Made with the first change that finds them
+missing; until then they are as good as empty."""
+
 
 _AGAIN: Final = 0.01
 """Seconds between two tries at what another process is doing as well."""
@@ -50,8 +61,15 @@ class RecordsFile:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
 
-    def read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    def read(
+        self, statement: str, values: tuple[object, ...], *, table: str | None = None
+    ) -> list[tuple[Any, ...]]:
         """Ask; where nobody has ever written anything, there are no rows.
+
+        Args:
+            statement: The question.
+            values: For its question marks.
+            table: One that came later, and may be missing.
 
         Raises:
             sqlite3.Error: The database is damaged, busy, or not ours.
@@ -60,7 +78,9 @@ class RecordsFile:
         with self._lock:
             try:
                 connection = self._connected()
-                return [] if connection is None else connection.execute(statement, values).fetchall()
+                if connection is None or (table is not None and not _has(connection, table)):
+                    return []
+                return connection.execute(statement, values).fetchall()
             except BaseException:
                 self._close()
                 raise
@@ -76,6 +96,8 @@ class RecordsFile:
             try:
                 connection = self._connected() or self._made()
                 connection.execute("BEGIN IMMEDIATE")
+                for statement in _ADDED:
+                    connection.execute(statement)
                 result = work(connection)
                 connection.execute("COMMIT")
             except BaseException:
@@ -166,3 +188,7 @@ class RecordsFile:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None

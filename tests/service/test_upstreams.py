@@ -48,6 +48,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         settings(tmp_path, content),
         MemoryReactorClock(),
         LocalSource(world.live, world.directory, world.reads),
+        allowances=lambda _: (),
         was_used=lambda _: False,
         in_thread=at_once,
         say=lambda _: None,

@@ -1,0 +1,189 @@
+"""Security advisories in the Open Source Vulnerability format (OSV schema 1.7), as far as versions on PyPI go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.core.errors import InvalidAdvisory, InvalidProjectName
+from simpleindex.core.names import parse_project_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from simpleindex.core.names import ProjectName
+
+_ECOSYSTEM: Final = "PyPI"
+_LONGEST_ID: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One range of versions (OSV "affected[].ranges[]" of type ECOSYSTEM).
+
+    Attributes:
+        events: Their versions with what happens at each, ascending: ``introduced``, ``fixed``, ``last_affected``.
+        limits: Versions below one of which it has to be; none for no bound.
+    """
+
+    events: tuple[tuple[Version, str], ...]
+    limits: tuple[Version, ...] = ()
+
+    def has(self, version: Version) -> bool:
+        """Whether a version lies in it, by the schema's own algorithm."""
+        if self.limits and all(version >= limit for limit in self.limits):
+            return False
+        is_affected = False
+        for at, event in self.events:
+            if event == "introduced" and version >= at:
+                is_affected = True
+            elif (event == "fixed" and version >= at) or (event == "last_affected" and version > at):
+                is_affected = False
+        return is_affected
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """What one says of one project.
+
+    Attributes:
+        id: Its name, such as ``PYSEC-2026-1``.
+        name: The project.
+        spans: The ranges that it is about.
+        versions: Those that it is about beside them.
+    """
+
+    id: str
+    name: ProjectName
+    spans: tuple[Span, ...]
+    versions: frozenset[Version] = frozenset()
+
+    def has(self, version: Version) -> bool:
+        """Whether it is about a version."""
+        return version in self.versions or any(span.has(version) for span in self.spans)
+
+    @property
+    def fixed(self) -> frozenset[Version]:
+        """The versions that it says mend others."""
+        return frozenset(at for span in self.spans for at, event in span.events if event == "fixed")
+
+
+class Advisories:
+    """Many of them.
+
+    Args:
+        advisories: In the order in which one is named rather than another.
+    """
+
+    def __init__(self, advisories: Iterable[Advisory]) -> None:
+        found: dict[ProjectName, list[Advisory]] = {}
+        for advisory in advisories:
+            found.setdefault(advisory.name, []).append(advisory)
+        self._by_name: Mapping[ProjectName, list[Advisory]] = found
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_name.values()))
+
+    def whole(self, name: ProjectName) -> str | None:
+        """None: a version that no advisory knows yet may be the one that mends the others."""
+        del name
+        return None
+
+    def version(self, name: ProjectName, version: str) -> str | None:
+        """Which advisory is about a version, as the end of a sentence; None if none is."""
+        advisories = self._by_name.get(name)
+        if advisories is None:
+            return None
+        parsed = Version(version)
+        ids = [advisory.id for advisory in advisories if advisory.has(parsed)]
+        if not ids:
+            return None
+        more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+        return f"the advisory {', '.join(ids[:3])}{more} is about {version}"
+
+    def mends(self, name: ProjectName, version: str) -> bool:
+        """Whether a version is one that an advisory calls fixed, and that none is about."""
+        advisories = self._by_name.get(name)
+        if advisories is None:
+            return False
+        parsed = Version(version)
+        is_fix = any(parsed in advisory.fixed for advisory in advisories)
+        return is_fix and not any(advisory.has(parsed) for advisory in advisories)
+
+
+def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
+    """Read one: what it says of each project of PyPI's; nothing if it was withdrawn, or is about others.
+
+    Raises:
+        InvalidAdvisory: It is none.
+    """
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InvalidAdvisory(f"is not JSON: {error}") from None
+    try:
+        identity = record["id"]
+        if (
+            not isinstance(identity, str)
+            or not 0 < len(identity) <= _LONGEST_ID
+            or not identity.isprintable()
+        ):
+            raise InvalidAdvisory("has an 'id' that is none")
+        if record.get("withdrawn"):
+            return ()
+        found = [
+            _advisory(identity, affected)
+            for affected in record.get("affected") or ()
+            if affected.get("package", {}).get("ecosystem") == _ECOSYSTEM
+        ]
+    except InvalidProjectName as error:
+        raise InvalidAdvisory(str(error)) from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidAdvisory(f"is no advisory in the OSV format ({type(error).__name__}: {error})") from None
+    return tuple(found)
+
+
+def _advisory(identity: str, affected: Mapping[str, Any]) -> Advisory:
+    spans = tuple(
+        _span(each) for each in affected.get("ranges") or () if each.get("type") in ("ECOSYSTEM", "SEMVER")
+    )
+    versions = []
+    for text in affected.get("versions") or ():
+        version = _version(text)
+        # PyPI's own records name every version that their ranges hold; only the rest need be kept.
+        if version is not None and not any(span.has(version) for span in spans):
+            versions.append(version)
+    return Advisory(identity, parse_project_name(affected["package"]["name"]), spans, frozenset(versions))
+
+
+def _span(ranges: Mapping[str, Any]) -> Span:
+    events, limits = [], []
+    for event in ranges["events"]:
+        ((kind, text),) = event.items()
+        if kind == "limit":
+            # A star means that there is none.
+            limits += [limit for limit in (_version(text),) if limit is not None]
+            continue
+        version = _ZERO if text == "0" else _version(text)
+        if version is not None and kind in ("introduced", "fixed", "last_affected"):
+            events.append((version, kind))
+        elif kind == "introduced":
+            # From an unknown beginning: rather all than none.
+            events.append((_ZERO, kind))
+    # At one version, what begins comes first: "introduced" sorts behind "fixed" otherwise.
+    return Span(tuple(sorted(events, key=lambda each: (each[0], each[1] != "introduced"))), tuple(limits))
+
+
+def _version(text: object) -> Version | None:
+    """A version, or None for what is none of Python's, and so is no release's."""
+    try:
+        return Version(text) if isinstance(text, str) else None
+    except InvalidVersion:
+        return None
+
+
+_ZERO: Final = Version("0.dev0")
+"""Before every version, which is what "0" means in an advisory."""

@@ -1,0 +1,173 @@
+"""A source with rules in front: what they withhold is neither listed nor given."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import NotAllowed, NotHere
+from simpleindex.core.model import Project
+from simpleindex.core.policy import Blocked
+from simpleindex.core.union import listed_file
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.policy import Denial, Policy
+    from simpleindex.sources.interface import Body, Elsewhere, Source
+
+_MOST_JUDGED: Final = 2_000
+"""Projects whose judgements are kept."""
+
+_WORTH_A_THREAD: Final = 1_000
+"""Files of a project; above it judging them takes more than a few milliseconds."""
+
+_NAMES_WORTH_A_THREAD: Final = 5_000
+
+
+class Filtered:
+    """One source, judged.
+
+    The names of which rules deny everything are not even asked for. Each source of a union is judged by itself, so that what
+    a rule withholds of one is not taken from the next instead.
+
+    Args:
+        source: All of it.
+        name: What it is called.
+        policy: Gives the rules now; the same object as long as they are the same.
+        clock: The reactor; its time is seconds since 1970.
+        in_thread: Calls a function in a thread.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        name: str,
+        policy: Callable[[], Policy],
+        clock: Any,
+        in_thread: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._source = source
+        self._name = name
+        self._policy = policy
+        self._clock = clock
+        self._in_thread = in_thread
+        self._judged: OrderedDict[ProjectName, tuple[Project | Denial, Policy, Project]] = OrderedDict()
+        self._list: tuple[ProjectList, Policy, ProjectList] | None = None
+
+    async def projects(self) -> ProjectList:
+        """Those of which something may be offered."""
+        listed, policy = await self._source.projects(), self._policy()
+        known = self._known_list(listed, policy)
+        if known is not None:
+            return known
+        if len(listed.names) > _NAMES_WORTH_A_THREAD:
+            kept: ProjectList = await self._in_thread(self._without_denied, listed, policy)
+        else:
+            kept = self._without_denied(listed, policy)
+        self._list = listed, policy, kept
+        return kept
+
+    def projects_now(self) -> ProjectList | None:
+        """As :meth:`projects`, if it can be told at once."""
+        listed = self._source.projects_now()
+        return None if listed is None else self._known_list(listed, self._policy())
+
+    async def project(self, name: ProjectName) -> Project:
+        """What is left of it.
+
+        Raises:
+            NotHere: The source has not got it, or a rule says that this is the answer.
+            NotAllowed: A rule says so.
+        """
+        policy = self._policy()
+        denial = policy.denial(name, self._name, self._now())
+        if denial is not None:
+            return self._denied(name, denial, policy)
+        project = await self._source.project(name)
+        # The rules may have changed meanwhile.
+        policy = self._policy()
+        known = self._known(project, policy)
+        if known is not None:
+            return known
+        if len(project.files) > _WORTH_A_THREAD:
+            judged: Project = await self._in_thread(policy.judge, project, self._name, self._now())
+        else:
+            judged = policy.judge(project, self._name, self._now())
+        return self._keep(name, project, policy, judged)
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """As :meth:`project`, if it can be told at once."""
+        policy = self._policy()
+        denial = policy.denial(name, self._name, self._now())
+        if denial is not None:
+            return self._denied(name, denial, policy)
+        project = self._source.project_now(name)
+        return None if project is None else self._known(project, policy)
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """A file that is offered, or what lies beside one.
+
+        Raises:
+            NotAllowed: A rule withholds it.
+        """
+        denial = self._policy().denial(name, self._name, self._now())
+        if denial is not None:
+            raise NotAllowed(denial.sentence)
+        project = await self.project(name)
+        distribution = listed_file(filename)
+        for item in project.withheld:
+            if item.filename == distribution and item.public:
+                raise NotAllowed(item.reason)
+        return await self._source.file(name, filename)
+
+    def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:
+        if denial.blocked is Blocked.REFUSED:
+            raise NotAllowed(denial.sentence)
+        if denial.blocked is Blocked.NOT_HERE:
+            raise NotHere(f"project {name}")
+        kept = self._judged.get(name)
+        if kept is not None and kept[0] == denial:
+            return kept[2]
+        return self._keep(name, denial, policy, Project(name, denied=denial.sentence))
+
+    def _known(self, project: Project, policy: Policy) -> Project | None:
+        kept = self._judged.get(project.name)
+        if kept is None or kept[0] is not project or kept[1] is not policy:
+            return None if policy.concerns(project.name, self._name) else project
+        judged = kept[2]
+        if judged.valid_until is not None and judged.valid_until <= self._now():
+            return None
+        self._judged.move_to_end(project.name)
+        return judged
+
+    def _keep(self, name: ProjectName, of: Project | Denial, policy: Policy, judged: Project) -> Project:
+        before = self._judged.pop(name, None)
+        if before is not None and before[2] == judged:
+            # Pages that were made of it stay good.
+            judged = before[2]
+        self._judged[name] = of, policy, judged
+        if len(self._judged) > _MOST_JUDGED:
+            self._judged.popitem(last=False)
+        return judged
+
+    def _without_denied(self, listed: ProjectList, policy: Policy) -> ProjectList:
+        now = self._now()
+        names = tuple([name for name in listed.names if policy.denial(name, self._name, now) is None])
+        if len(names) == len(listed.names):
+            return listed
+        ends = [each.until for each in policy.allowances if each.until > now]
+        until = min([*ends, *([] if listed.valid_until is None else [listed.valid_until])], default=None)
+        return replace(listed, names=names, valid_until=until)
+
+    def _known_list(self, listed: ProjectList, policy: Policy) -> ProjectList | None:
+        if self._list is None or self._list[0] is not listed or self._list[1] is not policy:
+            return None
+        kept = self._list[2]
+        return None if kept.valid_until is not None and kept.valid_until <= self._now() else kept
+
+    def _now(self) -> float:
+        return float(self._clock.seconds())
