@@ -32,6 +32,7 @@ from simpleindex.web.admission import open_admission
 from simpleindex.web.express import Express
 from simpleindex.web.files import Files
 from simpleindex.web.index import Listings, available_encodings
+from simpleindex.web.refused import RefusedDownloads
 from simpleindex.web.server import IndexSite
 from simpleindex.web.site import IndexResource, RedirectResource
 from simpleindex.web.status import StatusPages
@@ -206,6 +207,7 @@ def compose(
         acme_challenge=acme_challenge,
         trusted=settings.trusted_proxy,
         cors=settings.cors,
+        refused=RefusedDownloads(reactor.seconds),
         failed=failed,
     )
     redirect = RedirectResource("", acme_challenge, failed, cors=settings.cors)

@@ -1,4 +1,4 @@
-"""A client of the JSON interface below ``/-/api/``, for the commands."""
+"""A client of what is below ``/-/``, for the commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE: Final = "SIMPLEINDEX_TOKEN"  # noqa: S105  (a name)
 
 _SECONDS: Final = 60.0
-_MOST_ANSWER: Final = 1 << 20  # bytes
+_MOST_ANSWER: Final = 16 << 20  # bytes
 _MOST_SHOWN: Final = 1000  # characters
 _TOKEN: Final = re.compile(r"[!-~]+")
 _URL: Final = re.compile(r"https?://[!-~]+")
@@ -34,12 +34,15 @@ class Remote:
         index_url: Its URL, with or without ``simple/``.
         ca_file: A CA to trust besides the system's, or None.
         token_file: Holds the token; None to take the variable's.
+        needs_token: Whether nothing can be asked without one.
 
     Raises:
         RefusedStart: The URL or the token cannot be used.
     """
 
-    def __init__(self, index_url: str, ca_file: str | None, token_file: str | None) -> None:
+    def __init__(
+        self, index_url: str, ca_file: str | None, token_file: str | None, *, needs_token: bool = True
+    ) -> None:
         if "@" in index_url:
             # Before anything that could repeat it.
             raise RefusedStart(
@@ -49,8 +52,9 @@ class Remote:
         if split.scheme == "http" and not is_loopback(host) and host != "localhost":
             raise RefusedStart("--index-url: a token over plain HTTP can be read on its way; use https")
         path = split.path.rstrip("/").removesuffix("/simple").removesuffix("/legacy")
-        self._base = f"{split.scheme}://{split.netloc}{path}/-/api/"
-        self._token = _token(token_file)
+        self._base = f"{split.scheme}://{split.netloc}{path}/-/"
+        has_token = needs_token or token_file is not None or os.environ.get(TOKEN_VARIABLE, "").strip()
+        self._token = _token(token_file) if has_token else None
         context = ssl.create_default_context()
         if ca_file is not None:
             try:
@@ -66,18 +70,29 @@ class Remote:
         Raises:
             RefusedStart: It was not made; the sentence is the server's.
         """
-        request = Request(  # noqa: S310  (the scheme was looked at)
-            self._base + page,
-            json.dumps(content).encode(),
-            {
-                "Authorization": f"Bearer {self._token}",
-                "Content-Type": "application/json",
-                "Accept": "text/plain",
-            },
-        )
+        text = self._ask(f"api/{page}", json.dumps(content).encode(), {"Content-Type": "application/json"})
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            raise RefusedStart(f"the index at {self._base} cannot be asked: {error}") from None
+        return answer if isinstance(answer, dict) else {}
+
+    def get(self, page: str) -> str:
+        """Read a page below ``/-/``.
+
+        Raises:
+            RefusedStart: There is none; the sentence is the server's.
+        """
+        return self._ask(page, None, {})
+
+    def _ask(self, page: str, body: bytes | None, headers: dict[str, str]) -> str:
+        if self._token is not None:
+            headers = {**headers, "Authorization": f"Bearer {self._token}"}
+        request = Request(self._base + page, body, {"Accept": "text/plain", **headers})  # noqa: S310  (it was looked at)
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
-                answer = json.loads(response.read(_MOST_ANSWER))
+                answer: bytes = response.read(_MOST_ANSWER)
+                return answer.decode()
         except HTTPError as error:
             raise RefusedStart(f"the index answered {error.code}: {_text_of(error)}") from None
         except (URLError, OSError, ValueError, HTTPException) as error:
@@ -86,7 +101,6 @@ class Remote:
                 "; name its CA with --cert FILE" if isinstance(reason, ssl.SSLCertVerificationError) else ""
             )
             raise RefusedStart(f"the index at {self._base} cannot be asked: {reason}{hint}") from None
-        return answer if isinstance(answer, dict) else {}
 
 
 def _split(index_url: str) -> tuple[SplitResult, str]:

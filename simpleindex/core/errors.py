@@ -172,6 +172,26 @@ class NotAllowed(SimpleIndexError):
         return self.reason
 
 
+class FileWithheld(NotAllowed):
+    """A rule withholds a file that somebody asks for (403).
+
+    Attributes:
+        filename: Which.
+        rule: The name of the rule.
+        source: Which source has it.
+        visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
+    """
+
+    def __init__(
+        self, sentence: str, *, filename: str, rule: str, source: str, visible_from: float | None
+    ) -> None:
+        super().__init__(sentence)
+        self.filename = filename
+        self.rule = rule
+        self.source = source
+        self.visible_from = visible_from
+
+
 class Unauthenticated(SimpleIndexError):
     """Nobody is known to be asking: credentials are missing or wrong (401 with a challenge, RFC 9110 section 15.5.2).
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import NotAllowed, NotHere
+from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere
 from simpleindex.core.model import Project
 from simpleindex.core.policy import Blocked
 from simpleindex.core.union import listed_file
@@ -112,16 +112,24 @@ class Filtered:
         """A file that is offered, or what lies beside one.
 
         Raises:
-            NotAllowed: A rule withholds it.
+            FileWithheld: A rule withholds it.
         """
         denial = self._policy().denial(name, self._name, self._now())
         if denial is not None:
-            raise NotAllowed(denial.sentence)
+            raise FileWithheld(
+                denial.sentence, filename=filename, rule=denial.rule, source=self._name, visible_from=None
+            )
         project = await self.project(name)
         distribution = listed_file(filename)
         for item in project.withheld:
             if item.filename == distribution and item.public:
-                raise NotAllowed(item.reason)
+                raise FileWithheld(
+                    item.reason,
+                    filename=filename,
+                    rule=item.rule,
+                    source=item.source,
+                    visible_from=item.visible_from,
+                )
         return await self._source.file(name, filename)
 
     def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:

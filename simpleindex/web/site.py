@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.web.resource import Resource
 
 from simpleindex.core.addresses import client_address, is_loopback, is_within
-from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.core.errors import FileWithheld, NotHere, SimpleIndexError
 from simpleindex.web.respond import error_response, respond
 from simpleindex.web.response import Asked, Response, sentence
 from simpleindex.web.routes import (
@@ -85,6 +85,7 @@ class IndexResource(Resource):
         acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
         trusted: Networks whose word on the client's address is believed.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
+        refused: Told of downloads that a rule forbids.
         failed: Told of what should never happen.
     """
 
@@ -102,9 +103,11 @@ class IndexResource(Resource):
         acme_challenge: Callable[[str], bytes | None],
         trusted: Sequence[Network],
         cors: str | None,
+        refused: Callable[[FileWithheld], None],
         failed: Callable[[Failure], None],
     ) -> None:
         super().__init__()
+        self._refused = refused
         self.listings = listings
         self.files = files
         self.trusted = trusted
@@ -154,6 +157,8 @@ class IndexResource(Resource):
             self._admission.refuse_entry(reader)
             response = await self._read_as(reader, found, asked)
         except SimpleIndexError as error:
+            if isinstance(error, FileWithheld):
+                self._refused(error)
             refused = error_response(error)
             if refused is None:
                 raise
