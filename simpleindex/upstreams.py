@@ -24,6 +24,7 @@ from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
 from simpleindex.sources.upstream import HttpUpstream, Limits
+from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
 from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import UpstreamCache
@@ -54,6 +55,7 @@ class Upstreams:
         agents: What asks them.
         cache: What is kept of them.
         lines: What is said at the start.
+        first_seen: Remembers when files without an upload time came.
     """
 
     views: Mapping[str, Source]
@@ -63,6 +65,7 @@ class Upstreams:
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
     lines: tuple[str, ...]
+    first_seen: FirstSeen
 
     def stop(self) -> None:
         """Give up what is being fetched."""
@@ -70,6 +73,7 @@ class Upstreams:
             each.stop()
         for agent in self.agents:
             agent.close()
+        self.first_seen.close()
 
 
 def compose_upstreams(
@@ -103,6 +107,7 @@ def compose_upstreams(
     policies = Policies(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
     said = policies.open()
     cache = UpstreamCache(str(settings.cache), say)
+    first_seen = FirstSeen(str(settings.state), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []
     agents: list[OutgoingAgent] = []
@@ -125,6 +130,7 @@ def compose_upstreams(
             reactor,
             in_thread,
             identity=each.url,
+            first_seen=first_seen.times,
             times=Times(most=each.ttl, least=min(10.0, each.ttl)),
             say=say,
             failed=failed,
@@ -161,6 +167,7 @@ def compose_upstreams(
         agents=tuple(agents),
         cache=cache,
         lines=lines,
+        first_seen=first_seen,
     )
 
 

@@ -56,7 +56,7 @@ def precondition_failed(
     """
     if if_match is not None:
         return not (_is_any(if_match) or (_is_strong(etag) and (True, etag) in _etags(if_match)))
-    limit = _seconds(if_unmodified_since)
+    limit = http_date(if_unmodified_since)
     return limit is not None and modified is not None and modified > limit
 
 
@@ -70,7 +70,7 @@ def not_modified(
     if if_none_match is not None:
         opaque = etag.removeprefix("W/")
         return _is_any(if_none_match) or any(tag == opaque for _, tag in _etags(if_none_match))
-    since = _seconds(if_modified_since)
+    since = http_date(if_modified_since)
     return since is not None and modified is not None and modified <= since
 
 
@@ -87,7 +87,7 @@ def if_range_matches(if_range: str, etag: str, modified: int | None) -> bool:
     text = if_range.strip(_WHITESPACE)
     if '"' in text:
         return text == etag and _is_strong(etag)
-    return modified is not None and _seconds(text) == modified
+    return modified is not None and http_date(text) == modified
 
 
 def parse_range(header: str | None, size: int) -> Whole | Part | Unsatisfiable:
@@ -141,7 +141,7 @@ def _etags(header: str) -> set[tuple[bool, str]]:
     return {(weak is None, tag) for weak, tag in (match.groups() for match in _ETAG.finditer(header))}
 
 
-def _seconds(date: str | None) -> int | None:
+def http_date(date: str | None) -> int | None:
     """Read an HTTP-date in any of its three forms (RFC 9110 5.6.7), or return None."""
     try:
         moment = parsedate_to_datetime(date or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from simpleindex.core.files import PackedFiles
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.model import File
+
+LAST_MODIFIED: Final = "last-modified"
+"""Says of an upload time that it is what the file's server calls its last modification."""
+
+FIRST_SEEN: Final = "first-seen"
+"""The same: when the file was seen here first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,19 @@ class Learnt:
         sha256: Lower-case hex digest.
         requires_python: Of a wheel's metadata.
         sidecar: A wheel's METADATA.
+        modified_ns: What its server called its last modification, nanoseconds since 1970; None if it did not say.
     """
 
     size: int
     sha256: str
     requires_python: str | None = None
     sidecar: Sidecar | None = None
+    modified_ns: int | None = None
 
 
-def repaired(project: Project, learnt: Mapping[str, Learnt], generation: int) -> Project:
+def repaired(
+    project: Project, learnt: Mapping[str, Learnt], first_seen: Mapping[str, int], generation: int
+) -> Project:
     """An upstream's project as it is offered here: files are had from us, and what is known of them is said.
 
     Signatures and provenance that lie beside a file there are not fetched; where provenance has a URL, it stays.
@@ -70,17 +80,25 @@ def repaired(project: Project, learnt: Mapping[str, Learnt], generation: int) ->
     Args:
         project: As the upstream has it.
         learnt: What files themselves taught, by file name.
+        first_seen: When files were seen here first, nanoseconds since 1970, by file name; of those that have no upload time.
         generation: Of the result.
     """
-    files = [repaired_file(file, learnt.get(file.filename)) for file in project.files]
+    files = [
+        repaired_file(file, learnt.get(file.filename), first_seen.get(file.filename))
+        for file in project.files
+    ]
     if project.status is Status.QUARANTINED:
         files = []
     return replace(project, files=PackedFiles(files), generation=generation, stale=False)
 
 
-def repaired_file(file: File, learnt: Learnt | None) -> File:
-    """One file as it is offered here."""
+def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = None) -> File:
+    """One file as it is offered here; its upload time is the best that is known, and says which that is."""
     file = replace(file, url=None, signatures=(), provenance=False)
+    if file.uploaded_ns is None and learnt is not None and learnt.modified_ns is not None:
+        file = replace(file, uploaded_ns=learnt.modified_ns, dated_by=LAST_MODIFIED)
+    elif file.uploaded_ns is None and first_seen is not None:
+        file = replace(file, uploaded_ns=first_seen, dated_by=FIRST_SEEN)
     if learnt is None or (file.sha256 is not None and file.sha256 != learnt.sha256):
         return file
     sidecar, requires_python = file.metadata or learnt.sidecar, file.requires_python
@@ -89,6 +107,17 @@ def repaired_file(file: File, learnt: Learnt | None) -> File:
     return replace(
         file, size=learnt.size, sha256=learnt.sha256, metadata=sidecar, requires_python=requires_python
     )
+
+
+def undated(project: Project) -> Mapping[str, str]:
+    """The files of which an upstream does not say when they were uploaded, and what tells each from another of its name."""
+    return {file.filename: _bytes_of(file) for file in project.files if file.uploaded_ns is None}
+
+
+def _bytes_of(file: File) -> str:
+    if file.sha256 is not None:
+        return file.sha256
+    return "=".join(file.other_hash) if file.other_hash is not None else file.url or ""
 
 
 def still_true(learnt: Mapping[str, Learnt], before: Project | None, now: Project) -> Mapping[str, Learnt]:

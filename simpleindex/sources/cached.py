@@ -26,7 +26,16 @@ from simpleindex.core.files import PackedFiles
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import Project, ProjectList, Sidecar, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.repair import Learnt, Times, metadata_url, repaired, repaired_file, still_true
+from simpleindex.core.repair import (
+    FIRST_SEEN,
+    Learnt,
+    Times,
+    metadata_url,
+    repaired,
+    repaired_file,
+    still_true,
+    undated,
+)
 from simpleindex.sources.interface import Validators
 from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
 from simpleindex.store.fetching import Expected, Fetch
@@ -88,6 +97,10 @@ class _Entry:
         return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (kept, shown))
 
 
+def _nothing_seen(*_: object) -> Mapping[str, int]:
+    return {}
+
+
 class Cached:
     """A source over an upstream.
 
@@ -97,6 +110,8 @@ class Cached:
         clock: The reactor.
         in_thread: Calls a blocking function in a thread.
         identity: What makes this index another than one of the same name: its URL, without credentials.
+        first_seen: Gives when files were seen here first, of those whose upload time the upstream does not state; blocking.
+            Its arguments are those of :meth:`simpleindex.store.first_seen.FirstSeen.times`.
         times: How long answers are good.
         memory: Bytes of listings in memory.
         say: Takes a sentence for the operator.
@@ -111,6 +126,7 @@ class Cached:
         in_thread: Callable[..., Awaitable[Any]],
         *,
         identity: str,
+        first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen,
         times: Times | None = None,
         memory: int = MEMORY,
         say: Callable[[str], None],
@@ -121,6 +137,7 @@ class Cached:
         self._clock = clock
         self._in_thread = in_thread
         self._identity = identity
+        self._first_seen = first_seen
         self._times = times or Times()
         self._memory = memory
         self._say = say
@@ -264,7 +281,12 @@ class Cached:
         kept = self._cache.listing(self._identity, name)
         if kept is None:
             return None
-        return kept, repaired(kept.project, kept.learnt, next(self._generations))
+        return kept, self._repaired(kept)
+
+    def _repaired(self, kept: KeptListing) -> Project:
+        now_ns = int(self._clock.seconds() * 1e9)
+        seen = self._first_seen(self._identity, kept.project.name, undated(kept.project), now_ns)
+        return repaired(kept.project, kept.learnt, seen, next(self._generations))
 
     async def _place(self, name: ProjectName, listing: Listing, entry: _Entry | None) -> _Entry:
         """Take a new listing in place of the one before."""
@@ -292,7 +314,7 @@ class Cached:
         files = PackedFiles(sorted(kept.project.files, key=file_order))
         kept = replace(kept, project=replace(kept.project, files=files))
         self._cache.keep_listing(self._identity, kept)
-        shown = repaired(kept.project, kept.learnt, next(self._generations))
+        shown = self._repaired(kept)
         return kept, before if before is not None and before == shown else shown
 
     async def _forget(self, name: ProjectName) -> None:
@@ -362,7 +384,10 @@ class Cached:
         body = FileBody(descriptor, file.filename, sha256, self._in_thread)
         if shown.size is None or (facts.sidecar is not None and shown.metadata is None):
             assert body.size is not None
-            learning = self._learn(name, file, _learnt(body.size, facts))
+            entry = self._entries.get(name)
+            before = None if entry is None else entry.kept.learnt.get(file.filename)
+            modified_ns = None if before is None else before.modified_ns
+            learning = self._learn(name, file, _learnt(body.size, facts, modified_ns))
             Deferred.fromCoroutine(learning).addErrback(self._failed)
         body.modified_ns = shown.uploaded_ns
         return body
@@ -437,7 +462,7 @@ class Cached:
         else:
             size = fetch.growing.size
             assert size is not None
-            await self._learn(name, file, _learnt(size, facts))
+            await self._learn(name, file, _learnt(size, facts, fetch.modified_ns))
         finally:
             # In this order: nobody begins to read what is let go of.
             del self._fetches[file.url]
@@ -458,7 +483,9 @@ class Cached:
         while (entry := self._entries.get(name)) is not None:
             if _file(entry.kept.project, file.filename) != file:
                 return
-            if repaired_file(file, learnt) == _file(entry.shown, file.filename):
+            shown = _file(entry.shown, file.filename)
+            seen = shown.uploaded_ns if shown is not None and shown.dated_by == FIRST_SEEN else None
+            if repaired_file(file, learnt, seen) == shown:
                 return
             more = {**entry.kept.learnt, file.filename: learnt}
             if await self._replace(name, entry, more):
@@ -564,5 +591,5 @@ def _file(project: Project, filename: str) -> File | None:
     return next((file for file in project.files if file.filename == filename), None)
 
 
-def _learnt(size: int, facts: Facts) -> Learnt:
-    return Learnt(size, facts.sha256, facts.requires_python, facts.sidecar)
+def _learnt(size: int, facts: Facts, modified_ns: int | None) -> Learnt:
+    return Learnt(size, facts.sha256, facts.requires_python, facts.sidecar, modified_ns)

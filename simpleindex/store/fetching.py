@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from simpleindex.core.conditional import http_date
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.store.growing import GrowingFile
 from simpleindex.store.upstream_cache import is_known_hash
@@ -130,6 +131,12 @@ class Fetch:
         finally:
             if incoming is not None:
                 incoming.close()
+
+    @property
+    def modified_ns(self) -> int | None:
+        """What the upstream called the file's last modification, nanoseconds since 1970; None if it did not say."""
+        seconds = http_date(getattr(self._validators, "last_modified", None))
+        return None if seconds is None or seconds <= 0 else seconds * 1_000_000_000
 
     async def until_done(self) -> None:
         """Wait until it is in the cache, or will not be."""

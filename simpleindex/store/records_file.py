@@ -37,6 +37,12 @@ _ADDED: Final = (
         PRIMARY KEY (project, version)
     )
     """,
+    """
+    CREATE TABLE IF NOT EXISTS first_seen (
+        source TEXT NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL, mark TEXT NOT NULL, seen INTEGER NOT NULL,
+        PRIMARY KEY (source, project, filename, mark)
+    ) WITHOUT ROWID
+    """,
 )
 """Tables that came later; whoever does not know of them is not troubled by them. Made with the first change that finds them
 missing; until then they are as good as empty."""

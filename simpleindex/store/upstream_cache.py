@@ -36,7 +36,7 @@ from simpleindex.store.staging import write_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Raised whenever what is packed changes; what has another is as good as absent."""
 
 _FACTS: Final = ".facts"
@@ -558,8 +558,8 @@ def _listing(parts: tuple[Any, ...]) -> KeptListing:
 
 
 def _learnt(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Learnt]]:
-    for name, (size, sha256, requires_python, sidecar) in items:
-        yield name, Learnt(size, sha256, requires_python, sidecar and Sidecar(*sidecar))
+    for name, (size, sha256, requires_python, sidecar, modified_ns) in items:
+        yield name, Learnt(size, sha256, requires_python, sidecar and Sidecar(*sidecar), modified_ns)
 
 
 def _facts_row(facts: Facts, proven: Stamp | None) -> tuple[Any, ...]:

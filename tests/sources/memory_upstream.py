@@ -26,7 +26,7 @@ class MemoryStream:
         self._upstream = upstream
         self.size = size
         self.offset = offset
-        self.validators = Validators(upstream.etag)
+        self.validators = Validators(upstream.etag, upstream.last_modified)
         self._pieces = [*upstream.cut(data)]
         self.is_closed = False
 
@@ -63,6 +63,7 @@ class MemoryUpstream:
         ranges: Whether a stream can begin elsewhere than at the beginning.
         says_size: Whether a stream says how large the file is.
         etag: Of every file.
+        last_modified: The same.
         pieces: The sizes of the pieces, the last one for all further ones.
     """
 
@@ -76,6 +77,7 @@ class MemoryUpstream:
         self.gate: Deferred[None] | None = None
         self.gates: list[Deferred[None]] | None = None
         self.breaks: list[int] = []
+        self.last_modified: str | None = None
         self.ranges = True
         self.says_size = True
         self.etag: str | None = None

@@ -34,7 +34,7 @@ from tests.live_world import Threads, error, pending, result
 from tests.sources.memory_upstream import HOST, MemoryUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from twisted.python.failure import Failure
 
@@ -60,6 +60,7 @@ class World:
         self.lines: list[str] = []
         self.failures: list[Failure] = []
         self.times = Times()
+        self.seen: Seen | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -73,6 +74,7 @@ class World:
             self.threads,
             identity="https://pypi.example.org/simple/",
             times=self.times,
+            first_seen=lambda *what: {} if self.seen is None else self.seen.times(*what),
             say=self.lines.append,
             failed=self.failures.append,
         )
@@ -717,3 +719,65 @@ async def _in_pieces(world: World, sizes: list[int]) -> tuple[bytes, bool]:
     finally:
         body.close()
     return data, True
+
+
+class Seen:
+    """Remembers when files came, by what tells their bytes."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], int] = {}
+        self.asked: list[set[str]] = []
+
+    def times(
+        self, index: str, name: ProjectName, marks: Mapping[str, str], now_ns: int
+    ) -> Mapping[str, int]:
+        assert (index, name) == ("https://pypi.example.org/simple/", ACME)
+        self.asked.append(set(marks))
+        return {filename: self.known.setdefault((filename, mark), now_ns) for filename, mark in marks.items()}
+
+
+def test_a_file_without_a_date_is_as_old_as_its_first_sight(tmp_path: Path) -> None:
+    """Also after a restart and without the cache; and says so. The upstream's own date is never asked about."""
+    world = World(tmp_path / "cache")
+    world.seen = seen = Seen()
+    world.restart()
+    dated, undated = (wheel_name("acme", version) for version in ("2.0", "3.0"))
+    world.upstream.add(dated, b"dated")
+    world.upstream.add(undated, b"undated", uploaded_ns=None)
+    began = int(world.clock.seconds() * 1e9)
+    file = {each.filename: each for each in world.project().files}
+    assert (file[undated].uploaded_ns, file[undated].dated_by) == (began, "first-seen")
+    assert file[dated].dated_by is None
+    assert set().union(*seen.asked) == {undated}
+    world.clock.advance(10_000)
+    shutil.rmtree(tmp_path / "cache")
+    world.restart()
+    file = {each.filename: each for each in world.project().files}
+    assert file[undated].uploaded_ns == began
+    # Other bytes are another file.
+    world.upstream.add(undated, b"replaced", uploaded_ns=None)
+    world.clock.advance(10_000)
+    file = {each.filename: each for each in world.project().files}
+    assert file[undated].uploaded_ns == int(world.clock.seconds() * 1e9)
+
+
+def test_a_file_says_when_it_was_modified(tmp_path: Path) -> None:
+    """Which is better than when it was seen, and is kept with what else it taught; a date that is none says nothing."""
+    world = World(tmp_path)
+    world.seen = Seen()
+    world.restart()
+    world.upstream.pages.clear()
+    world.upstream.add(WHEEL, DATA, uploaded_ns=None)
+    world.upstream.last_modified = "Sun, 06 Nov 1994 08:49:37 GMT"
+    assert world.bytes() == DATA
+    (file,) = world.project().files
+    assert (file.uploaded_ns, file.dated_by) == (784_111_777_000_000_000, "last-modified")
+    world.restart()
+    (file,) = world.project().files
+    assert (file.uploaded_ns, file.dated_by) == (784_111_777_000_000_000, "last-modified")
+    shutil.rmtree(tmp_path)
+    world.restart()
+    world.upstream.last_modified = "yesterday"
+    assert world.bytes() == DATA
+    (file,) = world.project().files
+    assert file.dated_by == "first-seen"
