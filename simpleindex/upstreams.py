@@ -9,12 +9,13 @@ import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex import __version__
 from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.modes import Mode, left_there
 from simpleindex.core.patterns import ALL
-from simpleindex.core.repair import Times
+from simpleindex.core.repair import Times, repaired
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.core.views import LOCAL, MAIN_VIEW
@@ -23,6 +24,7 @@ from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
+from simpleindex.sources.redirecting import Redirecting
 from simpleindex.sources.upstream import HttpUpstream, Limits
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.policy import Allowance
     from simpleindex.core.sources_file import Sources, UpstreamSettings
@@ -41,6 +44,12 @@ if TYPE_CHECKING:
     from simpleindex.core.why import Word
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
+
+_MODES: Final = {
+    Mode.CACHE: "",
+    Mode.REDIRECT: ", to which clients are sent for files",
+    Mode.LISTING_ONLY: ", whose files clients get there without asking here",
+}
 
 
 @dataclass
@@ -113,9 +122,10 @@ def compose_upstreams(
     agents: list[OutgoingAgent] = []
     for each in said.upstreams:
         agent = _agent(each, settings, reactor)
+        reach = Reach(each.url, each.hosts)
         upstream = HttpUpstream(
             each.name,
-            Reach(each.url, each.hosts),
+            reach,
             agent,
             reactor,
             in_thread,
@@ -132,11 +142,13 @@ def compose_upstreams(
             identity=each.url,
             first_seen=first_seen.times,
             times=Times(most=each.ttl, least=min(10.0, each.ttl)),
+            offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
             say=say,
             failed=failed,
         )
         stages.append(cached)
-        members[each.name] = Member(cached, Scope(each.projects, each.exclude), each.lists, each.name)
+        source = cached if each.mode is Mode.CACHE else Redirecting(cached)
+        members[each.name] = Member(source, Scope(each.projects, each.exclude), each.lists, each.name)
     views = {}
     for view in said.views:
         judged = partial(
@@ -151,7 +163,7 @@ def compose_upstreams(
             in_thread=in_thread,
         )
     lines = (
-        *(f"Behind it: {each.name}, {each.url}." for each in said.upstreams),
+        *(f"Behind it: {each.name}, {each.url}{_MODES[each.mode]}." for each in said.upstreams),
         *(f"At /{view.name}/: {', '.join(view.sources)}." for view in said.views if view.name != MAIN_VIEW),
     )
 
@@ -196,6 +208,12 @@ def union_of(
         in_thread=in_thread,
         hides=hiding.hides,
     )
+
+
+def _left_there(
+    reach: Reach, mode: Mode, project: Project, _: object, first_seen: Mapping[str, int], generation: int
+) -> Project:
+    return left_there(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
 
 
 def _agent(said: UpstreamSettings, settings: Settings, reactor: Any) -> OutgoingAgent:

@@ -9,6 +9,7 @@
     [[upstream]]
     name = "pypi"
     url = "https://index.example/simple/"
+    mode = "cache"                        # or "redirect", "listing-only"
     projects = ["*"]
     credentials = "env:PYPI_LOGIN"        # or "file:/etc/simpleindex/pypi", holding user:password
     ttl = "5m"
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.metadata import shown
+from simpleindex.core.modes import Mode
 from simpleindex.core.policy import Blocked
 from simpleindex.core.policy_file import parse_rules
 from simpleindex.core.toml_values import (
@@ -52,6 +54,7 @@ _VIEW_KEYS: Final = ("name", "sources", "strategy")
 _UPSTREAM_KEYS: Final = (
     "name",
     "url",
+    "mode",
     "projects",
     "exclude",
     "credentials",
@@ -86,6 +89,7 @@ class UpstreamSettings:
     Attributes:
         name: What it is called in logs and explanations.
         url: Its index, with a slash at the end.
+        mode: Who gives its files.
         projects: Patterns of the names that it is asked for.
         exclude: Patterns of names that it is never asked for.
         credentials: ``("env", NAME)`` or ``("file", PATH)``, which hold ``user:password``; None without.
@@ -98,6 +102,7 @@ class UpstreamSettings:
 
     name: str
     url: str
+    mode: Mode = Mode.CACHE
     projects: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     credentials: tuple[str, str] | None = None
@@ -224,9 +229,15 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
     if not _NAME.fullmatch(name):
         raise InvalidSources(f"calls {where} {shown(name)}; a name has small letters, digits and hyphens")
     where = f"the upstream {name}"
+    mode = to_choice(table.get("mode", Mode.CACHE.value), Mode, f"'mode' of {where}")
+    if mode is not Mode.CACHE and "credentials" in table:
+        raise InvalidSources(
+            f"has 'credentials' of {where}, whose clients are sent there without; use mode = \"cache\", or leave one of the two out"
+        )
     return UpstreamSettings(
         name=name,
         url=_url(table["url"], where),
+        mode=mode,
         projects=to_patterns(table.get("projects", ["*"]), f"'projects' of {where}"),
         exclude=to_patterns(table.get("exclude", []), f"'exclude' of {where}"),
         credentials=_credentials(table.get("credentials"), where),

@@ -201,6 +201,18 @@ class Reach:
             return f"it redirects to {after.host}, which is not among the hosts that it may lead to"
         return None
 
+    def refuses_link(self, url: str) -> str | None:
+        """Say why clients are not sent to a file's URL; None if they may be.
+
+        They may trust our network for where they are, as we do, and what comes without TLS can be seen and held back by others.
+        """
+        where = origin(url)
+        if origin(self.url).scheme == "https" and where.scheme == "http":
+            return "its URL is http, and that of its index https"
+        if is_surely_private(where.host) and not self.may_be_private(where.host, where.port):
+            return "its URL leads to a private address"
+        return None
+
     def may_be_private(self, host: str, port: int) -> bool:
         """Whether a host may have an address that is not public: the upstream itself, and what the operator lists."""
         own, other = origin(self.url), Origin("", host.lower(), port)

@@ -113,6 +113,8 @@ class Cached:
         first_seen: Gives when files were seen here first, of those whose upload time the upstream does not state; blocking.
             Its arguments are those of :meth:`simpleindex.store.first_seen.FirstSeen.times`.
         times: How long answers are good.
+        offer: Makes what is offered of what the upstream has; its arguments are those of
+            :func:`simpleindex.core.repair.repaired`.
         memory: Bytes of listings in memory.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
@@ -128,6 +130,7 @@ class Cached:
         identity: str,
         first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen,
         times: Times | None = None,
+        offer: Callable[[Project, Mapping[str, Learnt], Mapping[str, int], int], Project] = repaired,
         memory: int = MEMORY,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
@@ -139,6 +142,7 @@ class Cached:
         self._identity = identity
         self._first_seen = first_seen
         self._times = times or Times()
+        self._offer = offer
         self._memory = memory
         self._say = say
         self._failed = failed
@@ -286,7 +290,7 @@ class Cached:
     def _repaired(self, kept: KeptListing) -> Project:
         now_ns = int(self._clock.seconds() * 1e9)
         seen = self._first_seen(self._identity, kept.project.name, undated(kept.project), now_ns)
-        return repaired(kept.project, kept.learnt, seen, next(self._generations))
+        return self._offer(kept.project, kept.learnt, seen, next(self._generations))
 
     async def _place(self, name: ProjectName, listing: Listing, entry: _Entry | None) -> _Entry:
         """Take a new listing in place of the one before."""
@@ -359,6 +363,24 @@ class Cached:
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """A file, from the cache, or while it is fetched; or a wheel's metadata."""
+        file, shown = await self._listed(name, filename)
+        if filename != file.filename:
+            return await self._sidecar(name, file, shown)
+        body = await self._held(name, file, shown)
+        return body or await self._fetched(name, file, shown)
+
+    async def location(self, name: ProjectName, filename: str) -> str:
+        """Where the upstream has a file, or a wheel's metadata."""
+        file, shown = await self._listed(name, filename)
+        assert file.url is not None
+        if filename == file.filename:
+            return file.url
+        if shown.metadata is None:
+            raise NotHere(f"file {filename}")
+        return metadata_url(file.url)
+
+    async def _listed(self, name: ProjectName, filename: str) -> tuple[File, File]:
+        """The distribution that is asked for by itself or by its sidecar, as the upstream has it and as it is offered."""
         entry, _ = await self._current(name)
         if entry.kept.project.status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
@@ -367,10 +389,7 @@ class Cached:
         shown = _file(entry.shown, distribution)
         if file is None or shown is None or file.url is None:
             raise NotHere(f"file {filename}")
-        if filename != distribution:
-            return await self._sidecar(name, file, shown)
-        body = await self._held(name, file, shown)
-        return body or await self._fetched(name, file, shown)
+        return file, shown
 
     async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
         """The file, if the cache has it."""

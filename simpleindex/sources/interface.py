@@ -119,6 +119,19 @@ class Source(Protocol):
         ...
 
 
+class Located(Source, Protocol):
+    """A source that knows where else each of its files is."""
+
+    async def location(self, name: ProjectName, filename: str) -> str:
+        """The absolute URL of a listed file, or of its ``.metadata`` sidecar.
+
+        Raises:
+            NotHere: It is not listed.
+            NotAllowed: Its project is quarantined.
+        """
+        ...
+
+
 class Draft(Protocol):
     """A file on its way into an index; blocking; it lives in a thread."""
 

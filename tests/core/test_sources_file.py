@@ -36,6 +36,7 @@ hosts = ["*.files.example"]
 [[upstream]]
 name = "other"
 url = "http://localhost:3141/root/"
+mode = "cache"
 credentials = "file:/etc/login"
 """
 
@@ -94,6 +95,9 @@ UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://h/"\n'
         (UPSTREAM + "ca-file = ''", "no text for 'ca-file'"),
         (UPSTREAM + "credentials = 'me:secret'", "name no place"),
         (UPSTREAM + "tll = '5m'", "did you mean 'ttl'"),
+        (UPSTREAM + "mode = 'redirct'", "'mode' of the upstream a; did you mean 'redirect'"),
+        (UPSTREAM + "mode = 'redirect'\ncredentials = 'env:X'", 'sent there without; use mode = "cache"'),
+        (UPSTREAM + "mode = 'listing-only'\ncredentials = 'me:secret'", "'credentials' of the upstream a"),
         ("= ", "not valid TOML"),
     ],
 )

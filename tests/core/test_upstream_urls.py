@@ -142,6 +142,26 @@ def test_redirects_of_files() -> None:
         assert REACH.refuses_redirect("https://up.example/a", bad, of_file=True) is not None
 
 
+@pytest.mark.parametrize(
+    ("index", "url", "fault"),
+    [
+        (REACH.url, "https://up.example/a.zip", None),
+        (REACH.url, "https://anywhere.example/a.zip", None),
+        (REACH.url, "http://up.example/a.zip", "http"),
+        (REACH.url, "https://192.168.1.1/a.zip", "private"),
+        (REACH.url, "https://intranet/a.zip", "private"),
+        (REACH.url, "https://[fd00::1]:81/a.zip", None),
+        ("http://up.example/", "http://up.example/a.zip", None),
+        ("http://localhost:3141/", "http://localhost:3141/a.zip", None),
+        ("http://localhost:3141/", "http://localhost:6379/a.zip", "private"),
+    ],
+)
+def test_links(index: str, url: str, fault: str | None) -> None:
+    """Clients are sent to any public host, to private ones only where the upstream itself may lead, and never away from TLS."""
+    refusal = Reach(index, REACH.hosts).refuses_link(url)
+    assert (refusal is None) if fault is None else (fault in (refusal or ""))
+
+
 def test_a_private_network() -> None:
     """An operator can say that an upstream may lead anywhere."""
     assert Reach(REACH.url, private=True).may_be_private("10.0.0.1", 6379)

@@ -8,10 +8,13 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from simpleindex.core.errors import NotHere, RefusedStart
-from simpleindex.core.names import ProjectName
+from simpleindex.core.model import File, Project
+from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.sources_file import Sources, Strategy
 from simpleindex.core.views import MAIN_VIEW, ViewSettings
 from simpleindex.settings import Settings, resolve
+from simpleindex.sources.interface import Elsewhere
+from simpleindex.store.upstream_cache import KeptListing
 from simpleindex.upstreams import Upstreams, compose_upstreams, union_of
 from tests.builders import add_wheel
 from tests.live_world import World, error, result
@@ -92,6 +95,39 @@ def test_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     upstreams = compose(tmp_path, 'own = ["acme-*"]\n' + UPSTREAM + 'credentials = "env:LOGIN"')
     assert upstreams.lines == ("Behind it: behind, https://index.example/simple/.",)
     assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("acme-x"))), NotHere)
+    upstreams.stop()
+
+
+@pytest.mark.parametrize(
+    ("mode", "line", "url"),
+    [
+        ("cache", "Behind it: behind, https://index.example/simple/.", None),
+        (
+            "redirect",
+            "Behind it: behind, https://index.example/simple/, to which clients are sent for files.",
+            None,
+        ),
+        (
+            "listing-only",
+            "Behind it: behind, https://index.example/simple/, whose files clients get there without asking here.",
+            "https://index.example/other-1.0.zip",
+        ),
+    ],
+)
+def test_modes(tmp_path: Path, mode: str, line: str, url: str | None) -> None:
+    """Each is said at the start, and decides what a page links to."""
+    upstreams = compose(tmp_path, UPSTREAM + f'mode = "{mode}"')
+    assert upstreams.lines == (line,)
+    other = ProjectName("other")
+    file = File(
+        "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
+    )
+    kept = KeptListing(Project(other, (file,)), None, None, 3600, 0.0, {})
+    upstreams.cache.keep_listing("https://index.example/simple/", kept)
+    view = upstreams.views[MAIN_VIEW]
+    assert [each.url for each in result(view.project(other)).files] == [url]
+    if mode != "cache":
+        assert result(view.file(other, "other-1.0.zip")) == Elsewhere("https://index.example/other-1.0.zip")
     upstreams.stop()
 
 
