@@ -25,11 +25,12 @@ from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
 from simpleindex.sources.redirecting import Redirecting
+from simpleindex.sources.queued import Queued
 from simpleindex.sources.upstream import HttpUpstream, Limits
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
 from simpleindex.store.policies import Policies
-from simpleindex.store.upstream_cache import UpstreamCache
+from simpleindex.store.upstream_cache import Room, UpstreamCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -115,7 +116,8 @@ def compose_upstreams(
     lists = NameLists(str(settings.sources.parent), say)
     policies = Policies(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
     said = policies.open()
-    cache = UpstreamCache(str(settings.cache), say)
+    room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
+    cache = UpstreamCache(str(settings.cache), say, room)
     first_seen = FirstSeen(str(settings.state), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []
@@ -135,7 +137,7 @@ def compose_upstreams(
         )
         agents.append(agent)
         cached = Cached(
-            upstream,
+            Queued(upstream, each.connections, reactor),
             cache,
             reactor,
             in_thread,

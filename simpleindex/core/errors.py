@@ -476,6 +476,18 @@ class UpstreamFailed(Unavailable):
         return f"The upstream index {self.upstream} cannot answer: {self.reason}"
 
 
+class UpstreamBusy(UpstreamFailed):
+    """So much is asked of an upstream already that this did not get its turn (503).
+
+    Attributes:
+        limit: How many requests at once it is asked.
+    """
+
+    def __init__(self, upstream: str, limit: int) -> None:
+        super().__init__(upstream, f"{limit} requests to it are under way, and more wait already.")
+        self.limit = limit
+
+
 class WrongFile(UpstreamFailed):
     """An upstream sent another file than it lists; nobody may have it.
 

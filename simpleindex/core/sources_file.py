@@ -39,6 +39,7 @@ from simpleindex.core.toml_values import (
     to_flag,
     to_patterns,
     to_seconds,
+    to_size,
     to_text,
     to_texts,
 )
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.policy import Rule
 
-_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "view", "rule", "blocked")
+_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "view", "rule", "blocked", "cache")
 _VIEW_KEYS: Final = ("name", "sources", "strategy")
 _UPSTREAM_KEYS: Final = (
     "name",
@@ -63,7 +64,9 @@ _UPSTREAM_KEYS: Final = (
     "timeout",
     "list",
     "hosts",
+    "connections",
 )
+_CACHE_KEYS: Final = ("size", "free", "largest-file")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _CREDENTIALS: Final = re.compile(r"(env|file):(.+)")
@@ -98,6 +101,7 @@ class UpstreamSettings:
         timeout: Seconds in which an answer must begin.
         lists: Whether its projects are in our list.
         hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private.
+        connections: How many pages, and how many files, it is asked for at once; others wait their turn.
     """
 
     name: str
@@ -111,6 +115,22 @@ class UpstreamSettings:
     timeout: float = 10.0
     lists: bool = False
     hosts: tuple[str, ...] = ()
+    connections: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """How much of the disk is for what upstreams have.
+
+    Attributes:
+        size: Bytes of all that is kept.
+        free: Bytes that stay free on its file system.
+        largest_file: Bytes of one file.
+    """
+
+    size: int = 20 << 30
+    free: int = 1 << 30
+    largest_file: int = 20 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +144,7 @@ class Sources:
         upstreams: In their order.
         views: The index at the root, which shows everything, and those beside it.
         rules: What is withheld of what upstreams offer.
+        cache: How much of it is kept.
     """
 
     strategy: Strategy = Strategy.FIRST_INDEX
@@ -134,6 +155,7 @@ class Sources:
         ViewSettings(MAIN_VIEW, (LOCAL,), Strategy.FIRST_INDEX, frozenset({MAIN_VIEW})),
     )
     rules: tuple[Rule, ...] = ()
+    cache: CacheSettings = CacheSettings()
 
 
 def parse_sources(content: bytes) -> Sources:
@@ -164,6 +186,16 @@ def parse_sources(content: bytes) -> Sources:
         upstreams=upstreams,
         views=views,
         rules=rules,
+        cache=_cache(table.get("cache", {})),
+    )
+
+
+def _cache(table: object) -> CacheSettings:
+    if not isinstance(table, dict):
+        raise InvalidSources("has a 'cache' that is not a table; write [cache]")
+    check_keys(table, _CACHE_KEYS, " in [cache]")
+    return CacheSettings(
+        **{key.replace("-", "_"): to_size(value, f"{key!r} of [cache]") for key, value in table.items()}
     )
 
 
@@ -246,7 +278,14 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
         timeout=to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
         lists=to_flag(table.get("list", False), f"'list' of {where}"),
         hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
+        connections=_connections(table.get("connections", 16), where),
     )
+
+
+def _connections(value: object, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1000:
+        raise InvalidSources(f"has 'connections' of {where} that are no number from 1 to 1000")
+    return value
 
 
 def _url(value: object, where: str) -> str:

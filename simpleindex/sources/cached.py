@@ -19,6 +19,7 @@ from simpleindex.core.errors import (
     NotHere,
     SimpleIndexError,
     Unavailable,
+    UpstreamBusy,
     UpstreamFailed,
     WrongFile,
 )
@@ -346,6 +347,9 @@ class Cached:
         return float(self._clock.seconds() + self._times.fresh_for(said))
 
     def _cannot(self, error: UpstreamFailed) -> None:
+        if isinstance(error, UpstreamBusy):
+            # It is not away.
+            return
         if error.timed_out:
             # Else each of a hundred projects would be waited for as long.
             self._unreachable_until = self._clock.seconds() + self._times.failing

@@ -26,6 +26,7 @@ from simpleindex.core.errors import (
     TooManyFailures,
     Unauthenticated,
     Unavailable,
+    UpstreamBusy,
     UpstreamFailed,
 )
 from simpleindex.web.download import Download
@@ -54,6 +55,8 @@ def error_response(error: BaseException | None) -> Response | None:
             return sentence(403, str(error))
         case NotAcceptable():
             return sentence(406, str(error), _VARY)
+        case UpstreamBusy():
+            return sentence(503, str(error), ("Retry-After", str(error.retry_after)))
         case UpstreamFailed(timed_out=timed_out):
             # Never 404: uv then stops, and nobody takes another index's package for it (DESIGN 1.5).
             status = 504 if timed_out else 502

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.sources_file import (
+    CacheSettings,
     Sources,
     Strategy,
     UpstreamSettings,
@@ -32,12 +33,18 @@ ttl = "1h"
 timeout = "3s"
 list = true
 hosts = ["*.files.example"]
+connections = 3
 
 [[upstream]]
 name = "other"
 url = "http://localhost:3141/root/"
 mode = "cache"
 credentials = "file:/etc/login"
+
+[cache]
+size = "50G"
+free = "2G"
+largest-file = 5
 """
 
 
@@ -59,9 +66,11 @@ def test_everything() -> None:
                 timeout=3.0,
                 lists=True,
                 hosts=("*.files.example",),
+                connections=3,
             ),
             UpstreamSettings("other", "http://localhost:3141/root/", credentials=("file", "/etc/login")),
         ),
+        cache=CacheSettings(50 << 30, 2 << 30, 5),
         views=(ViewSettings(MAIN_VIEW, ("local", "pypi", "other"), Strategy.MERGE, frozenset({MAIN_VIEW})),),
     )
     assert parse_sources(b"# nothing\n") == Sources()
@@ -211,3 +220,26 @@ def test_a_view_that_asks_nobody() -> None:
     text = VIEWS.replace('sources = ["local"]', 'sources = ["local", "pypi"]')
     with pytest.raises(InvalidSources, match="has upstreams that the view stable, with strategy"):
         parse_sources(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cache = 5", "has a 'cache' that is not a table; write [cache]"),
+        ('[cache]\nsiez = "5G"', "has the unknown key 'siez' in [cache]; did you mean 'size'?"),
+        ('[cache]\nsize = "5 G"', "has a value of 'size' of [cache] that is no size such as"),
+        (
+            '[[upstream]]\nname = "a"\nurl = "http://a/"\nconnections = 0',
+            "has 'connections' of the upstream a that are",
+        ),
+        (
+            '[[upstream]]\nname = "a"\nurl = "http://a/"\nconnections = true',
+            "has 'connections' of the upstream a",
+        ),
+    ],
+)
+def test_room_refused(text: str, sentence: str) -> None:
+    """Sizes and numbers."""
+    with pytest.raises(InvalidSources) as caught:
+        parse_sources(text.encode())
+    assert sentence in str(caught.value)
