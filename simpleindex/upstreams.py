@@ -24,8 +24,8 @@ from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
-from simpleindex.sources.redirecting import Redirecting
 from simpleindex.sources.queued import Queued
+from simpleindex.sources.redirecting import Redirecting
 from simpleindex.sources.upstream import HttpUpstream, Limits
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
