@@ -38,6 +38,7 @@ usage: simpleindex COMMAND [options]
   token list     list tokens: whose they are, what they can do, when they end and were last used
   token revoke   end a token at once
   access NAME    say who may do what with a project, and by which rule
+  cache ls       list what is kept of other indexes; cache warm, why, prune: see cache --help
   why NAME       say why a project, or NAME VERSION, is or is not offered: by which rule, until when
 
   yank NAME VERSION|FILE     have installers pass over a version or a file; unyank takes it back
@@ -54,7 +55,7 @@ The server itself:  twistd -n simpleindex --path . --https 443
 """
 
 _CHANGING: Final = ("yank", "unyank", "status", "delete", "restore", "free", "purge")
-_WITH_OWN_HELP: Final = ("passwd", "token", "access", "why", *_CHANGING)
+_WITH_OWN_HELP: Final = ("passwd", "token", "access", "why", "cache", *_CHANGING)
 
 # Reads everything in one go: nobody waits for a page meanwhile.
 _NO_BOUND: Final = 1 << 62
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "token": _token,
         "access": _access,
         "why": _why,
+        "cache": _cache,
         **{name: partial(_change, name) for name in _CHANGING},
     }
     if not words or words[0] == "help" or ({"-h", "--help"} & {*words} and words[0] not in _WITH_OWN_HELP):
@@ -138,6 +140,12 @@ def _why(words: list[str]) -> int:
     from simpleindex.commands.why import why  # noqa: PLC0415  (it asks another process)
 
     return why(words)
+
+
+def _cache(words: list[str]) -> int:
+    from simpleindex.commands.cache import cache  # noqa: PLC0415  (only with upstreams)
+
+    return cache(words)
 
 
 def _change(command: str, words: list[str]) -> int:

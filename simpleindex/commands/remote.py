@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
@@ -16,7 +16,11 @@ from simpleindex.core.addresses import is_loopback
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from http.client import HTTPResponse
     from urllib.parse import SplitResult
+
+T = TypeVar("T")
 
 TOKEN_VARIABLE: Final = "SIMPLEINDEX_TOKEN"  # noqa: S105  (a name)
 
@@ -52,7 +56,7 @@ class Remote:
         if split.scheme == "http" and not is_loopback(host) and host != "localhost":
             raise RefusedStart("--index-url: a token over plain HTTP can be read on its way; use https")
         path = split.path.rstrip("/").removesuffix("/simple").removesuffix("/legacy")
-        self._base = f"{split.scheme}://{split.netloc}{path}/-/"
+        self._root = f"{split.scheme}://{split.netloc}{path}/"
         has_token = needs_token or token_file is not None or os.environ.get(TOKEN_VARIABLE, "").strip()
         self._token = _token(token_file) if has_token else None
         context = ssl.create_default_context()
@@ -70,11 +74,12 @@ class Remote:
         Raises:
             RefusedStart: It was not made; the sentence is the server's.
         """
-        text = self._ask(f"api/{page}", json.dumps(content).encode(), {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        text = self._ask(f"-/api/{page}", json.dumps(content).encode(), headers, _text)
         try:
             answer = json.loads(text)
         except ValueError as error:
-            raise RefusedStart(f"the index at {self._base} cannot be asked: {error}") from None
+            raise RefusedStart(f"the index at {self._root} cannot be asked: {error}") from None
         return answer if isinstance(answer, dict) else {}
 
     def get(self, page: str) -> str:
@@ -83,16 +88,43 @@ class Remote:
         Raises:
             RefusedStart: There is none; the sentence is the server's.
         """
-        return self._ask(page, None, {})
+        return self._ask(f"-/{page}", None, {}, _text)
 
-    def _ask(self, page: str, body: bytes | None, headers: dict[str, str]) -> str:
+    def read(self, page: str, accept: str) -> str:
+        """Read a page of the index itself.
+
+        Args:
+            page: Its path, such as ``simple/acme/``.
+            accept: In which form.
+
+        Raises:
+            RefusedStart: As for :meth:`get`.
+        """
+        return self._ask(page, None, {"Accept": accept}, _text)
+
+    def drain(self, page: str) -> int:
+        """Read a file to its end and forget it.
+
+        Args:
+            page: Its path.
+
+        Returns:
+            Its size, bytes.
+
+        Raises:
+            RefusedStart: It cannot be had whole.
+        """
+        return self._ask(page, None, {}, _size)
+
+    def _ask(
+        self, page: str, body: bytes | None, headers: dict[str, str], take: Callable[[HTTPResponse], T]
+    ) -> T:
         if self._token is not None:
             headers = {**headers, "Authorization": f"Bearer {self._token}"}
-        request = Request(self._base + page, body, {"Accept": "text/plain", **headers})  # noqa: S310  (it was looked at)
+        request = Request(self._root + page, body, {"Accept": "text/plain", **headers})  # noqa: S310  (it was looked at)
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
-                answer: bytes = response.read(_MOST_ANSWER)
-                return answer.decode()
+                return take(response)
         except HTTPError as error:
             raise RefusedStart(f"the index answered {error.code}: {_text_of(error)}") from None
         except (URLError, OSError, ValueError, HTTPException) as error:
@@ -100,7 +132,20 @@ class Remote:
             hint = (
                 "; name its CA with --cert FILE" if isinstance(reason, ssl.SSLCertVerificationError) else ""
             )
-            raise RefusedStart(f"the index at {self._base} cannot be asked: {reason}{hint}") from None
+            raise RefusedStart(f"the index at {self._root} cannot be asked: {reason}{hint}") from None
+
+
+def _text(response: HTTPResponse) -> str:
+    return response.read(_MOST_ANSWER).decode()
+
+
+def _size(response: HTTPResponse) -> int:
+    size = 0
+    while data := response.read(1 << 20):
+        size += len(data)
+    if response.length:
+        raise HTTPException(f"it broke off {response.length} bytes before its end")
+    return size
 
 
 def _split(index_url: str) -> tuple[SplitResult, str]:

@@ -57,7 +57,7 @@ def why(words: list[str]) -> int:
     if url is None:
         options = {} if given.config is None else {"config": given.config}
         settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
-        url, ca_file = own_url(settings), ca_file or _own_ca(settings)
+        url, ca_file = own_url(settings), ca_file or own_ca(settings)
     remote = Remote(url, ca_file, given.token_file, needs_token=False)
     page = "/".join(["why", name, *([quote(given.version, safe="")] if given.version else [])])
     query = {} if given.view is None else {"view": given.view}
@@ -88,6 +88,7 @@ def _port(listen: Listen) -> int | None:
     return int(matched[1]) if matched else None
 
 
-def _own_ca(settings: Settings) -> str | None:
+def own_ca(settings: Settings) -> str | None:
+    """The certificate of the private CA that the server with these settings has, if it can be read."""
     path = settings.state / "ca" / "cert.pem"
     return str(path) if os.access(path, os.R_OK) else None

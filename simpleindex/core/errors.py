@@ -573,3 +573,18 @@ class InvalidAdvisory(SimpleIndexError):
 
     def __str__(self) -> str:
         return f"The advisory {self.reason}"
+
+
+class InvalidLockFile(SimpleIndexError):
+    """A file of requirements, or a lock file, that cannot be understood.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The file {self.reason}"

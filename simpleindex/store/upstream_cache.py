@@ -89,6 +89,26 @@ class Room:
     largest: int = 20 * 1024**3
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file that is in the cache.
+
+    Attributes:
+        path: Where.
+        size: Bytes.
+        fetched_at: Seconds since 1970.
+        used_at: The same; to the hour.
+        is_proven: Whether its bytes were hashed in this very state since the machine started; else they are before they are
+            served again.
+    """
+
+    path: str
+    size: int
+    fetched_at: float
+    used_at: float
+    is_proven: bool
+
+
 class UpstreamCache:
     """The cache of all upstreams together; usable from any thread.
 
@@ -174,6 +194,16 @@ class UpstreamCache:
         """Forget it."""
         self._remove(self._listing_path(upstream, name))
 
+    def kept_names(self, upstream: str) -> tuple[ProjectName, ...]:
+        """The projects of which something is kept, sorted."""
+        directory = os.path.dirname(self._listing_path(upstream, "x"))
+        try:
+            return tuple(
+                ProjectName(name) for name in sorted(os.listdir(directory)) if not name.startswith(".")
+            )
+        except OSError:
+            return ()
+
     def _listing_path(self, upstream: str, name: str) -> str:
         digest = hashlib.sha256(upstream.encode()).hexdigest()[:8]
         stem = quote(upstream.split("://", 1)[-1], safe="")[:80].lstrip(".")
@@ -187,6 +217,26 @@ class UpstreamCache:
     def may_have(self, sha256: str) -> bool:
         """Whether looking for a file makes sense; at once."""
         return not self._is_loaded or self._file_path(sha256) in self._index
+
+    def held(self, sha256: str) -> Held | None:
+        """What the disk says of a file, which is not opened; None if it is not there."""
+        path = self._file_path(sha256)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        used, proven = status.st_mtime, None
+        with suppress(OSError):
+            used = os.stat(path + _FACTS).st_mtime
+        row = self._unpacked(path + _FACTS)
+        with suppress(ValueError, TypeError):
+            proven = _facts(sha256, row[1:])[1] if row else None
+        is_proven = proven is not None and Stamp.of(status).may_be(proven)
+        return Held(path, status.st_size, status.st_mtime, used, is_proven)
+
+    def remove_file(self, sha256: str) -> None:
+        """Remove a file; whoever has it open goes on reading."""
+        self._remove(self._file_path(sha256))
 
     def open(self, sha256: str) -> tuple[int, Facts] | None:
         """Open a file, whose bytes have been proven to be the right ones.

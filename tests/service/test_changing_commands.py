@@ -346,7 +346,7 @@ def test_an_answer_that_is_no_object(place: Place, server: Answering) -> None:
 def test_nobody_there(place: Place, server: Answering) -> None:
     """The sentence names the URL."""
     _, err = place.run("yank", "acme", "1.0", "--index-url", "http://127.0.0.1:1/", status=2)
-    assert "the index at http://127.0.0.1:1/-/ cannot be asked" in err
+    assert "the index at http://127.0.0.1:1/ cannot be asked" in err
 
 
 @pytest.mark.parametrize(

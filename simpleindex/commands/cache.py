@@ -1,0 +1,264 @@
+"""``simpleindex cache``: what is kept of other indexes, on this machine. A server may run meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.commands.arguments import Parser, complain
+from simpleindex.commands.warm import add_warm
+from simpleindex.core.errors import InvalidFilename, InvalidPattern, InvalidSources, RefusedStart
+from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.patterns import ALL, matcher, parse_pattern
+from simpleindex.core.sources_file import parse_sources
+from simpleindex.report import human_size
+from simpleindex.settings import resolve
+from simpleindex.store.followed_file import read_text_file
+from simpleindex.store.upstream_cache import UpstreamCache
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from simpleindex.core.model import File
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.sources_file import UpstreamSettings
+    from simpleindex.store.upstream_cache import Held
+
+_DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
+_UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
+_HEADINGS: Final = ("FILE", "SIZE", "LAST USED", "UPSTREAM")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that is kept.
+
+    Attributes:
+        upstream: The name of the upstream that lists it.
+        project: Its project.
+        file: As it is listed there.
+        sha256: Of its bytes.
+        held: Where it is.
+    """
+
+    upstream: str
+    project: ProjectName
+    file: File
+    sha256: str
+    held: Held
+
+
+def cache(words: list[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        RefusedStart: It cannot be obeyed.
+    """
+    given = _parser().parse_args(words)
+    status: int = given.run(given)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="simpleindex cache",
+        description="What is kept of the indexes of the sources file. The server may run meanwhile, and notices what is removed.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = commands.add_parser(
+        "ls", help="list the files that are kept", description="List the files that are kept."
+    )
+    listing.add_argument(
+        "pattern", metavar="PATTERN", nargs="?", default=ALL, help="of these projects, with * and ?"
+    )
+    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    listing.set_defaults(run=_list)
+    prune = commands.add_parser(
+        "prune",
+        help="remove files",
+        description="Remove files, which are fetched again when they are asked for.",
+    )
+    prune.add_argument(
+        "pattern", metavar="PATTERN", nargs="?", default=ALL, help="of these projects, with * and ?"
+    )
+    prune.add_argument(
+        "--older-than",
+        metavar="TIME",
+        default="30d",
+        help="that nobody used for so long: 12h, 30d, 8w, 0d [default: 30d]",
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only say which")
+    prune.set_defaults(run=_prune)
+    why = commands.add_parser(
+        "why",
+        help="say everything about one file",
+        description="Say where a file is, and what its upstream says of it.",
+    )
+    why.add_argument("filename", metavar="FILE", help="its name")
+    why.set_defaults(run=_why)
+    for each in (listing, prune, why):
+        for name in ("sources", "cache", "config"):
+            metavar = "DIR" if name == "cache" else "FILE"
+            each.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    add_warm(commands)
+    return parser
+
+
+class _Kept:
+    """What the cache has of the upstreams of a sources file."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        options = {name: value for name in ("sources", "cache", "config") if (value := getattr(given, name))}
+        settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+        if settings.sources is None:
+            raise RefusedStart(
+                "no sources file was named, and without one there are no upstreams; give --sources FILE"
+            )
+        try:
+            self.upstreams: Sequence[UpstreamSettings] = parse_sources(
+                read_text_file(str(settings.sources))
+            ).upstreams
+        except OSError as error:
+            raise RefusedStart(f"{settings.sources} cannot be read: {error.strerror}") from None
+        except InvalidSources as error:
+            raise RefusedStart(f"{settings.sources}: {error}") from None
+        self.directory = settings.cache
+        self.cache = UpstreamCache(str(settings.cache), complain)
+
+    def entries(self, pattern: str = ALL) -> Iterator[Entry]:
+        """The files that are held, by upstream, project and version."""
+        try:
+            wanted = matcher((parse_pattern(pattern),))
+        except InvalidPattern as error:
+            raise RefusedStart(str(error)) from None
+        for upstream, name in (
+            (each, name) for each in self.upstreams for name in self.cache.kept_names(each.url)
+        ):
+            if wanted.find(name) is None:
+                continue
+            kept = self.cache.listing(upstream.url, name)
+            for file in () if kept is None else kept.project.files:
+                learnt = None if kept is None else kept.learnt.get(file.filename)
+                sha256 = file.sha256 or (learnt and learnt.sha256)
+                held = self.cache.held(sha256) if sha256 else None
+                if sha256 and held is not None:
+                    yield Entry(upstream.name, name, file, sha256, held)
+
+
+def _list(given: argparse.Namespace) -> int:
+    kept = _Kept(given)
+    entries = [*kept.entries(given.pattern)]
+    if given.json:
+        print(json.dumps([_as_json(entry) for entry in entries], indent=2))
+        return 0
+    if not entries:
+        print(f"Nothing of it is kept in {kept.directory}.")
+        return 0
+    rows = [_HEADINGS, *(_row(entry) for entry in entries)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, size, used, upstream in rows:
+        print(f"{name:{widths[0]}}  {size:>{widths[1]}}  {used:{widths[2]}}  {upstream}")
+    print(f"{_count(entries)}, {human_size(_size(entries))}.")
+    return 0
+
+
+def _prune(given: argparse.Namespace) -> int:
+    kept, before = _Kept(given), time.time() - _seconds(given.older_than)
+    entries = [entry for entry in kept.entries(given.pattern) if entry.held.used_at <= before]
+    for entry in entries:
+        if not given.dry_run:
+            kept.cache.remove_file(entry.sha256)
+        print(
+            f"{'Would remove' if given.dry_run else 'Removed'} {entry.file.filename}, last used {_minute(entry.held.used_at)}."
+        )
+    print(f"{_count(entries)}, {human_size(_size(entries))}.")
+    return 0
+
+
+def _why(given: argparse.Namespace) -> int:
+    try:
+        name = parse_distribution_name(given.filename).project
+    except InvalidFilename as error:
+        raise RefusedStart(str(error)) from None
+    kept = _Kept(given)
+    lines: list[str] = []
+    for upstream in kept.upstreams:
+        listing = kept.cache.listing(upstream.url, name)
+        if listing is None:
+            lines.append(f"{upstream.name}: nothing is kept of {name}.")
+            continue
+        lines.append(f"{upstream.name}: it was asked for {name} on {_minute(listing.fetched_at)}.")
+        file = next((file for file in listing.project.files if file.filename == given.filename), None)
+        if file is None:
+            lines.append(f"  It had no {given.filename} then.")
+            continue
+        learnt = listing.learnt.get(file.filename)
+        sha256 = file.sha256 or (learnt and learnt.sha256)
+        stated = (
+            (file.sha256 and f"sha256 {file.sha256}")
+            or (file.other_hash and " ".join(file.other_hash))
+            or "no hash"
+        )
+        lines.append(f"  It has it at {file.url}, and states {stated}.")
+        held = kept.cache.held(sha256) if sha256 else None
+        if held is None:
+            lines.append("  It is not kept here: the first who asks for it has it fetched.")
+            continue
+        proven = (
+            "proven since the machine started" if held.is_proven else "to be hashed before it is served again"
+        )
+        lines += [
+            f"  It is kept at {held.path}: {held.size:,} bytes, sha256 {sha256}, {proven}.",
+            f"  It was fetched on {_minute(held.fetched_at)}, and used last on {_minute(held.used_at)}.",
+        ]
+    print("\n".join(lines))
+    return 0
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return {
+        "upstream": entry.upstream,
+        "project": entry.project,
+        "version": entry.file.version,
+        "filename": entry.file.filename,
+        "sha256": entry.sha256,
+        "size": entry.held.size,
+        "fetched": _iso(entry.held.fetched_at),
+        "last_used": _iso(entry.held.used_at),
+    }
+
+
+def _row(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.file.filename, human_size(entry.held.size), _minute(entry.held.used_at), entry.upstream
+
+
+def _seconds(text: str) -> float:
+    match = _DURATION.match(text)
+    if match is None:
+        raise RefusedStart(f"--older-than: {text!r} is no time such as 12h, 30d or 8w")
+    return float(int(match[1]) * _UNITS[match[2]])
+
+
+def _size(entries: Sequence[Entry]) -> int:
+    # One file may be listed by several.
+    return sum({entry.sha256: entry.held.size for entry in entries}.values())
+
+
+def _count(entries: Sequence[Entry]) -> str:
+    number = len({entry.sha256 for entry in entries})
+    return f"{number:,} file{'' if number == 1 else 's'}"
+
+
+def _minute(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _iso(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

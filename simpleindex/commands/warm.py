@@ -1,0 +1,210 @@
+"""``simpleindex cache warm FILE``: has a running index fetch what a lock file needs, before anybody waits for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+from urllib.parse import urljoin
+
+from packaging.markers import default_environment
+from packaging.tags import compatible_tags, cpython_tags, sys_tags
+
+from simpleindex.commands.remote import Remote
+from simpleindex.commands.why import own_ca, own_url
+from simpleindex.core.choosing import choose
+from simpleindex.core.errors import InvalidLockFile, RefusedStart
+from simpleindex.core.lock_files import parse_lock_file
+from simpleindex.report import human_size
+from simpleindex.settings import resolve
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from packaging.tags import Tag
+
+    from simpleindex.core.lock_files import Wanted
+
+_AT_ONCE: Final = 8
+_LARGEST: Final = 16 << 20
+"""Bytes of a lock file."""
+
+_BAR: Final = 30
+_JSON: Final = "application/vnd.pypi.simple.v1+json"
+
+
+def add_warm(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to those of ``simpleindex cache``."""
+    warm = commands.add_parser(
+        "warm",
+        help="have a running index fetch what a lock file needs",
+        description="Have a running index fetch what a requirements.txt, a uv.lock or a pylock.toml needs: of each line the newest "
+        "version that it allows, and of that the best wheel for each platform, else the sdist. What lines depend on is not looked for, "
+        "so give a lock file. Exit status 1 if something cannot be had.",
+    )
+    warm.add_argument("file", metavar="FILE", help="requirements.txt, uv.lock or pylock.toml")
+    warm.add_argument(
+        "--python-version",
+        metavar="X.Y",
+        action="append",
+        help="for this Python; may be repeated [default: this one]",
+    )
+    warm.add_argument(
+        "--platform",
+        metavar="TAG",
+        action="append",
+        help="for this platform, as wheels name it: manylinux_2_28_x86_64, win_amd64; may be repeated [default: this one]",
+    )
+    warm.add_argument("--all", action="store_true", help="every file of each version")
+    warm.add_argument(
+        "--index-url",
+        metavar="URL",
+        help="the index [default: the server's own on this machine, by its --config]",
+    )
+    warm.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
+    warm.add_argument("--token-file", metavar="FILE", help="holds a token (or SIMPLEINDEX_TOKEN)")
+    warm.add_argument("--config", metavar="FILE", help="the server's configuration file, to find it by")
+    warm.set_defaults(run=run_warm)
+
+
+def run_warm(given: argparse.Namespace) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        RefusedStart: It cannot be obeyed.
+    """
+    wanted = _wanted(given)
+    platforms = [] if given.all else platforms_of(given.python_version or (), given.platform or ())
+    url, ca_file = given.index_url, given.cert
+    if url is None:
+        options = {} if given.config is None else {"config": given.config}
+        settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+        url, ca_file = own_url(settings), ca_file or own_ca(settings)
+    remote = Remote(url, ca_file, given.token_file, needs_token=False)
+    progress = Progress(sys.stderr)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        chosen = [*pool.map(lambda each: _choose(remote, each, platforms), wanted)]
+        problems = [problem for _, problem in chosen if problem]
+        pages = [page for found, _ in chosen for page in found]
+        progress.expect(len(pages))
+        fetched = [*pool.map(lambda page: _fetch(remote, page, progress), dict.fromkeys(pages))]
+    progress.end()
+    problems += [problem for _, problem in fetched if problem]
+    for problem in problems:
+        print(problem)
+    done = [size for size, problem in fetched if not problem]
+    print(
+        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} lines, {human_size(sum(done))}."
+    )
+    return 1 if problems else 0
+
+
+def platforms_of(pythons: Sequence[str], platforms: Sequence[str]) -> list[list[Tag]]:
+    """The tags that each combination of Python and platform takes, the best first.
+
+    Raises:
+        RefusedStart: A version is none.
+    """
+    if not pythons and not platforms:
+        return [[*sys_tags()]]
+    found = []
+    for python in pythons or (f"{sys.version_info[0]}.{sys.version_info[1]}",):
+        major, _, minor = python.partition(".")
+        if not (major.isdecimal() and minor.isdecimal()):
+            raise RefusedStart(f"--python-version: {python!r} is no version such as 3.12")
+        version = int(major), int(minor)
+        for platform in platforms or (None,):
+            names = None if platform is None else [platform]
+            interpreter = f"cp{major}{minor}"
+            found.append(
+                [
+                    *cpython_tags(version, platforms=names),
+                    *compatible_tags(version, interpreter, platforms=names),
+                ]
+            )
+    return found
+
+
+def _wanted(given: argparse.Namespace) -> Sequence[Wanted]:
+    environment = {key: str(value) for key, value in default_environment().items()}
+    if given.python_version:
+        environment |= {
+            "python_version": given.python_version[0],
+            "python_full_version": f"{given.python_version[0]}.0",
+        }
+    try:
+        with open(given.file, "rb") as file:
+            return parse_lock_file(file.read(_LARGEST), environment)
+    except OSError as error:
+        raise RefusedStart(f"{given.file} cannot be read: {error.strerror}") from None
+    except InvalidLockFile as error:
+        raise RefusedStart(f"{given.file} {error.reason}") from None
+
+
+def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) -> tuple[list[str], str]:
+    """The URLs of what is wanted of one project, and what is wrong."""
+    page = f"simple/{wanted.name}/"
+    try:
+        found = json.loads(remote.read(page, _JSON))
+        choice = choose(found, wanted, platforms)
+    except RefusedStart as error:
+        return [], f"{wanted.name}: {error}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [], f"{wanted.name}: its page cannot be understood"
+    pages = [urljoin(page, str(file["url"])) for file in choice.files]
+    if any("://" in each for each in pages):
+        return (
+            [],
+            f"{wanted.name}: its upstream gives its files itself (mode listing-only), so nothing of it is kept.",
+        )
+    return pages, choice.missing
+
+
+def _fetch(remote: Remote, page: str, progress: Progress) -> tuple[int, str]:
+    try:
+        return remote.drain(page), ""
+    except RefusedStart as error:
+        return 0, f"{page.rpartition('/')[2]}: {error}"
+    finally:
+        progress.advance()
+
+
+class Progress:
+    """A bar on a terminal, and nothing elsewhere.
+
+    Args:
+        stream: Where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_shown = stream.isatty()
+        self._total = self._done = 0
+
+    def expect(self, total: int) -> None:
+        """Begin with so much to do."""
+        self._total = total
+        self._show()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        self._show()
+
+    def end(self) -> None:
+        """Take it away."""
+        if self._is_shown:
+            self._write("\r\x1b[K")
+
+    def _show(self) -> None:
+        if self._is_shown and self._total:
+            filled = _BAR * self._done // self._total
+            self._write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {self._done:,} of {self._total:,} files")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,321 @@
+"""``simpleindex cache``: what is kept of other indexes, listed, explained, removed, and fetched ahead."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.cli import main
+from simpleindex.commands.remote import TOKEN_VARIABLE
+from simpleindex.commands.warm import Progress, platforms_of
+from simpleindex.core.errors import RefusedStart
+from simpleindex.core.names import ProjectName
+from tests.builders import sdist_name, wheel_name
+from tests.sources.test_cached import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Captured = pytest.CaptureFixture[str]
+
+SOURCES = '[[upstream]]\nname = "pypi"\nurl = "https://pypi.example.org/simple/"\n'
+WHEEL, SDIST, BARE = wheel_name(), sdist_name("acme", "2.0"), wheel_name("bare")
+
+
+class Place:
+    """A cache with two files of acme, of which one is held, and a bare one."""
+
+    def __init__(self, path: Path, capsys: Captured) -> None:
+        self.path = path
+        self._capsys = capsys
+        (path / "sources.toml").write_text(SOURCES)
+        self.world = World(path / "cache")
+        self.world.upstream.add(WHEEL, b"wheel")
+        self.world.upstream.add(SDIST, b"sdist")
+        self.world.upstream.add(BARE, b"bare", bare=True)
+        assert self.world.bytes(WHEEL) == b"wheel"
+        from tests.live_world import result
+        from tests.sources.test_cached import read
+
+        assert read(result(self.world.source.file(ProjectName("bare"), BARE))) == b"bare"
+
+    def run(self, *words: str, status: int = 0) -> str:
+        """Run a command; returns what it printed."""
+        options = ("--sources", str(self.path / "sources.toml"), "--cache", str(self.path / "cache"))
+        self._capsys.readouterr()
+        assert main(["cache", *words, *options]) == status
+        out, err = self._capsys.readouterr()
+        return out + err
+
+    def age(self, data: bytes, days: float) -> None:
+        """Make a file as if it had been used last so long ago."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.path / "cache" / "upstream" / "files" / digest[:2] / f"{digest}.facts"
+        when = os.stat(path).st_mtime - days * 86_400
+        os.utime(path, (when, when))
+
+
+@pytest.fixture
+def place(tmp_path: Path, capsys: Captured) -> Place:
+    """One of its own for each test."""
+    return Place(tmp_path, capsys)
+
+
+def test_list(place: Place) -> None:
+    """What is held, with its size and its upstream; the rest is not."""
+    lines = place.run("ls").splitlines()
+    assert lines[0].split() == ["FILE", "SIZE", "LAST", "USED", "UPSTREAM"]
+    assert [line.split()[0] for line in lines[1:3]] == [WHEEL, BARE]
+    assert lines[1].split()[1:3] == ["5", "bytes"]
+    assert lines[3] == "2 files, 9 bytes."
+    assert BARE not in place.run("ls", "ac*")
+    assert place.run("ls", "nothing") == f"Nothing of it is kept in {place.path / 'cache'}.\n"
+
+
+def test_json(place: Place) -> None:
+    """For programs."""
+    (entry,) = json.loads(place.run("ls", "acme", "--json"))
+    assert entry.pop("fetched") <= entry.pop("last_used")
+    assert entry == {
+        "upstream": "pypi",
+        "project": "acme",
+        "version": "1.0",
+        "filename": WHEEL,
+        "sha256": hashlib.sha256(b"wheel").hexdigest(),
+        "size": 5,
+    }
+
+
+def test_prune(place: Place) -> None:
+    """What nobody used for so long; a server that runs fetches it again."""
+    assert place.run("prune") == "0 files, 0 bytes.\n"
+    place.age(b"wheel", 31)
+    assert place.run("prune", "--dry-run").startswith(f"Would remove {WHEEL}, last used ")
+    assert WHEEL in place.run("ls")
+    assert place.run("prune", "b*") == "0 files, 0 bytes.\n"
+    assert place.run("prune").startswith(f"Removed {WHEEL}, last used ")
+    assert WHEEL not in place.run("ls")
+    assert BARE in place.run("ls")
+    assert place.world.bytes(WHEEL) == b"wheel"
+    assert WHEEL in place.run("ls")
+    assert place.run("prune", "--older-than", "0d").endswith("2 files, 9 bytes.\n")
+
+
+def test_why(place: Place) -> None:
+    """Where it is, whether it is proven, and what its upstream says of it."""
+    text = place.run("why", WHEEL)
+    digest = hashlib.sha256(b"wheel").hexdigest()
+    assert f"It has it at https://files.example.org/acme/{WHEEL}, and states sha256 {digest}." in text
+    assert f"{digest[:2]}/{digest}: 5 bytes, sha256 {digest}, " in text
+    assert "It was fetched on" in text
+    assert "It is not kept here: the first who asks for it has it fetched." in place.run("why", SDIST)
+    assert "and states no hash." in place.run("why", BARE)
+    assert "It had no acme-9.0.tar.gz then." in place.run("why", "acme-9.0.tar.gz")
+    assert place.run("why", "never-1.0.tar.gz") == "pypi: nothing is kept of never.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("why", "x"), "'x'"),
+        (("ls", "-x-"), "see simpleindex cache"),
+        (("ls", "a/b"), "is no name of a project"),
+        (("prune", "--older-than", "soon"), "--older-than: 'soon' is no time such as"),
+        ((), "see simpleindex cache --help"),
+    ],
+)
+def test_refused(place: Place, words: tuple[str, ...], sentence: str) -> None:
+    """In a sentence."""
+    assert sentence in place.run(*words, status=2)
+
+
+def test_without_sources(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to tell."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["cache", "ls"]) == 2
+    assert "no sources file was named" in capsys.readouterr().err
+    assert main(["cache", "ls", "--sources", str(tmp_path / "none")]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
+    (tmp_path / "bad.toml").write_text("x = 1")
+    assert main(["cache", "ls", "--sources", str(tmp_path / "bad.toml")]) == 2
+    assert "has the unknown key 'x'" in capsys.readouterr().err
+
+
+def test_a_damaged_listing_is_passed_over(place: Place) -> None:
+    """It is as good as none."""
+    directory = place.path / "cache" / "upstream" / "listings"
+    (path,) = directory.glob("*/acme")
+    path.write_bytes(b"damaged")
+    assert WHEEL not in place.run("ls")
+    assert place.run("why", WHEEL) == "pypi: nothing is kept of acme.\n"
+
+
+# -- warm ---------------------------------------------------------------------------------------------------------------
+
+
+class Serving(ThreadingHTTPServer):
+    """An index of some pages and files."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes | int] = {}
+        self.seen: list[str] = []
+        super().__init__(("127.0.0.1", 0), Answering)
+
+    def offer(self, filename: str, data: bytes, **values: Any) -> None:
+        """List a file, and have it."""
+        project = filename.split("-", maxsplit=1)[0]
+        page = f"/simple/{project}/"
+        known = self.pages.get(page, b'{"files": []}')
+        assert isinstance(known, bytes)
+        files = json.loads(known)["files"]
+        entry = {
+            "filename": filename,
+            "url": filename,
+            "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
+        }
+        self.pages[page] = json.dumps({"files": [*files, entry | values]}).encode()
+        self.pages[page + filename] = data
+
+
+class Answering(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Serving
+
+    def do_GET(self) -> None:
+        self.server.seen.append(self.path)
+        answer = self.server.pages.get(self.path, 404)
+        body = b"No.\n" if isinstance(answer, int) else answer
+        self.send_response(answer if isinstance(answer, int) else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    """One on loopback."""
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    made = Serving()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def warm(server: Serving, path: Path, text: str, *words: str) -> int:
+    """Run the command over a file."""
+    (path / "wanted").write_text(text)
+    return main(
+        [
+            "cache",
+            "warm",
+            str(path / "wanted"),
+            "--index-url",
+            f"http://127.0.0.1:{server.server_port}/simple/",
+            *words,
+        ]
+    )
+
+
+def test_warm(server: Serving, tmp_path: Path, capsys: Captured) -> None:
+    """Everything is read once, and nothing else."""
+    server.offer(WHEEL, b"wheel")
+    server.offer(SDIST, b"sdist")
+    server.offer("other-1.0.tar.gz", b"other data")
+    assert warm(server, tmp_path, "acme==1.0\nother\nother>=1\n") == 0
+    assert sorted(server.seen) == sorted(
+        [
+            *(f"/simple/{name}/" for name in ("acme", "other", "other")),
+            f"/simple/acme/{WHEEL}",
+            "/simple/other/other-1.0.tar.gz",
+        ]
+    )
+    assert capsys.readouterr().out == "2 files for 3 lines, 15 bytes.\n"
+
+
+def test_warm_tells_what_is_missing(server: Serving, tmp_path: Path, capsys: Captured) -> None:
+    """Each with the reason, and the rest is had all the same."""
+    server.offer(WHEEL, b"wheel")
+    server.offer("gone-1.0.tar.gz", b"")
+    server.pages["/simple/gone/gone-1.0.tar.gz"] = 403
+    server.offer("direct-1.0.tar.gz", b"", url="https://elsewhere.example/direct-1.0.tar.gz")
+    server.pages["/simple/odd/"] = b"<html>"
+    assert warm(server, tmp_path, "acme==1.0\nacme==7\nnone\ngone\nodd\ndirect\n") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "acme==7 is not offered.",
+        "none: the index answered 404: No.",
+        "odd: its page cannot be understood",
+        "direct: its upstream gives its files itself (mode listing-only), so nothing of it is kept.",
+        "gone-1.0.tar.gz: the index answered 403: No.",
+        "1 file for 6 lines, 5 bytes.",
+    ]
+
+
+def test_warm_for_others(server: Serving, tmp_path: Path) -> None:
+    """For the platforms and versions that are named, or all."""
+    windows = "acme-1.0-cp312-cp312-win_amd64.whl"
+    for filename in (WHEEL, windows, sdist_name()):
+        server.offer(filename, filename.encode())
+    warm(server, tmp_path, "acme", "--python-version", "3.12", "--platform", "win_amd64")
+    assert server.seen == ["/simple/acme/", f"/simple/acme/{windows}"]
+    server.seen.clear()
+    warm(server, tmp_path, "acme", "--all")
+    assert len(server.seen) == 4
+    server.seen.clear()
+    warm(server, tmp_path, "acme ; python_version < '3.10'", "--python-version", "3.12")
+    assert server.seen == []
+
+
+def test_warm_refused(server: Serving, tmp_path: Path, capsys: Captured) -> None:
+    """What cannot be read."""
+    assert warm(server, tmp_path, "a b c") == 2
+    assert "wanted has no requirement on line 1" in capsys.readouterr().err
+    assert warm(server, tmp_path, "acme", "--python-version", "three") == 2
+    assert "--python-version: 'three' is no version" in capsys.readouterr().err
+    assert main(["cache", "warm", str(tmp_path / "none"), "--index-url", "http://127.0.0.1:1"]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_platforms() -> None:
+    """This machine's, or each combination."""
+    (here,) = platforms_of((), ())
+    assert len(here) > 10
+    found = platforms_of(("3.11", "3.12"), ("win_amd64", "win32"))
+    assert len(found) == 4
+    assert str(found[0][0]) == "cp311-cp311-win_amd64"
+    with pytest.raises(RefusedStart):
+        platforms_of(("3",), ())
+
+
+class Terminal(io.StringIO):
+    """One."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress() -> None:
+    """A bar on a terminal that goes away; nothing elsewhere."""
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        progress = Progress(stream)
+        progress.expect(2)
+        progress.advance()
+        progress.end()
+    assert pipe.getvalue() == ""
+    assert terminal.getvalue().split("\r")[2] == f"[{'#' * 15}{'.' * 15}] 1 of 2 files"
+    assert terminal.getvalue().endswith("\r\x1b[K")
