@@ -1,12 +1,11 @@
 """The composition root: every real object is made and put together here, and nowhere else.
 
-Read :func:`compose` as a picture: directory -> live shelves -> source -> pages and files -> HTTP.
+Read :func:`compose` as a picture: directories -> sources -> views -> pages and files -> HTTP.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -18,15 +17,10 @@ from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.core.why import Word, what_is_there
-from simpleindex.report import live_report
-from simpleindex.sources.local import LocalSource
+from simpleindex.own_directories import OwnDirectory
+from simpleindex.report import readiness_of, report_of
 from simpleindex.store.acme import read_challenge
-from simpleindex.store.digests import Digests
-from simpleindex.store.directory import Directory
-from simpleindex.store.live import LiveDirectory
-from simpleindex.store.reading import Reader
-from simpleindex.store.watch_mode import Choice, choose, network_filesystem
-from simpleindex.surroundings import excluded_paths, mountinfo, own_directory, refuse_unreadable
+from simpleindex.surroundings import own_directory, refuse_unreadable
 from simpleindex.tls.security import Security
 from simpleindex.web.admission import open_admission
 from simpleindex.web.express import Express
@@ -61,9 +55,7 @@ class Index:
 
     Attributes:
         security: Certificates; None without ``--https``.
-        choice: How changes are learnt of, as far as can be said before trying.
-        digests: The memory of what was read.
-        live: The directory, kept in step.
+        own: One's own directories, that of ``--path`` first.
         listings: The pages.
         files: The files.
         resource: All of it over HTTP.
@@ -77,9 +69,7 @@ class Index:
     """
 
     security: Security | None
-    choice: Choice
-    digests: Digests
-    live: LiveDirectory
+    own: tuple[OwnDirectory, ...]
     listings: Listings
     files: Files
     resource: IndexResource
@@ -124,20 +114,18 @@ def compose(
             settings.certs, settings.state, url=settings.url, owner=owner, log=say, http2=settings.http2
         )
 
-    directory = Directory(str(settings.path), excluded_paths(settings))
-    filesystem = network_filesystem(directory.root, mountinfo())
-    choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
-    digests = Digests(str(settings.cache), directory.root, say)
-    live = LiveDirectory(
-        Reader(directory, digests, time.time_ns, patient=choice.method == "poll"),
-        reactor,
+    open_directory = partial(
+        OwnDirectory,
+        settings=settings,
+        reactor=reactor,
         in_read_thread=in_read_thread,
         in_digest_thread=partial(deferToThreadPool, reactor, digest_pool),
-        log=say,
+        say=say,
         failed=failed,
-        workers=os.cpu_count() or 1,
     )
-    local = LocalSource(live, directory, in_read_thread, slow_opens=filesystem is not None)
+    first = open_directory(str(settings.path), LOCAL)
+    own: tuple[OwnDirectory, ...] = (first,)
+    local = first.source
     views: Mapping[str, Source] = {MAIN_VIEW: local}
     words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]] = partial(_own_words, local)
     upstreams = None
@@ -150,14 +138,15 @@ def compose(
         upstreams = compose_upstreams(
             settings,
             reactor,
-            local,
+            first,
+            open_directory,
             allowances=records.allowances,
             was_used=lambda name: records.owner(name) is not None,
             in_thread=in_read_thread,
             say=say,
             failed=failed,
         )
-        views, words = upstreams.views, upstreams.words
+        own, views, words = upstreams.own, upstreams.views, upstreams.words
     logins = None
     admission = open_admission(views)
     if settings.has_logins:
@@ -171,8 +160,8 @@ def compose(
             reactor,
             views=views,
             local=local,
-            live=live,
-            directory=directory,
+            live=first.live,
+            directory=first.directory,
             own_url=lambda: listings.base_url,
             say=say,
             failed=failed,
@@ -188,8 +177,8 @@ def compose(
     )
     files = Files(immutable=settings.immutable_files)
     status = StatusPages(
-        lambda: live_report(live, choice.method),
-        lambda: (live.complete, live.suspended),
+        lambda: report_of(own),
+        lambda: readiness_of(own),
         lambda: security.certificates.ca_pem if security else None,
     )
 
@@ -226,9 +215,7 @@ def compose(
     site.bodies = None if logins is None else logins.changes
     return Index(
         security=security,
-        choice=choice,
-        digests=digests,
-        live=live,
+        own=own,
         listings=listings,
         files=files,
         resource=resource,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.core.files import total_size
+from simpleindex.core.views import LOCAL
 from simpleindex.web.status import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from simpleindex.own_directories import OwnDirectory
     from simpleindex.store.live import LiveDirectory
 
 _MOST_WITHHELD: Final = 50
@@ -94,4 +97,30 @@ def live_report(live: LiveDirectory, watch: str) -> Report:
         + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
         watch="poll" if live.polling else watch,
         version=__version__,
+    )
+
+
+def readiness_of(own: Sequence[OwnDirectory]) -> tuple[bool, str | None]:
+    """Whether all of one's own directories are known, and why one of them keeps everything from being answered."""
+    suspended = [(each.name, each.live.suspended) for each in own if each.live.suspended is not None]
+    reason = None
+    if suspended:
+        name, sentence = suspended[0]
+        reason = sentence if name == LOCAL else f"The directory {name}: {sentence}"
+    return all(each.live.complete for each in own), reason
+
+
+def report_of(own: Sequence[OwnDirectory]) -> Report:
+    """The state of all of one's own directories together."""
+    reports = [live_report(each.live, each.choice.method) for each in own]
+    ready, suspended = readiness_of(own)
+    names = {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
+    return replace(
+        reports[0],
+        ready=ready and suspended is None,
+        suspended=suspended,
+        projects=len(names),
+        files=sum(report.files for report in reports),
+        size=sum(report.size for report in reports),
+        withheld=tuple(item for report in reports for item in report.withheld),
     )

@@ -16,13 +16,10 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from simpleindex.composition import compose
-from simpleindex.core.errors import CannotStore, RefusedStart, WatchUnavailable
+from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
-from simpleindex.report import catalogue_lines, install_lines, live_report
+from simpleindex.report import catalogue_lines, install_lines, live_report, report_of
 from simpleindex.settings import changes
-from simpleindex.store.watch import InotifyWatch
-from simpleindex.store.watch_mode import choose
-from simpleindex.store.watching import NoWatch
 from simpleindex.surroundings import open_access_log
 from simpleindex.systemd import Notifier, start_watchdog
 from simpleindex.tls.transport import protocol_class
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.logins import Logins
+    from simpleindex.own_directories import OwnDirectory
     from simpleindex.settings import Settings
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.access_log import AccessLog
@@ -105,10 +103,8 @@ class IndexService(Service):
         self._notifier = Notifier({}, os.getpid())
         self._access_log: AccessLog | None = None
         self._ports: list[tuple[str, IListeningPort]] = []
-        self._watch: InotifyWatch | None = None
         self._loops: list[LoopingCall] = []
-        self._sweeping: LoopingCall | None = None
-        self._sweeps = 0
+        self._sweeping: list[LoopingCall] = []
 
     # The start
 
@@ -133,20 +129,20 @@ class IndexService(Service):
             raise self._refusal(error) from None
         self._index.read_pool.start()
         self._index.digest_pool.start()
-        self._index.digests.open()
+        for own in self._index.own:
+            own.digests.open()
         if self._index.logins is not None:
             self._start_logins(self._index.logins)
         if self._index.upstreams is not None:
             # Before anything is asked for; it is a look at a directory of the cache.
             self._index.upstreams.cache.load()
-        method = self._begin_to_watch()
+        for own in self._index.own:
+            own.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         for line in self._listening_lines():
             self._say(line)
-        first = self._index.live.begin(self._watch or NoWatch())
-        first.addCallback(lambda _: self._first_catalogue_complete()).addErrback(self._failed)
-        if method != "off":
-            self._sweeping = self._repeat(self._sweep, self._settings.poll_interval)
+        for own in self._index.own:
+            self._begin(own)
         if self._index.security is not None:
             self._repeat(self._index.security.check, CERTIFICATE_INTERVAL)
         if self._index.logins is not None:
@@ -176,19 +172,11 @@ class IndexService(Service):
             return factory
         return self._index.redirect_site if self._settings.redirect_http else self._index.site
 
-    def _begin_to_watch(self) -> str:
-        choice = self._index.choice
-        if choice.method == "inotify":
-            watch = InotifyWatch(self._reactor, str(self._settings.path), self._index.live)
-            try:
-                watch.start()
-                self._watch = watch
-            except WatchUnavailable as error:
-                interval = self._settings.poll_interval
-                choice = choose(self._settings.watch.value, interval=interval, unavailable=str(error))
-        self._index.live.polling = choice.method == "poll"
-        self._say(choice.sentence)
-        return choice.method
+    def _begin(self, own: OwnDirectory) -> None:
+        first = own.begin()
+        first.addCallback(lambda _: self._first_catalogue_complete(own)).addErrback(self._failed)
+        if own.choice.method != "off":
+            self._sweeping.append(self._repeat(own.sweep, self._settings.poll_interval))
 
     def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
         # A LoopingCall ends with the first failure that it hears of.
@@ -198,26 +186,22 @@ class IndexService(Service):
         self._loops.append(loop)
         return loop
 
-    def _sweep(self) -> Deferred[None]:
-        self._sweeps += 1
-        return Deferred.fromCoroutine(self._index.live.sweep(self._sweeps))
-
-    def _first_catalogue_complete(self) -> None:
+    def _first_catalogue_complete(self, own: OwnDirectory) -> None:
         # The collector need not visit the catalogue again and again: each visit costs every client
         # 240 ms (measured, 50,000 files). What is replaced of it later is freed all the same, by its reference count.
         gc.freeze()
-        live = self._index.live
-        report = live_report(live, self._index.choice.method)
-        for line in catalogue_lines(report, str(self._settings.path)):
+        is_first = own is self._index.own[0]
+        for line in catalogue_lines(live_report(own.live, own.choice.method), own.path):
             # Withheld files have been named as they were found.
             if not line.startswith("Withheld: "):
+                self._say(line if is_first else f"{own.name}: {line}")
+        if is_first:
+            for line in (*self._upload_lines(), *self._install_lines()):
                 self._say(line)
-        for line in (*self._upload_lines(), *self._install_lines()):
-            self._say(line)
+        report = report_of(self._index.own)
         self._notifier.status(f"{report.projects} projects, {report.files} files")
-        alive = (path for shelf in tuple(live.shelves.values()) for path in shelf.known)
-        forget = self._index.digests.forget_others
-        deferToThreadPool(self._reactor, self._index.read_pool, forget, alive).addErrback(self._failed)
+        forgetting = deferToThreadPool(self._reactor, self._index.read_pool, own.forget_others)
+        forgetting.addErrback(self._failed)
 
     # The end
 
@@ -235,13 +219,13 @@ class IndexService(Service):
     def _stop_the_rest(self) -> None:
         for site in (self._index.site, self._index.redirect_site):
             site.abort_all()
-        self._index.live.stop()
-        if self._watch is not None:
-            self._watch.stop()
+        for own in self._index.own:
+            own.stop()
         for pool in (self._index.read_pool, self._index.digest_pool):
             if pool.started:
                 pool.stop()
-        self._index.digests.close()
+        for own in self._index.own:
+            own.digests.close()
         if self._index.logins is not None:
             self._index.logins.close()
         if self._index.upstreams is not None:
@@ -263,7 +247,8 @@ class IndexService(Service):
             self._say(f"The configuration is left as it was: {error}")
         if self._access_log is not None:
             self._access_log.reopen()
-        self._index.live.accept()
+        for own in self._index.own:
+            own.live.accept()
         self._notifier.ready()
 
     def _take(self, new: Settings) -> None:
@@ -285,8 +270,8 @@ class IndexService(Service):
             index.listings.forget(base_url=index.redirect.base_url, cache_size=new.page_cache)
         for site in (index.site, index.redirect_site):
             site.connections.bound = new.max_connections_per_address
-        if self._sweeping is not None:
-            self._sweeping.interval = new.poll_interval
+        for sweeping in self._sweeping:
+            sweeping.interval = new.poll_interval
         self._say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
         if restart:
             self._say(f"These changed options need a restart: {', '.join(restart)}.")

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex import __version__
-from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.errors import InvalidSetting, NotShown, RefusedStart, SimpleIndexError
 from simpleindex.core.modes import Mode, left_there
 from simpleindex.core.patterns import ALL
 from simpleindex.core.repair import Times, repaired
+from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.core.why import Word, what_is_there
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
+from simpleindex.own_directories import refuse_overlap
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from simpleindex.core.policy import Allowance
     from simpleindex.core.sources_file import Sources, UpstreamSettings
     from simpleindex.core.views import ViewSettings
-    from simpleindex.core.why import Word
+    from simpleindex.own_directories import OwnDirectory
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
 
@@ -58,6 +61,7 @@ class Upstreams:
     """What the service starts and stops of other indexes.
 
     Attributes:
+        own: One's own directories, that of ``--path`` first.
         views: One's own index and what stands behind it, in each view.
         words: What the sources of a view say of a project, for explanations.
         follow: Looks at what rules depend on, for a moment in a thread.
@@ -68,6 +72,7 @@ class Upstreams:
         first_seen: Remembers when files without an upload time came.
     """
 
+    own: tuple[OwnDirectory, ...]
     views: Mapping[str, Source]
     words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
     follow: Callable[[], Awaitable[None]]
@@ -89,7 +94,8 @@ class Upstreams:
 def compose_upstreams(
     settings: Settings,
     reactor: Any,
-    local: Source,
+    first: OwnDirectory,
+    open_directory: Callable[[str, str], OwnDirectory],
     *,
     allowances: Callable[[float], tuple[Allowance, ...]],
     was_used: Callable[[ProjectName], bool],
@@ -102,7 +108,8 @@ def compose_upstreams(
     Args:
         settings: Name the sources file and the cache.
         reactor: Runs everything.
-        local: One's own index.
+        first: The directory of ``--path``.
+        open_directory: Makes another one of one's own, at a path and of a name.
         allowances: Gives those that hold at a time, in seconds since 1970.
         was_used: Whether a name was ever published here.
         in_thread: Calls a blocking function in a thread.
@@ -116,6 +123,9 @@ def compose_upstreams(
     lists = NameLists(str(settings.sources.parent), say)
     policies = Policies(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
     said = policies.open()
+    where = settings.sources.parent
+    own = (first, *(open_directory(str(where / each.path), each.name) for each in said.directories))
+    refuse_overlap(own, str(settings.sources))
     room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), say, room)
     first_seen = FirstSeen(str(settings.state), say)
@@ -159,12 +169,13 @@ def compose_upstreams(
         views[view.name] = union_of(
             said,
             view,
-            {LOCAL: judged(local, LOCAL)},
+            {each.name: judged(each.source, each.name) for each in own},
             {name: replace(member, source=judged(member.source, name)) for name, member in members.items()},
             was_used=was_used,
             in_thread=in_thread,
         )
     lines = (
+        *(f"Beside it: {each.name}, {each.path}." for each in own[1:]),
         *(f"Behind it: {each.name}, {each.url}{_MODES[each.mode]}." for each in said.upstreams),
         *(f"At /{view.name}/: {', '.join(view.sources)}." for view in said.views if view.name != MAIN_VIEW),
     )
@@ -174,6 +185,7 @@ def compose_upstreams(
         return in_thread(lists.refresh)
 
     return Upstreams(
+        own=own,
         views=views,
         words=lambda view, name: views[view].words(name),
         follow=follow,
@@ -195,13 +207,25 @@ def union_of(
     in_thread: Callable[..., Awaitable[Any]],
 ) -> Union:
     """One view: the own directories that it shows, and the upstreams that it asks."""
-    shown = [own[name] for name in view.sources if name in own]
-    first: Source = shown[0] if shown else Nothing()
-    if len(shown) > 1:
-        others = [Member(source, is_listed=True) for source in shown[1:]]
-        everything = NameRules(view.strategy, allow_upstream=(ALL,))
-        first = Union(first, others, everything, was_used=lambda _: False, in_thread=in_thread)
-    hiding = Hiding(first, [source for name, source in own.items() if name not in view.sources])
+    shown = [Member(own[name], is_listed=True, name=name) for name in view.sources if name in own]
+    first: Source = shown[0].source if shown else Nothing()
+    # They are one's own all, so that a view without upstreams shows them all the same.
+    strategy = Strategy.MERGE if view.strategy is Strategy.MERGE else Strategy.FIRST_INDEX
+    together = Union(
+        first,
+        shown[1:],
+        NameRules(strategy, allow_upstream=(ALL,)),
+        was_used=lambda _: False,
+        in_thread=in_thread,
+        name=shown[0].name if shown else LOCAL,
+    )
+    hidden = {name: source for name, source in own.items() if name not in view.sources}
+    hiding = Hiding(together if shown[1:] else first, [*hidden.values()])
+
+    async def own_words(name: ProjectName) -> tuple[Word, ...]:
+        said = await together.words(name) if shown else ()
+        return (*said, *[Word(other, await _hidden(source, name)) for other, source in hidden.items()])
+
     return Union(
         hiding,
         [members[name] for name in view.sources if name in members],
@@ -209,7 +233,17 @@ def union_of(
         was_used=was_used,
         in_thread=in_thread,
         hides=hiding.hides,
+        own_words=own_words,
     )
+
+
+async def _hidden(source: Source, name: ProjectName) -> str:
+    """What a directory that a view does not show says of a project."""
+    try:
+        await source.project(name)
+    except SimpleIndexError as error:
+        return what_is_there(error)
+    return what_is_there(NotShown(name))
 
 
 def _left_there(

@@ -6,6 +6,10 @@
     own = ["acme-*"]                      # never asked of anybody else
     allow-upstream = []                   # exceptions from that
 
+    [[directory]]
+    name = "staging"                      # one's own as well, beside that of --path
+    path = "/srv/staging"
+
     [[upstream]]
     name = "pypi"
     url = "https://index.example/simple/"
@@ -50,7 +54,18 @@ if TYPE_CHECKING:
 
     from simpleindex.core.policy import Rule
 
-_TOP_KEYS: Final = ("strategy", "own", "allow-upstream", "upstream", "view", "rule", "blocked", "cache")
+_TOP_KEYS: Final = (
+    "strategy",
+    "own",
+    "allow-upstream",
+    "directory",
+    "upstream",
+    "view",
+    "rule",
+    "blocked",
+    "cache",
+)
+_DIRECTORY_KEYS: Final = ("name", "path")
 _VIEW_KEYS: Final = ("name", "sources", "strategy")
 _UPSTREAM_KEYS: Final = (
     "name",
@@ -83,6 +98,19 @@ class Strategy(Enum):
 
     ISOLATED = "isolated"
     """No upstream is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySettings:
+    """A directory of one's own beside that of ``--path``.
+
+    Attributes:
+        name: What it is called in logs and explanations.
+        path: Where; relative to the sources file.
+    """
+
+    name: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +169,8 @@ class Sources:
         strategy: See :class:`Strategy`.
         own: Patterns of names that never leave the house.
         allow_upstream: Patterns of names that may although they are ours.
-        upstreams: In their order.
+        directories: In their order, after that of ``--path``.
+        upstreams: In their order, after those.
         views: The index at the root, which shows everything, and those beside it.
         rules: What is withheld of what upstreams offer.
         cache: How much of it is kept.
@@ -150,6 +179,7 @@ class Sources:
     strategy: Strategy = Strategy.FIRST_INDEX
     own: tuple[str, ...] = ()
     allow_upstream: tuple[str, ...] = ()
+    directories: tuple[DirectorySettings, ...] = ()
     upstreams: tuple[UpstreamSettings, ...] = ()
     views: tuple[ViewSettings, ...] = (
         ViewSettings(MAIN_VIEW, (LOCAL,), Strategy.FIRST_INDEX, frozenset({MAIN_VIEW})),
@@ -167,14 +197,16 @@ def parse_sources(content: bytes) -> Sources:
     table = read_toml(content)
     check_keys(table, _TOP_KEYS, "")
     upstreams = tuple(_upstream(each, number) for number, each in enumerate(tables(table, "upstream"), 1))
-    names = [upstream.name for upstream in upstreams]
+    directories = tuple(_directory(each, number) for number, each in enumerate(tables(table, "directory"), 1))
+    names = [directory.name for directory in directories] + [upstream.name for upstream in upstreams]
     for name in names:
         if names.count(name) > 1 or name == LOCAL:
             raise InvalidSources(f"has two sources called {shown(name)}; give each a name of its own")
     strategy = to_choice(table.get("strategy", Strategy.FIRST_INDEX.value), Strategy, "'strategy'")
     if strategy is Strategy.ISOLATED and upstreams:
         raise InvalidSources('has upstreams that strategy = "isolated" never asks; leave one of the two out')
-    views = _views(tables(table, "view"), (LOCAL, *names), strategy)
+    own = (LOCAL, *names[: len(directories)])
+    views = _views(tables(table, "view"), (LOCAL, *names), own, strategy)
     blocked = to_choice(table.get("blocked", Blocked.EMPTY.value), Blocked, "'blocked'")
     rules = parse_rules(
         tables(table, "rule"), upstreams=names, views=[view.name for view in views], blocked=blocked
@@ -183,6 +215,7 @@ def parse_sources(content: bytes) -> Sources:
         strategy=strategy,
         own=to_patterns(table.get("own", []), "'own'"),
         allow_upstream=to_patterns(table.get("allow-upstream", []), "'allow-upstream'"),
+        directories=directories,
         upstreams=upstreams,
         views=views,
         rules=rules,
@@ -200,13 +233,17 @@ def _cache(table: object) -> CacheSettings:
 
 
 def _views(
-    found: list[dict[str, object]], sources: tuple[str, ...], strategy: Strategy
+    found: list[dict[str, object]], sources: tuple[str, ...], own: tuple[str, ...], strategy: Strategy
 ) -> tuple[ViewSettings, ...]:
     views = {MAIN_VIEW: ViewSettings(MAIN_VIEW, sources, strategy, frozenset({MAIN_VIEW}))}
     for number, table in enumerate(found, 1):
         view = _view(table, number, sources, views, strategy)
         if view.name in views:
             raise InvalidSources(f"has two views called {shown(view.name)}; give each a name of its own")
+        if view.strategy is Strategy.ISOLATED and not set(view.sources) <= set(own):
+            raise InvalidSources(
+                f'has upstreams that the view {view.name}, with strategy = "isolated", never asks; leave one of the two out'
+            )
         views[view.name] = view
     return tuple(views.values())
 
@@ -244,22 +281,27 @@ def _view(
     if not shows:
         raise InvalidSources(f"has no 'sources' in {where}; name what it shows, such as {LOCAL!r}")
     chosen = to_choice(table.get("strategy", strategy.value), Strategy, f"'strategy' of {where}")
-    if chosen is Strategy.ISOLATED and set(shows) != {LOCAL}:
-        raise InvalidSources(
-            f'has upstreams that {where}, with strategy = "isolated", never asks; leave one of the two out'
-        )
     return ViewSettings(name, tuple(dict.fromkeys(shows)), chosen, frozenset(rules_of))
 
 
-def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
-    where = f"upstream {number}"
-    check_keys(table, _UPSTREAM_KEYS, f" in {where}")
-    for key in ("name", "url"):
+def _directory(table: Mapping[str, object], number: int) -> DirectorySettings:
+    name = _source_name(table, f"directory {number}", _DIRECTORY_KEYS, "path")
+    return DirectorySettings(name, to_text(table["path"], f"'path' of the directory {name}"))
+
+
+def _source_name(table: Mapping[str, object], where: str, keys: tuple[str, ...], place: str) -> str:
+    check_keys(table, keys, f" in {where}")
+    for key in ("name", place):
         if key not in table:
             raise InvalidSources(f"has no {key!r} in {where}")
     name = to_text(table["name"], f"'name' of {where}")
     if not _NAME.fullmatch(name):
         raise InvalidSources(f"calls {where} {shown(name)}; a name has small letters, digits and hyphens")
+    return name
+
+
+def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
+    name = _source_name(table, f"upstream {number}", _UPSTREAM_KEYS, "url")
     where = f"the upstream {name}"
     mode = to_choice(table.get("mode", Mode.CACHE.value), Mode, f"'mode' of {where}")
     if mode is not Mode.CACHE and "credentials" in table:

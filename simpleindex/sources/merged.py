@@ -66,6 +66,8 @@ class Union:
         was_used: Whether a name was ever a project here; it may raise Unavailable, which ends the question too.
         in_thread: Calls a function in a thread; it also calls ``was_used`` and ``hides`` there.
         hides: Whether a name that the local source has not got is on no list all the same, as far as can be told at once.
+        name: What the local source is called, in explanations.
+        own_words: What the parts of the local source say of a project, for explanations, where it has any.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Union:
         was_used: Callable[[ProjectName], bool],
         in_thread: Callable[..., Awaitable[Any]],
         hides: Callable[[ProjectName], bool] = lambda _: False,
+        name: str = LOCAL,
+        own_words: Callable[[ProjectName], Awaitable[Sequence[Word]]] | None = None,
     ) -> None:
         self._local = local
         self._upstreams = tuple(upstreams)
@@ -84,6 +88,8 @@ class Union:
         self._was_used = was_used
         self._in_thread = in_thread
         self._hides = hides
+        self._name = name
+        self._own_words = own_words
         self._generation = 0
         self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
@@ -159,21 +165,22 @@ class Union:
 
     async def words(self, name: ProjectName) -> tuple[Word, ...]:
         """What each source says of a project, or why it is not asked; for explanations."""
-        said: list[Word] = []
         end = None
         is_local = False
+        outcome: Project | SimpleIndexError
         try:
-            project = await self._local.project(name)
-        except NotHere as unknown:
-            is_local = isinstance(unknown, NotShown)
-            said.append(Word(LOCAL, what_is_there(unknown)))
+            outcome = await self._local.project(name)
         except SimpleIndexError as error:
-            return (Word(LOCAL, what_is_there(error)),)
+            outcome, is_local = error, isinstance(error, NotShown)
         else:
             is_local = True
-            said.append(Word(LOCAL, what_is_there(project)))
             if self._is_the_owner(name):
-                end = f"{LOCAL} comes first, and has it"
+                end = f"{self._name} comes first, and has it"
+        said = [Word(self._name, what_is_there(outcome))]
+        if self._own_words is not None:
+            said = [*await self._own_words(name)]
+        if not isinstance(outcome, Project | NotHere):
+            return tuple(said)
         hindrance = self._why_not(name, is_local=is_local)
         for member in self._upstreams:
             if hindrance is not None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.sources_file import (
     CacheSettings,
+    DirectorySettings,
     Sources,
     Strategy,
     UpstreamSettings,
@@ -76,7 +77,22 @@ def test_everything() -> None:
     assert parse_sources(b"# nothing\n") == Sources()
 
 
+DIRECTORY = '[[directory]]\nname = "staging"\npath = "/srv/staging"\n'
+ISOLATED = '[[view]]\nname = "v"\nsources = ["{}", "{}"]\nstrategy = "isolated"\n'
 UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://h/"\n'
+
+
+def test_directories() -> None:
+    """They stand between that of --path and the upstreams, in the order of the file, also where no upstream is asked."""
+    more = DIRECTORY.replace("staging", "more")
+    sources = parse_sources((UPSTREAM + DIRECTORY + more + ISOLATED.format("more", "local")).encode())
+    assert sources.directories == (
+        DirectorySettings("staging", "/srv/staging"),
+        DirectorySettings("more", "/srv/more"),
+    )
+    assert [view.sources for view in sources.views] == [("local", "staging", "more", "a"), ("more", "local")]
+    isolated = parse_sources(f"strategy = 'isolated'\n{DIRECTORY}".encode())
+    assert isolated.views[0].sources == ("local", "staging")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +123,17 @@ UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://h/"\n'
         (UPSTREAM + "mode = 'redirct'", "'mode' of the upstream a; did you mean 'redirect'"),
         (UPSTREAM + "mode = 'redirect'\ncredentials = 'env:X'", 'sent there without; use mode = "cache"'),
         (UPSTREAM + "mode = 'listing-only'\ncredentials = 'me:secret'", "'credentials' of the upstream a"),
+        (DIRECTORY + DIRECTORY, "two sources called 'staging'"),
+        (DIRECTORY + UPSTREAM.replace('"a"', '"staging"'), "two sources called 'staging'"),
+        (DIRECTORY.replace("staging", "local", 1), "two sources called 'local'"),
+        (DIRECTORY.replace("staging", "St aging", 1), "calls directory 1 'St aging'"),
+        (DIRECTORY.replace('"/srv/staging"', "1"), "no text for 'path' of the directory staging"),
+        ("[[directory]]\nname = 'a'", "no 'path' in directory 1"),
+        (DIRECTORY + "url = 'x'", "unknown key 'url' in directory 1"),
+        (
+            DIRECTORY + UPSTREAM + ISOLATED.format("staging", "a"),
+            'upstreams that the view v, with strategy = "isolated"',
+        ),
         ("= ", "not valid TOML"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from simpleindex import composition
+from simpleindex import own_directories
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.sources.local import LocalSource
@@ -188,18 +189,18 @@ def test_no_events_to_be_had(world: ServiceWorld, monkeypatch: pytest.MonkeyPatc
 def test_a_network_file_system(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """It makes no events for what others change, and opening a file there may take long."""
     mounts = "1 1 0:1 / / rw - nfs4 server:/export rw\n"
-    monkeypatch.setattr(composition, "mountinfo", lambda: mounts)
+    monkeypatch.setattr(own_directories, "mountinfo", lambda: mounts)
     opens: list[bool] = []
 
     def source(*arguments: Any, slow_opens: bool) -> LocalSource:
         opens.append(slow_opens)
         return LocalSource(*arguments, slow_opens=slow_opens)
 
-    monkeypatch.setattr(composition, "LocalSource", source)
+    monkeypatch.setattr(own_directories, "LocalSource", source)
     made = world.start()
     assert world.taken()[0].startswith("The directory lies on nfs4, ")
-    assert made._index.live.polling
-    assert made._index.live._reader.patient
+    assert made._index.own[0].live.polling
+    assert made._index.own[0].live._reader.patient
     assert opens == [True]
 
 
@@ -211,7 +212,7 @@ def test_what_is_gone_is_forgotten(world: ServiceWorld, monkeypatch: pytest.Monk
     world.start(watch="off").stopService()
     gone.unlink()
     made = world.start(watch="off")
-    rows = made._index.digests._run("SELECT filename FROM facts", ())
+    rows = made._index.own[0].digests._run("SELECT filename FROM facts", ())
     assert rows == [(kept.name,)]
 
 
@@ -225,7 +226,7 @@ def test_sweeps(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
         counts.append(count)
         await hold
 
-    monkeypatch.setattr(made._index.live, "sweep", sweep)
+    monkeypatch.setattr(made._index.own[0].live, "sweep", sweep)
     world.reactor.pump([3, 3])
     assert counts == [1]
     hold.callback(None)
@@ -387,8 +388,7 @@ def test_what_takes_effect_at_once(world: ServiceWorld) -> None:
     assert made._index.listings.base_url == made._index.redirect.base_url == "https://packages.example.com/"
     assert made._index.listings._cache is not cache
     assert [site.connections.bound for site in (made._index.site, made._index.redirect_site)] == [3, 3]
-    assert made._sweeping is not None
-    assert made._sweeping.interval == 7
+    assert [sweeping.interval for sweeping in made._sweeping] == [7]
     assert made._index.resource.trusted == made._settings.trusted_proxy
     # A proxy holds the connections of many.
     opened = [world.connect(peer=IPv4Address("TCP", "192.0.2.7", 40000 + number)) for number in range(5)]
@@ -530,10 +530,10 @@ def test_the_end(world: ServiceWorld) -> None:
     assert not world.reactor.getDelayedCalls()
     index = made._index
     assert [cast("Pool", pool).was_stopped for pool in (index.read_pool, index.digest_pool)] == [True, True]
-    assert index.digests._connection is None
+    assert index.own[0].digests._connection is None
     assert made._access_log is not None
     assert made._access_log._file.closed
-    assert index.live._reader.stopping.is_set()
+    assert index.own[0].live._reader.stopping.is_set()
 
 
 def a_download(world: ServiceWorld) -> tuple[Transport, bytes]:
@@ -579,6 +579,85 @@ def test_a_start_that_failed_can_be_ended(world: ServiceWorld) -> None:
     assert not cast("Pool", made._index.read_pool).was_stopped
 
 
+# -- further directories of one's own -----------------------------------------------------------------------------------
+
+
+def staged(world: ServiceWorld) -> Path:
+    """Name a further directory, with a project, in a sources file; returns it."""
+    staging = world.place / "staging"
+    add_wheel(staging, "staged", "2.0")
+    sources = world.place / "sources.toml"
+    sources.write_text('[[directory]]\nname = "staging"\npath = "staging"\n')
+    world.give(sources=str(sources))
+    return staging
+
+
+def test_a_further_directory(world: ServiceWorld) -> None:
+    """It is read, watched, counted and spoken of like the first, under its name."""
+    staging = staged(world)
+    add_wheel(world.root)
+    put(staging / "staged" / wheel_name("staged", "3.0"), b"no archive")
+    world.start(watch="poll")
+    said = world.taken()
+    assert said[:2] == ["Looking for changes every 2 s.", "staging: Looking for changes every 2 s."]
+    assert f"Beside it: staging, {staging}." in said
+    assert any(line.startswith("staging: 1 project, 1 file, ") for line in said)
+    assert any(line.startswith("1 project, 1 file, ") for line in said)
+    assert sum("staged-3.0" in line for line in said) == 1
+    assert sum(line.startswith("Install with: ") for line in said) == 1
+    status = world.ask("/-/status").json
+    assert (status["projects"], status["files"], status["withheld"]) == (2, 2, 1)
+    assert world.ask("/simple/staged/").status == 200
+    assert world.ask(f"/simple/staged/{wheel_name('staged', '2.0')}").status == 200
+
+
+def test_changes_in_a_further_directory(world: ServiceWorld) -> None:
+    """They are found by its own sweeps; what is forgotten and remembered is its own too."""
+    staging = staged(world)
+    made = world.start(watch="poll")
+    add_wheel(staging, "staged", "4.0")
+    assert "staged-4.0" in world.ask("/simple/staged/").text
+    assert [own._sweeps for own in made._index.own] == [0, 0]
+    world.reactor.pump([2])
+    assert [own._sweeps for own in made._index.own] == [1, 1]
+    assert made.stopService().called
+    assert all(own.live._reader.stopping.is_set() for own in made._index.own)
+    assert all(own.digests._connection is None for own in made._index.own)
+
+
+def test_a_further_directory_that_is_gone(world: ServiceWorld) -> None:
+    """Nothing is known of any name that is not shown before it, until it is back or an operator has looked."""
+    staging = staged(world)
+    add_wheel(world.root)
+    world.start(watch="poll")
+    staging.rename(world.place / "aside")
+    assert world.ask("/simple/staged/").status == 503
+    assert world.ask("/simple/unknown/").status == 503
+    assert world.ask("/simple/acme/").status == 200
+    ready = world.ask("/-/ready")
+    assert ready.status == 503
+    assert ready.text.startswith("The directory staging: The root of the index cannot be read (No such file")
+    assert not world.ask("/-/status").json["ready"]
+    assert any(line.startswith("staging: The root of the index") for line in world.taken())
+    (world.place / "aside").rename(staging)
+    world.reactor.pump([2])
+    assert world.ask("/simple/staged/").status == 200
+    assert world.ask("/-/ready").status == 200
+
+
+def test_an_operator_accepts_an_emptied_further_directory(world: ServiceWorld) -> None:
+    """SIGHUP speaks of all of them."""
+    staging = staged(world)
+    add_wheel(staging, "other")
+    world.start(watch="poll")
+    for name in ("staged", "other"):
+        shutil.rmtree(staging / name)
+    world.reactor.pump([2])
+    assert world.ask("/simple/staged/").status == 503
+    world.reload()
+    assert world.ask("/simple/staged/").status == 404
+
+
 # -- what should never happen -------------------------------------------------------------------------------------------
 
 
@@ -591,7 +670,7 @@ def test_a_sweep_that_fails(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
         counts.append(count)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(made._index.live, "sweep", sweep)
+    monkeypatch.setattr(made._index.own[0].live, "sweep", sweep)
     world.reactor.pump([2, 2])
     assert counts == [1, 2]
     assert [failure.type for failure in world.failures] == [ZeroDivisionError] * 2

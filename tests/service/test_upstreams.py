@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from simpleindex.core.errors import NotHere, RefusedStart
+from simpleindex.core.errors import NotHere, RefusedStart, Unavailable
 from simpleindex.core.model import File, Project
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.sources_file import Sources, Strategy
-from simpleindex.core.views import MAIN_VIEW, ViewSettings
+from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
+from simpleindex.own_directories import OwnDirectory
 from simpleindex.settings import Settings, resolve
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.store.upstream_cache import KeptListing
 from simpleindex.upstreams import Upstreams, compose_upstreams, union_of
-from tests.builders import add_wheel
-from tests.live_world import World, error, result
+from tests.builders import add_wheel, wheel_name
+from tests.live_world import Threads, World, error, result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Any
+
+    from twisted.python.failure import Failure
 
     from simpleindex.sources.interface import Source
 
@@ -45,18 +50,38 @@ async def at_once(function: Callable[..., Any], *arguments: Any, **options: Any)
 
 
 def compose(tmp_path: Path, content: str | None) -> Upstreams:
-    """Put it together over an empty directory."""
-    world = World(tmp_path / "root").begin()
-    return compose_upstreams(
-        settings(tmp_path, content),
-        MemoryReactorClock(),
-        LocalSource(world.live, world.directory, world.reads),
+    """Put it together over the directory root, and read that and its other directories."""
+    (tmp_path / "root").mkdir(exist_ok=True)
+    said = settings(tmp_path, content)
+    reactor = MemoryReactorClock()
+    open_directory = partial(
+        OwnDirectory,
+        settings=said,
+        reactor=reactor,
+        in_read_thread=Threads(),
+        in_digest_thread=Threads(),
+        say=lambda _: None,
+        failed=fail,
+    )
+    upstreams = compose_upstreams(
+        said,
+        reactor,
+        open_directory(str(tmp_path / "root"), LOCAL),
+        open_directory,
         allowances=lambda _: (),
         was_used=lambda _: False,
         in_thread=at_once,
         say=lambda _: None,
-        failed=lambda failure: failure.raiseException(),
+        failed=fail,
     )
+    for each in upstreams.own:
+        each.begin()
+    return upstreams
+
+
+def fail(failure: Failure) -> None:
+    """Let what should never happen end the test."""
+    failure.raiseException()
 
 
 @pytest.mark.parametrize(
@@ -166,6 +191,117 @@ def test_views(tmp_path: Path) -> None:
     assert [word.source for word in result(upstreams.words("ours", acme))] == ["local"]
     assert result(upstreams.views["theirs"].projects()).names == ()
     upstreams.stop()
+
+
+DIRECTORIES = """
+[[directory]]
+name = "staging"
+path = "staging"
+[[directory]]
+name = "more"
+path = "{more}"
+"""
+
+
+def with_directories(tmp_path: Path, content: str) -> Upstreams:
+    """With staging, beside the sources file, and more, elsewhere; each has a project of its own and all have acme."""
+    for number, name in enumerate(("root", "staging", "elsewhere/more"), 1):
+        add_wheel(tmp_path / name, "acme", f"{number}.0")
+        add_wheel(tmp_path / name, name.rpartition("/")[2])
+    return compose(tmp_path, content + DIRECTORIES.format(more=tmp_path / "elsewhere" / "more"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "versions"),
+    [
+        ("first-index", ("1.0",)),
+        ("merge", ("1.0", "2.0", "3.0")),
+        ("isolated", ("1.0",)),
+    ],
+)
+def test_directories(tmp_path: Path, strategy: str, versions: tuple[str, ...]) -> None:
+    """The first that has a project has it alone, or, merged, each adds its files; all of them are one's own."""
+    upstreams = with_directories(tmp_path, f'strategy = "{strategy}"\n')
+    assert upstreams.lines == (
+        f"Beside it: staging, {tmp_path / 'staging'}.",
+        f"Beside it: more, {tmp_path / 'elsewhere' / 'more'}.",
+    )
+    view = upstreams.views[MAIN_VIEW]
+    assert result(view.project(ProjectName("acme"))).versions == versions
+    assert result(view.projects()).names == ("acme", "more", "root", "staging")
+    body = result(view.file(ProjectName("more"), wheel_name("more")))
+    assert body.size == (tmp_path / "elsewhere" / "more" / "more" / wheel_name("more")).stat().st_size
+    body.close()
+    upstreams.stop()
+
+
+DIRECTORY_VIEWS = """
+[[view]]
+name = "staged"
+sources = ["staging", "behind"]
+[[view]]
+name = "alone"
+sources = ["local", "more"]
+strategy = "isolated"
+"""
+
+
+def test_a_hidden_directory_is_one_s_own(tmp_path: Path) -> None:
+    """What a view does not show of it is asked of nobody; that it cannot be read ends every question."""
+    upstreams = with_directories(tmp_path, UPSTREAM + DIRECTORY_VIEWS)
+    staged = upstreams.views["staged"]
+    assert result(staged.project(ProjectName("acme"))).versions == ("2.0",)
+    for hidden in ("more", "root"):
+        assert isinstance(error(staged.project(ProjectName(hidden))), NotHere)
+    assert result(staged.projects()).names == ("acme", "staging")
+    assert result(upstreams.views["alone"].projects()).names == ("acme", "more", "root")
+    shutil.rmtree(tmp_path / "elsewhere")
+    upstreams.own[2].live.root_changed()
+    for name in ("more", "unknown"):
+        assert isinstance(error(staged.project(ProjectName(name))), Unavailable)
+    upstreams.stop()
+
+
+def test_words_of_directories(tmp_path: Path) -> None:
+    """Each says what it has, by its name; also the one that a view does not show."""
+    upstreams = with_directories(tmp_path, UPSTREAM + DIRECTORY_VIEWS)
+
+    def said(view: str, name: str) -> list[tuple[str, str]]:
+        return [(word.source, word.sentence) for word in result(upstreams.words(view, ProjectName(name)))]
+
+    assert said("main", "acme") == [
+        ("local", "has it, with 1 file to offer."),
+        ("staging", "is not asked: local comes first, and has it."),
+        ("more", "is not asked: local comes first, and has it."),
+        ("behind", "is not asked. acme is a project of this index, so no upstream is asked for it."),
+    ]
+    assert said("staged", "more")[:3] == [
+        ("staging", "has no such project."),
+        ("local", "has no such project."),
+        ("more", "has it, and this view does not show it."),
+    ]
+    upstreams.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("nowhere", "the directory staging, {tmp}/nowhere, is not there."),
+        ("file", "the directory staging, {tmp}/file, is not there."),
+        ("root", "the directory local, {tmp}/root, lies within {tmp}/root, which is staging; give each"),
+        ("root/below", "the directory staging, {tmp}/root/below, lies within {tmp}/root, which is local"),
+        (".", "the directory local, {tmp}/root, lies within {tmp}, which is staging"),
+        ("link", "the directory local, {tmp}/root, lies within {tmp}/link, which is staging"),
+    ],
+)
+def test_directories_that_cannot_be(tmp_path: Path, path: str, sentence: str) -> None:
+    """Those that are not there, and those that are within another, also by a link."""
+    (tmp_path / "root" / "below").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("root")
+    with pytest.raises(RefusedStart) as caught:
+        compose(tmp_path, f'[[directory]]\nname = "staging"\npath = "{path}"\n')
+    assert sentence.format(tmp=tmp_path) in str(caught.value)
 
 
 def test_two_directories_in_one_view(tmp_path: Path) -> None:
