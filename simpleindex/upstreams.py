@@ -27,11 +27,13 @@ from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
+from simpleindex.sources.pinned import Pinned
 from simpleindex.sources.queued import Queued
 from simpleindex.sources.redirecting import Redirecting
 from simpleindex.sources.upstream import HttpUpstream, Limits
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
+from simpleindex.store.pins import Pins
 from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import Room, UpstreamCache
 
@@ -129,6 +131,7 @@ def compose_upstreams(
     room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), say, room)
     first_seen = FirstSeen(str(settings.state), say)
+    pins = Pins(str(settings.state), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []
     agents: list[OutgoingAgent] = []
@@ -155,11 +158,14 @@ def compose_upstreams(
             first_seen=first_seen.times,
             times=Times(most=each.ttl, least=min(10.0, each.ttl)),
             offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
+            removed=pins.keep_removed(cache) if each.keep_removed else None,
             say=say,
             failed=failed,
         )
         stages.append(cached)
-        source = cached if each.mode is Mode.CACHE else Redirecting(cached)
+        source: Source = Redirecting(cached)
+        if each.mode is Mode.CACHE:
+            source = Pinned(cached, each.url, pins, reactor, in_thread)
         members[each.name] = Member(source, Scope(each.projects, each.exclude), each.lists, each.name)
     views = {}
     for view in said.views:

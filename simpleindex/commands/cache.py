@@ -11,20 +11,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.commands.arguments import Parser, complain
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.warm import add_warm
-from simpleindex.core.errors import InvalidFilename, InvalidPattern, InvalidSources, RefusedStart
-from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.errors import (
+    InvalidFilename,
+    InvalidPattern,
+    InvalidProjectName,
+    InvalidSources,
+    RefusedStart,
+)
+from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.patterns import ALL, matcher, parse_pattern
 from simpleindex.core.sources_file import parse_sources
 from simpleindex.report import human_size
 from simpleindex.settings import resolve
+from simpleindex.store.audit import Audit
 from simpleindex.store.followed_file import read_text_file
+from simpleindex.store.pins import Pins
 from simpleindex.store.upstream_cache import UpstreamCache
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
@@ -33,7 +43,11 @@ if TYPE_CHECKING:
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
 _UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
-_HEADINGS: Final = ("FILE", "SIZE", "LAST USED", "UPSTREAM")
+_HEADINGS: Final = ("FILE", "SIZE", "LAST USED", "PINNED", "UPSTREAM")
+_PIN: Final = (
+    "Keep the files of a release that are held now for good, under --state: no room is made at their cost, deleting the cache does "
+    "not touch them, and they stay on offer when their index has them no more (but not when it quarantines the project)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class Entry:
         file: As it is listed there.
         sha256: Of its bytes.
         held: Where it is.
+        is_pinned: Whether it is kept for good.
     """
 
     upstream: str
@@ -53,6 +68,7 @@ class Entry:
     file: File
     sha256: str
     held: Held
+    is_pinned: bool
 
 
 def cache(words: list[str]) -> int:
@@ -103,9 +119,16 @@ def _parser() -> Parser:
     )
     why.add_argument("filename", metavar="FILE", help="its name")
     why.set_defaults(run=_why)
-    for each in (listing, prune, why):
-        for name in ("sources", "cache", "config"):
-            metavar = "DIR" if name == "cache" else "FILE"
+    pin = commands.add_parser("pin", help="keep a release for good", description=_PIN)
+    unpin = commands.add_parser(
+        "unpin", help="take that back", description="Let go of what was pinned; the cache may still have it."
+    )
+    for each, run in ((pin, _pin), (unpin, _unpin)):
+        each.add_argument("release", metavar="NAME[==VERSION]", help="a release, or all of a project")
+        each.set_defaults(run=run)
+    for each in (listing, prune, why, pin, unpin):
+        for name in ("sources", "cache", "state", "config"):
+            metavar = "FILE" if name in ("sources", "config") else "DIR"
             each.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
     add_warm(commands)
     return parser
@@ -115,7 +138,9 @@ class _Kept:
     """What the cache has of the upstreams of a sources file."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        options = {name: value for name in ("sources", "cache", "config") if (value := getattr(given, name))}
+        options = {
+            name: value for name in ("sources", "cache", "state", "config") if (value := getattr(given, name))
+        }
         settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
         if settings.sources is None:
             raise RefusedStart(
@@ -131,6 +156,8 @@ class _Kept:
             raise RefusedStart(f"{settings.sources}: {error}") from None
         self.directory = settings.cache
         self.cache = UpstreamCache(str(settings.cache), complain)
+        self.pins = Pins(str(settings.state), complain)
+        self.audit = Audit(str(settings.state), complain)
 
     def entries(self, pattern: str = ALL) -> Iterator[Entry]:
         """The files that are held, by upstream, project and version."""
@@ -144,12 +171,74 @@ class _Kept:
             if wanted.find(name) is None:
                 continue
             kept = self.cache.listing(upstream.url, name)
+            pinned = self.pinned(upstream.url, name)
             for file in () if kept is None else kept.project.files:
                 learnt = None if kept is None else kept.learnt.get(file.filename)
                 sha256 = file.sha256 or (learnt and learnt.sha256)
                 held = self.cache.held(sha256) if sha256 else None
                 if sha256 and held is not None:
-                    yield Entry(upstream.name, name, file, sha256, held)
+                    yield Entry(upstream.name, name, file, sha256, held, file.filename in pinned)
+
+    def pinned(self, url: str, name: ProjectName) -> frozenset[str]:
+        """The file names of a project that are pinned."""
+        kept = self.pins.listing(url, name)
+        return frozenset() if kept is None else frozenset(file.filename for file in kept.project.files)
+
+    def record(self, event: str, name: ProjectName, filenames: Sequence[str], upstream: str) -> None:
+        """Note in the audit what was done."""
+        for filename in filenames:
+            self.audit.record(event, who=who(), project=name, filename=filename, detail=upstream)
+        self.audit.close()
+
+
+def _pin(given: argparse.Namespace) -> int:
+    kept, name, is_meant = _Kept(given), *_release(given.release)
+    status = 1
+    for upstream in kept.upstreams:
+        listing = kept.cache.listing(upstream.url, name)
+        files = [file for file in ([] if listing is None else listing.project.files) if is_meant(file)]
+        if listing is None or not files:
+            continue
+        try:
+            pinned = kept.pins.pin(upstream.url, listing, files, kept.cache)
+        except OSError as error:
+            raise RefusedStart(f"it cannot be kept under --state: {error.strerror}") from None
+        kept.record("pinned", name, pinned, upstream.name)
+        for filename in pinned:
+            print(f"Pinned {filename} of {upstream.name}.")
+        left = len(files) - len(pinned)
+        if left:
+            print(f"{left:,} more of {upstream.name} are not held; simpleindex cache warm fetches them.")
+        status = 0 if pinned else status
+    if status:
+        print(
+            f"Nothing of {given.release} is held in {kept.directory}; simpleindex cache warm, or an installation, fetches it."
+        )
+    return status
+
+
+def _unpin(given: argparse.Namespace) -> int:
+    kept, name, is_meant = _Kept(given), *_release(given.release)
+    status = 1
+    for upstream in kept.upstreams:
+        gone = kept.pins.unpin(upstream.url, name, is_meant)
+        kept.record("unpinned", name, gone, upstream.name)
+        for filename in gone:
+            print(f"{filename} of {upstream.name} is not pinned any more.")
+            status = 0
+    if status:
+        print(f"Nothing of {given.release} was pinned.")
+    return status
+
+
+def _release(text: str) -> tuple[ProjectName, Callable[[File], bool]]:
+    name, equals, version = text.partition("==")
+    try:
+        project = parse_project_name(name.strip())
+        wanted = str(Version(version)) if equals else None
+    except (InvalidProjectName, InvalidVersion):
+        raise RefusedStart(f"{text!r} is neither a project nor a release such as litellm==1.2.3") from None
+    return project, lambda file: wanted is None or file.version == wanted
 
 
 def _list(given: argparse.Namespace) -> int:
@@ -163,8 +252,10 @@ def _list(given: argparse.Namespace) -> int:
         return 0
     rows = [_HEADINGS, *(_row(entry) for entry in entries)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, size, used, upstream in rows:
-        print(f"{name:{widths[0]}}  {size:>{widths[1]}}  {used:{widths[2]}}  {upstream}")
+    for name, size, used, pinned, upstream in rows:
+        print(
+            f"{name:{widths[0]}}  {size:>{widths[1]}}  {used:{widths[2]}}  {pinned:{widths[3]}}  {upstream}"
+        )
     print(f"{_count(entries)}, {human_size(_size(entries))}.")
     return 0
 
@@ -199,6 +290,8 @@ def _why(given: argparse.Namespace) -> int:
         if file is None:
             lines.append(f"  It had no {given.filename} then.")
             continue
+        if given.filename in kept.pinned(upstream.url, name):
+            lines.append("  It is pinned: kept for good under --state.")
         learnt = listing.learnt.get(file.filename)
         sha256 = file.sha256 or (learnt and learnt.sha256)
         stated = (
@@ -232,11 +325,19 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "size": entry.held.size,
         "fetched": _iso(entry.held.fetched_at),
         "last_used": _iso(entry.held.used_at),
+        "pinned": entry.is_pinned,
     }
 
 
-def _row(entry: Entry) -> tuple[str, str, str, str]:
-    return entry.file.filename, human_size(entry.held.size), _minute(entry.held.used_at), entry.upstream
+def _row(entry: Entry) -> tuple[str, str, str, str, str]:
+    pinned = "yes" if entry.is_pinned else "-"
+    return (
+        entry.file.filename,
+        human_size(entry.held.size),
+        _minute(entry.held.used_at),
+        pinned,
+        entry.upstream,
+    )
 
 
 def _seconds(text: str) -> float:

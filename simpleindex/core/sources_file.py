@@ -80,6 +80,7 @@ _UPSTREAM_KEYS: Final = (
     "list",
     "hosts",
     "connections",
+    "keep-removed",
 )
 _CACHE_KEYS: Final = ("size", "free", "largest-file")
 
@@ -130,6 +131,7 @@ class UpstreamSettings:
         lists: Whether its projects are in our list.
         hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private.
         connections: How many pages, and how many files, it is asked for at once; others wait their turn.
+        keep_removed: Whether files that it has no more stay on offer where they are held. An index also removes what is harmful.
     """
 
     name: str
@@ -144,6 +146,7 @@ class UpstreamSettings:
     lists: bool = False
     hosts: tuple[str, ...] = ()
     connections: int = 16
+    keep_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +323,7 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
         timeout=to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
         lists=to_flag(table.get("list", False), f"'list' of {where}"),
         hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
+        keep_removed=to_flag(table.get("keep-removed", False), f"'keep-removed' of {where}"),
         connections=_connections(table.get("connections", 16), where),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,12 +38,12 @@ from simpleindex.core.repair import (
 )
 from simpleindex.sources.interface import Validators
 from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
-from simpleindex.store.fetching import Expected, Fetch
+from simpleindex.store.fetching import Expected, Fetch, open_held
 from simpleindex.store.growing import GrowingBody
 from simpleindex.store.upstream_cache import KeptListing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
@@ -116,6 +115,7 @@ class Cached:
         times: How long answers are good.
         offer: Makes what is offered of what the upstream has; its arguments are those of
             :func:`simpleindex.core.repair.repaired`.
+        removed: Told of files that the upstream had and has no more, with what was kept of their project; blocking.
         memory: Bytes of listings in memory.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
@@ -132,6 +132,7 @@ class Cached:
         first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen,
         times: Times | None = None,
         offer: Callable[[Project, Mapping[str, Learnt], Mapping[str, int], int], Project] = repaired,
+        removed: Callable[[str, KeptListing, Sequence[File]], None] | None = None,
         memory: int = MEMORY,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
@@ -145,6 +146,7 @@ class Cached:
         self._times = times or Times()
         self._offer = offer
         self._memory = memory
+        self._removed = removed
         self._say = say
         self._failed = failed
         self._generations = count(1)
@@ -310,6 +312,8 @@ class Cached:
                 fetched_at,
                 learnt,
             )
+            if before is not None:
+                await self._tell_removed(before.kept, listing.project)
             kept, shown = await self._in_thread(self._keep, kept, before and before.shown)
             # Meanwhile something may have been learnt of one of its files.
             if self._entries.get(name, entry) is before:
@@ -330,7 +334,15 @@ class Cached:
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._size -= entry.weight
+            await self._tell_removed(entry.kept, None)
             await self._in_thread(self._cache.drop_listing, self._identity, name)
+
+    async def _tell_removed(self, before: KeptListing, now: Project | None) -> None:
+        if self._removed is not None:
+            left = set() if now is None else {file.filename for file in now.files}
+            gone = [file for file in before.project.files if file.filename not in left]
+            if gone:
+                await self._in_thread(self._removed, self._identity, before, gone)
 
     def _remember(self, name: ProjectName, entry: _Entry) -> None:
         self._absent.pop(name, None)
@@ -400,7 +412,7 @@ class Cached:
         sha256 = shown.sha256
         if sha256 is None or file.url in self._fetches or not self._cache.may_have(sha256):
             return None
-        found = await self._opened(sha256)
+        found = await open_held(self._cache, sha256, self._in_thread)
         if found is None:
             return None
         descriptor, facts = found
@@ -414,23 +426,6 @@ class Cached:
             Deferred.fromCoroutine(learning).addErrback(self._failed)
         body.modified_ns = shown.uploaded_ns
         return body
-
-    async def _opened(self, sha256: str) -> tuple[int, Facts] | None:
-        wanted: Deferred[tuple[int, Facts] | None] = Deferred()
-
-        async def open_in_thread() -> tuple[int, Facts] | None:
-            found: tuple[int, Facts] | None = await self._in_thread(self._cache.open, sha256)
-            return found
-
-        def hand_over(found: tuple[int, Facts] | None) -> None:
-            # Whoever asked may have left by now, and a thread's result cannot be called back.
-            if not wanted.called:
-                wanted.callback(found)
-            elif found is not None:
-                os.close(found[0])
-
-        Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
-        return await wanted
 
     async def _fetched(self, name: ProjectName, file: File, shown: File) -> Body:
         """The file, while it is on its way."""

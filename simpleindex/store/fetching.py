@@ -242,3 +242,33 @@ class Fetch:
 
     def _failed(self, reason: str) -> UpstreamFailed:
         return UpstreamFailed(self._upstream, f"{reason}.")
+
+
+async def open_held(
+    cache: UpstreamCache, sha256: str, in_thread: Callable[..., Awaitable[Any]]
+) -> tuple[int, Facts] | None:
+    """Open a file of a cache in a thread; whoever does not wait for it any more leaves nothing open.
+
+    Args:
+        cache: Has it.
+        sha256: Its digest.
+        in_thread: Calls a blocking function in a thread.
+
+    Returns:
+        As :meth:`simpleindex.store.upstream_cache.UpstreamCache.open`.
+    """
+    wanted: Deferred[tuple[int, Facts] | None] = Deferred()
+
+    async def open_in_thread() -> tuple[int, Facts] | None:
+        found: tuple[int, Facts] | None = await in_thread(cache.open, sha256)
+        return found
+
+    def hand_over(found: tuple[int, Facts] | None) -> None:
+        # Whoever asked may have left by now, and a thread's result cannot be called back.
+        if not wanted.called:
+            wanted.callback(found)
+        elif found is not None:
+            os.close(found[0])
+
+    Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
+    return await wanted

@@ -196,13 +196,17 @@ class UpstreamCache:
 
     def kept_names(self, upstream: str) -> tuple[ProjectName, ...]:
         """The projects of which something is kept, sorted."""
-        directory = os.path.dirname(self._listing_path(upstream, "x"))
+        directory = self.listings_of(upstream)
         try:
             return tuple(
                 ProjectName(name) for name in sorted(os.listdir(directory)) if not name.startswith(".")
             )
         except OSError:
             return ()
+
+    def listings_of(self, upstream: str) -> str:
+        """The directory of what is kept of an upstream's listings; its time changes when one comes or goes."""
+        return os.path.dirname(self._listing_path(upstream, "x"))
 
     def _listing_path(self, upstream: str, name: str) -> str:
         digest = hashlib.sha256(upstream.encode()).hexdigest()[:8]

@@ -49,7 +49,11 @@ class Place:
 
     def run(self, *words: str, status: int = 0) -> str:
         """Run a command; returns what it printed."""
-        options = ("--sources", str(self.path / "sources.toml"), "--cache", str(self.path / "cache"))
+        options = [
+            word
+            for name in ("sources.toml", "cache", "state")
+            for word in (f"--{name.partition('.')[0]}", str(self.path / name))
+        ]
         self._capsys.readouterr()
         assert main(["cache", *words, *options]) == status
         out, err = self._capsys.readouterr()
@@ -72,7 +76,7 @@ def place(tmp_path: Path, capsys: Captured) -> Place:
 def test_list(place: Place) -> None:
     """What is held, with its size and its upstream; the rest is not."""
     lines = place.run("ls").splitlines()
-    assert lines[0].split() == ["FILE", "SIZE", "LAST", "USED", "UPSTREAM"]
+    assert lines[0].split() == ["FILE", "SIZE", "LAST", "USED", "PINNED", "UPSTREAM"]
     assert [line.split()[0] for line in lines[1:3]] == [WHEEL, BARE]
     assert lines[1].split()[1:3] == ["5", "bytes"]
     assert lines[3] == "2 files, 9 bytes."
@@ -91,6 +95,7 @@ def test_json(place: Place) -> None:
         "filename": WHEEL,
         "sha256": hashlib.sha256(b"wheel").hexdigest(),
         "size": 5,
+        "pinned": False,
     }
 
 
@@ -156,6 +161,36 @@ def test_a_damaged_listing_is_passed_over(place: Place) -> None:
     path.write_bytes(b"damaged")
     assert WHEEL not in place.run("ls")
     assert place.run("why", WHEEL) == "pypi: nothing is kept of acme.\n"
+
+
+def test_pin(place: Place) -> None:
+    """What is held is kept for good, audited, and let go of again."""
+    assert place.run("pin", "Acme==1.0") == f"Pinned {WHEEL} of pypi.\n"
+    assert place.run("pin", "acme").splitlines() == [
+        f"Pinned {WHEEL} of pypi.",
+        "1 more of pypi are not held; simpleindex cache warm fetches them.",
+    ]
+    assert place.run("ls", "acme").splitlines()[1].split()[-2:] == ["yes", "pypi"]
+    assert "It is pinned: kept for good under --state." in place.run("why", WHEEL)
+    assert place.run("unpin", "acme==9.0", status=1) == "Nothing of acme==9.0 was pinned.\n"
+    assert place.run("unpin", "acme") == f"{WHEEL} of pypi is not pinned any more.\n"
+    audit = (place.path / "state" / "audit.jsonl").read_text()
+    assert [json.loads(line)["event"] for line in audit.splitlines()] == ["pinned", "pinned", "unpinned"]
+
+
+@pytest.mark.parametrize(
+    ("release", "sentence"),
+    [("acme==2.0", "Nothing of acme==2.0 is held"), ("never", "Nothing of never is held")],
+)
+def test_pin_what_is_not_held(place: Place, release: str, sentence: str) -> None:
+    """It is said how to have it."""
+    assert sentence in place.run("pin", release, status=1)
+
+
+@pytest.mark.parametrize("release", ["x-", "acme==odd!", "a b"])
+def test_pin_refused(place: Place, release: str) -> None:
+    """What is no release."""
+    assert "is neither a project nor a release" in place.run("pin", release, status=2)
 
 
 # -- warm ---------------------------------------------------------------------------------------------------------------
