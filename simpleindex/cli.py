@@ -41,6 +41,9 @@ usage: simpleindex COMMAND [options]
   cache ls       list what is kept of other indexes; cache warm, why, prune: see cache --help
   why NAME       say why a project, or NAME VERSION, is or is not offered: by which rule, until when
 
+  allow NAME[==VERSION]      exempt it from the rules for other indexes for a time (--for 2h --reason TEXT); --list
+  disallow NAME[==VERSION]   end that before its time
+
   yank NAME VERSION|FILE     have installers pass over a version or a file; unyank takes it back
   status NAME STATUS         set a project's status: active, archived, deprecated or quarantined
   delete NAME VERSION|FILE   move a version or a file to the trash; its name stays used
@@ -55,7 +58,7 @@ The server itself:  twistd -n simpleindex --path . --https 443
 """
 
 _CHANGING: Final = ("yank", "unyank", "status", "delete", "restore", "free", "purge")
-_WITH_OWN_HELP: Final = ("passwd", "token", "access", "why", "cache", *_CHANGING)
+_WITH_OWN_HELP: Final = ("passwd", "token", "access", "why", "cache", "allow", "disallow", *_CHANGING)
 
 # Reads everything in one go: nobody waits for a page meanwhile.
 _NO_BOUND: Final = 1 << 62
@@ -72,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "access": _access,
         "why": _why,
         "cache": _cache,
+        "allow": _allow,
+        "disallow": _disallow,
         **{name: partial(_change, name) for name in _CHANGING},
     }
     if not words or words[0] == "help" or ({"-h", "--help"} & {*words} and words[0] not in _WITH_OWN_HELP):
@@ -146,6 +151,18 @@ def _cache(words: list[str]) -> int:
     from simpleindex.commands.cache import cache  # noqa: PLC0415  (only with upstreams)
 
     return cache(words)
+
+
+def _allow(words: list[str]) -> int:
+    from simpleindex.commands.allowances import allow  # noqa: PLC0415  (only with rules)
+
+    return allow(words)
+
+
+def _disallow(words: list[str]) -> int:
+    from simpleindex.commands.allowances import disallow  # noqa: PLC0415  (only with rules)
+
+    return disallow(words)
 
 
 def _change(command: str, words: list[str]) -> int:

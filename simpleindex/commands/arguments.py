@@ -1,4 +1,4 @@
-"""What these commands have in common: options that name places, one sentence for a mistake, and who runs them."""
+"""What these commands have in common: options that name places, one sentence for a mistake, tables, and who runs them."""
 
 from __future__ import annotations
 
@@ -80,3 +80,11 @@ def who() -> str:
 def complain(sentence: str) -> None:
     """Say what is wrong, where it does not mix with what a command prints."""
     print(f"simpleindex: {sentence}", file=sys.stderr)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of columns, each as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

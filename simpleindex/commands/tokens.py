@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.commands.arguments import Parser, Places, add_places, complain, places, who
+from simpleindex.commands.arguments import Parser, Places, add_places, complain, places, table, who
 from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStart, Unavailable
 from simpleindex.core.patterns import parse_pattern
 from simpleindex.core.rights import Action
@@ -138,7 +138,7 @@ def _list(arguments: argparse.Namespace, where: Places, records: Records) -> int
     if arguments.json:
         print(json.dumps([_as_json(one, now) for one in tokens], indent=2))
     elif tokens:
-        print("\n".join(_table([_HEADINGS, *(_columns(one, now) for one in tokens)])))
+        print("\n".join(table([_HEADINGS, *(_columns(one, now) for one in tokens)])))
     else:
         print(f"There are no tokens in {where.state}.", file=sys.stderr)
     return 0
@@ -244,13 +244,6 @@ def _columns(one: Token, now: float) -> tuple[str, ...]:
     used = "never" if one.last_used is None else _minute(one.last_used)
     projects = ", ".join(one.projects)
     return one.id, one.user or "-", _can(one), projects, _day(one.created), end, used, one.note or "-"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
 
 
 def _as_json(one: Token, now: float) -> dict[str, object]:

@@ -1,0 +1,234 @@
+"""``simpleindex allow`` and ``simpleindex disallow``: exempt a project, or a version of it, from all rules for some time."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.commands.arguments import Parser, Places, add_places, complain, places, table, who
+from simpleindex.core.dates import day_and_time, timestamp
+from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
+from simpleindex.core.metadata import shown
+from simpleindex.core.names import parse_project_name
+from simpleindex.core.policy import Allowance
+from simpleindex.store.records import Records
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from simpleindex.core.names import ProjectName
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])\Z")
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+_LONGEST: Final = 365 * 86_400
+"""Seconds; what is to last is a rule, which stands where all the others do."""
+
+_LONGEST_REASON: Final = 200  # characters
+
+_HEADINGS: Final = ("PROJECT", "VERSION", "UNTIL", "BY", "REASON")
+
+
+def allow(words: list[str]) -> int:
+    """Run ``simpleindex allow``.
+
+    Raises:
+        RefusedStart: It cannot be obeyed; nothing is changed then.
+    """
+    arguments = _allow_parser().parse_args(words)
+    if arguments.list:
+        return _run(arguments, _list)
+    if arguments.json:
+        raise RefusedStart("--json goes with --list")
+    missing = [
+        word
+        for word, value in (
+            ("what to allow (NAME or NAME==VERSION)", arguments.what),
+            ("--for TIME", arguments.time),
+            ("--reason TEXT", arguments.reason),
+        )
+        if value is None
+    ]
+    if missing:
+        raise RefusedStart(f"give {', '.join(missing)}; see simpleindex allow --help")
+    return _run(arguments, _allow)
+
+
+def disallow(words: list[str]) -> int:
+    """Run ``simpleindex disallow``.
+
+    Raises:
+        RefusedStart: It cannot be obeyed; nothing is changed then.
+    """
+    parser = Parser(
+        prog="simpleindex disallow",
+        description="End an allowance before its time: the rules hold again. A running server sees it within seconds.",
+    )
+    parser.add_argument("what", metavar="NAME[==VERSION]", help="as it is listed by simpleindex allow --list")
+    add_places(parser)
+    return _run(parser.parse_args(words), _disallow)
+
+
+def _allow_parser() -> Parser:
+    parser = Parser(
+        prog="simpleindex allow",
+        description="Exempt a project, or one version of it, from every rule of the sources file for some time: for the "
+        "fix that cannot wait. A running server sees it within seconds, and its end on time; who gave it and why is in the "
+        "audit.",
+    )
+    parser.add_argument(
+        "what", metavar="NAME[==VERSION]", nargs="?", help="a project, or one version of it, which is better"
+    )
+    parser.add_argument(
+        "--for", dest="time", metavar="TIME", help="how long: 30m, 2h, 3d, 1w; at most a year"
+    )
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the audit and for whoever reads the list")
+    parser.add_argument("--list", action="store_true", help="list those that hold now; times are UTC")
+    parser.add_argument("--json", action="store_true", help="with --list: as JSON, for programs")
+    add_places(parser)
+    return parser
+
+
+def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Places, Records], int]) -> int:
+    where = places(arguments)
+    records = Records(str(where.state), complain)
+    try:
+        return work(arguments, where, records)
+    except Unavailable:
+        # Why has been said.
+        return 2
+    finally:
+        records.close()
+
+
+def _allow(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+    name, version = _what(arguments.what)
+    seconds, reason, now = _seconds(arguments.time), _reason(arguments.reason), time.time()
+    same, _ = _held(records, name, version, now)
+    given = Allowance(name, same.version if same else version, int(now) + seconds, who(), reason)
+    records.allow(given)
+    words = f"until {day_and_time(given.until)}: {given.reason}"
+    _record(where, "allowance-given", name, f"{_spelt(given)} {words}")
+    print(f"{_spelt(given)} is exempt from all rules {words}", file=sys.stderr)
+    print(
+        f"To end it before: simpleindex disallow {_spelt(given)}. The records are in {where.state}.",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _disallow(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+    name, version = _what(arguments.what)
+    same, others = _held(records, name, version, time.time())
+    rest = ", ".join(map(_spelt, others))
+    if same is None:
+        complain(
+            f"There is no allowance of {arguments.what} in {where.state}{f', but of {rest}' if rest else ''}."
+        )
+        return 2
+    records.disallow(name, same.version)
+    _record(where, "allowance-ended", name, _spelt(same))
+    still = f" Still exempt from them: {rest}." if rest else ""
+    print(f"The rules hold for {_spelt(same)} again.{still}", file=sys.stderr)
+    return 0
+
+
+def _list(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+    held = records.allowances(time.time())
+    if arguments.what is not None:
+        name, version = _what(arguments.what)
+        held = tuple(
+            each
+            for each in held
+            if each.name == name and (version is None or each.version is None or _is_same(each, version))
+        )
+    if arguments.json:
+        print(json.dumps([_as_json(each) for each in held], indent=2))
+    elif held:
+        rows = [
+            (each.name, each.version or "all", day_and_time(each.until), each.by, each.reason)
+            for each in held
+        ]
+        print("\n".join(table([_HEADINGS, *rows])))
+    else:
+        print(f"There are no such allowances in {where.state}.", file=sys.stderr)
+    return 0
+
+
+def _held(
+    records: Records, name: ProjectName, version: str | None, now: float
+) -> tuple[Allowance | None, list[Allowance]]:
+    """The allowance of this, in whatever spelling, and the others of the project."""
+    of_project = [each for each in records.allowances(now) if each.name == name]
+    same = next((each for each in of_project if _is_same(each, version)), None)
+    return same, [each for each in of_project if each is not same]
+
+
+def _is_same(one: Allowance, version: str | None) -> bool:
+    """Whether it is of this version: 1.0 is 1.0.0 (PEP 440)."""
+    if one.version is None or version is None:
+        return one.version is version
+    return Version(one.version) == Version(version)
+
+
+def _record(where: Places, event: str, name: ProjectName, detail: str) -> None:
+    audit = where.audit()
+    audit.record(event, who=who(), project=name, detail=detail)
+    audit.close()
+
+
+def _what(text: str) -> tuple[ProjectName, str | None]:
+    """A project, and the version in PEP 440's normal form, or None for all."""
+    refusal = RefusedStart(
+        f"{shown(text)} is neither a project nor one version of it: write NAME or NAME==VERSION, such as acme==1.0"
+    )
+    try:
+        asked = Requirement(text)
+        name = parse_project_name(asked.name)
+        if asked.url or asked.marker or asked.extras or len(asked.specifier) > 1:
+            raise refusal
+        for one in asked.specifier:
+            if one.operator != "==":
+                raise refusal
+            return name, str(Version(one.version))
+    except (InvalidRequirement, InvalidProjectName, InvalidVersion):
+        raise refusal from None
+    return name, None
+
+
+def _seconds(text: str) -> int:
+    match = _DURATION.match(text)
+    if match is None:
+        raise RefusedStart(f"--for: {shown(text)} is no time such as 30m, 2h or 3d")
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST:
+        raise RefusedStart('--for: it is more than a year; for good, write a rule with action = "allow"')
+    return seconds
+
+
+def _reason(text: str) -> str:
+    text = text.strip()
+    if not text or len(text) > _LONGEST_REASON or not text.isprintable():
+        raise RefusedStart(f"--reason: it must be one line of 1 to {_LONGEST_REASON} characters")
+    return text
+
+
+def _spelt(one: Allowance) -> str:
+    return one.name if one.version is None else f"{one.name}=={one.version}"
+
+
+def _as_json(one: Allowance) -> dict[str, object]:
+    return {
+        "project": one.name,
+        "version": one.version,
+        "until": timestamp(one.until),
+        "by": one.by,
+        "reason": one.reason,
+    }
