@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 NO_HASH: Final = "no hash of it is known"
 
-_UNITS: Final = (("week", 7 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", 60))
+_UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
 def denied(name: ProjectName, rule: str, message: str, why: str = "") -> str:
@@ -46,7 +46,7 @@ def too_young(uploaded: float | None, min_age: float) -> str:
     if uploaded is None:
         return "when it was uploaded is not known"
     return (
-        f"uploaded {day_and_time(uploaded)}, it is offered when it is {duration(min_age)} old, "
+        f"uploaded {day_and_time(uploaded // 60 * 60)}, it is offered when it is {duration(min_age)} old, "
         f"from {day_and_time(uploaded + min_age)}"
     )
 
@@ -55,7 +55,7 @@ def too_late(uploaded: float | None, not_after: float) -> str:
     """Why a date is not met; the arguments are as in :func:`too_young`."""
     if uploaded is None:
         return "when it was uploaded is not known"
-    return f"it was uploaded {day_and_time(uploaded)}, after {day_and_time(not_after)}"
+    return f"it was uploaded {day_and_time(uploaded // 60 * 60)}, after {day_and_time(not_after)}"
 
 
 def too_large(size: int | None, max_size: int) -> str:

@@ -67,8 +67,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             yield f"  {file.filename} ({file.source})"
             if file.sentence:
                 yield f"      {file.sentence}"
-            if (when := _when(file)) or file.rule:
-                yield f"      {'; '.join(filter(None, (f'rule: {file.rule}' if file.rule else '', when)))}"
+            if more := _more(file):
+                yield f"      {more}"
 
 
 def why_html(explanation: Explanation) -> bytes:
@@ -103,18 +103,17 @@ def why_html(explanation: Explanation) -> bytes:
 
 
 def _item(file: FileWord) -> str:
-    notes = [
-        file.sentence,
-        "; ".join(filter(None, (f"Rule: {file.rule}" if file.rule else "", _when(file)))),
-    ]
-    lines = "".join(f"<p>{_text(note)}</p>\n" for note in notes if note)
+    lines = "".join(f"<p>{_text(note)}</p>\n" for note in (file.sentence, _more(file)) if note)
     return (
         f"<li>\n<b>{_text(file.filename)}</b><span>{_text(file.source)}</span><span></span>\n{lines}</li>\n"
     )
 
 
-def _when(file: FileWord) -> str:
-    return "" if file.visible_from is None else f"visible from {day_and_time(file.visible_from)}"
+def _more(file: FileWord) -> str:
+    """What the sentence does not say already."""
+    when = "" if file.visible_from is None else day_and_time(file.visible_from)
+    facts = (("rule: ", file.rule), ("visible from ", when))
+    return "; ".join(f"{what}{value}" for what, value in facts if value and value not in file.sentence)
 
 
 def _text(text: str) -> str:

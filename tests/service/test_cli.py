@@ -51,8 +51,7 @@ def test_unknown_command(capsys: Captured) -> None:
         "",
         (
             "simpleindex: there is no command 'chek'; there are check, systemd-unit, passwd, token, access, why, cache, allow, disallow, "
-            "yank, unyank, status, delete, restore, free, purge.
-"
+            "yank, unyank, status, delete, restore, free, purge.\n"
         ),
     )
 
