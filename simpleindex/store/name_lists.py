@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.advisories import Advisories, parse_advisory
@@ -31,11 +32,21 @@ class NameLists:
     Args:
         directory: Relative paths are from here: where the sources file lies.
         log: Takes a sentence for the operator.
+        seconds: A clock that only goes on.
+        now_ns: The time as files have it, nanoseconds since 1970.
     """
 
-    def __init__(self, directory: str, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        log: Callable[[str], None],
+        seconds: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._directory = directory
         self._log = log
+        self._seconds = seconds
+        self._now_ns = now_ns
         self._advisories: dict[str, AdvisoryDirectory] = {}
 
     def open(self, key: str) -> Callable[[], NamesList]:
@@ -59,7 +70,15 @@ class NameLists:
                     advisories.refresh()
                     self._advisories[path] = advisories
                 return self._advisories[path].current
-            names = FollowedFile(path, kind, parse_deny_list, taken=lambda _: None, log=self._log)
+            names = FollowedFile(
+                path,
+                kind,
+                parse_deny_list,
+                taken=lambda _: None,
+                log=self._log,
+                seconds=self._seconds,
+                now_ns=self._now_ns,
+            )
             names.open()
         except OSError as error:
             raise InvalidSources(
