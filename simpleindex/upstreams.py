@@ -25,6 +25,7 @@ from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.own_directories import refuse_overlap
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
+from simpleindex.sources.flat import Flat
 from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
 from simpleindex.sources.pinned import Pinned
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from simpleindex.core.views import ViewSettings
     from simpleindex.own_directories import OwnDirectory
     from simpleindex.settings import Settings
-    from simpleindex.sources.interface import Source
+    from simpleindex.sources.interface import Located, Source
 
 _MODES: Final = {
     Mode.CACHE: "",
@@ -163,9 +164,10 @@ def compose_upstreams(
             failed=failed,
         )
         stages.append(cached)
-        source: Source = Redirecting(cached)
+        located: Located = Flat(cached, in_thread) if each.flat else cached
+        source: Source = Redirecting(located)
         if each.mode is Mode.CACHE:
-            source = Pinned(cached, each.url, pins, reactor, in_thread)
+            source = Pinned(located, each.url, pins, reactor, in_thread)
         members[each.name] = Member(source, Scope(each.projects, each.exclude), each.lists, each.name)
     views = {}
     for view in said.views:

@@ -22,6 +22,7 @@ from simpleindex.core.errors import (
     InvalidSources,
     RefusedStart,
 )
+from simpleindex.core.flat import FLAT_PAGE, project_of
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.patterns import ALL, matcher, parse_pattern
 from simpleindex.core.sources_file import parse_sources
@@ -166,9 +167,11 @@ class _Kept:
         except InvalidPattern as error:
             raise RefusedStart(str(error)) from None
         for upstream, name in (
-            (each, name) for each in self.upstreams for name in self.cache.kept_names(each.url)
+            (each, name)
+            for each in self.upstreams
+            for name in ((FLAT_PAGE,) if each.flat else self.cache.kept_names(each.url))
         ):
-            if wanted.find(name) is None:
+            if wanted.find(name) is None and name != FLAT_PAGE:
                 continue
             kept = self.cache.listing(upstream.url, name)
             pinned = self.pinned(upstream.url, name)
@@ -176,8 +179,12 @@ class _Kept:
                 learnt = None if kept is None else kept.learnt.get(file.filename)
                 sha256 = file.sha256 or (learnt and learnt.sha256)
                 held = self.cache.held(sha256) if sha256 else None
-                if sha256 and held is not None:
-                    yield Entry(upstream.name, name, file, sha256, held, file.filename in pinned)
+                project = project_of(file) if name == FLAT_PAGE else name
+                if sha256 and held is not None and wanted.find(project) is not None:
+                    is_pinned = file.filename in (
+                        self.pinned(upstream.url, project) if upstream.flat else pinned
+                    )
+                    yield Entry(upstream.name, project, file, sha256, held, is_pinned)
 
     def pinned(self, url: str, name: ProjectName) -> frozenset[str]:
         """The file names of a project that are pinned."""
@@ -195,8 +202,10 @@ def _pin(given: argparse.Namespace) -> int:
     kept, name, is_meant = _Kept(given), *_release(given.release)
     status = 1
     for upstream in kept.upstreams:
-        listing = kept.cache.listing(upstream.url, name)
+        listing = kept.cache.listing(upstream.url, FLAT_PAGE if upstream.flat else name)
         files = [file for file in ([] if listing is None else listing.project.files) if is_meant(file)]
+        if upstream.flat:
+            files = [file for file in files if project_of(file) == name]
         if listing is None or not files:
             continue
         try:
@@ -281,11 +290,12 @@ def _why(given: argparse.Namespace) -> int:
     kept = _Kept(given)
     lines: list[str] = []
     for upstream in kept.upstreams:
-        listing = kept.cache.listing(upstream.url, name)
+        listing = kept.cache.listing(upstream.url, FLAT_PAGE if upstream.flat else name)
         if listing is None:
             lines.append(f"{upstream.name}: nothing is kept of {name}.")
             continue
-        lines.append(f"{upstream.name}: it was asked for {name} on {_minute(listing.fetched_at)}.")
+        what = "its page" if upstream.flat else name
+        lines.append(f"{upstream.name}: it was asked for {what} on {_minute(listing.fetched_at)}.")
         file = next((file for file in listing.project.files if file.filename == given.filename), None)
         if file is None:
             lines.append(f"  It had no {given.filename} then.")

@@ -71,6 +71,7 @@ _UPSTREAM_KEYS: Final = (
     "name",
     "url",
     "mode",
+    "flat",
     "projects",
     "exclude",
     "credentials",
@@ -120,8 +121,9 @@ class UpstreamSettings:
 
     Attributes:
         name: What it is called in logs and explanations.
-        url: Its index, with a slash at the end.
+        url: Its index, with a slash at the end; or its page.
         mode: Who gives its files.
+        flat: Whether it is one page with the files of many projects, as for pip's ``--find-links``.
         projects: Patterns of the names that it is asked for.
         exclude: Patterns of names that it is never asked for.
         credentials: ``("env", NAME)`` or ``("file", PATH)``, which hold ``user:password``; None without.
@@ -137,6 +139,7 @@ class UpstreamSettings:
     name: str
     url: str
     mode: Mode = Mode.CACHE
+    flat: bool = False
     projects: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     credentials: tuple[str, str] | None = None
@@ -311,17 +314,19 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
         raise InvalidSources(
             f"has 'credentials' of {where}, whose clients are sent there without; use mode = \"cache\", or leave one of the two out"
         )
+    flat = to_flag(table.get("flat", False), f"'flat' of {where}")
     return UpstreamSettings(
         name=name,
-        url=_url(table["url"], where),
+        url=_url(table["url"], where, is_page=flat),
         mode=mode,
+        flat=flat,
         projects=to_patterns(table.get("projects", ["*"]), f"'projects' of {where}"),
         exclude=to_patterns(table.get("exclude", []), f"'exclude' of {where}"),
         credentials=_credentials(table.get("credentials"), where),
         ca_file=None if "ca-file" not in table else to_text(table["ca-file"], f"'ca-file' of {where}"),
         ttl=to_seconds(table.get("ttl", "5m"), f"'ttl' of {where}"),
         timeout=to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
-        lists=to_flag(table.get("list", False), f"'list' of {where}"),
+        lists=to_flag(table.get("list", flat), f"'list' of {where}"),
         hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
         keep_removed=to_flag(table.get("keep-removed", False), f"'keep-removed' of {where}"),
         connections=_connections(table.get("connections", 16), where),
@@ -334,7 +339,7 @@ def _connections(value: object, where: str) -> int:
     return value
 
 
-def _url(value: object, where: str) -> str:
+def _url(value: object, where: str, *, is_page: bool) -> str:
     url = to_text(value, f"'url' of {where}")
     try:
         split = urlsplit(url)
@@ -349,7 +354,7 @@ def _url(value: object, where: str) -> str:
         raise InvalidSources(f"has a login in the 'url' of {where}; give it by 'credentials' instead")
     if split.query or split.fragment:
         raise InvalidSources(f"has a ? or # in the 'url' of {where}; an index has none")
-    return url if url.endswith("/") else f"{url}/"
+    return url if url.endswith("/") or is_page else f"{url}/"
 
 
 def _credentials(value: object, where: str) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.metadata import shown, valid_requires_python
 from simpleindex.core.model import File, Sidecar, Withheld
-from simpleindex.core.names import distribution_suffix, parse_distribution_name, spelling_pattern
+from simpleindex.core.names import distribution_suffix, parse_distribution_name
 from simpleindex.core.upstream_urls import absolute_url
 
 if TYPE_CHECKING:
@@ -40,23 +40,21 @@ _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def judged_files(
-    entries: Iterable[Entry], base: str, name: ProjectName, source: str, *, flat: bool
+    entries: Iterable[Entry], base: str, name: ProjectName | None, source: str
 ) -> tuple[list[File], list[Withheld]]:
     """Sort a listing's entries into what can be offered and what cannot.
 
     Args:
         entries: As they came.
         base: What their URLs are relative to.
-        name: Whose they should be.
+        name: Whose they should be; None if they are those of many projects, so that what is none's is no business of anybody.
         source: What the upstream is called.
-        flat: Whether the listing has the files of other projects too, by right.
     """
     files: dict[str, File] = {}
     withheld: dict[str, Withheld] = {}
-    of_project = spelling_pattern(name)
     for entry in entries:
         filename = filename_of(entry)
-        if distribution_suffix(filename) is None or (flat and not of_project.match(filename)):
+        if distribution_suffix(filename) is None:
             continue
         try:
             if len(filename) > LONGEST_FILENAME:
@@ -64,7 +62,7 @@ def judged_files(
             file = _file(entry, filename, base, name, source)
         except InvalidFilename as error:
             safe = _UNPRINTABLE.sub("\ufffd", filename[:LONGEST_FILENAME])
-            if not flat:
+            if name is not None:
                 withheld[safe] = Withheld(safe, f"{shown(filename)}: {error.reason}", "name", source)
             continue
         # Of two with one name the first counts, as for every client.
@@ -79,7 +77,7 @@ def filename_of(entry: Entry) -> str:
     return filename if isinstance(filename, str) else ""
 
 
-def _file(entry: Entry, filename: str, base: str, name: ProjectName, source: str) -> File | None:
+def _file(entry: Entry, filename: str, base: str, name: ProjectName | None, source: str) -> File | None:
     parsed = parse_distribution_name(filename, name)
     place = entry.get("url")
     url = absolute_url(base, place) if isinstance(place, str) and place.strip() else None

@@ -11,14 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from simpleindex.core.errors import InvalidFilename, InvalidProjectName, InvalidUpstreamPage
+from simpleindex.core.errors import InvalidProjectName, InvalidUpstreamPage
+from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Project, Status, Withheld, file_order
-from simpleindex.core.names import (
-    distribution_suffix,
-    parse_distribution_name,
-    parse_project_name,
-)
+from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.upstream_files import LONGEST_FILENAME, Entry, filename_of, judged_files, text_of
 from simpleindex.core.upstream_html import Page, read_html
 from simpleindex.core.upstream_urls import absolute_url, basename
@@ -48,7 +45,6 @@ def parse_project(
     name: ProjectName,
     *,
     source: str = "upstream",
-    flat: bool = False,
 ) -> Project:
     """Understand a project's page.
 
@@ -58,7 +54,6 @@ def parse_project(
         url: Where it came from in the end, after redirects.
         name: Whose page it should be.
         source: What the upstream is called.
-        flat: Whether it lists the files of all projects, as for pip's ``--find-links``.
 
     Raises:
         InvalidUpstreamPage: It is no listing of this project.
@@ -68,19 +63,9 @@ def parse_project(
         _require_name(page, name)
         entries, status = _json_entries(page), _json_status(page)
     else:
-        html = _read_html(content_type, body)
-        base = _base(html, url)
-        entries, status = (
-            [_html_entry(anchor.href, anchor.attributes, base) for anchor in html.anchors],
-            (
-                html.metas.get("project-status"),
-                html.metas.get("project-status-reason"),
-            ),
-        )
-        url = base
-        if not html.says_index and not any(distribution_suffix(filename_of(entry)) for entry in entries):
-            raise InvalidUpstreamPage("is HTML, but lists no files and does not say that it is an index")
-    files, withheld = judged_files(entries, url, name, source, flat=flat)
+        entries, metas, url = _html_entries(content_type, body, url)
+        status = metas.get("project-status"), metas.get("project-status-reason")
+    files, withheld = judged_files(entries, url, name, source)
     marker = _status(status[0])
     if marker is Status.QUARANTINED:
         withheld += [
@@ -102,9 +87,27 @@ def parse_project(
     )
 
 
-def parse_projects(
-    content_type: str, body: bytes, url: str, *, flat: bool = False
-) -> tuple[ProjectName, ...]:
+def parse_flat(content_type: str, body: bytes, url: str, *, source: str = "upstream") -> Project:
+    """Understand a page with the files of many projects, as for pip's ``--find-links``.
+
+    The arguments are those of :func:`parse_project`.
+
+    Returns:
+        The page as if it were that of the project :data:`~simpleindex.core.flat.FLAT_PAGE`; what is no file of any is left out.
+
+    Raises:
+        InvalidUpstreamPage: It is no such page. One without files must say that it is an index, for any other page of a web
+            server (an error, a login) would be an empty one.
+    """
+    if _is_json(content_type):
+        entries = _json_entries(_read_json(body))
+    else:
+        entries, _, url = _html_entries(content_type, body, url)
+    files, _ = judged_files(entries, url, None, source)
+    return Project(FLAT_PAGE, tuple(sorted(files, key=file_order)))
+
+
+def parse_projects(content_type: str, body: bytes, url: str) -> tuple[ProjectName, ...]:
     """Understand the page of all projects; the arguments are those of :func:`parse_project`.
 
     Raises:
@@ -112,16 +115,12 @@ def parse_projects(
     """
     if _is_json(content_type):
         page = _read_json(body)
-        if flat:
-            return _names_of_files(_json_entries(page))
         projects = page.get("projects")
         if not isinstance(projects, list):
             raise InvalidUpstreamPage("is JSON, but has no list of projects")
         return _names(each.get("name") for each in projects if isinstance(each, dict))
     html = _read_html(content_type, body)
     base = _base(html, url)
-    if flat:
-        return _names_of_files(_html_entry(anchor.href, anchor.attributes, base) for anchor in html.anchors)
     if not html.anchors and not html.says_index:
         raise InvalidUpstreamPage("is HTML, but has no links and does not say that it is an index")
     here = urlsplit(base).path
@@ -213,6 +212,16 @@ def _json_status(page: Entry) -> tuple[Any, Any]:
     return None, None
 
 
+def _html_entries(content_type: str, body: bytes, url: str) -> tuple[list[Entry], Mapping[str, str], str]:
+    """The files of a page, what it says of itself, and what their URLs are relative to."""
+    page = _read_html(content_type, body)
+    base = _base(page, url)
+    entries = [_html_entry(anchor.href, anchor.attributes, base) for anchor in page.anchors]
+    if not page.says_index and not any(distribution_suffix(filename_of(entry)) for entry in entries):
+        raise InvalidUpstreamPage("is HTML, but lists no files and does not say that it is an index")
+    return entries, page.metas, base
+
+
 def _html_entry(href: str, attributes: Mapping[str, str], base: str) -> Entry:
     place, _, fragment = href.partition("#")
     hashes = dict(part.split("=", 1) for part in fragment.split("&") if "=" in part)
@@ -251,15 +260,4 @@ def _names(texts: Iterable[object]) -> tuple[ProjectName, ...]:
                 names.add(parse_project_name(text))
             except InvalidProjectName:
                 continue
-    return tuple(sorted(names))
-
-
-def _names_of_files(entries: Iterable[Entry]) -> tuple[ProjectName, ...]:
-    names = set()
-    for filename in map(filename_of, entries):
-        try:
-            if len(filename) <= LONGEST_FILENAME:
-                names.add(parse_distribution_name(filename).project)
-        except InvalidFilename:
-            continue
     return tuple(sorted(names))

@@ -7,6 +7,7 @@ time and memory, with an answer or with :class:`~simpleindex.core.errors.Upstrea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError
@@ -14,9 +15,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from simpleindex.core.errors import InvalidUpstreamPage, NotHere, UnusableAnswer, UpstreamFailed
+from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.upstream_headers import content_range, date, etag, fresh_for, retry_after
 from simpleindex.core.upstream_html import ends
-from simpleindex.core.upstream_pages import is_html, parse_project, parse_projects
+from simpleindex.core.upstream_pages import is_html, parse_flat, parse_project, parse_projects
 from simpleindex.core.upstream_urls import absolute_url, basename, origin
 from simpleindex.outgoing.bodies import ResponseBody, read_decoded, within
 from simpleindex.outgoing.reasons import explain
@@ -58,17 +60,21 @@ class Limits:
         idle: Seconds for the beginning of an answer, and then for each next bytes of it.
         listing: Seconds for a whole listing, redirects included; pip gives up after 15, uv after 30.
         project_bytes: Of a project's page, as it comes and when decoded; the largest have some 20 MB.
+        flat_bytes: Of a page with the files of all projects; 100,000 links or so.
         projects_bytes: Of the page of all projects, which has 40 MB where there are 700,000.
     """
 
     idle: float = 10.0
     listing: float = 30.0
     project_bytes: int = 64_000_000
+    flat_bytes: int = 16_000_000
     projects_bytes: int = 200_000_000
 
 
 class HttpUpstream:
     """An upstream index.
+
+    Its project :data:`~simpleindex.core.flat.FLAT_PAGE` is the page at its URL itself, with the files of many projects.
 
     Args:
         name: What the configuration calls it.
@@ -77,7 +83,6 @@ class HttpUpstream:
         clock: For timeouts.
         in_thread: Calls a function that takes long in a thread.
         credentials: For the upstream's own origin; sent nowhere else.
-        flat: Whether its URL is one page with the files of all projects, as for pip's ``--find-links``.
         limits: How long and how much it may take.
         user_agent: Who we say that we are; operators of indexes want to know.
     """
@@ -91,7 +96,6 @@ class HttpUpstream:
         in_thread: Callable[..., Awaitable[Any]],
         *,
         credentials: BasicCredentials | None = None,
-        flat: bool = False,
         limits: Limits = Limits(),
         user_agent: str = "simpleindex",
     ) -> None:
@@ -101,7 +105,6 @@ class HttpUpstream:
         self._clock = clock
         self._in_thread = in_thread
         self._credentials = credentials
-        self._flat = flat
         self._limits = limits
         self._user_agent = user_agent.encode("ascii")
 
@@ -116,30 +119,26 @@ class HttpUpstream:
         if page is None:
             raise self._failed("it has no index at its URL")
         names: tuple[ProjectName, ...] = await self._parsed(
-            page, parse_projects, page.content_type, page.body, page.url, flat=self._flat
+            page, parse_projects, page.content_type, page.body, page.url
         )
         return names
 
     async def project(self, name: ProjectName, known: Validators | None) -> Listing | None:
         """What is in this project; None if it is as it was."""
-        url = self._reach.url if self._flat else f"{self._reach.url}{name}/"
-        page = await self._page(url, known or Validators(), self._limits.project_bytes)
+        is_page = name == FLAT_PAGE
+        url, most = f"{self._reach.url}{name}/", self._limits.project_bytes
+        if is_page:
+            url, most = self._reach.url, self._limits.flat_bytes
+        page = await self._page(url, known or Validators(), most)
+        if page is None and is_page:
+            # Nobody knows what it would list, if it were there.
+            raise self._failed("it has no page at its URL")
         if page is None:
             raise NotHere(f"project {name}")
         if page.is_unchanged:
             return None
-        project = await self._parsed(
-            page,
-            parse_project,
-            page.content_type,
-            page.body,
-            page.url,
-            name,
-            source=self._name,
-            flat=self._flat,
-        )
-        if self._flat and not project.files:
-            raise NotHere(f"project {name}")
+        parse = parse_flat if is_page else partial(parse_project, name=name)
+        project = await self._parsed(page, parse, page.content_type, page.body, page.url, source=self._name)
         return Listing(project, page.validators, page.fresh_for)
 
     async def open(self, url: str, offset: int = 0, validators: Validators | None = None) -> HttpStream:

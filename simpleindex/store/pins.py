@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import PackedFiles
+from simpleindex.core.flat import FLAT_PAGE, project_of
 from simpleindex.core.model import file_order
 from simpleindex.core.repair import Learnt
 from simpleindex.store.upstream_cache import Room, UpstreamCache
@@ -69,7 +70,7 @@ class Pins:
 
         Args:
             index: Whose they are.
-            kept: What it said of their project.
+            kept: What it said of their project; or of a page with those of many, of which each is pinned by itself.
             files: Some of those.
             cache: Has their bytes.
 
@@ -79,6 +80,22 @@ class Pins:
         Raises:
             OSError: They cannot be kept.
         """
+        if kept.project.name != FLAT_PAGE:
+            return self._pin(index, kept, files, cache)
+        several: dict[ProjectName, list[File]] = {}
+        for file in files:
+            several.setdefault(project_of(file), []).append(file)
+        return tuple(
+            filename
+            for name, some in several.items()
+            for filename in self._pin(
+                index, replace(kept, project=replace(kept.project, name=name)), some, cache
+            )
+        )
+
+    def _pin(
+        self, index: str, kept: KeptListing, files: Iterable[File], cache: UpstreamCache
+    ) -> tuple[str, ...]:
         before = self.listing(index, kept.project.name)
         pinned = {} if before is None else {file.filename: file for file in before.project.files}
         learnt = {} if before is None else dict(before.learnt)

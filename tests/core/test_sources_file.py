@@ -82,6 +82,20 @@ ISOLATED = '[[view]]\nname = "v"\nsources = ["{}", "{}"]\nstrategy = "isolated"\
 UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://h/"\n'
 
 
+@pytest.mark.parametrize(
+    ("text", "url", "lists"),
+    [
+        ('url = "https://h/links.html"', "https://h/links.html", True),
+        ('url = "https://h/dist/"', "https://h/dist/", True),
+        ('url = "https://h/dist"\nlist = false', "https://h/dist", False),
+    ],
+)
+def test_a_flat_upstream(text: str, url: str, lists: bool) -> None:
+    """Its URL is a page, left as it is; its projects are known, so they are on the list unless that is not wanted."""
+    (upstream,) = parse_sources(f'[[upstream]]\nname = "a"\nflat = true\n{text}'.encode()).upstreams
+    assert (upstream.url, upstream.flat, upstream.lists) == (url, True, lists)
+
+
 def test_directories() -> None:
     """They stand between that of --path and the upstreams, in the order of the file, also where no upstream is asked."""
     more = DIRECTORY.replace("staging", "more")
@@ -134,6 +148,7 @@ def test_directories() -> None:
             DIRECTORY + UPSTREAM + ISOLATED.format("staging", "a"),
             'upstreams that the view v, with strategy = "isolated"',
         ),
+        (UPSTREAM + "flat = 'yes'", "'flat' of the upstream a that is neither true nor false"),
         ("= ", "not valid TOML"),
     ],
 )

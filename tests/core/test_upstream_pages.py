@@ -10,10 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidUpstreamPage
+from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.pages import project_html, project_json, root_html, root_json
-from simpleindex.core.upstream_pages import parse_project, parse_projects
+from simpleindex.core.upstream_pages import parse_flat, parse_project, parse_projects
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html; charset=utf-8"
@@ -34,9 +35,9 @@ def entry(filename: str = WHEEL, /, **more: Any) -> dict[str, Any]:
     return {"filename": filename, "url": f"../../files/{filename}", "hashes": {"sha256": SHA}, **more}
 
 
-def project(body: bytes, kind: str = JSON, url: str = URL, *, flat: bool = False) -> Project:
+def project(body: bytes, kind: str = JSON, url: str = URL) -> Project:
     """Understand it."""
-    return parse_project(kind, body, url, ACME, source="up", flat=flat)
+    return parse_project(kind, body, url, ACME, source="up")
 
 
 def only(body: bytes, kind: str = JSON, url: str = URL) -> File:
@@ -342,12 +343,44 @@ def test_html_status() -> None:
 
 
 def test_a_flat_page() -> None:
-    """Of a --find-links page a project is what its name picks, and the projects are what the names say."""
-    body = f"<a href='{WHEEL}'>x</a><a href='other-1.0.tar.gz'>y</a><a href='acme-junk.zip'>z</a><a href='readme'>r</a>"
-    found = project(body.encode(), HTML, "https://up.example/dist/", flat=True)
-    assert ([file.filename for file in found.files], found.withheld) == ([WHEEL], ())
-    assert parse_projects(HTML, body.encode(), ROOT, flat=True) == ("acme", "other")
-    assert parse_projects(JSON, listing(entry()), ROOT, flat=True) == ("acme",)
+    """All files of a --find-links page that are some project's, with the hashes of their fragments, wherever they are."""
+    body = f"""<a href='{WHEEL}#sha256={"ab" * 32}'>x</a><a href='Other-1.0.tar.gz#md5={"cd" * 16}'>y</a>
+    <a href='acme-junk.zip'>z</a><a href='readme'>r</a><a href='../'>up</a><a href='?C=M;O=A'>sort</a>
+    <a href='https://far.example/cu118/torch-2.0.0%2Bcu118-py3-none-any.whl'>t</a>"""
+    found = parse_flat(HTML, body.encode(), "https://up.example/dist/links.html", source="up")
+    assert found.name == FLAT_PAGE
+    assert [(file.filename, file.url) for file in found.files] == [
+        ("Other-1.0.tar.gz", "https://up.example/dist/Other-1.0.tar.gz"),
+        (WHEEL, f"https://up.example/dist/{WHEEL}"),
+        (
+            "torch-2.0.0+cu118-py3-none-any.whl",
+            "https://far.example/cu118/torch-2.0.0%2Bcu118-py3-none-any.whl",
+        ),
+    ]
+    assert [file.sha256 for file in found.files] == [None, "ab" * 32, None]
+    assert found.files[0].other_hash == ("md5", "cd" * 16)
+    assert found.withheld == ()
+    assert parse_flat(JSON, listing(entry()), URL).files
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html><head><title>Index of /wheels/</title></head><body><a href='../'>../</a></body></html>",
+        "<title>Directory listing for /</title>",
+        '<meta name="pypi:repository-version" content="1.0">',
+    ],
+)
+def test_an_empty_flat_page(body: str) -> None:
+    """A directory listing without files is an index without projects."""
+    assert parse_flat(HTML, body.encode(), URL).files == ()
+
+
+@pytest.mark.parametrize("body", ["", "<h1>Log in</h1><a href='/login'>here</a>", "<p>It works!</p>"])
+def test_what_is_no_flat_page(body: str) -> None:
+    """Any other page would be an index that has let go of all its names."""
+    with pytest.raises(InvalidUpstreamPage, match="lists no files"):
+        parse_flat(HTML, body.encode(), URL)
 
 
 def test_projects() -> None:
@@ -499,9 +532,12 @@ def test_whatever_bytes_come_only_our_error_is_raised(body: bytes, kind: str) ->
 
 def _is_bounded(kind: str, body: bytes) -> None:
     faults: list[str] = []
-    for flat in (False, True):
+    for parse in (
+        lambda: project(body, kind),
+        lambda: parse_flat(kind, body, URL, source="up"),
+    ):
         try:
-            found = project(body, kind, flat=flat)
+            found = parse()
         except InvalidUpstreamPage as error:
             faults.append(str(error))
         else:
@@ -509,8 +545,8 @@ def _is_bounded(kind: str, body: bytes) -> None:
             project_html(found, None)
             assert all(file.url and file.url.isascii() and file.source == "up" for file in found.files)
             json.dumps([item.reason for item in found.withheld], ensure_ascii=False).encode()
-        try:
-            parse_projects(kind, body, ROOT, flat=flat)
-        except InvalidUpstreamPage as error:
-            faults.append(str(error))
+    try:
+        parse_projects(kind, body, ROOT)
+    except InvalidUpstreamPage as error:
+        faults.append(str(error))
     assert all(len(fault) < 1000 for fault in faults)

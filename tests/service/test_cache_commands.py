@@ -16,7 +16,9 @@ from simpleindex.cli import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.commands.warm import Progress, platforms_of
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.names import ProjectName
+from simpleindex.store.pins import Pins
 from tests.builders import sdist_name, wheel_name
 from tests.sources.test_cached import World
 
@@ -125,6 +127,33 @@ def test_why(place: Place) -> None:
     assert "and states no hash." in place.run("why", BARE)
     assert "It had no acme-9.0.tar.gz then." in place.run("why", "acme-9.0.tar.gz")
     assert place.run("why", "never-1.0.tar.gz") == "pypi: nothing is kept of never.\n"
+
+
+def test_a_flat_upstream(place: Place) -> None:
+    """The files of its page are listed and explained by their own projects."""
+    from tests.sources.test_flat import ACME, FlatWorld
+
+    world = FlatWorld(place.path / "cache")
+    world.add(WHEEL, b"wheel")
+    world.add(BARE, b"bare")
+    assert world.bytes_of(ACME, WHEEL) == b"wheel"
+    (place.path / "sources.toml").write_text(SOURCES + "flat = true")
+    listed = place.run("ls")
+    assert (WHEEL in listed, BARE in listed) == (True, False)
+    (entry,) = json.loads(place.run("ls", "ac*", "--json"))
+    assert (entry["project"], entry["filename"]) == ("acme", WHEEL)
+    assert json.loads(place.run("ls", "b*", "--json")) == []
+    assert "pypi: it was asked for its page on " in place.run("why", WHEEL)
+    assert place.run("pin", "acme==1.0") == f"Pinned {WHEEL} of pypi.\n"
+    (entry,) = json.loads(place.run("ls", "--json"))
+    assert entry["pinned"]
+    # What is gone from the page afterwards is pinned under its own project too.
+    assert world.bytes_of(ProjectName("bare"), BARE) == b"bare"
+    pins = Pins(str(place.path / "state"), print)
+    kept = world.cache.listing("https://pypi.example.org/simple/", FLAT_PAGE)
+    assert kept is not None
+    pins.keep_removed(world.cache)("https://pypi.example.org/simple/", kept, kept.project.files)
+    assert pins.names("https://pypi.example.org/simple/") == {"acme", "bare"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from simpleindex.core.errors import NotHere, RefusedStart, Unavailable
+from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import File, Project
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.sources_file import Sources, Strategy
@@ -153,6 +154,21 @@ def test_modes(tmp_path: Path, mode: str, line: str, url: str | None) -> None:
     assert [each.url for each in result(view.project(other)).files] == [url]
     if mode != "cache":
         assert result(view.file(other, "other-1.0.zip")) == Elsewhere("https://index.example/other-1.0.zip")
+    upstreams.stop()
+
+
+def test_a_flat_upstream(tmp_path: Path) -> None:
+    """Its page is kept as one, and is the list of its projects too."""
+    upstreams = compose(tmp_path, UPSTREAM.replace("simple", "links.html") + "flat = true")
+    other = ProjectName("other")
+    file = File(
+        "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
+    )
+    kept = KeptListing(Project(FLAT_PAGE, (file,)), None, None, 3600, 0.0, {})
+    upstreams.cache.keep_listing("https://index.example/links.html", kept)
+    view = upstreams.views[MAIN_VIEW]
+    assert [each.filename for each in result(view.project(other)).files] == ["other-1.0.zip"]
+    assert result(view.projects()).names == ("other",)
     upstreams.stop()
 
 

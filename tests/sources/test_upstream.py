@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import NotHere, UpstreamFailed
+from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
@@ -56,7 +57,7 @@ class World:
         self.in_thread: list[object] = []
         self.reach = Reach(url, ("listed.example",))
         self.agent = OutgoingAgent(self.network, self.reach, tls_policy(), options.pop("environment", {}))
-        limits = Limits(project_bytes=MOST, projects_bytes=MOST)
+        limits = options.pop("limits", Limits(project_bytes=MOST, projects_bytes=MOST))
         self.upstream = HttpUpstream(
             "up", self.reach, self.agent, self.network.clock, self._in_thread, limits=limits, **options
         )
@@ -205,14 +206,26 @@ class TestListings(SynchronousTestCase):
         world.close()
 
     def test_a_flat_page(self) -> None:
-        """One page for all; a project that it does not list is not there."""
-        world = World(page(f"<a href='{WHEEL}'>x</a>".encode(), HTML), "http://up.example/dist/", flat=True)
-        found = world.project()
+        """The page at its URL itself, asked again by what it is known by; not a project without files where it is not there."""
+        links = f"<a href='{WHEEL}'>x</a>".encode()
+        world = World(page(links, HTML, 'ETag: "1"'), "http://up.example/dist/links.html")
+        found = world.network.run(world.upstream.project(FLAT_PAGE, None))
         assert found is not None
         assert [file.url for file in found.project.files] == [f"http://up.example/dist/{WHEEL}"]
-        assert world.network.run(world.upstream.projects()) == ("acme",)
-        with pytest.raises(NotHere):
-            world.network.run(world.upstream.project(parse_project_name("other"), None))
+        assert world.network.requests[0].path == "/dist/links.html"
+        assert found.validators.etag == '"1"'
+        world.close()
+        world = World(page(b"nothing", status="404 Not Found"), "http://up.example/dist/")
+        with pytest.raises(UpstreamFailed, match="no page at its URL"):
+            world.network.run(world.upstream.project(FLAT_PAGE, None))
+        world.close()
+
+    def test_a_flat_page_is_bounded(self) -> None:
+        """By its own limit."""
+        links = f"<a href='{WHEEL}'>x</a>".encode() + b" " * 1000
+        world = World(page(links, HTML), limits=Limits(flat_bytes=1000))
+        with pytest.raises(UpstreamFailed, match="larger than 1,000 bytes"):
+            world.network.run(world.upstream.project(FLAT_PAGE, None))
         world.close()
 
     def test_a_large_page_is_parsed_in_a_thread(self) -> None:
