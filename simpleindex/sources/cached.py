@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.python.failure import Failure
 
 from simpleindex.core.errors import (
     NotAllowed,
     NotHere,
-    SimpleIndexError,
-    Unavailable,
     UpstreamBusy,
     UpstreamFailed,
-    WrongFile,
 )
 from simpleindex.core.files import PackedFiles
-from simpleindex.core.metadata import MAXIMUM_SIZE
-from simpleindex.core.model import Project, ProjectList, Sidecar, Status, file_order
+from simpleindex.core.model import Project, ProjectList, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.repair import (
     FIRST_SEEN,
@@ -37,31 +30,30 @@ from simpleindex.core.repair import (
     undated,
 )
 from simpleindex.sources.interface import Validators
-from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
-from simpleindex.store.fetching import Expected, Fetch, open_held
-from simpleindex.store.growing import GrowingBody
+from simpleindex.store.bodies import FileBody
+from simpleindex.store.fetches import Fetches, taught_by
+from simpleindex.store.fetching import open_held
+from simpleindex.store.sharing import Shared
+from simpleindex.store.sidecars import Sidecars
 from simpleindex.store.upstream_cache import KeptListing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from twisted.python.failure import Failure
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.sources.interface import Body, Listing, Stream, Upstream
-    from simpleindex.store.archives import Facts
+    from simpleindex.sources.interface import Body, Listing, Upstream
     from simpleindex.store.upstream_cache import UpstreamCache
 
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of listings that each upstream has in memory: those of some 3,000 projects."""
 
-_SIDECARS: Final = 16 * 1024 * 1024
 _ENTRY: Final = 2048
 """Bytes that a listing takes beside its files."""
 
 _MOST_ABSENT: Final = 10_000
-_MOST_WRONG: Final = 1_000
-_PATIENCE: Final = 10.0
-"""Seconds that a request waits for what cannot be sent before it is whole; clients give up after 15 or 30."""
 
 
 @dataclass(slots=True, eq=False)
@@ -150,21 +142,39 @@ class Cached:
         self._say = say
         self._failed = failed
         self._generations = count(1)
-        self._shared = _Shared(failed)
+        self._shared = Shared(failed)
         self._entries: OrderedDict[ProjectName, _Entry] = OrderedDict()
         self._size = 0
         self._absent: OrderedDict[ProjectName, float] = OrderedDict()
         self._list: ProjectList | None = None
         self._list_until = self._unreachable_until = 0.0
         self._is_failing = False
-        self._fetches: dict[str, Fetch] = {}
-        self._wrong: OrderedDict[str, tuple[float, WrongFile]] = OrderedDict()
-        self._sidecars = BytesCache(_SIDECARS)
+        self._fetches = Fetches(
+            upstream.name,
+            upstream.open,
+            cache,
+            clock,
+            in_thread,
+            learn=self._learn,
+            doubt=self._doubt,
+            failing_for=self._times.failing,
+            say=say,
+            failed=failed,
+        )
+        self._sidecars = Sidecars(
+            upstream.name,
+            cache,
+            clock,
+            in_thread,
+            begin=upstream.open,
+            fetches=self._fetches,
+            shared=self._shared,
+            say=say,
+        )
 
     def stop(self) -> None:
         """Give up whatever is being fetched."""
-        for fetch in [*self._fetches.values()]:
-            fetch.stop()
+        self._fetches.stop()
 
     # -- projects ---------------------------------------------------------------------------------------------------
 
@@ -381,9 +391,9 @@ class Cached:
         """A file, from the cache, or while it is fetched; or a wheel's metadata."""
         file, shown = await self._listed(name, filename)
         if filename != file.filename:
-            return await self._sidecar(name, file, shown)
+            return await self._sidecars.body(name, file, shown)
         body = await self._held(name, file, shown)
-        return body or await self._fetched(name, file, shown)
+        return body or await self._fetches.body(name, file, shown)
 
     async def location(self, name: ProjectName, filename: str) -> str:
         """Where the upstream has a file, or a wheel's metadata."""
@@ -410,7 +420,7 @@ class Cached:
     async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
         """The file, if the cache has it."""
         sha256 = shown.sha256
-        if sha256 is None or file.url in self._fetches or not self._cache.may_have(sha256):
+        if sha256 is None or self._fetches.is_under_way(file) or not self._cache.may_have(sha256):
             return None
         found = await open_held(self._cache, sha256, self._in_thread)
         if found is None:
@@ -422,69 +432,10 @@ class Cached:
             entry = self._entries.get(name)
             before = None if entry is None else entry.kept.learnt.get(file.filename)
             modified_ns = None if before is None else before.modified_ns
-            learning = self._learn(name, file, _learnt(body.size, facts, modified_ns))
+            learning = self._learn(name, file, taught_by(facts, body.size, modified_ns))
             Deferred.fromCoroutine(learning).addErrback(self._failed)
         body.modified_ns = shown.uploaded_ns
         return body
-
-    async def _fetched(self, name: ProjectName, file: File, shown: File) -> Body:
-        """The file, while it is on its way."""
-        fetch = self._fetch(name, file, shown)
-        begun = Deferred.fromCoroutine(fetch.growing.until_begun())
-        try:
-            await begun.addTimeout(_PATIENCE, self._clock)
-            return GrowingBody(
-                fetch.growing, file.filename, shown.sha256, shown.uploaded_ns, in_thread=self._in_thread
-            )
-        except TookTooLong:
-            raise Unavailable(f"{file.filename} is being fetched from {self._upstream.name}.") from None
-        finally:
-            fetch.growing.release()
-
-    def _fetch(self, name: ProjectName, file: File, shown: File) -> Fetch:
-        """The one fetch of a file that is under way, or a new one; what it fetches is held for the caller."""
-        assert file.url is not None
-        url = file.url
-        under_way = self._fetches.get(url)
-        if under_way is not None:
-            under_way.growing.hold()
-            return under_way
-        until, error = self._wrong.get(url, (0.0, None))
-        if error is not None and self._clock.seconds() < until:
-            raise error
-        fetch = Fetch(
-            self._upstream.name,
-            Expected(file.filename, shown.size, shown.sha256, file.other_hash),
-            lambda offset, validators: self._upstream.open(url, offset, validators),
-            cache=self._cache,
-            clock=self._clock,
-            in_thread=self._in_thread,
-        )
-        self._fetches[url] = fetch
-        fetch.growing.hold()
-        Deferred.fromCoroutine(self._run(name, file, fetch)).addErrback(self._failed)
-        return fetch
-
-    async def _run(self, name: ProjectName, file: File, fetch: Fetch) -> None:
-        assert file.url is not None
-        try:
-            facts = await fetch.run()
-        except SimpleIndexError as error:
-            if isinstance(error, WrongFile):
-                self._say(f"{error} It was thrown away.")
-                self._wrong[file.url] = self._clock.seconds() + self._times.failing, error
-                if len(self._wrong) > _MOST_WRONG:
-                    self._wrong.popitem(last=False)
-            if isinstance(error, WrongFile | NotHere):
-                await self._doubt(name, file)
-        else:
-            size = fetch.growing.size
-            assert size is not None
-            await self._learn(name, file, _learnt(size, facts, fetch.modified_ns))
-        finally:
-            # In this order: nobody begins to read what is let go of.
-            del self._fetches[file.url]
-            fetch.finish()
 
     async def _doubt(self, name: ProjectName, file: File) -> None:
         """What a listing says of a file is not so: ask for it anew before it is believed again."""
@@ -517,97 +468,6 @@ class Cached:
         self._remember(name, _Entry(kept, shown, entry.fresh_until, entry.failing_until))
         return True
 
-    # -- metadata ---------------------------------------------------------------------------------------------------
-
-    async def _sidecar(self, name: ProjectName, file: File, shown: File) -> Body:
-        sidecar = shown.metadata
-        if sidecar is None:
-            raise NotHere(f"file {file.filename}{METADATA_SUFFIX}")
-        data = self._sidecars.get(sidecar.sha256)
-        if data is None:
-            key = ("metadata", sidecar.sha256)
-            data = await self._shared.do(key, lambda: self._read_sidecar(name, file, shown, sidecar))
-            self._sidecars.put(sidecar.sha256, data)
-        return BytesBody(data, sidecar.sha256, shown.uploaded_ns)
-
-    async def _read_sidecar(self, name: ProjectName, file: File, shown: File, sidecar: Sidecar) -> bytes:
-        data = await self._in_thread(self._kept_sidecar, shown.sha256, sidecar.sha256)
-        if data is None and file.metadata is not None:
-            data = await self._fetch_sidecar(file, sidecar)
-            await self._in_thread(self._cache.keep_bytes, data)
-        elif data is None:
-            # Only the wheel told of them, and is gone from the cache.
-            fetch = self._fetch(name, file, shown)
-            fetch.growing.release()
-            done = Deferred.fromCoroutine(fetch.until_done())
-            with suppress(TookTooLong):
-                await done.addTimeout(_PATIENCE, self._clock)
-            data = await self._in_thread(self._kept_sidecar, shown.sha256, sidecar.sha256)
-        if data is None:
-            raise Unavailable(f"The metadata of {file.filename} cannot be had now.", retry_after=30)
-        return bytes(data)
-
-    def _kept_sidecar(self, wheel: str | None, sidecar: str) -> bytes | None:
-        if self._cache.may_have(sidecar):
-            data = self._cache.read(sidecar, MAXIMUM_SIZE)
-            if data is not None:
-                return data
-        if wheel is None or not self._cache.may_have(wheel):
-            return None
-        return self._cache.read_sidecar(wheel, sidecar)
-
-    async def _fetch_sidecar(self, file: File, sidecar: Sidecar) -> bytes:
-        assert file.url is not None
-        stream: Stream = await self._upstream.open(metadata_url(file.url))
-        parts, size = [], 0
-        try:
-            while size <= MAXIMUM_SIZE and (data := await stream.read()):
-                size += len(data)
-                parts.append(data)
-        finally:
-            stream.close()
-        whole = b"".join(parts)
-        if size <= MAXIMUM_SIZE and hashlib.sha256(whole).hexdigest() == sidecar.sha256:
-            return whole
-        reason = f"their sha256 is not {sidecar.sha256}" if size <= MAXIMUM_SIZE else "they do not end"
-        error = WrongFile(self._upstream.name, file.filename + METADATA_SUFFIX, reason)
-        self._say(f"{error} It was thrown away.")
-        raise error
-
-
-class _Shared:
-    """Work that is done once for all who want it at a time, and not given up when some of them leave.
-
-    Args:
-        failed: Told of what should never happen, where nobody is left to hear of it.
-    """
-
-    def __init__(self, failed: Callable[[Failure], None]) -> None:
-        self._failed = failed
-        self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
-
-    async def do(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Return what the work returns, of which there is one at a time for each key."""
-        mine: Deferred[Any] = Deferred()
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting.append(mine)
-        else:
-            self._waiting[key] = [mine]
-            Deferred.fromCoroutine(work()).addBoth(self._done, key)
-        return await mine
-
-    def _done(self, result: Any, key: Hashable) -> None:
-        waiting = [one for one in self._waiting.pop(key) if not one.called]
-        if not waiting and isinstance(result, Failure) and not result.check(SimpleIndexError):
-            self._failed(result)
-        for one in waiting:
-            one.callback(result)
-
 
 def _file(project: Project, filename: str) -> File | None:
     return next((file for file in project.files if file.filename == filename), None)
-
-
-def _learnt(size: int, facts: Facts, modified_ns: int | None) -> Learnt:
-    return Learnt(size, facts.sha256, facts.requires_python, facts.sidecar, modified_ns)

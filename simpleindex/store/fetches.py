@@ -1,0 +1,163 @@
+"""The files of an upstream that are on their way, each fetched once for all who want it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, WrongFile
+from simpleindex.core.repair import Learnt
+from simpleindex.store.fetching import Expected, Fetch
+from simpleindex.store.growing import GrowingBody
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.core.model import File
+    from simpleindex.core.names import ProjectName
+    from simpleindex.store.archives import Facts
+    from simpleindex.store.fetching import Arriving
+    from simpleindex.store.upstream_cache import UpstreamCache
+
+PATIENCE: Final = 10.0
+"""Seconds that a request waits for what cannot be sent before it is whole; clients give up after 15 or 30."""
+
+_MOST_WRONG: Final = 1_000
+
+
+class Fetches:
+    """Fetches files into the cache.
+
+    Args:
+        upstream: Its name, for errors.
+        begin: Asks it for the file at a URL from an offset on, as long as it is what these validators stand for.
+        cache: Where files go.
+        clock: The reactor.
+        in_thread: Calls a blocking function in a thread.
+        learn: Told what a file itself taught.
+        doubt: Told of a file that is not there, or not the one that is listed.
+        failing_for: Seconds for which a wrong file is not fetched again.
+        say: Takes a sentence for the operator.
+        failed: Told of what should never happen.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        begin: Callable[[str, int, Any], Awaitable[Arriving]],
+        cache: UpstreamCache,
+        clock: Any,
+        in_thread: Callable[..., Awaitable[Any]],
+        *,
+        learn: Callable[[ProjectName, File, Learnt], Awaitable[None]],
+        doubt: Callable[[ProjectName, File], Awaitable[None]],
+        failing_for: float,
+        say: Callable[[str], None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._upstream = upstream
+        self._begin = begin
+        self._cache = cache
+        self._clock = clock
+        self._in_thread = in_thread
+        self._learn = learn
+        self._doubt = doubt
+        self._failing_for = failing_for
+        self._say = say
+        self._failed = failed
+        self._under_way: dict[str, Fetch] = {}
+        self._wrong: OrderedDict[str, tuple[float, WrongFile]] = OrderedDict()
+
+    def stop(self) -> None:
+        """Give up whatever is being fetched."""
+        for fetch in [*self._under_way.values()]:
+            fetch.stop()
+
+    def is_under_way(self, file: File) -> bool:
+        """Whether a file is being fetched."""
+        return file.url in self._under_way
+
+    async def body(self, name: ProjectName, file: File, shown: File) -> GrowingBody:
+        """A file, while it is on its way.
+
+        Args:
+            name: Its project.
+            file: As the upstream lists it.
+            shown: As it is offered here.
+        """
+        fetch = self.fetch(name, file, shown)
+        begun = Deferred.fromCoroutine(fetch.growing.until_begun())
+        try:
+            await begun.addTimeout(PATIENCE, self._clock)
+            return GrowingBody(
+                fetch.growing, file.filename, shown.sha256, shown.uploaded_ns, in_thread=self._in_thread
+            )
+        except TookTooLong:
+            raise Unavailable(f"{file.filename} is being fetched from {self._upstream}.") from None
+        finally:
+            fetch.growing.release()
+
+    def fetch(self, name: ProjectName, file: File, shown: File) -> Fetch:
+        """The one fetch of a file that is under way, or a new one; what it fetches is held for the caller.
+
+        Raises:
+            WrongFile: So it was a moment ago.
+        """
+        assert file.url is not None
+        url = file.url
+        under_way = self._under_way.get(url)
+        if under_way is not None:
+            under_way.growing.hold()
+            return under_way
+        until, error = self._wrong.get(url, (0.0, None))
+        if error is not None and self._clock.seconds() < until:
+            raise error
+        fetch = Fetch(
+            self._upstream,
+            Expected(file.filename, shown.size, shown.sha256, file.other_hash),
+            lambda offset, validators: self._begin(url, offset, validators),
+            cache=self._cache,
+            clock=self._clock,
+            in_thread=self._in_thread,
+        )
+        self._under_way[url] = fetch
+        fetch.growing.hold()
+        Deferred.fromCoroutine(self._run(name, file, fetch)).addErrback(self._failed)
+        return fetch
+
+    async def _run(self, name: ProjectName, file: File, fetch: Fetch) -> None:
+        assert file.url is not None
+        try:
+            facts = await fetch.run()
+        except SimpleIndexError as error:
+            if isinstance(error, WrongFile):
+                self._say(f"{error} It was thrown away.")
+                self._wrong[file.url] = self._clock.seconds() + self._failing_for, error
+                if len(self._wrong) > _MOST_WRONG:
+                    self._wrong.popitem(last=False)
+            if isinstance(error, WrongFile | NotHere):
+                await self._doubt(name, file)
+        else:
+            size = fetch.growing.size
+            assert size is not None
+            await self._learn(name, file, taught_by(facts, size, fetch.modified_ns))
+        finally:
+            # In this order: nobody begins to read what is let go of.
+            del self._under_way[file.url]
+            fetch.finish()
+
+
+def taught_by(facts: Facts, size: int, modified_ns: int | None) -> Learnt:
+    """What a whole file teaches.
+
+    Args:
+        facts: What reading it taught.
+        size: Bytes.
+        modified_ns: Its last modification, if its server said so.
+    """
+    return Learnt(size, facts.sha256, facts.requires_python, facts.sidecar, modified_ns)

@@ -1,0 +1,133 @@
+"""The metadata of an upstream's wheels: from the cache, from beside the wheel, or from the wheel itself."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+
+from simpleindex.core.errors import NotHere, Unavailable, WrongFile
+from simpleindex.core.metadata import MAXIMUM_SIZE
+from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.repair import metadata_url
+from simpleindex.store.bodies import BytesBody, BytesCache
+from simpleindex.store.fetches import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import File, Sidecar
+    from simpleindex.core.names import ProjectName
+    from simpleindex.store.fetches import Fetches
+    from simpleindex.store.fetching import Arriving
+    from simpleindex.store.sharing import Shared
+    from simpleindex.store.upstream_cache import UpstreamCache
+
+_IN_MEMORY: Final = 16 * 1024 * 1024
+"""Bytes of metadata that each upstream has in memory."""
+
+
+class Sidecars:
+    """Gives the metadata that are listed, and nothing else.
+
+    Args:
+        upstream: Its name, for errors.
+        cache: Where things are kept.
+        clock: The reactor.
+        in_thread: Calls a blocking function in a thread.
+        begin: Asks it for what is at a URL.
+        fetches: Has wheels fetched.
+        shared: Has work done once.
+        say: Takes a sentence for the operator.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        cache: UpstreamCache,
+        clock: Any,
+        in_thread: Callable[..., Awaitable[Any]],
+        *,
+        begin: Callable[[str], Awaitable[Arriving]],
+        fetches: Fetches,
+        shared: Shared,
+        say: Callable[[str], None],
+    ) -> None:
+        self._upstream = upstream
+        self._begin = begin
+        self._cache = cache
+        self._fetches = fetches
+        self._clock = clock
+        self._in_thread = in_thread
+        self._shared = shared
+        self._say = say
+        self._data = BytesCache(_IN_MEMORY)
+
+    async def body(self, name: ProjectName, file: File, shown: File) -> BytesBody:
+        """The metadata of a wheel.
+
+        Args:
+            name: Its project.
+            file: As the upstream lists it.
+            shown: As it is offered here.
+
+        Raises:
+            NotHere: None are listed.
+            Unavailable: They cannot be had now.
+        """
+        sidecar = shown.metadata
+        if sidecar is None:
+            raise NotHere(f"file {file.filename}{METADATA_SUFFIX}")
+        data = self._data.get(sidecar.sha256)
+        if data is None:
+            key = ("metadata", sidecar.sha256)
+            data = await self._shared.do(key, lambda: self._read(name, file, shown, sidecar))
+            self._data.put(sidecar.sha256, data)
+        return BytesBody(data, sidecar.sha256, shown.uploaded_ns)
+
+    async def _read(self, name: ProjectName, file: File, shown: File, sidecar: Sidecar) -> bytes:
+        data = await self._in_thread(self._kept, shown.sha256, sidecar.sha256)
+        if data is None and file.metadata is not None:
+            data = await self._fetch(file, sidecar)
+            await self._in_thread(self._cache.keep_bytes, data)
+        elif data is None:
+            # Only the wheel told of them, and is gone from the cache.
+            fetch = self._fetches.fetch(name, file, shown)
+            fetch.growing.release()
+            done = Deferred.fromCoroutine(fetch.until_done())
+            with suppress(TookTooLong):
+                await done.addTimeout(PATIENCE, self._clock)
+            data = await self._in_thread(self._kept, shown.sha256, sidecar.sha256)
+        if data is None:
+            raise Unavailable(f"The metadata of {file.filename} cannot be had now.", retry_after=30)
+        return bytes(data)
+
+    def _kept(self, wheel: str | None, sidecar: str) -> bytes | None:
+        if self._cache.may_have(sidecar):
+            data = self._cache.read(sidecar, MAXIMUM_SIZE)
+            if data is not None:
+                return data
+        if wheel is None or not self._cache.may_have(wheel):
+            return None
+        return self._cache.read_sidecar(wheel, sidecar)
+
+    async def _fetch(self, file: File, sidecar: Sidecar) -> bytes:
+        assert file.url is not None
+        stream = await self._begin(metadata_url(file.url))
+        parts, size = [], 0
+        try:
+            while size <= MAXIMUM_SIZE and (data := await stream.read()):
+                size += len(data)
+                parts.append(data)
+        finally:
+            stream.close()
+        whole = b"".join(parts)
+        if size <= MAXIMUM_SIZE and hashlib.sha256(whole).hexdigest() == sidecar.sha256:
+            return whole
+        reason = f"their sha256 is not {sidecar.sha256}" if size <= MAXIMUM_SIZE else "they do not end"
+        error = WrongFile(self._upstream, file.filename + METADATA_SUFFIX, reason)
+        self._say(f"{error} It was thrown away.")
+        raise error
