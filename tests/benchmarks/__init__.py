@@ -16,6 +16,6 @@ has not got its turn is stopped (SIGSTOP). Processor time (user and system, of t
 noise leaves alone; it is what the goals compare.
 
 The modules: ``repository`` makes files, ``setup`` installs, ``processes`` runs and weighs, ``servers`` has a class for each
-peer, ``load`` asks, ``relay`` makes distance, ``bench`` takes turns, ``measures``, ``lifetimes``, ``publishing`` and ``clients`` say what is
+peer, ``load`` asks, ``relay`` makes distance, ``bench`` takes turns, ``measures``, ``lifetimes``, ``publishing``, ``clients`` and ``caches`` (with ``caching_servers``) say what is
 measured, ``goals`` what is hoped for, ``report`` writes. ``work_per_request`` counts function calls instead of time.
 """

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.benchmarks import clients, lifetimes, measures, publishing, report
+from tests.benchmarks import caches, clients, lifetimes, measures, publishing, report
 from tests.benchmarks.bench import SMOKE, Bench, Sizes
 from tests.benchmarks.servers import NEED_NO_SETUP, PEERS
 from tests.benchmarks.setup import Workplace, default_work
@@ -28,6 +28,7 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "starts": lifetimes.starts,
     "changes": lifetimes.changes,
     "uploads": publishing.uploads,
+    "caches": caches.caches,
     "uv": clients.uv,
     "http2": clients.http2,
 }

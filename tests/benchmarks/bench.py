@@ -119,6 +119,8 @@ class Bench:
     Attributes:
         rows: What was measured.
         notes: What was left out, and why.
+        servers: What is measured.
+        others: What only one measure has.
     """
 
     def __init__(self, workplace: Workplace, sizes: Sizes, servers: Sequence[type[Server]]) -> None:
@@ -126,12 +128,8 @@ class Bench:
         self.sizes = sizes
         self.rows: list[Row] = []
         self.notes: list[str] = []
-        self.servers: list[type[Server]] = []
-        for server in servers:
-            if reason := server.missing(workplace):
-                self.note(f"{server.name} is left out: {reason}.")
-            else:
-                self.servers.append(server)
+        self.others: list[type[Server]] = []
+        self.servers = self._present(servers)
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the report."""
@@ -141,6 +139,20 @@ class Bench:
     def among(self, *servers: type[Server]) -> list[type[Server]]:
         """Those of these that are measured."""
         return [server for server in servers if server in self.servers]
+
+    def further(self, *servers: type[Server]) -> list[type[Server]]:
+        """Those of these, which only one measure has, that can be measured here."""
+        self.others += self._present(servers)
+        return [server for server in servers if server in self.others]
+
+    def _present(self, servers: Sequence[type[Server]]) -> list[type[Server]]:
+        found = []
+        for server in servers:
+            if reason := server.missing(self.workplace):
+                self.note(f"{server.name} is left out: {reason}.")
+            else:
+                found.append(server)
+        return found
 
     @contextlib.contextmanager
     def started(self, kinds: Sequence[type[Server]], repository: Repository) -> Iterator[list[Server]]:

@@ -83,10 +83,11 @@ def _installed(server: Server, *, tls: bool, away: float = 0) -> Values:
 def _uv(server: Server, directory: Path, command: str, *options: str, tls: bool, away: float = 0) -> Values:
     with distant(server.tls_port if tls else server.port, away) as port:
         url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{port}{server.prefix}/"
-        return _asked(server, url, directory, command, *options)
+        return asked(server, url, directory, command, *options)
 
 
-def _asked(server: Server, url: str, directory: Path, command: str, *options: str) -> Values:
+def asked(server: Server, url: str, directory: Path, command: str, *options: str) -> Values:
+    """Let uv resolve or install the real packages from an index, and weigh the server meanwhile."""
     wanted = directory / "requirements.in"
     wanted.write_text("\n".join(REAL_PROJECTS))
     source = [str(wanted)] if command == "compile" else ["--requirement", str(wanted)]

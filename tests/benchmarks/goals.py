@@ -77,6 +77,11 @@ def _logged(table: Table) -> float | None:
     return _ratio(table("access log", "cpu_us", "simpleindex --access-log"), table("access log", "cpu_us"))
 
 
+def _through(measure: str, key: str, server: str) -> Callable[[Table], float | None]:
+    """What a measure through our cache is beside that of another server."""
+    return lambda table: _ratio(table(measure, key, "simpleindex --sources"), table(measure, key, server))
+
+
 def _immutable(table: Table) -> float | None:
     ours = table("file 300 MB", "mb_per_s", "simpleindex --immutable-files")
     return _ratio(ours, table("file 300 MB", "mb_per_s", "nginx static"))
@@ -135,4 +140,44 @@ GOALS: Final = (
         lambda table: table("upload of a large file TLS", "growth_mb", "simpleindex --access"),
     ),
     Goal("access log on, CPU: x off", 1.15, True, _logged),
+    Goal(
+        "page through a warm cache, CPU: x local", 1.2, True, _through("cached page", "cpu_us", "simpleindex")
+    ),
+    Goal(
+        "1 MB through a warm cache, CPU: x local",
+        1.2,
+        True,
+        _through("cached file 1 MB", "cpu_us", "simpleindex"),
+    ),
+    Goal(
+        "300 MB through a warm cache, s: x local",
+        1.2,
+        True,
+        _through("warm file 300 MB", "seconds", "simpleindex"),
+    ),
+    Goal(
+        "300 MB, cold cache, 1 Gbit/s, s: x direct",
+        1.2,
+        True,
+        _through("cold file 300 MB, 1 Gbit/s", "seconds", "direct"),
+    ),
+    Goal("300 MB, cold cache, s: x proxpi", 1.0, True, _through("cold file 300 MB", "seconds", "proxpi")),
+    Goal(
+        "300 MB, cold cache, s: x devpi",
+        1.0,
+        True,
+        _through("cold file 300 MB", "seconds", "devpi-server mirror"),
+    ),
+    Goal("page, cold cache, ms: x proxpi", 1.0, True, _through("cold page", "mean_ms", "proxpi")),
+    Goal("page, cold cache, ms: x devpi", 1.0, True, _through("cold page", "mean_ms", "devpi-server mirror")),
+    *(
+        Goal(
+            f"uv install, {state} cache, s: x {server.split('-')[0]}",
+            1.0,
+            True,
+            _through(f"uv pip install through a {state} cache", "seconds", server),
+        )
+        for state in ("cold", "warm")
+        for server in ("proxpi", "devpi-server mirror")
+    ),
 )

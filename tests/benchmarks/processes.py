@@ -43,12 +43,17 @@ class Running:
     """A process and all that it starts, in a session of its own."""
 
     def __init__(
-        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        processor: int = SERVER_PROCESSOR,
     ) -> None:
         """Start it, with both outputs going to a file."""
         self.command = tuple(command)
         self.log = log
-        with on_processor(SERVER_PROCESSOR), log.open("ab") as output:
+        with on_processor(processor), log.open("ab") as output:
             self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,

@@ -71,7 +71,7 @@ def machine() -> dict[str, str | int]:
 
 def versions(bench: Bench) -> dict[str, str]:
     """Of every server and client."""
-    found = {server.name: server.version(bench.workplace) for server in bench.servers}
+    found = {server.name: server.version(bench.workplace) for server in (*bench.servers, *bench.others)}
     for client, option in (("wrk", "-v"), ("uv", "--version")):
         if (program := find(client)) is not None:
             result = subprocess.run(

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
 
-from tests.benchmarks.processes import Running, free_port, wait_until
+from tests.benchmarks.processes import SERVER_PROCESSOR, Running, free_port, wait_until
 from tests.benchmarks.setup import find
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Server(ABC):
     Attributes:
         name: As in the tables.
         has_tls: Whether it serves HTTPS too.
+        processor: Where it runs.
         most_files: Beyond which it is left out, because filling it takes too long; None if it serves the directory itself.
         port: Of HTTP.
         tls_port: Of HTTPS.
@@ -44,6 +45,7 @@ class Server(ABC):
 
     name: ClassVar[str]
     has_tls: ClassVar[bool] = False
+    processor: ClassVar[int] = SERVER_PROCESSOR
     most_files: ClassVar[int | None] = None
     prefix: ClassVar[str] = ""
 
@@ -100,7 +102,9 @@ class Server(ABC):
 
     def launch(self) -> None:
         """Start it, and do not wait."""
-        self._running = Running(self.command(), self.place / "log", self.environment())
+        self._running = Running(
+            self.command(), self.place / "log", self.environment(), processor=self.processor
+        )
 
     def start(self) -> None:
         """Start it, and wait until everything is served."""
@@ -340,7 +344,7 @@ class Pypiserver(Server):
 
     @classmethod
     def version(cls, workplace: Workplace) -> str:
-        return _installed(workplace, "pypiserver")
+        return installed(workplace, "pypiserver")
 
     def command(self) -> list[str]:
         program = self.workplace.program("pypiserver", "pypi-server") or ""
@@ -371,7 +375,7 @@ class SimpleRepositoryServer(Server):
 
     @classmethod
     def version(cls, workplace: Workplace) -> str:
-        return _installed(workplace, cls.name)
+        return installed(workplace, cls.name)
 
     def command(self) -> list[str]:
         program = self.workplace.program(self.name, self.name) or ""
@@ -438,7 +442,7 @@ class Pypiron(Uploaded):
 
     @classmethod
     def version(cls, workplace: Workplace) -> str:
-        return _installed(workplace, "pypiron")
+        return installed(workplace, "pypiron")
 
     def command(self) -> list[str]:
         program = self.workplace.program("pypiron", "pypiron") or ""
@@ -487,7 +491,7 @@ class DevpiServer(Uploaded):
 
     @classmethod
     def version(cls, workplace: Workplace) -> str:
-        return _installed(workplace, cls.name)
+        return installed(workplace, cls.name)
 
     def command(self) -> list[str]:
         program = self.workplace.program(self.name, self.name) or ""
@@ -528,7 +532,8 @@ PEERS: tuple[type[Server], ...] = (
 NEED_NO_SETUP: tuple[type[Server], ...] = (Simpleindex, TwistdWeb, NginxAutoindex, NginxStatic)
 
 
-def _installed(workplace: Workplace, name: str) -> str:
+def installed(workplace: Workplace, name: str) -> str:
+    """The version of a peer in its environment."""
     pip = workplace.program(name, "pip") or ""
     shown = _said(pip, "--disable-pip-version-check", "show", name)
     return next((line.split(": ")[1] for line in shown.splitlines() if line.startswith("Version: ")), "?")

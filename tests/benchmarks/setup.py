@@ -23,6 +23,7 @@ PEERS: Final = {
     "simple-repository-server": ("simple-repository-server",),
     "devpi-server": ("devpi-server",),
     "pypiron": ("pypiron",),
+    "proxpi": ("proxpi", "gunicorn"),
     # Not a peer: what draws the plots.
     "matplotlib": ("matplotlib",),
 }

@@ -31,6 +31,7 @@ def test_smoke(tmp_path: Path) -> None:
         *("TLS connections, new", "TLS connections, resumed", "start, cold", "start, warm"),
         *("change to listing", "answers while files arrive"),
         *("answers while uploads arrive", "upload of a large file TLS"),
+        *("cached page", "cached page JSON gzip", "cached file 1 MB", "warm file 300 MB"),
     }, document["notes"]
     assert all(
         value >= 0 for row in document["rows"] for sample in row["samples"] for value in sample.values()

@@ -46,12 +46,18 @@ def form(path: Path, name: str, version: str, **more: str) -> tuple[str, bytes]:
 
 def devpi_login(port: int, root_password: str = "benchmark") -> dict[str, str]:
     """Log in to a devpi-server, make the index ``root/bench``, and return the headers that uploads need."""
+    return devpi_index(port, "bench", {"type": "stage", "bases": [], "volatile": True}, root_password)
+
+
+def devpi_index(
+    port: int, name: str, index: dict[str, object], root_password: str = "benchmark"
+) -> dict[str, str]:
+    """Log in to a devpi-server, make an index of root's, and return the headers that uploads need."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     said = _json(connection, "POST", "/+login", {"user": "root", "password": root_password}, {})
     token = said["result"]["password"]
     headers = {"X-Devpi-Auth": base64.b64encode(f"root:{token}".encode()).decode()}
-    index = {"type": "stage", "bases": [], "volatile": True}
-    _json(connection, "PUT", "/root/bench", index, headers)
+    _json(connection, "PUT", f"/root/{name}", index, headers)
     connection.close()
     return headers
 
