@@ -32,6 +32,7 @@ from simpleindex.sources.pinned import Pinned
 from simpleindex.sources.queued import Queued
 from simpleindex.sources.redirecting import Redirecting
 from simpleindex.sources.upstream import HttpUpstream, Limits
+from simpleindex.sources.wheel_tails import WheelTails
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
 from simpleindex.store.pins import Pins
@@ -150,8 +151,9 @@ def compose_upstreams(
             user_agent=f"simpleindex/{__version__}",
         )
         agents.append(agent)
+        queued = Queued(upstream, each.connections, reactor)
         cached = Cached(
-            Queued(upstream, each.connections, reactor),
+            queued,
             cache,
             reactor,
             in_thread,
@@ -160,6 +162,7 @@ def compose_upstreams(
             times=Times(most=each.ttl, least=min(10.0, each.ttl)),
             offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
+            tail=WheelTails(queued, cache.keep_bytes, in_thread) if each.mode is Mode.CACHE else None,
             say=say,
             failed=failed,
         )

@@ -588,3 +588,10 @@ class InvalidLockFile(SimpleIndexError):
 
     def __str__(self) -> str:
         return f"The file {self.reason}"
+
+
+class NoRanges(UpstreamFailed):
+    """An upstream gives no parts of files."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(upstream, "it gives no parts of files.")

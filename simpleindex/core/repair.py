@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from packaging.version import Version
+
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import Project, Sidecar, Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
@@ -57,14 +59,14 @@ class Learnt:
 
     Attributes:
         size: Bytes.
-        sha256: Lower-case hex digest.
+        sha256: Lower-case hex digest; None where only its end was read.
         requires_python: Of a wheel's metadata.
         sidecar: A wheel's METADATA.
         modified_ns: What its server called its last modification, nanoseconds since 1970; None if it did not say.
     """
 
     size: int
-    sha256: str
+    sha256: str | None
     requires_python: str | None = None
     sidecar: Sidecar | None = None
     modified_ns: int | None = None
@@ -99,14 +101,13 @@ def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = No
         file = replace(file, uploaded_ns=learnt.modified_ns, dated_by=LAST_MODIFIED)
     elif file.uploaded_ns is None and first_seen is not None:
         file = replace(file, uploaded_ns=first_seen, dated_by=FIRST_SEEN)
-    if learnt is None or (file.sha256 is not None and file.sha256 != learnt.sha256):
+    if learnt is None or (None not in (file.sha256, learnt.sha256) and file.sha256 != learnt.sha256):
         return file
     sidecar, requires_python = file.metadata or learnt.sidecar, file.requires_python
     if file.kind is Kind.WHEEL and requires_python is None:
         requires_python = learnt.requires_python
-    return replace(
-        file, size=learnt.size, sha256=learnt.sha256, metadata=sidecar, requires_python=requires_python
-    )
+    sha256 = learnt.sha256 or file.sha256
+    return replace(file, size=learnt.size, sha256=sha256, metadata=sidecar, requires_python=requires_python)
 
 
 def undated(project: Project) -> Mapping[str, str]:
@@ -118,6 +119,31 @@ def _bytes_of(file: File) -> str:
     if file.sha256 is not None:
         return file.sha256
     return "=".join(file.other_hash) if file.other_hash is not None else file.url or ""
+
+
+_NEWEST: Final = 3
+_MOST_WHEELS: Final = 30
+
+
+def without_sidecars(project: Project, learnt: Mapping[str, Learnt]) -> tuple[File, ...]:
+    """The wheels whose metadata a resolver will want first, and nobody has: those of the newest versions.
+
+    Args:
+        project: As the upstream has it, in order.
+        learnt: What files themselves taught.
+    """
+    versions = [version for version in reversed(project.versions) if not Version(version).is_prerelease]
+    newest = set(versions[:_NEWEST])
+    wheels = [
+        file
+        for file in project.files
+        if file.version in newest
+        and file.kind is Kind.WHEEL
+        and file.metadata is None
+        and file.yanked is None
+        and file.filename not in learnt
+    ]
+    return tuple(wheels[-_MOST_WHEELS:])
 
 
 def still_true(learnt: Mapping[str, Learnt], before: Project | None, now: Project) -> Mapping[str, Learnt]:

@@ -11,8 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core.errors import (
+    BrokenArchive,
+    InvalidFilename,
     NotAllowed,
     NotHere,
+    SimpleIndexError,
     UpstreamBusy,
     UpstreamFailed,
 )
@@ -28,6 +31,7 @@ from simpleindex.core.repair import (
     repaired_file,
     still_true,
     undated,
+    without_sidecars,
 )
 from simpleindex.sources.interface import Validators
 from simpleindex.store.bodies import FileBody
@@ -54,6 +58,12 @@ _ENTRY: Final = 2048
 """Bytes that a listing takes beside its files."""
 
 _MOST_ABSENT: Final = 10_000
+_MOST_IN_VAIN: Final = 1_000
+_MOST_TAILS: Final = 4
+"""Projects of whose wheels the ends are read at a time."""
+
+_NO_TAILS_SECONDS: Final = 3600.0
+"""After an upstream gave no part of a file, none is asked of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +118,7 @@ class Cached:
         offer: Makes what is offered of what the upstream has; its arguments are those of
             :func:`simpleindex.core.repair.repaired`.
         removed: Told of files that the upstream had and has no more, with what was kept of their project; blocking.
+        tail: Learns of a wheel what its end tells, where an upstream has no sidecars; None where that is not wanted.
         memory: Bytes of listings in memory.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
@@ -125,6 +136,7 @@ class Cached:
         times: Times | None = None,
         offer: Callable[[Project, Mapping[str, Learnt], Mapping[str, int], int], Project] = repaired,
         removed: Callable[[str, KeptListing, Sequence[File]], None] | None = None,
+        tail: Callable[[File], Awaitable[Learnt]] | None = None,
         memory: int = MEMORY,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
@@ -139,6 +151,10 @@ class Cached:
         self._offer = offer
         self._memory = memory
         self._removed = removed
+        self._tail = tail
+        self._no_tails_until = 0.0
+        self._tails: set[ProjectName] = set()
+        self._in_vain: OrderedDict[File, None] = OrderedDict()
         self._say = say
         self._failed = failed
         self._generations = count(1)
@@ -268,6 +284,7 @@ class Cached:
         else:
             entry = await self._place(name, listing, entry)
         self._remember(name, entry)
+        self._begin_tails(name)
         return entry, False
 
     async def _ask_upstream(self, name: ProjectName, entry: _Entry | None) -> Listing | None:
@@ -437,6 +454,50 @@ class Cached:
         body.modified_ns = shown.uploaded_ns
         return body
 
+    # -- what the ends of wheels tell --
+
+    def _begin_tails(self, name: ProjectName) -> None:
+        """Read the ends of the newest wheels, while nobody waits for it; a few projects at a time, the others next time."""
+        if self._tail is None or name in self._tails or len(self._tails) >= _MOST_TAILS:
+            return
+        if self._clock.seconds() < self._no_tails_until:
+            return
+        kept = self._entries[name].kept
+        wheels = tuple(
+            file for file in without_sidecars(kept.project, kept.learnt) if file not in self._in_vain
+        )
+        if wheels and kept.project.status is not Status.QUARANTINED:
+            self._tails.add(name)
+            work = Deferred.fromCoroutine(self._learn_tails(name, wheels, self._tail))
+            work.addErrback(self._failed)
+
+    async def _learn_tails(
+        self, name: ProjectName, wheels: Sequence[File], tail: Callable[[File], Awaitable[Learnt]]
+    ) -> None:
+        learnt: dict[File, Learnt] = {}
+        try:
+            for file in wheels:
+                try:
+                    learnt[file] = await tail(file)
+                except (BrokenArchive, InvalidFilename, NotHere):
+                    self._in_vain[file] = None
+                    if len(self._in_vain) > _MOST_IN_VAIN:
+                        self._in_vain.popitem(last=False)
+        except SimpleIndexError:
+            # An upstream that gives no parts, or is in trouble, is left in peace.
+            self._no_tails_until = self._clock.seconds() + _NO_TAILS_SECONDS
+        finally:
+            self._tails.discard(name)
+        while learnt and (entry := self._entries.get(name)) is not None:
+            # What whole files taught meanwhile, and what has changed upstream, counts.
+            more = {
+                file.filename: each
+                for file, each in learnt.items()
+                if file.filename not in entry.kept.learnt and _file(entry.kept.project, file.filename) == file
+            }
+            if not more or await self._replace(name, entry, {**entry.kept.learnt, **more}):
+                return
+
     async def _doubt(self, name: ProjectName, file: File) -> None:
         """What a listing says of a file is not so: ask for it anew before it is believed again."""
         entry = self._entries.get(name)
@@ -456,6 +517,11 @@ class Cached:
             seen = shown.uploaded_ns if shown is not None and shown.dated_by == FIRST_SEEN else None
             if repaired_file(file, learnt, seen) == shown:
                 return
+            before = entry.kept.learnt.get(file.filename)
+            if before is not None and before.sha256 is None and before.sidecar != learnt.sidecar:
+                self._say(
+                    f"{file.filename} of {self._upstream.name} has other metadata than a part of it that was read before had."
+                )
             more = {**entry.kept.learnt, file.filename: learnt}
             if await self._replace(name, entry, more):
                 return

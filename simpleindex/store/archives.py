@@ -92,6 +92,28 @@ def examine(file: BinaryIO, name: DistributionName) -> Facts:
     return Facts(name.version, digest.hexdigest(), _requires_python(data, name), None, None)
 
 
+def metadata_of(pread: Pread, size: int, name: DistributionName) -> tuple[bytes, str | None]:
+    """Read a wheel's METADATA without reading the rest of it, so that nothing is proven but that they are a part of it.
+
+    Args:
+        pread: ``pread(length, offset)``; whatever else it raises passes through.
+        size: Bytes of the wheel.
+        name: What its file name says.
+
+    Returns:
+        The metadata, and their Requires-Python as :class:`Facts` has it.
+
+    Raises:
+        BrokenArchive: It is no wheel.
+    """
+    directory = find_directory(pread, size)
+    member = wheel_metadata(members(pread, directory), name)
+    data = unpack(pread, place_of(pread, member, directory), member.size)
+    if zlib.crc32(data) != member.crc:
+        raise BrokenArchive("its metadata are damaged")
+    return data, _requires_python(data, name)
+
+
 def read_sidecar(pread: Pread, facts: Facts) -> bytes:
     """Read a wheel's METADATA straight from its place.
 

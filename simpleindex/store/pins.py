@@ -145,7 +145,7 @@ class Pins:
             self.files.drop_listing(index, name)
         for file in gone:
             known = kept.learnt.get(file.filename)
-            if known is not None:
+            if known is not None and known.sha256 is not None:
                 self.files.remove_file(known.sha256)
         return tuple(file.filename for file in gone)
 
