@@ -25,7 +25,8 @@ class Span:
     """One range of versions (OSV "affected[].ranges[]" of type ECOSYSTEM).
 
     Attributes:
-        events: Their versions with what happens at each, ascending: ``introduced``, ``fixed``, ``last_affected``.
+        events: Their versions with what happens at each, ascending: ``introduced``, ``fixed``, ``last_affected``. At one
+            version in the order in which the advisory has them.
         limits: Versions below one of which it has to be; none for no bound.
     """
 
@@ -62,7 +63,12 @@ class Advisory:
     versions: frozenset[Version] = frozenset()
 
     def has(self, version: Version) -> bool:
-        """Whether it is about a version."""
+        """Whether it is about a version.
+
+        What it says of 1.0 it says of every build of it (1.0+cu118), unless it names one as fixed.
+        """
+        if version.local is not None and version not in self.fixed and self.has(Version(version.public)):
+            return True
         return version in self.versions or any(span.has(version) for span in self.spans)
 
     @property
@@ -135,18 +141,27 @@ def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
         if record.get("withdrawn"):
             return ()
         found = [
-            _advisory(identity, affected)
+            _advisory(identity, name, affected)
             for affected in record.get("affected") or ()
             if affected.get("package", {}).get("ecosystem") == _ECOSYSTEM
+            and (name := _name(affected["package"]["name"])) is not None
         ]
-    except InvalidProjectName as error:
-        raise InvalidAdvisory(str(error)) from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidAdvisory(f"is no advisory in the OSV format ({type(error).__name__}: {error})") from None
     return tuple(found)
 
 
-def _advisory(identity: str, affected: Mapping[str, Any]) -> Advisory:
+def _name(text: object) -> ProjectName | None:
+    """A project, or None for what no project can be called, so that nothing needs to be withheld."""
+    if not isinstance(text, str):
+        raise TypeError("a name that is no text")
+    try:
+        return parse_project_name(text)
+    except InvalidProjectName:
+        return None
+
+
+def _advisory(identity: str, name: ProjectName, affected: Mapping[str, Any]) -> Advisory:
     spans = tuple(
         _span(each) for each in affected.get("ranges") or () if each.get("type") in ("ECOSYSTEM", "SEMVER")
     )
@@ -156,16 +171,16 @@ def _advisory(identity: str, affected: Mapping[str, Any]) -> Advisory:
         # PyPI's own records name every version that their ranges hold; only the rest need be kept.
         if version is not None and not any(span.has(version) for span in spans):
             versions.append(version)
-    return Advisory(identity, parse_project_name(affected["package"]["name"]), spans, frozenset(versions))
+    return Advisory(identity, name, spans, frozenset(versions))
 
 
 def _span(ranges: Mapping[str, Any]) -> Span:
     events, limits = [], []
-    for event in ranges["events"]:
-        ((kind, text),) = event.items()
+    is_endless = False
+    for kind, text in _events(ranges):
         if kind == "limit":
-            # A star means that there is none.
             limits += [limit for limit in (_version(text),) if limit is not None]
+            is_endless = is_endless or text == "*"
             continue
         version = _ZERO if text == "0" else _version(text)
         if version is not None and kind in ("introduced", "fixed", "last_affected"):
@@ -173,8 +188,15 @@ def _span(ranges: Mapping[str, Any]) -> Span:
         elif kind == "introduced":
             # From an unknown beginning: rather all than none.
             events.append((_ZERO, kind))
-    # At one version, what begins comes first: "introduced" sorts behind "fixed" otherwise.
-    return Span(tuple(sorted(events, key=lambda each: (each[0], each[1] != "introduced"))), tuple(limits))
+    return Span(tuple(sorted(events, key=lambda each: each[0])), () if is_endless else tuple(limits))
+
+
+def _events(ranges: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
+    """What happens in a range; the first edition of the schema had a beginning and its end in one event."""
+    for event in ranges["events"]:
+        if not event:
+            raise ValueError("an event in which nothing happens")
+        yield from event.items()
 
 
 def _version(text: object) -> Version | None:

@@ -595,3 +595,18 @@ class NoRanges(UpstreamFailed):
 
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream, "it gives no parts of files.")
+
+
+class InvalidNameList(SimpleIndexError):
+    """A list of names of which a line cannot be understood.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The list {self.reason}"

@@ -19,6 +19,7 @@ from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind
 from simpleindex.core.patterns import ALL, matcher
+from simpleindex.core.views import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +81,7 @@ class Rule:
         projects: Patterns of the projects that it is about.
         exclude: Patterns of those that it is not about.
         sources: Names of the sources that it is about; None for every upstream.
+        own: Names of one's own directories, which are no upstreams.
         views: Names of the views in which it holds; None for all.
         versions: Which versions it is about; None for all.
         kinds: Wheels, sdists or both.
@@ -101,6 +103,7 @@ class Rule:
     projects: tuple[str, ...] = (ALL,)
     exclude: tuple[str, ...] = ()
     sources: frozenset[str] | None = None
+    own: frozenset[str] = frozenset({LOCAL})
     views: frozenset[str] | None = None
     versions: SpecifierSet | None = None
     kinds: frozenset[Kind] = frozenset(Kind)
@@ -117,7 +120,7 @@ class Rule:
 
     def concerns(self, name: ProjectName, source: str) -> bool:
         """Whether it is about some file of this project from this source."""
-        is_source = source != "local" if self.sources is None else source in self.sources
+        is_source = source not in self.own if self.sources is None else source in self.sources
         return (
             is_source
             and matcher(self.projects).find(name) is not None
@@ -246,14 +249,16 @@ class Policy:
         if not rules:
             return project
         times = [] if project.valid_until is None else [project.valid_until]
-        exempt: dict[str | None, float] = {}
+        exempt: dict[Version | None, float] = {}
         for each in self.allowances:
             if each.name == project.name and each.until > now:
-                exempt[each.version] = max(each.until, exempt.get(each.version, 0.0))
+                # 1.0 is 1.0.0 (PEP 440).
+                version = None if each.version is None else Version(each.version)
+                exempt[version] = max(each.until, exempt.get(version, 0.0))
         kept: list[File] = []
         withheld: list[Withheld] = []
         for file in project.files:
-            until = max(exempt.get(None, 0.0), exempt.get(file.version, 0.0))
+            until = max(exempt.get(None, 0.0), exempt.get(Version(file.version), 0.0)) if exempt else 0.0
             reasons = self._reasons(rules, file, project.name)
             holding = [reason for reason in reasons if reason.until is None or reason.until > now]
             times += [reason.until for reason in holding if reason.until is not None]

@@ -32,7 +32,6 @@ from simpleindex.core.toml_values import (
     to_text,
     to_texts,
 )
-from simpleindex.core.views import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -52,6 +51,7 @@ def parse_rules(
     tables: Sequence[dict[str, object]],
     *,
     upstreams: Collection[str],
+    own: Collection[str],
     views: Collection[str],
     blocked: Blocked,
 ) -> tuple[Rule, ...]:
@@ -59,7 +59,8 @@ def parse_rules(
 
     Args:
         tables: As they were read.
-        upstreams: The names of the sources beside one's own directory.
+        upstreams: Their names.
+        own: The names of one's own directories.
         views: The names of the views.
         blocked: What holds for rules that do not say it.
 
@@ -68,7 +69,7 @@ def parse_rules(
     """
     rules: list[Rule] = []
     for number, table in enumerate(tables, 1):
-        rule = _rule(table, number, upstreams, views, blocked)
+        rule = _rule(table, number, upstreams=upstreams, own=own, views=views, blocked=blocked)
         if any(rule.name == other.name for other in rules):
             raise InvalidSources(f"has two rules called {shown(rule.name)}; give each a name of its own")
         rules.append(rule)
@@ -78,7 +79,9 @@ def parse_rules(
 def _rule(
     table: Mapping[str, object],
     number: int,
+    *,
     upstreams: Collection[str],
+    own: Collection[str],
     views: Collection[str],
     blocked: Blocked,
 ) -> Rule:
@@ -93,7 +96,8 @@ def _rule(
     values: dict[str, Any] = {
         "projects": to_patterns(table.get("projects", ["*"]), f"'projects' of {where}"),
         "exclude": to_patterns(table.get("exclude", []), f"'exclude' of {where}"),
-        "sources": _names(table, "sources", where, (LOCAL, *upstreams)),
+        "sources": _names(table, "sources", where, (*own, *upstreams)),
+        "own": frozenset(own),
         "views": _names(table, "views", where, views),
         "blocked": to_choice(table.get("blocked", blocked.value), Blocked, f"'blocked' of {where}"),
         "message": _message(table, where),

@@ -215,7 +215,11 @@ def parse_sources(content: bytes) -> Sources:
     views = _views(tables(table, "view"), (LOCAL, *names), own, strategy)
     blocked = to_choice(table.get("blocked", Blocked.EMPTY.value), Blocked, "'blocked'")
     rules = parse_rules(
-        tables(table, "rule"), upstreams=names, views=[view.name for view in views], blocked=blocked
+        tables(table, "rule"),
+        upstreams=[upstream.name for upstream in upstreams],
+        own=own,
+        views=[view.name for view in views],
+        blocked=blocked,
     )
     return Sources(
         strategy=strategy,

@@ -130,6 +130,11 @@ class Filtered:
                     source=item.source,
                     visible_from=item.visible_from,
                 )
+        if self._policy().concerns(name, self._name) and not any(
+            file.filename == distribution for file in project.files
+        ):
+            # The source may have listed it since, and nobody has judged it yet.
+            raise NotHere(f"file {filename}")
         return await self._source.file(name, filename)
 
     def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:

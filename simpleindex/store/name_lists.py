@@ -1,29 +1,21 @@
-"""The lists that rules name: files of names, and directories of security advisories that somebody keeps up to date."""
+"""The lists that rules name: files of names, and directories of security advisories."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from simpleindex.core.advisories import Advisories, parse_advisory
 from simpleindex.core.deny_list import parse_deny_list
-from simpleindex.core.errors import InvalidAdvisory, InvalidSources
-from simpleindex.store.directory import Stamp, printable
+from simpleindex.core.errors import InvalidAdvisory, InvalidNameList, InvalidSources
+from simpleindex.store.advisories import AdvisoryDirectory
+from simpleindex.store.directory import printable
 from simpleindex.store.followed_file import FollowedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from simpleindex.core.advisories import Advisory
     from simpleindex.core.policy import NamesList
-
-_SUFFIX: Final = ".json"
-_LARGEST: Final = 16 << 20
-"""Bytes of one advisory; the largest of the public ones has half a megabyte."""
-
-_MOST_NAMED: Final = 5
-"""Broken advisories that are named; a directory of other things must not bury the log."""
 
 
 class NameLists:
@@ -48,9 +40,14 @@ class NameLists:
         self._seconds = seconds
         self._now_ns = now_ns
         self._advisories: dict[str, AdvisoryDirectory] = {}
+        self._refused: dict[str, InvalidSources] = {}
+        self._wanted: set[str] | None = None
 
     def open(self, key: str) -> Callable[[], NamesList]:
-        """Read a list for the first time.
+        """Read a list for the first time; blocking.
+
+        Once :meth:`refresh` has been called, a directory of advisories is left to it, for it takes seconds: until then it is
+        refused, and those who ask again get it.
 
         Args:
             key: ``deny-names:FILE`` or ``advisories:DIRECTORY``.
@@ -63,124 +60,54 @@ class NameLists:
         """
         kind, _, path = key.partition(":")
         path = os.path.join(self._directory, path)
+        if kind == "advisories":
+            return self._directory_of(path).current
+        names = FollowedFile(
+            path,
+            kind,
+            parse_deny_list,
+            taken=lambda _: None,
+            log=self._log,
+            seconds=self._seconds,
+            now_ns=self._now_ns,
+        )
         try:
-            if kind == "advisories":
-                if path not in self._advisories:
-                    advisories = AdvisoryDirectory(path, self._log)
-                    advisories.refresh()
-                    self._advisories[path] = advisories
-                return self._advisories[path].current
-            names = FollowedFile(
-                path,
-                kind,
-                parse_deny_list,
-                taken=lambda _: None,
-                log=self._log,
-                seconds=self._seconds,
-                now_ns=self._now_ns,
-            )
             names.open()
-        except OSError as error:
-            raise InvalidSources(
-                f"has {kind} = {printable(path)!r}, which cannot be read: {error.strerror}"
-            ) from None
-        except InvalidSources as error:
-            raise InvalidSources(f"has {kind} = {printable(path)!r}, which {error.reason}") from None
+        except (OSError, InvalidNameList) as error:
+            raise _unusable(kind, path, error) from None
         return names.current
 
     def refresh(self) -> None:
-        """Look at the directories of advisories again. Blocking, for tens of milliseconds where there are 20,000."""
+        """Look at the directories of advisories again; blocking, and not for the reactor's thread."""
+        wanted, self._wanted = self._wanted or set(), set()
         for advisories in self._advisories.values():
+            advisories.refresh()
+        for path in wanted:
             try:
-                advisories.refresh()
-            except OSError as error:
-                advisories.complain(error)
+                self._advisories[path] = self._opened(path)
+            except InvalidSources as error:
+                self._refused[path] = error
+
+    def _directory_of(self, path: str) -> AdvisoryDirectory:
+        if path in self._advisories:
+            return self._advisories[path]
+        if self._wanted is None:
+            self._advisories[path] = self._opened(path)
+            return self._advisories[path]
+        self._wanted.add(path)
+        raise self._refused.pop(path, None) or InvalidSources(
+            f"has advisories = {printable(path)!r}, which are read first"
+        )
+
+    def _opened(self, path: str) -> AdvisoryDirectory:
+        advisories = AdvisoryDirectory(path, self._log, self._seconds, self._now_ns)
+        try:
+            advisories.open()
+        except (OSError, InvalidAdvisory) as error:
+            raise _unusable("advisories", path, error) from None
+        return advisories
 
 
-class AdvisoryDirectory:
-    """The advisories in a directory and those below it, in the OSV format, one in each ``.json`` file.
-
-    One that cannot be understood is said once; what it said before stays.
-
-    Args:
-        path: The directory.
-        log: Takes a sentence for the operator.
-    """
-
-    def __init__(self, path: str, log: Callable[[str], None]) -> None:
-        self._path = path
-        self._log = log
-        self._known: dict[str, tuple[Stamp, tuple[Advisory, ...]]] = {}
-        self._current = Advisories(())
-        self._trouble: str | None = None
-
-    def current(self) -> Advisories:
-        """What they said when they were last looked at; the same object as long as they said the same."""
-        return self._current
-
-    def refresh(self) -> None:
-        """Read what changed.
-
-        Raises:
-            OSError: The directory cannot be read; what was known stays.
-        """
-        known: dict[str, tuple[Stamp, tuple[Advisory, ...]]] = {}
-        broken: list[str] = []
-        has_changed = False
-        for path, stamp in _files(self._path):
-            before = self._known.get(path)
-            if before is not None and before[0] == stamp:
-                known[path] = before
-                continue
-            try:
-                known[path] = stamp, parse_advisory(_read(path))
-                has_changed = True
-            except (OSError, InvalidAdvisory) as error:
-                if before is not None:
-                    # Read again only when it changes again.
-                    known[path] = stamp, before[1]
-                else:
-                    known[path] = stamp, ()
-                reason = error.strerror if isinstance(error, OSError) else error
-                broken.append(f"{printable(path)}: {reason}")
-        if has_changed or known.keys() != self._known.keys():
-            self._current = Advisories(each for _, found in known.values() for each in found)
-        self._known = known
-        self._trouble = None
-        for line in broken[:_MOST_NAMED]:
-            self._log(f"Not obeyed: {line}.")
-        if len(broken) > _MOST_NAMED:
-            self._log(f"{len(broken) - _MOST_NAMED:,} more files in {printable(self._path)} are not obeyed.")
-
-    def complain(self, error: OSError) -> None:
-        """Say that the directory cannot be read, once until it can."""
-        reason = error.strerror or str(error)
-        if reason != self._trouble:
-            self._trouble = reason
-            self._log(
-                f"The advisories in {printable(self._path)} cannot be read again ({reason}): what they said before stays in force."
-            )
-
-
-def _files(path: str) -> Iterator[tuple[str, Stamp]]:
-    directories = [path]
-    while directories:
-        with os.scandir(directories.pop()) as entries:
-            for entry in sorted(entries, key=lambda each: each.name):
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(entry.path)
-                elif entry.name.endswith(_SUFFIX) and entry.is_file():
-                    try:
-                        yield entry.path, Stamp.of(entry.stat())
-                    except FileNotFoundError:
-                        continue
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise InvalidAdvisory(f"has more than {_LARGEST >> 20} MiB")
-    return content
+def _unusable(kind: str, path: str, error: OSError | InvalidAdvisory | InvalidNameList) -> InvalidSources:
+    reason = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else error.reason
+    return InvalidSources(f"has {kind} = {printable(path)!r}, which {reason}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.policy import Policy
 from simpleindex.core.sources_file import parse_sources
+from simpleindex.core.views import LOCAL
 from simpleindex.store.followed_file import FollowedFile
 
 if TYPE_CHECKING:
@@ -129,11 +130,27 @@ class Policies:
 
     def _parse(self, content: bytes) -> Sources:
         sources = parse_sources(content)
+        if self._is_open:
+            self._require_known(sources)
         for rule in sources.rules:
             for key in rule.lists:
                 if key not in self._lists:
                     self._lists[key] = self._open_list(key)
         return sources
+
+    def _require_known(self, sources: Sources) -> None:
+        """Refuse rules about sources and views that are not running: none would hold for those that are.
+
+        Raises:
+            InvalidSources: There is such a rule.
+        """
+        places = {LOCAL, *(each.name for each in self.sources.directories)}
+        places |= {each.name for each in self.sources.upstreams}
+        views = {each.name for each in self.sources.views}
+        for rule in sources.rules:
+            unknown = sorted(((rule.sources or frozenset()) - places) | ((rule.views or frozenset()) - views))
+            if unknown:
+                raise InvalidSources(f"has the rule {rule.name} about {unknown[0]}, which takes a restart")
 
     def _take(self, sources: Sources) -> None:
         if not self._is_open:

@@ -54,6 +54,21 @@ def about(*events: dict[str, str], versions: tuple[str, ...] = (), **values: Any
         ),
         # A beginning that is no version is taken for the earliest: rather too much than too little.
         (about({"introduced": "odd!"}, {"fixed": "1.1"}), ["1.0"], ["1.1"]),
+        # The last that is said of a version counts, in the order in which it is said.
+        (
+            about({"introduced": "0"}, {"fixed": "1.0"}, {"introduced": "1.0"}, {"fixed": "2.0"}),
+            ["0.9", "1.0", "1.9"],
+            ["2.0"],
+        ),
+        (about({"introduced": "0"}, {"limit": "*"}, {"limit": "2.0"}), ["1.9", "3.0"], []),
+        # The first edition of the schema had both in one event.
+        (about({"introduced": "1.0", "fixed": "1.5"}), ["1.0", "1.4"], ["0.9", "1.5"]),
+        # An end that is no version is none.
+        (about({"introduced": "1.0"}, {"fixed": "odd!"}), ["1.0", "9.0"], ["0.9"]),
+        # A build of a version has what the version has, unless it is the one that mends it.
+        (about({"introduced": "0"}, {"last_affected": "1.5"}), ["1.5+cpu"], ["1.6+cpu"]),
+        (about(versions=("1.0",)), ["1.0+cpu"], ["1.1+cpu"]),
+        (about({"introduced": "0"}, {"fixed": "1.5+mended.1"}), ["1.5", "1.5+cpu"], ["1.5+mended.1", "1.6"]),
         # What ends where it begins holds nothing.
         (about({"introduced": "1.0"}, {"fixed": "1.0"}), [], ["0.9", "1.0", "1.1"]),
         (about(ranges=[{"type": "GIT", "events": [{"introduced": "0"}]}]), [], ["1.0"]),
@@ -69,6 +84,13 @@ def test_versions(affected: dict[str, Any], bad: list[str], good: list[str]) -> 
         assert advisories.version(ACME, version) is None
     assert advisories.version(ProjectName("other"), "1.0") is None
     assert advisories.whole(ACME) is None
+
+
+def test_a_name_that_no_project_can_have() -> None:
+    """What is said of others beside it counts."""
+    odd = {"package": {"ecosystem": "PyPI", "name": "-"}, "versions": ["1.0"]}
+    (advisory,) = parse_advisory(record(odd, about(versions=("1.0",))))
+    assert advisory.name == ACME
 
 
 def test_fixes() -> None:
@@ -116,7 +138,7 @@ def test_withdrawn() -> None:
         (b'{"id": 1}', "has an 'id' that is none"),
         (b'{"id": "a\\nb"}', "has an 'id' that is none"),
         (record({"package": {"ecosystem": "PyPI"}}), "is no advisory"),
-        (record({"package": {"ecosystem": "PyPI", "name": "-"}}), "'-' is not a valid project name"),
+        (record({"package": {"ecosystem": "PyPI", "name": 5}}), "is no advisory"),
         (record(about(ranges=[{"type": "ECOSYSTEM"}])), "is no advisory"),
         (record(about(ranges=[{"type": "ECOSYSTEM", "events": [{}]}])), "is no advisory"),
         (record(about(versions=5)), "is no advisory"),  # type: ignore[arg-type]

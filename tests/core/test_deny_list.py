@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.deny_list import parse_deny_list
-from simpleindex.core.errors import InvalidSources
+from simpleindex.core.errors import InvalidNameList
 from simpleindex.core.names import ProjectName
 
-CONTENT = b"""
+CONTENT = b"""\xef\xbb\xbf
 # names
 Evil_Package   # it is
 quiet
@@ -52,17 +52,28 @@ def test_list(name: str, version: str, whole: str | None, why: str | None) -> No
         (b"a[extra]", "on line 1, which is neither"),
         (b"a @ https://example.com/a.zip", "on line 1, which is neither"),
         (b"a == *", "on line 1, which is neither"),
+        (b"a\nb_", "has 'b_' on line 2, which is neither"),
+        (b"a_ == 1.0", "has 'a_ == 1.0' on line 1, which is neither"),
         (b"\xff", "is not UTF-8 text"),
     ],
 )
 def test_refused(content: bytes, sentence: str) -> None:
     """A name that is meant to be denied does not pass for a comment."""
-    with pytest.raises(InvalidSources, match=sentence):
+    with pytest.raises(InvalidNameList, match=sentence):
         parse_deny_list(content)
+
+
+def test_a_reason_is_of_its_line() -> None:
+    """Whatever characters it has; the first of several for one name counts."""
+    names = parse_deny_list("acme  # a\u2028other\x0bthird\r\nacme # b\nac* # c\nac* # d\n".encode())
+    assert set(names.names) == {"acme"}
+    assert names.whole(ProjectName("acme")) == "the list has it, aotherthird"
+    assert names.whole(ProjectName("acorn")) == "the list has it, c"
+    assert names == parse_deny_list(b"ac* # c\nacme # aotherthird")
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_content(content: bytes) -> None:
     """It is read or refused."""
-    with contextlib.suppress(InvalidSources):
+    with contextlib.suppress(InvalidNameList):
         parse_deny_list(content)

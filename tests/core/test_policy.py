@@ -326,6 +326,25 @@ def test_allowances() -> None:
     assert denied.judge(one, "pypi", NOW + 60).files == ()
 
 
+@pytest.mark.parametrize("version", ["2.0", "2", "2.0.0"])
+def test_an_allowance_in_another_spelling(version: str) -> None:
+    """2 is 2.0 (PEP 440)."""
+    policy = Policy((rule(),), (Allowance(ACME, version, NOW + 60), Allowance(ACME, "2.00", NOW + 30)))
+    judged = policy.judge(project(file(), file(SDIST)), "pypi", NOW)
+    assert ([each.filename for each in judged.files], judged.valid_until) == ([SDIST], NOW + 60)
+
+
+def test_directories_of_ones_own() -> None:
+    """A rule is about none of them, unless it names it."""
+    own = frozenset({"local", "staging"})
+    policy = Policy((rule(own=own),))
+    assert left(policy, file(), source="staging") == left(policy, file(), source="local") == [WHEEL]
+    assert left(policy, file()) == []
+    named = Policy((rule(own=own, sources=frozenset({"staging"})),))
+    assert left(named, file(), source="staging") == []
+    assert left(named, file()) == [WHEEL]
+
+
 def test_what_the_source_says_stays() -> None:
     """Its own withheld files, status and time."""
     held = Withheld("acme-9.zip", "?", "name")

@@ -6,7 +6,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.names import Kind
+from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.policy import Action, Blocked, Rule
 from simpleindex.core.sources_file import parse_sources
 
@@ -79,6 +79,18 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
 def test_rules(text: str, rule: Rule) -> None:
     """Every key, and what holds where one is left out."""
     assert rules(f"[[rule]]\n{text}") == (rule,)
+
+
+def test_own_directories() -> None:
+    """A rule is not about what the team publishes itself, wherever it lies."""
+    directory = '[[directory]]\nname = "staging"\npath = "staging"\n'
+    named, other = rules(
+        f'{directory}[[rule]]\naction = "deny"\nsources = ["staging"]\n[[rule]]\naction = "deny"'
+    )
+    assert named.own == other.own == {"local", "staging"}
+    assert named.concerns(ProjectName("acme"), "staging")
+    assert not other.concerns(ProjectName("acme"), "staging")
+    assert other.concerns(ProjectName("acme"), "pypi")
 
 
 def test_blocked_for_all() -> None:

@@ -83,6 +83,19 @@ def test_what_is_withheld_is_not_given() -> None:
     assert isinstance(error(world.filtered.file(ACME, "acme-9.zip")), NotHere)
 
 
+def test_a_file_that_is_listed_meanwhile_is_not_given_unjudged() -> None:
+    """The source may give what it did not list when its project was judged."""
+    world = World(deny(versions=SpecifierSet(">1")))
+    assert world.names() == [OLD]
+    before = world.source.pages[ACME]
+    world.source.add("acme-3.0.zip")
+    world.source.pages[ACME] = before
+    assert isinstance(error(world.filtered.file(ACME, "acme-3.0.zip")), NotHere)
+    # Where no rule is about the project, that is the source's affair.
+    world.policy = Policy()
+    assert result(world.filtered.file(ACME, "acme-3.0.zip")) is world.source.bodies[ACME, "acme-3.0.zip"]
+
+
 def test_what_the_source_withholds_is_its_own_affair() -> None:
     """Its word is passed on."""
     world = World(deny(yanked=True))

@@ -143,15 +143,21 @@ def test_deny_names(world: World) -> None:
     assert world.denied() == "acme is denied by the rule bad: the list has it, really."
     world.write("a b\n", "lists/bad.txt")
     assert world.denied() is not None
+    assert "cannot be obeyed now (The list has 'a b' on line 1, which is neither a name" in world.lines[-1]
+    # It is the same list for rules that are written anew.
+    world.write('[[rule]]\nname = "worse"\ndeny-names = "lists/bad.txt"\n')
+    assert world.denied() == "acme is denied by the rule worse: the list has it, really."
+
+
+def advise(world: World, name: str, *versions: str) -> None:
+    """Write an advisory about versions of acme."""
+    affected = [{"package": {"ecosystem": "PyPI", "name": "acme"}, "versions": versions}]
+    world.write(json.dumps({"id": name.upper(), "affected": affected}), f"osv/{name}.json")
 
 
 def test_advisories(world: World) -> None:
-    """They are looked at by themselves; what changes is read, what is broken is said, what is gone is gone."""
+    """They are looked at by themselves, away from the reactor."""
     world.write('[[rule]]\nname = "osv"\nadvisories = "osv"\n')
-
-    def advise(name: str, *versions: str) -> None:
-        affected = [{"package": {"ecosystem": "PyPI", "name": "acme"}, "versions": versions}]
-        world.write(json.dumps({"id": name.upper(), "affected": affected}), f"osv/{name}.json")
 
     def about(version: str) -> str | None:
         world.lists.refresh()
@@ -159,41 +165,70 @@ def test_advisories(world: World) -> None:
         policy = world.policies.current()
         return policy.lists["advisories:osv"].version(ACME, version)
 
-    advise("one", "1.0")
+    advise(world, "one", "1.0")
     world.policies.open()
     assert about("1.0") == "the advisory ONE is about 1.0"
     before = world.policies.current()
     assert about("2.0") is None
     assert world.policies.current() is before
-    advise("two", "2.0")
-    (world.path / "osv" / ".hidden.json").write_text("{")
-    (world.path / "osv" / "note.txt").write_text("x")
+    advise(world, "two", "2.0")
     assert about("2.0") == "the advisory TWO is about 2.0"
-    world.time += 1
-    world.write("{", "osv/two.json")
-    assert about("2.0") == "the advisory TWO is about 2.0"
-    assert world.lines[-1].startswith(f"Not obeyed: {world.path}/osv/two.json: The advisory is not JSON")
-    count = len(world.lines)
-    assert about("2.0") is not None
-    assert len(world.lines) == count
-    (world.path / "osv" / "two.json").unlink()
-    assert about("2.0") is None
     (world.path / "osv").rename(world.path / "away")
+    assert about("1.0") is not None
+
+
+ADVISORIES = '[[rule]]\nname = "osv"\nadvisories = "osv"\n'
+
+
+def test_advisories_that_a_rule_names_later(world: World) -> None:
+    """They are read where that holds nobody up; what held before does so until they are."""
+    world.write(DENY)
+    world.policies.open()
+    world.lists.refresh()
+    advise(world, "one", "1.0")
+    world.write(ADVISORIES)
     for _ in range(2):
-        assert about("1.0") is not None
-    assert world.lines[count:] == [
-        f"The advisories in {world.path}/osv cannot be read again (No such file or directory): what they said before stays in force."
+        assert world.denied() == "acme is denied by the rule rule 1."
+    (line,) = world.lines
+    assert "which are read first): what it said before stays in force." in line
+    world.lists.refresh()
+    assert world.denied() is None
+    assert world.policies.current().lists["advisories:osv"].version(ACME, "1.0") is not None
+    assert world.lines[1:] == [
+        f"Advisories read from {world.path}/osv: 1.",
+        f"The sources file {world.path}/sources.toml was read again: 1 rule in force.",
     ]
 
 
-def test_many_broken_advisories(world: World) -> None:
-    """A few are named."""
-    world.write('[[rule]]\nadvisories = "osv"\n')
-    for number in range(8):
-        world.write("{", f"osv/{number}.json")
+def test_later_advisories_that_cannot_be_read(world: World) -> None:
+    """It is said why, and they are tried again for as long as the rule names them."""
+    world.write(DENY)
     world.policies.open()
-    assert len(world.lines) == 6
-    assert world.lines[-1].startswith("3 more files in ")
+    world.lists.refresh()
+    world.write(ADVISORIES)
+    assert world.denied() is not None
+    world.lists.refresh()
+    assert world.denied() is not None
+    assert "osv', which cannot be read: No such file or directory" in world.lines[-1]
+    advise(world, "one", "1.0")
+    world.lists.refresh()
+    assert world.denied() is None
+
+
+def test_rules_about_what_does_not_run_yet(world: World) -> None:
+    """A rule about an upstream or a view under a new name would hold for nothing: the old ones do, until a restart."""
+    upstream = '[[upstream]]\nname = "{}"\nurl = "https://index.example/"\n'
+    world.write(upstream.format("pypi") + DENY + 'sources = ["pypi"]\n')
+    world.policies.open()
+    assert world.denied() is not None
+    view = '[[view]]\nname = "new"\nsources = ["local"]\n'
+    for text, unknown in (
+        (upstream.format("public") + DENY + 'sources = ["public"]\n', "public"),
+        (upstream.format("pypi") + view + DENY + 'views = ["new"]\n', "new"),
+    ):
+        world.write(text)
+        assert world.denied() is not None
+        assert f"has the rule rule 1 about {unknown}, which takes a restart" in world.lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +238,7 @@ def test_many_broken_advisories(world: World) -> None:
         ('[[rule]]\ndeny-names = "none.txt"\n', "which cannot be read: No such file or directory"),
         ('[[rule]]\ndeny-names = "bad.txt"\n', "bad.txt', which has 'a b' on line 1"),
         ('[[rule]]\nadvisories = "none"\n', "which cannot be read: No such file or directory"),
+        ('[[rule]]\nadvisories = "."\n', "which has no .json file in it"),
     ],
 )
 def test_refused_starts(world: World, text: str, sentence: str) -> None:
@@ -222,7 +258,7 @@ def test_no_file(tmp_path: Path) -> None:
 
 def test_lists_are_opened_once(world: World) -> None:
     """Two rules that name one directory share what is known of it."""
-    world.write("{}", "osv/a.txt")
+    advise(world, "one", "1.0")
     opened: Callable[[], object] = world.lists.open("advisories:osv")
     assert world.lists.open("advisories:osv")() is opened()
     with pytest.raises(InvalidSources):
