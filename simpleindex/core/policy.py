@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
 
 _NS: Final = 1_000_000_000
+_ALL_KINDS: Final = frozenset(Kind)
 
 
 class Action(Enum):
@@ -106,7 +107,7 @@ class Rule:
     own: frozenset[str] = frozenset({LOCAL})
     views: frozenset[str] | None = None
     versions: SpecifierSet | None = None
-    kinds: frozenset[Kind] = frozenset(Kind)
+    kinds: frozenset[Kind] = _ALL_KINDS
     tags: tuple[str, ...] | None = None
     prereleases: bool | None = None
     yanked: bool | None = None
@@ -128,10 +129,20 @@ class Rule:
         )
 
     @property
+    def is_about_all_files(self) -> bool:
+        """Whether it makes no difference between a project's files, as far as that does not depend on lists."""
+        return (
+            self.versions is None
+            and self.tags is None
+            and self.prereleases is None
+            and self.yanked is None
+            and self.kinds == _ALL_KINDS
+        )
+
+    @property
     def is_about_whole_projects(self) -> bool:
         """Whether it makes no difference between a project's files."""
-        selecting = (self.versions, self.tags, self.prereleases, self.yanked)
-        return not self.lists and self.kinds == frozenset(Kind) and all(each is None for each in selecting)
+        return not self.lists and self.is_about_all_files
 
     def selects(self, file: File) -> bool:
         """Whether it is about this file, as far as that does not depend on lists."""
@@ -344,7 +355,7 @@ class Policy:
         return None
 
     def _listed_whole(self, rule: Rule, name: ProjectName) -> str | None:
-        if not replace(rule, lists=()).is_about_whole_projects:
+        if not rule.is_about_all_files:
             return None
         return next((why for key in rule.lists if (why := self.lists[key].whole(name)) is not None), None)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere
 from simpleindex.core.model import Project
-from simpleindex.core.policy import Blocked
+from simpleindex.core.policy import Blocked, Denial
 from simpleindex.core.union import listed_file
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.policy import Denial, Policy
+    from simpleindex.core.policy import Policy
     from simpleindex.sources.interface import Body, Elsewhere, Source
 
 _MOST_JUDGED: Final = 2_000
@@ -84,7 +84,7 @@ class Filtered:
             NotAllowed: A rule says so.
         """
         policy = self._policy()
-        denial = policy.denial(name, self._name, self._now())
+        denial = self._denial(name, policy)
         if denial is not None:
             return self._denied(name, denial, policy)
         project = await self._source.project(name)
@@ -102,7 +102,7 @@ class Filtered:
     def project_now(self, name: ProjectName) -> Project | None:
         """As :meth:`project`, if it can be told at once."""
         policy = self._policy()
-        denial = policy.denial(name, self._name, self._now())
+        denial = self._denial(name, policy)
         if denial is not None:
             return self._denied(name, denial, policy)
         project = self._source.project_now(name)
@@ -114,7 +114,7 @@ class Filtered:
         Raises:
             FileWithheld: A rule withholds it.
         """
-        denial = self._policy().denial(name, self._name, self._now())
+        denial = self._denial(name, self._policy())
         if denial is not None:
             raise FileWithheld(
                 denial.sentence, filename=filename, rule=denial.rule, source=self._name, visible_from=None
@@ -136,6 +136,13 @@ class Filtered:
             # The source may have listed it since, and nobody has judged it yet.
             raise NotHere(f"file {filename}")
         return await self._source.file(name, filename)
+
+    def _denial(self, name: ProjectName, policy: Policy) -> Denial | None:
+        kept = self._judged.get(name)
+        if kept is not None and kept[1] is policy and not policy.allowances:
+            # Nothing but the end of an allowance would change that.
+            return kept[0] if isinstance(kept[0], Denial) else None
+        return policy.denial(name, self._name, self._now())
 
     def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:
         if denial.blocked is Blocked.REFUSED:

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import NotAllowed, NotHere, Unavailable, UpstreamFailed
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import ProjectName
-from simpleindex.core.policy import Action, Allowance, Blocked, Policy, Rule
+from simpleindex.core.policy import Action, Allowance, Blocked, Denial, Policy, Rule
 from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import NameRules
 from simpleindex.sources.filtered import Filtered
@@ -151,6 +151,42 @@ def test_denied_names_are_not_asked_for(blocked: Blocked, expected: type[Excepti
     assert isinstance(refused, NotAllowed)
     assert str(refused) == "acme is denied by the rule r."
     assert not world.source.asked
+
+
+def test_the_end_of_an_allowance_is_on_time() -> None:
+    """Also of a project that has no files by which it could be told, and in a policy that stays the same."""
+    world = World(deny())
+    world.source.put(Project(ACME))
+    until = world.clock.seconds() + 60
+    world.policy = replace(world.policy, allowances=(Allowance(ACME, None, until),))
+    assert world.project().denied is None
+    world.clock.advance(59)
+    assert world.project().denied is None
+    world.clock.advance(1)
+    assert world.project().denied is not None
+    assert isinstance(error(world.filtered.file(ACME, OLD)), NotAllowed)
+
+
+def test_who_denies_is_not_asked_again_and_again() -> None:
+    """It costs as much as the rest of the answer; another policy is asked anew."""
+    world = World(deny(projects=("other",)))
+    asked: list[Policy] = []
+
+    class Counting(Policy):
+        """A policy that notes when it is asked."""
+
+        def denial(self, name: ProjectName, source: str, now: float) -> Denial | None:
+            asked.append(self)
+            return super().denial(name, source, now)
+
+    allow = Rule("a", Action.ALLOW, versions=SpecifierSet("<1"))
+    for rules, denied in (((allow, deny()), False), ((deny(),), True)):
+        world.policy = Counting(rules)
+        first = world.project()
+        assert (first.denied is not None) is denied
+        asked.clear()
+        assert world.filtered.project_now(ACME) is world.project() is first
+        assert asked == []
 
 
 def test_lists() -> None:
