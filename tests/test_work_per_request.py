@@ -10,6 +10,7 @@ from tests.benchmarks.work_per_request import calls, work_per_request
 
 BOUNDS: Final = {
     "page": 27,
+    "page of an upstream": 86,
     "page, ordinary lane": 335,
     "page JSON gzip": 27,
     "page JSON gzip, ordinary lane": 395,

@@ -283,10 +283,13 @@ class LiveDirectory:
     def is_absent_now(self, name: ProjectName) -> bool:
         """Whether :meth:`settled` says, without waiting, that there is no such project.
 
+        For where :meth:`settled_now` has just said None, and has read the events; with upstreams that is asked for with every
+        page of theirs, so they are not read once more.
+
         Raises:
             Unavailable: It cannot be told (now).
         """
-        if self.settled_now(name) is not None or self.polling or not self._is_settled(name):
+        if not self._is_quiet(name):
             return False
         return self._answer(name, in_time=True) is None and not self._has_appeared(name)
 
@@ -350,6 +353,9 @@ class LiveDirectory:
 
     def _is_settled(self, name: ProjectName) -> bool:
         self._watch.drain()
+        return self._is_quiet(name)
+
+    def _is_quiet(self, name: ProjectName) -> bool:
         return not (
             self.polling
             or self._looks.is_busy(name)

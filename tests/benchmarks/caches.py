@@ -146,11 +146,17 @@ def _cold_file(server: Server, upstream: Upstream, line: tuple[float, float] = (
         if isinstance(server, Caching):
             server.behind = upstream.index(port)
             server.start_cold()
-            return _warm_file(server)
-        return _warm_file(server, port)
+            return _one_file(server)
+        return _one_file(server, port)
 
 
-def _warm_file(server: Server, port: int | None = None) -> Values:
+def _warm_file(server: Server) -> Values:
+    # What has just been written is read more slowly the first time.
+    _one_file(server)
+    return _one_file(server)
+
+
+def _one_file(server: Server, port: int | None = None) -> Values:
     name = next(server.repository.names())
     path = server.file(name, server.repository.filename(name))
     before = server.running.weigh()

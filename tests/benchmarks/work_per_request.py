@@ -13,10 +13,20 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from simpleindex.core.policy import NamesList
+from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.local import LocalSource
+from simpleindex.sources.merged import Member
+from simpleindex.sources.pinned import Pinned
+from simpleindex.store.pins import Pins
+from simpleindex.store.policies import Policies
+from simpleindex.store.records import Records
+from simpleindex.upstreams import union_of
 from simpleindex.web.express import Express
 from tests.builders import add_wheel
-from tests.live_world import World
+from tests.live_world import Threads, World
+from tests.sources.test_cached import World as UpstreamWorld
 from tests.web.memory_client import JSON, Index, read, request
 
 if TYPE_CHECKING:
@@ -58,7 +68,44 @@ def work_per_request() -> dict[str, Counter[str]]:
             ".metadata": request("GET", f"{_FILE}.metadata"),
             "file of one chunk": request("GET", _FILE),
         }
-        return {what: _counted(index, raw, 304 if "304" in what else 200) for what, raw in requests.items()}
+        counted = {
+            what: _counted(index, raw, 304 if "304" in what else 200) for what, raw in requests.items()
+        }
+        counted["page of an upstream"] = _counted(_in_front(Path(directory)), requests["page"], 200)
+        return counted
+
+
+def _in_front(directory: Path) -> Index:
+    """An empty directory and an upstream with acme, put together as the composition root does it."""
+    own, behind = directory / "own", UpstreamWorld(directory / "cache")
+    own.mkdir()
+    behind.upstream.add(_FILE.rpartition("/")[2], b"")
+    local, sources, state = World(own).begin(), directory / "sources.toml", str(directory / "state")
+    sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
+    policies = Policies(
+        str(sources), open_list=lambda _: NamesList, allowances=lambda _: (), log=behind.lines.append
+    )
+    said = policies.open()
+    threads, records = Threads(), Records(state, behind.lines.append)
+    policy = policies.of_views(frozenset({MAIN_VIEW}))
+    pinned = Pinned(
+        behind.source, said.upstreams[0].url, Pins(state, behind.lines.append), behind.clock, threads
+    )
+    union = union_of(
+        said,
+        said.views[0],
+        {
+            LOCAL: Filtered(
+                LocalSource(local.live, local.directory, threads), LOCAL, policy, behind.clock, threads
+            )
+        },
+        {"pypi": Member(Filtered(pinned, "pypi", policy, behind.clock, threads), name="pypi")},
+        was_used=lambda name: records.owner(name) is not None,
+        in_thread=threads,
+    )
+    index = Index(union)
+    index.site.express = Express(index.listings, index.resource.also)
+    return index
 
 
 def _counted(index: Index, raw: bytes, status: int) -> Counter[str]:
