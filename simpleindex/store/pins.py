@@ -151,8 +151,6 @@ class Pins:
 
     def _write(self, index: str, kept: KeptListing, files: Iterable[File], learnt: dict[str, Learnt]) -> None:
         project = replace(kept.project, files=PackedFiles(sorted(files, key=file_order)), withheld=())
-        # Whoever was told of the one before looks at the directory's time, which a change within it leaves as it is.
-        self.files.drop_listing(index, project.name)
         self.files.keep_listing(index, replace(kept, project=project, learnt=learnt))
         if self.listing(index, project.name) is None:
             raise OSError(errno.EIO, "it cannot be written")
