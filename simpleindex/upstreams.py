@@ -180,16 +180,21 @@ def compose_upstreams(
         views[view.name] = union_of(
             said,
             view,
-            {each.name: judged(each.source, each.name) for each in own},
+            {each.name: judged(each.source, each.name, is_own=True) for each in own},
             {name: replace(member, source=judged(member.source, name)) for name, member in members.items()},
             was_used=was_used,
             in_thread=in_thread,
+            bare={each.name: each.source for each in own},
         )
     lines = (
         *(f"Beside it: {each.name}, {each.path}." for each in own[1:]),
         *(f"Behind it: {each.name}, {each.url}{_MODES[each.mode]}." for each in said.upstreams),
         *(f"At /{view.name}/: {', '.join(view.sources)}." for view in said.views if view.name != MAIN_VIEW),
     )
+
+    if said.rules:
+        names = ", ".join(rule.name for rule in said.rules)
+        lines = (*lines, f"{len(said.rules):,} rule{'' if len(said.rules) == 1 else 's'} in force: {names}.")
 
     def follow() -> Awaitable[None]:
         policies.current()
@@ -216,8 +221,19 @@ def union_of(
     *,
     was_used: Callable[[ProjectName], bool],
     in_thread: Callable[..., Awaitable[Any]],
+    bare: Mapping[str, Source] | None = None,
 ) -> Union:
-    """One view: the own directories that it shows, and the upstreams that it asks."""
+    """One view: the own directories that it shows, and the upstreams that it asks.
+
+    Args:
+        said: What holds for all views.
+        view: Which.
+        own: One's own directories, with rules in front.
+        members: The upstreams.
+        was_used: As in :class:`simpleindex.sources.merged.Union`.
+        in_thread: The same.
+        bare: The own directories without rules, for what is hidden: no rule makes a name anybody else's.
+    """
     shown = [Member(own[name], is_listed=True, name=name) for name in view.sources if name in own]
     first: Source = shown[0].source if shown else Nothing()
     # They are one's own all, so that a view without upstreams shows them all the same.
@@ -230,7 +246,7 @@ def union_of(
         in_thread=in_thread,
         name=shown[0].name if shown else LOCAL,
     )
-    hidden = {name: source for name, source in own.items() if name not in view.sources}
+    hidden = {name: source for name, source in (bare or own).items() if name not in view.sources}
     hiding = Hiding(together if shown[1:] else first, [*hidden.values()])
 
     async def own_words(name: ProjectName) -> tuple[Word, ...]:

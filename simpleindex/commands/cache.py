@@ -271,7 +271,9 @@ def _list(given: argparse.Namespace) -> int:
 
 def _prune(given: argparse.Namespace) -> int:
     kept, before = _Kept(given), time.time() - _seconds(given.older_than)
-    entries = [entry for entry in kept.entries(given.pattern) if entry.held.used_at <= before]
+    entries = [
+        entry for entry in kept.entries(given.pattern) if entry.held.used_at <= before and not entry.is_pinned
+    ]
     for entry in entries:
         if not given.dry_run:
             kept.cache.remove_file(entry.sha256)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 from packaging.markers import default_environment
 from packaging.tags import compatible_tags, cpython_tags, sys_tags
@@ -34,6 +35,7 @@ _LARGEST: Final = 16 << 20
 """Bytes of a lock file."""
 
 _BAR: Final = 30
+_LINUX: Final = re.compile(r"(manylinux|musllinux)_([0-9]+)_([0-9]{1,3})_(\w+)")
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 
 
@@ -98,7 +100,7 @@ def run_warm(given: argparse.Namespace) -> int:
         print(problem)
     done = [size for size, problem in fetched if not problem]
     print(
-        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} lines, {human_size(sum(done))}."
+        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} line{'' if len(wanted) == 1 else 's'}, {human_size(sum(done))}."
     )
     return 1 if problems else 0
 
@@ -118,7 +120,7 @@ def platforms_of(pythons: Sequence[str], platforms: Sequence[str]) -> list[list[
             raise RefusedStart(f"--python-version: {python!r} is no version such as 3.12")
         version = int(major), int(minor)
         for platform in platforms or (None,):
-            names = None if platform is None else [platform]
+            names = None if platform is None else _and_older(platform)
             interpreter = f"cp{major}{minor}"
             found.append(
                 [
@@ -127,6 +129,21 @@ def platforms_of(pythons: Sequence[str], platforms: Sequence[str]) -> list[list[
                 ]
             )
     return found
+
+
+def _and_older(platform: str) -> list[str]:
+    """A platform, and those whose wheels run on it as well: of manylinux and musllinux the older ones (PEP 600, 656)."""
+    matched = _LINUX.fullmatch(platform)
+    if matched is None:
+        return [platform]
+    kind, major, minor, machine = matched[1], int(matched[2]), int(matched[3]), matched[4]
+    names = [f"{kind}_{major}_{older}_{machine}" for older in range(minor, -1, -1)]
+    if kind == "manylinux" and machine in ("x86_64", "i686"):
+        legacy = {17: "2014", 12: "2010", 5: "1"}
+        names += [f"manylinux{name}_{machine}" for older, name in legacy.items() if older <= minor]
+    elif kind == "manylinux" and minor >= 17:
+        names.append(f"manylinux2014_{machine}")
+    return names
 
 
 def _wanted(given: argparse.Namespace) -> Sequence[Wanted]:
@@ -165,10 +182,16 @@ def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) 
 
 
 def _fetch(remote: Remote, page: str, progress: Progress) -> tuple[int, str]:
+    filename = unquote(page.rpartition("/")[2])
     try:
         return remote.drain(page), ""
     except RefusedStart as error:
-        return 0, f"{page.rpartition('/')[2]}: {error}"
+        if "the index answered 302" in str(error):
+            return (
+                0,
+                f"{filename}: its upstream gives its files itself (mode redirect), so nothing of it is kept.",
+            )
+        return 0, f"{filename}: {error}"
     finally:
         progress.advance()
 

@@ -63,8 +63,13 @@ def why(words: list[str]) -> int:
     query = {} if given.view is None else {"view": given.view}
     as_json = remote.get(f"{page}?{urlencode({**query, 'format': 'json'})}")
     shown = as_json if given.json else remote.get(f"{page}?{urlencode({**query, 'format': 'text'})}")
-    print(shown.rstrip("\n"))
+    # It may be a stranger's text.
+    print("\n".join(_printable(line) for line in shown.rstrip("\n").split("\n")))
     return 0 if _OFFERED in as_json else 1
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def own_url(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from math import prod
 from typing import Final, NewType
 
 from packaging.utils import parse_wheel_filename
@@ -31,6 +32,9 @@ METADATA_SUFFIX: Final = ".metadata"
 PROVENANCE_SUFFIX: Final = ".provenance"
 SIGNATURE_SUFFIXES: Final = (".asc", ".sig")
 SIDE_FILE_SUFFIXES: Final = (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX)
+
+_MOST_TAGS: Final = 1_000
+"""Combinations of Python, ABI and platform; each is made, and 250 characters can stand for 64,000."""
 
 PROJECT_FILE: Final = "simpleindex.toml"
 """What file names cannot say of a project: yanks and status."""
@@ -115,6 +119,8 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
 
 
 def _parse_wheel(filename: str) -> DistributionName:
+    if prod(part.count(".") + 1 for part in filename.removesuffix(WHEEL_SUFFIX).split("-")[-3:]) > _MOST_TAGS:
+        raise InvalidFilename(filename, f"its name stands for more than {_MOST_TAGS} platforms")
     try:
         # A ValueError is packaging's word for no, and Python's for a number of more than 4,300 digits.
         _, version, _, _ = parse_wheel_filename(filename)

@@ -144,6 +144,21 @@ class Rule:
         """Whether it makes no difference between a project's files."""
         return not self.lists and self.is_about_all_files
 
+    def what(self, file: File) -> str:
+        """What of a file makes this rule be about it, as the end of a sentence; empty if nothing in particular."""
+        facts = []
+        if self.versions is not None:
+            facts.append(f"{file.version} is in {self.versions}")
+        if self.prereleases is not None:
+            facts.append("it is a pre-release" if self.prereleases else "it is no pre-release")
+        if self.kinds != frozenset(Kind):
+            facts.append(f"it is {'a wheel' if file.kind is Kind.WHEEL else 'an sdist'}")
+        if self.tags is not None:
+            facts.append(f"it is for {', '.join(self.tags)}")
+        if self.yanked is not None:
+            facts.append("it is yanked" if self.yanked else "it is not yanked")
+        return " and ".join(facts)
+
     def selects(self, file: File) -> bool:
         """Whether it is about this file, as far as that does not depend on lists."""
         if file.kind not in self.kinds or (
@@ -324,7 +339,9 @@ class Policy:
             if rule.action is Action.ALLOW:
                 break
             if rule.action is Action.DENY:
-                sentence = policy_text.withheld(file.filename, rule.name, why, rule.message)
+                sentence = policy_text.withheld(
+                    file.filename, rule.name, why or rule.what(file), rule.message
+                )
                 reasons.append(_Reason(rule.name, sentence, None))
             elif rule.action is Action.REQUIRE:
                 reasons += self._lacks(rule, file, name)

@@ -118,7 +118,10 @@ def undated(project: Project) -> Mapping[str, str]:
 def _bytes_of(file: File) -> str:
     if file.sha256 is not None:
         return file.sha256
-    return "=".join(file.other_hash) if file.other_hash is not None else file.url or ""
+    if file.other_hash is not None:
+        return "=".join(file.other_hash)
+    # Signed URLs are others each time.
+    return (file.url or "").partition("?")[0]
 
 
 _NEWEST: Final = 3

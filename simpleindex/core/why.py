@@ -192,7 +192,7 @@ def _summary(
         latest, soonest = (pick(time for time in times if time is not None) for pick in (max, min))
         when = (
             f", until {day_and_time(soonest)}"
-            if soonest == latest
+            if day_and_time(soonest) == day_and_time(latest)
             else (f", the first until {day_and_time(soonest)}, the last until {day_and_time(latest)}")
         )
     many = f"{len(withheld)} of {_count(len(files), 'file')} {'is' if len(withheld) == 1 else 'are'} withheld"
@@ -206,7 +206,7 @@ def _status(project: Project) -> str:
     if project.status is Status.ACTIVE:
         return ""
     reason = f": {project.status_reason}" if project.status_reason else ""
-    return f"The project is {project.status.value}{reason}."
+    return f"The project is {project.status.value}{reason.removesuffix('.')}."
 
 
 def _withheld(item: Withheld, *, is_operator: bool) -> FileWord:

@@ -97,9 +97,16 @@ def why_html(explanation: Explanation) -> bytes:
 <h1>{_text(what)}</h1>
 <p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
 <p class="status">{_text(explanation.summary)}</p>
-{"".join(parts)}{words}</body>
+{words}{"".join(parts)}<p><a href="{_page_of(explanation)}">The project's page</a></p>
+</body>
 </html>
 """.encode()
+
+
+def _page_of(explanation: Explanation) -> str:
+    """The project's own page, under the prefix that every project has."""
+    prefix = "" if explanation.view == MAIN_VIEW else f"/{explanation.view}"
+    return f"{prefix}/simple/{explanation.name}/"
 
 
 def _item(file: FileWord) -> str:

@@ -6,10 +6,11 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere
+from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, NotShown
 from simpleindex.core.model import Project
 from simpleindex.core.policy import Blocked, Denial
 from simpleindex.core.union import listed_file
+from simpleindex.sources.interface import Elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.policy import Policy
-    from simpleindex.sources.interface import Body, Elsewhere, Source
+    from simpleindex.sources.interface import Body, Source
 
-_MOST_JUDGED: Final = 2_000
-"""Projects whose judgements are kept."""
+_MOST_BYTES: Final = 32 * 1024 * 1024
+"""Of judgements that are kept, about."""
+
+_ENTRY: Final = 1_000
+_WITHHELD: Final = 1_000
+"""Bytes that a withheld file takes, about: most of it is the sentence."""
 
 _WORTH_A_THREAD: Final = 1_000
 """Files of a project; above it judging them takes more than a few milliseconds."""
@@ -40,6 +45,8 @@ class Filtered:
         policy: Gives the rules now; the same object as long as they are the same.
         clock: The reactor; its time is seconds since 1970.
         in_thread: Calls a function in a thread.
+        is_own: Whether it is one's own: what it has is then never taken for what nobody has, whatever a rule says, lest an
+            upstream be asked for it.
     """
 
     def __init__(
@@ -49,13 +56,17 @@ class Filtered:
         policy: Callable[[], Policy],
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
+        *,
+        is_own: bool = False,
     ) -> None:
+        self._is_own = is_own
         self._source = source
         self._name = name
         self._policy = policy
         self._clock = clock
         self._in_thread = in_thread
         self._judged: OrderedDict[ProjectName, tuple[Project | Denial, Policy, Project]] = OrderedDict()
+        self._size = 0
         self._list: tuple[ProjectList, Policy, ProjectList] | None = None
 
     async def projects(self) -> ProjectList:
@@ -86,6 +97,8 @@ class Filtered:
         policy = self._policy()
         denial = self._denial(name, policy)
         if denial is not None:
+            if self._is_own:
+                await self._source.project(name)
             return self._denied(name, denial, policy)
         project = await self._source.project(name)
         # The rules may have changed meanwhile.
@@ -104,6 +117,8 @@ class Filtered:
         policy = self._policy()
         denial = self._denial(name, policy)
         if denial is not None:
+            if self._is_own and self._source.project_now(name) is None:
+                return None
             return self._denied(name, denial, policy)
         project = self._source.project_now(name)
         return None if project is None else self._known(project, policy)
@@ -116,10 +131,28 @@ class Filtered:
         """
         denial = self._denial(name, self._policy())
         if denial is not None:
+            if self._is_own:
+                await self._source.project(name)
+            # Not the file's name, which may be made up: one line of the log is enough for a project.
             raise FileWithheld(
-                denial.sentence, filename=filename, rule=denial.rule, source=self._name, visible_from=None
+                denial.sentence, filename=name, rule=denial.rule, source=self._name, visible_from=None
             )
         project = await self.project(name)
+        self._refuse(project, name, filename)
+        body = await self._source.file(name, filename)
+        # The source may have another listing by now, of which it took the file.
+        try:
+            again = await self.project(name)
+            if again is not project:
+                self._refuse(again, name, filename)
+        except BaseException:
+            if not isinstance(body, Elsewhere):
+                body.close()
+            raise
+        return body
+
+    def _refuse(self, project: Project, name: ProjectName, filename: str) -> None:
+        """Refuse a file that is not offered."""
         distribution = listed_file(filename)
         for item in project.withheld:
             if item.filename == distribution and item.public:
@@ -135,7 +168,6 @@ class Filtered:
         ):
             # The source may have listed it since, and nobody has judged it yet.
             raise NotHere(f"file {filename}")
-        return await self._source.file(name, filename)
 
     def _denial(self, name: ProjectName, policy: Policy) -> Denial | None:
         kept = self._judged.get(name)
@@ -148,7 +180,7 @@ class Filtered:
         if denial.blocked is Blocked.REFUSED:
             raise NotAllowed(denial.sentence)
         if denial.blocked is Blocked.NOT_HERE:
-            raise NotHere(f"project {name}")
+            raise (NotShown if self._is_own else NotHere)(f"project {name}")
         kept = self._judged.get(name)
         if kept is not None and kept[0] == denial:
             return kept[2]
@@ -166,12 +198,13 @@ class Filtered:
 
     def _keep(self, name: ProjectName, of: Project | Denial, policy: Policy, judged: Project) -> Project:
         before = self._judged.pop(name, None)
+        self._size += _weight(judged) - (0 if before is None else _weight(before[2]))
         if before is not None and before[2] == judged:
             # Pages that were made of it stay good.
             judged = before[2]
         self._judged[name] = of, policy, judged
-        if len(self._judged) > _MOST_JUDGED:
-            self._judged.popitem(last=False)
+        while self._size > _MOST_BYTES and len(self._judged) > 1:
+            self._size -= _weight(self._judged.popitem(last=False)[1][2])
         return judged
 
     def _without_denied(self, listed: ProjectList, policy: Policy) -> ProjectList:
@@ -191,3 +224,9 @@ class Filtered:
 
     def _now(self) -> float:
         return float(self._clock.seconds())
+
+
+def _weight(judged: Project) -> int:
+    """Bytes that a judgement takes, about."""
+    packed = len(getattr(judged.files, "packed", b"")) or _ENTRY * len(judged.files)
+    return _ENTRY + packed + _WITHHELD * len(judged.withheld)

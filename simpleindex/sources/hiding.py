@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import NotHere, NotShown
+from simpleindex.core.errors import NotHere, NotShown, SimpleIndexError
 from simpleindex.core.model import ProjectList
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Hiding:
                 source.project_now(name)
             except NotHere:
                 continue
+            except SimpleIndexError:
+                pass
             return True
         return False
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 10.0
 """Seconds that a request waits for its turn; clients give up after 15 or 30."""
 
+_MOST_WAITING: Final = 500
+"""More cannot have their turn in that time."""
+
 
 class Queued:
     """Asks an upstream for so many pages, and so many files, at a time.
@@ -108,6 +111,8 @@ class _Turns:
         if self._taken < self._limit:
             self._taken += 1
             return
+        if len(self._waiting) >= _MOST_WAITING:
+            raise UpstreamBusy(self._name, self._limit)
         turn: Deferred[None] = Deferred()
         self._waiting.append(turn)
         turn.addTimeout(PATIENCE, self._clock)

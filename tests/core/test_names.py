@@ -165,3 +165,11 @@ def test_a_name_read_alone_reads_the_same_in_its_project(name: str, version: str
     except InvalidFilename:
         return
     assert parse_distribution_name(filename, alone.project) == alone
+
+
+def test_a_wheel_for_too_many_platforms() -> None:
+    """Each combination of its tags would be made: 40 in each part are 64,000, in 0.1 s."""
+    many = ".".join("a" * 40)
+    with pytest.raises(InvalidFilename, match="stands for more than 1000 platforms"):
+        parse_distribution_name(f"x-1-{many}-{many}-{many}.whl")
+    assert parse_distribution_name("x-1-py2.py3-none-any.whl").version == "1"

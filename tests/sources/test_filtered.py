@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.policy import Action, Allowance, Blocked, Denial, Policy, Rule
 from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import NameRules
+from simpleindex.sources import filtered
 from simpleindex.sources.filtered import Filtered
+from simpleindex.sources.hiding import Hiding, Nothing
 from simpleindex.sources.merged import Member, Union
 from tests.live_world import Threads, error, result
 from tests.sources.test_merged import Absent
@@ -78,7 +81,7 @@ def test_what_is_withheld_is_not_given() -> None:
     for filename in (NEW, SDIST, f"{NEW}.metadata", f"{NEW}.asc", f"{SDIST}.provenance"):
         refused = error(world.filtered.file(ACME, filename))
         assert isinstance(refused, NotAllowed)
-        assert "is withheld by the rule r. Ask us." in str(refused)
+        assert "is withheld by the rule r: 2.0 is in >1. Ask us." in str(refused)
     assert [what for what in world.source.asked if what[0] == "file"] == asked
     assert isinstance(error(world.filtered.file(ACME, "acme-9.zip")), NotHere)
 
@@ -231,11 +234,12 @@ def test_large_ones_are_judged_in_a_thread() -> None:
     assert world.threads.names() == []
 
 
-def test_memory_is_bounded() -> None:
-    """What was asked for long ago is judged anew."""
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked for long ago is judged anew; what it takes is counted in bytes."""
+    monkeypatch.setattr(filtered, "_MOST_BYTES", 10_000)
     world = World(deny(yanked=False))
     first = world.project()
-    for n in range(2_000):
+    for n in range(20):
         name = f"p{n}"
         world.source.pages[name] = Project(ProjectName(name))
         result(world.filtered.project(ProjectName(name)))
@@ -274,3 +278,49 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: Rule) -> None
         assert isinstance(error(union.file(ACME, NEW)), NotHere | NotAllowed)
     if rule.action is Action.QUARANTINE:
         assert result(union.project(ACME)).status is Status.QUARANTINED
+
+
+@pytest.mark.parametrize("blocked", list(Blocked))
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_no_rule_makes_an_own_name_anybody_elses(blocked: Blocked, is_hidden: bool) -> None:
+    """What is denied of one's own is asked of no upstream; what is not there is, as ever."""
+    own = World(Rule("r", Action.DENY, sources=frozenset({"local"}), blocked=blocked))
+    judged = Filtered(own.source, "local", lambda: own.policy, own.clock, own.threads, is_own=True)
+    upstream = Absent()
+    upstream.add("acme-99.0.zip", b"evil")
+    upstream.add("other-1.0.zip", b"other")
+    # A view that hides a directory asks it without rules.
+    first = Hiding(Nothing(), [own.source]) if is_hidden else judged
+    union = Union(first, [Member(upstream)], NameRules(), was_used=lambda _: False, in_thread=Threads())
+    for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
+        with suppress(NotHere, NotAllowed):
+            answer = result(ask(ACME))
+            assert answer.files == ()
+    with suppress(NotHere, NotAllowed):
+        found = union.project_now(ACME)
+        assert found is None or found.files == ()
+    assert ACME not in upstream.names()
+    assert len(result(union.project(ProjectName("other"))).files) == 1
+
+
+def test_what_is_listed_while_it_is_asked_for_is_judged() -> None:
+    """A source that has another listing by the time that it gives the file does not get past the rules."""
+    world = World(Rule("age", Action.REQUIRE, min_age=DAY / 2))
+    before = world.source.pages[ACME]
+    young = [
+        replace(file, uploaded_ns=int(world.clock.seconds() * 1e9)) if file.filename == NEW else file
+        for file in before.files
+    ]
+    give = world.source.file
+
+    async def slowly(name: ProjectName, filename: str) -> Any:
+        body = await give(name, filename)
+        world.source.put(replace(before, files=tuple(young)))
+        return body
+
+    world.source.file = slowly  # type: ignore[method-assign]
+    refused = error(world.filtered.file(ACME, NEW))
+    assert isinstance(refused, NotAllowed)
+    body = world.source.bodies[ACME, NEW]
+    assert (body.opened, body.closed) == (1, 1)
+    assert result(world.filtered.file(ACME, OLD)) is world.source.bodies[ACME, OLD]

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from simpleindex.core.errors import UpstreamBusy, UpstreamFailed
 from simpleindex.core.names import ProjectName
+from simpleindex.sources import queued
 from simpleindex.sources.queued import PATIENCE, Queued
 from tests.live_world import error, pending, result
 from tests.sources.memory_upstream import HOST, MemoryUpstream
@@ -114,3 +115,18 @@ def test_turns_are_not_lost(count: int) -> None:
         for each in streams:
             result(each).close()
     assert [result(world.open(number)).size for number in range(2)] == [4, 4]
+
+
+def test_not_everybody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who could not have a turn in time is told at once."""
+    monkeypatch.setattr(queued, "_MOST_WAITING", 1)
+    world = World()
+    gate: Deferred[None] = Deferred()
+    world.upstream.gate = gate
+    for number in range(2):
+        world.ask(number)
+    waiting = world.ask(2)
+    assert isinstance(error(world.ask(3)), UpstreamBusy)
+    world.upstream.gate = None
+    gate.callback(None)
+    assert result(waiting).project.name == "p2"
