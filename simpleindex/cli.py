@@ -51,14 +51,17 @@ usage: simpleindex COMMAND [options]
   free NAME FILE             let a deleted file's name be used again
   purge                      remove for good what was deleted 30 days ago or more
 
-All but purge work on the served directory (--path), or with --index-url and a token over HTTPS.
+  copy NAME==VERSION --from SOURCE --to SOURCE
+                             copy a release between your directories, or from what is kept of an upstream
+
+All but purge and copy work on the served directory (--path), or with --index-url and a token over HTTPS.
 The options of check and systemd-unit are those of the server: twistd simpleindex --help lists them. Every other command
 tells its own: simpleindex yank --help.
 The server itself:  twistd -n simpleindex --path . --https 443
 """
 
 _CHANGING: Final = ("yank", "unyank", "status", "delete", "restore", "free", "purge")
-_WITH_OWN_HELP: Final = ("passwd", "token", "access", "why", "cache", "allow", "disallow", *_CHANGING)
+_WITH_OWN_HELP: Final = ("copy", "passwd", "token", "access", "why", "cache", "allow", "disallow", *_CHANGING)
 
 # Reads everything in one go: nobody waits for a page meanwhile.
 _NO_BOUND: Final = 1 << 62
@@ -74,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "token": _token,
         "access": _access,
         "why": _why,
+        "copy": _copy,
         "cache": _cache,
         "allow": _allow,
         "disallow": _disallow,
@@ -163,6 +167,12 @@ def _disallow(words: list[str]) -> int:
     from simpleindex.commands.allowances import disallow  # noqa: PLC0415  (only with rules)
 
     return disallow(words)
+
+
+def _copy(words: list[str]) -> int:
+    from simpleindex.commands.copying import copy  # noqa: PLC0415  (only with other sources)
+
+    return copy(words)
 
 
 def _change(command: str, words: list[str]) -> int:

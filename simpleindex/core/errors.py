@@ -610,3 +610,18 @@ class InvalidNameList(SimpleIndexError):
 
     def __str__(self) -> str:
         return f"The list {self.reason}"
+
+
+class NotCopied(SimpleIndexError):
+    """A release that is not copied.
+
+    Attributes:
+        reason: Why, as a sentence without its end.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Nothing was copied: {self.reason.rstrip('.')}."

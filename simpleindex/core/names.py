@@ -45,6 +45,9 @@ OWN_PREFIX: Final = ".simpleindex"
 LEDGER: Final = f"{OWN_PREFIX}-ledger"
 """Which file names of a project were once used by files that have been deleted."""
 
+COPIED: Final = f"{OWN_PREFIX}-copied"
+"""Where files of a project came from that ``simpleindex copy`` put there."""
+
 
 class Kind(Enum):
     """What a distribution file is."""

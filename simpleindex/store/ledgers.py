@@ -1,4 +1,4 @@
-"""A project's ledger on disk: which file names deleted files had (:mod:`simpleindex.core.ledger`). Blocking.
+"""A project's ledger on disk: which file names deleted files had (:mod:`simpleindex.core.ledger`); and the note of copies. Blocking.
 
 It is written in the normalized directory, and read from every directory of the project: one may have been renamed since.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.ledger import used_names, with_deleted, with_freed
-from simpleindex.core.names import LEDGER, parse_distribution_name
+from simpleindex.core.names import COPIED, LEDGER, parse_distribution_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,21 @@ def note_deleted(project: LockedProject, deleted: Iterable[tuple[str, str]], *, 
         ledger = with_deleted(ledger, sha256, filename, now=now, who=who)
     if ledger != before:
         project.replace(path, ledger, like)
+
+
+def note_copied(project: LockedProject, line: bytes) -> None:
+    """Add a line to the note about files that were copied here.
+
+    Args:
+        project: The project, locked.
+        line: With its end.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = os.path.join(project.path, COPIED)
+    before, like = _read(path)
+    project.replace(path, before + line, like)
 
 
 def free_name(directory: Directory, project: LockedProject, filename: str, *, now: float, who: str) -> None:

@@ -45,9 +45,9 @@ class ProjectFiles:
         self._directory = directory
         self._staging = Staging(directory)
 
-    def yank(self, project: ProjectName, key: str, reason: str = "") -> bool:
-        """Yank a version or a file (PEP 592)."""
-        return self._change(project, partial(with_yank, key=key, reason=reason))
+    def yank(self, project: ProjectName, key: str, reason: str = "", *, anew: bool = False) -> bool:
+        """Yank a version or a file (PEP 592); ``anew`` also where there is no such project yet."""
+        return self._change(project, partial(with_yank, key=key, reason=reason), anew=anew)
 
     def unyank(self, project: ProjectName, key: str) -> bool:
         """Take the yank of a version or a file back."""
@@ -57,9 +57,9 @@ class ProjectFiles:
         """Give a project a status (PEP 792)."""
         return self._change(project, partial(with_status, status=status, reason=reason))
 
-    def _change(self, project: ProjectName, change: Change) -> bool:
+    def _change(self, project: ProjectName, change: Change, *, anew: bool = False) -> bool:
         with storing():
-            if not any(self._directory.places_of(project)):
+            if not anew and not any(self._directory.places_of(project)):
                 raise NotHere(f"project {project}")
         with locked_project(self._directory, self._staging, project) as place:
             directories, loose = self._directory.places_of(project)

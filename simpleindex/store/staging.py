@@ -197,6 +197,18 @@ class Draft:
                 os.fdatasync(self.staged.descriptor)
                 self._synced = self._size
 
+    def date(self, uploaded_ns: int) -> None:
+        """Give it another upload time than now; to be called after the last write.
+
+        Args:
+            uploaded_ns: Nanoseconds since 1970.
+
+        Raises:
+            CannotStore: The file system cannot hold it.
+        """
+        with storing():
+            os.utime(self.staged.descriptor, ns=(uploaded_ns, uploaded_ns))
+
     def finish(self) -> DraftDigests:
         """Return once all of it is on the disk; may be called again.
 

@@ -18,7 +18,7 @@ from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NameUse
 from simpleindex.core.ledger import UNKNOWN_DIGEST
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
 from simpleindex.store.directory import Stamp, printable
-from simpleindex.store.ledgers import free_name, note_deleted, used_names_of
+from simpleindex.store.ledgers import free_name, note_copied, note_deleted, used_names_of
 from simpleindex.store.locking import locked_project
 from simpleindex.store.mending import mend, moving_note
 from simpleindex.store.staging import Draft, Staging, storing, sync_directory
@@ -188,6 +188,31 @@ class Writer:
         """
         with locked_project(self._directory, self._staging, project) as place, storing():
             place.replace(os.path.join(place.root, committed.path + suffix), data)
+
+    def note(self, project: ProjectName, line: bytes) -> None:
+        """Add a line to the note that lies beside copied files.
+
+        Raises:
+            CannotStore: It cannot be written.
+        """
+        with locked_project(self._directory, self._staging, project) as place, storing():
+            note_copied(place, line)
+
+    def digest_of(self, project: ProjectName, filename: str) -> str | None:
+        """The sha256, in lower-case hex, of the file that lies there under a name; None if there is none that can be served.
+
+        Raises:
+            CannotStore: That cannot be told.
+        """
+        with storing():
+            for _ in range(_TRIES):
+                entries = self._directory.entries_of(self._directory.places_of(project), filename)
+                found = next((entry for entry in entries if not entry.trouble), None)
+                try:
+                    return None if found is None else self._digest(found)
+                except (Changed, FileNotFoundError):
+                    continue
+        raise CannotStore(f"{project}/{filename} is being changed by somebody else; try again later.")
 
     def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[Deleted, ...]:
         """Move files of a project into the trash, from every place where they lie; their names stay used.

@@ -1,0 +1,263 @@
+"""``simpleindex copy``: a release goes from one source into one of one's own directories, on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.commands.arguments import Parser, complain, who
+from simpleindex.core.errors import AlreadyExists, InvalidSources, NameUsed, RefusedStart, SimpleIndexError
+from simpleindex.core.modes import Mode
+from simpleindex.core.promotion import files_of, parse_release
+from simpleindex.core.sources_file import Sources, Strategy, parse_sources
+from simpleindex.core.toml_values import nearest
+from simpleindex.core.views import LOCAL
+from simpleindex.report import human_size
+from simpleindex.settings import resolve
+from simpleindex.store.audit import Audit
+from simpleindex.store.copying import Copier, FromDirectory, FromUpstream
+from simpleindex.store.digests import Digests
+from simpleindex.store.directory import Directory
+from simpleindex.store.followed_file import read_text_file
+from simpleindex.store.name_lists import NameLists
+from simpleindex.store.pins import Pins
+from simpleindex.store.policies import Policies
+from simpleindex.store.project_files import ProjectFiles
+from simpleindex.store.records import Records
+from simpleindex.store.upstream_cache import UpstreamCache
+from simpleindex.store.writing import Writer
+from simpleindex.surroundings import excluded_paths
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from simpleindex.core.model import File, Project
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.sources_file import UpstreamSettings
+    from simpleindex.settings import Settings
+    from simpleindex.store.copying import Copied, Origin
+
+_PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
+_DESCRIPTION: Final = (
+    "Copy a release from one source into one of your own directories. A source is 'local' (--path), a [[directory]] of the sources "
+    "file, or, to copy from, an [[upstream]], of which the files in --cache are taken. Every byte is checked against the hash that the "
+    "source lists. Rules for upstreams do not hold this up, but what they would have withheld is said."
+)
+
+
+def copy(words: list[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        RefusedStart: It cannot be done; the sentence says why.
+    """
+    given = _parse(words)
+    try:
+        for line in _copy(given):
+            print(line)
+    except RefusedStart:
+        raise
+    except AlreadyExists as error:
+        raise RefusedStart(
+            f"Nothing was copied: {given.to} has {error.filename} with other bytes, sha256 {error.sha256}."
+        ) from None
+    except NameUsed as error:
+        raise RefusedStart(
+            f"Nothing was copied: {error.filename} was deleted from {given.to} once, and installers may remember its hash; "
+            f"simpleindex free {parse_release(given.release)[0]} {error.filename} lets it come back."
+        ) from None
+    except SimpleIndexError as error:
+        raise RefusedStart(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise RefusedStart(
+            f"this needs Python's {error.name}, which the extra brings: pip install 'twisted-simpleindex[publish]'"
+        ) from None
+    return 0
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="simpleindex copy", description=_DESCRIPTION)
+    parser.add_argument("release", metavar="NAME==VERSION", help="what is copied")
+    parser.add_argument("--from", required=True, metavar="SOURCE", dest="source", help="from where")
+    parser.add_argument("--to", required=True, metavar="SOURCE", help="into which of your own directories")
+    parser.add_argument(
+        "--file", metavar="NAME", action="append", default=[], help="only this file of it; may be repeated"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be copied")
+    for name, metavar in _PLACES.items():
+        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    return parser.parse_args(words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What can be named.
+
+    Attributes:
+        settings: Of the server.
+        said: The sources file.
+        directories: One's own, by name.
+        upstreams: By name.
+    """
+
+    settings: Settings
+    said: Sources
+    directories: dict[str, str]
+    upstreams: dict[str, UpstreamSettings]
+
+    def directory(self, name: str) -> Directory:
+        """One of one's own.
+
+        Raises:
+            RefusedStart: There is none of that name, or it cannot be read.
+        """
+        if name in self.upstreams:
+            raise RefusedStart(
+                f"--to: {name} is an upstream; only local and the directories of the sources file take files"
+            )
+        if name not in self.directories:
+            raise RefusedStart(f"--to: there is no directory {name!r}{nearest(name, self.directories)}")
+        directory = Directory(self.directories[name], excluded_paths(self.settings))
+        try:
+            directory.survey()
+        except OSError as error:
+            raise RefusedStart(f"{self.directories[name]} cannot be read: {error.strerror}") from None
+        return directory
+
+    def origin(self, name: str) -> Origin:
+        """Any source, to copy from; what it opens is closed with the process.
+
+        Raises:
+            RefusedStart: There is none of that name, or it cannot be read.
+        """
+        if name not in self.upstreams and name not in self.directories:
+            known = (*self.directories, *self.upstreams)
+            raise RefusedStart(f"--from: there is no source {name!r}{nearest(name, known)}")
+        if (upstream := self.upstreams.get(name)) is not None:
+            cache = UpstreamCache(str(self.settings.cache), complain)
+            pins = Pins(str(self.settings.state), complain)
+            return FromUpstream(cache, pins, upstream.url, name, flat=upstream.flat)
+        directory = self.directory(name)
+        digests = Digests(str(self.settings.cache), directory.root, complain)
+        digests.open()
+        return FromDirectory(directory, digests, name)
+
+
+def _sources(given: argparse.Namespace) -> _Sources:
+    options = {name: value for name in _PLACES if (value := getattr(given, name))}
+    settings = resolve(options, os.environ, Path.cwd())
+    said = Sources()
+    directories = {LOCAL: str(settings.path)}
+    if settings.sources is not None:
+        try:
+            said = parse_sources(read_text_file(str(settings.sources)))
+        except OSError as error:
+            raise RefusedStart(f"{settings.sources} cannot be read: {error.strerror}") from None
+        except InvalidSources as error:
+            raise RefusedStart(f"{settings.sources}: {error}") from None
+        where = settings.sources.parent
+        directories |= {each.name: str(where / each.path) for each in said.directories}
+    return _Sources(settings, said, directories, {each.name: each for each in said.upstreams})
+
+
+def _copy(given: argparse.Namespace) -> Iterator[str]:
+    sources = _sources(given)
+    name, version = parse_release(given.release)
+    target = sources.directory(given.to)
+    if given.source == given.to:
+        raise RefusedStart(f"--from and --to are both {given.to}")
+    origin = sources.origin(given.source)
+    project = origin.project(name)
+    files = files_of(project, given.source, version, given.file)
+    copier = Copier(origin, given.source, Writer(target), ProjectFiles(target), who())
+    _refuse_missing(copier.missing(name, files), given, len(files), sources.upstreams.get(given.source))
+    for sentence in _withheld(sources, given.source, project, files):
+        complain(f"{sentence} It is copied all the same." if not given.dry_run else sentence)
+    if given.dry_run:
+        yield from (f"Would copy {file.filename}, {_size(file)}." for file in files)
+        return
+    is_new = not any(target.places_of(name)) and given.source in sources.upstreams
+    copied = copier.copy(name, files)
+    _record(sources.settings, name, copied, given)
+    yield from (_said(each, given.to) for each in copied)
+    if is_new:
+        yield _becomes_own(name, given, sources.said)
+
+
+def _refuse_missing(
+    missing: Sequence[str], given: argparse.Namespace, of: int, upstream: UpstreamSettings | None
+) -> None:
+    if not missing:
+        return
+    if upstream is not None and upstream.mode is not Mode.CACHE:
+        raise RefusedStart(
+            f"Nothing was copied: files of {upstream.name} are not kept here, since its mode is {upstream.mode.value}"
+        )
+    raise RefusedStart(
+        f"Nothing was copied: of {of} file{'' if of == 1 else 's'} these are not in the cache: {', '.join(missing)}. "
+        f"To fetch them, write {given.release} into a file and run simpleindex cache warm --all FILE; or choose others with --file."
+    )
+
+
+def _withheld(sources: _Sources, source: str, project: Project, files: Sequence[File]) -> Sequence[str]:
+    """What rules say against these files, as sentences."""
+    settings = sources.settings
+    if settings.sources is None or not sources.said.rules:
+        return ()
+    records = Records(str(settings.state), complain)
+    try:
+        lists = NameLists(str(settings.sources.parent), complain)
+        policies = Policies(
+            str(settings.sources), open_list=lists.open, allowances=records.allowances, log=complain
+        )
+        policies.open()
+        policy, now = policies.current(), time.time()
+    finally:
+        records.close()
+    denial = policy.denial(project.name, source, now)
+    if denial is not None:
+        return (denial.sentence,)
+    names = {file.filename for file in files}
+    judged = policy.judge(project, source, now)
+    return [item.reason for item in judged.withheld if item.filename in names]
+
+
+def _record(
+    settings: Settings, name: ProjectName, copied: Sequence[Copied], given: argparse.Namespace
+) -> None:
+    audit = Audit(str(settings.state), complain)
+    for each in copied:
+        if each.created:
+            where = f" ({each.url})" if each.url else ""
+            audit.record(
+                "copy",
+                who=who(),
+                project=name,
+                filename=each.file.filename,
+                digest=each.sha256,
+                detail=f"from {given.source}{where} to {given.to}",
+            )
+    audit.close()
+
+
+def _said(copied: Copied, to: str) -> str:
+    if not copied.created:
+        return f"{copied.file.filename} is in {to} already."
+    beside = f", with its {', '.join(copied.beside)}" if copied.beside else ""
+    yanked = "; it is yanked there too" if copied.file.yanked is not None else ""
+    return f"Copied {copied.file.filename} into {to}{beside}, {_size(copied.file)}, sha256 {copied.sha256}{yanked}."
+
+
+def _becomes_own(name: ProjectName, given: argparse.Namespace, said: Sources) -> str:
+    sentence = f"{name} is a project of your own from now on, so that no upstream is asked for it any more"
+    if said.strategy is Strategy.MERGE:
+        return f"{sentence} unless allow-upstream names it."
+    return f"{sentence}: its other releases in {given.source} are not offered. To merge both, see strategy and allow-upstream."
+
+
+def _size(file: File) -> str:
+    return "of unknown size" if file.size is None else human_size(file.size)

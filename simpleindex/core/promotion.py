@@ -1,0 +1,98 @@
+"""Releases that are copied from one source into another: what is meant, what may go, and what is noted of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from packaging.version import InvalidVersion, Version
+
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName, NotCopied
+from simpleindex.core.metadata import shown
+from simpleindex.core.model import Status
+from simpleindex.core.names import parse_distribution_name, parse_project_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from simpleindex.core.model import File, Project
+    from simpleindex.core.names import ProjectName
+
+_MOST_NAMED: Final = 10
+"""Versions that a sentence names."""
+
+
+def parse_release(text: str) -> tuple[ProjectName, str]:
+    """Read ``NAME==VERSION``.
+
+    Returns:
+        The project, and the version as it may be spelled otherwise in file names (PEP 440: 1.0 and 1.0.0 are one release).
+
+    Raises:
+        NotCopied: It is none.
+    """
+    name, _, version = text.partition("==")
+    try:
+        return parse_project_name(name.strip()), str(Version(version))
+    except (InvalidProjectName, InvalidVersion):
+        raise NotCopied(f"{shown(text)} is no release; write NAME==VERSION") from None
+
+
+def files_of(project: Project, source: str, version: str, only: Collection[str] = ()) -> tuple[File, ...]:
+    """The files that are copied.
+
+    Args:
+        project: As the source offers it.
+        source: What it is called.
+        version: Of it, in any spelling.
+        only: Names of the files that are meant; all of the release if there are none.
+
+    Raises:
+        NotCopied: There is no such release, or not all that is meant of it is offered.
+    """
+    name, wanted = project.name, Version(version)
+    if project.status is Status.QUARANTINED:
+        raise NotCopied(f"{source} has quarantined {name}, and offers no file of it")
+    for item in project.withheld:
+        if item.filename in only or (not only and _version(item.filename, name) == wanted):
+            raise NotCopied(f"{source} withholds a file of it: {item.reason}")
+    files = tuple(file for file in project.files if Version(file.version) == wanted)
+    if not files:
+        known = project.versions[-_MOST_NAMED:]
+        has = f"; it has {', '.join(known)}" if known else ""
+        raise NotCopied(f"{source} has no {name} {version}{has}")
+    for filename in only:
+        if filename not in {file.filename for file in files}:
+            names = ", ".join(file.filename for file in files)
+            raise NotCopied(f"{source} has no {shown(filename)} of {name} {version}, which has {names}")
+    return tuple(file for file in files if not only or file.filename in only)
+
+
+def note_of(filename: str, sha256: str, *, source: str, url: str | None, who: str, now: float) -> bytes:
+    """A line about a copied file, for the note beside it (JSON Lines).
+
+    Args:
+        filename: Its name.
+        sha256: Of it.
+        source: Where it was copied from.
+        url: Where that has it from, if it says.
+        who: Who did it.
+        now: Seconds since 1970.
+    """
+    said = {
+        "filename": filename,
+        "sha256": sha256,
+        "from": source,
+        "url": url,
+        "who": who,
+        "time": datetime.fromtimestamp(int(now), UTC).isoformat(),
+    }
+    return json.dumps({key: value for key, value in said.items() if value is not None}).encode() + b"\n"
+
+
+def _version(filename: str, name: ProjectName) -> Version | None:
+    try:
+        return Version(parse_distribution_name(filename, name).version)
+    except InvalidFilename:
+        return None
