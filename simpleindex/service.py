@@ -195,6 +195,8 @@ class IndexService(Service):
             # Withheld files have been named as they were found.
             if not line.startswith("Withheld: "):
                 self._say(line if is_first else f"{own.name}: {line}")
+        if self._index.upstreams is not None:
+            maybeDeferred(self._index.upstreams.follow).addErrback(self._failed)
         if is_first:
             for line in (*self._upload_lines(), *self._install_lines()):
                 self._say(line)

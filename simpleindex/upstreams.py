@@ -38,6 +38,7 @@ from simpleindex.store.name_lists import NameLists
 from simpleindex.store.pins import Pins
 from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import Room, UpstreamCache
+from simpleindex.store.used_names import UsedNames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -74,6 +75,7 @@ class Upstreams:
         cache: What is kept of them.
         lines: What is said at the start.
         first_seen: Remembers when files without an upload time came.
+        used: Remembers the names of one's own projects.
     """
 
     own: tuple[OwnDirectory, ...]
@@ -85,6 +87,7 @@ class Upstreams:
     cache: UpstreamCache
     lines: tuple[str, ...]
     first_seen: FirstSeen
+    used: UsedNames
 
     def stop(self) -> None:
         """Give up what is being fetched."""
@@ -93,6 +96,7 @@ class Upstreams:
         for agent in self.agents:
             agent.close()
         self.first_seen.close()
+        self.used.close()
 
 
 def compose_upstreams(
@@ -133,6 +137,7 @@ def compose_upstreams(
     room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), say, room)
     first_seen = FirstSeen(str(settings.state), say)
+    used = UsedNames(str(settings.state), say)
     pins = Pins(str(settings.state), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []
@@ -182,7 +187,7 @@ def compose_upstreams(
             view,
             {each.name: judged(each.source, each.name, is_own=True) for each in own},
             {name: replace(member, source=judged(member.source, name)) for name, member in members.items()},
-            was_used=was_used,
+            was_used=lambda name: was_used(name) or used.has(name),
             in_thread=in_thread,
             bare={each.name: each.source for each in own},
         )
@@ -196,9 +201,15 @@ def compose_upstreams(
         names = ", ".join(rule.name for rule in said.rules)
         lines = (*lines, f"{len(said.rules):,} rule{'' if len(said.rules) == 1 else 's'} in force: {names}.")
 
+    def refresh(names: set[ProjectName]) -> None:
+        used.add(names)
+        lists.refresh()
+
     def follow() -> Awaitable[None]:
         policies.current()
-        return in_thread(lists.refresh)
+        return in_thread(
+            refresh, {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
+        )
 
     return Upstreams(
         own=own,
@@ -210,6 +221,7 @@ def compose_upstreams(
         cache=cache,
         lines=lines,
         first_seen=first_seen,
+        used=used,
     )
 
 

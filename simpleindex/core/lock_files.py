@@ -7,8 +7,9 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.markers import UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from simpleindex.core.errors import InvalidLockFile, InvalidProjectName
 from simpleindex.core.names import parse_project_name
@@ -60,7 +61,7 @@ def parse_lock_file(content: bytes, environment: Mapping[str, str]) -> tuple[Wan
             return _packages(table.get("packages", []))
         if "package" in table:
             return _packages(table["package"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, InvalidSpecifier) as error:
         raise InvalidLockFile(f"is no lock file ({type(error).__name__}: {error})") from None
     except InvalidProjectName as error:
         raise InvalidLockFile(f"has a project that is none: {error}") from None
@@ -102,7 +103,13 @@ def _requirements(text: str, environment: Mapping[str, str]) -> tuple[Wanted, ..
             name = parse_project_name(requirement.name)
         except (InvalidRequirement, InvalidProjectName):
             raise InvalidLockFile(f"has no requirement on line {number}: {line[:60]!r}") from None
-        if requirement.url or (requirement.marker and not requirement.marker.evaluate(dict(environment))):
+        try:
+            is_meant = requirement.marker is None or requirement.marker.evaluate(dict(environment))
+        except UndefinedComparison:
+            raise InvalidLockFile(
+                f"has a condition on line {number} that compares nothing: {line[:60]!r}"
+            ) from None
+        if requirement.url or not is_meant:
             continue
         wanted.append(Wanted(name, requirement.specifier, digests))
     return tuple(wanted)

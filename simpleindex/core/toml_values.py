@@ -109,7 +109,7 @@ def to_flag(value: object, where: str) -> bool:
 
 def to_text(value: object, where: str) -> str:
     """A text that is not empty."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise InvalidSources(f"has what is no text for {where}")
     return value
 

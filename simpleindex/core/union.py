@@ -90,7 +90,7 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
     if is_local:
         return f"{name} is a project of this index, so no upstream is asked for it."
     if was_used:
-        return f"{name} was once a project of this index, so no upstream is asked for it."
+        return f"{name} was once a project of this index, so no upstream is asked for it unless allow-upstream names it."
     return None
 
 

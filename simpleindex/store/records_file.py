@@ -43,6 +43,7 @@ _ADDED: Final = (
         PRIMARY KEY (source, project, filename, mark)
     ) WITHOUT ROWID
     """,
+    "CREATE TABLE IF NOT EXISTS used_names (project TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
 )
 """Tables that came later; whoever does not know of them is not troubled by them. Made with the first change that finds them
 missing; until then they are as good as empty."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
@@ -24,7 +24,7 @@ from tests.builders import add_wheel, wheel_name
 from tests.live_world import Threads, World, error, result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
@@ -332,3 +332,19 @@ def test_two_directories_in_one_view(tmp_path: Path) -> None:
         view = ViewSettings("both", ("local", "more"), strategy, frozenset())
         union = union_of(Sources(), view, directories, {}, was_used=lambda _: False, in_thread=at_once)
         assert result(union.project(ProjectName("acme"))).versions == versions
+
+
+def test_a_name_that_was_here_once(tmp_path: Path) -> None:
+    """What was put there by hand and taken away again is asked of nobody, also by the next process."""
+    wheel = add_wheel(tmp_path / "root", "mine")
+    for _ in range(2):
+        upstreams = compose(tmp_path, UPSTREAM)
+        result(cast("Coroutine[Any, Any, None]", upstreams.follow()))
+        wheel.unlink(missing_ok=True)
+        if wheel.parent.exists():
+            wheel.parent.rmdir()
+    upstreams = compose(tmp_path, UPSTREAM)
+    assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("mine"))), NotHere)
+    (_, said) = result(upstreams.words(MAIN_VIEW, ProjectName("mine")))
+    assert said.sentence.startswith("is not asked. mine was once a project of this index")
+    upstreams.stop()

@@ -1,0 +1,45 @@
+"""Names that were ever one's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.core.errors import Unavailable
+from simpleindex.core.names import ProjectName
+from simpleindex.store.used_names import UsedNames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACME, OTHER = ProjectName("acme"), ProjectName("other")
+
+
+def test_remembered(tmp_path: Path) -> None:
+    """For good, also in another process, which adds its own."""
+    lines: list[str] = []
+    one, two = (UsedNames(str(tmp_path / "state"), lines.append) for _ in range(2))
+    assert not one.has(ACME)
+    one.add([ACME])
+    one.add([ACME])
+    assert one.has(ACME)
+    two.add([OTHER])
+    assert two.has(ACME)
+    one.add([ProjectName("third")])
+    assert one.has(OTHER)
+    one.close()
+    assert UsedNames(str(tmp_path / "state"), lines.append).has(ProjectName("third"))
+    assert lines == []
+
+
+def test_what_cannot_be_told(tmp_path: Path) -> None:
+    """It is not "no"; that nothing can be remembered is said once."""
+    lines: list[str] = []
+    (tmp_path / "records.sqlite3").write_bytes(b"no database at all, and long enough to be looked at" * 10)
+    used = UsedNames(str(tmp_path), lines.append)
+    for _ in range(2):
+        used.add([ACME])
+        with pytest.raises(Unavailable):
+            used.has(ACME)
+    assert len(lines) == 1
