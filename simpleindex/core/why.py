@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File, Withheld
     from simpleindex.core.names import ProjectName
 
+_MOST_SHOWN: Final = 300
+"""Files of each kind; who wants to know of others asks about their version."""
+
 _FOR_THE_OPERATOR: Final = "It cannot be used as it is; the operator finds the reason in the log."
 
 
@@ -82,7 +85,8 @@ class Explanation:
         answer: What clients get.
         summary: The same in a sentence or two.
         words: What the sources say, in the order in which they are asked.
-        files: What is withheld, then what is offered; of the version alone, if one was asked about.
+        files: What is withheld, then what is offered, each with the newest first; of the version alone, if one was asked about.
+        more: How many more there are.
     """
 
     name: ProjectName
@@ -92,6 +96,7 @@ class Explanation:
     summary: str
     words: tuple[Word, ...]
     files: tuple[FileWord, ...] = ()
+    more: int = 0
 
 
 def explain(
@@ -117,8 +122,8 @@ def explain(
     if not isinstance(outcome, Project):
         return Explanation(name, asked, view, _answer_of(outcome), str(outcome), tuple(words))
     files = (
-        *(_withheld(item, is_operator=is_operator) for item in outcome.withheld),
-        *(_offered(file) for file in outcome.files),
+        *(_withheld(item, name, is_operator=is_operator) for item in outcome.withheld),
+        *(_offered(file) for file in outcome.files if asked is None or file.version == asked),
     )
     if outcome.denied is not None:
         return Explanation(name, asked, view, Answer.WITHHELD, outcome.denied, tuple(words))
@@ -126,7 +131,16 @@ def explain(
         files = tuple(file for file in files if file.version == asked)
     answer = _answer(files)
     summary = " ".join(filter(None, (_summary(name, asked, outcome, files, answer), _status(outcome))))
-    return Explanation(name, asked, view, answer, summary, tuple(words), files)
+    return Explanation(name, asked, view, answer, summary, tuple(words), *_shortened(files))
+
+
+def _shortened(files: Sequence[FileWord]) -> tuple[tuple[FileWord, ...], int]:
+    """The newest of each kind, newest first, and how many more there are."""
+    shown: list[FileWord] = []
+    for is_offered in (False, True):
+        kind = [file for file in files if file.is_offered is is_offered]
+        shown += reversed(kind[-_MOST_SHOWN:])
+    return tuple(shown), len(files) - len(shown)
 
 
 def what_is_there(outcome: Project | SimpleIndexError) -> str:
@@ -209,13 +223,18 @@ def _status(project: Project) -> str:
     return f"The project is {project.status.value}{reason.removesuffix('.')}."
 
 
-def _withheld(item: Withheld, *, is_operator: bool) -> FileWord:
+def _withheld(item: Withheld, name: ProjectName, *, is_operator: bool) -> FileWord:
+    filename = item.filename
     try:
-        version = parse_distribution_name(item.filename).version
+        parsed = parse_distribution_name(filename)
+        version, is_its = parsed.version, parsed.project == name
     except InvalidFilename:
-        version = None
+        version, is_its = None, False
     sentence = item.reason if item.public or is_operator else _FOR_THE_OPERATOR
-    return FileWord(item.filename, version, item.source, False, sentence, item.rule, item.visible_from)
+    if not (is_its or item.public or is_operator):
+        # What lies in the wrong directory may have a name that is not for its readers.
+        filename, version = "a file of another name", None
+    return FileWord(filename, version, item.source, False, sentence, item.rule, item.visible_from)
 
 
 def _offered(file: File) -> FileWord:

@@ -28,6 +28,8 @@ def why_json(explanation: Explanation) -> bytes:
         "sources": [{"source": word.source, "says": word.sentence} for word in explanation.words],
         "files": [*map(_file_json, explanation.files)],
     }
+    if explanation.more:
+        page["more"] = explanation.more
     return json.dumps(page, separators=(",", ":")).encode()
 
 
@@ -69,6 +71,13 @@ def _lines(explanation: Explanation) -> Iterator[str]:
                 yield f"      {file.sentence}"
             if more := _more(file):
                 yield f"      {more}"
+    if rest := _rest(explanation):
+        yield ""
+        yield rest
+
+
+def _rest(explanation: Explanation) -> str:
+    return f"{explanation.more:,} more files: ask about a version." if explanation.more else ""
 
 
 def why_html(explanation: Explanation) -> bytes:
@@ -97,7 +106,7 @@ def why_html(explanation: Explanation) -> bytes:
 <h1>{_text(what)}</h1>
 <p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
 <p class="status">{_text(explanation.summary)}</p>
-{words}{"".join(parts)}<p><a href="{_page_of(explanation)}">The project's page</a></p>
+{words}{"".join(parts)}<p>{_rest(explanation)} <a href="{_page_of(explanation)}">The project's page</a></p>
 </body>
 </html>
 """.encode()

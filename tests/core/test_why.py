@@ -139,17 +139,14 @@ def test_files() -> None:
         (False, ["It cannot be used as it is; the operator finds the reason in the log."] * 2),
         (True, ["It holds /etc/secret.", "?"]),
     ):
-        assert explained(None, project, is_operator=is_operator).files == (
-            FileWord("acme-4.0.tar.gz", "4.0", "pypi", False, "It is too new.", "cooldown", 60.0),
-            FileWord("acme-5.0.zip", "5.0", "local", False, sentences[0], "archive"),
-            FileWord("x", None, "local", False, sentences[1], "name"),
+        files = explained(None, project, is_operator=is_operator).files
+        assert files == (
             FileWord(
-                "acme-1.0.tar.gz",
-                "1.0",
-                "pypi",
-                True,
-                "It is yanked, so installers take it only where it is pinned: bad. It is for Python >=3.9.",
+                "x" if is_operator else "a file of another name", None, "local", False, sentences[1], "name"
             ),
+            FileWord("acme-5.0.zip", "5.0", "local", False, sentences[0], "archive"),
+            FileWord("acme-4.0.tar.gz", "4.0", "pypi", False, "It is too new.", "cooldown", 60.0),
+            FileWord("acme-3.0.tar.gz", "3.0", "pypi", True),
             FileWord(
                 "acme-2.0.tar.gz",
                 "2.0",
@@ -157,7 +154,13 @@ def test_files() -> None:
                 True,
                 "It is yanked, so installers take it only where it is pinned.",
             ),
-            FileWord("acme-3.0.tar.gz", "3.0", "pypi", True),
+            FileWord(
+                "acme-1.0.tar.gz",
+                "1.0",
+                "pypi",
+                True,
+                "It is yanked, so installers take it only where it is pinned: bad. It is for Python >=3.9.",
+            ),
         )
     assert [each.filename for each in explained("4", project).files] == []
     assert [each.filename for each in explained("4.0", project).files] == ["acme-4.0.tar.gz"]
@@ -212,11 +215,24 @@ def test_json() -> None:
         ],
     }
     assert json.loads(why_json(explained(None, OFFERED)))["files"][0] == {
-        "filename": "acme-1.0.tar.gz",
-        "version": "1.0",
+        "filename": "acme-2.0.tar.gz",
+        "version": "2.0",
         "source": "pypi",
         "offered": True,
     }
+
+
+def test_many_files() -> None:
+    """The newest of each kind are named, and it is said how many more there are."""
+    files = tuple(file(f"{number}.0") for number in range(400))
+    withheld = tuple(held(f"{number}.0") for number in range(400, 800))
+    explanation = explained(None, Project(ACME, files, withheld))
+    assert (len(explanation.files), explanation.more) == (600, 200)
+    assert explanation.files[0].version == "799.0"
+    assert "400 of 800 files are withheld" in explanation.summary
+    assert json.loads(why_json(explanation))["more"] == 200
+    assert why_text(explanation).endswith("\n200 more files: ask about a version.\n")
+    assert b"200 more files: ask about a version." in why_html(explanation)
 
 
 def test_text() -> None:
