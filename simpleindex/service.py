@@ -238,7 +238,7 @@ class IndexService(Service):
     # SIGHUP
 
     def reload(self) -> None:
-        """Take new settings and certificates, reopen the access log, and look at the directory again."""
+        """Take new settings, sources and certificates, reopen the access log, and look at the directory again."""
         self._notifier.reloading()
         # Before the settings, because the URL may follow from the certificate's name.
         if self._index.security is not None:
@@ -247,6 +247,8 @@ class IndexService(Service):
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
             self._say(f"The configuration is left as it was: {error}")
+        if self._index.upstreams is not None:
+            self._index.upstreams.reload()
         if self._access_log is not None:
             self._access_log.reopen()
         for own in self._index.own:

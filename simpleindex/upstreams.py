@@ -70,6 +70,7 @@ class Upstreams:
         views: One's own index and what stands behind it, in each view.
         words: What the sources of a view say of a project, for explanations.
         follow: Looks at what rules depend on, for a moment in a thread.
+        reload: Takes of the sources file whatever needs no restart.
         cached: The others.
         agents: What asks them.
         cache: What is kept of them.
@@ -82,6 +83,7 @@ class Upstreams:
     views: Mapping[str, Source]
     words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
     follow: Callable[[], Awaitable[None]]
+    reload: Callable[[], None]
     cached: tuple[Cached, ...]
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
@@ -164,7 +166,7 @@ def compose_upstreams(
             in_thread,
             identity=each.url,
             first_seen=first_seen.times,
-            times=Times(most=each.ttl, least=min(10.0, each.ttl)),
+            times=_times(each),
             offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
             tail=WheelTails(queued, cache.keep_bytes, in_thread) if each.mode is Mode.CACHE else None,
@@ -211,11 +213,20 @@ def compose_upstreams(
             refresh, {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
         )
 
+    def changed(now: Sources) -> None:
+        scopes = {each.name: Scope(each.projects, each.exclude) for each in now.upstreams}
+        for view in now.views:
+            views[view.name].take(NameRules(view.strategy, now.own, now.allow_upstream), scopes)
+        for each, stage in zip(now.upstreams, stages, strict=True):
+            stage.take(_times(each))
+
+    policies.changed = changed
     return Upstreams(
         own=own,
         views=views,
         words=lambda view, name: views[view].words(name),
         follow=follow,
+        reload=policies.reload,
         cached=tuple(stages),
         agents=tuple(agents),
         cache=cache,
@@ -283,6 +294,10 @@ async def _hidden(source: Source, name: ProjectName) -> str:
     except SimpleIndexError as error:
         return what_is_there(error)
     return what_is_there(NotShown(name))
+
+
+def _times(said: UpstreamSettings) -> Times:
+    return Times(most=said.ttl, least=min(10.0, said.ttl))
 
 
 def _left_there(

@@ -188,6 +188,10 @@ class Cached:
             say=say,
         )
 
+    def take(self, times: Times) -> None:
+        """Let answers be good for as long as this from now on; those that are fresh stay so for their time."""
+        self._times = times
+
     def stop(self) -> None:
         """Give up whatever is being fetched."""
         self._fetches.stop()

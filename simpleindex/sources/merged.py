@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError
@@ -21,7 +21,7 @@ from simpleindex.core.views import LOCAL
 from simpleindex.core.why import Word, what_is_there
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
@@ -94,8 +94,22 @@ class Union:
         self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
 
+    def take(self, rules: NameRules, scopes: Mapping[str, Scope]) -> None:
+        """Judge names by other rules from now on.
+
+        Args:
+            rules: They.
+            scopes: Which names each upstream is asked for, by its name.
+        """
+        self._rules = rules
+        self._upstreams = tuple(
+            replace(member, scope=scopes.get(member.name, member.scope)) for member in self._upstreams
+        )
+        self._list = None
+
     async def projects(self) -> ProjectList:
         """One's own projects, and those of upstreams that are listed."""
+        rules = self._rules
         parts = [await self._local.projects()]
         parts += [await member.source.projects() for member in self._listed()]
         known = self._known_list(parts)
@@ -107,7 +121,8 @@ class Union:
             made: ProjectList = await self._in_thread(merge_lists, *arguments, self._is_own, self._generation)
         else:
             made = merge_lists(*arguments, self._is_own, self._generation)
-        self._list = tuple(parts), made
+        if rules is self._rules:
+            self._list = tuple(parts), made
         return made
 
     async def project(self, name: ProjectName) -> Project:

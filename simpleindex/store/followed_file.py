@@ -86,6 +86,11 @@ class FollowedFile(Generic[Value]):
         assert self._value, "open() comes first"
         return self._value[0]
 
+    def look_now(self) -> Value:
+        """As :meth:`current`, whenever the last look was."""
+        self._next_look = self._seconds()
+        return self.current()
+
     def _read(self) -> None:
         stamp = Stamp.of(os.stat(self._path))
         if stamp == self._stamp:

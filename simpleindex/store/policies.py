@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.policy import Policy
+from simpleindex.core.reloading import closed, reloaded
 from simpleindex.core.sources_file import parse_sources
 from simpleindex.core.views import LOCAL
 from simpleindex.store.followed_file import FollowedFile
@@ -37,10 +38,12 @@ class Policies:
         now_ns: The time as files have it, nanoseconds since 1970.
 
     Attributes:
-        sources: What the file said at the start.
+        sources: What of the file is in force.
+        changed: Told when that has changed in anything but rules.
     """
 
     sources: Sources
+    changed: Callable[[Sources], None]
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Policies:
             path, "sources", self._parse, taken=self._take, log=log, seconds=seconds, now_ns=now_ns
         )
         self._is_open = False
+        self.changed = lambda _: None
         self._lists: dict[str, Callable[[], NamesList]] = {}
         self._allowances: tuple[Allowance, ...] = ()
         self._next_look = 0.0
@@ -152,13 +156,27 @@ class Policies:
             if unknown:
                 raise InvalidSources(f"has the rule {rule.name} about {unknown[0]}, which takes a restart")
 
+    def reload(self) -> None:
+        """Take all of the file that can be in force without a restart, because an operator says so."""
+        said = self._file.look_now()
+        self._put_in_force(reloaded(said, self.sources))
+        if self.sources != said:
+            self._log(f"What else {self._file.shown.lower()} says needs a restart.")
+
     def _take(self, sources: Sources) -> None:
         if not self._is_open:
             return
         count = len(sources.rules)
         self._log(f"{self._file.shown} was read again: {count:,} rule{'' if count == 1 else 's'} in force.")
-        if replace(sources, rules=()) != replace(self.sources, rules=()):
-            self._log("What else changed in it than rules needs a restart.")
+        self._put_in_force(closed(sources, self.sources))
+        if self.sources != sources:
+            self._log("What else changed in it waits for SIGHUP, or for a restart where that says so.")
+
+    def _put_in_force(self, sources: Sources) -> None:
+        before, self.sources = self.sources, sources
+        if replace(sources, rules=()) != replace(before, rules=()):
+            self.changed(sources)
+            self._log("Names of one's own, and what upstreams are asked for and how often, are as it says.")
 
 
 def _are_same(known: Mapping[str, NamesList], lists: Mapping[str, NamesList]) -> bool:

@@ -658,6 +658,27 @@ def test_an_operator_accepts_an_emptied_further_directory(world: ServiceWorld) -
     assert world.ask("/simple/staged/").status == 404
 
 
+def test_sources_are_read_again(world: ServiceWorld) -> None:
+    """What needs no restart is taken with SIGHUP: a name that is one's own now is asked of nobody any more."""
+    staged(world)
+    sources = world.place / "sources.toml"
+    text = sources.read_text() + '[[upstream]]\nname = "a"\nurl = "http://127.0.0.1:9/"\nttl = "{}"\n{}'
+    sources.write_text(text.format("5m", ""))
+    made = world.start(watch="poll")
+    sources.write_text('own = ["zoo"]\n' + text.format("1h", 'exclude = ["b*"]\n'))
+    said = world.reload()
+    assert "Names of one's own, and what upstreams are asked for and how often, are as it says." in said
+    assert world.ask("/simple/zoo/").status == 404
+    assert world.ask("/simple/bar/").status == 404
+    assert not world.reactor.tcpClients
+    upstreams = made._index.upstreams
+    assert upstreams is not None
+    assert upstreams.cached[0]._times.most == 3600
+    sources.write_text(text.format("1h", 'timeout = "1s"\n'))
+    said = world.reload()
+    assert f"What else the sources file {sources} says needs a restart." in said
+
+
 # -- what should never happen -------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.patterns import matcher
 from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import NameRules, Scope
+from simpleindex.sources import merged
 from simpleindex.sources.local import LocalSource
 from simpleindex.sources.merged import Member, Union
 from tests.builders import add_wheel, wheel_name
@@ -340,3 +341,36 @@ def test_words_of_a_merge() -> None:
     ]
     house.local.error = Unavailable("unmounted")
     assert words_of(house) == ["local cannot tell: unmounted"]
+
+
+def test_rules_that_change() -> None:
+    """They hold for the next question, and for the list."""
+    house = House()
+    house.members = [Member(house.first, is_listed=True, name="first"), Member(house.second, name="second")]
+    house.build()
+    assert house.bytes() == b"first"
+    assert result(house.union.projects()).names == (ACME,)
+    house.union.take(NameRules(), {"first": Scope(exclude=("acme",))})
+    assert house.bytes() == b"second"
+    assert house.union.projects_now() is None
+    assert result(house.union.projects()).names == ()
+    house.union.take(NameRules(own=("acme",)), {})
+    assert isinstance(error(house.union.project(ACME)), NotHere)
+    with pytest.raises(NotHere):
+        house.union.project_now(ACME)
+
+
+def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that was made by others is given once, and not kept."""
+    monkeypatch.setattr(merged, "_WORTH_A_THREAD", 0)
+    house = House()
+    house.members = [Member(house.first, is_listed=True)]
+    house.build()
+    house.threads.held = True
+    asking = Deferred.fromCoroutine(house.union.projects())
+    house.threads.run()
+    house.union.take(NameRules(own=("acme",)), {})
+    house.threads.release()
+    assert result(asking).names == (ACME,)
+    assert house.union.projects_now() is None
+    assert result(house.union.projects()).names == ()

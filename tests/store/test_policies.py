@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from simpleindex.core.sources_file import Sources
+
 ACME = ProjectName("acme")
 DENY = '[[rule]]\naction = "deny"\nprojects = ["acme"]\n'
 
@@ -78,7 +80,54 @@ def test_read_again(world: World) -> None:
     assert world.lines == [f"The sources file {world.path / 'sources.toml'} was read again: 1 rule in force."]
     world.write(DENY + 'name = "n"\n[[upstream]]\nname = "a"\nurl = "https://index.example/"\n')
     assert world.denied() == "acme is denied by the rule n."
-    assert world.lines[-1] == "What else changed in it than rules needs a restart."
+    assert world.lines[-1] == "What else changed in it waits for SIGHUP, or for a restart where that says so."
+    world.policies.reload()
+    assert (
+        world.lines[-1] == f"What else the sources file {world.path / 'sources.toml'} says needs a restart."
+    )
+
+
+UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://index.example/"\n'
+
+
+def test_names_are_kept_in_at_once_and_let_out_when_asked_to(world: World) -> None:
+    """More names of one's own hold as soon as the file has them, fewer with SIGHUP: it may be half written."""
+    taken: list[Sources] = []
+    world.write('own = ["acme-*"]\nallow-upstream = ["acme-open"]\n' + UPSTREAM)
+    world.policies.open()
+    world.policies.changed = taken.append
+    world.write('own = ["zoo"]\n' + UPSTREAM + 'projects = ["b*"]\nexclude = ["bad"]\nttl = "1h"\n')
+    world.denied()
+    (sources,) = taken
+    assert (sources.own, sources.allow_upstream) == (("acme-*", "zoo"), ())
+    (upstream,) = sources.upstreams
+    assert (upstream.projects, upstream.exclude, upstream.ttl) == (("*",), ("bad",), 3600.0)
+    assert world.policies.sources is sources
+    assert "are as it says" in world.lines[-2]
+    assert "waits for SIGHUP" in world.lines[-1]
+    world.policies.reload()
+    assert (
+        world.lines[-1]
+        == "Names of one's own, and what upstreams are asked for and how often, are as it says."
+    )
+    assert taken[1].own == ("zoo",)
+    assert taken[1].upstreams[0].projects == ("b*",)
+    said = len(world.lines)
+    world.policies.reload()
+    assert (len(taken), len(world.lines)) == (2, said)
+
+
+def test_sighup_looks_at_once(world: World) -> None:
+    """Also within the second in which nobody looks again; what cannot be read stays as it was."""
+    world.write(UPSTREAM)
+    world.policies.open()
+    world.write('own = ["zoo"]\n' + UPSTREAM)
+    world.policies.reload()
+    assert world.policies.sources.own == ("zoo",)
+    world.write("own = ")
+    world.policies.reload()
+    assert world.policies.sources.own == ("zoo",)
+    assert "what it said before stays in force" in world.lines[-1]
 
 
 def test_what_breaks_stays_in_force(world: World) -> None:
