@@ -527,7 +527,7 @@ class ForbiddenAddress(SimpleIndexError):
         self.host = host
 
     def __str__(self) -> str:
-        return f"it leads to {self.host}, which has a private address"
+        return f"it leads to {self.host}, which has a private address and is not in its `hosts`"
 
 
 class UnusableAnswer(SimpleIndexError):

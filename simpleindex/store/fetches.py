@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
-from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, WrongFile
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.core.repair import Learnt
 from simpleindex.store.fetching import Expected, Fetch
 from simpleindex.store.growing import GrowingBody
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds that a request waits for what cannot be sent before it is whole; clients give up after 15 or 30."""
+
+_SILENT_SECONDS: Final = 60.0
+"""Between two lines of the log about files that cannot be fetched."""
 
 _MOST_WRONG: Final = 1_000
 
@@ -70,6 +73,7 @@ class Fetches:
         self._failing_for = failing_for
         self._say = say
         self._failed = failed
+        self._silent_until = 0.0
         self._under_way: dict[str, Fetch] = {}
         self._wrong: OrderedDict[str, tuple[float, WrongFile]] = OrderedDict()
 
@@ -140,6 +144,10 @@ class Fetches:
                 self._wrong[file.url] = self._clock.seconds() + self._failing_for, error
                 if len(self._wrong) > _MOST_WRONG:
                     self._wrong.popitem(last=False)
+            elif isinstance(error, UpstreamFailed) and self._clock.seconds() >= self._silent_until:
+                # Whoever wanted it is told too, but installers show only a number.
+                self._silent_until = self._clock.seconds() + _SILENT_SECONDS
+                self._say(f"{file.filename} cannot be fetched. {error}")
             if isinstance(error, WrongFile | NotHere):
                 await self._doubt(name, file)
         else:
