@@ -104,7 +104,10 @@ def test_quarantine() -> None:
 @given(several)
 def test_pages_are_stable(files: list[File]) -> None:
     """The same listing gives the same bytes, and no URL of the upstream's where they are to be ours."""
-    files = [replace(file, url=URL, version="1.0") for file in files]
+    files = [
+        replace(file, url=URL, version="1.0", filename=f"acme-{number}.zip")
+        for number, file in enumerate(files)
+    ]
     for linked in (False, True):
         one, other = (
             left_there(Project(ACME, tuple(files)), {}, 1, reach=REACH, linked=linked) for _ in range(2)
