@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import RefusedStart
+from simpleindex.core.errors import InvalidSources, RefusedStart
+from simpleindex.core.sources_file import parse_sources
+from simpleindex.store.followed_file import read_text_file
 from simpleindex.tls.files import hindrance
 from simpleindex.web.access_log import AccessLog
 
@@ -29,6 +31,25 @@ def excluded_paths(settings: Settings) -> list[str]:
         settings.access,
     ]
     return [str(path) for path in paths if path is not None]
+
+
+def further_directories(settings: Settings) -> tuple[Path, ...]:
+    """Directories of packages that the sources file names, as far as it can be read.
+
+    Raises:
+        RefusedStart: It cannot be understood.
+    """
+    if settings.sources is None:
+        return ()
+    try:
+        said = parse_sources(read_text_file(str(settings.sources)))
+    except OSError:
+        # It may be written later; the server says then what is wrong with it.
+        return ()
+    except InvalidSources as error:
+        raise RefusedStart(f"{settings.sources}: {error}") from None
+    where = settings.sources.parent
+    return tuple(Path(os.path.normpath(where / each.path)) for each in said.directories)
 
 
 def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:

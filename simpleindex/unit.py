@@ -15,6 +15,7 @@ from simpleindex.option_layers import from_file
 from simpleindex.option_values import to_access_log, to_path
 from simpleindex.options import OPTIONS
 from simpleindex.settings import resolve
+from simpleindex.surroundings import further_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,7 @@ class UnitOptions:
         writes: Directories that it must be able to write.
         privileged: Whether it opens a port below 1024 itself.
         sockets: What systemd listens on in its place, as ``ListenStream`` has it, in the order of their indexes.
+        further: Directories of packages that the sources file names.
     """
 
     twistd: Path
@@ -66,6 +68,7 @@ class UnitOptions:
     writes: tuple[Path, ...] = (_STATE, _CACHE)
     privileged: bool = False
     sockets: tuple[str, ...] = ()
+    further: tuple[Path, ...] = ()
 
 
 def unit_text(arguments: Sequence[str], python_prefix: Path, directory: Path) -> str:
@@ -125,6 +128,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
             Path(os.path.realpath(python_prefix / "bin" / "python3")),
             *(path for path in _read_paths(settings) if path),
         ),
+        further=further_directories(settings),
         writes=(
             settings.state,
             settings.cache,
@@ -153,11 +157,12 @@ def render_unit(options: UnitOptions) -> str:
     Raises:
         RefusedStart: A word cannot be written in a unit.
     """
-    visible = (options.twistd, options.root, *options.reads, *options.writes)
+    served = (options.root, *options.further)
+    visible = (options.twistd, *served, *options.reads, *options.writes)
     command = [quote(str(options.twistd)), "-n", "--pidfile=", _NAME]
     capability = "CAP_NET_BIND_SERVICE" if options.privileged else ""
     values = {
-        "RequiresMountsFor": quote(str(options.root)),
+        "RequiresMountsFor": " ".join(quote(str(path)) for path in served),
         "ExecStart": " ".join([*command, *(quote(word, variables=True) for word in options.arguments)]),
         "ProtectHome": "read-only" if _any_below(visible, _HOMES) else "yes",
         "PrivateTmp": "no" if _any_below(visible, _TEMPORARY) else "yes",

@@ -53,6 +53,23 @@ ORDINARY = {"StateDirectory": "simpleindex", "CacheDirectory": "simpleindex"}
 
 
 class TestUnit:
+    def test_further_directories(self, tmp_path: Path) -> None:
+        """Those of the sources file are waited for and visible; that file may be written later, but not be wrong."""
+        sources = tmp_path / "sources.toml"
+        text = '[[directory]]\nname = "{0}"\npath = "{1}"\n'
+        sources.write_text(text.format("staging", "../staging") + text.format("home", "/home/me/packages"))
+        settings = unit("--path", "/srv/packages", "--sources", str(sources))
+        assert settings["RequiresMountsFor"] == [
+            f"/srv/packages {tmp_path.parent / 'staging'} /home/me/packages"
+        ]
+        assert settings["ProtectHome"] == ["read-only"]
+        sources.write_text("nonsense = 1")
+        with pytest.raises(RefusedStart, match="unknown key"):
+            unit("--path", "/srv/packages", "--sources", str(sources))
+        sources.unlink()
+        settings = unit("--path", "/srv/packages", "--sources", str(sources))
+        assert settings["RequiresMountsFor"] == ["/srv/packages"]
+
     def test_shipped_unit_is_the_rendered_one(self) -> None:
         """The file in deploy/ is what the README's command prints, so both are right or both are wrong."""
         printed = unit_text(["--path", "/srv/packages", "--https", "443"], PREFIX, HERE)

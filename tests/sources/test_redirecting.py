@@ -12,9 +12,11 @@ import pytest
 from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Status
 from simpleindex.core.modes import left_there
-from simpleindex.core.names import ProjectName
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.policy import Action, Policy, Rule
 from simpleindex.core.upstream_urls import Reach
 from simpleindex.sources.cached import Cached
+from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.sources.redirecting import Redirecting
 from tests.builders import sdist_name
@@ -164,3 +166,19 @@ def test_what_a_cache_learnt_is_not_said(tmp_path: Path) -> None:
     world.upstream.error = UpstreamFailed("pypi", "it is away.")
     (file,) = result(world.redirecting.project(ACME)).files
     assert (file.sha256, file.size) == (None, None)
+
+
+def test_behind_rules(world: RedirectingWorld) -> None:
+    """What one withholds is refused in words, and nobody is told where it is; the rest is sent there."""
+    policy = Policy(
+        (Rule("wheels", Action.DENY, kinds=frozenset({Kind.WHEEL}), message="Ask the platform team."),)
+    )
+    index = Index(Filtered(world.redirecting, "pypi", lambda: policy, world.clock, world.threads))
+    page = index.get("/simple/acme/", ("Accept", JSON))
+    assert [file["filename"] for file in page.json["files"]] == [SDIST]
+    for filename in (WHEEL, SIDECAR):
+        refused = index.get(f"/simple/acme/{filename}")
+        assert refused.status == 403
+        assert "Ask the platform team." in refused.text
+        assert HOST not in refused.text + str(refused.headers)
+    assert index.get(f"/simple/acme/{SDIST}").status == 302
