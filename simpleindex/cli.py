@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 USAGE: Final = """\
 usage: simpleindex COMMAND [options]
 
-  check          read the directory once, say what would be served and what not, and exit:
+  check          read the directory and the sources file once, say what would be served and what not, and exit:
                  0 if everything is served, 1 if something is withheld, 2 if it cannot be read
   systemd-unit   print a systemd unit for these options (with --socket: a socket and its service)
   passwd USER    set a user's password in the file of --users, or take the user out with --delete
@@ -116,6 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(words: list[str]) -> int:
     options = Options()
     options.parseOptions(words)
+    if options.settings.sources is not None:
+        from simpleindex.upstreams import check_sources  # noqa: PLC0415  (only with upstreams)
+
+        print(check_sources(str(options.settings.sources)))
     report = check(options.settings)
     for line in catalogue_lines(report, str(options.settings.path)):
         print(line)

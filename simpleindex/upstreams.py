@@ -236,6 +236,32 @@ def compose_upstreams(
     )
 
 
+def check_sources(path: str) -> str:
+    """Read a sources file and what its rules name, as the server would at its start, and say what is in it.
+
+    Raises:
+        RefusedStart: The server would not start with it.
+    """
+    lines: list[str] = []
+    lists = NameLists(os.path.dirname(path), lines.append)
+    policies = Policies(path, open_list=lists.open, allowances=lambda _: (), log=lines.append)
+    said = policies.open()
+    counts = (
+        (len(said.upstreams), "upstream"),
+        (len(said.directories), "further directory"),
+        (len(said.views) - 1, "view"),
+        (len(said.rules), "rule"),
+    )
+    words = [f"{number:,} {noun}" for number, noun in counts]
+    return "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+
+
+def _plural(words: str) -> str:
+    if words.startswith("1 "):
+        return words
+    return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"
+
+
 def union_of(
     said: Sources,
     view: ViewSettings,

@@ -19,7 +19,7 @@ from simpleindex.own_directories import OwnDirectory
 from simpleindex.settings import Settings, resolve
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.store.upstream_cache import KeptListing
-from simpleindex.upstreams import Upstreams, compose_upstreams, union_of
+from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams, union_of
 from tests.builders import add_wheel, wheel_name
 from tests.live_world import Threads, World, error, result
 
@@ -348,3 +348,19 @@ def test_a_name_that_was_here_once(tmp_path: Path) -> None:
     (_, said) = result(upstreams.words(MAIN_VIEW, ProjectName("mine")))
     assert said.sentence.startswith("is not asked. mine was once a project of this index")
     upstreams.stop()
+
+
+def test_checked_without_a_start(tmp_path: Path) -> None:
+    """What the server would refuse is refused, and what it would obey is counted."""
+    path = tmp_path / "sources.toml"
+    path.write_text(UPSTREAM + '[[rule]]\nadvisories = "osv"\n[[rule]]\naction = "deny"\nprojects = ["x"]\n')
+    with pytest.raises(RefusedStart, match="osv', which"):
+        check_sources(str(path))
+    (tmp_path / "osv").mkdir()
+    (tmp_path / "osv" / "a.json").write_text("{")
+    first, *rest = check_sources(str(path)).splitlines()
+    assert first == f"{path}: 1 upstream, 0 further directories, 0 views, 2 rules."
+    assert any("a.json" in line for line in rest)
+    path.write_text("x = 1")
+    with pytest.raises(RefusedStart, match="unknown key"):
+        check_sources(str(path))
