@@ -169,7 +169,9 @@ def compose_upstreams(
             times=_times(each),
             offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
-            tail=WheelTails(queued, cache.keep_bytes, in_thread) if each.mode is Mode.CACHE else None,
+            tail=WheelTails(queued, each.url, cache.keep_bytes, in_thread)
+            if each.mode is Mode.CACHE
+            else None,
             say=say,
             failed=failed,
         )

@@ -13,6 +13,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from simpleindex.core.errors import (
     BrokenArchive,
     InvalidFilename,
+    NoRanges,
     NotAllowed,
     NotHere,
     SimpleIndexError,
@@ -487,9 +488,11 @@ class Cached:
                     self._in_vain[file] = None
                     if len(self._in_vain) > _MOST_IN_VAIN:
                         self._in_vain.popitem(last=False)
-        except SimpleIndexError:
-            # An upstream that gives no parts, or is in trouble, is left in peace.
+        except NoRanges:
             self._no_tails_until = self._clock.seconds() + _NO_TAILS_SECONDS
+        except SimpleIndexError:
+            # An upstream that is busy, or in trouble, is left in peace for a while.
+            self._no_tails_until = self._clock.seconds() + self._times.failing
         finally:
             self._tails.discard(name)
         while learnt and (entry := self._entries.get(name)) is not None:
@@ -508,7 +511,8 @@ class Cached:
         if entry is None:
             return
         entry.fresh_until = 0.0
-        if file.filename in entry.kept.learnt and file.sha256 is None:
+        known = entry.kept.learnt.get(file.filename)
+        if known is not None and None in (file.sha256, known.sha256):
             learnt = {key: value for key, value in entry.kept.learnt.items() if key != file.filename}
             await self._replace(name, entry, learnt)
 

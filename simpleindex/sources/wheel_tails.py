@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from simpleindex.core.errors import BrokenArchive, NoRanges
 from simpleindex.core.model import Sidecar
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _TAIL: Final = 128 * 1024
 """Bytes asked for first: what an end record can be, and the directory and METADATA of most wheels."""
 
+_SMALL: Final = _TAIL
+"""Bytes of wheels that are left to whoever wants all of them."""
+
 _MOST: Final = 8 * 1024 * 1024
 """Bytes of one wheel; one that needs more is left to whoever wants all of it."""
 
@@ -35,13 +39,19 @@ class WheelTails:
 
     Args:
         upstream: Has them.
-        keep: Keeps small files in the cache; blocking.
+        index: Its URL: nothing proves a part of a file, so that only the index itself is believed, which could state the same.
+        keep: Keeps small files in the cache, and says whether they are there then; blocking.
         in_thread: Calls a blocking function in a thread.
     """
 
     def __init__(
-        self, upstream: Upstream, keep: Callable[[bytes], None], in_thread: Callable[..., Awaitable[Any]]
+        self,
+        upstream: Upstream,
+        index: str,
+        keep: Callable[[bytes], bool],
+        in_thread: Callable[..., Awaitable[Any]],
     ) -> None:
+        self._origin = urlsplit(index)[:2]
         self._upstream = upstream
         self._keep = keep
         self._in_thread = in_thread
@@ -51,15 +61,19 @@ class WheelTails:
 
         Raises:
             NoRanges: The upstream gives no parts of files.
-            BrokenArchive: It is no wheel, or too much of it would have to be read.
+            BrokenArchive: It is no wheel, or too much of it would have to be read; or it is not for the index to say.
             NotHere: The upstream has not got it.
             UpstreamFailed: It cannot be asked.
         """
         assert file.url is not None  # an upstream's files have one
+        if urlsplit(file.url)[:2] != self._origin:
+            raise BrokenArchive("it lies on another host than its index")
         known = _Parts()
         size = file.size
         if size is None:
             size = await self._size(file.url)
+        if size <= _SMALL:
+            raise BrokenArchive("all of it is had as soon")
         start = max(0, size - _TAIL)
         await self._read(file.url, start, size - start, known)
         name = parse_distribution_name(file.filename)
@@ -71,15 +85,17 @@ class WheelTails:
                     break
                 await self._read(file.url, missing.offset, missing.length, known)
             else:
-                await self._in_thread(self._keep, data)
+                if not await self._in_thread(self._keep, data):
+                    raise BrokenArchive("its metadata cannot be kept")
                 sidecar = Sidecar(hashlib.sha256(data).hexdigest(), len(data))
                 return Learnt(size, None, requires_python, sidecar)
         raise BrokenArchive("too much of it would have to be read")
 
     async def _size(self, url: str) -> int:
-        stream = await self._upstream.open(url)
+        # Not from the beginning: whoever gives no parts would begin to send all of it.
+        stream = await self._upstream.open(url, 1)
         try:
-            if stream.size is None:
+            if stream.size is None or stream.offset != 1:
                 raise NoRanges(self._upstream.name)
             return stream.size
         finally:

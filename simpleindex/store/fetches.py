@@ -123,7 +123,13 @@ class Fetches:
             raise error
         fetch = Fetch(
             self._upstream,
-            Expected(file.filename, shown.size, shown.sha256, file.other_hash),
+            # A size that only a part of it told is not what it must have.
+            Expected(
+                file.filename,
+                file.size if shown.sha256 is None else shown.size,
+                shown.sha256,
+                file.other_hash,
+            ),
             lambda offset, validators: self._begin(url, offset, validators),
             cache=self._cache,
             clock=self._clock,

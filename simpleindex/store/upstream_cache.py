@@ -360,15 +360,17 @@ class UpstreamCache:
         self.make_room(0)
         return facts
 
-    def keep_bytes(self, data: bytes) -> None:
-        """Keep a small file."""
+    def keep_bytes(self, data: bytes) -> bool:
+        """Keep a small file; returns whether it is there now."""
         with suppress(OSError):
             incoming = self.begin(len(data))
             try:
                 incoming.write(data)
-                self.keep(incoming, "")
+                facts = self.keep(incoming, "")
             finally:
                 incoming.close()
+            return self.held(facts.sha256) is not None
+        return False
 
     @staticmethod
     def _examine(incoming: Incoming, filename: str) -> Facts:

@@ -24,10 +24,12 @@ class Passed:
 
     Attributes:
         path: What was asked for.
+        is_part: Whether only a part of it was.
         status: The answer's; 0 until there is one.
     """
 
     path: str
+    is_part: bool = False
     status: int = 0
 
 
@@ -132,7 +134,7 @@ class Passage:
 
     def _note(self, line: _Line, data: bytes, *, from_client: bool) -> None:
         if from_client and (found := _REQUEST.match(data)):
-            line.asked = Passed(found[1].decode("latin-1"))
+            line.asked = Passed(found[1].decode("latin-1"), is_part=b"\r\nrange:" in data.lower())
             self.passed.append(line.asked)
         elif not from_client and line.asked is not None and (found := _STATUS.match(data)):
             line.asked.status, line.asked = int(found[1]), None

@@ -12,12 +12,13 @@ import pytest
 from simpleindex.core.errors import BrokenArchive, NoRanges, UpstreamFailed
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import ProjectName
+from simpleindex.sources import wheel_tails
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.wheel_tails import WheelTails
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.live_world import Threads, error, result
 from tests.sources import test_cached
-from tests.sources.memory_upstream import MemoryUpstream
+from tests.sources.memory_upstream import HOST, MemoryUpstream
 from tests.sources.test_cached import read
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ DATA = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
 METADATA = metadata_text("acme", "1.0", "Requires-Python: >=3.9")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheels of these tests are."""
+    monkeypatch.setattr(wheel_tails, "_SMALL", 0)
+
+
 class World:
     """An upstream with one bare wheel."""
 
@@ -40,7 +47,14 @@ class World:
         self.upstream.pieces = (1000,)
         self.file: File = self.upstream.add(WHEEL, data, bare=True, **facts)
         self.kept: list[bytes] = []
-        self.tails = WheelTails(self.upstream, self.kept.append, Threads())
+        self.has_room = True
+        self.tails = WheelTails(self.upstream, HOST, self.keep, Threads())
+
+    def keep(self, data: bytes) -> bool:
+        """Keep it, unless there is no room."""
+        if self.has_room:
+            self.kept.append(data)
+        return self.has_room
 
     def learn(self) -> Learnt:
         """What its end tells."""
@@ -76,7 +90,7 @@ def test_a_size_that_nobody_states() -> None:
     """It is asked for first."""
     world = World()
     assert world.learn().size == len(DATA)
-    assert world.offsets() == [0, 0]
+    assert world.offsets() == [1, 0]
     world.upstream.says_size = False
     assert isinstance(error(world.tails(world.file)), NoRanges)
 
@@ -116,6 +130,28 @@ def test_a_wrong_size() -> None:
     assert isinstance(error(world.tails(world.file)), BrokenArchive)
 
 
+def test_another_host() -> None:
+    """Whoever only has the files could say of a part what its whole would not bear out."""
+    world = World(url="https://elsewhere.example.org/acme-1.0-py3-none-any.whl", size=len(DATA))
+    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert world.upstream.asked == []
+
+
+def test_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants its metadata has all of it as soon."""
+    monkeypatch.undo()
+    world = World(size=len(DATA))
+    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert world.upstream.asked == []
+
+
+def test_no_room() -> None:
+    """What cannot be kept could not be served, so it is not offered."""
+    world = World(size=len(DATA))
+    world.has_room = False
+    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+
+
 class Front(test_cached.World):
     """A cache that reads the ends of wheels."""
 
@@ -128,7 +164,7 @@ class Front(test_cached.World):
             self.threads,
             identity="https://pypi.example.org/simple/",
             times=self.times,
-            tail=WheelTails(self.upstream, self.cache.keep_bytes, self.threads),
+            tail=WheelTails(self.upstream, HOST, self.cache.keep_bytes, self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )
@@ -222,6 +258,9 @@ def test_trouble(front: Front) -> None:
     front.project()
     assert opens(front) == count
     front.upstream.says_size = True
+    front.clock.advance(700)
+    front.project()
+    assert opens(front) == count
     front.clock.advance(3600)
     front.project()
     assert opens(front) > count
