@@ -231,7 +231,8 @@ def _html_entry(href: str, attributes: Mapping[str, str], base: str) -> Entry:
     return {
         # Not the text, which directory listings cut short; pip too takes the URL's.
         "filename": basename(url) if url else unquote(place.partition("?")[0].rpartition("/")[2]),
-        "url": place,
+        # Resolved once: for a directory's listing that is half of the work.
+        "url": url or place,
         "hashes": hashes,
         "requires-python": attributes.get("data-requires-python"),
         "core-metadata": dict([metadata.split("=", 1)]) if "=" in metadata else None,

@@ -29,6 +29,9 @@ _PLAIN: Final = re.compile(
     r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*+)++", re.ASCII
 )
 
+# A file beside its page, which is how directory listings name theirs.
+_NAME: Final = re.compile("[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*+", re.ASCII)
+
 KNOWN_HOSTS: Final = {
     "pypi.org": ("files.pythonhosted.org",),
     "test.pypi.org": ("test-files.pythonhosted.org",),
@@ -92,6 +95,10 @@ def absolute_url(base: str, reference: str) -> str | None:
         return None
     if _PLAIN.fullmatch(reference):
         return reference
+    if _NAME.fullmatch(reference):
+        url = base[: base.rfind("/") + 1] + reference
+        if len(url) <= _LONGEST_URL and _PLAIN.fullmatch(url):
+            return url
     try:
         parts = urlsplit(urljoin(base, reference.strip()))
         port = parts.port

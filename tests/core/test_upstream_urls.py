@@ -72,6 +72,22 @@ def test_the_short_way_is_no_other_way(url: str) -> None:
         assert absolute_url("https://up.example/", url) == short
 
 
+@given(
+    st.from_regex(upstream_urls._NAME, fullmatch=True)
+    | st.sampled_from(["x" * 4090, "x" * 5000, "...", "a:b", "a.zip"]),
+    st.lists(PIECES, max_size=6).map(lambda pieces: "https://up.example/" + "".join(pieces))
+    | st.sampled_from(["https://up.example", "https://UP.example/a/../b/", "https://up.example:443/a/"]),
+)
+def test_a_file_beside_its_page(name: str, base: str) -> None:
+    """Wherever the page is, the short way is no other way."""
+    try:
+        short = absolute_url(base, name)
+    except ValueError:
+        return
+    with patch.object(upstream_urls, "_NAME", upstream_urls._BARE_PERCENT):
+        assert absolute_url(base, name) == short
+
+
 @pytest.mark.parametrize(
     ("text", "url", "credentials"),
     [
