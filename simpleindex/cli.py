@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from simpleindex.report import catalogue_lines
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.reading import NO_SHELF, Reader
-from simpleindex.surroundings import excluded_paths
+from simpleindex.surroundings import excluded_paths, further_directories
 from simpleindex.tap import Options
 from simpleindex.unit import unit_text
 from simpleindex.web.status import Report
@@ -123,7 +124,13 @@ def _check(words: list[str]) -> int:
     report = check(options.settings)
     for line in catalogue_lines(report, str(options.settings.path)):
         print(line)
-    return 1 if report.withheld else 0
+    is_whole = not report.withheld
+    for path in further_directories(options.settings):
+        report = check(replace(options.settings, path=path))
+        for line in catalogue_lines(report, str(path)):
+            print(f"{path}: {line}")
+        is_whole = is_whole and not report.withheld
+    return 0 if is_whole else 1
 
 
 def _systemd_unit(words: list[str]) -> int:

@@ -91,6 +91,18 @@ def note_of(filename: str, sha256: str, *, source: str, url: str | None, who: st
     return json.dumps({key: value for key, value in said.items() if value is not None}).encode() + b"\n"
 
 
+def urls_of(note: bytes) -> dict[tuple[str, str], str]:
+    """Where copied files were had from, by name and digest, as a note says; what is no line of ours is passed over."""
+    found = {}
+    for line in note.decode(errors="replace").split("\n"):
+        try:
+            said = json.loads(line)
+            found[said["filename"], said["sha256"]] = said["url"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return {key: url for key, url in found.items() if all(isinstance(text, str) for text in (*key, url))}
+
+
 def _version(filename: str, name: ProjectName) -> Version | None:
     try:
         return Version(parse_distribution_name(filename, name).version)

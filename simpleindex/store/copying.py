@@ -5,16 +5,17 @@ Every byte is hashed on its way, and all files are there and proven before the f
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.errors import AlreadyExists, BrokenArchive, Changed, NameUsed, NotCopied
 from simpleindex.core.flat import FLAT_PAGE, split
-from simpleindex.core.names import SIDE_FILE_SUFFIXES, parse_distribution_name
-from simpleindex.core.promotion import note_of
+from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES, parse_distribution_name
+from simpleindex.core.promotion import note_of, urls_of
 from simpleindex.core.repair import repaired
 from simpleindex.store.archives import examine
 from simpleindex.store.reading import NO_SHELF, Reader
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 20
 _NO_BOUND: Final = 1 << 62
+_LARGEST_NOTE: Final = 1 << 24
 
 
 class Origin(Protocol):
@@ -80,6 +82,7 @@ class FromDirectory:
         self._reader = Reader(directory, digests, time.time_ns)
         self._label = label
         self._shelves: dict[ProjectName, Shelf] = {}
+        self._urls: dict[tuple[str, str], str] = {}
 
     def project(self, name: ProjectName) -> Project:
         """What would be served of it."""
@@ -95,6 +98,10 @@ class FromDirectory:
         if shelf.project is None:
             raise NotCopied(f"{self._label} has no project {name}")
         self._shelves[name] = shelf
+        self._urls = {}
+        for raw in places[0]:
+            with suppress(OSError), open(os.path.join(self._directory.root, raw, COPIED), "rb") as note:
+                self._urls |= urls_of(note.read(_LARGEST_NOTE))
         return shelf.project
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
@@ -113,9 +120,9 @@ class FromDirectory:
         return found
 
     def url(self, name: ProjectName, file: File) -> str | None:
-        """Nobody has noted that."""
-        del name, file
-        return None
+        """Where it was copied from, if it was."""
+        del name
+        return self._urls.get((file.filename, file.sha256 or ""))
 
     def _opened(self, name: ProjectName, path: str) -> FileIO:
         known = self._shelves[name].known.get(path)

@@ -9,7 +9,7 @@ import pytest
 from simpleindex.core.errors import NotCopied
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.core.promotion import files_of, note_of, parse_release
+from simpleindex.core.promotion import files_of, note_of, parse_release, urls_of
 
 ACME = ProjectName("acme")
 SDIST = File("acme-1.0.tar.gz", "1.0", Kind.SDIST, 1, "ab" * 32, None)
@@ -88,3 +88,16 @@ def test_a_note() -> None:
         "time": "1970-01-01T00:00:01+00:00",
     }
     assert b"url" not in note_of("a.zip", "ab", source="staging", url=None, who="x", now=0)
+
+
+def test_where_files_came_from() -> None:
+    """By name and digest, the last word first; whatever else stands in a note is nothing."""
+    lines = [
+        note_of("a.zip", "ab", source="pypi", url="https://h/1", who="x", now=0),
+        note_of("a.zip", "ab", source="pypi", url="https://h/2", who="x", now=0),
+        note_of("b.zip", "ab", source="staging", url=None, who="x", now=0),
+        b'{"filename": 1, "sha256": "x", "url": "y"}\n',
+        b"[" * 100_000 + b"\n",
+        b"\xff no JSON\n[]\n5\n{}",
+    ]
+    assert urls_of(b"".join(lines)) == {("a.zip", "ab"): "https://h/2"}

@@ -88,6 +88,24 @@ def test_check_of_an_empty_directory(root: Path, capsys: Captured) -> None:
     assert "did you mean --path" in capsys.readouterr().out
 
 
+def test_check_of_further_directories(root: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Each is read too, and named; one that cannot be is a sentence."""
+    add_wheel(root)
+    staging = tmp_path / "staging"
+    add_wheel(staging, "other")
+    sources = tmp_path / "sources.toml"
+    sources.write_text('[[directory]]\nname = "staging"\npath = "staging"\n')
+    assert main(["check", "--sources", str(sources)]) == 0
+    out = capsys.readouterr().out
+    assert f"\n{staging}: 1 project, 1 file, " in out
+    put(staging / "other" / wheel_name("other", "2.0"), b"no archive")
+    assert main(["check", "--sources", str(sources)]) == 1
+    assert f"{staging}: Withheld: " in capsys.readouterr().out
+    staging.rename(tmp_path / "away")
+    assert main(["check", "--sources", str(sources)]) == 2
+    assert f"{staging} cannot be read: No such file" in capsys.readouterr().err
+
+
 def test_check_without_a_cache(root: Path, capsys: Captured) -> None:
     """That costs time and a line, not the answer."""
     add_wheel(root)

@@ -316,6 +316,23 @@ def test_from_an_upstream(bench: Bench) -> None:
     assert bench.listed().files[0].uploaded_ns == 1_700_000_000_000_000_000
 
 
+def test_where_it_came_from_goes_along(bench: Bench) -> None:
+    """From an upstream into staging, and from there into stable."""
+    upstream = Upstream(bench.path)
+    newer = wheel_name("acme", "2.0")
+    upstream.world.upstream.add(newer, wheel_bytes("acme", "2.0"))
+    upstream.world.clock.advance(601)
+    assert upstream.world.bytes(newer) == wheel_bytes("acme", "2.0")
+    staging = Directory(str(bench.staging))
+    origin = upstream.origin()
+    first = Copier(origin, "pypi", Writer(staging), ProjectFiles(staging), "command:me")
+    first.copy(ACME, files_of(origin.project(ACME), "pypi", "2.0"))
+    bench.copy("2.0")
+    assert [(note["from"], note["url"]) for note in bench.notes()] == [
+        ("staging", f"https://files.example.org/acme/{newer}")
+    ]
+
+
 def test_what_is_not_held(bench: Bench) -> None:
     """Nothing of it is copied, nor where nothing was ever asked."""
     upstream = Upstream(bench.path)
