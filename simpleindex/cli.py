@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex import __version__
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.files import total_size
+from simpleindex.core.views import LOCAL
 from simpleindex.report import catalogue_lines
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
@@ -125,8 +126,8 @@ def _check(words: list[str]) -> int:
     for line in catalogue_lines(report, str(options.settings.path)):
         print(line)
     is_whole = not report.withheld
-    for path in further_directories(options.settings):
-        report = check(replace(options.settings, path=path))
+    for name, path in further_directories(options.settings).items():
+        report = check(replace(options.settings, path=path), name)
         for line in catalogue_lines(report, str(path)):
             print(f"{path}: {line}")
         is_whole = is_whole and not report.withheld
@@ -192,8 +193,12 @@ def _change(command: str, words: list[str]) -> int:
     return change(command, words)
 
 
-def check(settings: Settings) -> Report:
+def check(settings: Settings, name: str = LOCAL) -> Report:
     """Read the whole directory once, as the server would.
+
+    Args:
+        settings: Name it.
+        name: What it is called among the sources.
 
     Raises:
         RefusedStart: It cannot be read.
@@ -202,16 +207,16 @@ def check(settings: Settings) -> Report:
     digests = Digests(str(settings.cache), directory.root, lambda sentence: print(sentence, file=sys.stderr))
     digests.open()
     try:
-        return _read_all(directory, digests)
+        return _read_all(directory, digests, name)
     except OSError as error:
         raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}.") from None
     finally:
         digests.close()
 
 
-def _read_all(directory: Directory, digests: Digests) -> Report:
+def _read_all(directory: Directory, digests: Digests, source: str) -> Report:
     survey = directory.survey()
-    reader = Reader(directory, digests, time.time_ns)
+    reader = Reader(directory, digests, time.time_ns, source)
     projects = 0
     files: list[File] = []
     withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]

@@ -78,7 +78,7 @@ class OwnDirectory:
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
         self.digests = Digests(str(settings.cache), self.directory.root, self._say)
         self.live = LiveDirectory(
-            Reader(self.directory, self.digests, time.time_ns, patient=self.choice.method == "poll"),
+            Reader(self.directory, self.digests, time.time_ns, name, patient=self.choice.method == "poll"),
             reactor,
             in_read_thread=in_read_thread,
             in_digest_thread=in_digest_thread,

@@ -33,23 +33,23 @@ def excluded_paths(settings: Settings) -> list[str]:
     return [str(path) for path in paths if path is not None]
 
 
-def further_directories(settings: Settings) -> tuple[Path, ...]:
-    """Directories of packages that the sources file names, as far as it can be read.
+def further_directories(settings: Settings) -> dict[str, Path]:
+    """Directories of packages that the sources file names, by their names, as far as it can be read.
 
     Raises:
         RefusedStart: It cannot be understood.
     """
     if settings.sources is None:
-        return ()
+        return {}
     try:
         said = parse_sources(read_text_file(str(settings.sources)))
     except OSError:
         # It may be written later; the server says then what is wrong with it.
-        return ()
+        return {}
     except InvalidSources as error:
         raise RefusedStart(f"{settings.sources}: {error}") from None
     where = settings.sources.parent
-    return tuple(Path(os.path.normpath(where / each.path)) for each in said.directories)
+    return {each.name: Path(os.path.normpath(where / each.path)) for each in said.directories}
 
 
 def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:

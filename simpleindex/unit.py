@@ -128,7 +128,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
             Path(os.path.realpath(python_prefix / "bin" / "python3")),
             *(path for path in _read_paths(settings) if path),
         ),
-        further=further_directories(settings),
+        further=tuple(further_directories(settings).values()),
         writes=(
             settings.state,
             settings.cache,

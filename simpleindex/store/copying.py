@@ -79,7 +79,7 @@ class FromDirectory:
 
     def __init__(self, directory: Directory, digests: Digests, label: str) -> None:
         self._directory = directory
-        self._reader = Reader(directory, digests, time.time_ns)
+        self._reader = Reader(directory, digests, time.time_ns, label)
         self._label = label
         self._shelves: dict[ProjectName, Shelf] = {}
         self._urls: dict[tuple[str, str], str] = {}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.catalogue import Found, assemble
 from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename, InvalidProjectFile
+from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,
@@ -26,6 +27,7 @@ from simpleindex.core.names import (
     parse_distribution_name,
 )
 from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
+from simpleindex.core.views import LOCAL
 from simpleindex.store import resting
 from simpleindex.store.archives import Facts, examine, examine_side_file
 from simpleindex.store.directory import Stamp, is_young, printable
@@ -98,6 +100,7 @@ class Reader:
         directory: The root.
         digests: The memory of facts.
         now_ns: The time, nanoseconds since 1970.
+        source: What the root is called among the sources.
         patient: An unfinished sdist that still grows is left alone until it rests for one look. Where there are no
             events, every sweep would otherwise read all of a large file that is just arriving.
         stopping: Set when the service stops, which must not wait for the end of a large file.
@@ -107,6 +110,7 @@ class Reader:
     directory: Directory
     digests: Digests
     now_ns: Callable[[], int]
+    source: str = LOCAL
     patient: bool = False
     stopping: Event = field(default_factory=Event)
     whole: set[Stamp] = field(default_factory=set)
@@ -139,7 +143,7 @@ class Reader:
             return Shelf(
                 trouble=look.trouble, known=previous.known, project_file=previous.project_file, young=True
             )
-        state = resting.state_of(look) if len(directories) == 1 and not loose else None
+        state = resting.state_of(look, self.source) if len(directories) == 1 and not loose else None
         is_first = not previous.known and previous.project_file is NO_PROJECT_FILE
         if state is not None and is_first and (known := resting.recall(self.digests, directories[0], state)):
             project = Project(name, known.files, generation=generation)
@@ -176,11 +180,16 @@ class Reader:
             return Shelf(known=KnownFiles(known, {}), stamps=stamps, young=young)
         found = _found(look, known)
         project, chosen = assemble(name, found, project_file, generation)
+        if self.source != LOCAL:
+            project = _called(project, self.source)
         if reason:
             project = _with(
                 project,
                 Withheld(
-                    PROJECT_FILE, f"{printable(directories[0])}/{PROJECT_FILE} {reason}.", "project-file"
+                    PROJECT_FILE,
+                    f"{printable(directories[0])}/{PROJECT_FILE} {reason}.",
+                    "project-file",
+                    self.source,
                 ),
             )
         if project == previous.project and previous.project is not None:
@@ -418,6 +427,13 @@ def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
 
 def _side_suffix(filename: str) -> str | None:
     return next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)
+
+
+def _called(project: Project, source: str) -> Project:
+    """A project of another source than the one that all values say by default."""
+    files = PackedFiles(replace(file, source=source) for file in project.files)
+    withheld = tuple(replace(item, source=source) for item in project.withheld)
+    return replace(project, files=files, withheld=withheld)
 
 
 def _with(project: Project, withheld: Withheld) -> Project:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from simpleindex.core.files import VERSION, PackedFiles
+from simpleindex.core.views import LOCAL
 from simpleindex.store.digests import Resting
 from simpleindex.store.known import KnownFiles
 
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from simpleindex.store.directory import Look
 
 
-def state_of(look: Look) -> bytes | None:
-    """The state of all that a look saw, in short; None where there is more to it than files that can be served."""
+def state_of(look: Look, source: str = LOCAL) -> bytes | None:
+    """The state of all that a look saw, in short; None where there is more to it than files that can be served.
+
+    Args:
+        look: What was seen.
+        source: What the root is called, which is part of what is kept of it.
+    """
     if look.project_file is not None or look.project_file_trouble or not look.entries:
         return None
-    rows = []
+    rows: list[tuple[object, ...]] = [] if source == LOCAL else [(source,)]
     for entry in (*look.entries, *(look.side_files or {}).values()):
         if entry.trouble or entry.stamp is None:
             return None

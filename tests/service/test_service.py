@@ -609,6 +609,8 @@ def test_a_further_directory(world: ServiceWorld) -> None:
     assert (status["projects"], status["files"], status["withheld"]) == (2, 2, 1)
     assert world.ask("/simple/staged/").status == 200
     assert world.ask(f"/simple/staged/{wheel_name('staged', '2.0')}").status == 200
+    why = world.ask("/-/why/staged", ("Accept", "application/json")).json
+    assert [file["source"] for file in why["files"]] == ["staging", "staging"]
 
 
 def test_changes_in_a_further_directory(world: ServiceWorld) -> None:

@@ -782,3 +782,17 @@ def test_a_stop_does_not_wait_for_the_end_of_a_file(shop: Shop) -> None:
     assert withheld(shop.look()) == {
         wheel_name(): f"acme/{wheel_name()} is not served: it cannot be read: the service is stopping."
     }
+
+
+def test_whose_it_is(tmp_path: Path) -> None:
+    """Files and what is withheld say the name of their directory; so does a broken project file."""
+    add_wheel(tmp_path)
+    put(tmp_path / "acme" / wheel_name("acme", "2.0"), b"no archive")
+    digests = Digests("/nonexistent", str(tmp_path), lambda _: None)
+    reader = Reader(Directory(str(tmp_path)), digests, lambda: FAR_NS, "staging")
+    shelf = reader.read_project(ACME, ("acme",), (), NO_SHELF, budget=2**30, generation=1)
+    assert shelf.project is not None
+    assert [file.source for file in shelf.project.files] == ["staging"]
+    assert [item.source for item in shelf.project.withheld] == ["staging"]
+    again = reader.read_project(ACME, ("acme",), (), shelf, budget=2**30, generation=2)
+    assert again.project is shelf.project

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import ProjectName
+from simpleindex.core.views import LOCAL
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
@@ -17,8 +18,10 @@ from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.store.trees import FAR_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from simpleindex.core.model import File
 
 ACME = ProjectName("acme")
 WHEEL = wheel_name()
@@ -32,6 +35,7 @@ class Starts:
         self.root.mkdir()
         self.cache = place / "cache"
         self.now_ns = FAR_NS
+        self.source = LOCAL
         self.digests = self.opened()
 
     def opened(self) -> Digests:
@@ -44,7 +48,7 @@ class Starts:
         """The project, and whether it had to be put together."""
         directory = Directory(str(self.root))
         survey = directory.survey()
-        reader = Reader(directory, self.digests, lambda: self.now_ns)
+        reader = Reader(directory, self.digests, lambda: self.now_ns, self.source)
         kept: list[str] = []
         recall = self.digests.recall
 
@@ -205,3 +209,25 @@ def test_what_is_gone_is_forgotten(starts: Starts) -> None:
     assert not starts.read()[1]
     starts.digests.forget_others(["other/other-1.0.zip"])
     assert starts.read()[1]
+
+
+def test_a_directory_that_is_called_otherwise(starts: Starts) -> None:
+    """Its files say whose they are, so nothing is taken from what was kept under another name."""
+    assert {file.source for file in files_of(starts)} == {"local"}
+    starts.source = "staging"
+    shelf, was_made = starts.read()
+    assert was_made
+    assert shelf.project is not None
+    assert {file.source for file in shelf.project.files} == {"staging"}
+    again, was_made = starts.read()
+    assert not was_made
+    assert again.project == shelf.project
+    starts.source = LOCAL
+    assert {file.source for file in files_of(starts)} == {"local"}
+
+
+def files_of(starts: Starts) -> Sequence[File]:
+    """The files of the project."""
+    shelf, _ = starts.read()
+    assert shelf.project is not None
+    return shelf.project.files
