@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from simpleindex.core.errors import NotHere, RefusedStart, Unavailable
+from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError, Unavailable
 from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import File, Project
 from simpleindex.core.names import Kind, ProjectName
@@ -18,10 +22,12 @@ from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
 from simpleindex.own_directories import OwnDirectory
 from simpleindex.settings import Settings, resolve
 from simpleindex.sources.interface import Elsewhere
+from simpleindex.sources.merged import Member
 from simpleindex.store.upstream_cache import KeptListing
 from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams, union_of
 from tests.builders import add_wheel, wheel_name
 from tests.live_world import Threads, World, error, result
+from tests.sources.test_merged import Absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -364,3 +370,71 @@ def test_checked_without_a_start(tmp_path: Path) -> None:
     path.write_text("x = 1")
     with pytest.raises(RefusedStart, match="unknown key"):
         check_sources(str(path))
+
+
+class Own(Absent):
+    """One of one's own directories: it has the project or not, or cannot tell."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__()
+        if state == "has":
+            self.add("acme-1.0.zip", b"own")
+        self.can_tell = state != "cannot tell"
+
+    async def project(self, name: ProjectName) -> Project:
+        if not self.can_tell:
+            raise Unavailable("unmounted")
+        return await super().project(name)
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        return super().project_now(name) if self.can_tell else None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["local", "staging", "more"]),
+        st.sampled_from(["has", "has not", "cannot tell"]),
+        min_size=1,
+    ),
+    st.lists(st.sampled_from(["local", "staging", "more"]), unique=True),
+    st.sampled_from([Strategy.FIRST_INDEX, Strategy.MERGE]),
+    st.sampled_from(["project", "now", "file", "words"]),
+)
+def test_a_name_of_any_directory_is_heard_by_nobody(
+    states: dict[str, str], shown: list[str], strategy: Strategy, question: str
+) -> None:
+    """Whichever has it, or cannot tell; whichever a view shows; by every way to ask."""
+    own = {name: Own(state) for name, state in states.items()}
+    upstream = Absent()
+    upstream.add("acme-9.0.zip", b"evil")
+    view = ViewSettings("v", (*[name for name in shown if name in own], "behind"), strategy, frozenset())
+    union = union_of(
+        Sources(strategy),
+        view,
+        own,
+        {"behind": Member(upstream, is_listed=True, name="behind")},
+        was_used=lambda _: False,
+        in_thread=at_once,
+    )
+    acme = ProjectName("acme")
+    with suppress(SimpleIndexError):
+        if question == "now":
+            union.project_now(acme)
+        else:
+            asking = {
+                "project": lambda: union.project(acme),
+                "file": lambda: union.file(acme, "acme-9.0.zip"),
+                "words": lambda: union.words(acme),
+            }[question]
+            result_or_error(asking())
+    if {"has", "cannot tell"} & set(states.values()):
+        assert "acme" not in upstream.names()
+    elif question != "now":
+        assert "acme" in upstream.names()
+
+
+def result_or_error(asking: Any) -> None:
+    """Wait for whatever comes of it."""
+    failures: list[Any] = []
+    Deferred.fromCoroutine(asking).addErrback(failures.append)
+    assert all(failure.check(SimpleIndexError) for failure in failures)
