@@ -314,6 +314,11 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
     name = _source_name(table, f"upstream {number}", _UPSTREAM_KEYS, "url")
     where = f"the upstream {name}"
     mode = to_choice(table.get("mode", Mode.CACHE.value), Mode, f"'mode' of {where}")
+    keep_removed = to_flag(table.get("keep-removed", False), f"'keep-removed' of {where}")
+    if mode is not Mode.CACHE and keep_removed:
+        raise InvalidSources(
+            f"has 'keep-removed' of {where}, of which nothing is kept with mode = \"{mode.value}\"; leave one of the two out"
+        )
     if mode is not Mode.CACHE and "credentials" in table:
         raise InvalidSources(
             f"has 'credentials' of {where}, whose clients are sent there without; use mode = \"cache\", or leave one of the two out"
@@ -332,7 +337,7 @@ def _upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
         timeout=to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
         lists=to_flag(table.get("list", flat), f"'list' of {where}"),
         hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
-        keep_removed=to_flag(table.get("keep-removed", False), f"'keep-removed' of {where}"),
+        keep_removed=keep_removed,
         connections=_connections(table.get("connections", 16), where),
     )
 

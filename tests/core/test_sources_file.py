@@ -148,6 +148,10 @@ def test_directories() -> None:
             DIRECTORY + UPSTREAM + ISOLATED.format("staging", "a"),
             'upstreams that the view v, with strategy = "isolated"',
         ),
+        (
+            UPSTREAM + "mode = 'redirect'\nkeep-removed = true",
+            'of which nothing is kept with mode = "redirect"; leave one',
+        ),
         (UPSTREAM + "flat = 'yes'", "'flat' of the upstream a that is neither true nor false"),
         ("= ", "not valid TOML"),
     ],
