@@ -12,22 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex import __version__
-from simpleindex.core.errors import InvalidSetting, NotShown, RefusedStart, SimpleIndexError
+from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.modes import Mode, left_there
-from simpleindex.core.patterns import ALL
 from simpleindex.core.repair import Times, repaired
-from simpleindex.core.sources_file import Strategy
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
-from simpleindex.core.views import LOCAL, MAIN_VIEW
-from simpleindex.core.why import Word, what_is_there
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.own_directories import refuse_overlap
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.flat import Flat
-from simpleindex.sources.hiding import Hiding, Nothing
-from simpleindex.sources.merged import Member, Union
+from simpleindex.sources.merged import Member
 from simpleindex.sources.pinned import Pinned
 from simpleindex.sources.queued import Queued
 from simpleindex.sources.redirecting import Redirecting
@@ -39,6 +35,7 @@ from simpleindex.store.pins import Pins
 from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import Room, UpstreamCache
 from simpleindex.store.used_names import UsedNames
+from simpleindex.unions import union_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -49,7 +46,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.policy import Allowance
     from simpleindex.core.sources_file import Sources, UpstreamSettings
-    from simpleindex.core.views import ViewSettings
+    from simpleindex.core.why import Word
     from simpleindex.own_directories import OwnDirectory
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Located, Source
@@ -262,66 +259,6 @@ def _plural(words: str) -> str:
     if words.startswith("1 "):
         return words
     return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"
-
-
-def union_of(
-    said: Sources,
-    view: ViewSettings,
-    own: Mapping[str, Source],
-    members: Mapping[str, Member],
-    *,
-    was_used: Callable[[ProjectName], bool],
-    in_thread: Callable[..., Awaitable[Any]],
-    bare: Mapping[str, Source] | None = None,
-) -> Union:
-    """One view: the own directories that it shows, and the upstreams that it asks.
-
-    Args:
-        said: What holds for all views.
-        view: Which.
-        own: One's own directories, with rules in front.
-        members: The upstreams.
-        was_used: As in :class:`simpleindex.sources.merged.Union`.
-        in_thread: The same.
-        bare: The own directories without rules, for what is hidden: no rule makes a name anybody else's.
-    """
-    shown = [Member(own[name], is_listed=True, name=name) for name in view.sources if name in own]
-    first: Source = shown[0].source if shown else Nothing()
-    # They are one's own all, so that a view without upstreams shows them all the same.
-    strategy = Strategy.MERGE if view.strategy is Strategy.MERGE else Strategy.FIRST_INDEX
-    together = Union(
-        first,
-        shown[1:],
-        NameRules(strategy, allow_upstream=(ALL,)),
-        was_used=lambda _: False,
-        in_thread=in_thread,
-        name=shown[0].name if shown else LOCAL,
-    )
-    hidden = {name: source for name, source in (bare or own).items() if name not in view.sources}
-    hiding = Hiding(together if shown[1:] else first, [*hidden.values()])
-
-    async def own_words(name: ProjectName) -> tuple[Word, ...]:
-        said = await together.words(name) if shown else ()
-        return (*said, *[Word(other, await _hidden(source, name)) for other, source in hidden.items()])
-
-    return Union(
-        hiding,
-        [members[name] for name in view.sources if name in members],
-        NameRules(view.strategy, said.own, said.allow_upstream),
-        was_used=was_used,
-        in_thread=in_thread,
-        hides=hiding.hides,
-        own_words=own_words,
-    )
-
-
-async def _hidden(source: Source, name: ProjectName) -> str:
-    """What a directory that a view does not show says of a project."""
-    try:
-        await source.project(name)
-    except SimpleIndexError as error:
-        return what_is_there(error)
-    return what_is_there(NotShown(name))
 
 
 def _times(said: UpstreamSettings) -> Times:

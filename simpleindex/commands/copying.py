@@ -18,7 +18,8 @@ from simpleindex.core.views import LOCAL
 from simpleindex.report import human_size
 from simpleindex.settings import resolve
 from simpleindex.store.audit import Audit
-from simpleindex.store.copying import Copier, FromDirectory, FromUpstream
+from simpleindex.store.copy_origins import FromDirectory, FromUpstream
+from simpleindex.store.copying import Copier
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.followed_file import read_text_file
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.sources_file import UpstreamSettings
     from simpleindex.settings import Settings
-    from simpleindex.store.copying import Copied, Origin
+    from simpleindex.store.copy_origins import Origin
+    from simpleindex.store.copying import Copied
 
 _PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
 _DESCRIPTION: Final = (

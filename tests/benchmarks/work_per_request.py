@@ -22,7 +22,7 @@ from simpleindex.sources.pinned import Pinned
 from simpleindex.store.pins import Pins
 from simpleindex.store.policies import Policies
 from simpleindex.store.records import Records
-from simpleindex.upstreams import union_of
+from simpleindex.unions import union_of
 from simpleindex.web.express import Express
 from tests.builders import add_wheel
 from tests.live_world import Threads, World

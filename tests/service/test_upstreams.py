@@ -24,7 +24,8 @@ from simpleindex.settings import Settings, resolve
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.sources.merged import Member
 from simpleindex.store.upstream_cache import KeptListing
-from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams, union_of
+from simpleindex.unions import union_of
+from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams
 from tests.builders import add_wheel, wheel_name
 from tests.live_world import Threads, World, error, result
 from tests.sources.test_merged import Absent

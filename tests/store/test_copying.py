@@ -15,7 +15,8 @@ from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.core.promotion import files_of
-from simpleindex.store.copying import Copier, FromDirectory, FromUpstream
+from simpleindex.store.copy_origins import FromDirectory, FromUpstream
+from simpleindex.store.copying import Copier
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.pins import Pins
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from simpleindex.store.copying import Copied, Origin
+    from simpleindex.store.copy_origins import Origin
+    from simpleindex.store.copying import Copied
 
 ACME = ProjectName("acme")
 WHEEL, SDIST = wheel_name(), sdist_name()

@@ -1,0 +1,85 @@
+"""The sources of a view, put together: one's own directories that it shows, and what it asks behind them.
+
+A part of the composition root (:mod:`simpleindex.composition`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simpleindex.core.errors import NotShown, SimpleIndexError
+from simpleindex.core.patterns import ALL
+from simpleindex.core.sources_file import Strategy
+from simpleindex.core.union import NameRules
+from simpleindex.core.views import LOCAL
+from simpleindex.core.why import Word, what_is_there
+from simpleindex.sources.hiding import Hiding, Nothing
+from simpleindex.sources.merged import Member, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.sources_file import Sources
+    from simpleindex.core.views import ViewSettings
+    from simpleindex.sources.interface import Source
+
+
+def union_of(
+    said: Sources,
+    view: ViewSettings,
+    own: Mapping[str, Source],
+    members: Mapping[str, Member],
+    *,
+    was_used: Callable[[ProjectName], bool],
+    in_thread: Callable[..., Awaitable[Any]],
+    bare: Mapping[str, Source] | None = None,
+) -> Union:
+    """One view: the own directories that it shows, and the upstreams that it asks.
+
+    Args:
+        said: What holds for all views.
+        view: Which.
+        own: One's own directories, with rules in front.
+        members: The upstreams.
+        was_used: As in :class:`simpleindex.sources.merged.Union`.
+        in_thread: The same.
+        bare: The own directories without rules, for what is hidden: no rule makes a name anybody else's.
+    """
+    shown = [Member(own[name], is_listed=True, name=name) for name in view.sources if name in own]
+    first: Source = shown[0].source if shown else Nothing()
+    # They are one's own all, so that a view without upstreams shows them all the same.
+    strategy = Strategy.MERGE if view.strategy is Strategy.MERGE else Strategy.FIRST_INDEX
+    together = Union(
+        first,
+        shown[1:],
+        NameRules(strategy, allow_upstream=(ALL,)),
+        was_used=lambda _: False,
+        in_thread=in_thread,
+        name=shown[0].name if shown else LOCAL,
+    )
+    hidden = {name: source for name, source in (bare or own).items() if name not in view.sources}
+    hiding = Hiding(together if shown[1:] else first, [*hidden.values()])
+
+    async def own_words(name: ProjectName) -> tuple[Word, ...]:
+        said = await together.words(name) if shown else ()
+        return (*said, *[Word(other, await _hidden(source, name)) for other, source in hidden.items()])
+
+    return Union(
+        hiding,
+        [members[name] for name in view.sources if name in members],
+        NameRules(view.strategy, said.own, said.allow_upstream),
+        was_used=was_used,
+        in_thread=in_thread,
+        hides=hiding.hides,
+        own_words=own_words,
+    )
+
+
+async def _hidden(source: Source, name: ProjectName) -> str:
+    """What a directory that a view does not show says of a project."""
+    try:
+        await source.project(name)
+    except SimpleIndexError as error:
+        return what_is_there(error)
+    return what_is_there(NotShown(name))
