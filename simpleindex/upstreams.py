@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.policy import Allowance
-    from simpleindex.core.sources_file import Sources, UpstreamSettings
+    from simpleindex.core.source_settings import UpstreamSettings
+    from simpleindex.core.sources_file import Sources
     from simpleindex.core.why import Word
     from simpleindex.own_directories import OwnDirectory
     from simpleindex.settings import Settings

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.sources_file import UpstreamSettings
+    from simpleindex.core.source_settings import UpstreamSettings
     from simpleindex.store.upstream_cache import Held
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.sources_file import UpstreamSettings
+    from simpleindex.core.source_settings import UpstreamSettings
     from simpleindex.settings import Settings
     from simpleindex.store.copy_origins import Origin
     from simpleindex.store.copying import Copied

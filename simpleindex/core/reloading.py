@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simpleindex.core.sources_file import Sources, UpstreamSettings
+    from simpleindex.core.source_settings import UpstreamSettings
+    from simpleindex.core.sources_file import Sources
 
 
 def closed(now: Sources, running: Sources) -> Sources:

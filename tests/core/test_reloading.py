@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName
 from simpleindex.core.reloading import closed, reloaded
-from simpleindex.core.sources_file import Sources, Strategy, UpstreamSettings, parse_sources
+from simpleindex.core.source_settings import UpstreamSettings
+from simpleindex.core.sources_file import Sources, Strategy, parse_sources
 from simpleindex.core.union import NameRules, Scope, why_not_upstream
 
 A = UpstreamSettings("a", "https://a.example/")

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidSources
+from simpleindex.core.source_settings import DirectorySettings, UpstreamSettings
 from simpleindex.core.sources_file import (
     CacheSettings,
-    DirectorySettings,
     Sources,
     Strategy,
-    UpstreamSettings,
     parse_sources,
 )
 from simpleindex.core.toml_values import MAXIMUM_SIZE
