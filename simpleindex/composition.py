@@ -141,7 +141,7 @@ def compose(
             first,
             open_directory,
             allowances=records.allowances,
-            was_used=lambda name: records.owner(name) is not None,
+            was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
             in_thread=in_read_thread,
             say=say,
             failed=failed,
@@ -227,6 +227,31 @@ def compose(
         logins=logins,
         upstreams=upstreams,
     )
+
+
+def _for_a_second(
+    ask: Callable[[ProjectName], bool], seconds: Callable[[], float]
+) -> Callable[[ProjectName], bool]:
+    """Ask the records about a name once a second.
+
+    Each page of an upstream's project would ask them otherwise, for as long as all else of a warm answer takes. What is
+    published meanwhile is here, and found before this is asked.
+    """
+    known: dict[ProjectName, bool] = {}
+    until = 0.0
+
+    def asked(name: ProjectName) -> bool:
+        nonlocal until
+        now = seconds()
+        if now >= until:
+            known.clear()
+            until = now + 1.0
+        answer = known.get(name)
+        if answer is None:
+            answer = known[name] = ask(name)
+        return answer
+
+    return asked
 
 
 async def _own_words(local: Source, _: str, name: ProjectName) -> tuple[Word, ...]:
