@@ -102,6 +102,25 @@ def test_other_bytes_are_refused_by_the_client(
     assert "Hash mismatch" in by_uv.stderr
 
 
+def test_a_filter_that_keeps_nothing(new_server: Callable[..., Server], tmp_path: Path) -> None:
+    """Rules choose what installers find, and refuse the rest by its URL too; every byte comes from the upstream."""
+    pair = Pair(new_server, tmp_path, "redirect")
+    newer = add_wheel(pair.behind.root, "so-lib", "3.0")
+    pair.front.stop()
+    with (pair.front.home / "sources.toml").open("a") as sources:
+        sources.write('[[rule]]\naction = "deny"\nprojects = ["so-lib"]\nversions = ">=3"\n')
+    pair.front.start()
+    arguments = ("--only-binary", ":all:", "--index-url", pair.front.simple, "so-app")
+    pip(tmp_path, pair.trusted)("install", "--target", tmp_path / "pip", *arguments)
+    uv(tmp_path, pair.trusted)("pip", "install", "--target", tmp_path / "uv", *arguments)
+    for target in ("pip", "uv"):
+        assert version_in(tmp_path / target, "so_lib") == "2.0"
+    refused = pair.front.get(f"/simple/so-lib/{newer.name}")
+    assert refused.status == 403
+    assert "Location" not in refused.headers
+    assert not [*pair.front.cache.glob("upstream/files/**/*")]
+
+
 def hashed(home: Path, pair: Pair) -> Path:
     """A requirement with the hash that our page has."""
     (file,) = pair.front.project("so-app")["files"]
