@@ -79,9 +79,9 @@ class Staging:
         Raises:
             OSError: It cannot be made.
         """
-        name = secrets.token_hex(8) + (f".{project}" if project else "")
-        path = os.path.join(self.path, name)
         for _ in range(_TRIES):
+            # A new name each time: what was taken for left over may not be removed yet.
+            path = os.path.join(self.path, secrets.token_hex(8) + (f".{project}" if project else ""))
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:

@@ -26,7 +26,7 @@ from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spel
 from simpleindex.store import locking
 from simpleindex.store.directory import Directory
 from simpleindex.store.locking import locked_project
-from simpleindex.store.staging import STAGING, Staging
+from simpleindex.store.staging import STAGING, StagedFile, Staging
 from simpleindex.store.trash import TRASH
 from simpleindex.store.writing import Committed, Writer
 from tests.builders import put, wheel_name
@@ -581,6 +581,23 @@ def test_a_file_taken_for_left_over_is_made_again(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(fcntl, "flock", flock)
     assert bench.upload().created
     assert cleaned == ["begun", "An unfinished upload of 0 bytes was removed."]
+
+
+def test_a_file_taken_for_left_over_may_lie_there_yet(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who starts has locked it before its maker, and has not removed it yet: the maker takes another name."""
+    real = fcntl.flock
+    found: list[StagedFile] = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        found.extend(Staging(bench.directory).left_over())
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert bench.upload().created
+    (taken,) = found
+    taken.discard()
+    assert bench.files() == {f"acme/{WHEEL}": b"one"}
 
 
 @pytest.mark.parametrize(
