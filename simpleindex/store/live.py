@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
-from twisted.python.failure import Failure
 
 from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.store.batch_reading import BatchReader, Job
 from simpleindex.store.directory import is_young
-from simpleindex.store.reading import NO_SHELF, Reader, Shelf
+from simpleindex.store.reading import NO_SHELF
+from simpleindex.store.root_guard import EMPTIED, REPLACED, RootGuard
 from simpleindex.store.rounds import Rounds
 from simpleindex.store.sweep import is_outdated, sweep
 from simpleindex.store.watching import NoWatch
@@ -27,17 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.python.failure import Failure
 
     from simpleindex.core.model import Withheld
     from simpleindex.store.directory import Stamp, Survey
+    from simpleindex.store.reading import Reader, Shelf
     from simpleindex.store.watching import Watch
 
     InThread = Callable[..., Awaitable[Any]]
-    Identity = tuple[int, int]
-    Job = tuple[ProjectName, tuple[tuple[str, ...], tuple[str, ...]], Shelf]
-
-# Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours.
-_BUDGET: Final = 64 * 1024 * 1024
+    Places = tuple[tuple[str, ...], tuple[str, ...]]
 
 # Projects looked at in one visit to a thread; the visit itself costs more than looking at one small project.
 _BATCH: Final = 32
@@ -55,8 +54,6 @@ _UNTOLD_EVERY: Final = 30
 
 _ROOT: Final = "root"
 
-_EMPTIED: Final = "Every project has vanished from the root of the index."
-
 
 class LiveDirectory:
     """The shelves of every project under a root, in step with the disk.
@@ -73,7 +70,6 @@ class LiveDirectory:
     Attributes:
         polling: Whether changes are found by sweeping, so that a request looks before it answers.
         complete: Whether every project has been read once.
-        suspended: Why nothing can be answered, as a sentence; None normally.
         generation: Rises with every change.
         shelves: What is known, by project.
         strays: Files directly in the root that are withheld, with the reason.
@@ -92,30 +88,22 @@ class LiveDirectory:
     ) -> None:
         self.polling = False
         self.complete = False
-        self.suspended: str | None = None
         self.generation = 0
         self.shelves: dict[ProjectName, Shelf] = {}
         self.strays: Mapping[str, str] = {}
         self._reader = reader
+        self._batches = BatchReader(reader, failed)
+        self._guard = RootGuard(log)
         self._clock = clock
         self._in_read_thread = in_read_thread
         self._in_digest_thread = in_digest_thread
         self._log = log
-        self._failed = failed
         self._watch: Watch = NoWatch()
         self._lost_watch: Watch | None = None
-        self._places: dict[ProjectName, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-        self._identity: Identity | None = None
+        self._places: dict[ProjectName, Places] = {}
         self._root_stamp: Stamp | None = None
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
-        self._existing = 0
-        # Every name that existed since the start, or since an operator accepted the root.
-        self._ever: set[ProjectName] = set()
-        self._emptied = False
-        self._accepted = False
-        # Rises when the root is lost, back or accepted: what was read across that is not believed.
-        self._epoch = 0
         self._names: ProjectList | None = None
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._withheld_log = WithheldLog(log)
@@ -123,6 +111,11 @@ class LiveDirectory:
         self._surveys = Rounds(self._survey, workers=1, batch=1, failed=failed)
         self._looks = Rounds(self._look, workers=workers, batch=_BATCH, failed=failed)
         self._long_reads = Rounds(self._read_long, workers=workers, batch=1, failed=failed)
+
+    @property
+    def suspended(self) -> str | None:
+        """Why nothing can be answered, as a sentence; None normally."""
+        return self._guard.suspended
 
     # -- the door, and what uses it ---------------------------------------------------------------------------------
 
@@ -146,7 +139,7 @@ class LiveDirectory:
         for rounds in (self._surveys, self._looks, self._long_reads):
             rounds.stop()
         self._reader.stopping.set()
-        self._epoch += 1
+        self._guard.epoch += 1
 
     async def changed(self, name: ProjectName) -> None:
         """Return once the project's shelf includes its present state on disk: the one door for changes."""
@@ -163,11 +156,9 @@ class LiveDirectory:
     def accept(self) -> None:
         """An operator has looked (SIGHUP): look at everything again, and take a suspicious root as it now is."""
         if self.suspended:
-            self.suspended = self._identity = None
+            self._guard.accept()
             self._forget_all()
-            self.complete = self._surveyed = self._emptied = False
-            self._accepted = True
-            self._ever = set()
+            self.complete = self._surveyed = False
             if self._lost_watch is None:
                 # It may still watch the directory that lay here before.
                 self._watch.stop()
@@ -178,8 +169,7 @@ class LiveDirectory:
     def _forget_all(self) -> None:
         """Believe nothing that is known; what is remembered in the cache makes it quick to read again."""
         self.shelves, self._places, self._names = {}, {}, None
-        self._existing = 0
-        self._epoch += 1
+        self._guard.forget_projects()
         self.generation += 1
 
     def root_changed(self) -> None:
@@ -225,8 +215,8 @@ class LiveDirectory:
             count: The how manieth sweep it is; every tenth is thorough.
         """
         if self.suspended or not self.polling:
-            identity = await self._in_read_thread(self._identity_now)
-            if self.suspended or identity != self._identity:
+            identity = await self._in_read_thread(self._batches.identity)
+            if self.suspended or identity != self._guard.identity:
                 await self._surveys.ask(_ROOT)
             # No event tells that a disk or a descriptor is to be had again.
             for name in [name for name, shelf in self.shelves.items() if shelf.trouble]:
@@ -301,7 +291,7 @@ class LiveDirectory:
     def _answer(self, name: ProjectName, *, in_time: bool) -> Shelf | None:
         shelf = self.shelves.get(name, NO_SHELF)
         # What has been found in a root that was emptied is true; of the rest nothing is known.
-        if self.suspended and not (self._emptied and shelf.project is not None):
+        if self.suspended and not (self._guard.is_emptied and shelf.project is not None):
             raise Unavailable(self.suspended, retry_after=30)
         if shelf.trouble:
             raise Unavailable(shelf.trouble, retry_after=30)
@@ -417,17 +407,17 @@ class LiveDirectory:
         except OSError as error:
             self._suspend(f"The root of the index cannot be read ({error.strerror}).")
             return
-        if self._identity not in (None, survey.identity):
-            self._suspend("Another directory or file system lies where the root of the index was.")
+        if self._guard.identity not in (None, survey.identity):
+            self._suspend(REPLACED)
             return
         places = {
             name: (survey.directories.get(name, ()), survey.loose.get(name, ()))
             for name in {*survey.directories, *survey.loose}
         }
         if not places and await self._is_suspiciously_empty():
-            self._suspend(_EMPTIED)
+            self._suspend(EMPTIED)
             return
-        self._identity = survey.identity
+        self._guard.identity = survey.identity
         # What comes within the same tick of the clock leaves the same stamp, so a young one proves nothing.
         self._root_stamp = None if is_young(survey.stamp, self._reader.now_ns()) else survey.stamp
         self._take_strays(survey.strays)
@@ -444,7 +434,7 @@ class LiveDirectory:
         for name in sorted({*places, *self.shelves} if self.suspended else changed):
             self._looks.ask(name)
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
-        if self.suspended and not self._emptied:
+        if self.suspended and not self._guard.is_emptied:
             self._resume()
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
@@ -453,10 +443,10 @@ class LiveDirectory:
 
     async def _is_suspiciously_empty(self) -> bool:
         """Whether an empty root once held something: an unmounted disk is often an empty directory."""
-        if self._surveyed or self._ever:
-            return bool(self._ever)
+        if self._surveyed or self._guard.ever:
+            return bool(self._guard.ever)
         digests = self._reader.digests
-        if self._accepted:
+        if self._guard.is_accepted:
             await self._in_read_thread(digests.forget_others, ())
             return False
         # A machine that has just started may not have mounted it yet.
@@ -476,53 +466,31 @@ class LiveDirectory:
     ) -> Sequence[ProjectName]:
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
         self.generation += 1
-        epoch = self._epoch
+        epoch = self._guard.epoch
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
         self._watch.watch(raw for name in names if name in self._places for raw in self._places[name][0])
         jobs = [
-            (name, self._places.get(name, ((name,), ())), self.shelves.get(name, NO_SHELF)) for name in names
+            Job(name, *self._places.get(name, ((name,), ())), self.shelves.get(name, NO_SHELF))
+            for name in names
         ]
-        shelves = await in_thread(self._read_many, jobs, self._identity, self.generation, verify=verify)
+        shelves = await in_thread(
+            self._batches.read, jobs, self._guard.identity, self.generation, verify=verify
+        )
         if shelves is None:
             await self._surveys.ask(_ROOT)
             # Where the root is lost, its return asks for all.
             return () if self.suspended else names
-        if epoch != self._epoch:
+        if epoch != self._guard.epoch:
             return names
-        existed = self._existing
+        existed = self._guard.existing
         overtaken = [
-            name
-            for (name, _, before), shelf in zip(jobs, shelves, strict=True)
-            if not self._publish(name, before, shelf)
+            job.name
+            for job, shelf in zip(jobs, shelves, strict=True)
+            if not self._publish(job.name, job.before, shelf)
         ]
         self._judge_emptiness(existed, found=any(shelf.project is not None for shelf in shelves))
         self._finish_first_reads({*names}.difference(overtaken))
         return overtaken
-
-    def _read_many(
-        self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
-    ) -> list[Shelf] | None:
-        """Read projects in a thread; None if the root is no longer the one they lay in."""
-        shelves = []
-        for name, (directories, loose), shelf in jobs:
-            try:
-                shelves.append(
-                    self._reader.read_project(
-                        name, directories, loose, shelf, budget=_BUDGET, generation=generation, verify=verify
-                    )
-                )
-            except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
-                self._failed(Failure())
-                trouble = f"The project {name} could not be read; the log says more."
-                shelves.append(Shelf(trouble=trouble, project_file=shelf.project_file))
-        # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
-        return shelves if self._identity_now() == identity else None
-
-    def _identity_now(self) -> Identity | None:
-        try:
-            return self._reader.directory.identity()
-        except OSError:
-            return None
 
     def _publish(self, name: ProjectName, before: Shelf, shelf: Shelf) -> bool:
         """Replace a shelf; return whether what was read is still newer than it."""
@@ -535,9 +503,7 @@ class LiveDirectory:
             self.generation += 1
         if _is_offered(shelf) != _is_offered(before):
             self._names = None
-        self._existing += _exists(shelf) - _exists(before)
-        if _exists(shelf):
-            self._ever.add(name)
+        self._guard.note_existence(name, before=_exists(before), now=_exists(shelf))
         if shelf == NO_SHELF and name not in self._places:
             self.shelves.pop(name, None)
         else:
@@ -554,33 +520,26 @@ class LiveDirectory:
         self._looks.ask(name)
 
     def _judge_emptiness(self, existed: int, *, found: bool) -> None:
+        guard = self._guard
         # An only project can lose its last file in good order; that its directory goes too is the survey's to judge.
-        if self.complete and existed and not self._existing and len(self._ever) > 1:
-            self._suspend(_EMPTIED)
+        if self.complete and existed and not guard.existing and len(guard.ever) > 1:
+            self._suspend(EMPTIED)
         elif (
-            self._emptied and found and all(_exists(self.shelves.get(name, NO_SHELF)) for name in self._ever)
+            guard.is_emptied
+            and found
+            and all(_exists(self.shelves.get(name, NO_SHELF)) for name in guard.ever)
         ):
             self._resume()
 
     def _suspend(self, reason: str) -> None:
-        sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
-        if self.suspended == sentence:
-            return
-        self._log(sentence)
-        self.suspended = sentence
-        self._epoch += 1
-        self.generation += 1
-        if reason is _EMPTIED:
-            # However it may look in between: only the return of all that was there ends this.
-            self._emptied = True
-            self._forget_all()
+        if self._guard.suspend(reason):
+            self.generation += 1
+            if reason is EMPTIED:
+                self._forget_all()
 
     def _resume(self) -> None:
-        self.suspended = None
-        self._emptied = False
-        self._epoch += 1
+        self._guard.resume()
         self.generation += 1
-        self._log("The root of the index is back.")
         if self._lost_watch is not None:
             self._watch_again()
             self.everything_changed()

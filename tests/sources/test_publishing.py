@@ -228,7 +228,7 @@ def test_what_is_refused(place: Place) -> None:
 
 def test_nothing_is_known(place: Place) -> None:
     """Where it cannot be told what is there, nothing is published."""
-    place.world.live.suspended = "The root is gone."
+    place.world.live._guard.suspend("The root is gone.")
     place.refused(Unavailable, wheel_bytes())
 
 

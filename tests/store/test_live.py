@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import Unavailable, WatchUnavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
-from simpleindex.store import live as live_module
+from simpleindex.store import batch_reading
 from simpleindex.store.directory import Stamp
 from simpleindex.store.watch import InotifyWatch
 from simpleindex.store.watching import NoWatch
@@ -50,7 +50,7 @@ def world(root: Path) -> World:
 @pytest.fixture
 def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every second file of a project counts as large."""
-    monkeypatch.setattr(live_module, "_BUDGET", 1)
+    monkeypatch.setattr(batch_reading, "_BUDGET", 1)
 
 
 def tell(world: World, *names: str) -> None:
@@ -111,7 +111,7 @@ def test_every_directory_is_watched_before_it_is_listed(root: Path) -> None:
     world.begin()
     world.reads.deliver()
     assert sorted(watch.watched) == ["Acme", "acme", "other"]
-    assert set(world.reads.names()) == {"_read_many"}
+    assert set(world.reads.names()) == {"read"}
     assert not any(call.has_run for call in world.reads.calls)
 
 
@@ -296,7 +296,7 @@ def test_the_list_waits_for_new_projects_and_for_no_others(world: World, root: P
     world.reads.deliver(1)
     assert pending(listing)
     world.reads.deliver(1)
-    assert world.reads.names() == ["_read_many"]
+    assert world.reads.names() == ["read"]
     assert result(listing).names == ("acme", "new", "other")
 
 
@@ -525,7 +525,7 @@ def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(world: World
     tell(world, "acme")
     assert world.project() is project
     assert world.live.shelves[ACME].unverified
-    assert world.long_reads.names() == ["_read_many"]
+    assert world.long_reads.names() == ["read"]
     world.long_reads.release()
     assert world.project() is project
     assert not world.live.shelves[ACME].unverified
@@ -1557,7 +1557,7 @@ def test_the_list_does_not_wait_for_what_was_looked_at_meanwhile(world: World) -
     world.live.directories_changed(frozenset({"first"}))
     world.live.directories_changed(frozenset({"second"}))
     asked = Deferred.fromCoroutine(world.live.project_list())
-    assert world.reads.names() == ["_read_many", "_read_many"]
+    assert world.reads.names() == ["read", "read"]
     world.reads.deliver(1)
     world.reads.deliver(0)
     world.reads.release()

@@ -18,7 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import Changed, Unavailable
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.sources.local import LocalSource
-from simpleindex.store import live as live_module
+from simpleindex.store import batch_reading
 from simpleindex.store.directory import Stamp
 from simpleindex.store.reading import NO_SHELF, _loses_rules
 from simpleindex.store.watching import NoWatch
@@ -88,7 +88,7 @@ class LiveMachine(RuleBasedStateMachine):
     @initialize(small_budget=st.booleans(), read_at_once=st.booleans())
     def begin(self, small_budget: bool, read_at_once: bool) -> None:
         if small_budget:
-            self.patch.setattr(live_module, "_BUDGET", 1)
+            self.patch.setattr(batch_reading, "_BUDGET", 1)
         self.world.live.polling = self.polling
         self.hold(held=not read_at_once)
         self.world.begin()
@@ -287,7 +287,7 @@ class LiveMachine(RuleBasedStateMachine):
         assert shown(self.world) == shown(fresh)
         assert self.world.names() == fresh.names()
         assert set(self.world.live.shelves) == set(fresh.live.shelves)
-        assert self.world.live._existing == fresh.live._existing
+        assert self.world.live._guard.existing == fresh.live._guard.existing
         assert not self.world.clock.getDelayedCalls()
         self.asked.clear()
         self.written_in_place = False

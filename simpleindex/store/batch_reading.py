@@ -1,0 +1,83 @@
+"""Reading a batch of projects in one visit to a thread, which costs more than looking at one small project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from twisted.python.failure import Failure
+
+from simpleindex.store.reading import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.store.reading import Reader
+
+    Identity = tuple[int, int]
+
+_BUDGET: Final = 64 * 1024 * 1024
+"""Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours."""
+
+
+class Job(NamedTuple):
+    """One project to be read.
+
+    Attributes:
+        name: Which.
+        directories: Raw names of its directories, the normalized one first.
+        loose: Names of its files directly in the root.
+        before: What was known of it.
+    """
+
+    name: ProjectName
+    directories: tuple[str, ...]
+    loose: tuple[str, ...]
+    before: Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReader:
+    """Reads projects of one root.
+
+    Args:
+        reader: Reads one.
+        failed: Told of what should never happen.
+    """
+
+    reader: Reader
+    failed: Callable[[Failure], None]
+
+    def read(
+        self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
+    ) -> list[Shelf] | None:
+        """Read projects; None if the root is no longer the one they lay in. Blocking.
+
+        Args:
+            jobs: Which.
+            identity: Device and inode of the root in which they lay.
+            generation: The number of this change.
+            verify: Whether to read again what is only unverified.
+        """
+        shelves = []
+        for name, directories, loose, before in jobs:
+            try:
+                shelves.append(
+                    self.reader.read_project(
+                        name, directories, loose, before, budget=_BUDGET, generation=generation, verify=verify
+                    )
+                )
+            except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
+                self.failed(Failure())
+                trouble = f"The project {name} could not be read; the log says more."
+                shelves.append(Shelf(trouble=trouble, project_file=before.project_file))
+        # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
+        return shelves if self.identity() == identity else None
+
+    def identity(self) -> Identity | None:
+        """Device and inode of the root now; None if it is not there."""
+        try:
+            return self.reader.directory.identity()
+        except OSError:
+            return None

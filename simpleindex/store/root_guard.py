@@ -1,0 +1,83 @@
+"""Whether the root is still the directory that was read, and whether its emptiness can be believed.
+
+An unmounted disk is often an empty directory, and a machine that has just started may not have mounted it yet. Nothing here
+reads the disk: a live directory says what it saw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.core.names import ProjectName
+
+    Identity = tuple[int, int]
+
+EMPTIED: Final = "Every project has vanished from the root of the index."
+REPLACED: Final = "Another directory or file system lies where the root of the index was."
+
+
+class RootGuard:
+    """Suspends an index whose root was lost, replaced or emptied, until it is back or an operator accepts it.
+
+    Args:
+        log: Takes one sentence for each change.
+
+    Attributes:
+        identity: Device and inode of the root that was read; None before the first survey.
+        suspended: Why nothing is answered, as a sentence; None normally.
+        is_emptied: Whether that is because every project vanished.
+        is_accepted: Whether an operator accepted the root as it is.
+        epoch: Rises when the root is lost, back or accepted: what was read across that is not believed.
+        existing: Number of projects that exist now.
+        ever: Every name that existed since the start, or since an operator accepted the root.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self.identity: Identity | None = None
+        self.suspended: str | None = None
+        self.is_emptied = False
+        self.is_accepted = False
+        self.epoch = 0
+        self.existing = 0
+        self.ever: set[ProjectName] = set()
+
+    def suspend(self, reason: str) -> bool:
+        """Answer nothing from now on; return whether that is new."""
+        sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
+        if self.suspended == sentence:
+            return False
+        self._log(sentence)
+        self.suspended = sentence
+        self.epoch += 1
+        # However it may look in between: only the return of all that was there ends an emptiness.
+        self.is_emptied = self.is_emptied or reason is EMPTIED
+        return True
+
+    def resume(self) -> None:
+        """Answer again: the root is back."""
+        self.suspended = None
+        self.is_emptied = False
+        self.epoch += 1
+        self._log("The root of the index is back.")
+
+    def accept(self) -> None:
+        """Take the root as it is now, whatever was there before."""
+        self.suspended = self.identity = None
+        self.is_emptied = False
+        self.is_accepted = True
+        self.ever = set()
+
+    def forget_projects(self) -> None:
+        """Believe nothing that is known of projects."""
+        self.existing = 0
+        self.epoch += 1
+
+    def note_existence(self, name: ProjectName, *, before: bool, now: bool) -> None:
+        """Take note of whether a project exists now, and whether it did before."""
+        self.existing += now - before
+        if now:
+            self.ever.add(name)
