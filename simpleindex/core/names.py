@@ -23,6 +23,8 @@ ProjectName = NewType("ProjectName", str)
 # lets a trailing newline through.
 _VALID_NAME: Final = re.compile(r"([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])\Z", re.IGNORECASE | re.ASCII)
 _SEPARATORS: Final = re.compile(r"[-_.]+")
+# Where a version can begin (PEP 440).
+_CUT: Final = re.compile(r"-(?=v?[0-9])", re.IGNORECASE | re.ASCII)
 
 # PEP 625 allows only .tar.gz for new sdists; the others are older ones that pip still installs. Longest first.
 SDIST_SUFFIXES: Final = (".tar.bz2", ".tar.gz", ".tar.xz", ".tar", ".tbz", ".tgz", ".txz", ".zip")
@@ -104,8 +106,8 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
 
     Args:
         filename: The bare file name.
-        project: The project in whose directory the file lies. Legacy sdist names (``a-1-1.tar.gz``) can only be
-            split with it. None for a file lying directly in the root, where its name alone decides.
+        project: The project in whose directory, or on whose page, the file lies. It decides where a legacy sdist's name
+            (``a-1-1.tar.gz``) is split. None where the name alone decides: directly in the root, on a flat page.
 
     Raises:
         InvalidFilename: The name does not parse, or states another project.
@@ -137,14 +139,15 @@ def _parse_wheel(filename: str) -> DistributionName:
 
 
 def _parse_sdist(filename: str, suffix: str, project: ProjectName | None) -> DistributionName:
+    """Split at the first hyphen that separates a project's name from a version (PEP 440), as pip does.
+
+    Both can hold hyphens: ``zope-interface-5.0``, ``acme-1.0-beta2``. pip knows the project that it looks for. Where nobody
+    does, the longest text that is a version is the version.
+    """
     stem = filename.removesuffix(suffix)
-    if project is None:
-        splits = [stem.rpartition("-")[::2]]
-    else:
-        # As pip does: the first hyphen whose left side is the project. A name can hold hyphens itself.
-        cuts = [match.start() for match in re.finditer("-", stem)]
-        splits = [(stem[:cut], stem[cut + 1 :]) for cut in cuts if _is_spelling(stem[:cut], project)]
-        splits = splits or [stem.rpartition("-")[::2]]
+    splits = [(stem[: match.start()], stem[match.start() + 1 :]) for match in _CUT.finditer(stem)]
+    if project is not None:
+        splits = [split for split in splits if _is_spelling(split[0], project)] or splits
     for name, version in splits:
         try:
             return DistributionName(filename, parse_project_name(name), str(Version(version)), Kind.SDIST)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.errors import SimpleIndexError
     from simpleindex.core.model import File, Withheld
-    from simpleindex.core.names import ProjectName
+    from simpleindex.core.names import DistributionName, ProjectName
 
 _MOST_SHOWN: Final = 300
 """Files of each kind; who wants to know of others asks about their version."""
@@ -225,16 +225,23 @@ def _status(project: Project) -> str:
 
 def _withheld(item: Withheld, name: ProjectName, *, is_operator: bool) -> FileWord:
     filename = item.filename
-    try:
-        parsed = parse_distribution_name(filename)
-        version, is_its = parsed.version, parsed.project == name
-    except InvalidFilename:
-        version, is_its = None, False
+    parsed = _parsed(filename, name)
+    version, is_its = (parsed.version, parsed.project == name) if parsed else (None, False)
     sentence = item.reason if item.public or is_operator else _FOR_THE_OPERATOR
     if not (is_its or item.public or is_operator):
         # What lies in the wrong directory may have a name that is not for its readers.
         filename, version = "a file of another name", None
     return FileWord(filename, version, item.source, False, sentence, item.rule, item.visible_from)
+
+
+def _parsed(filename: str, name: ProjectName) -> DistributionName | None:
+    """What a file's name says, on the page of this project."""
+    for project in (name, None):
+        try:
+            return parse_distribution_name(filename, project)
+        except InvalidFilename:
+            continue
+    return None
 
 
 def _offered(file: File) -> FileWord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -89,7 +91,7 @@ def test_the_suffix_makes_the_distribution(filename: str, suffix: str | None) ->
         # Only the project tells where such a legacy name is to be cut.
         ("acme-1-1.tar.gz", "acme", ("acme", "1.post1", Kind.SDIST)),
         ("acme-1-1.tar.gz", "acme-1", ("acme-1", "1", Kind.SDIST)),
-        ("acme-1-1.tar.gz", None, ("acme-1", "1", Kind.SDIST)),
+        ("acme-1-1.tar.gz", None, ("acme", "1.post1", Kind.SDIST)),
     ],
 )
 def test_a_distribution_name_is_read(
@@ -156,7 +158,43 @@ def test_any_text_parses_or_is_refused(stem: str, suffix: str, project: ProjectN
     assert project in (None, parsed.project)
 
 
-@given(PROJECT_TEXTS, st.sampled_from(("1", "1.0", "1-1", "2.0rc1", "1!1.0+a.b")), SUFFIXES)
+@pytest.mark.parametrize(
+    ("version", "normal"),
+    [
+        *(("1.0-beta2", "1.0b2"), ("1.0-beta-2", "1.0b2"), ("1.0-rc1", "1.0rc1"), ("1.0-alpha", "1.0a0")),
+        *(
+            ("1.0-dev3", "1.0.dev3"),
+            ("1.0-dev-r1234", None),
+            ("1.0-post", "1.0.post0"),
+            ("1.0-pre.1", "1.0rc1"),
+        ),
+        *(("1.0-r1234", "1.0.post1234"), ("1.0-1", "1.0.post1"), ("2004-1", "2004.post1")),
+        *(("v1.0-RC-1-post-2-dev-3", "1.0rc1.post2.dev3"), ("1!1.0-b1+local-x.1", "1!1.0b1+local.x.1")),
+        *(("1.0-1-1", None), ("1.0-py2.7", None), ("dev", None)),
+    ],
+)
+@pytest.mark.parametrize("name", ["acme", "acme-widget", "Acme_Widget.x", "acme2", "3-acme", "lo-v2-py3"])
+@pytest.mark.parametrize("suffix", [".tar.gz", ".zip", ".tar.bz2"])
+def test_hyphens_in_the_version_of_a_legacy_sdist(
+    version: str, normal: str | None, name: str, suffix: str
+) -> None:
+    """The name alone is split where pip splits it that looks for this project; what pip takes for none's is none's."""
+    filename, project = f"{name}-{version}{suffix}", parse_project_name(name)
+    for known in (None, project):
+        if normal is None:
+            with suppress(InvalidFilename):
+                assert parse_distribution_name(filename, known).project != project
+        else:
+            assert parse_distribution_name(filename, known) == DistributionName(
+                filename, project, normal, Kind.SDIST
+            )
+
+
+@given(
+    PROJECT_TEXTS,
+    st.sampled_from(("1", "1.0", "1-1", "1.0-beta-2", "1.0-r5", "2.0rc1", "1!1.0+a.b")),
+    SUFFIXES,
+)
 def test_a_name_read_alone_reads_the_same_in_its_project(name: str, version: str, suffix: str) -> None:
     """A file lying in the root is the same distribution as in the directory of the project that its name states."""
     filename = f"{name}-{version}{suffix}"
