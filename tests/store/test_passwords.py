@@ -15,9 +15,10 @@ from simpleindex.core.users import parse_users
 from simpleindex.store import passwords
 from simpleindex.store.passwords import dummy_hash, hash_password, require_libraries, verify
 
-BCRYPT = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
-ARGON2 = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("secret")
-ARGON2I = argon2.PasswordHasher(1, 64, 1, type=argon2.Type.I).hash("secret")
+# Fixed salts: hashes are names of tests, which every process of a parallel run must collect alike.
+BCRYPT = bcrypt.hashpw(b"secret", b"$2b$04$" + b"abcdefghijklmnopqrstuu").decode()
+ARGON2 = argon2.PasswordHasher(1, 64, 1).hash("secret", salt=b"0123456789abcdef")
+ARGON2I = argon2.PasswordHasher(1, 64, 1, type=argon2.Type.I).hash("secret", salt=b"0123456789abcdef")
 
 
 @pytest.mark.parametrize(
