@@ -196,7 +196,7 @@ def compose(
         acme_challenge=acme_challenge,
         trusted=settings.trusted_proxy,
         cors=settings.cors,
-        refused=RefusedDownloads(reactor.seconds),
+        refused=RefusedDownloads(reactor.seconds, logins.audit.record if logins else None),
         failed=failed,
     )
     redirect = RedirectResource("", acme_challenge, failed, cors=settings.cors)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.web.http import Request
 
     from simpleindex.core.addresses import Network
+    from simpleindex.web.response import RequestRecord
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_BYTES: Final = 64 * 1024
@@ -50,7 +51,7 @@ def combined(
 
     Args:
         address: The client's; empty for a Unix socket.
-        user: Who is logged in, or empty.
+        user: The user who is logged in, ``token:ID`` for a token without a user, or empty.
         when: Seconds since 1970; logged in UTC.
         method_uri_version: The request line.
         status: The answer's status code.
@@ -62,6 +63,14 @@ def combined(
         f"{_bare(address)} - {_bare(user)} {_timestamp(floor(when))} {_quoted(method_uri_version)}"
         f" {status} {size or '-'} {_quoted(referer)} {_quoted(agent)}\n"
     )
+
+
+def _user_of(record: RequestRecord | None) -> str:
+    if record is None or not record.identity.authenticated:
+        return ""
+    identity = record.identity
+    # No user's name has a colon, so neither can be taken for the other.
+    return identity.user or (f"token:{identity.token.id}" if identity.token else "")
 
 
 @lru_cache(maxsize=2)
@@ -129,7 +138,7 @@ class AccessLog:
         peer = getattr(request.getClientAddress(), "host", "")
         line = combined(
             address=client_address(peer, forwarded_for, self._trusted),
-            user="",
+            user=_user_of(getattr(request, "record", None)),
             when=self._now(),
             method_uri_version=b" ".join((request.method, request.uri, request.clientproto)),
             status=request.code,

@@ -92,9 +92,12 @@ class Admission:
         """
         if self._identification is None:
             return ANYONE
-        return await self._identification.identify(
+        identity = await self._identification.identify(
             asked.header("authorization"), asked.address, asked.is_secure
         )
+        if asked.record is not None:
+            asked.record.identity = identity
+        return identity
 
     async def enter(self, asked: Asked) -> Identity:
         """Find out who asks, and refuse those who may not even know what there is.

@@ -23,6 +23,7 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.core.rights import Action
 from simpleindex.web.multipart import TextSink
 from simpleindex.web.response import Response, sentence
+from simpleindex.web.upload import note_subject
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
@@ -101,6 +102,7 @@ class JsonApi:
             name = parse_project_name(parts[1])
         except InvalidProjectName:
             raise NotHere(f"project {shown(parts[1])}") from None
+        note_subject(asked, name, None)
         given = await _content(asked)
         self._admission.require(somebody, _ACTIONS[parts[2]], name)
         # Known only to those who may change it, so that nobody else learns of names here.

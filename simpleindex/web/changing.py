@@ -79,8 +79,11 @@ class Changes:
             or self._kind(request.method.decode(), request.uri) is None
         ):
             return None
-        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
-        return Intake(request.channel, self._in_thread, lambda error: refusal(error, accept), self._failed)
+
+        def refuse(error: BaseException | None) -> Response | None:
+            return self._refuse(error, asked_of(request, self._trusted()))
+
+        return Intake(request.channel, self._in_thread, refuse, self._failed)
 
     async def judge(self, request: IndexRequest, length: int | None) -> Sink:
         """Judge a request's head, and give what takes its body.
@@ -103,10 +106,18 @@ class Changes:
         try:
             return await to_its_end(self._answer(asked), self._failed)
         except SimpleIndexError as error:
-            response = refusal(error, asked.header("accept"))
+            response = self._refuse(error, asked)
             if response is None:
                 raise
             return response
+
+    def _refuse(self, error: BaseException | None, asked: Asked) -> Response | None:
+        response = refusal(error, asked.header("accept"))
+        kind = self._kind(asked.method, asked.target)
+        if response is not None and kind is not None:
+            event = "change-refused" if isinstance(kind, OwnPage) else "upload-refused"
+            self._uploads.record_refusal(event, asked, response.status, str(error))
+        return response
 
     async def _answer(self, asked: Asked) -> Response:
         kind = self._kind(asked.method, asked.target)

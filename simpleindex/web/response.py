@@ -7,15 +7,33 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.rights import ANYONE, Identity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body
     from simpleindex.web.intake import Intake
 
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 """A status line has none (RFC 9112 section 4); a sentence may quote what a client sent."""
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Hold what becomes known of a request while it is answered, for the access log and the audit.
+
+    Attributes:
+        identity: The user or token whose credentials were accepted; anonymous before that.
+        project: The project that an upload or a change is for, once that is known.
+        filename: The distribution file that it is for, once that is known.
+    """
+
+    identity: Identity = ANYONE
+    project: ProjectName | None = None
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,7 @@ class Asked:
         address: The client's, as far as trusted proxies tell; empty for a Unix socket.
         is_secure: Whether nobody between the client and us could read it: TLS, to us or to a trusted proxy, or loopback.
         body: What comes with it, where that is taken; see :mod:`simpleindex.web.intake`.
+        record: What the logs record of it; None for reads without credentials, of which nothing more becomes known.
     """
 
     method: str
@@ -39,6 +58,7 @@ class Asked:
     address: str = ""
     is_secure: bool = True
     body: Intake | None = None
+    record: RequestRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from simpleindex.web.express import Express
     from simpleindex.web.intake import Intake, Sink
-    from simpleindex.web.response import Response
+    from simpleindex.web.response import RequestRecord, Response
 
 _CLIENT_LEFT = 499
 """What nginx logs for a client that left before it got an answer."""
@@ -33,6 +33,7 @@ class IndexRequest(server.Request):
 
     Attributes:
         intake: Takes the body; None where it is dropped.
+        record: What the access log and the audit record of it beside what it asks for; None where there is nothing.
     """
 
     channel: IndexChannel
@@ -40,6 +41,7 @@ class IndexRequest(server.Request):
     uri = b"-"
     clientproto = b"HTTP/1.1"
     intake: Intake | None = None
+    record: RequestRecord | None = None
 
     def open_intake(self, length: int | None) -> Intake | None:
         """See whether anybody takes the body; its method and target are known by now.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.web.resource import Resource
 
 from simpleindex.core.addresses import client_address, is_loopback, is_within
-from simpleindex.core.errors import FileWithheld, NotHere, SimpleIndexError
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.respond import error_response, respond
-from simpleindex.web.response import Asked, Response, sentence
+from simpleindex.web.response import Asked, RequestRecord, Response, sentence
 from simpleindex.web.routes import (
     AcmeChallenge,
     OwnPage,
@@ -24,6 +24,7 @@ from simpleindex.web.routes import (
     route,
     split_target,
 )
+from simpleindex.web.server import IndexRequest
 from simpleindex.web.status import OPEN_PAGES
 from simpleindex.web.why import WHY_PREFIX
 
@@ -85,7 +86,7 @@ class IndexResource(Resource):
         acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
         trusted: Networks whose word on the client's address is believed.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
-        refused: Told of downloads that a rule forbids.
+        refused: Records a download that was refused.
         failed: Told of what should never happen.
     """
 
@@ -103,7 +104,7 @@ class IndexResource(Resource):
         acme_challenge: Callable[[str], bytes | None],
         trusted: Sequence[Network],
         cors: str | None,
-        refused: Callable[[FileWithheld], None],
+        refused: Callable[[SimpleIndexError, ProjectFile, Asked], None],
         failed: Callable[[Failure], None],
     ) -> None:
         super().__init__()
@@ -157,8 +158,8 @@ class IndexResource(Resource):
             self._admission.refuse_entry(reader)
             response = await self._read_as(reader, found, asked)
         except SimpleIndexError as error:
-            if isinstance(error, FileWithheld):
-                self._refused(error)
+            if isinstance(found, ProjectFile):
+                self._refused(error, found, asked)
             refused = error_response(error)
             if refused is None:
                 raise
@@ -259,7 +260,17 @@ def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
         address=client_address(peer, header("x-forwarded-for") or "", trusted),
         is_secure=request.isSecure() or _is_secure_way(peer, header("x-forwarded-proto"), trusted),
         body=getattr(request, "intake", None),
+        record=_record_of(request),
     )
+
+
+def _record_of(request: Request) -> RequestRecord:
+    """Return the record of a request; its head is judged before its body comes, and both times by the same record."""
+    if not isinstance(request, IndexRequest):
+        return RequestRecord()
+    if request.record is None:
+        request.record = RequestRecord()
+    return request.record
 
 
 def _is_secure_way(peer: str, forwarded: str | None, trusted: Sequence[Network]) -> bool:

@@ -111,6 +111,7 @@ class Uploads:
             # Before a byte of it is kept; without a project nobody's right could be told.
             if name is None:
                 raise RefusedUpload(400, "Upload payload does not have a file.")
+            note_subject(asked, name, received.filename)
             self._admission.require(somebody, Action.UPLOAD, name)
             return self._publishing.open_draft()
 
@@ -155,6 +156,7 @@ class Uploads:
         form = _form(received)
         upload = judge_form(form, self._rules(form))
         name = upload.name.project
+        note_subject(asked, name, upload.name.filename)
         project = await self._found(name)
         exists = project is not None
         self._admission.require(somebody, Action.UPLOAD, name, exists=exists)
@@ -192,6 +194,30 @@ class Uploads:
             # Somebody else was quicker: decide once more.
             self._admission.require(somebody, Action.UPLOAD, name)
 
+    def record_refusal(self, event: str, asked: Asked, status: int, reason: str) -> None:
+        """Write a refused upload or change to the audit.
+
+        Wrong credentials have lines of their own, so only what a user or token tried is written here.
+
+        Args:
+            event: ``upload-refused`` or ``change-refused``.
+            asked: The request.
+            status: The status code of the answer.
+            reason: The sentence of the answer.
+        """
+        if asked.record is None or not asked.record.identity.authenticated:
+            return
+        identity = asked.record.identity
+        self._record(
+            event,
+            who=identity.user,
+            token=identity.token.id if identity.token else None,
+            address=asked.address,
+            project=asked.record.project,
+            filename=asked.record.filename,
+            detail=f"{asked.method} {status}: {reason}",
+        )
+
     def _tell(self, asked: Asked, somebody: Identity, upload: Upload, published: Published) -> None:
         self._record(
             "upload" if published.created else "upload again",
@@ -202,6 +228,12 @@ class Uploads:
             filename=upload.name.filename,
             digest=published.sha256,
         )
+
+
+def note_subject(asked: Asked, project: ProjectName, filename: str | None) -> None:
+    """Note what a request is for, so that the audit can name it should it be refused."""
+    if asked.record is not None:
+        asked.record.project, asked.record.filename = project, filename
 
 
 def refuse_foreign(asked: Asked, own_url: str | None) -> None:

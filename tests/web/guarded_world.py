@@ -184,7 +184,8 @@ class GuardedWorld:
     """One index with people.
 
     Attributes:
-        audited: The lines of the audit.
+        audited: The lines of the audit about changes that were made.
+        refusals: Those about changes that were refused.
     """
 
     def __init__(
@@ -203,6 +204,7 @@ class GuardedWorld:
         self.people = People()
         self.owning = Owning({name: owner for name, owner in OWNERS.items() if owner is not None})
         self.audited: list[dict[str, Any]] = []
+        self.refusals: list[dict[str, Any]] = []
         self.publishing = MemoryPublishing(self.source)
         self.admission = Admission(
             {MAIN_VIEW: self.source, **(views or {})}, lambda: self.access, self.people, self.owning
@@ -239,9 +241,8 @@ class GuardedWorld:
         )
 
     def _record(self, event: str, **facts: Any) -> None:
-        self.audited.append(
-            {"event": event, **{key: value for key, value in facts.items() if value is not None}}
-        )
+        lines = self.refusals if event.endswith("-refused") else self.audited
+        lines.append({"event": event, **{key: value for key, value in facts.items() if value is not None}})
 
     def ask(self, data: bytes, method: str, key: str = "") -> tuple[Reply, bytes]:
         """Send a request on this reader's own connection, and take the answer and its reason phrase."""

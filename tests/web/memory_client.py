@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
 
-    from simpleindex.core.errors import FileWithheld
+    from simpleindex.core.errors import SimpleIndexError
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Source
     from simpleindex.web.admission import Admission
@@ -144,7 +144,7 @@ class Index(Client):
     ) -> None:
         self.source = StubSource()
         self.failures: list[Failure] = []
-        self.refused: list[FileWithheld] = []
+        self.refused: list[SimpleIndexError] = []
         self.in_thread: list[Callable[..., Any]] = []
         admission = admission or open_admission({MAIN_VIEW: source or self.source, **(views or {})})
         changing = changes(self) if changes else None
@@ -165,7 +165,7 @@ class Index(Client):
             acme_challenge=(challenges or {}).get,
             trusted=trusted,
             cors=cors,
-            refused=self.refused.append,
+            refused=lambda error, *_: self.refused.append(error),
             failed=self.failures.append,
         )
         super().__init__(self.resource)

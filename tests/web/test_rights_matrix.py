@@ -250,8 +250,20 @@ def test_uploading(file: str, label: str) -> None:
             assert [line["event"] for line in told] == (
                 ["upload", *["upload again"] * 4, "upload", "upload again"] if may else []
             )
+            assert_refusals(world, label, project, 0 if may or label == "anonymous" else 7)
             # What is refused was never begun: the form or the file's name told its project before.
             assert len(world.publishing.drafts) - before == (7 if may else 0)
+
+
+def assert_refusals(world: GuardedWorld, label: str, project: str, count: int) -> None:
+    """See that each refusal of somebody who is known has one line of the audit, with who and on which project."""
+    identity = IDENTITIES[label]
+    lines = [line for line in world.refusals if line["project"] == project]
+    assert len(lines) == count
+    for line in lines:
+        token = identity.token.id if identity.token else None
+        assert (line.get("who"), line.get("token")) == (identity.user, token)
+        assert line["detail"].startswith(("POST 40", "PUT 40"))
 
 
 CHANGES: dict[str, tuple[Action, dict[str, Any]]] = {
@@ -280,6 +292,10 @@ def test_changing(file: str, label: str) -> None:
             assert_is_for(reply, everybody=False)
             for world, earlier in zip(lanes.worlds, before, strict=True):
                 assert (world.publishing.calls != earlier) == (status == 200)
+            refused = status != 200 and label != "anonymous"
+            for world in lanes.worlds:
+                assert_refusals(world, label, project, int(refused))
+                world.refusals.clear()
     for world in lanes.worlds:
         done = {(line["event"], line["project"]) for line in world.audited}
         assert done == {
