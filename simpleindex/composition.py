@@ -17,6 +17,7 @@ from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.core.why import Word, what_is_there
+from simpleindex.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.own_directories import OwnDirectory
 from simpleindex.report import readiness_of, report_of
 from simpleindex.store.acme import read_challenge
@@ -148,6 +149,7 @@ def compose(
         )
         own, views, words = upstreams.own, upstreams.views, upstreams.words
     logins = None
+    pools = [read_pool, digest_pool]
     admission = open_admission(views)
     if settings.has_logins:
         from simpleindex.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
@@ -167,6 +169,10 @@ def compose(
             failed=failed,
         )
         admission = logins.admission
+        pools += logins.pools
+    patience = Patience(THREAD_SECONDS)
+    for pool in pools:
+        bound_joins(pool, patience)
 
     listings = Listings(
         admission.public,

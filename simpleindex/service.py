@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from simpleindex.composition import compose
 from simpleindex.core.errors import CannotStore, RefusedStart
+from simpleindex.ending import SECONDS, THREAD_SECONDS
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report, report_of
 from simpleindex.settings import changes
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.access_log import AccessLog
 
-DRAIN_SECONDS: Final = 10.0
-"""How long requests in flight may go on after SIGTERM; systemd kills after 90 by default."""
+DRAIN_SECONDS: Final = SECONDS - 2 * THREAD_SECONDS
+"""How long requests in flight may go on after SIGTERM; the rest is for what comes after them."""
 
 PEOPLE_INTERVAL: Final = 2.0
 """Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
@@ -72,6 +73,7 @@ class IndexService(Service):
         owner: The user and group that twistd will become, where it will.
         refusal: Makes what is raised where the start is refused after this; twistd in the foreground wants one thing and
             the daemon's parent, which waits for word, another.
+        end_by_force: Makes sure that the process ends in time, whatever may hold it up; called when its end begins.
 
     Raises:
         RefusedStart: It cannot start like this.
@@ -87,10 +89,13 @@ class IndexService(Service):
         reactor: Any,
         owner: Owner,
         refusal: Callable[[RefusedStart], BaseException] = in_the_foreground,
+        *,
+        end_by_force: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._resolve_again = resolve_again
         self._refusal = refusal
+        self._end_by_force = end_by_force
         self._reactor = reactor
         self._index = compose(
             settings, lambda: self._settings, reactor, owner=owner, say=self._say, failed=self._failed
@@ -209,6 +214,7 @@ class IndexService(Service):
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
+        self._end_by_force()
         self._notifier.stopping()
         for loop in self._loops:
             loop.stop()

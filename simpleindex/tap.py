@@ -90,6 +90,7 @@ def makeService(options: Any) -> IService:
     """Make the service; called by twistd before it changes directory, forks and drops its privileges."""
     from twisted.internet import reactor  # noqa: PLC0415
 
+    from simpleindex.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force  # noqa: PLC0415
     from simpleindex.service import IndexService, as_daemon, in_the_foreground  # noqa: PLC0415  (after the reactor has been chosen)
 
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
@@ -98,6 +99,11 @@ def makeService(options: Any) -> IService:
     try:
         owner = parent.get("uid"), parent.get("gid")
         refusal = in_the_foreground if parent.get("nodaemon") else as_daemon
-        return IndexService(options.settings, options.resolve, reactor, owner, refusal)
+        service = IndexService(
+            options.settings, options.resolve, reactor, owner, refusal, end_by_force=end_by_force
+        )
+        # The reactor's own threads look up names, for as long as the resolver likes.
+        bound_joins(reactor.getThreadPool(), Patience(THREAD_SECONDS))  # type: ignore[attr-defined]
+        return service
     except RefusedStart as error:
         raise SystemExit(f"simpleindex: {error}") from None

@@ -110,7 +110,9 @@ def test_make_service() -> None:
 def test_the_service_knows_whom_twistd_will_become(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made now must belong to that user."""
     owners = []
-    monkeypatch.setattr("simpleindex.service.IndexService", lambda *arguments: owners.append(arguments[3]))
+    monkeypatch.setattr(
+        "simpleindex.service.IndexService", lambda *arguments, **_: owners.append(arguments[3])
+    )
     options = parsed("--http", "0")
     makeService(options)
     monkeypatch.setattr(options, "parent", {"uid": 7, "gid": 8})
