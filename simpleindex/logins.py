@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.rights import Access, default_access
 from simpleindex.sources.publishing import LocalPublishing
@@ -168,7 +169,9 @@ def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes |
                 attestations = load_attestations()
             except (OSError, ValueError) as error:
                 say(
-                    f"The attestations of {filename} were ignored: the root of trust cannot be used ({error})."
+                    severity.warning(
+                        f"The attestations of {filename} were ignored: the root of trust cannot be used ({error})."
+                    )
                 )
                 return None
             assert attestations is not None  # both libraries are there

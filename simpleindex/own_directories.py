@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart, WatchUnavailable
 from simpleindex.core.views import LOCAL
 from simpleindex.sources.local import LocalSource
@@ -70,7 +71,7 @@ class OwnDirectory:
         self.path = path
         self._settings = settings
         self._reactor = reactor
-        self._say = say if name == LOCAL else lambda sentence: say(f"{name}: {sentence}")
+        self._say = say if name == LOCAL else lambda sentence: say(severity.prefixed(name, sentence))
         self._watch: InotifyWatch | None = None
         self._sweeps = 0
         self.directory = Directory(path, excluded_paths(settings))

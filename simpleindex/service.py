@@ -12,11 +12,14 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.components import Componentized
 
 from simpleindex.composition import compose
+from simpleindex.core import severity
 from simpleindex.core.errors import CannotStore, RefusedStart
+from simpleindex.core.severity import severity_of
 from simpleindex.ending import SECONDS, THREAD_SECONDS
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report, report_of
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+    from twisted.logger import FileLogObserver
     from twisted.python.failure import Failure
 
     from simpleindex.logins import Logins
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
     from simpleindex.settings import Settings
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.access_log import AccessLog
+
+# As a class's attribute it would be named after the class.
+_LOG: Final = Logger(namespace="simpleindex")
 
 DRAIN_SECONDS: Final = SECONDS - 2 * THREAD_SECONDS
 """How long requests in flight may go on after SIGTERM; the rest is for what comes after them."""
@@ -75,12 +82,15 @@ class IndexService(Service):
             the daemon's parent, which waits for word, another.
         end_by_force: Makes sure that the process ends in time, whatever may hold it up; called when its end begins.
 
+    Attributes:
+        observer: Writes the log; None where twistd's own does.
+
     Raises:
         RefusedStart: It cannot start like this.
     """
 
     name = "simpleindex"
-    _log = Logger(namespace="simpleindex")
+    observer: FileLogObserver | None = None
 
     def __init__(
         self,
@@ -112,6 +122,12 @@ class IndexService(Service):
         self._sweeping: list[LoopingCall] = []
 
     # The start
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join the application, and log in words of our own where twistd would log to the standard output."""
+        super().setServiceParent(parent)
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -165,7 +181,7 @@ class IndexService(Service):
             for sentence in logins.writer.clean():
                 self._say(sentence)
         except CannotStore as error:
-            self._say(f"Nothing can be uploaded: {error}")
+            self._say(severity.error(f"Nothing can be uploaded: {error}"))
 
     def _factory(self, option: str) -> IProtocolFactory:
         if option == "https":
@@ -252,7 +268,7 @@ class IndexService(Service):
         try:
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
-            self._say(f"The configuration is left as it was: {error}")
+            self._say(severity.error(f"The configuration is left as it was: {error}"))
         if self._index.upstreams is not None:
             self._index.upstreams.reload()
         if self._access_log is not None:
@@ -284,7 +300,7 @@ class IndexService(Service):
             sweeping.interval = new.poll_interval
         self._say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
         if restart:
-            self._say(f"These changed options need a restart: {', '.join(restart)}.")
+            self._say(severity.warning(f"These changed options need a restart: {', '.join(restart)}."))
 
     def _exchange_access_log(self, settings: Settings) -> None:
         opened = open_access_log(settings, self._reactor)
@@ -328,10 +344,11 @@ class IndexService(Service):
         return base_url(self._ports, security.certificates.names if security else None)
 
     def _say(self, sentence: str) -> None:
-        self._log.info("{sentence}", sentence=sentence)
+        level = LogLevel.lookupByName(severity_of(sentence).value)
+        _LOG.emit(level, "{sentence}", sentence=sentence)
 
     def _failed(self, failure: Failure) -> None:
-        self._log.failure("This should never happen; please report it.", failure=failure)
+        _LOG.failure("This should never happen; please report it.", failure=failure)
 
 
 async def _close(port: IListeningPort) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 
+_LOG: Final = Logger(namespace="simpleindex")
+
+
 class Notifier:
     """Tells systemd how the service is (sd_notify(3)); does nothing where systemd did not ask, and never fails.
 
@@ -23,8 +26,6 @@ class Notifier:
         watchdog_interval: Seconds from one beat to the next, half of what systemd allows (sd_watchdog_enabled(3)); None
             if it expects none of this process.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class Notifier:
             with self._open_socket() as sender:
                 sender.sendto("\n".join(assignments).encode(errors="replace"), self._address)
         except OSError as error:
-            self._log.warn(
+            _LOG.warn(
                 "systemd could not be told {what}: {error}.",
                 what=assignments[0].partition("=")[0],
                 error=error,

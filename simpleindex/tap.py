@@ -17,7 +17,7 @@ from simpleindex.options import OPTIONS, Option, nearest
 from simpleindex.settings import Settings, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from twisted.application.service import IService
 
@@ -91,6 +91,7 @@ def makeService(options: Any) -> IService:
     from twisted.internet import reactor  # noqa: PLC0415
 
     from simpleindex.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force  # noqa: PLC0415
+    from simpleindex.log_lines import foreground_observer  # noqa: PLC0415  (the same)
     from simpleindex.service import IndexService, as_daemon, in_the_foreground  # noqa: PLC0415  (after the reactor has been chosen)
 
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
@@ -104,6 +105,16 @@ def makeService(options: Any) -> IService:
         )
         # The reactor's own threads look up names, for as long as the resolver likes.
         bound_joins(reactor.getThreadPool(), Patience(THREAD_SECONDS))  # type: ignore[attr-defined]
-        return service
     except RefusedStart as error:
         raise SystemExit(f"simpleindex: {error}") from None
+    if _logs_to_stdout(parent):
+        service.observer = foreground_observer(os.environ)
+    return service
+
+
+def _logs_to_stdout(twistd: Mapping[str, Any]) -> bool:
+    """Tell whether twistd, by its options, would log to the standard output in its own format."""
+    is_elsewhere = (
+        twistd.get("syslog") or twistd.get("logger") or twistd.get("logfile") not in (None, "", "-")
+    )
+    return bool(twistd.get("nodaemon")) and not is_elsewhere

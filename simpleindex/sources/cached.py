@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
+from simpleindex.core import severity
 from simpleindex.core.errors import (
     BrokenArchive,
     InvalidFilename,
@@ -399,7 +400,7 @@ class Cached:
             self._unreachable_until = self._clock.seconds() + self._times.failing
         if not self._is_failing:
             self._is_failing = True
-            self._say(f"{error} What is kept of it is served meanwhile.")
+            self._say(severity.warning(f"{error} What is kept of it is served meanwhile."))
 
     def _can(self) -> None:
         if self._is_failing:
@@ -528,7 +529,9 @@ class Cached:
             before = entry.kept.learnt.get(file.filename)
             if before is not None and before.sha256 is None and before.sidecar != learnt.sidecar:
                 self._say(
-                    f"{file.filename} of {self._upstream.name} has other metadata than a part of it that was read before had."
+                    severity.warning(
+                        f"{file.filename} of {self._upstream.name} has other metadata than a part of it that was read before had."
+                    )
                 )
             more = {**entry.kept.learnt, file.filename: learnt}
             if await self._replace(name, entry, more):

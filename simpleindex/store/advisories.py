@@ -7,6 +7,7 @@ import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from simpleindex.core import severity
 from simpleindex.core.advisories import Advisories, parse_advisory
 from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.store.directory import Stamp, is_young, printable
@@ -95,7 +96,9 @@ class AdvisoryDirectory:
             if reason != self._trouble:
                 self._trouble = reason
                 self._log(
-                    f"The directory of advisories {printable(self._path)} {reason}: what it said before stays in force."
+                    severity.error(
+                        f"The directory of advisories {printable(self._path)} {reason}: what it said before stays in force."
+                    )
                 )
 
     def _read(self) -> None:
@@ -158,10 +161,12 @@ class AdvisoryDirectory:
         new = [path for path, reason in broken.items() if self._broken.get(path) != reason]
         self._broken = broken
         for path in new[:_MOST_NAMED]:
-            self._log(f"The advisory {printable(path)} is not obeyed: it {broken[path]}.")
+            self._log(severity.error(f"The advisory {printable(path)} is not obeyed: it {broken[path]}."))
         if len(new) > _MOST_NAMED:
             self._log(
-                f"Nor are {len(new) - _MOST_NAMED:,} more files in {printable(self._path)}, for such reasons."
+                severity.error(
+                    f"Nor are {len(new) - _MOST_NAMED:,} more files in {printable(self._path)}, for such reasons."
+                )
             )
 
 

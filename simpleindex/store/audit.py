@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import severity
 from simpleindex.store.directory import printable
 from simpleindex.store.state import make_private, make_state_directory
 
@@ -135,8 +136,10 @@ class Audit:
         if not self._failing:
             self._failing = True
             self._log(
-                f"The audit {printable(self.path)} cannot be written ({error.strerror}): what happens is not recorded there until it "
-                "can. Make room, or let the service write that file."
+                severity.error(
+                    f"The audit {printable(self.path)} cannot be written ({error.strerror}): what happens is not recorded there until it "
+                    "can. Make room, or let the service write that file."
+                )
             )
 
 

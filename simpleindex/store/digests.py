@@ -13,6 +13,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from simpleindex.core import severity
 from simpleindex.core.model import Sidecar
 from simpleindex.store.archives import Facts, Place
 from simpleindex.store.directory import Stamp, printable
@@ -264,8 +265,10 @@ class Digests:
 
     def _give_up(self, error: Exception) -> None:
         self._log(
-            f"Digests cannot be remembered in {printable(self._path)} ({error}); every file is read again at the next start. "
-            "Make --cache a directory that this user can write."
+            severity.error(
+                f"Digests cannot be remembered in {printable(self._path)} ({error}); every file is read again at the next start. "
+                "Make --cache a directory that this user can write."
+            )
         )
 
 

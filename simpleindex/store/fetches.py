@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
+from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.core.repair import Learnt
 from simpleindex.store.fetching import Expected, Fetch
@@ -146,14 +147,14 @@ class Fetches:
             facts = await fetch.run()
         except SimpleIndexError as error:
             if isinstance(error, WrongFile):
-                self._say(f"{error} It was thrown away.")
+                self._say(severity.warning(f"{error} It was thrown away."))
                 self._wrong[file.url] = self._clock.seconds() + self._failing_for, error
                 if len(self._wrong) > _MOST_WRONG:
                     self._wrong.popitem(last=False)
             elif isinstance(error, UpstreamFailed) and self._clock.seconds() >= self._silent_until:
                 # Whoever wanted it is told too, but installers show only a number.
                 self._silent_until = self._clock.seconds() + _SILENT_SECONDS
-                self._say(f"{file.filename} cannot be fetched. {error}")
+                self._say(severity.warning(f"{file.filename} cannot be fetched. {error}"))
             if isinstance(error, WrongFile | NotHere):
                 await self._doubt(name, file)
         else:

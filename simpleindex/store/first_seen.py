@@ -10,6 +10,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import severity
 from simpleindex.store.directory import printable
 from simpleindex.store.records_file import RecordsFile
 
@@ -91,6 +92,8 @@ class FirstSeen:
         if reason != self._said:
             self._said = reason
             self._log(
-                f"When files were first seen cannot be remembered in {printable(self._path)} ({reason}): those whose index does not "
-                "say when they were uploaded have no upload time, and no rule about their age lets them pass."
+                severity.error(
+                    f"When files were first seen cannot be remembered in {printable(self._path)} ({reason}): those whose index does not "
+                    "say when they were uploaded have no upload time, and no rule about their age lets them pass."
+                )
             )

@@ -7,6 +7,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from simpleindex.core import severity
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.store.directory import Stamp, is_young, printable
 
@@ -106,7 +107,7 @@ class FollowedFile(Generic[Value]):
     def _tell(self, what: str) -> None:
         if what != self._trouble:
             self._trouble = what
-            self._log(f"{self.shown} {what}: what it said before stays in force.")
+            self._log(severity.error(f"{self.shown} {what}: what it said before stays in force."))
 
 
 def read_text_file(path: str) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
 
+from simpleindex.core import severity
 from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
@@ -192,7 +193,7 @@ class LiveDirectory:
 
     def watch_failed(self, reason: str) -> None:
         """Nothing tells of changes any more: sweep for them from now on."""
-        self._log(f"{reason} The directory is swept for changes instead.")
+        self._log(severity.warning(f"{reason} The directory is swept for changes instead."))
         self._lost_watch, self._watch = self._watch, NoWatch()
         self.polling = True
         self.everything_changed()
@@ -557,7 +558,7 @@ class LiveDirectory:
     def _take_strays(self, strays: Mapping[str, str]) -> None:
         for name, reason in strays.items():
             if name not in self.strays:
-                self._log(reason)
+                self._log(severity.warning(reason))
         self.strays = strays
 
 

@@ -10,6 +10,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import severity
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.flat import FLAT_PAGE, project_of
 from simpleindex.core.model import file_order
@@ -121,10 +122,14 @@ class Pins:
         def removed(index: str, kept: KeptListing, files: Iterable[File]) -> None:
             try:
                 for filename in self.pin(index, kept, files, cache):
-                    self._log(f"{filename} is gone from {index}; it is kept, and still offered.")
+                    self._log(
+                        severity.warning(f"{filename} is gone from {index}; it is kept, and still offered.")
+                    )
             except OSError as error:
                 self._log(
-                    f"What is gone from {index} cannot be kept in {self._directory!a}: {error.strerror}."
+                    severity.error(
+                        f"What is gone from {index} cannot be kept in {self._directory!a}: {error.strerror}."
+                    )
                 )
 
         return removed

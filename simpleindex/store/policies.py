@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import severity
 from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.policy import Policy
 from simpleindex.core.reloading import closed, reloaded
@@ -161,7 +162,7 @@ class Policies:
         said = self._file.look_now()
         self._put_in_force(reloaded(said, self.sources))
         if self.sources != said:
-            self._log(f"What else {self._file.shown.lower()} says needs a restart.")
+            self._log(severity.warning(f"What else {self._file.shown.lower()} says needs a restart."))
 
     def _take(self, sources: Sources) -> None:
         if not self._is_open:
@@ -170,7 +171,11 @@ class Policies:
         self._log(f"{self._file.shown} was read again: {count:,} rule{'' if count == 1 else 's'} in force.")
         self._put_in_force(closed(sources, self.sources))
         if self.sources != sources:
-            self._log("What else changed in it waits for SIGHUP, or for a restart where that says so.")
+            self._log(
+                severity.warning(
+                    "What else changed in it waits for SIGHUP, or for a restart where that says so."
+                )
+            )
 
     def _put_in_force(self, sources: Sources) -> None:
         before, self.sources = self.sources, sources

@@ -15,6 +15,7 @@ import string
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName
 from simpleindex.core.policy import Allowance
@@ -238,8 +239,10 @@ class Records:
         if reason != self._said:
             self._said = reason
             self._log(
-                f"The records {printable(self.path)} cannot be used ({reason}): tokens and owners are answered with 503 until they "
-                "can. Let the service read and write that file and its directory, or restore it from a backup."
+                severity.error(
+                    f"The records {printable(self.path)} cannot be used ({reason}): tokens and owners are answered with 503 until they "
+                    "can. Let the service read and write that file and its directory, or restore it from a backup."
+                )
             )
         return Unavailable("The records of tokens and owners cannot be used now; the server's log says why.")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import severity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,7 +52,7 @@ class RootGuard:
         sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
         if self.suspended == sentence:
             return False
-        self._log(sentence)
+        self._log(severity.error(sentence))
         self.suspended = sentence
         self.epoch += 1
         # However it may look in between: only the return of all that was there ends an emptiness.

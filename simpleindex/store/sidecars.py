@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
+from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, Unavailable, WrongFile
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
@@ -129,5 +130,5 @@ class Sidecars:
             return whole
         reason = f"their sha256 is not {sidecar.sha256}" if size <= MAXIMUM_SIZE else "they do not end"
         error = WrongFile(self._upstream, file.filename + METADATA_SUFFIX, reason)
-        self._say(f"{error} It was thrown away.")
+        self._say(severity.warning(f"{error} It was thrown away."))
         raise error

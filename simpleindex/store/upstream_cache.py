@@ -24,6 +24,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from simpleindex.core import severity
 from simpleindex.core.errors import BrokenArchive, InvalidFilename
 from simpleindex.core.files import VERSION, PackedFiles
 from simpleindex.core.model import Project, Sidecar, Status, Withheld
@@ -502,8 +503,10 @@ class UpstreamCache:
         if not self._has_complained:
             self._has_complained = True
             self._log(
-                f"What upstreams say cannot be kept in {self._root!a} ({error.strerror}); it is fetched again each time. "
-                "Make --cache a directory that this user can write, and that has room."
+                severity.error(
+                    f"What upstreams say cannot be kept in {self._root!a} ({error.strerror}); it is fetched again each time. "
+                    "Make --cache a directory that this user can write, and that has room."
+                )
             )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable
 from simpleindex.store.directory import printable
 from simpleindex.store.records_file import RecordsFile
@@ -84,6 +85,8 @@ class UsedNames:
         if reason != self._said:
             self._said = reason
             self._log(
-                f"Which names are one's own cannot be remembered in {printable(self._path)} ({reason}): a project that is taken away is "
-                "asked of upstreams then, unless `own` names it."
+                severity.error(
+                    f"Which names are one's own cannot be remembered in {printable(self._path)} ({reason}): a project that is taken away is "
+                    "asked of upstreams then, unless `own` names it."
+                )
             )

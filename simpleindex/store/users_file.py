@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.users import NO_USERS, Users, parse_users
 from simpleindex.store.directory import printable
@@ -61,5 +62,5 @@ class UsersFile:
     def _take(self, users: Users) -> None:
         for sentence in users.refused:
             if sentence not in self._users.refused:
-                self._log(f"{self._shown}: {sentence}")
+                self._log(severity.warning(f"{self._shown}: {sentence}"))
         self._users = users

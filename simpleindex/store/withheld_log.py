@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simpleindex.core import severity
 from simpleindex.core.model import Withheld
 
 if TYPE_CHECKING:
@@ -36,6 +37,6 @@ class WithheldLog:
             reasons.add(f"{name} cannot be answered for: {shelf.trouble}")
         before = self._logged.pop(name, frozenset())
         for reason in sorted(reasons - before - unfinished):
-            self._log(reason)
+            self._log(severity.warning(reason))
         if logged := frozenset(reasons - unfinished):
             self._logged[name] = logged

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls.contexts import HTTP, HTTP2
 from simpleindex.tls.files import not_certificates
@@ -66,8 +67,10 @@ class Security:
         self._warnings: tuple[str, ...] = ()
         if ca is not None and (others := not_certificates(certs)):
             log(
-                f"{certs} holds no certificate in a form that is read, but {', '.join(others)}: a private CA is used. Certificates of "
-                "your own are fullchain.pem with privkey.pem, or one .pem file with both."
+                severity.warning(
+                    f"{certs} holds no certificate in a form that is read, but {', '.join(others)}: a private CA is used. Certificates of "
+                    "your own are fullchain.pem with privkey.pem, or one .pem file with both."
+                )
             )
         warnings = ca.warnings if ca else ()
         # Said at once: where the next line refuses the start, they may say how to mend it.
@@ -107,5 +110,5 @@ class Security:
     def _warn(self, warnings: tuple[str, ...]) -> None:
         for warning in warnings:
             if warning not in self._warnings:
-                self._log(warning)
+                self._log(severity.error(warning))
         self._warnings = warnings

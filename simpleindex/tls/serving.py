@@ -12,6 +12,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
+from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart, UnusableCertificate
 from simpleindex.tls.certificates import canonical, covers, expiry_warnings, refuse_invalid_now
 from simpleindex.tls.contexts import HTTP, certificate_context, new_context, serve
@@ -244,7 +245,7 @@ class Certificates:
     def _tell(self, problems: Sequence[str]) -> None:
         for problem in problems:
             if problem not in self._told:
-                self._log(problem)
+                self._log(severity.error(problem))
         self._told = frozenset(problems)
 
 

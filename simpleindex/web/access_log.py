@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from simpleindex.core.addresses import Network
     from simpleindex.web.response import RequestRecord
 
+_LOG: Final = Logger(namespace="simpleindex")
+
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_BYTES: Final = 64 * 1024
 _STDOUT: Final = 1
@@ -100,8 +102,6 @@ class AccessLog:
     A disk that is full, or a pipe that nobody reads, costs lines and is said once until it is over; it costs no answer.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         path: str,
@@ -170,7 +170,7 @@ class AccessLog:
                 data = data[written:]
         except OSError as error:
             if not self._failing:
-                self._log.error(
+                _LOG.error(
                     "The access log {path} cannot be written ({error}); its lines are lost until it can.",
                     path=self._path,
                     error=error.strerror,
@@ -185,7 +185,7 @@ class AccessLog:
         try:
             fresh = self._open()
         except OSError as error:
-            self._log.error(
+            _LOG.error(
                 "The access log {path} cannot be opened ({error}); it goes on in the old file.",
                 path=self._path,
                 error=error.strerror,

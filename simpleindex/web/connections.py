@@ -13,6 +13,8 @@ from simpleindex.core.addresses import counted_as, is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LOG: Final = Logger(namespace="simpleindex")
+
 _SAY_AGAIN_SECONDS: Final = 60
 
 
@@ -37,8 +39,6 @@ class Connections:
     Attributes:
         draining: Whether connections are being brought to an end; none is admitted any more.
     """
-
-    _log = Logger()
 
     def __init__(self, seconds: Callable[[], float], bound: int, exempt: Callable[[str], bool]) -> None:
         """Start without connections.
@@ -118,7 +118,7 @@ class Connections:
         self._said = {other: when for other, when in self._said.items() if now - when < _SAY_AGAIN_SECONDS}
         if name not in self._said:
             self._said[name] = now
-            self._log.warn(
+            _LOG.warn(
                 "{name} holds {bound} connections, the most that one address may; closed a further one "
                 "(said once a minute).",
                 name=name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from simpleindex.core import severity
 from simpleindex.core.addresses import counted_as
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class FailedLogins:
             self._left_out += 1
             return
         name = quoted(user)
-        self._say(f"Login failed for {name} from {address or 'a local socket'}: {reason}")
+        self._say(severity.warning(f"Login failed for {name} from {address or 'a local socket'}: {reason}"))
         self._audit.record(event, who=name[1:-1], token=token, address=address, detail=reason)
 
     def _has_room(self, address: str) -> bool:
@@ -84,7 +85,7 @@ class FailedLogins:
                 sentence = (
                     f"{self._left_out} more logins failed within a minute and have no lines of their own."
                 )
-                self._say(sentence)
+                self._say(severity.warning(sentence))
                 self._audit.record("logins-failed", detail=sentence)
             self._since, self._written, self._left_out = now, 0, 0
             self._lines.clear()

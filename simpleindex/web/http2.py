@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import h2.config
 import h2.connection
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from simpleindex.web.server import IndexSite
+
+_LOG: Final = Logger(namespace="simpleindex")
 
 _FIELD_OVERHEAD = 32
 """Bytes that SETTINGS_MAX_HEADER_LIST_SIZE counts for a field beside its own."""
@@ -84,8 +86,6 @@ class Http2Channel(Protocol):
         conn: The library's half.
         streams: Requests and answers in flight, by number.
     """
-
-    _log = Logger()
 
     # Whatever listens: Twisted's type for it lacks abortConnection.
     transport: Any
@@ -228,7 +228,7 @@ class Http2Channel(Protocol):
             self._arm(self._quiet_seconds - (now - self._quiet_since))
 
     def _log_stalled(self) -> None:
-        self._log.info(
+        _LOG.info(
             "{peer} took nothing for {seconds:.0f} seconds; closed the connection.",
             peer=self.peer or "A client",
             seconds=limits.WRITE_SECONDS,
@@ -242,7 +242,7 @@ class Http2Channel(Protocol):
         now = self._reactor.seconds()
         affordable = self._allowance.spend(self._meter.count(data), now)
         if not affordable or self._meter.block_bytes > limits.HEADER_BLOCK_BYTES:
-            self._log.info("{peer} floods; closed the connection.", peer=self.peer or "A client")
+            _LOG.info("{peer} floods; closed the connection.", peer=self.peer or "A client")
             self._end(ErrorCodes.ENHANCE_YOUR_CALM)
             return
         self._busy = True

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from simpleindex.web.server import IndexRequest, IndexSite
 
 
+_LOG: Final = Logger(namespace="simpleindex")
+
+
 class Phase(Enum):
     """What a connection is about."""
 
@@ -62,8 +65,6 @@ class PacedChannel(http.HTTPChannel):
         site: Its site, which knows the other connections.
         phase: What it is about.
     """
-
-    _log = Logger()
 
     site: IndexSite
     # Whatever listens: Twisted's type for it lacks abortConnection.
@@ -137,7 +138,7 @@ class PacedChannel(http.HTTPChannel):
     def expired(self) -> None:
         """End a phase that took too long."""
         if self._waitingForTransport or self.phase is Phase.CLOSED:
-            self._log.info(
+            _LOG.warn(
                 "{peer} took nothing for {seconds:.0f} seconds; closed the connection.",
                 peer=self.peer or "A client",
                 seconds=limits.WRITE_SECONDS,

@@ -85,7 +85,7 @@ class RefusedDownloads:
 
     def _log_withheld(self, error: FileWithheld) -> None:
         until = None if error.visible_from is None else timestamp(error.visible_from)
-        self._log.info(
+        self._log.warn(
             "Refused: {sentence} (withheld={withheld!r} source={source!r}{until})",
             sentence=str(error),
             withheld=error.rule,

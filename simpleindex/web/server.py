@@ -131,6 +131,7 @@ class IndexSite(server.Site):
     # Twisted's own wraps the channel, to put HTTP/2 in its place.
     protocol = IndexChannel  # type: ignore[assignment]  # Twisted names its wrapper as the type
     requestFactory = IndexRequest  # noqa: N815 (Twisted's name)
+    noisy = False
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ class Log:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
-    def info(self, line: str, **fields: Any) -> None:
+    def warn(self, line: str, **fields: Any) -> None:
         self.events.append({"line": line.format(**fields), **fields})
 
 
