@@ -64,8 +64,9 @@ def copy(words: list[str]) -> int:
     except RefusedStart:
         raise
     except AlreadyExists as error:
+        what = "with other bytes" if error.offered is None else f"which is {error.offered} under another name"
         raise RefusedStart(
-            f"Nothing was copied: {given.to} has {error.filename} with other bytes, sha256 {error.sha256}."
+            f"Nothing was copied: {given.to} has {error.filename} {what}, sha256 {error.sha256}."
         ) from None
     except NameUsed as error:
         raise RefusedStart(

@@ -406,39 +406,48 @@ class ClientLeft(SimpleIndexError):
 
 
 class AlreadyExists(SimpleIndexError):
-    """A file of that name is there with other bytes (409; SPEC P30, P42).
+    """A file of that name is there with other bytes, or the same distribution under another name (409; SPEC P30, P42).
 
     Attributes:
-        filename: The file.
+        filename: The file that is there.
         sha256: Digest of the bytes that are there.
+        offered: The name of the new file where it differs; None where it does not.
     """
 
-    def __init__(self, filename: str, sha256: str) -> None:
+    def __init__(self, filename: str, sha256: str, offered: str | None = None) -> None:
         super().__init__(filename, sha256)
         self.filename = filename
         self.sha256 = sha256
+        self.offered = offered
 
     def __str__(self) -> str:
         # twine and poetry know the opening words.
-        return (
-            f"File already exists ({self.filename!r}, with sha256 hash {self.sha256!r}). "
-            "Upload it under a new version; a published file is not replaced."
-        )
+        there = f"File already exists ({self.filename!r}, with sha256 hash {self.sha256!r})"
+        if self.offered is None:
+            return f"{there}. Upload it under a new version; a published file is not replaced."
+        if self.offered.endswith(".whl"):
+            return f"{there}, and {self.offered!r} is another spelling of its name. Use a new version."
+        return f"{there}, and {self.offered!r} is an sdist of the same release, which has only one. Use a new version."
 
 
 class NameUsed(SimpleIndexError):
     """A deleted file had that name, and installers may still remember its digest (SPEC P31).
 
     Attributes:
-        filename: The name.
+        filename: The name of the deleted file.
+        offered: The name of the new file, where it is the same distribution's under another spelling; else None.
     """
 
-    def __init__(self, filename: str) -> None:
+    def __init__(self, filename: str, offered: str | None = None) -> None:
         super().__init__(filename)
         self.filename = filename
+        self.offered = offered
 
     def __str__(self) -> str:
-        return "This filename was previously used by a file that has since been deleted. Use a different version."
+        text = "This filename was previously used by a file that has since been deleted"
+        if self.offered is not None:
+            text += f" ({self.filename}, which {self.offered} is another name of)"
+        return f"{text}. Use a different version."
 
 
 class CannotStore(SimpleIndexError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName, NotCopied
+from simpleindex.core.identity import same_distribution
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_distribution_name, parse_project_name
@@ -66,7 +67,21 @@ def files_of(project: Project, source: str, version: str, only: Collection[str] 
         if filename not in {file.filename for file in files}:
             names = ", ".join(file.filename for file in files)
             raise NotCopied(f"{source} has no {shown(filename)} of {name} {version}, which has {names}")
-    return tuple(file for file in files if not only or file.filename in only)
+    chosen = tuple(file for file in files if not only or file.filename in only)
+    _refuse_two_spellings(name, source, [file.filename for file in chosen])
+    return chosen
+
+
+def _refuse_two_spellings(name: ProjectName, source: str, filenames: list[str]) -> None:
+    """Refuse a release that has one distribution under two names: the directory takes it once."""
+    for filename in filenames:
+        others = same_distribution(
+            parse_distribution_name(filename, name), filenames, formats_may_differ=True
+        )
+        if others:
+            raise NotCopied(
+                f"{source} has {filename} and {others[0]}, which are two names of one distribution; choose one with --file"
+            )
 
 
 def note_of(filename: str, sha256: str, *, source: str, url: str | None, who: str, now: float) -> bytes:

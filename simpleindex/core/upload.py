@@ -14,6 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName, RefusedUpload
+from simpleindex.core.identity import normalized_filename
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import (
     PROVENANCE_SUFFIX,
@@ -263,8 +264,8 @@ def _name(
             f"Invalid file name {shown(filename)}: it states the version {name.version}, and the form "
             f"{shown(str(stated[1]))}; do not rename what was built.",
         )
-    if rules.normalized_names and name.kind is Kind.SDIST:
-        _judge_sdist_name(name)
+    if rules.normalized_names:
+        _judge_spelling(name)
     return name
 
 
@@ -303,12 +304,15 @@ def _judge_suffix(filename: str, kind: Kind | None) -> None:
         raise RefusedUpload(400, f"Invalid file extension: {shown(filename)} does not fit; {advice[kind]}.")
 
 
-def _judge_sdist_name(name: DistributionName) -> None:
-    wanted = f"{name.project.replace('-', '_')}-{name.version}.tar.gz"
+def _judge_spelling(name: DistributionName) -> None:
+    wanted = normalized_filename(name)
     if name.filename != wanted:
+        kind, rule = (
+            ("wheel", "the binary distribution format") if name.kind is Kind.WHEEL else ("sdist", "PEP 625")
+        )
         raise RefusedUpload(
             400,
-            f"Invalid file name {shown(name.filename)}: this sdist should be called {shown(wanted)} (PEP 625); "
+            f"Invalid file name {shown(name.filename)}: this {kind} should be called {shown(wanted)} ({rule}); "
             "build it with a current build backend.",
         )
 

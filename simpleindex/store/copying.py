@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import AlreadyExists, BrokenArchive, Changed, NameUsed, NotCopied
+from simpleindex.core.errors import AlreadyExists, BrokenArchive, Changed, NotCopied
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.promotion import note_of
 from simpleindex.store.archives import examine
@@ -85,8 +85,8 @@ class Copier:
 
         Raises:
             NotCopied: One of them is not here, is not the one that is listed, or cannot be listed here.
-            AlreadyExists: Other bytes have its name.
-            NameUsed: A deleted file had it.
+            AlreadyExists: Other bytes have its name, or it is there under another one.
+            NameUsed: A deleted file had its name, or another spelling of it.
             CannotStore: It cannot be written; those before it are copied.
         """
         with ExitStack() as drafts:
@@ -150,8 +150,8 @@ class Copier:
         there = self._writer.digest_of(name, file.filename)
         if there is not None and there != draft.finish().sha256:
             raise AlreadyExists(file.filename, there)
-        if there is None and file.filename in self._writer.used_names(name):
-            raise NameUsed(file.filename)
+        if there is None:
+            self._writer.judge_name(name, file.filename)
         return there is not None
 
     def _commit(
@@ -165,7 +165,7 @@ class Copier:
             now = time.time()
             note = note_of(file.filename, sha256, source=self._source, url=url, who=self._who, now=now)
             self._writer.note(name, note)
-        committed = self._writer.commit(draft, name, file.filename)
+        committed = self._writer.commit(draft, name, file.filename, formats_may_differ=True)
         # Some may be missing where the file is there already: whoever copied it may have been interrupted.
         missing = [
             suffix for suffix in beside if self._writer.digest_of(name, file.filename + suffix) is None

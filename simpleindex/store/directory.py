@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -241,6 +242,22 @@ class Directory:
         lying = [*paths.values(), *(name for name in loose if name == filename)]
         entries = (self._entry(path, filename, rank) for rank, path in enumerate(lying))
         return [entry for entry in entries if entry is not None]
+
+    def filenames_of(self, places: tuple[tuple[str, ...], tuple[str, ...]]) -> set[str]:
+        """Return the names of all distribution files that lie in a project's places, served or not.
+
+        Args:
+            places: As :meth:`places_of` gives them.
+
+        Raises:
+            OSError: A directory cannot be listed.
+        """
+        directories, loose = places
+        found = set(loose)
+        for raw in directories:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found.update(filter(distribution_suffix, os.listdir(os.path.join(self.root, raw))))
+        return found
 
     def refusal(self, project: ProjectName) -> str | None:
         """Why a project's normalized directory is none that may be written into, as a sentence; None if it is one."""

@@ -7,20 +7,19 @@ and ``flock``. Everything here blocks and runs in threads. After each change the
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from dataclasses import dataclass
-from io import FileIO
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NameUsed, NotHere
-from simpleindex.core.ledger import UNKNOWN_DIGEST
+from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NotHere
+from simpleindex.core.identity import all_spellings
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
-from simpleindex.store.directory import Stamp, printable
+from simpleindex.store.directory import printable
 from simpleindex.store.ledgers import free_name, note_copied, note_deleted, used_names_of
 from simpleindex.store.locking import locked_project
 from simpleindex.store.mending import mend, moving_note
+from simpleindex.store.present_files import digest_if_readable, digest_of, require_name, require_new
 from simpleindex.store.staging import Draft, Staging, storing, sync_directory
 from simpleindex.store.trash import let_side_files_follow, purge, remove_empty, throw_away, trashed
 
@@ -106,7 +105,13 @@ class Writer:
         return mend(self._directory, self._staging, self._now())
 
     def commit(
-        self, draft: Draft, project: ProjectName, filename: str, *, overwrite: bool = False
+        self,
+        draft: Draft,
+        project: ProjectName,
+        filename: str,
+        *,
+        overwrite: bool = False,
+        formats_may_differ: bool = False,
     ) -> Committed:
         """Give a received file its name in its project.
 
@@ -117,20 +122,28 @@ class Writer:
             project: The project.
             filename: Its bare name.
             overwrite: Whether it may take the place of other bytes, and a name that was used before.
+            formats_may_differ: Whether an sdist of the release in another format may be there, as old releases have them.
 
         Raises:
             InvalidFilename: The name is not that of a distribution of the project.
-            AlreadyExists: Other bytes have that name.
-            NameUsed: A deleted file had it.
+            AlreadyExists: Other bytes have that name, or the distribution is there under another one.
+            NameUsed: A deleted file had it, or another spelling of it.
             CannotStore: It cannot be written.
         """
-        parse_distribution_name(filename, project)
+        name = parse_distribution_name(filename, project)
         digests = draft.finish()
         with locked_project(self._directory, self._staging, project) as place:
             for _ in range(_TRIES):
                 try:
+                    if not (found := self._served(place, filename)):
+                        require_name(
+                            self._directory,
+                            name,
+                            overwrite=overwrite,
+                            formats_may_differ=formats_may_differ,
+                        )
                     committed = self._try_to_commit(
-                        place, draft, filename, digests.sha256, overwrite=overwrite
+                        place, draft, filename, digests.sha256, found, overwrite=overwrite
                     )
                 except (Changed, FileExistsError):
                     continue
@@ -138,16 +151,32 @@ class Writer:
                 return committed
             raise CannotStore(f"{project}/{filename} is being changed by somebody else; try again later.")
 
+    def judge_name(self, project: ProjectName, filename: str) -> None:
+        """Judge whether a copied file may come to be; :meth:`commit` judges once more, under the lock.
+
+        Raises:
+            AlreadyExists: The distribution is there under another name.
+            NameUsed: A deleted file had the name, or another spelling of it.
+            CannotStore: That cannot be told.
+        """
+        with storing():
+            name = parse_distribution_name(filename, project)
+            require_name(self._directory, name, overwrite=False, formats_may_differ=True)
+
     def _try_to_commit(
-        self, place: LockedProject, draft: Draft, filename: str, sha256: str, *, overwrite: bool
+        self,
+        place: LockedProject,
+        draft: Draft,
+        filename: str,
+        sha256: str,
+        found: Sequence[Entry],
+        *,
+        overwrite: bool,
     ) -> Committed:
-        found = self._served(place, filename)
         if not found:
-            if not overwrite and filename in self.used_names(place.name):
-                raise NameUsed(filename)
             place.add(draft.staged.path, os.path.join(place.path, filename))
             return Committed(f"{place.name}/{filename}", sha256, created=True)
-        there = self._digest(found[0])
+        there = digest_of(self._directory, found[0])
         if there == sha256:
             # Its writer may have died before that was on the disk.
             sync_directory(os.path.join(place.root, os.path.dirname(found[0].path)))
@@ -209,7 +238,7 @@ class Writer:
                 entries = self._directory.entries_of(self._directory.places_of(project), filename)
                 found = next((entry for entry in entries if not entry.trouble), None)
                 try:
-                    return None if found is None else self._digest(found)
+                    return None if found is None else digest_of(self._directory, found)
                 except (Changed, FileNotFoundError):
                     continue
         raise CannotStore(f"{project}/{filename} is being changed by somebody else; try again later.")
@@ -232,7 +261,11 @@ class Writer:
         self._find_all(project, wanted)
         with locked_project(self._directory, self._staging, project) as place:
             found = self._find_all(project, wanted)
-            digests = {entry.path: self._digest_if_readable(entry) for entries in found for entry in entries}
+            digests = {
+                entry.path: digest_if_readable(self._directory, entry)
+                for entries in found
+                for entry in entries
+            }
             with place.marked(moving_note(digests, {*wanted} - self.used_names(project))):
                 lines = [(entries[0].filename, digests[entries[0].path]) for entries in found]
                 note_deleted(place, lines, now=self._now(), who=who)
@@ -280,7 +313,7 @@ class Writer:
             return used_names_of(self._directory, project)
 
     def free_name(self, project: ProjectName, filename: str, *, who: str) -> bool:
-        """Let a name be used again.
+        """Let a name be used again, under all spellings that a deleted file had.
 
         Returns:
             Whether it was used.
@@ -288,10 +321,12 @@ class Writer:
         Raises:
             CannotStore: The ledger cannot be written.
         """
-        if filename not in self.used_names(project):
+        freed = all_spellings(filename, project, self.used_names(project))
+        if not freed:
             return False
         with locked_project(self._directory, self._staging, project) as place:
-            free_name(self._directory, place, filename, now=self._now(), who=who)
+            for name in freed:
+                free_name(self._directory, place, name, now=self._now(), who=who)
         return True
 
     def restore(self, project: ProjectName, filename: str, *, who: str) -> Committed:
@@ -299,10 +334,10 @@ class Writer:
 
         Raises:
             NotHere: There is none.
-            AlreadyExists: Meanwhile there is a file of that name.
+            AlreadyExists: Meanwhile there is a file of that name, or the same distribution under another one.
             CannotStore: It cannot be moved.
         """
-        parse_distribution_name(filename, project)
+        name = parse_distribution_name(filename, project)
         missing = NotHere(f"deleted file {filename} of the project {project}")
         if next(trashed(self._directory.root, project, filename), None) is None:
             raise missing
@@ -311,7 +346,8 @@ class Writer:
             if source is None:
                 raise missing
             if found := self._served(place, filename):
-                raise AlreadyExists(filename, self._digest(found[0]))
+                raise AlreadyExists(filename, digest_of(self._directory, found[0]))
+            require_new(self._directory, name, formats_may_differ=True)
             target = os.path.join(place.path, filename)
             with place.marked(moving_note([f"{project}/{filename}"], [filename])):
                 # Last the file, which makes it so, and only then its name.
@@ -327,7 +363,7 @@ class Writer:
                     # It is restored all the same.
                     place.leave()
             (entry,) = self._served(place, filename)
-            return Committed(entry.path, self._digest(entry), created=True)
+            return Committed(entry.path, digest_of(self._directory, entry), created=True)
 
     def purge(self, older_than_days: int) -> list[str]:
         """Remove for good what was deleted so many days ago, or more.
@@ -340,19 +376,3 @@ class Writer:
         """
         with storing():
             return purge(self._directory.root, older_than_days, self._now())
-
-    def _digest(self, entry: Entry) -> str:
-        assert entry.stamp is not None  # it has no trouble
-        with FileIO(self._directory.open_file(entry.path, entry.stamp), "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if not Stamp.of(os.fstat(file.fileno())).may_be(entry.stamp):
-                raise Changed(entry.filename)
-        return digest
-
-    def _digest_if_readable(self, entry: Entry) -> str:
-        if entry.trouble:
-            return UNKNOWN_DIGEST
-        try:
-            return self._digest(entry)
-        except (OSError, Changed):
-            return UNKNOWN_DIGEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from simpleindex.core.catalogue import Found, assemble
 from simpleindex.core.model import File, Project, Status, Withheld
@@ -56,6 +57,72 @@ def test_other_bytes_in_a_worse_place_are_withheld() -> None:
     assert [(item.filename, item.rule) for item in project.withheld] == [("acme-1.0.zip", "duplicate")] * 2
     assert {item.reason.split()[0] for item in project.withheld} == {"Acme/acme-1.0.zip", "ACME/acme-1.0.zip"}
     assert all("acme/acme-1.0.zip" in item.reason for item in project.withheld)
+
+
+def _wheel(name: str, sha256: str) -> File:
+    return File(f"{name}-any.whl", str(Version(name.split("-")[1])), Kind.WHEEL, 1, sha256, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "served"),
+    [
+        # The normalized name before others, then the first by name.
+        (["acme-1.0-py3-none", "Acme-1.0-py3-none"], ["acme-1.0-py3-none"]),
+        (["acme-01.0-py3-none", "acme-1.0.0-py3-none"], ["acme-1.0.0-py3-none"]),
+        (["acme-1.0.0-py3-none", "acme-1.0-py3-none", "ACME-1-py3-none"], ["acme-1.0-py3-none"]),
+        (["acme-1.0-py3.py2-none", "acme-1.0-py2.py3-none"], ["acme-1.0-py2.py3-none"]),
+        (["acme-1.0-01-py3-none", "acme-1.0-1-py3-none"], ["acme-1.0-01-py3-none"]),
+        # Not the same: another build, other tags, another version.
+        (["acme-1.0-py3-none", "acme-1.0-1-py3-none"], ["acme-1.0-1-py3-none", "acme-1.0-py3-none"]),
+        (["acme-1.0-py3-none", "acme-1.0-py2-none"], ["acme-1.0-py2-none", "acme-1.0-py3-none"]),
+        (["acme-1.0-py3-none", "acme-1.0.1-py3-none"], ["acme-1.0-py3-none", "acme-1.0.1-py3-none"]),
+    ],
+)
+def test_of_two_names_of_a_wheel_one_is_served(names: list[str], served: list[str]) -> None:
+    """Installers differ in which they take, so there is no choice; the sentence names both."""
+    items = [found(_wheel(name, f"{number:02}")) for number, name in enumerate(names)]
+    project, places = assemble(ACME, items, NO_PROJECT_FILE)
+    assert [file.filename for file in project.files] == [f"{name}-any.whl" for name in served]
+    assert set(places) == {f"{name}-any.whl" for name in served}
+    assert {item.filename for item in project.withheld} == {
+        f"{name}-any.whl" for name in {*names} - {*served}
+    }
+    for item in project.withheld:
+        assert item.rule == "duplicate"
+        assert item.reason.startswith(f"acme/{item.filename} is the same distribution as acme/{served[0]}")
+
+
+def test_the_better_place_decides_between_two_names() -> None:
+    """As it does between two files of one name."""
+    items = [found(_wheel("Acme-1.0-py3-none", "01")), found(_wheel("acme-1.0-py3-none", "02"), "ACME", 1)]
+    project, _ = assemble(ACME, items, NO_PROJECT_FILE)
+    assert [file.filename for file in project.files] == ["Acme-1.0-py3-none-any.whl"]
+
+
+def test_the_same_bytes_under_two_names_stay() -> None:
+    """Nothing is ambiguous then, and somebody's lock file may have either."""
+    items = [found(_wheel(name, "00")) for name in ("acme-1.0-py3-none", "Acme-1.0.0-py3-none")]
+    project, _ = assemble(ACME, items, NO_PROJECT_FILE)
+    assert (len(project.files), project.withheld) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [
+        ("Acme-1.0.tar.gz", "acme-1.0.zip", 2),
+        ("acme-1.0.tgz", "acme-1.0.tar.gz", 2),
+        ("Acme-1.0.tar.gz", "acme-1.0.tar.gz", 1),
+        ("acme-1.0.zip", "acme-1.0.0.zip", 1),
+    ],
+)
+def test_sdists_in_two_formats_stay(one: str, other: str, count: int) -> None:
+    """Old releases have them; two in one format cannot be told apart."""
+    files = [
+        File(name, name[5:].rstrip(".abgiprtz"), Kind.SDIST, 1, f"{number:02}", 0)
+        for number, name in enumerate((one, other))
+    ]
+    project, _ = assemble(ACME, map(found, files), NO_PROJECT_FILE)
+    assert (len(project.files), len(project.withheld)) == (count, 2 - count)
 
 
 def test_a_broken_file_does_not_hide_a_whole_one() -> None:

@@ -334,7 +334,11 @@ def test_local_versions_are_a_rule() -> None:
     [
         ("acme_tools-1.0.tar.gz", True),
         ("acme_tools-1.0-py3-none-any.whl", True),
-        ("Acme.Tools-1.0-py3-none-any.whl", True),
+        ("acme_tools-1.0-1x-py3.py2-none-any.whl", True),
+        ("Acme.Tools-1.0-py3-none-any.whl", False),
+        ("Acme_tools-1.0-py3-none-any.whl", False),
+        ("acme_tools-01.0-py3-none-any.whl", False),
+        ("acme_tools-v1.0-1x-py3-none-any.whl", False),
         ("acme-tools-1.0.tar.gz", False),
         ("Acme_tools-1.0.tar.gz", False),
         ("acme_tools-1.0.zip", False),
@@ -342,7 +346,7 @@ def test_local_versions_are_a_rule() -> None:
     ],
 )
 def test_normalized_names_are_a_rule(filename: str, taken: bool) -> None:
-    """PEP 625, if the operator wants it."""
+    """PEP 625 and the binary distribution format, if the operator wants it."""
     rules = replace(RULES, normalized_names=True)
     assert judge_form(Form({}, filename), RULES).name.filename == filename
     if taken:

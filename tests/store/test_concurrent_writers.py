@@ -91,6 +91,23 @@ def test_other_bytes(tmp_path: Path, count: int, attempt: int) -> None:
     assert rest(tmp_path) == {f"acme/{WHEEL}": b"%d" % results.index("True")}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [WHEEL, WHEEL.replace("acme", "Acme"), WHEEL.replace("-1.0-", "-1.0.0-")],
+        ["acme-1.0.tar.gz", "acme-1.0.zip", "acme-1.tgz"],
+    ],
+)
+@pytest.mark.parametrize("attempt", ROUNDS)
+def test_names_of_one_distribution(tmp_path: Path, names: list[str], attempt: int) -> None:
+    """Exactly one wins, as if all had one name."""
+    tasks = [partial(upload, tmp_path, name.encode(), name) for name in names]
+    results = at_once(tasks)
+    assert Counter(results) == {"True": 1, AlreadyExists.__name__: len(names) - 1}
+    winner = names[results.index("True")]
+    assert rest(tmp_path) == {f"acme/{winner}": winner.encode()}
+
+
 @pytest.mark.parametrize("attempt", ROUNDS)
 def test_distinct_files(tmp_path: Path, attempt: int) -> None:
     """Nobody is in another's way, while others start and clean up."""

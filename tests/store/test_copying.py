@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.core.promotion import files_of
+from simpleindex.store import writing
 from simpleindex.store.copy_origins import FromDirectory, FromUpstream
 from simpleindex.store.copying import Copier
 from simpleindex.store.digests import Digests
@@ -24,7 +26,16 @@ from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.reading import NO_SHELF, Reader
 from simpleindex.store.staging import STAGING
 from simpleindex.store.writing import Writer
-from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.builders import (
+    add_sdist,
+    add_wheel,
+    metadata_text,
+    put,
+    sdist_bytes,
+    sdist_name,
+    wheel_bytes,
+    wheel_name,
+)
 from tests.sources.test_cached import World, read
 from tests.store.faults import KILLED, Faults
 
@@ -159,6 +170,34 @@ def test_a_name_that_was_used(bench: Bench) -> None:
         bench.copy()
 
 
+def test_a_distribution_that_is_there_under_another_name(bench: Bench) -> None:
+    """It is judged by what it is, also where it was deleted; an sdist in another format may stand beside it."""
+    other = put(bench.stable / "acme" / "Acme-1.0.0-py3-none-any.whl", wheel_bytes("acme", "1.0"))
+    with pytest.raises(AlreadyExists, match="another spelling of its name"):
+        bench.copy()
+    Writer(bench.target).delete(ACME, [other.name], who="me")
+    with pytest.raises(NameUsed, match=other.name):
+        bench.copy()
+    assert Writer(bench.target).free_name(ACME, WHEEL, who="me")
+    put(bench.stable / "acme" / "acme-1.0.zip", b"x")
+    assert all(copied.created for copied in bench.copy())
+
+
+def test_two_names_of_one_distribution_in_a_release(bench: Bench) -> None:
+    """The directory would take one of them, and the copy would end half-way."""
+    put(bench.staging / "acme" / "Acme-1.0.0-py3-none-any.whl", (bench.staging / "acme" / WHEEL).read_bytes())
+    with pytest.raises(NotCopied, match="two names of one distribution"):
+        bench.copy()
+    assert bench.copy(only=[WHEEL])[0].created
+
+
+def test_an_old_release_has_several_sdists(bench: Bench) -> None:
+    """All of it goes."""
+    with zipfile.ZipFile(bench.staging / "acme" / "Acme-1.0.zip", "w") as archive:
+        archive.writestr("acme-1.0/PKG-INFO", metadata_text("acme", "1.0"))
+    assert len(bench.copy()) == 3
+
+
 def test_yanks_go_along(bench: Bench) -> None:
     """They are there before the file is, also in a project that is new; what was there without one stays so."""
     put(bench.staging / "acme" / "simpleindex.toml", b'[yanked]\n"1.0" = "broken"\n')
@@ -233,7 +272,7 @@ def test_somebody_changes_the_target_all_the_time(bench: Bench, monkeypatch: pyt
         raise FileNotFoundError
 
     writer = Writer(bench.target)
-    monkeypatch.setattr(writer, "_digest", gone)
+    monkeypatch.setattr(writing, "digest_of", gone)
     with pytest.raises(CannotStore, match="being changed by somebody else"):
         writer.digest_of(ACME, WHEEL)
 

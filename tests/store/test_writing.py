@@ -468,6 +468,71 @@ def test_a_name_stays_used_until_it_is_freed(bench: Bench) -> None:
     assert bench.upload().created
 
 
+SPELLINGS = ["Acme-1.0-py3-none-any.whl", "acme-1.0.0-py3-none-any.whl", "acme-v1-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("data", [b"one", b"two"])
+@pytest.mark.parametrize("place", ["acme", "ACME", ""])
+def test_another_spelling_is_the_same_wheel(bench: Bench, spelling: str, data: bytes, place: str) -> None:
+    """Wherever it lies, whatever its bytes are, and also where names may be overwritten: PyPI refuses the same bytes too."""
+    put(bench.root / place / WHEEL, b"one")
+    for overwrite in (False, True):
+        with pytest.raises(AlreadyExists, match="another spelling of its name") as caught:
+            bench.upload(data, spelling, overwrite=overwrite)
+        assert (caught.value.filename, caught.value.offered) == (WHEEL, spelling)
+        assert caught.value.sha256 == hashlib.sha256(b"one").hexdigest()
+    assert not bench.upload(b"one").created
+    assert bench.upload(filename="acme-1.0-1-py3-none-any.whl").created
+    assert bench.upload(filename="acme-1.0-py2-none-any.whl").created
+
+
+@pytest.mark.parametrize("filename", ["acme-1.0.zip", "acme-1.0.0.tar.gz", "Acme-1.tgz"])
+def test_a_release_has_one_sdist(bench: Bench, filename: str) -> None:
+    """As on PyPI; who copies an old release may have them in several formats, but not twice in one."""
+    bench.upload(filename="acme-1.0.tar.gz")
+    with pytest.raises(AlreadyExists, match="an sdist of the same release"):
+        bench.upload(filename=filename)
+    if filename.endswith(".tar.gz"):
+        with pytest.raises(AlreadyExists):
+            bench.upload(filename=filename, formats_may_differ=True)
+    else:
+        assert bench.upload(filename=filename, formats_may_differ=True).created
+    assert bench.upload(filename="acme-1.0.1.tar.gz").created
+
+
+@pytest.mark.parametrize(
+    ("deleted", "spellings"), [(WHEEL, SPELLINGS), ("acme-1.0.tar.gz", ["acme-1.0.zip", "Acme-1.0.0.tar.gz"])]
+)
+def test_a_deleted_name_stays_used_in_every_spelling(
+    bench: Bench, deleted: str, spellings: list[str]
+) -> None:
+    """Until one of the spellings is freed, whichever; the ledger has the name that the file had."""
+    for spelling in spellings:
+        bench.upload(filename=deleted)
+        bench.delete(deleted)
+        with pytest.raises(NameUsed, match=f"{deleted}, which {spelling} is another name of") as caught:
+            bench.upload(filename=spelling)
+        assert (caught.value.filename, caught.value.offered) == (deleted, spelling)
+        assert bench.writer.free_name(ACME, spelling, who="bob")
+        assert not bench.writer.free_name(ACME, spelling, who="bob")
+        assert bench.writer.used_names(ACME) == frozenset()
+        assert bench.upload(filename=spelling).created
+        bench.delete(spelling)
+        bench.writer.free_name(ACME, deleted, who="bob")
+
+
+def test_a_deleted_file_does_not_come_back_beside_another_spelling(bench: Bench) -> None:
+    """Who overwrites may have given its name away."""
+    bench.upload()
+    bench.delete()
+    bench.upload(b"two", SPELLINGS[0], overwrite=True)
+    with pytest.raises(AlreadyExists):
+        bench.writer.restore(ACME, WHEEL, who="bob")
+    bench.delete(SPELLINGS[0])
+    assert bench.writer.restore(ACME, WHEEL, who="bob").created
+
+
 def test_a_ledger_that_cannot_be_read_refuses(bench: Bench) -> None:
     """Whether the name was used is not known, so it may not be given."""
     (bench.root / "acme").mkdir()
