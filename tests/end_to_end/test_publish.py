@@ -332,5 +332,7 @@ def test_changes(publishing: Publishing, tmp_path: Path) -> None:
         "yank",
         "unyank",
         *["delete"] * 2,
+        "upload-refused",
         "status",
+        "upload-refused",
     ]
