@@ -272,10 +272,10 @@ class Unavailable(SimpleIndexError):
 
     Attributes:
         reason: Why, as a sentence fit for the client.
-        retry_after: Whole seconds after which asking again makes sense.
+        retry_after: Whole seconds after which asking again makes sense; None where waiting changes nothing.
     """
 
-    def __init__(self, reason: str, retry_after: int = 5) -> None:
+    def __init__(self, reason: str, retry_after: int | None = 2) -> None:
         super().__init__(reason, retry_after)
         self.reason = reason
         self.retry_after = retry_after
@@ -468,15 +468,21 @@ class CannotStore(SimpleIndexError):
 
 
 class UpstreamFailed(Unavailable):
-    """An upstream index could not be asked, or its answer could not be used (502, or 504 where it took too long).
+    """An upstream index could not be asked, or its answer could not be used.
+
+    Trouble that lasts until somebody mends it is 424, passing trouble 503, and an upstream that took too long 504; see
+    ``docs/refusals.md`` for what clients do with each.
 
     Attributes:
         upstream: Its name.
         reason: Why, as a sentence fit for the client.
         timed_out: Whether it took too long.
+        retry_after: Whole seconds after which it may be better; None, the default, for trouble that waiting does not end.
     """
 
-    def __init__(self, upstream: str, reason: str, *, timed_out: bool = False, retry_after: int = 5) -> None:
+    def __init__(
+        self, upstream: str, reason: str, *, timed_out: bool = False, retry_after: int | None = None
+    ) -> None:
         super().__init__(reason, retry_after)
         self.upstream = upstream
         self.timed_out = timed_out
@@ -493,19 +499,21 @@ class UpstreamBusy(UpstreamFailed):
     """
 
     def __init__(self, upstream: str, limit: int) -> None:
-        super().__init__(upstream, f"{limit} requests to it are under way, and more wait already.")
+        super().__init__(
+            upstream, f"{limit} requests to it are under way, and more wait already.", retry_after=1
+        )
         self.limit = limit
 
 
 class WrongFile(UpstreamFailed):
-    """An upstream sent another file than it lists; nobody may have it.
+    """An upstream sent another file than it lists; nobody may have it, however often it is asked for.
 
     Attributes:
         filename: The file.
     """
 
     def __init__(self, upstream: str, filename: str, reason: str) -> None:
-        super().__init__(upstream, f"{filename} is not the file that it lists: {reason}.", retry_after=30)
+        super().__init__(upstream, f"{filename} is not the file that it lists: {reason}.")
         self.filename = filename
 
 
@@ -544,11 +552,13 @@ class UnusableAnswer(SimpleIndexError):
 
     Attributes:
         reason: What is wrong, as a sentence.
+        is_passing: Whether the next answer may well be better: a connection broke off.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_passing = is_passing
 
     def __str__(self) -> str:
         return self.reason

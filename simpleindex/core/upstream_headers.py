@@ -15,7 +15,12 @@ _DIRECTIVE: Final = re.compile(
 )
 _SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
 
-_USUAL_WAIT: Final = 5
+_FINAL_SERVER_ERRORS: Final = frozenset({501, 505, 506, 508, 510, 511})
+"""Server errors that the next answer will be too (RFC 9110 section 15.6, RFC 2295, 5842, 2774 and 6585)."""
+
+USUAL_WAIT: Final = 5
+"""Seconds after which an upstream in passing trouble that states no time may be better."""
+
 _LONGEST_WAIT: Final = 3600
 """Seconds that an upstream may ask us to wait before the next question."""
 
@@ -77,9 +82,14 @@ def fresh_for(cache_control: str, age: str) -> float | None:
     return float(max(0, int(seconds) - spent))
 
 
+def is_passing(status: int) -> bool:
+    """Return whether an upstream's status tells of trouble that ends by itself (RFC 9110 section 15.6, 8470, 6585)."""
+    return status in {408, 425, 429} or (status >= 500 and status not in _FINAL_SERVER_ERRORS)
+
+
 def retry_after(text: str) -> int:
     """Seconds to wait; a date is not read."""
     text = text.strip()
     if not _SECONDS.fullmatch(text):
-        return _USUAL_WAIT
+        return USUAL_WAIT
     return min(max(int(text), 1), _LONGEST_WAIT)

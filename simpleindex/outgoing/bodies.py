@@ -176,5 +176,5 @@ async def read_decoded(body: ResponseBody, encoding: str, most: int) -> bytes:
         if max(len(whole), body.received) > most:
             raise UnusableAnswer(f"its page is larger than {most:,} bytes")
     if decoder is not None and not decoder.eof:
-        raise UnusableAnswer("its page is cut short")
+        raise UnusableAnswer("its page is cut short", is_passing=True)
     return bytes(whole)

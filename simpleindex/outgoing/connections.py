@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
 from simpleindex.core.errors import ForbiddenAddress, UnusableAnswer
+from simpleindex.core.upstream_headers import is_passing as status_may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -179,7 +180,12 @@ class _Tunnel(ProtocolWrapper):
             return
         status = re.match(rb"HTTP/1\.\d (\d{3})\b", self._head)
         if status is None or not status[1].startswith(b"2"):
-            self._fail(f"the proxy answers {status[1].decode()}" if status else "the proxy speaks no HTTP")
+            if status is None:
+                self._fail("the proxy speaks no HTTP")
+            else:
+                self._fail(
+                    f"the proxy answers {status[1].decode()}", is_passing=status_may_pass(int(status[1]))
+                )
             return
         rest = bytes(self._head[match.end() :])
         self._head.clear()
@@ -189,10 +195,10 @@ class _Tunnel(ProtocolWrapper):
             super().dataReceived(rest)
         self.opened.callback(self.wrappedProtocol)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, *, is_passing: bool = False) -> None:
         _abort(self)
         if not self.opened.called:
-            self.opened.errback(UnusableAnswer(reason))
+            self.opened.errback(UnusableAnswer(reason, is_passing=is_passing))
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         if self._is_open:
@@ -200,7 +206,7 @@ class _Tunnel(ProtocolWrapper):
             return
         self.factory.unregisterProtocol(self)
         if not self.opened.called:
-            self.opened.errback(UnusableAnswer("the proxy closes the connection"))
+            self.opened.errback(UnusableAnswer("the proxy closes the connection", is_passing=True))
 
 
 class _TunnelFactory(WrappingFactory[_Tunnel]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -12,33 +12,47 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
-from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.errors import SimpleIndexError, UnusableAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def explain(error: BaseException) -> tuple[str, bool]:
-    """Say why a request failed, as a clause whose subject is the upstream, and whether it took too long."""
+class Fault(NamedTuple):
+    """Why a request failed.
+
+    Attributes:
+        reason: A clause whose subject is the upstream.
+        timed_out: Whether it took too long.
+        is_passing: Whether the next request may well succeed.
+    """
+
+    reason: str
+    timed_out: bool = False
+    is_passing: bool = False
+
+
+def explain(error: BaseException) -> Fault:
+    """Return why a request failed."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, TimeoutError | ConnectTimeout):
-            return "it takes too long", True
+            return Fault("it takes too long", timed_out=True, is_passing=True)
         if isinstance(cause, SimpleIndexError):
-            return str(cause), False
+            return Fault(str(cause), is_passing=isinstance(cause, UnusableAnswer) and cause.is_passing)
         if isinstance(cause, SSL.Error | VerificationError):
-            return "no trusted TLS connection with it is possible; its certificate may be wrong", False
+            return Fault("no trusted TLS connection with it is possible; its certificate may be wrong")
         if isinstance(cause, DNSLookupError):
-            return "its name cannot be resolved", False
+            return Fault("its name cannot be resolved", is_passing=True)
         if isinstance(cause, ConnectError | OSError):
-            return "it cannot be connected to", False
+            return Fault("it cannot be connected to", is_passing=True)
     if causes and all(
         isinstance(cause, ConnectionClosed | ResponseFailed | PotentialDataLoss)
         or "DataLoss" in type(cause).__name__
         for cause in causes
     ):
-        return "the connection with it broke off", False
-    return "what it answers is no HTTP that can be understood", False
+        return Fault("the connection with it broke off", is_passing=True)
+    return Fault("what it answers is no HTTP that can be understood")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

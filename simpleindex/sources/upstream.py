@@ -16,7 +16,15 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from simpleindex.core.errors import InvalidUpstreamPage, NotHere, UnusableAnswer, UpstreamFailed
 from simpleindex.core.flat import FLAT_PAGE
-from simpleindex.core.upstream_headers import content_range, date, etag, fresh_for, retry_after
+from simpleindex.core.upstream_headers import (
+    USUAL_WAIT,
+    content_range,
+    date,
+    etag,
+    fresh_for,
+    is_passing,
+    retry_after,
+)
 from simpleindex.core.upstream_html import ends
 from simpleindex.core.upstream_pages import is_html, parse_flat, parse_project, parse_projects
 from simpleindex.core.upstream_urls import absolute_url, basename, origin
@@ -170,7 +178,7 @@ class HttpUpstream:
         except BaseException:
             body.close()
             raise
-        return HttpStream(self._failed, body, extent, _validators(response))
+        return HttpStream(self._fault, body, extent, _validators(response))
 
     def _extent(self, response: IResponse, offset: int) -> tuple[int, int | None, int | None]:
         """Where a file's stream begins, how long it is and how long the file, as the headers say."""
@@ -213,7 +221,7 @@ class HttpUpstream:
             content_type = _header(response, "content-type")
             data = await self._awaited(read_decoded(body, _header(response, "content-encoding"), most))
             if body.may_be_cut and is_html(content_type) and not ends(data):
-                raise self._failed("its page is cut short")
+                raise self._failed("its page is cut short", retry_after=USUAL_WAIT)
         finally:
             body.close()
         return _Answer(url, content_type, data, _validators(response), _fresh_for(response))
@@ -263,8 +271,7 @@ class HttpUpstream:
             # Whoever asked has gone.
             raise
         except Exception as error:  # noqa: BLE001  (what arrives is written by strangers)
-            reason, timed_out = explain(error)
-            raise self._failed(reason, timed_out=timed_out) from None
+            raise self._fault(error) from None
 
     async def _drop(self, body: ResponseBody) -> None:
         """Read a body that nobody wants, so that its connection can be used again, if that is quickly done."""
@@ -295,9 +302,21 @@ class HttpUpstream:
             return self._failed("it does not let us in (403)")
         if code == 429:
             return self._failed("it is asked too often (429)", retry_after=_retry_after(response))
-        return self._failed(f"it answers {code}", retry_after=_retry_after(response))
+        return self._failed(
+            f"it answers {code}", retry_after=_retry_after(response) if is_passing(code) else None
+        )
 
-    def _failed(self, reason: str, *, timed_out: bool = False, retry_after: int = 5) -> UpstreamFailed:
+    def _fault(self, error: BaseException) -> UpstreamFailed:
+        fault = explain(error)
+        return self._failed(
+            fault.reason,
+            timed_out=fault.timed_out,
+            retry_after=USUAL_WAIT if fault.is_passing else None,
+        )
+
+    def _failed(
+        self, reason: str, *, timed_out: bool = False, retry_after: int | None = None
+    ) -> UpstreamFailed:
         return UpstreamFailed(self._name, f"{reason}.", timed_out=timed_out, retry_after=retry_after)
 
 
@@ -306,12 +325,12 @@ class HttpStream:
 
     def __init__(
         self,
-        failed: Callable[..., UpstreamFailed],
+        fault: Callable[[BaseException], UpstreamFailed],
         body: ResponseBody,
         extent: tuple[int, int | None, int | None],
         validators: Validators,
     ) -> None:
-        self._failed = failed
+        self._fault = fault
         self._body = body
         self.offset, self._length, self.size = extent
         self.validators = validators
@@ -324,14 +343,13 @@ class HttpStream:
                 if self._body.received > self._length:
                     raise UnusableAnswer("it sends more of a file than it said")
                 if not data and self._body.received != self._length:
-                    raise UnusableAnswer("the connection with it broke off")
+                    raise UnusableAnswer("the connection with it broke off", is_passing=True)
         except CancelledError:
             self.close()
             raise
         except Exception as error:  # noqa: BLE001  (as in HttpUpstream)
             self.close()
-            reason, timed_out = explain(error)
-            raise self._failed(reason, timed_out=timed_out) from None
+            raise self._fault(error) from None
         return data
 
     def close(self) -> None:

@@ -169,7 +169,9 @@ class Fetch:
             except NotHere:
                 if not incoming.size:
                     raise
-                raise self._failed(f"{self._expected.filename} is gone while it was fetched") from None
+                raise self._failed(
+                    f"{self._expected.filename} is gone while it was fetched", is_passing=True
+                ) from None
             except UpstreamFailed:
                 if incoming.size and incoming.size == self.growing.size:
                     # It broke off behind the last byte, where there is nothing more to ask for.
@@ -181,7 +183,7 @@ class Fetch:
     async def _receive_on(self, incoming: Incoming) -> None:
         """Receive from where it broke off, or, where that cannot be proven to fit, from the beginning to there once more."""
         if self._stopped:
-            raise self._failed("this index is shutting down")
+            raise self._failed("this index is shutting down", is_passing=True)
         other, etag = self._expected.other_hash, getattr(self._validators, "etag", None)
         is_provable = self._expected.sha256 or (other and is_known_hash(other[0]))
         # RFC 9110 section 13.1.5: a weak tag is no proof.
@@ -215,9 +217,11 @@ class Fetch:
             await self._in_thread(incoming.write, data)
             self.growing.advance(incoming.size)
         if self._stopped:
-            raise self._failed("this index is shutting down")
+            raise self._failed("this index is shutting down", is_passing=True)
         if again or (self.growing.size is not None and incoming.size < self.growing.size):
-            raise self._failed(f"{self._expected.filename} broke off after {incoming.size} bytes")
+            raise self._failed(
+                f"{self._expected.filename} broke off after {incoming.size} bytes", is_passing=True
+            )
 
     def _begin_growing(self, size: int | None) -> None:
         known = self.growing.size if self.growing.size is not None else self._expected.size
@@ -240,8 +244,8 @@ class Fetch:
     def _wrong(self, reason: str) -> WrongFile:
         return WrongFile(self._upstream, self._expected.filename, reason)
 
-    def _failed(self, reason: str) -> UpstreamFailed:
-        return UpstreamFailed(self._upstream, f"{reason}.")
+    def _failed(self, reason: str, *, is_passing: bool = False) -> UpstreamFailed:
+        return UpstreamFailed(self._upstream, f"{reason}.", retry_after=2 if is_passing else None)
 
 
 async def open_held(

@@ -26,7 +26,6 @@ from simpleindex.core.errors import (
     TooManyFailures,
     Unauthenticated,
     Unavailable,
-    UpstreamBusy,
     UpstreamFailed,
 )
 from simpleindex.web.download import Download
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
 
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
+LONGEST_RETRY_AFTER: Final = 2
+"""Seconds of a Retry-After. pip obeys it five times without a word, and poetry does too, so this is a wait of 10 s."""
+
 
 def error_response(error: BaseException | None) -> Response | None:
     """The one table from error to answer; None for what should never happen."""
@@ -50,22 +52,24 @@ def error_response(error: BaseException | None) -> Response | None:
             # pip and others look at keyrings, and ask, on this alone (SPEC T41, P46).
             return sentence(401, str(error), ("WWW-Authenticate", 'Basic realm="simpleindex"'))
         case TooManyFailures():
-            return sentence(429, str(error), ("Retry-After", str(error.retry_after)))
+            # Without the header pip shows the sentence, which has the time, at once.
+            soon = error.retry_after <= LONGEST_RETRY_AFTER
+            return sentence(429, str(error), *(_retry_after(error.retry_after) if soon else ()))
         case NotAllowed() | InsecureCredentials():
             return sentence(403, str(error))
         case NotAcceptable():
             return sentence(406, str(error), _VARY)
-        case UpstreamBusy():
-            return sentence(503, str(error), ("Retry-After", str(error.retry_after)))
-        case UpstreamFailed(timed_out=timed_out):
-            # Never 404: uv then stops, and nobody takes another index's package for it (DESIGN 1.5).
-            status = 504 if timed_out else 502
-            return sentence(status, str(error), ("Retry-After", str(error.retry_after)))
-        case Unavailable():
-            # Seconds, never a date, at which poetry crashes (SPEC T22).
-            return sentence(503, str(error), ("Retry-After", str(error.retry_after)))
+        case UpstreamFailed(timed_out=True):
+            # pip does not retry this one, and each retry would take as long as this one did.
+            return sentence(504, str(error))
+        case UpstreamFailed(retry_after=None):
+            # RFC 4918 section 11.4. Never 403 or 404, after which uv and poetry go on to another index's package of
+            # that name; no client retries it. See docs/refusals.md.
+            return sentence(424, str(error))
+        case Unavailable(retry_after=seconds):
+            return sentence(503, str(error), *_retry_after(seconds))
         case Changed():
-            return sentence(503, str(error), ("Retry-After", "1"))
+            return sentence(503, str(error), *_retry_after(1))
         case RefusedUpload(status=status):
             return sentence(status, str(error))
         case AlreadyExists():
@@ -79,6 +83,11 @@ def error_response(error: BaseException | None) -> Response | None:
         case ClientLeft():
             return sentence(408, str(error))  # written to nobody
     return None
+
+
+def _retry_after(seconds: int | None) -> tuple[tuple[str, str], ...]:
+    """Return the header, in whole seconds: poetry crashes at a date."""
+    return () if seconds is None else (("Retry-After", str(min(seconds, LONGEST_RETRY_AFTER))),)
 
 
 def respond(

@@ -55,4 +55,4 @@ def test_warm_then_alone(new_server: Callable[..., Server], tmp_path: Path) -> N
     assert "so_lib-1.0" not in listed
     assert "2 files" in run(front, "prune", "--older-than", "0d", *places)
     wheel = "/simple/so-app/so_app-1.0-py3-none-any.whl"
-    assert front.get(wheel).status == 502
+    assert front.get(wheel).status == 503

@@ -160,7 +160,7 @@ def _answer(connection: ssl.SSLSocket) -> tuple[int, bytes]:
 
 def test_a_page(front: Server, upstream: SlowUpstream) -> None:
     """One question for all of them, whether there is such a project, or none, or nobody can tell."""
-    expected = {"wanted": 200, "missing": 404, "failing": 502}
+    expected = {"wanted": 200, "missing": 404, "failing": 503}
     with ExitStack() as entered:
         crowd = Crowd(front, entered)
         for name, status in expected.items():

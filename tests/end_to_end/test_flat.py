@@ -113,4 +113,4 @@ def test_a_page_with_hashes(new_server: Callable[..., Server], server: Peer, tmp
     for project in ("flat-app", "flat-lib"):
         for file in front.project(project)["files"]:
             answer = front.get(f"/simple/{project}/{file['filename']}")
-            assert answer.status == (502 if file["filename"] == files[-1].name else 200)
+            assert answer.status == (424 if file["filename"] == files[-1].name else 200)

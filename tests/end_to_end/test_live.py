@@ -211,7 +211,7 @@ def test_a_root_that_goes_and_comes_back(server: Server) -> None:
     wait_until(lambda: statuses(server) == SUSPENDED, "503 for all")
     assert server.get("/-/health").status == 200
     answer = server.get("/simple/steady/")
-    assert (answer.headers["Retry-After"], str(server.root).encode() in answer.body) == ("30", False)
+    assert (answer.headers["Retry-After"], str(server.root).encode() in answer.body) == ("2", False)
     away.rename(server.root)
     wait_until(lambda: statuses(server) == NORMAL, "200 again")
 

@@ -91,7 +91,7 @@ def test_pip_and_uv_through_it(new_server: Callable[..., Server], tmp_path: Path
     )
     assert version_in(tmp_path / "uv", "so_lib") == "2.0"
     unseen = front.get("/simple/never-asked/")
-    assert unseen.status == 502
+    assert unseen.status == 503
     assert b"The upstream index behind cannot answer" in unseen.body
 
 

@@ -65,6 +65,14 @@ class Misbehaviour:
     url: str = ""
     takes: int = 2 * MOST
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same question may well be answered next time: clients retry these, and no others."""
+        return self.timed_out or (self.says or "").startswith(PASSING)
+
+
+PASSING = ("connected to", "resolved", "broke off", "cut short", "429", "500", "503", "999")
+
 
 def always(*steps: Step) -> Callable[[Request], Iterator[Step]]:
     """The same to every request."""

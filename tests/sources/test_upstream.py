@@ -118,6 +118,7 @@ def ask(misbehaviour: Misbehaviour) -> None:
         error = caught.value
         assert misbehaviour.says in error.reason
         assert error.timed_out == misbehaviour.timed_out
+        assert (error.retry_after is not None) == misbehaviour.is_passing
         assert error.upstream == "up"
         assert len(str(error)) < 300
         for secret in (SECRET, "127.0.0.1/", "169.254.169.254/", "passwd"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -118,15 +119,11 @@ class RespondTests(SynchronousTestCase):
                 "Who are you?",
                 {"www-authenticate": 'Basic realm="simpleindex"'},
             ),
-            (
-                errors.TooManyFailures(8),
-                429,
-                str(errors.TooManyFailures(8)),
-                {"retry-after": "8"},
-            ),
+            (errors.TooManyFailures(8), 429, str(errors.TooManyFailures(8)), {}),
+            (errors.TooManyFailures(1), 429, str(errors.TooManyFailures(1)), {"retry-after": "1"}),
             (errors.InsecureCredentials(), 403, str(errors.InsecureCredentials()), {}),
-            (errors.Unavailable("Soon.", retry_after=7), 503, "Soon.", {"retry-after": "7"}),
-            (errors.Unavailable("Soon."), 503, "Soon.", {"retry-after": "5"}),
+            (errors.Unavailable("Soon.", retry_after=7), 503, "Soon.", {"retry-after": "2"}),
+            (errors.Unavailable("Soon."), 503, "Soon.", {"retry-after": "2"}),
             (errors.Changed("a.whl"), 503, "a.whl changed while it was being read.", {"retry-after": "1"}),
             (
                 errors.NotAcceptable(("a/b", "c/d")),
@@ -152,6 +149,28 @@ class RespondTests(SynchronousTestCase):
                 reply.headers.pop("date")
                 self.assertEqual(reply.headers, common | headers)
         self.assertEqual(self.resource.failures, [])
+
+    def test_waits_are_short(self) -> None:
+        """Only passing trouble has a status that clients retry, and no Retry-After keeps pip silent for longer than 10 s."""
+        failed = partial(errors.UpstreamFailed, "pypi", "it is odd.")
+        table: list[tuple[Exception, int, str | None]] = [
+            (failed(), 424, None),
+            (failed(retry_after=1), 503, "1"),
+            (failed(retry_after=3600), 503, "2"),
+            (failed(timed_out=True), 504, None),
+            (failed(timed_out=True, retry_after=5), 504, None),
+            (errors.WrongFile("pypi", "a.whl", "it has 1 byte"), 424, None),
+            (errors.NoRanges("pypi"), 424, None),
+            (errors.UpstreamBusy("pypi", 16), 503, "1"),
+            (errors.Unavailable("Gone.", retry_after=None), 503, None),
+            (errors.Unavailable("Gone.", retry_after=30), 503, "2"),
+            (errors.TooManyFailures(60), 429, None),
+        ]
+        for error, status, seconds in table:
+            response = error_response(error)
+            assert response is not None
+            self.assertEqual(response.status, status)
+            self.assertEqual(dict(response.headers).get("Retry-After"), seconds)
 
     def test_only_some_errors_have_an_answer(self) -> None:
         """What is not in the table should never reach a client."""

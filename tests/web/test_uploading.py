@@ -229,7 +229,7 @@ class OrderTests(UploadTestCase):
         self.world.source.error = Unavailable("It is being read.", 7)
         answer = self.post()
         self.refused(answer, 503, "being read")
-        self.assertEqual(b"7", answer.headers[b"retry-after"])
+        self.assertEqual(b"2", answer.headers[b"retry-after"])
         self.world.source.error = None
 
 
