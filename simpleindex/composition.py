@@ -36,8 +36,6 @@ from simpleindex.web.why import WhyPages
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from twisted.python.failure import Failure
-
     from simpleindex.core.names import ProjectName
     from simpleindex.logins import Logins
     from simpleindex.settings import Settings
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.tls.private_ca import Owner
     from simpleindex.upstreams import Upstreams
     from simpleindex.web.channel import IndexChannel
+    from simpleindex.web.troubles import Troubles
 
 READ_THREADS: Final = 8
 """Threads for short blocking calls; they wait for disks, not for processors."""
@@ -90,7 +89,7 @@ def compose(
     *,
     owner: Owner,
     say: Callable[[str], None],
-    failed: Callable[[Failure], None],
+    troubles: Troubles,
 ) -> Index:
     """Make an index.
 
@@ -100,11 +99,12 @@ def compose(
         reactor: Runs everything.
         owner: The user and group that the service will become, where it will.
         say: Takes a sentence for the operator.
-        failed: Told of what should never happen.
+        troubles: Collects the server's own troubles, and what should never happen.
 
     Raises:
         RefusedStart: It cannot start like this.
     """
+    failed = troubles.failed
     read_pool = ThreadPool(0, READ_THREADS, "reads")
     digest_pool = ThreadPool(0, os.cpu_count() or 1, "digests")
     in_read_thread = partial(deferToThreadPool, reactor, read_pool)
@@ -186,6 +186,7 @@ def compose(
         lambda: report_of(own),
         lambda: readiness_of(own),
         lambda: security.certificates.ca_pem if security else None,
+        troubles.shown,
     )
 
     def acme_challenge(token: str) -> bytes | None:

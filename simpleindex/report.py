@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.core.files import total_size
+from simpleindex.core.sizes import human_size
 from simpleindex.core.views import LOCAL
 from simpleindex.web.status import Report
 
@@ -67,16 +68,6 @@ def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -
         f"Clients elsewhere fetch it from {base_url}-/ca.pem, compare the fingerprint, and trust it with pip --cert FILE, "
         "SSL_CERT_FILE=FILE uv, or poetry config certificates.NAME.cert FILE."
     )
-
-
-def human_size(size: int) -> str:
-    """Bytes in the largest unit that keeps a digit before the point."""
-    value = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 def _count(number: int, noun: str) -> str:

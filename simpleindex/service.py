@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ from simpleindex.settings import changes
 from simpleindex.surroundings import open_access_log
 from simpleindex.systemd import Notifier, start_watchdog
 from simpleindex.tls.transport import protocol_class
+from simpleindex.web.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,8 +109,9 @@ class IndexService(Service):
         self._refusal = refusal
         self._end_by_force = end_by_force
         self._reactor = reactor
+        self._troubles = Troubles(time.time, _LOG)
         self._index = compose(
-            settings, lambda: self._settings, reactor, owner=owner, say=self._say, failed=self._failed
+            settings, lambda: self._settings, reactor, owner=owner, say=self._say, troubles=self._troubles
         )
         self._endpoints = [
             (listen, option, endpoint(reactor, listen, option, has_ipv6=machine_has_ipv6))
@@ -348,7 +351,7 @@ class IndexService(Service):
         _LOG.emit(level, "{sentence}", sentence=sentence)
 
     def _failed(self, failure: Failure) -> None:
-        _LOG.failure("This should never happen; please report it.", failure=failure)
+        self._troubles.failed(failure)
 
 
 async def _close(port: IListeningPort) -> None:

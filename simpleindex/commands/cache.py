@@ -25,8 +25,8 @@ from simpleindex.core.errors import (
 from simpleindex.core.flat import FLAT_PAGE, project_of
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.patterns import ALL, matcher, parse_pattern
+from simpleindex.core.sizes import human_size
 from simpleindex.core.sources_file import parse_sources
-from simpleindex.report import human_size
 from simpleindex.settings import resolve
 from simpleindex.store.audit import Audit
 from simpleindex.store.followed_file import read_text_file

@@ -12,10 +12,10 @@ from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.core.errors import AlreadyExists, InvalidSources, NameUsed, RefusedStart, SimpleIndexError
 from simpleindex.core.modes import Mode
 from simpleindex.core.promotion import files_of, parse_release
+from simpleindex.core.sizes import human_size
 from simpleindex.core.sources_file import Sources, Strategy, parse_sources
 from simpleindex.core.toml_values import nearest
 from simpleindex.core.views import LOCAL
-from simpleindex.report import human_size
 from simpleindex.settings import resolve
 from simpleindex.store.audit import Audit
 from simpleindex.store.copy_origins import FromDirectory, FromUpstream

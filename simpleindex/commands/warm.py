@@ -19,7 +19,7 @@ from simpleindex.commands.why import own_ca, own_url
 from simpleindex.core.choosing import choose
 from simpleindex.core.errors import InvalidLockFile, RefusedStart
 from simpleindex.core.lock_files import parse_lock_file
-from simpleindex.report import human_size
+from simpleindex.core.sizes import human_size
 from simpleindex.settings import resolve
 
 if TYPE_CHECKING:

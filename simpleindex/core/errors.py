@@ -7,7 +7,10 @@ a public package of that name). The table from error to status code is in :mod:`
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from simpleindex.core.faults import Fault, Trouble
 
 _LONGEST_SENTENCE: Final = 500
 # Poetry takes these words in a body for an invitation to register the project and to send the file again (SPEC P43).
@@ -455,13 +458,15 @@ class CannotStore(SimpleIndexError):
 
     Attributes:
         reason: Why, as a sentence fit for the client: it names no place outside the root.
-        full: Whether the disk or a quota has no room for it, which trying again does not change (413).
+        fault: What is the matter with the server; None where the project's name is what is refused.
+        trouble: What the operating system said, with the place; None where it was not asked.
     """
 
-    def __init__(self, reason: str, *, full: bool = False) -> None:
+    def __init__(self, reason: str, *, fault: Fault | None = None, trouble: Trouble | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.full = full
+        self.fault = trouble.fault if trouble is not None else fault
+        self.trouble = trouble
 
     def __str__(self) -> str:
         return self.reason

@@ -12,6 +12,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.store.archives import Facts, read_sidecar
 from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
+from simpleindex.store.system_errors import own_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,12 +82,16 @@ class LocalSource:
         """One file, its sidecar, or a signature or provenance beside it."""
         try:
             return await self._open(name, filename, await self._live.settled(name))
-        except (Changed, BrokenArchive, OSError):
+        except (Changed, BrokenArchive, OSError) as error:
+            if (trouble := own_trouble(error)) is not None and trouble.is_passing:
+                raise
             # The disk is ahead of the shelf: let it catch up, and answer from what is there then.
             shelf = await self._live.settled_anew(name)
         try:
             return await self._open(name, filename, shelf)
-        except (Changed, BrokenArchive, OSError):
+        except (Changed, BrokenArchive, OSError) as error:
+            if own_trouble(error) is not None:
+                raise
             raise Unavailable(f"{filename} is changing, or cannot be read now.", retry_after=2) from None
 
     async def _open(self, name: ProjectName, filename: str, shelf: Shelf | None) -> Body:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import BrokenArchive, CannotStore, NotHere
+from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.selection import select
+from simpleindex.core.sizes import human_size
 from simpleindex.core.upload import judge_digests, judge_metadata, judge_size, refused_archive
 from simpleindex.sources.interface import Published
 from simpleindex.store.staging import Draft
@@ -29,6 +32,14 @@ if TYPE_CHECKING:
 
 SPARE: Final = 64 * 1024 * 1024
 """Bytes that an upload leaves free: the records, the cache and the log may lie on the same disk."""
+
+SPARE_PART: Final = 20
+"""Of a small disk only so many'th part is left free."""
+
+
+def spare_of(total: int) -> int:
+    """Return how many bytes an upload leaves free on a disk of so many bytes."""
+    return min(SPARE, total // SPARE_PART)
 
 
 class LocalPublishing:
@@ -63,8 +74,14 @@ class LocalPublishing:
 
     def require_room(self, size: int) -> None:
         """Refuse what would not fit; blocking."""
-        if self._writer.free_space() < size + SPARE:
-            raise CannotStore("The disk of this index is full.", full=True)
+        space = self._writer.space()
+        spare = spare_of(space.total)
+        if space.free < size + spare:
+            raise CannotStore(
+                f"The disk of this index is full: it has {human_size(space.free)} left, of which {human_size(spare)} are kept "
+                f"in reserve, and this upload needs {human_size(size)}.",
+                trouble=Trouble(Fault.FULL, os.strerror(errno.ENOSPC), space.path),
+            )
 
     def open_draft(self) -> Draft:
         """Begin a file; blocking."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.python.failure import Failure
 
 from simpleindex.store.reading import Shelf
+from simpleindex.store.system_errors import own_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 _BUDGET: Final = 64 * 1024 * 1024
 """Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours."""
+
+
+def _unread(before: Shelf, error: OSError | MemoryError) -> Shelf:
+    """What is said of a project that could not be looked at just now: the same as before, until the next look."""
+    trouble = own_trouble(error)
+    if before.project is not None and trouble is not None and trouble.is_passing:
+        return replace(before, young=True)
+    sentence = "It could not be read; the log says more." if trouble is None else trouble.for_client()
+    return Shelf(trouble=sentence, known=before.known, project_file=before.project_file, young=True)
 
 
 class Job(NamedTuple):
@@ -68,6 +78,9 @@ class BatchReader:
                         name, directories, loose, before, budget=_BUDGET, generation=generation, verify=verify
                     )
                 )
+            except (OSError, MemoryError) as error:
+                self.failed(Failure())
+                shelves.append(_unread(before, error))
             except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
                 self.failed(Failure())
                 trouble = f"The project {name} could not be read; the log says more."

@@ -24,6 +24,7 @@ from simpleindex.core.names import (
     spelling_pattern,
 )
 from simpleindex.core.project_file import MAXIMUM_SIZE
+from simpleindex.store.system_errors import raise_if_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -288,6 +289,9 @@ class Directory:
         Args:
             directories: Raw names of its directories, the normalized one first.
             loose: Names of its files directly in the root.
+
+        Raises:
+            OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
         entries: list[Entry] = []
         side_files: dict[str, Entry] = {}
@@ -300,6 +304,7 @@ class Directory:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
+                raise_if_short(error)
                 return Look(
                     stamps=stamps, trouble=f"The directory {directory} cannot be read: {error.strerror}."
                 )
@@ -362,6 +367,7 @@ class Directory:
                 else None
             )
         except OSError as error:
+            raise_if_short(error)
             return Entry(path, filename, rank, None, f"it cannot be read: {error.strerror}")
         trouble = None
         if not stat.S_ISREG(status.st_mode):
@@ -384,6 +390,7 @@ class Directory:
         except FileNotFoundError:
             return None, None
         except OSError as error:
+            raise_if_short(error)
             # A chmod can mend it and leaves the directory's state alone.
             if (stamp := self.stamp(path)) is not None:
                 stamps[path] = stamp
@@ -398,12 +405,13 @@ class Directory:
                 return None, f"is larger than {MAXIMUM_SIZE // 1024} KiB"
             return content, None
         except OSError as error:
+            raise_if_short(error)
             return None, f"cannot be read: {error.strerror}"
         finally:
             os.close(descriptor)
 
     def stamp(self, path: str) -> Stamp | None:
-        """The state of something below the root now, links followed; None if it is not there."""
+        """The state of something below the root now, links followed; None if it is not there, or cannot be seen."""
         try:
             return Stamp.of(os.stat(os.path.join(self.root, path)))
         except OSError:
@@ -473,7 +481,8 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 def _identity_of(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
-    except OSError:
+    except OSError as error:
+        raise_if_short(error)
         return None
     return status.st_dev, status.st_ino
 

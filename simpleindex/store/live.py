@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
+from twisted.python.failure import Failure
 
 from simpleindex.core import severity
 from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavailable
@@ -19,9 +20,10 @@ from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.store.batch_reading import BatchReader, Job
 from simpleindex.store.directory import is_young
 from simpleindex.store.reading import NO_SHELF
-from simpleindex.store.root_guard import EMPTIED, REPLACED, RootGuard
+from simpleindex.store.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.store.rounds import Rounds
 from simpleindex.store.sweep import is_outdated, sweep
+from simpleindex.store.system_errors import own_trouble
 from simpleindex.store.watching import NoWatch
 from simpleindex.store.withheld_log import WithheldLog
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
-    from twisted.python.failure import Failure
 
     from simpleindex.core.model import Withheld
     from simpleindex.store.directory import Stamp, Survey
@@ -99,6 +100,7 @@ class LiveDirectory:
         self._in_read_thread = in_read_thread
         self._in_digest_thread = in_digest_thread
         self._log = log
+        self._failed = failed
         self._watch: Watch = NoWatch()
         self._lost_watch: Watch | None = None
         self._places: dict[ProjectName, Places] = {}
@@ -107,6 +109,7 @@ class LiveDirectory:
         self._first_reads: set[ProjectName] = set()
         self._names: ProjectList | None = None
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
+        self._root_look: IDelayedCall | None = None
         self._withheld_log = WithheldLog(log)
         self._when_complete: list[Deferred[None]] = []
         self._surveys = Rounds(self._survey, workers=1, batch=1, failed=failed)
@@ -137,6 +140,9 @@ class LiveDirectory:
         for call in self._second_looks.values():
             call.cancel()
         self._second_looks.clear()
+        if self._root_look is not None:
+            self._root_look.cancel()
+            self._root_look = None
         for rounds in (self._surveys, self._looks, self._long_reads):
             rounds.stop()
         self._reader.stopping.set()
@@ -405,8 +411,8 @@ class LiveDirectory:
     async def _survey(self, _: Sequence[str]) -> None:
         try:
             survey: Survey = await self._in_read_thread(self._reader.directory.survey)
-        except OSError as error:
-            self._suspend(f"The root of the index cannot be read ({error.strerror}).")
+        except (OSError, MemoryError) as error:
+            self._could_not_survey(error)
             return
         if self._guard.identity not in (None, survey.identity):
             self._suspend(REPLACED)
@@ -437,6 +443,22 @@ class LiveDirectory:
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
             self._resume()
+
+    def _could_not_survey(self, error: OSError | MemoryError) -> None:
+        trouble = own_trouble(error)
+        if trouble is not None:
+            self._failed(Failure(error))
+        if trouble is None or not trouble.is_passing:
+            cause = getattr(error, "strerror", None) or error
+            reason = f"The root of the index cannot be read ({cause})."
+            self._suspend(reason, *(() if trouble is None else (UNTIL_READ,)))
+        elif self._root_look is None:
+            # The root is as it was; this process was short of what it takes to look.
+            self._root_look = self._clock.callLater(_SECOND_LOOK, self._look_at_root_again)
+
+    def _look_at_root_again(self) -> None:
+        self._root_look = None
+        self._surveys.ask(_ROOT)
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
         shelf = self.shelves.get(name, NO_SHELF)
@@ -532,8 +554,8 @@ class LiveDirectory:
         ):
             self._resume()
 
-    def _suspend(self, reason: str) -> None:
-        if self._guard.suspend(reason):
+    def _suspend(self, reason: str, *until: str) -> None:
+        if self._guard.suspend(reason, *until):
             self.generation += 1
             if reason is EMPTIED:
                 self._forget_all()

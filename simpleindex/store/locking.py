@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
 from simpleindex.core.names import OWN_PREFIX
 from simpleindex.store.directory import printable
 from simpleindex.store.staging import FILE_MODE, STAYS, make_directory, storing, sync_directory, write_all
@@ -168,7 +169,7 @@ def locked_project(
     Raises:
         CannotStore: There may be no such directory, it cannot be made, or others do not let go of it.
     """
-    with storing():
+    with storing(os.path.join(directory.root, name)):
         project = LockedProject(directory, staging, name)
         descriptors: list[int] = []
         try:
@@ -199,7 +200,8 @@ def _acquire(directory: Directory, project: LockedProject, descriptors: list[int
         except FileNotFoundError:
             if os.path.islink(project.path):
                 raise CannotStore(
-                    f"{project.name} in the root of the index is a link that leads nowhere."
+                    f"{project.name} in the root of the index is a link that leads nowhere.",
+                    fault=Fault.MISPLACED,
                 ) from None
             project.mark()
             project.is_new = True
@@ -207,7 +209,8 @@ def _acquire(directory: Directory, project: LockedProject, descriptors: list[int
             continue
         except NotADirectoryError:
             raise CannotStore(
-                f"{project.name} in the root of the index is a file where the project's directory should be."
+                f"{project.name} in the root of the index is a file where the project's directory should be.",
+                fault=Fault.MISPLACED,
             ) from None
         descriptors.append(descriptor)
         _lock(descriptor, descriptors, project, patience)
@@ -218,7 +221,8 @@ def _acquire(directory: Directory, project: LockedProject, descriptors: list[int
         while descriptors:
             os.close(descriptors.pop())
     raise CannotStore(
-        f"The directory {project.name} in the root of the index leads nowhere, or does not stay."
+        f"The directory {project.name} in the root of the index leads nowhere, or does not stay.",
+        fault=Fault.MISPLACED,
     )
 
 
@@ -232,7 +236,8 @@ def _lock(descriptor: int, descriptors: list[int], project: LockedProject, patie
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise CannotStore(
-                    f"Another writer does not let go of the project {project.name}; try again later."
+                    f"Another writer does not let go of the project {project.name}; try again later.",
+                    fault=Fault.BUSY,
                 ) from None
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_LOCKS or len(descriptors) > 1:
@@ -303,5 +308,6 @@ def _keep_owner(descriptor: int, like: os.stat_result, shown: str) -> None:
         os.fchown(descriptor, like.st_uid, like.st_gid)
     except PermissionError:
         raise CannotStore(
-            f"{printable(shown)} belongs to another user than the service's; edit it as that user, or give it to the service."
+            f"{printable(shown)} belongs to another user than the service's; edit it as that user, or give it to the service.",
+            fault=Fault.FORBIDDEN,
         ) from None

@@ -55,7 +55,7 @@ def mend(directory: Directory, staging: Staging, now: float) -> list[str]:
     """
     said: list[str] = []
     try:
-        with storing():
+        with storing(staging.path):
             said.extend(_mend_one(directory, staging, staged, now) for staged in staging.left_over())
     except CannotStore as error:
         said.append(f"Whether uploads were left unfinished cannot be seen: {error}")

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import CannotStore, InvalidProjectFile, NotHere
+from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROJECT_FILE
 from simpleindex.core.project_edit import with_status, with_yank, without_yank
 from simpleindex.store.locking import locked_project
@@ -58,14 +59,14 @@ class ProjectFiles:
         return self._change(project, partial(with_status, status=status, reason=reason))
 
     def _change(self, project: ProjectName, change: Change, *, anew: bool = False) -> bool:
-        with storing():
+        with storing(os.path.join(self._directory.root, project)):
             if not anew and not any(self._directory.places_of(project)):
                 raise NotHere(f"project {project}")
         with locked_project(self._directory, self._staging, project) as place:
             directories, loose = self._directory.places_of(project)
             look = self._directory.look(directories, loose)
             if look.trouble:
-                raise CannotStore(look.trouble)
+                raise CannotStore(look.trouble, fault=Fault.UNKNOWN)
             if look.project_file_trouble:
                 raise InvalidProjectFile(look.project_file_trouble)
             before = look.project_file

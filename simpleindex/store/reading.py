@@ -32,6 +32,7 @@ from simpleindex.store import resting
 from simpleindex.store.archives import Facts, examine, examine_side_file
 from simpleindex.store.directory import Stamp, is_young, printable
 from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
+from simpleindex.store.system_errors import raise_if_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,6 +137,9 @@ class Reader:
             budget: Bytes to read at most, though at least one file is read; the rest is left pending.
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
+
+        Raises:
+            OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
         look = self.directory.look(directories, loose)
         if look.trouble:
@@ -312,6 +316,7 @@ class Reader:
         except Changed:
             return self._withheld(entry, "it changed while it was being looked at", "file", unfinished=True)
         except OSError as error:
+            raise_if_short(error)
             return self._withheld(
                 entry, f"it cannot be read: {error.strerror}", "file", passing=error.errno not in _LASTING
             )

@@ -21,6 +21,11 @@ EMPTIED: Final = "Every project has vanished from the root of the index."
 REPLACED: Final = "Another directory or file system lies where the root of the index was."
 
 
+_UNTIL_BACK: Final = "Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
+UNTIL_READ: Final = "Nothing is answered until it can be read."
+"""What is said of a root that is there."""
+
+
 class RootGuard:
     """Suspends an index whose root was lost, replaced or emptied, until it is back or an operator accepts it.
 
@@ -47,9 +52,14 @@ class RootGuard:
         self.existing = 0
         self.ever: set[ProjectName] = set()
 
-    def suspend(self, reason: str) -> bool:
-        """Answer nothing from now on; return whether that is new."""
-        sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
+    def suspend(self, reason: str, until: str = _UNTIL_BACK) -> bool:
+        """Answer nothing from now on; return whether that is new.
+
+        Args:
+            reason: Why, as a sentence.
+            until: When it ends, as another.
+        """
+        sentence = f"{reason} {until}"
         if self.suspended == sentence:
             return False
         self._log(severity.error(sentence))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.names import OWN_PREFIX
+from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +38,6 @@ _TRIES: Final = 20
 
 _SYNC_EVERY: Final = 32 * 1024 * 1024
 """Bytes after which what was written is sent to the disk, so that the end of a large upload need not wait for all of it."""
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +186,7 @@ class Draft:
         """
         if self._finished is not None:
             raise ValueError("a finished draft is not written to")
-        with storing():
+        with storing(self.staged.path):
             write_all(self.staged.descriptor, data, self._size)
             self._size += len(data)
             for digest in (self._sha256, self._blake2, self._md5):
@@ -206,7 +204,7 @@ class Draft:
         Raises:
             CannotStore: The file system cannot hold it.
         """
-        with storing():
+        with storing(self.staged.path):
             os.utime(self.staged.descriptor, ns=(uploaded_ns, uploaded_ns))
 
     def finish(self) -> DraftDigests:
@@ -216,7 +214,7 @@ class Draft:
             CannotStore: It could not be written.
         """
         if self._finished is None:
-            with storing():
+            with storing(self.staged.path):
                 os.fchmod(self.staged.descriptor, FILE_MODE)
                 os.fsync(self.staged.descriptor)
             self._finished = DraftDigests(
@@ -279,23 +277,20 @@ def sync_directory(path: str) -> None:
 
 
 @contextmanager
-def storing() -> Iterator[None]:
-    """Turn what the system says into what the client is told.
+def storing(place: str) -> Iterator[None]:
+    """Turn what the operating system says into what the client and the operator are to read.
+
+    Args:
+        place: The path that is being changed, for where the error itself names none.
 
     Raises:
-        CannotStore: An OSError was raised.
+        CannotStore: An OSError or a MemoryError was raised.
     """
     try:
         yield
-    except OSError as error:
-        said = error.strerror or "no reason given"
-        if error.errno in _FULL:
-            reason = f"The index has no room for this ({said}); whoever runs it can make some."
-        elif error.errno in _REFUSED:
-            reason = f"The directory of the index cannot be changed ({said}); whoever runs it can allow that."
-        else:
-            reason = f"The index could not write this ({said}); its log may say more."
-        raise CannotStore(reason, full=error.errno in _FULL) from error
+    except (OSError, MemoryError) as error:
+        trouble = trouble_of(error, place)
+        raise CannotStore(trouble.for_client(), trouble=trouble) from error
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NotHere
+from simpleindex.core.faults import Fault
 from simpleindex.core.identity import all_spellings
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
 from simpleindex.store.directory import printable
@@ -64,6 +65,21 @@ class Deleted:
     trash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The room on a file system.
+
+    Attributes:
+        path: A directory on it.
+        free: Bytes that can still be written.
+        total: Bytes of the whole file system.
+    """
+
+    path: str
+    free: int
+    total: int
+
+
 class Writer:
     """Changes a root; any number of them may exist, in any number of processes.
 
@@ -77,15 +93,17 @@ class Writer:
         self._staging = Staging(directory)
         self._now = now
 
-    def free_space(self) -> int:
-        """Bytes that this user can still write on the root's file system; quotas are not known to it.
+    def space(self) -> Space:
+        """Return the room on the root's file system for this user; quotas are not known to it.
 
         Raises:
             CannotStore: It cannot be told.
         """
-        with storing():
-            status = os.statvfs(self._directory.root)
-        return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
+        root = self._directory.root
+        with storing(root):
+            status = os.statvfs(root)
+        free = status.f_bfree if os.geteuid() == 0 else status.f_bavail
+        return Space(root, status.f_frsize * free, status.f_frsize * status.f_blocks)
 
     def begin(self) -> Draft:
         """Begin to receive a file.
@@ -93,7 +111,7 @@ class Writer:
         Raises:
             CannotStore: Nothing can be written.
         """
-        with storing():
+        with storing(self._staging.path):
             return Draft(self._staging.make())
 
     def clean(self) -> list[str]:
@@ -149,7 +167,9 @@ class Writer:
                     continue
                 draft.discard()
                 return committed
-            raise CannotStore(f"{project}/{filename} is being changed by somebody else; try again later.")
+            raise CannotStore(
+                f"{project}/{filename} is being changed by somebody else; try again later.", fault=Fault.BUSY
+            )
 
     def judge_name(self, project: ProjectName, filename: str) -> None:
         """Judge whether a copied file may come to be; :meth:`commit` judges once more, under the lock.
@@ -159,7 +179,7 @@ class Writer:
             NameUsed: A deleted file had the name, or another spelling of it.
             CannotStore: That cannot be told.
         """
-        with storing():
+        with storing(os.path.join(self._directory.root, project)):
             name = parse_distribution_name(filename, project)
             require_name(self._directory, name, overwrite=False, formats_may_differ=True)
 
@@ -191,7 +211,7 @@ class Writer:
         entries = self._directory.entries_of(self._directory.places_of(place.name), filename)
         for entry in entries:
             if entry.trouble and entry.path == f"{place.name}/{filename}":
-                raise CannotStore(f"{entry.path} is in the way: {entry.trouble}.")
+                raise CannotStore(f"{entry.path} is in the way: {entry.trouble}.", fault=Fault.MISPLACED)
         return [entry for entry in entries if not entry.trouble]
 
     def _overwrite(self, place: LockedProject, draft: Draft, found: Sequence[Entry]) -> None:
@@ -215,7 +235,7 @@ class Writer:
         Raises:
             CannotStore: It cannot be written.
         """
-        with locked_project(self._directory, self._staging, project) as place, storing():
+        with locked_project(self._directory, self._staging, project) as place, storing(place.path):
             place.replace(os.path.join(place.root, committed.path + suffix), data)
 
     def note(self, project: ProjectName, line: bytes) -> None:
@@ -224,7 +244,7 @@ class Writer:
         Raises:
             CannotStore: It cannot be written.
         """
-        with locked_project(self._directory, self._staging, project) as place, storing():
+        with locked_project(self._directory, self._staging, project) as place, storing(place.path):
             note_copied(place, line)
 
     def digest_of(self, project: ProjectName, filename: str) -> str | None:
@@ -233,7 +253,7 @@ class Writer:
         Raises:
             CannotStore: That cannot be told.
         """
-        with storing():
+        with storing(os.path.join(self._directory.root, project)):
             for _ in range(_TRIES):
                 entries = self._directory.entries_of(self._directory.places_of(project), filename)
                 found = next((entry for entry in entries if not entry.trouble), None)
@@ -241,7 +261,9 @@ class Writer:
                     return None if found is None else digest_of(self._directory, found)
                 except (Changed, FileNotFoundError):
                     continue
-        raise CannotStore(f"{project}/{filename} is being changed by somebody else; try again later.")
+        raise CannotStore(
+            f"{project}/{filename} is being changed by somebody else; try again later.", fault=Fault.BUSY
+        )
 
     def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[Deleted, ...]:
         """Move files of a project into the trash, from every place where they lie; their names stay used.
@@ -277,7 +299,7 @@ class Writer:
                 )
 
     def _find_all(self, project: ProjectName, filenames: Sequence[str]) -> list[list[Entry]]:
-        with storing():
+        with storing(os.path.join(self._directory.root, project)):
             places = self._directory.places_of(project)
         found = []
         for filename in filenames:
@@ -299,7 +321,7 @@ class Writer:
         Raises:
             CannotStore: That cannot be told.
         """
-        with storing():
+        with storing(os.path.join(self._directory.root, project)):
             look = self._directory.look(*self._directory.places_of(project))
         return tuple(sorted({entry.filename for entry in look.entries}))
 
@@ -309,7 +331,7 @@ class Writer:
         Raises:
             CannotStore: That cannot be told.
         """
-        with storing():
+        with storing(os.path.join(self._directory.root, project)):
             return used_names_of(self._directory, project)
 
     def free_name(self, project: ProjectName, filename: str, *, who: str) -> bool:
@@ -374,5 +396,5 @@ class Writer:
         Raises:
             CannotStore: Something cannot be removed.
         """
-        with storing():
+        with storing(self._directory.root):
             return purge(self._directory.root, older_than_days, self._now())

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
+from twisted.python.failure import Failure
+
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.store.system_errors import own_trouble
 from simpleindex.web.intake import Intake
 from simpleindex.web.respond import to_its_end
 from simpleindex.web.response import sentence
@@ -16,8 +19,6 @@ from simpleindex.web.upload import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-
-    from twisted.python.failure import Failure
 
     from simpleindex.core.addresses import Network
     from simpleindex.web.admission import Admission
@@ -105,10 +106,12 @@ class Changes:
         """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
         try:
             return await to_its_end(self._answer(asked), self._failed)
-        except SimpleIndexError as error:
+        except (SimpleIndexError, OSError, MemoryError) as error:
             response = self._refuse(error, asked)
             if response is None:
                 raise
+            if own_trouble(error) is not None:
+                self._failed(Failure())
             return response
 
     def _refuse(self, error: BaseException | None, asked: Asked) -> Response | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import ClientLeft
+from simpleindex.store.system_errors import own_trouble
 from simpleindex.web.response import sentence
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ class Intake:
             self._outcome.errback(failure)
             return
         response = self._error_response(failure.value)
-        if response is None:
+        if response is None or own_trouble(failure.value) is not None:
             self._failed(failure)
+        if response is None:
             response = sentence(500, "Something went wrong here; the server's log says what.")
         self._connection.refuse_with(response)

@@ -28,6 +28,8 @@ from simpleindex.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from simpleindex.core.faults import RETRY_AFTER
+from simpleindex.store.system_errors import own_trouble
 from simpleindex.web.download import Download
 from simpleindex.web.response import Content, Response, reason_phrase, sentence
 
@@ -77,9 +79,10 @@ def error_response(error: BaseException | None) -> Response | None:
             return sentence(409, str(error))
         case NameUsed() | InvalidFilename() | InvalidSetting() | InvalidProjectFile() | BrokenArchive():
             return sentence(400, str(error))
-        case CannotStore(full=full):
-            # A server's error would make twine send a file that does not fit five times (SPEC P50).
-            return sentence(413 if full else 403, str(error))
+        case CannotStore(fault=None):
+            return sentence(403, str(error))
+        case CannotStore() | OSError() | MemoryError():
+            return _trouble_response(error)
         case ClientLeft():
             return sentence(408, str(error))  # written to nobody
     return None
@@ -88,6 +91,20 @@ def error_response(error: BaseException | None) -> Response | None:
 def _retry_after(seconds: int | None) -> tuple[tuple[str, str], ...]:
     """Return the header, in whole seconds: poetry crashes at a date."""
     return () if seconds is None else (("Retry-After", str(min(seconds, LONGEST_RETRY_AFTER))),)
+
+
+def _trouble_response(error: CannotStore | OSError | MemoryError) -> Response | None:
+    """Answer for a trouble of the server itself, which is never the client's doing; None for what should never happen."""
+    trouble = own_trouble(error)
+    if trouble is None:
+        return None
+    text = str(error) if isinstance(error, CannotStore) else trouble.for_client()
+    return sentence(trouble.status, text, *_retry_after(RETRY_AFTER if trouble.is_passing else None))
+
+
+def is_to_be_reported(error: BaseException | None) -> bool:
+    """Whether the operator has to hear of an error: it should never happen, or is a trouble of the server itself."""
+    return own_trouble(error) is not None or error_response(error) is None
 
 
 def respond(
@@ -106,12 +123,12 @@ def respond(
         request: The request.
         answer: Makes the response.
         also: Headers that every response carries, unless it is for this reader only.
-        failed: Told of what should never happen.
+        failed: Hears of what should never happen, and of every trouble of the server itself.
     """
-    sending = _Sending(request, also)
+    sending = _Sending(request, also, failed)
     work = Deferred.fromCoroutine(sending.run(answer))
     request.notifyFinish().addErrback(lambda _: sending.client_left(work))
-    work.addErrback(lambda failure: sending.fail(failure, failed))
+    work.addErrback(sending.fail)
     return NOT_DONE_YET
 
 
@@ -133,7 +150,7 @@ def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], 
     def end(result: Response | Failure) -> None:
         if not waiting.called:
             waiting.callback(result)
-        elif isinstance(result, Failure) and error_response(result.value) is None:
+        elif isinstance(result, Failure) and is_to_be_reported(result.value):
             failed(result)
 
     Deferred.fromCoroutine(work).addBoth(end)
@@ -143,9 +160,12 @@ def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], 
 class _Sending:
     """One response on its way."""
 
-    def __init__(self, request: Request, also: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, request: Request, also: tuple[tuple[str, str], ...], failed: Callable[[Failure], None]
+    ) -> None:
         self._request = request
         self._also = also
+        self._failed = failed
         self._has_left = False
 
     async def run(self, answer: Coroutine[Any, Any, Response]) -> None:
@@ -155,17 +175,19 @@ class _Sending:
             response = error_response(error)
             if response is None or self._has_left or self._request.startedWriting:
                 raise
+            if own_trouble(error) is not None:
+                self._failed(Failure())
             await self._send(response)
 
     def client_left(self, work: Deferred[None]) -> None:
         self._has_left = True
         work.cancel()
 
-    def fail(self, failure: Failure, failed: Callable[[Failure], None]) -> None:
+    def fail(self, failure: Failure) -> None:
         # Work that is cancelled may end in any of the errors that have an answer.
         is_cancelled = self._has_left and failure.check(CancelledError)
-        if not is_cancelled and error_response(failure.value) is None:
-            failed(failure)
+        if not is_cancelled and is_to_be_reported(failure.value):
+            self._failed(failure)
         if self._has_left:
             return
         if self._request.startedWriting:

@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import NotHere
 from simpleindex.web.response import Response, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from simpleindex.web.response import Asked
+    from simpleindex.web.troubles import ServerTrouble
 
 
 OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})
@@ -52,6 +54,7 @@ class StatusPages:
         readiness: Whether the first catalogue has been built, and why nothing is answered (or None); asked by probes every
             second or so.
         ca_certificate: Gives the PEM of our private CA, or None while certificates are somebody else's.
+        troubles: Gives the server's own troubles of the last hour, the latest first.
     """
 
     def __init__(
@@ -59,10 +62,12 @@ class StatusPages:
         report: Callable[[], Report],
         readiness: Callable[[], tuple[bool, str | None]],
         ca_certificate: Callable[[], bytes | None],
+        troubles: Callable[[], Sequence[ServerTrouble]] = tuple,
     ) -> None:
         self._report = report
         self._readiness = readiness
         self._ca_certificate = ca_certificate
+        self._troubles = troubles
 
     def answer(self, page: str, asked: Asked) -> Response:
         """Answer a GET or HEAD.
@@ -76,7 +81,7 @@ class StatusPages:
             case "ready":
                 return self._ready()
             case "status":
-                return _status(self._report(), details=asked.is_local)
+                return _status(self._report(), self._troubles(), details=asked.is_local)
             case "ca.pem" if (certificate := self._ca_certificate()) is not None:
                 headers = (("Content-Type", "application/x-pem-file"), ("Cache-Control", "no-cache"))
                 return Response(200, headers, certificate)
@@ -91,7 +96,7 @@ class StatusPages:
         return sentence(200, "ready")
 
 
-def _status(report: Report, *, details: bool) -> Response:
+def _status(report: Report, troubles: Sequence[ServerTrouble], *, details: bool) -> Response:
     content: dict[str, object] = {
         "version": report.version,
         "ready": report.ready,
@@ -101,12 +106,22 @@ def _status(report: Report, *, details: bool) -> Response:
         "bytes": report.size,
         "withheld": len(report.withheld),
         "watch": report.watch,
+        "troubles": len(troubles),
     }
     if details:
         # Names and reasons may tell of what is inside a private file, so they are for whoever sits at the machine.
         content["withheld-files"] = [
             {"project": project, "filename": filename, "rule": rule, "reason": reason}
             for project, filename, rule, reason in report.withheld
+        ]
+        content["own-troubles"] = [
+            {
+                "sentence": each.sentence,
+                "first": timestamp(each.first),
+                "last": timestamp(each.last),
+                "count": each.count,
+            }
+            for each in troubles
         ]
     body = json.dumps(content, indent=2).encode() + b"\n"
     return Response(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body)

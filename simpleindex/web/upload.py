@@ -10,12 +10,13 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, Unauthenticated
+from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, SimpleIndexError, Unauthenticated
 from simpleindex.core.model import Status
 from simpleindex.core.origins import is_foreign
 from simpleindex.core.rights import Action
 from simpleindex.core.upload import judge_form, stated_project
 from simpleindex.core.upload_form import Form
+from simpleindex.store.system_errors import own_trouble
 from simpleindex.web.multipart import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
 from simpleindex.web.respond import error_response
 from simpleindex.web.response import Response
@@ -256,7 +257,8 @@ def refusal(error: BaseException | None, accept: str | None) -> Response | None:
     response = error_response(error)
     if response is None:
         return None
-    text = str(error)
+    trouble = None if isinstance(error, SimpleIndexError) else own_trouble(error)
+    text = str(error) if trouble is None else trouble.for_client()
     headers = response.headers
     body = response.body
     if _JSON in (accept or ""):

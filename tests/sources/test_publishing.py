@@ -18,15 +18,16 @@ from simpleindex.core.errors import (
     RefusedUpload,
     Unavailable,
 )
+from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.core.rights import UploadRules
 from simpleindex.core.upload import Upload
 from simpleindex.core.upload_form import StatedDigests
 from simpleindex.sources.local import LocalSource
-from simpleindex.sources.publishing import SPARE, LocalPublishing
+from simpleindex.sources.publishing import SPARE, LocalPublishing, spare_of
 from simpleindex.store.project_files import ProjectFiles
-from simpleindex.store.writing import Writer
+from simpleindex.store.writing import Space, Writer
 from tests.builders import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.live_world import ACME, LONG_AFTER_NS, Threads, World, error, pending, result
 
@@ -234,11 +235,20 @@ def test_nothing_is_known(place: Place) -> None:
 
 def test_no_room(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit, with what others need of the disk, is refused before it comes."""
-    monkeypatch.setattr(place.writer, "free_space", lambda: SPARE + 10)
+    monkeypatch.setattr(place.writer, "space", lambda: Space("/srv", SPARE + 10, 1 << 40))
     place.publishing.require_room(10)
-    with pytest.raises(CannotStore, match="full") as raised:
+    with pytest.raises(CannotStore, match=r"64.0 MiB left, of which 64.0 MiB are kept in reserve") as raised:
         place.publishing.require_room(11)
-    assert raised.value.full
+    assert raised.value.fault is Fault.FULL
+    assert "/srv" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("total", "spare"), [(64 << 20, (64 << 20) // 20), (0, 0), (10 << 30, SPARE), (SPARE * 20, SPARE)]
+)
+def test_the_reserve_is_small_on_a_small_disk(total: int, spare: int) -> None:
+    """Or nothing could ever be uploaded to it."""
+    assert spare_of(total) == spare
 
 
 def test_deleting(place: Place) -> None:
@@ -338,7 +348,7 @@ def test_provenance_that_cannot_be_stored(tmp_path: Path, monkeypatch: pytest.Mo
     place = Place(tmp_path / "root", provenance=lambda *_: b"{}")
 
     def refuse(*_: object) -> None:
-        raise CannotStore("The disk of this index is full.", full=True)
+        raise CannotStore("The disk of this index is full.", fault=Fault.FULL)
 
     monkeypatch.setattr(place.writer, "put_beside", refuse)
     published = place.publish(wheel_bytes(), attestations="[{}]")

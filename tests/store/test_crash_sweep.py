@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.core.errors import CannotStore, SimpleIndexError
+from simpleindex.core.faults import fault_of
 from simpleindex.core.names import LEDGER
 from simpleindex.store import ledgers, locking, mending, project_files, staging, trash, writing
 from simpleindex.store.digests import Digests
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODULES = (ledgers, locking, mending, project_files, staging, trash, writing)
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def served(root: Path, cache: Path) -> Any:
@@ -187,7 +186,7 @@ def test_an_error_at_every_call(sweep: Sweep, error: int, request: pytest.Fixtur
             if raised is None:
                 assert sweep.state(root)[0] == sweep.new[0], point
             else:
-                assert raised.full == (error in FULL), point
+                assert raised.fault is fault_of(error), point
                 assert os.strerror(error) in str(raised), point
                 assert str(root) not in str(raised), point
             sweep.check(root, point)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -15,6 +16,8 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.store import batch_reading
 from simpleindex.store.directory import Stamp
+from simpleindex.store.root_guard import UNTIL_READ
+from simpleindex.store.system_errors import own_trouble
 from simpleindex.store.watch import InotifyWatch
 from simpleindex.store.watching import NoWatch
 from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
@@ -650,12 +653,12 @@ def test_a_directory_that_cannot_be_read_is_no_missing_project(
 
     def refused(path: str) -> list[str]:
         if path.endswith("acme"):
-            raise OSError(24, "Too many open files")
+            raise OSError(errno.EIO, "Input/output error")
         return listdir(path)
 
     monkeypatch.setattr(os, "listdir", refused)
     tell(world, "acme")
-    sentence = "The directory acme cannot be read: Too many open files."
+    sentence = "The directory acme cannot be read: Input/output error."
     assert error(world.ask()).args == (sentence, 30)
     assert world.taken_lines() == [f"acme cannot be answered for: {sentence}"]
     shutil.rmtree(root / "other")
@@ -664,7 +667,7 @@ def test_a_directory_that_cannot_be_read_is_no_missing_project(
     assert world.live.suspended is None
     assert result(world.ask(OTHER)) is None
     monkeypatch.undo()
-    # No event tells that descriptors are to be had again.
+    # No event tells that a disk is well again.
     world.sweep()
     assert world.files() == [wheel_name()]
 
@@ -761,9 +764,12 @@ def loss(request: pytest.FixtureRequest, root: Path) -> tuple[Callable[[Path], N
     return found
 
 
-def unanswered(world: World, reason: str) -> bool:
+UNTIL_BACK = "Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
+
+
+def unanswered(world: World, reason: str, until: str = UNTIL_BACK) -> bool:
     """Whether nothing at all is answered, for this reason."""
-    sentence = f"{reason} Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
+    sentence = f"{reason} {until}"
     questions = [
         world.ask(),
         world.ask(ProjectName("nobody")),
@@ -971,7 +977,10 @@ def test_a_root_that_cannot_be_listed_is_not_back_because_a_project_can(
     monkeypatch.setattr(os, "scandir", refused)
     world.live.root_changed()
     tell(world, "acme")
-    assert unanswered(world, "The root of the index cannot be read (Permission denied).")
+    assert unanswered(world, "The root of the index cannot be read (Permission denied).", UNTIL_READ)
+    (failure,) = world.failures
+    assert own_trouble(failure.value) is not None
+    world.failures.clear()
     monkeypatch.setattr(os, "scandir", scandir)
     world.sweep()
     assert world.names() == ["acme", "other"]

@@ -22,6 +22,7 @@ from simpleindex.core.errors import (
     NameUsed,
     NotHere,
 )
+from simpleindex.core.faults import Fault
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spelling_pattern
 from simpleindex.store import locking
 from simpleindex.store.directory import Directory
@@ -175,10 +176,12 @@ def test_what_root_makes_belongs_to_whom_the_root_belongs(bench: Bench) -> None:
 
 def test_free_space(bench: Bench) -> None:
     """Something, and an error that says so where there is no root."""
-    assert bench.writer.free_space() > 0
+    space = bench.writer.space()
+    assert 0 < space.free <= space.total
+    assert space.path == str(bench.root)
     bench.root.rmdir()
     with pytest.raises(CannotStore):
-        bench.writer.free_space()
+        bench.writer.space()
 
 
 # -- commit ---------------------------------------------------------------------------------------------------------
@@ -393,9 +396,9 @@ def test_a_directory_that_went_while_one_waited_for_it(bench: Bench, monkeypatch
 def test_a_read_only_root(tmp_path: Path) -> None:
     """A sentence that tells what is wrong and nothing of this machine."""
     with public_directory() as root, as_nobody():
-        with pytest.raises(CannotStore, match="cannot be changed") as caught:
+        with pytest.raises(CannotStore, match="not permitted") as caught:
             Bench(root).upload()
-        assert not caught.value.full
+        assert caught.value.fault is Fault.FORBIDDEN
         assert str(root) not in str(caught.value)
 
 

@@ -56,6 +56,7 @@ NUMBERS = {
     "bytes": 4096,
     "withheld": 1,
     "watch": "inotify",
+    "troubles": 0,
 }
 
 
@@ -78,7 +79,7 @@ def test_status_at_the_machine() -> None:
         "rule": "archive",
         "reason": "it ends before its end",
     }
-    assert reply.json == NUMBERS | {"withheld-files": [withheld]}
+    assert reply.json == NUMBERS | {"withheld-files": [withheld], "own-troubles": []}
 
 
 def test_status_tells_the_state_now() -> None:

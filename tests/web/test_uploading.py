@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.access_file import parse_access
 from simpleindex.core.errors import CannotStore, Unavailable
+from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.core.rights import Access, UploadRules, default_access
@@ -136,9 +137,12 @@ class OrderTests(UploadTestCase):
             self.refused(self.answer(self.begin(data)), 400, "An upload is a form")
 
     def test_no_room(self) -> None:
-        """A full disk is told before the body, and never as an error of ours."""
-        self.world.publishing.no_room = CannotStore("The disk of this index is full.", full=True)
-        self.refused(self.answer(self.begin(self.head())), 413, "full")
+        """A full disk is told before the body; it is no mistake of the client's, and the operator hears of it."""
+        self.world.publishing.no_room = CannotStore("The disk of this index is full.", fault=Fault.FULL)
+        self.refused(self.answer(self.begin(self.head())), 507, "full")
+        (failure,) = self.world.index.failures
+        self.assertIsInstance(failure.value, CannotStore)
+        self.world.index.failures.clear()
 
     def test_the_form_names_its_project(self) -> None:
         """Without the right, 403 as soon as the file begins: no byte of it is stored."""
