@@ -102,6 +102,7 @@ class World:
         self.reads = Threads()
         self.long_reads = Threads()
         self.lines: list[str] = []
+        self.changes: list[str] = []
         self.failures: list[Failure] = []
         self.now_ns = LONG_AFTER_NS
         self.watch = watch or NoWatch()
@@ -112,7 +113,7 @@ class World:
             self.clock,
             in_read_thread=self.reads,
             in_digest_thread=self.long_reads,
-            log=self.lines.append,
+            log=self._take_line,
             failed=self.failures.append,
         )
 
@@ -120,6 +121,10 @@ class World:
         """Read everything for the first time."""
         self.live.begin(self.watch)
         return self
+
+    def _take_line(self, line: str) -> None:
+        is_change = line.endswith((" appeared.", " changed.", " vanished."))
+        (self.changes if is_change else self.lines).append(line)
 
     def taken_lines(self) -> list[str]:
         """What was logged since the last time."""

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from simpleindex.core import severity
 from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavailable
+from simpleindex.core.listing_changes import describe_changes
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.store.batch_reading import BatchReader, Job
@@ -532,6 +533,11 @@ class LiveDirectory:
         else:
             self.shelves[name] = shelf
         self._withheld_log.tell(name, shelf)
+        # After an emptied root was forgotten, its return would log every file of the index.
+        if self.complete and not self._guard.is_emptied and shelf.project is not before.project:
+            change = describe_changes(name, (before.project, before.chosen), (shelf.project, shelf.chosen))
+            if change is not None:
+                self._log(change)
         if shelf.pending or shelf.unverified:
             self._long_reads.ask(name)
         if shelf.young and not self.polling and name not in self._second_looks:

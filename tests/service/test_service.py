@@ -358,7 +358,10 @@ def test_nothing_changed(world: ServiceWorld) -> None:
     newer = wheel_name("acme", "2.0").encode()
     add_wheel(world.root, "acme", "2.0")
     assert newer not in world.ask("/acme/").body
-    assert world.reload() == ["Configuration read again; changed: nothing."]
+    assert world.reload() == [
+        "Configuration read again; changed: nothing.",
+        f"acme: {newer.decode()} appeared.",
+    ]
     assert newer in world.ask("/acme/").body
 
 

@@ -1362,6 +1362,28 @@ def test_second_looks_go_on_while_changes_do(root: Path) -> None:
 # -- what is said ---------------------------------------------------------------------------------------------------
 
 
+def test_files_that_come_change_and_go_are_logged(world: World, root: Path) -> None:
+    """One line a project and batch, and nothing about what lay there at the start."""
+    assert world.changes == []
+    add_wheel(root, "acme", "2.0")
+    add_wheel(root, "acme", "3.0")
+    tell(world, "acme")
+    (root / "acme" / wheel_name(version="2.0")).write_bytes(
+        wheel_bytes("acme", "2.0", "Summary: other bytes")
+    )
+    (root / "acme" / wheel_name(version="3.0")).unlink()
+    tell(world, "acme")
+    add_wheel(root, "fresh")
+    world.live.everything_changed()
+    world.live.everything_changed()
+    two, three = wheel_name(version="2.0"), wheel_name(version="3.0")
+    assert world.changes == [
+        f"acme: {two}, {three} appeared.",
+        f"acme: {three} vanished; {two} changed.",
+        f"fresh: {wheel_name('fresh')} appeared.",
+    ]
+
+
 def test_a_withheld_file_is_logged_once(world: World, root: Path) -> None:
     """However often it is looked at; and again when it was mended and broke anew."""
     path = root / "acme" / wheel_name(version="2.0")
