@@ -41,7 +41,7 @@ MAXIMUM_SIZE: Final = 1 << 20
 """Bytes; a larger access file is refused."""
 
 _ACTIONS: Final = {action.value: action for action in Action}
-_FLAGS: Final = ("local-versions", "require-record", "normalized-names")
+_FLAGS: Final = ("local-versions", "require-record", "require-matching-tags", "normalized-names")
 _SIZES: Final = ("max-file-size", "max-project-size")
 _OVERWRITE: Final = "overwrite"
 

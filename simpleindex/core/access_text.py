@@ -118,6 +118,7 @@ def uploads_line(rules: UploadRules) -> str:
     flags = {
         "local-versions": rules.local_versions,
         "require-record": rules.require_record,
+        "require-matching-tags": rules.tags_must_match,
         "normalized-names": rules.normalized_names,
         "overwrite": rules.overwrite,
     }

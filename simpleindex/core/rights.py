@@ -104,6 +104,8 @@ class UploadRules:
         max_file_size: Bytes of one file; 0 for no bound.
         max_project_size: Bytes of all files of a project together; 0 for no bound.
         require_record: Whether a wheel needs a RECORD that agrees with it.
+        require_matching_tags: Whether a wheel's WHEEL file must name the tags of its file name; None: as ``require_record``,
+            for who takes wheels that were changed after their building takes renamed ones too.
         normalized_names: Whether file names must be normalized (PEP 625; PyPUG "binary-distribution-format").
         overwrite: Whether a file of a name that exists may be replaced.
     """
@@ -112,8 +114,14 @@ class UploadRules:
     max_file_size: int = 2 << 30
     max_project_size: int = 0
     require_record: bool = True
+    require_matching_tags: bool | None = None
     normalized_names: bool = True
     overwrite: bool = False
+
+    @property
+    def tags_must_match(self) -> bool:
+        """Whether a wheel that was renamed to other tags is refused."""
+        return self.require_record if self.require_matching_tags is None else self.require_matching_tags
 
 
 @dataclass(frozen=True, slots=True)

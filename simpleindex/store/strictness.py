@@ -127,7 +127,7 @@ def _examine_zip(
     assert data is not None
     dist_info = plain_path(member.path).partition("/")[0]
     examined, details = _judge_metadata(data, name)
-    _judge_texts(pread, directory, texts, name)
+    _judge_texts(pread, directory, texts, name, rules)
     if rules.require_record:
         _judge_record(pread, directory, texts.get(b"RECORD"), paths, dist_info)
     if Version(examined.metadata_version) >= _LICENSES_SINCE:
@@ -145,11 +145,13 @@ def _noting(found: Iterator[Member], texts: dict[bytes, Member]) -> Iterator[Mem
 
 
 def _judge_texts(
-    pread: Pread, directory: Directory, texts: dict[bytes, Member], name: DistributionName
+    pread: Pread, directory: Directory, texts: dict[bytes, Member], name: DistributionName, rules: UploadRules
 ) -> None:
     if (wheel := texts.get(b"WHEEL")) is None:
         raise BrokenArchive("it has no WHEEL in its .dist-info directory")
-    judge_wheel_file(_read(pread, wheel, directory, MAXIMUM_TEXT), name)
+    judge_wheel_file(
+        _read(pread, wheel, directory, MAXIMUM_TEXT), name, tags_must_match=rules.tags_must_match
+    )
     if (entry_points := texts.get(b"entry_points.txt")) is not None:
         judge_entry_points(_read(pread, entry_points, directory, MAXIMUM_TEXT))
 

@@ -47,15 +47,20 @@ class _EntryPoints(configparser.RawConfigParser):
         return optionstr
 
 
-def judge_wheel_file(data: bytes, name: DistributionName) -> None:
+def judge_wheel_file(data: bytes, name: DistributionName, *, tags_must_match: bool) -> None:
     """Judge the WHEEL file.
+
+    Args:
+        data: Its content.
+        name: What the wheel's file name says.
+        tags_must_match: Whether other tags than the file name's are refused.
 
     Raises:
         BrokenArchive: It states no version of the format, or one that no installer knows, or other tags than the file name,
             which was changed by hand then.
     """
     stated = {tag for line in _TAG.findall(_text(data, "WHEEL").replace("\r", "")) for tag in _tags(line)}
-    if stated and stated != parse_wheel_filename(name.filename)[3]:
+    if tags_must_match and stated and stated != parse_wheel_filename(name.filename)[3]:
         raise BrokenArchive(
             "its WHEEL file states other tags than its file name; do not rename what was built"
         )

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import RefusedUpload
+from simpleindex.core.metadata import shown
 from simpleindex.core.names import distribution_suffix
+from simpleindex.web.line_feeds import LineFeedForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simpleindex.sources.interface import Draft
 
@@ -29,6 +31,9 @@ _MOST_HEADERS: Final = 16 * 1024
 _SIGNATURE_FIELD: Final = "gpg_signature"
 _FILE_FIELDS: Final = frozenset({"content", "package", "file"})
 """PyPI's name for the file, and those that hosted services have taught people."""
+
+_LONGEST_NAME: Final = 64
+"""Characters of a field's name that are kept."""
 
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9_:.-]{1,64}\Z")
 
@@ -100,6 +105,7 @@ class FormSink:
         self._open_draft = open_draft
         self._most = most
         self._text_left = MOST_TEXT
+        self._text_sizes: dict[str, int] = {}
         self._parts_left = MOST_PARTS
         self._headers: dict[str, str] = {}
         self._header = [b"", b""]
@@ -108,6 +114,7 @@ class FormSink:
         self._name = ""
         self._is_file = False
         self._is_over = False
+        self._line_feeds = LineFeedForm(boundary)
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -130,7 +137,7 @@ class FormSink:
         from python_multipart.exceptions import FormParserError  # noqa: PLC0415  (the extra "publish")
 
         try:
-            self._parser.write(data)
+            self._parser.write(self._line_feeds.feed(data))
         except FormParserError:
             raise _malformed() from None
 
@@ -204,10 +211,10 @@ class FormSink:
             add_to_draft(self.received, data, self._most)
             return
         self._text_left -= len(data)
+        name = self._name[:_LONGEST_NAME]
+        self._text_sizes[name] = self._text_sizes.get(name, 0) + len(data)
         if self._text_left < 0:
-            raise RefusedUpload(
-                413, f"The fields of the form are longer than {MOST_TEXT >> 20} MiB together."
-            )
+            raise _too_much_text(self._text_sizes)
         assert self._text is not None  # begun with the part
         self._text.append(data)
 
@@ -259,6 +266,16 @@ def too_large(most: int) -> RefusedUpload:
     """A file that is longer than it may be (SPEC P27)."""
     size = f"{most:,} bytes" if most < 1 << 20 else f"{most / (1 << 20):,.0f} MiB"
     return RefusedUpload(413, f"File too large. The limit here is {size} for a file.")
+
+
+def _too_much_text(sizes: Mapping[str, int]) -> RefusedUpload:
+    """Say which field is to be shortened; what has come of it so far is nearly all that may come."""
+    longest = max(sizes, key=lambda name: sizes[name])
+    return RefusedUpload(
+        413,
+        f"The fields of the form are longer than {MOST_TEXT >> 20} MiB together. "
+        f"The longest is {shown(longest)}, of which {sizes[longest] / (1 << 20):.1f} MiB came so far: shorten it.",
+    )
 
 
 def boundary_of(content_type: str | None) -> bytes:

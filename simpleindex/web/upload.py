@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, SimpleIndexError, Unauthenticated
 from simpleindex.core.model import Status
+from simpleindex.core.names import spelling_pattern
 from simpleindex.core.origins import is_foreign
 from simpleindex.core.rights import Action
 from simpleindex.core.upload import judge_form, stated_project
@@ -171,7 +172,7 @@ class Uploads:
             received.draft, upload, rules, lambda: self._own(somebody, name, exists=exists)
         )
         self._tell(asked, somebody, upload, published)
-        text = "".join(f"{warning}\n" for warning in published.warnings)
+        text = "".join(f"{line}\n" for line in (*published.warnings, _listed(upload, published)))
         headers = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
         return Response(200, headers, text.encode(), is_private=True)
 
@@ -274,6 +275,15 @@ def largest_file(access: Access) -> int:
     bounds = [access.uploads.max_file_size]
     bounds += [int(rule.uploads["max_file_size"]) for rule in access.rules if "max_file_size" in rule.uploads]
     return max(bounds) if all(bounds) else 0
+
+
+def _listed(upload: Upload, published: Published) -> str:
+    """Say to a person who uses curl what has become of the upload; the other clients pass over it."""
+    name = upload.name
+    spelt = spelling_pattern(name.project).match(name.filename)
+    project = spelt[0] if spelt else name.project
+    state = "is listed" if published.created else "is listed, as it was before"
+    return f"{project} {name.version} {state}: {name.filename}, sha256 {published.sha256}."
 
 
 def _form(received: Received) -> Form:

@@ -45,6 +45,7 @@ def test_everything_that_can_be_said() -> None:
         max-file-size = "5m"
         max-project-size = 1000
         require-record = false
+        require-matching-tags = true
         normalized-names = false
         [[rule]]
         projects = ["Acme_*", "tool"]
@@ -55,6 +56,7 @@ def test_everything_that_can_be_said() -> None:
         admin = ["J\xc3\xbcrgen"]
         overwrite = true
         max-file-size = 0
+        require-matching-tags = false
         """
     )
     staff = {"group:staff": ("alice", "bob")}
@@ -68,13 +70,14 @@ def test_everything_that_can_be_said() -> None:
             Action.DELETE: Who(("alice@example.com",)),
             Action.ADMIN: Who(("J\u00fcrgen",)),
         },
-        {"overwrite": True, "max_file_size": 0},
+        {"overwrite": True, "max_file_size": 0, "require_matching_tags": False},
     )
     uploads = UploadRules(
         local_versions=False,
         max_file_size=5 << 20,
         max_project_size=1000,
         require_record=False,
+        require_matching_tags=True,
         normalized_names=False,
     )
     assert parsed == Access((rule,), private=True, uploads=uploads)
@@ -267,7 +270,7 @@ class TestExample:
         """Every key is shown, and in a way that is accepted."""
         parsed = parse_access(uncommented().encode())
         assert set(tomllib.loads(uncommented())) == {"private", "groups", "uploads", "rule"}
-        assert parsed.uploads == UploadRules()
+        assert parsed.uploads == UploadRules(require_matching_tags=UploadRules().tags_must_match)
         assert {action for rule in parsed.rules for action in rule.who} == set(Action)
         words = {
             word.partition(":")[0] for rule in parsed.rules for who in rule.who.values() for word in who.words

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UPLOADS_LINE = (
-    "uploads: local-versions = true, require-record = true, normalized-names = true, overwrite = false,"
+    "uploads: local-versions = true, require-record = true, require-matching-tags = true, normalized-names = true, overwrite = false,"
     " max-file-size = 2G, max-project-size = 0"
 )
 TOKEN = TokenLimits("t1", frozenset(Action), ("*",))

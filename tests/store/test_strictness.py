@@ -326,10 +326,33 @@ def test_a_wheel_that_was_renamed_is_refused() -> None:
     assert "states other tags" in refusal(data, "acme-1.0-py2.py3-none-any.whl")
     with pytest.raises(BrokenArchive, match="which is none"):
         judge_wheel_file(
-            b"Wheel-Version: 1.0\nTag: py3\n", parse_distribution_name("acme-1.0-py3-none-any.whl")
+            b"Wheel-Version: 1.0\nTag: py3\n",
+            parse_distribution_name("acme-1.0-py3-none-any.whl"),
+            tags_must_match=True,
         )
     both = b"Wheel-Version: 1.0\nTag: py2-none-any\r\nTag: py3-none-any\n"
-    judge_wheel_file(both, parse_distribution_name("acme-1.0-py2.py3-none-any.whl"))
+    judge_wheel_file(both, parse_distribution_name("acme-1.0-py2.py3-none-any.whl"), tags_must_match=True)
+
+
+@pytest.mark.parametrize(
+    ("rules", "taken"),
+    [
+        (UploadRules(), False),
+        (UploadRules(require_matching_tags=True), False),
+        (UploadRules(require_matching_tags=False), True),
+        (UploadRules(require_record=False), True),
+        (UploadRules(require_record=False, require_matching_tags=True), False),
+    ],
+)
+def test_who_may_rename_a_wheel(rules: UploadRules, taken: bool) -> None:
+    """Such wheels are on the public index; who does not ask for a right RECORD need not ask for right tags."""
+    name = parse_distribution_name("acme-1.0-cp311-cp311-linux_x86_64.whl")
+    file = io.BytesIO(raw_zip(*wheel_parts()))
+    if taken:
+        assert examine_strictly(file, name, rules).metadata.version == "1.0"
+    else:
+        with pytest.raises(BrokenArchive, match="states other tags"):
+            examine_strictly(file, name, rules)
 
 
 @pytest.mark.parametrize("case", WHEELS)

@@ -83,6 +83,51 @@ def test_a_form_however_it_is_cut(cuts: list[int]) -> None:
     assert received.file_fields == set()
 
 
+def distutils_form(fields: list[tuple[str, bytes]], filename: str, data: bytes) -> bytes:
+    """A form as Python 2.7.8 wrote it: line feeds alone, and one before the first delimiter."""
+    parts = [
+        b'\n--b0\nContent-Disposition: form-data; name="%s"\n\n%s' % (name.encode(), text)
+        for name, text in fields
+    ]
+    head = f'\n--b0\nContent-Disposition: form-data; name="content";filename="{filename}"\n\n'
+    return b"".join(parts) + head.encode() + data + b"\n--b0--\n"
+
+
+_PIECES = st.lists(
+    st.sampled_from(
+        [b"\n", b"\r", b"\r\n", b"--", b"--b", b"--b0", b"-", b"b0", b"x", b"\0", b"\n\n", b"\n--b1"]
+    )
+).map(b"".join)
+_DATA = _PIECES.filter(lambda data: b"\n--b0" not in b"\n" + data)
+
+
+@given(_DATA, _DATA, st.lists(st.integers(0, 400), max_size=8), st.sampled_from([b"", b"\n", b"later"]))
+def test_a_form_of_line_feeds(text: bytes, data: bytes, cuts: list[int], epilogue: bytes) -> None:
+    """It is what the same form with CR LF is, however it is cut, to the last byte of the file."""
+    body = distutils_form([("name", b"acme"), ("comment", text), ("pyversion", b"")], "acme-1.0.tar.gz", data)
+    received, draft = read(body + epilogue, cuts=tuple(cuts))
+    assert received.fields == {
+        "name": ["acme"],
+        "comment": [text.decode("utf-8", "replace")],
+        "pyversion": [""],
+    }
+    assert (received.filename, received.size, draft.data) == ("acme-1.0.tar.gz", len(data), data)
+
+
+@given(_DATA, st.lists(st.integers(0, 400), max_size=8))
+def test_line_feeds_in_other_forms_stay(data: bytes, cuts: list[int]) -> None:
+    """Only the first delimiter's end decides."""
+    if b"\r\n--b0" not in b"\r\n" + data:
+        assert read(form(part("content", data, "acme.whl")), cuts=tuple(cuts))[1].data == data
+
+
+def test_a_form_of_nothing_but_line_feeds() -> None:
+    """It is refused as any other that is cut off, and not copied at every line."""
+    for body in (b"\n" * 300_000, b"--b0\n" + b"a\n" * 300_000, b"--b0\n" + b"a" * 300_000):
+        with pytest.raises(RefusedUpload):
+            read(body)
+
+
 def test_what_curl_calls_a_file() -> None:
     """A file under any field's name is the distribution if it is called like one."""
     received, draft = read(form(part("package", b"x", "acme-1.0.tar.gz")))
@@ -108,6 +153,9 @@ def test_a_text_that_comes_as_a_file() -> None:
     ("body", "status", "words"),
     [
         (b"", 400, "malformed or cut off"),
+        (b"--b0", 400, "malformed or cut off"),
+        (b"--b0\n", 400, "malformed or cut off"),
+        (b'--b0\nContent-Disposition: form-data; name="x"\n\nx\n--b0', 400, "malformed or cut off"),
         (TWINE[:-6], 400, "malformed or cut off"),
         (b"nothing of the kind", 400, "malformed or cut off"),
         (b"--b0\r\nX: y\r\n\r\nvalue\r\n--b0--\r\n", 400, "malformed or cut off"),
@@ -127,8 +175,11 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         read(form(part("content", b"12345", "a-1.tar.gz")), most=4)
     assert caught.value.status == 413
     monkeypatch.setattr(multipart, "MOST_TEXT", 4)
-    with pytest.raises(RefusedUpload, match="fields of the form are longer"):
-        read(form(part("description", b"12345")))
+    with pytest.raises(
+        RefusedUpload, match=r"fields of the form are longer .* longest is 'description'"
+    ) as caught:
+        read(form(part("name", b"1"), part("description", b"123"), part("version", b"1")))
+    assert caught.value.status == 413
     monkeypatch.setattr(multipart, "MOST_PARTS", 1)
     with pytest.raises(RefusedUpload, match="more than 1 fields"):
         read(form(part("a", b""), part("b", b"")))

@@ -241,13 +241,14 @@ class AnswerTests(UploadTestCase):
     """What clients are told."""
 
     def test_success(self) -> None:
-        """200 with the warnings, and the line of the audit."""
-        for label, event, body in (
-            ("alice-all", "upload", b"It is short.\n"),
-            ("alice", "upload again", b""),
+        """200 with the warnings and what is listed now, for people who use curl; and the line of the audit."""
+        for label, event, warning, state in (
+            ("alice-all", "upload", "It is short.\n", "is listed"),
+            ("alice", "upload again", "", "is listed, as it was before"),
         ):
             answer = self.post(label=label)
-            self.assertEqual((200, body), (answer.status, answer.body))
+            text = f"{warning}acme_app 2.0 {state}: {WHEEL}, sha256 {self.world.audited[-1]['digest']}.\n"
+            self.assertEqual((200, text.encode()), (answer.status, answer.body))
             self.assertEqual(b"no-store", answer.headers[b"cache-control"])
             self.assertNotIn(b"access-control-allow-origin", answer.headers)
             line = self.world.audited.pop()
