@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.components import Componentized
 
+from simpleindex.accepting import AcceptGate
 from simpleindex.composition import compose
 from simpleindex.core import severity
 from simpleindex.core.errors import CannotStore, RefusedStart
@@ -25,6 +27,7 @@ from simpleindex.ending import SECONDS, THREAD_SECONDS
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report, report_of
 from simpleindex.settings import changes
+from simpleindex.store.descriptors import raise_limit
 from simpleindex.surroundings import open_access_log
 from simpleindex.systemd import Notifier, start_watchdog
 from simpleindex.tls.transport import protocol_class
@@ -113,6 +116,10 @@ class IndexService(Service):
         self._index = compose(
             settings, lambda: self._settings, reactor, owner=owner, say=self._say, troubles=self._troubles
         )
+        self._gate = AcceptGate(reactor, self._troubles.failed)
+        self._gate.close_idle = self._close_idle
+        for site in (self._index.site, self._index.redirect_site):
+            site.connections.has_room = self._gate.admits
         self._endpoints = [
             (listen, option, endpoint(reactor, listen, option, has_ipv6=machine_has_ipv6))
             for option, listens in (("https", settings.https), ("http", settings.http))
@@ -134,12 +141,15 @@ class IndexService(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
+        if not isinstance(self._reactor, SelectReactor):
+            raise_limit()
         for listen, option, place in self._endpoints:
             try:
                 port = listen_now(place, self._factory(option), listen, option)
             except RefusedStart as error:
                 raise self._refusal(error) from None
             self._ports.append((option, port))
+        self._gate.ports = [port for _, port in self._ports]
         # Known only now where a port was left to the system (0).
         self._index.listings.base_url = self._index.redirect.base_url = self._base_url()
 
@@ -237,11 +247,16 @@ class IndexService(Service):
         self._notifier.stopping()
         for loop in self._loops:
             loop.stop()
+        self._gate.stop()
         closing: list[Any] = [Deferred.fromCoroutine(_close(port)) for _, port in self._ports]
         closing += [site.drain() for site in (self._index.site, self._index.redirect_site)]
         drained: Deferred[Any] = DeferredList(closing, consumeErrors=True)
         drained.addTimeout(DRAIN_SECONDS, self._reactor)
         return drained.addBoth(lambda _: self._stop_the_rest())
+
+    def _close_idle(self, number: int) -> None:
+        for site in (self._index.site, self._index.redirect_site):
+            site.connections.retire_idle(number)
 
     def _stop_the_rest(self) -> None:
         for site in (self._index.site, self._index.redirect_site):

@@ -12,6 +12,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.store.archives import Facts, read_sidecar
 from simpleindex.store.bodies import BytesBody, BytesCache, FileBody
+from simpleindex.store.descriptors import keep_reserve
 from simpleindex.store.system_errors import own_trouble
 
 if TYPE_CHECKING:
@@ -139,12 +140,12 @@ class LocalSource:
 
     async def _descriptor(self, path: str, stamp: Stamp) -> int:
         if not self._slow_opens:
-            return self._directory.open_file(path, stamp)
+            return keep_reserve(self._directory.open_file(path, stamp))
         wanted: Deferred[int] = Deferred()
 
         async def open_in_thread() -> int:
             descriptor: int = await self._in_read_thread(self._directory.open_file, path, stamp)
-            return descriptor
+            return keep_reserve(descriptor)
 
         def hand_over(descriptor: int) -> None:
             # Whoever asked may have left by now, and a thread's result cannot be called back.

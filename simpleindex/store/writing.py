@@ -16,6 +16,7 @@ from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.identity import all_spellings
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
+from simpleindex.store.descriptors import is_reserved, no_descriptor
 from simpleindex.store.directory import printable
 from simpleindex.store.ledgers import free_name, note_copied, note_deleted, used_names_of
 from simpleindex.store.locking import locked_project
@@ -112,7 +113,11 @@ class Writer:
             CannotStore: Nothing can be written.
         """
         with storing(self._staging.path):
-            return Draft(self._staging.make())
+            staged = self._staging.make()
+            if is_reserved(staged.descriptor):
+                staged.discard()
+                raise no_descriptor()
+            return Draft(staged)
 
     def clean(self) -> list[str]:
         """Put right what writers that died left undone; to be called at the start, while others may be at work.

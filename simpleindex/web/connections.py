@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -17,9 +18,17 @@ _LOG: Final = Logger(namespace="simpleindex")
 
 _SAY_AGAIN_SECONDS: Final = 60
 
+_SETTLED_SECONDS: Final = 2.0
+"""After which a connection that asks for nothing counts as idle."""
+
 
 class Connection(Protocol):
     """What can be ended."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is under way."""
+        ...
 
     def retire(self) -> None:
         """Close now if no request has begun, else after the answer."""
@@ -38,6 +47,7 @@ class Connections:
 
     Attributes:
         draining: Whether connections are being brought to an end; none is admitted any more.
+        has_room: Tells whether the process has descriptors for another connection.
     """
 
     def __init__(self, seconds: Callable[[], float], bound: int, exempt: Callable[[str], bool]) -> None:
@@ -49,10 +59,12 @@ class Connections:
             exempt: Tells of an address whether it is not counted.
         """
         self.draining = False
+        self.has_room: Callable[[], bool] = lambda: True
         self._seconds = seconds
         self.bound = bound
         self._exempt = exempt
         self._open: dict[Connection, str | None] = {}
+        self._since: dict[Connection, float] = {}
         self._count: Counter[str] = Counter()
         self._said: dict[str, float] = {}
         self._drained: list[Deferred[None]] = []
@@ -67,7 +79,7 @@ class Connections:
             connection: It.
             host: Its peer's address; None for a Unix socket.
         """
-        if self.draining:
+        if self.draining or not self.has_room():
             return False
         name = None if host is None or is_loopback(host) or self._exempt(host) else counted_as(host)
         if name is not None:
@@ -76,10 +88,12 @@ class Connections:
                 return False
             self._count[name] += 1
         self._open[connection] = name
+        self._since[connection] = self._seconds()
         return True
 
     def leave(self, connection: Connection) -> None:
         """Take note that a connection is over; one that was not admitted is nothing to forget."""
+        self._since.pop(connection, None)
         name = self._open.pop(connection, None)
         if name is not None:
             self._count[name] -= 1
@@ -101,6 +115,15 @@ class Connections:
             connection.retire()
         self._tell_drained()
         return drained
+
+    def retire_idle(self, number: int) -> None:
+        """Close so many idle connections, the oldest first; new ones are about to send their first request."""
+        young = self._seconds() - _SETTLED_SECONDS
+        idle = (
+            connection for connection, since in self._since.items() if since <= young and connection.is_idle
+        )
+        for connection in tuple(islice(idle, number)):
+            connection.retire()
 
     def abort_all(self) -> None:
         """Close every connection now, whatever is lost."""

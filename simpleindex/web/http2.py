@@ -141,6 +141,11 @@ class Http2Channel(Protocol):
         self._let_go(reason)
         self.site.connections.leave(self)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return not self.streams
+
     def retire(self) -> None:
         """Take no further request, and close when those in flight are answered (RFC 9113 section 6.8)."""
         if self._retiring or self._over:

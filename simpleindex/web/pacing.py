@@ -115,9 +115,14 @@ class PacedChannel(http.HTTPChannel):
         self._let_go()
         self.transport.abortConnection()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self.phase in (Phase.READY, Phase.IDLE)
+
     def retire(self) -> None:
         """Close now if no request has begun; otherwise the answer says ``Connection: close`` and is the last."""
-        if self.phase in (Phase.READY, Phase.IDLE):
+        if self.is_idle:
             self.loseConnection()
 
     def _let_go(self) -> None:

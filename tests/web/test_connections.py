@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from tests.web.wire import LinesTestCase, Wire
+from tests.web.wire import LinesTestCase, Wire, get
 
 
 class BoundTests(LinesTestCase):
@@ -75,3 +75,18 @@ class BoundTests(LinesTestCase):
             "192.0.2.1 holds 2 connections, the most that one address may; closed a further one (said once a minute).",
             self.lines[-1],
         )
+
+    def test_no_descriptors(self) -> None:
+        """Without room for another connection it is closed; those that ask for nothing give way, the oldest first."""
+        wire = Wire()
+        first, second = wire.connect(), wire.connect()
+        wire.wait(1)
+        young = wire.connect()
+        wire.send(second, get(b"/slow")[:-2])
+        wire.site.connections.retire_idle(9)
+        self.assertFalse(first.disconnecting)
+        wire.wait(1)
+        wire.site.connections.retire_idle(9)
+        self.assertEqual([True, False, False], [each.disconnecting for each in (first, second, young)])
+        wire.site.connections.has_room = lambda: False
+        self.assertTrue(wire.connect().aborted)
