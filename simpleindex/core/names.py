@@ -14,6 +14,7 @@ from typing import Final, NewType
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 
 ProjectName = NewType("ProjectName", str)
@@ -34,9 +35,6 @@ METADATA_SUFFIX: Final = ".metadata"
 PROVENANCE_SUFFIX: Final = ".provenance"
 SIGNATURE_SUFFIXES: Final = (".asc", ".sig")
 SIDE_FILE_SUFFIXES: Final = (*SIGNATURE_SUFFIXES, PROVENANCE_SUFFIX)
-
-_MOST_TAGS: Final = 1_000
-"""Combinations of Python, ABI and platform; each is made, and 250 characters can stand for 64,000."""
 
 PROJECT_FILE: Final = "simpleindex.toml"
 """What file names cannot say of a project: yanks and status."""
@@ -115,6 +113,8 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
     suffix = distribution_suffix(filename)
     if suffix is None:
         raise InvalidFilename(filename, "it has no suffix of a wheel or an sdist")
+    if excess := bounds.FILENAME.excess(len(filename)):
+        raise InvalidFilename(filename, excess)
     if not filename.isascii() or not filename.isprintable() or " " in filename or "/" in filename:
         raise InvalidFilename(filename, "its name has characters other than printable ASCII, or a slash")
     parsed = _parse_wheel(filename) if suffix == WHEEL_SUFFIX else _parse_sdist(filename, suffix, project)
@@ -123,9 +123,15 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
     return parsed
 
 
+def number_of_tags(text: str) -> int:
+    """Return how many tags a compressed set of them stands for (PEP 425), without making them."""
+    return prod(part.count(".") + 1 for part in text.split("-"))
+
+
 def _parse_wheel(filename: str) -> DistributionName:
-    if prod(part.count(".") + 1 for part in filename.removesuffix(WHEEL_SUFFIX).split("-")[-3:]) > _MOST_TAGS:
-        raise InvalidFilename(filename, f"its name stands for more than {_MOST_TAGS} platforms")
+    stem = filename.removesuffix(WHEEL_SUFFIX)
+    if excess := bounds.TAGS.excess(number_of_tags("-".join(stem.split("-")[-3:]))):
+        raise InvalidFilename(filename, excess)
     try:
         # A ValueError is packaging's word for no, and Python's for a number of more than 4,300 digits.
         _, version, _, _ = parse_wheel_filename(filename)

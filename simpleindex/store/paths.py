@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import shown
 
-MAXIMUM_MEMBERS: Final = 100_000
-"""The largest packages known have some 40,000 files; each costs about 200 bytes of memory while it is judged."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
+_KEY_SIZE: Final = 16
+"""Bytes."""
 
 
 def plain_path(raw: bytes) -> str:
@@ -22,6 +25,8 @@ def plain_path(raw: bytes) -> str:
     Raises:
         BrokenArchive: Unpacked, it would lie outside, or differently on different systems.
     """
+    if excess := bounds.PATH.excess(len(raw)):
+        raise BrokenArchive(excess)
     try:
         path = raw.decode()
     except UnicodeDecodeError:
@@ -31,6 +36,11 @@ def plain_path(raw: bytes) -> str:
         raise BrokenArchive(f"its member {shown(path)} leads out of the archive")
     if "\\" in path or _CONTROL.search(path):
         raise BrokenArchive(f"its member {shown(path)} has a backslash or a control character in its name")
+    if excess := bounds.PATH_PARTS.excess(len(parts)):
+        raise BrokenArchive(excess)
+    for part in parts:
+        if excess := bounds.PATH_PART.excess(len(part.encode())):
+            raise BrokenArchive(excess)
     return "/".join(parts)
 
 
@@ -76,14 +86,14 @@ class Paths:
             self._last_parent = parent
         key = _key(path)
         if is_directory:
-            self._add_directory(key, path)
+            self._add_directory(key, [path])
             return
         if key in self._files:
             raise BrokenArchive(f"its member {shown(path)} is there twice")
         if key in self._directories:
             raise BrokenArchive(f"its member {shown(path)} is both a file and a directory")
-        if len(self._files) >= MAXIMUM_MEMBERS:
-            raise BrokenArchive(f"it has more than {MAXIMUM_MEMBERS} members")
+        if excess := bounds.MEMBERS.excess(len(self._files) + 1):
+            raise BrokenArchive(excess)
         self._files[key] = b""
         if is_link:
             self._links.add(key)
@@ -100,22 +110,38 @@ class Paths:
         """Whether this is a symbolic link."""
         return bool(self._links) and _key(path) in self._links
 
-    def _add_directories(self, path: str) -> None:
-        while path:
-            key = _key(path)
-            if key in self._directories:
-                return
-            self._add_directory(key, path)
-            path = path.rpartition("/")[0]
+    def leads_through_link(self, parts: Sequence[str]) -> bool:
+        """Whether a path, whose parts these are, has a symbolic link before its last part."""
+        return any(key in self._links for key in _keys(parts[:-1]))
 
-    def _add_directory(self, key: bytes, path: str) -> None:
+    def _add_directories(self, path: str) -> None:
+        # Most members lie in a directory that is known.
+        if not path or _key(path) in self._directories:
+            return
+        parts = path.split("/")
+        for number, key in enumerate(_keys(parts), 1):
+            if key not in self._directories:
+                self._add_directory(key, parts[:number])
+
+    def _add_directory(self, key: bytes, parts: Sequence[str]) -> None:
         if key in self._files:
-            raise BrokenArchive(f"its member {shown(path)} is both a file and a directory")
-        if len(self._directories) >= MAXIMUM_MEMBERS:
-            raise BrokenArchive(f"it has more than {MAXIMUM_MEMBERS} directories")
+            raise BrokenArchive(f"its member {shown('/'.join(parts))} is both a file and a directory")
+        if key in self._directories:
+            return
+        if excess := bounds.DIRECTORIES.excess(len(self._directories) + 1):
+            raise BrokenArchive(excess)
         self._directories.add(key)
+
+
+def _keys(parts: Sequence[str]) -> Iterator[bytes]:
+    """Go through the keys of a path's beginnings, the shortest first; linear in the path, of which each byte is digested once."""
+    digest, separator = blake2b(digest_size=_KEY_SIZE), b""
+    for part in parts:
+        digest.update(separator + part.encode())
+        separator = b"/"
+        yield digest.copy().digest()
 
 
 def _key(path: str) -> bytes:
     # Not Python's own hash, of which others with the same value can be made at will.
-    return blake2b(path.encode(), digest_size=16).digest()
+    return blake2b(path.encode(), digest_size=_KEY_SIZE).digest()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
 from simpleindex.store.decompression import is_compressed, unpacked
 from simpleindex.store.paths import Paths, plain_path, shown_path
-from simpleindex.store.tars import Stream, body_of, headers, pass_over, pax_keywords
+from simpleindex.store.tars import SPARSE, Stream, body_of, headers, pass_over, pax_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simpleindex.store.tars import Header
-
-MAXIMUM_LINKS: Final = 1000
-"""Symbolic links, whose targets are kept until the end."""
 
 _PLAIN: Final = b"\x000"
 _HARD_LINK: Final = b"1"
@@ -66,7 +64,7 @@ def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> s
     """Judge one member, and return its path."""
     path = plain_path(header.path)
     kind = header.kind
-    if kind == b"S" or any(keyword.startswith(b"GNU.sparse.") for keyword in header.extensions):
+    if kind == b"S" or SPARSE in header.extensions:
         raise BrokenArchive(f"its member {shown_path(header.path)} has holes (a sparse file)")
     if kind not in _PLAIN + _HARD_LINK + _SYMBOLIC_LINK + _DIRECTORY:
         raise BrokenArchive(
@@ -77,8 +75,8 @@ def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> s
         raise BrokenArchive(f"its member {shown_path(header.path)} has a size, and no data")
     if kind == _SYMBOLIC_LINK:
         links[path] = _target(header)
-        if len(links) > MAXIMUM_LINKS:
-            raise BrokenArchive(f"it has more than {MAXIMUM_LINKS} symbolic links")
+        if excess := bounds.LINKS.excess(len(links)):
+            raise BrokenArchive(excess)
     if kind == _HARD_LINK:
         target = plain_path(header.link)
         if paths.word(target) is None or paths.is_link(target):
@@ -89,10 +87,14 @@ def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> s
 
 def _target(header: Header) -> tuple[int, str]:
     """Return how many steps upwards a symbolic link's target begins with, and what follows them."""
-    up, rest = 0, header.link
-    while rest.startswith((b"../", b"./")) or rest in {b"..", b"."}:
-        step, _, rest = rest.partition(b"/")
-        up += step == b".."
+    if excess := bounds.LINK.excess(len(header.link)):
+        raise BrokenArchive(excess)
+    parts = header.link.split(b"/")
+    up = at = 0
+    while at < len(parts) and parts[at] in {b".", b".."}:
+        up += parts[at] == b".."
+        at += 1
+    rest = b"/".join(parts[at:])
     return up, plain_path(rest) if rest else ""
 
 
@@ -100,8 +102,7 @@ def _judge_link(path: str, up: int, rest: str, paths: Paths) -> None:
     """Judge a symbolic link once every other is known: it stays in the top directory, and leads through no other."""
     parts = path.split("/")[:-1]
     there = parts[: len(parts) - up] + (rest.split("/") if rest else [])
-    through = ("/".join(there[:end]) for end in range(1, len(there)))
-    if up >= len(parts) or any(paths.is_link(step) for step in through):
+    if up >= len(parts) or paths.leads_through_link(there):
         raise BrokenArchive(
             f"its link {shown_path(path.encode())} leads out of the archive, or through another link"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
 from simpleindex.store.decompression import is_compressed, unpacked
@@ -26,14 +27,16 @@ _BLOCK: Final = 512
 _END: Final = bytes(_BLOCK)
 _CHECKSUM: Final = slice(148, 156)
 _OCTAL: Final = re.compile(rb" *([0-7]*) *")
-_PAX_RECORD: Final = re.compile(rb"([0-9]{1,9}) ([^=]+)=")
-_MAXIMUM_EXTENSION: Final = 1024 * 1024
+_PAX_RECORD: Final = re.compile(rb"([0-9]{1,9}) ([^=]++)=")
 
 # Links, devices, directories, pipes: no data follow, whatever their size field says.
 _WITHOUT_DATA: Final = b"123456"
 
-# Of pax records those that decide where a member lies, how long it is, and whether it has holes.
-_TELLING: Final = (b"path", b"size", b"linkpath", b"GNU.sparse.")
+# Of pax records those that decide where a member lies and how long it is.
+_TELLING: Final = frozenset({b"path", b"size", b"linkpath"})
+
+SPARSE: Final = b"GNU.sparse."
+"""How the keywords of records begin that state a member's holes; all of them are kept as one of this name."""
 
 
 class Header(NamedTuple):
@@ -45,7 +48,7 @@ class Header(NamedTuple):
         link: What a link points to; empty for others.
         size: Bytes of data that follow, without padding.
         stated_size: What the header says, which for members without data is another.
-        extensions: The telling pax records, by keyword.
+        extensions: Of the pax records path, size and linkpath, and :data:`SPARSE` for those of holes, by keyword.
     """
 
     kind: bytes
@@ -124,12 +127,16 @@ def headers(stream: Stream) -> Iterator[Header]:
         BrokenArchive: It is cut off, damaged, empty, or not a tar archive.
     """
     extensions: dict[bytes, bytes] = {}
+    extended = 0
     first = True
     while (block := _block(stream, first=first)) != _END:
         kind, stated = block[156:157], _checked_size(block, first=first)
         first = False
         if kind in b"xXLK":
-            extensions |= _extensions(kind, body_of(stream, stated, _MAXIMUM_EXTENSION))
+            extended += stated
+            if excess := bounds.EXTENSIONS.excess(extended):
+                raise BrokenArchive(excess)
+            extensions |= _extensions(kind, body_of(stream, stated, stated))
             continue
         if kind == b"g":
             yield Header(kind, b"", b"", stated, stated, {})
@@ -143,7 +150,7 @@ def headers(stream: Stream) -> Iterator[Header]:
         # Before POSIX, a directory was a file whose name ends in a slash.
         is_empty = kind in _WITHOUT_DATA or (kind == b"\0" and path.endswith(b"/"))
         yield Header(kind, path, link, 0 if is_empty else stated, stated, extensions)
-        extensions = {}
+        extensions, extended = {}, 0
     if first:
         raise BrokenArchive("it is an empty tar archive")
 
@@ -228,7 +235,11 @@ def _extensions(kind: bytes, body: bytes) -> dict[bytes, bytes]:
     """Read what an extended header says of the next member: GNU's long names, or pax records."""
     if kind in b"LK":
         return {b"path" if kind == b"L" else b"linkpath": body.partition(b"\0")[0]}
-    return {keyword: value for keyword, value in _pax_records(body) if keyword.startswith(_TELLING)}
+    return {
+        SPARSE if keyword.startswith(SPARSE) else keyword: value
+        for keyword, value in _pax_records(body)
+        if keyword in _TELLING or keyword.startswith(SPARSE)
+    }
 
 
 def _pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -5,7 +5,6 @@ Installers differ in which of it they check, so an index does it once for all of
 
 from __future__ import annotations
 
-import configparser
 import csv
 import re
 from base64 import urlsafe_b64encode
@@ -14,12 +13,15 @@ from typing import TYPE_CHECKING, Final
 from packaging.tags import Tag, parse_tag
 from packaging.utils import parse_wheel_filename
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import shown
+from simpleindex.core.names import number_of_tags
+from simpleindex.store.entry_points import read_entry_points
 from simpleindex.store.paths import plain_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from simpleindex.core.names import DistributionName
     from simpleindex.store.paths import Paths
@@ -28,23 +30,15 @@ MAXIMUM_TEXT: Final = 1024 * 1024
 """Bytes of a WHEEL or entry_points.txt."""
 
 _WHEEL_VERSION: Final = re.compile(
-    r"^Wheel-Version:[ \t]*([0-9]+)\.[0-9]+[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"^Wheel-Version:[ \t]*+([0-9]++)\.[0-9]++[ \t]*+$", re.MULTILINE | re.IGNORECASE
 )
-_REFERENCE: Final = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[[\w\s,.-]*\]\s*)?")
+_REFERENCE: Final = re.compile(r"[\w.]++\s*+(:\s*+[\w.]++\s*+)?+(\[[\w\s,.-]*+\]\s*+)?+")
 _TAG: Final = re.compile(r"^Tag:(.*)$", re.MULTILINE | re.IGNORECASE)
 _SCRIPTS: Final = ("console_scripts", "gui_scripts")
 # Those whose digest cannot be in the list: itself, and what is made of it.
 _UNLISTED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
 # A word about a file; a digest and a size are longer.
 _LISTED: Final = b"listed"
-_LONGEST_LINE: Final = 128 * 1024
-
-
-class _EntryPoints(configparser.RawConfigParser):
-    """Names of entry points are case-sensitive."""
-
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
 
 
 def judge_wheel_file(data: bytes, name: DistributionName, *, tags_must_match: bool) -> None:
@@ -59,12 +53,16 @@ def judge_wheel_file(data: bytes, name: DistributionName, *, tags_must_match: bo
         BrokenArchive: It states no version of the format, or one that no installer knows, or other tags than the file name,
             which was changed by hand then.
     """
-    stated = {tag for line in _TAG.findall(_text(data, "WHEEL").replace("\r", "")) for tag in _tags(line)}
+    text = _text(data, "WHEEL").replace("\r", "")
+    for line in text.split("\n"):
+        if excess := bounds.WHEEL_LINE.excess(len(line)):
+            raise BrokenArchive(excess)
+    stated = _tags(_TAG.findall(text))
     if tags_must_match and stated and stated != parse_wheel_filename(name.filename)[3]:
         raise BrokenArchive(
             "its WHEEL file states other tags than its file name; do not rename what was built"
         )
-    version = _WHEEL_VERSION.search(_text(data, "WHEEL").replace("\r", ""))
+    version = _WHEEL_VERSION.search(text)
     if version is None:
         raise BrokenArchive("its WHEEL file states no Wheel-Version")
     if version[1] != "1":
@@ -73,11 +71,19 @@ def judge_wheel_file(data: bytes, name: DistributionName, *, tags_must_match: bo
         )
 
 
-def _tags(text: str) -> frozenset[Tag]:
-    try:
-        return parse_tag(text.strip())
-    except ValueError:
-        raise BrokenArchive(f"its WHEEL file states the tag {shown(text.strip())}, which is none") from None
+def _tags(lines: Sequence[str]) -> frozenset[Tag]:
+    """Expand compressed tags (PEP 425), whose number is computed before the first of them is made."""
+    if excess := bounds.WHEEL_TAGS.excess(sum(map(number_of_tags, lines))):
+        raise BrokenArchive(excess)
+    found: set[Tag] = set()
+    for line in lines:
+        try:
+            found |= parse_tag(line.strip())
+        except ValueError:
+            raise BrokenArchive(
+                f"its WHEEL file states the tag {shown(line.strip())}, which is none"
+            ) from None
+    return frozenset(found)
 
 
 def judge_entry_points(data: bytes) -> None:
@@ -86,13 +92,9 @@ def judge_entry_points(data: bytes) -> None:
     Raises:
         BrokenArchive: It is not an INI file, or a script leads to no object.
     """
-    parser = _EntryPoints(delimiters=("=",), strict=False, default_section="")
-    try:
-        parser.read_string(_text(data, "entry_points.txt"))
-    except configparser.Error as error:
-        raise BrokenArchive(f"its entry_points.txt cannot be parsed ({type(error).__name__})") from None
+    groups = read_entry_points(_text(data, "entry_points.txt"))
     for group in _SCRIPTS:
-        for name, reference in parser.items(group) if parser.has_section(group) else ():
+        for name, reference in groups.get(group, {}).items():
             if not _REFERENCE.fullmatch(reference.strip()):
                 raise BrokenArchive(
                     f"its entry point {shown(name)} leads to {shown(reference)}, which is no object"
@@ -114,12 +116,16 @@ def judge_record(chunks: Iterable[bytes], paths: Paths, dist_info: str) -> int:
         BrokenArchive: A line is no line of a RECORD, or says something else than the archive.
     """
     count = sum(paths.word(f"{dist_info}/{name}") is not None for name in _UNLISTED)
-    try:
-        for row in csv.reader(_lines(chunks)):
-            if row:
-                count += _judge_row(row, paths, dist_info)
-    except csv.Error as error:
-        raise BrokenArchive(f"its RECORD cannot be parsed ({error})") from None
+    for number, line in enumerate(_lines(chunks), 1):
+        if excess := bounds.RECORD_LINES.excess(number):
+            raise BrokenArchive(excess)
+        # No field can hold a line feed, so each line is parsed by itself: a row over many lines would be kept whole.
+        try:
+            row = next(csv.reader([line]), [])
+        except csv.Error as error:
+            raise BrokenArchive(f"its RECORD cannot be parsed ({error})") from None
+        if row:
+            count += _judge_row(row, paths, dist_info)
     return count
 
 
@@ -174,10 +180,11 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
+        for line in (*lines, rest):
+            if excess := bounds.RECORD_LINE.excess(len(line)):
+                raise BrokenArchive(excess)
         for line in lines:
             yield _text(line + b"\n", "RECORD")
-        if len(rest) > _LONGEST_LINE:
-            raise BrokenArchive("its RECORD has an endless line")
     if rest:
         yield _text(rest, "RECORD")
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name
@@ -271,8 +272,16 @@ WHEELS: dict[str, tuple[list[Part], str | None]] = {
     ),
     "columns": (wheel_parts(record=f"{RECORD}a,b\n"), "a line of 2 columns"),
     "climbing-record": (wheel_parts(record=f"{RECORD}../x,,\n"), "'../x' leads out"),
-    "endless-line": (wheel_parts(record="x" * 3_000_000), "its RECORD has an endless line"),
-    "long-field": (wheel_parts(record="x" * 140_000 + "\n"), "its RECORD cannot be parsed"),
+    "endless-line": (
+        wheel_parts(record="x" * 3_000_000),
+        "a line of its RECORD has 1,048,576 bytes, and at most 16,384 are read",
+    ),
+    "long-line": (
+        wheel_parts(record="x" * 140_000 + "\n"),
+        "a line of its RECORD has 140,000 bytes, and at most 16,384 are read",
+    ),
+    "bare-cr": (wheel_parts(record="x\ry,,\n"), "its RECORD cannot be parsed"),
+    "field-of-several-lines": (wheel_parts(record='"x\ny",,\n'), "has a line of 1 columns"),
     "latin-1-record": (
         [*wheel_parts()[:-1], Part(f"{DIST_INFO}/RECORD".encode(), b"\xff")],
         "its RECORD is not UTF-8",
@@ -426,9 +435,10 @@ def test_a_bomb_of_a_tar_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_many_members_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each costs memory."""
-    monkeypatch.setattr("simpleindex.store.paths.MAXIMUM_MEMBERS", 3)
-    assert "it has more than 3 members" in refusal(GOOD)
-    assert "it has more than 3 directories" in refusal(
+    monkeypatch.setattr(bounds, "MEMBERS", replace(bounds.MEMBERS, most=3))
+    assert "the archive has 4 members, and at most 3 are read" in refusal(GOOD)
+    monkeypatch.setattr(bounds, "DIRECTORIES", replace(bounds.DIRECTORIES, most=3))
+    assert "the archive has 4 directories, and at most 3 are read" in refusal(
         raw_zip(*(Part(b"%d/" % i, method=0) for i in range(4)), *wheel_parts())
     )
 
@@ -496,3 +506,13 @@ def test_whatever_is_uploaded_is_judged(
         examined(data, filename)
     except BrokenArchive as error:
         error.reason.encode("latin-1")
+
+
+@pytest.mark.parametrize("lines", [1, 40])
+def test_tags_are_counted_before_they_are_made(lines: int) -> None:
+    """Of one line that stands for many, and of many lines."""
+    parts = 11 if lines == 1 else 3
+    tag = "-".join(".".join(f"{kind}{i}" for i in range(parts)) for kind in "abc")
+    text = ("Wheel-Version: 1.0\n" + f"Tag: {tag}\n" * lines).encode()
+    with pytest.raises(BrokenArchive, match=f"has {parts**3 * lines:,} members, and at most 1,000 are read"):
+        judge_wheel_file(text, parse_distribution_name(WHEEL), tags_must_match=True)

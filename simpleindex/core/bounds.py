@@ -1,0 +1,97 @@
+"""Bounds of what strangers write and is read here: each count and length is compared before a pattern or a library sees it.
+
+Every reader is linear in its input up to these bounds; ``simpleindex/docs/limits.md`` lists the readers. Each number states
+its unit and its evidence: what real packages reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that is read of something.
+
+    Attributes:
+        what: What is counted, as the subject of a sentence: ``a line of its WHEEL file``.
+        most: How many units are still read.
+        unit: Of the number, in the plural: ``bytes``.
+    """
+
+    what: str
+    most: int
+    unit: str
+
+    def excess(self, size: int) -> str | None:
+        """Return a sentence without its full stop that names what is too large, its size and the bound.
+
+        Args:
+            size: What was found, in the bound's unit.
+
+        Returns:
+            None if it is within the bound.
+        """
+        if size <= self.most:
+            return None
+        return f"{self.what} has {size:,} {self.unit}, and at most {self.most:,} are read"
+
+
+# -- file names ---------------------------------------------------------------------------------------------------------
+
+FILENAME: Final = Bound("its file name", 255, "characters")
+"""What Linux's file systems take for a name (NAME_MAX). The longest wheels on the public index have some 200."""
+
+TAGS: Final = Bound("the set of tags that its file name stands for", 1_000, "members")
+"""Combinations of Python, ABI and platform. A wheel for several versions of macOS reaches 60, for all of manylinux 30."""
+
+# -- the files in a wheel -----------------------------------------------------------------------------------------------
+
+WHEEL_LINE: Final = Bound("a line of its WHEEL file", 4096, "characters")
+"""A line states one tag, which has some 40; a compressed one is not longer than a file name."""
+
+WHEEL_TAGS: Final = Bound("the set of tags that its WHEEL file states", 1_000, "members")
+"""All lines together, multiplied out. It is the set of the file name, so no larger than :data:`TAGS`."""
+
+ENTRY_POINTS_LINE: Final = Bound("a line of its entry_points.txt", 4096, "characters")
+"""A name, a module, an object and perhaps extras: the longest known have some 200."""
+
+ENTRY_POINTS_LINES: Final = Bound("its entry_points.txt", 20_000, "lines")
+"""Collections of plugins (airflow's providers, pygments, salt) have some hundreds, generated SDKs some thousands."""
+
+RECORD_LINE: Final = Bound("a line of its RECORD", 16 * 1024, "bytes")
+"""A path (:data:`PATH`), of which each quotation mark is doubled, a digest and a size. The longest known have some 400."""
+
+RECORD_LINES: Final = Bound("its RECORD", 200_000, "lines")
+"""One for each of :data:`MEMBERS`, and as many empty ones. torch has 20,000."""
+
+LICENSE_FILES: Final = Bound("the list of License-File in its metadata", 10_000, "entries")
+"""Wheels with many vendored libraries state some hundreds."""
+
+# -- members of archives ------------------------------------------------------------------------------------------------
+
+PATH: Final = Bound("the path of a member", 4096, "bytes")
+"""Linux takes no longer one (PATH_MAX); the longest in packages, beneath a node_modules, have some 300."""
+
+PATH_PART: Final = Bound("a part of the path of a member", 255, "bytes")
+"""NAME_MAX, as :data:`FILENAME`."""
+
+PATH_PARTS: Final = Bound("the path of a member", 128, "parts")
+"""The deepest known, beneath a node_modules, have some 30."""
+
+LINK: Final = Bound("the target of a link", 4096, "bytes")
+"""PATH_MAX, as :data:`PATH`."""
+
+MEMBERS: Final = Bound("the archive", 100_000, "members")
+"""The largest packages known have some 40,000 files; each costs about 200 bytes of memory while it is judged."""
+
+DIRECTORIES: Final = Bound("the archive", 100_000, "directories")
+"""As :data:`MEMBERS`: each is kept like a file."""
+
+LINKS: Final = Bound("the archive", 1_000, "symbolic links")
+"""Their targets are kept until the end. Test data of tools for file systems have some dozens."""
+
+EXTENSIONS: Final = Bound("what the extended headers say of one member", 1024 * 1024, "bytes")
+"""All that precede one member together: long names, and records of pax, which have some 200 bytes. macOS adds extended
+attributes of some KiB."""

@@ -1,0 +1,26 @@
+"""Bounds say what is too large, and how large it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from simpleindex.core import bounds
+from simpleindex.core.bounds import Bound
+
+ALL = {name: value for name, value in vars(bounds).items() if isinstance(value, Bound)}
+
+
+def test_a_bound_names_field_size_and_limit() -> None:
+    """What a client sees of it."""
+    lines = Bound("its list", 2_000, "lines")
+    assert lines.excess(2_000) is None
+    assert lines.excess(2_001) == "its list has 2,001 lines, and at most 2,000 are read"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_bound_is_a_positive_number_with_its_unit(name: str) -> None:
+    """In the plural, for no bound is one."""
+    bound = ALL[name]
+    assert bound.most > 1
+    assert bound.unit
+    assert bound.what == bound.what.strip()
