@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from simpleindex.core.conditional import http_date
+
 # RFC 9110 sections 8.8.3 and 14.4. None of the numbers takes long to convert.
 _ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1000}"')
 _DATE: Final = re.compile("[A-Za-z0-9:, +-]{1,60}")
@@ -21,8 +23,9 @@ _FINAL_SERVER_ERRORS: Final = frozenset({501, 505, 506, 508, 510, 511})
 USUAL_WAIT: Final = 5
 """Seconds after which an upstream in passing trouble that states no time may be better."""
 
-_LONGEST_WAIT: Final = 3600
+LONGEST_WAIT: Final = 3600
 """Seconds that an upstream may ask us to wait before the next question."""
+_LONGEST_DATE: Final = 60  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,23 @@ def is_passing(status: int) -> bool:
     return status in {408, 425, 429} or (status >= 500 and status not in _FINAL_SERVER_ERRORS)
 
 
-def retry_after(text: str) -> int:
-    """Seconds to wait; a date is not read."""
+def retry_after(text: str, date: str, now: float) -> int:
+    """Read a Retry-After, which has seconds or an HTTP-date (RFC 9110 section 10.2.3).
+
+    Args:
+        text: The field.
+        date: The answer's Date, by whose clock a time is meant; may be empty.
+        now: Our own, in seconds since 1970.
+
+    Returns:
+        Seconds to wait, at least one and not more than an hour, however long somebody asks for.
+    """
     text = text.strip()
-    if not _SECONDS.fullmatch(text):
-        return USUAL_WAIT
-    return min(max(int(text), 1), _LONGEST_WAIT)
+    if _SECONDS.fullmatch(text):
+        return min(max(int(text), 1), LONGEST_WAIT)
+    until = http_date(text) if len(text) <= _LONGEST_DATE else None
+    if until is None:
+        # More digits than any number of seconds has.
+        return LONGEST_WAIT if text.isascii() and text.isdecimal() else USUAL_WAIT
+    since = http_date(date) if len(date) <= _LONGEST_DATE else None
+    return min(max(until - int(now if since is None else since), 1), LONGEST_WAIT)

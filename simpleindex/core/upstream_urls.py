@@ -21,6 +21,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _LONGEST_URL: Final = 4096
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_KEPT: Final = re.compile("(/|@|%2F)|(?:(?!%2F)[^/@])+", re.IGNORECASE)
 _PATH: Final = "/%:@!$&'()*+,;=~"
 _QUERY: Final = _PATH + "?[]"
 
@@ -138,6 +139,13 @@ def _without_dots(path: str) -> str:
 def basename(url: str) -> str:
     """The last segment of a URL's path, decoded once."""
     return unquote(urlsplit(url).path.rpartition("/")[2], errors="replace")
+
+
+def quoted_as_pip_does(url: str) -> str:
+    """Quote the path of a URL as pip does, which decodes and quotes each part of it anew: a plus becomes ``%2B``."""
+    parts = urlsplit(url)
+    path = _KEPT.sub(lambda match: match[0].upper() if match[1] else quote(unquote(match[0])), parts.path)
+    return urlunsplit(parts._replace(path=path))
 
 
 def origin(url: str) -> Origin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,6 +12,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from simpleindex.core.errors import UnusableAnswer
+from simpleindex.outgoing.content_codings import codings, decoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,26 +155,16 @@ async def read_decoded(body: ResponseBody, encoding: str, most: int) -> bytes:
         most: Bytes that it may have, as they come and when decoded.
 
     Raises:
-        UnusableAnswer: It is larger, or not encoded as it says, or in a way that it was not asked for.
+        UnusableAnswer: It is larger, or not whole as it is encoded, or encoded in a way that is not known here.
         TimeoutError: As :meth:`ResponseBody.read`.
         Exception: As :meth:`ResponseBody.read`.
     """
-    encoding = encoding.strip().lower()
-    if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        raise UnusableAnswer("its page has an encoding that it was not asked for")
-    decoder = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in encoding else None
+    decoder = decoder_of(codings(encoding), most)
     whole = bytearray()
     while data := await body.read():
-        if decoder is None:
-            whole += data
-        elif not decoder.eof:
-            try:
-                # One byte more than may come, so that a bomb costs no more than a page.
-                whole += decoder.decompress(data, most - len(whole) + 1)
-            except zlib.error:
-                raise UnusableAnswer("its page is not compressed as it says") from None
-        if max(len(whole), body.received) > most:
+        if body.received > most:
             raise UnusableAnswer(f"its page is larger than {most:,} bytes")
-    if decoder is not None and not decoder.eof:
-        raise UnusableAnswer("its page is cut short", is_passing=True)
+        for piece in decoder.feed(data):
+            whole += piece
+    decoder.finish()
     return bytes(whole)

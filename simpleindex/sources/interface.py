@@ -341,8 +341,16 @@ class Upstream(Protocol):
         """
         ...
 
-    async def open(self, url: str, offset: int = 0, validators: Validators | None = None) -> Stream:
+    async def open(
+        self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
+    ) -> Stream:
         """Begin to fetch a file, or the rest of one that is still what these validators stand for.
+
+        Args:
+            url: As it is listed.
+            offset: Where the rest begins.
+            validators: Those of the file when the first part of it came.
+            size: Bytes of the whole file, if they are listed.
 
         Raises:
             NotHere: It is not there.

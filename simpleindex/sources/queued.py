@@ -58,11 +58,13 @@ class Queued:
         finally:
             self._pages.give()
 
-    async def open(self, url: str, offset: int = 0, validators: Validators | None = None) -> Stream:
+    async def open(
+        self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
+    ) -> Stream:
         """Begin to fetch a file, whose turn ends when it is closed."""
         await self._files.take()
         try:
-            return _Taken(await self._upstream.open(url, offset, validators), self._files)
+            return _Taken(await self._upstream.open(url, offset, validators, size=size), self._files)
         except BaseException:
             self._files.give()
             raise

@@ -10,26 +10,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from simpleindex.core.errors import InvalidUpstreamPage, NotHere, UnusableAnswer, UpstreamFailed
+from simpleindex.core.errors import InvalidUpstreamPage, NotHere
 from simpleindex.core.flat import FLAT_PAGE
-from simpleindex.core.upstream_headers import (
-    USUAL_WAIT,
-    content_range,
-    date,
-    etag,
-    fresh_for,
-    is_passing,
-    retry_after,
-)
+from simpleindex.core.upstream_headers import content_range, date, etag, fresh_for
 from simpleindex.core.upstream_html import ends
 from simpleindex.core.upstream_pages import is_html, parse_flat, parse_project, parse_projects
-from simpleindex.core.upstream_urls import absolute_url, basename, origin
-from simpleindex.outgoing.bodies import ResponseBody, read_decoded, within
-from simpleindex.outgoing.reasons import explain
+from simpleindex.core.upstream_urls import absolute_url, basename, quoted_as_pip_does
+from simpleindex.outgoing.bodies import ResponseBody, read_decoded
+from simpleindex.outgoing.content_codings import decoder_of
+from simpleindex.outgoing.encoded_files import HEAD, coding_of_file, is_encoded
+from simpleindex.outgoing.file_streams import Extent, HttpStream
+from simpleindex.outgoing.logins import FixedLogin
+from simpleindex.outgoing.requests import UpstreamRequests, Wanted, header
 from simpleindex.sources.interface import Listing, Validators
 
 if TYPE_CHECKING:
@@ -39,22 +33,24 @@ if TYPE_CHECKING:
     from twisted.web.iweb import IAgent, IResponse
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.upstream_urls import BasicCredentials, Reach
-
-MOST_REDIRECTS: Final = 5
+    from simpleindex.core.upstream_urls import Reach
+    from simpleindex.outgoing.logins import Login
 
 _ACCEPT: Final = (
     b"application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_GONE: Final = frozenset({404, 410})
+_WHOLE: Final = frozenset({200, 203})
+"""Answers that are what was requested, the second one changed by a proxy (RFC 9110 section 15.3.4). Other successes are not:
+they say that something was made, or will be, or that there is nothing to say."""
 
-# What is read of a body that nobody wants, to keep its connection: bytes and seconds.
-_MOST_UNWANTED: Final = 64 * 1024
-_UNWANTED_SECONDS: Final = 2.0
+_GONE: Final = frozenset({404, 410})
+_REFUSED: Final = frozenset({403, *_GONE})
 
 _PARSED_HERE: Final = 64 * 1024
 """Bytes; a page up to this size is parsed within some milliseconds, a larger one in a thread."""
+
+_LARGEST_FILE: Final = 1 << 40
+"""Bytes; what the cache takes is bounded there."""
 
 _LEAST_RATE: Final = 1024.0
 """Bytes a second that a file must come with in the long run, so that a drop every few seconds is no download."""
@@ -79,6 +75,21 @@ class Limits:
     projects_bytes: int = 200_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an operator says of one upstream.
+
+    Attributes:
+        limits: How long and how much it may take.
+        missing: Statuses of a project's page that mean "no such project", beside 404 and 410.
+        user_agent: What we call ourselves; operators of indexes want to know.
+    """
+
+    limits: Limits = Limits()
+    missing: frozenset[int] = frozenset()
+    user_agent: str = "simpleindex"
+
+
 class HttpUpstream:
     """An upstream index.
 
@@ -90,9 +101,8 @@ class HttpUpstream:
         agent: Asks for one URL without following; an :class:`~simpleindex.outgoing.agents.OutgoingAgent` of the same reach.
         clock: For timeouts.
         in_thread: Calls a function that takes long in a thread.
-        credentials: For the upstream's own origin; sent nowhere else.
-        limits: How long and how much it may take.
-        user_agent: Who we say that we are; operators of indexes want to know.
+        login: Knows the credentials for the upstream's own origin; they are sent nowhere else.
+        terms: What the operator says of it.
     """
 
     def __init__(
@@ -103,18 +113,25 @@ class HttpUpstream:
         clock: IReactorTime,
         in_thread: Callable[..., Awaitable[Any]],
         *,
-        credentials: BasicCredentials | None = None,
-        limits: Limits = Limits(),
-        user_agent: str = "simpleindex",
+        login: Login | None = None,
+        terms: Terms = Terms(),
     ) -> None:
         self._name = name
         self._reach = reach
-        self._agent = agent
         self._clock = clock
         self._in_thread = in_thread
-        self._credentials = credentials
-        self._limits = limits
-        self._user_agent = user_agent.encode("ascii")
+        self._limits = terms.limits
+        self._missing = terms.missing
+        self._requests = UpstreamRequests(
+            name,
+            reach,
+            agent,
+            clock,
+            login or FixedLogin(),
+            idle=terms.limits.idle,
+            user_agent=terms.user_agent,
+        )
+        self._failed = self._requests.failed
 
     @property
     def name(self) -> str:
@@ -134,10 +151,13 @@ class HttpUpstream:
     async def project(self, name: ProjectName, known: Validators | None) -> Listing | None:
         """What is in this project; None if it is as it was."""
         is_page = name == FLAT_PAGE
-        url, most = f"{self._reach.url}{name}/", self._limits.project_bytes
         if is_page:
-            url, most = self._reach.url, self._limits.flat_bytes
-        page = await self._page(url, known or Validators(), most)
+            page = await self._page(self._reach.url, known or Validators(), self._limits.flat_bytes)
+        else:
+            url = f"{self._reach.url}{name}/"
+            page = await self._page(
+                url, known or Validators(), self._limits.project_bytes, missing=self._missing
+            )
         if page is None and is_page:
             # Nobody knows what it would list, if it were there.
             raise self._failed("it has no page at its URL")
@@ -149,19 +169,23 @@ class HttpUpstream:
         project = await self._parsed(page, parse, page.content_type, page.body, page.url, source=self._name)
         return Listing(project, page.validators, page.fresh_for)
 
-    async def open(self, url: str, offset: int = 0, validators: Validators | None = None) -> HttpStream:
+    async def open(
+        self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
+    ) -> HttpStream:
         """Begin to fetch a file, or the rest of one."""
         target = absolute_url(url, "")
         if target is None:
             raise self._failed("it lists a file at what is no URL")
-        # The bytes are hashed, so they are wanted as they are (SPEC T14).
-        wanted = {b"Accept-Encoding": b"identity"}
+        headers = {b"Accept-Encoding": b"identity"}
         still = _if_range(validators)
         if offset and (still or validators is None):
-            wanted[b"Range"] = f"bytes={offset}-".encode("ascii")
+            headers[b"Range"] = f"bytes={offset}-".encode("ascii")
             if still:
-                wanted[b"If-Range"] = still.encode("ascii")
-        response, _ = await self._follow(target, wanted, deadline=None)
+                headers[b"If-Range"] = still.encode("ascii")
+        response, headers = await self._request_file(target, headers)
+        if response.code in _GONE:
+            await self._requests.discard(response)
+            raise NotHere(f"file {ascii(basename(target))[1:-1][:200]}")
         body = ResponseBody(
             response,
             self._clock,
@@ -169,41 +193,84 @@ class HttpUpstream:
             patience=lambda received: self._limits.listing + received / _LEAST_RATE,
         )
         try:
-            if response.code in _GONE:
-                await self._drop(body)
-                raise NotHere(f"file {ascii(basename(target))[1:-1][:200]}")
-            if _header(response, "content-encoding").strip().lower() not in {"", "identity"}:
-                raise self._failed("it encodes a file, which it was not asked for")
-            extent = self._extent(response, offset if b"Range" in wanted else 0)
+            extent = self._extent(response, offset if b"Range" in headers else 0)
+            return await self._stream(target, response, body, extent, size)
         except BaseException:
             body.close()
             raise
-        return HttpStream(self._fault, body, extent, _validators(response))
 
-    def _extent(self, response: IResponse, offset: int) -> tuple[int, int | None, int | None]:
-        """Where a file's stream begins, how long it is and how long the file, as the headers say."""
+    async def _request_file(
+        self, url: str, headers: dict[bytes, bytes]
+    ) -> tuple[IResponse, dict[bytes, bytes]]:
+        """Request a file as its URL is listed, which is what uv does, and then as pip quotes it.
+
+        Amazon's S3 takes a plus in a path for a blank, so that some files are only there as pip asks for them.
+        """
+        response, _ = await self._requests.follow(Wanted(url, headers))
+        quoted = quoted_as_pip_does(url)
+        if response.code in _REFUSED and quoted != url:
+            await self._requests.discard(response)
+            url = quoted
+            response, _ = await self._requests.follow(Wanted(url, headers))
+        if response.code == 206 and b"Range" in headers and _real_codings(response):
+            # A part of what is encoded tells nothing of the file.
+            await self._requests.discard(response)
+            headers = {b"Accept-Encoding": headers[b"Accept-Encoding"]}
+            response, _ = await self._requests.follow(Wanted(url, headers))
+        return response, headers
+
+    async def _stream(
+        self, url: str, response: IResponse, body: ResponseBody, extent: Extent, size: int | None
+    ) -> HttpStream:
+        """Begin to read a file, and decode it if it is not itself what is sent."""
+        coding = coding_of_file(header(response, "content-encoding"))
+        stream = HttpStream(self._failed, body, extent, _validators(response))
+        if coding is None:
+            return stream
+        head = b""
+        while len(head) < HEAD and (data := await stream.read()):
+            head += data
+        decoder = None
+        if is_encoded(coding, url, head, length=extent.length, size=size):
+            decoder = decoder_of((coding,), _LARGEST_FILE, "file")
+        return HttpStream(self._failed, body, extent, _validators(response), head=head, decoder=decoder)
+
+    def _extent(self, response: IResponse, offset: int) -> Extent:
+        """Read what the headers say of a file's bytes."""
         length = None if response.length is UNKNOWN_LENGTH else int(response.length)
-        if response.code == 200:
-            return 0, length, length
+        if response.code in _WHOLE:
+            return Extent(0, length, length)
         if response.code != 206 or not offset:
-            raise self._status(response)
-        part = content_range(_header(response, "content-range"))
+            raise self._requests.status_error(response)
+        part = content_range(header(response, "content-range"))
         # All of the rest was asked for.
         if part is None or part.start != offset or part.size not in {None, part.stop}:
             raise self._failed("it sends another part of a file than it was asked for")
         if length not in {None, part.stop - offset}:
             raise self._failed("it sends more or less of a file than it says")
-        return offset, part.stop - offset, part.size
+        return Extent(offset, part.stop - offset, part.size)
 
-    async def _page(self, url: str, known: Validators, most: int) -> _Answer | None:
-        """Ask for a listing; None if it is not there."""
+    async def _page(
+        self, url: str, known: Validators, most: int, *, missing: frozenset[int] | None = None
+    ) -> _Answer | None:
+        """Request a listing; None if it is not there.
+
+        Args:
+            url: Where it is.
+            known: To ask again by.
+            most: Bytes that it may have.
+            missing: Of a project's page: further statuses that say that it is not there.
+        """
         deadline = self._clock.seconds() + self._limits.listing
-        wanted = {b"Accept": _ACCEPT, b"Accept-Encoding": b"gzip"}
+        headers = {b"Accept": _ACCEPT, b"Accept-Encoding": b"gzip"}
         if known.etag:
-            wanted[b"If-None-Match"] = known.etag.encode("latin-1", "replace")
+            headers[b"If-None-Match"] = known.etag.encode("latin-1", "replace")
         if known.last_modified:
-            wanted[b"If-Modified-Since"] = known.last_modified.encode("latin-1", "replace")
-        response, url = await self._follow(url, wanted, deadline)
+            headers[b"If-Modified-Since"] = known.last_modified.encode("latin-1", "replace")
+        response, url = await self._requests.follow(Wanted(url, headers, deadline, missing or frozenset()))
+        if response.code in _GONE or response.code in (missing or ()):
+            await self._requests.discard(response)
+            return None
         if response.code == 304:
             if known == Validators():
                 raise self._failed("it says that nothing has changed, which it was not asked")
@@ -211,79 +278,19 @@ class HttpUpstream:
         left = deadline - self._clock.seconds()
         body = ResponseBody(response, self._clock, idle=self._limits.idle, patience=lambda _: left)
         try:
-            if response.code in _GONE:
-                await self._drop(body)
-                return None
-            if response.code != 200:
-                raise self._status(response)
+            if response.code not in _WHOLE:
+                raise self._requests.status_error(response, of_project=missing is not None)
             if response.length is not UNKNOWN_LENGTH and response.length > most:
                 raise self._failed(f"its page is larger than {most:,} bytes")
-            content_type = _header(response, "content-type")
-            data = await self._awaited(read_decoded(body, _header(response, "content-encoding"), most))
+            content_type = header(response, "content-type")
+            data = await self._requests.awaited(
+                read_decoded(body, header(response, "content-encoding"), most)
+            )
             if body.may_be_cut and is_html(content_type) and not ends(data):
                 raise self._failed("its page is cut short", retry_after=USUAL_WAIT)
         finally:
             body.close()
         return _Answer(url, content_type, data, _validators(response), _fresh_for(response))
-
-    async def _follow(
-        self, url: str, wanted: dict[bytes, bytes], deadline: float | None
-    ) -> tuple[IResponse, str]:
-        """Ask, and go where the answer says, as far as that is allowed; only files have no deadline."""
-        for _ in range(MOST_REDIRECTS + 1):
-            response = await self._ask(url, wanted, deadline)
-            if response.code not in _REDIRECTS:
-                return response, url
-            body = ResponseBody(
-                response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS
-            )
-            await self._drop(body)
-            location = _header(response, "location")
-            target = absolute_url(url, location) if location else None
-            refusal = self._reach.refuses_redirect(url, target, of_file=deadline is None)
-            if refusal is not None or target is None:
-                raise self._failed(refusal or "it redirects nowhere")
-            url = target
-        raise self._failed(f"it redirects more than {MOST_REDIRECTS} times")
-
-    async def _ask(self, url: str, wanted: dict[bytes, bytes], deadline: float | None) -> IResponse:
-        headers = Headers({name: [value] for name, value in wanted.items()})
-        headers.setRawHeaders(b"User-Agent", [self._user_agent])
-        if self._credentials and origin(url) == origin(self._reach.url):
-            headers.setRawHeaders(b"Authorization", [self._credentials.header()])
-        allowed = self._limits.idle
-        if deadline is not None:
-            allowed = min(allowed, deadline - self._clock.seconds())
-
-        async def asked() -> Any:
-            return await within(
-                allowed, self._clock, self._agent.request(b"GET", url.encode("ascii"), headers)
-            )
-
-        response: IResponse = await self._awaited(asked())
-        return response
-
-    async def _awaited(self, answer: Awaitable[Any]) -> Any:
-        """Wait for something that can fail in all the ways of a network."""
-        try:
-            return await answer
-        except CancelledError:
-            # Whoever asked has gone.
-            raise
-        except Exception as error:  # noqa: BLE001  (what arrives is written by strangers)
-            raise self._fault(error) from None
-
-    async def _drop(self, body: ResponseBody) -> None:
-        """Read a body that nobody wants, so that its connection can be used again, if that is quickly done."""
-        try:
-            while await body.read() and body.received <= _MOST_UNWANTED:
-                pass
-        except CancelledError:
-            raise
-        except Exception:  # noqa: BLE001, S110  (as in _awaited; and nobody wants it)
-            pass
-        finally:
-            body.close()
 
     async def _parsed(self, page: _Answer, parse: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
         try:
@@ -292,69 +299,6 @@ class HttpUpstream:
             return await self._in_thread(parse, *arguments, **further)
         except InvalidUpstreamPage as error:
             raise self._failed(str(error)) from None
-
-    def _status(self, response: IResponse) -> UpstreamFailed:
-        code = response.code
-        if code in {401, 407}:
-            what = "refuses our credentials" if self._credentials else "wants credentials"
-            return self._failed(f"it {what} ({code})")
-        if code == 403:
-            return self._failed("it does not let us in (403)")
-        if code == 429:
-            return self._failed("it is asked too often (429)", retry_after=_retry_after(response))
-        return self._failed(
-            f"it answers {code}", retry_after=_retry_after(response) if is_passing(code) else None
-        )
-
-    def _fault(self, error: BaseException) -> UpstreamFailed:
-        fault = explain(error)
-        return self._failed(
-            fault.reason,
-            timed_out=fault.timed_out,
-            retry_after=USUAL_WAIT if fault.is_passing else None,
-        )
-
-    def _failed(
-        self, reason: str, *, timed_out: bool = False, retry_after: int | None = None
-    ) -> UpstreamFailed:
-        return UpstreamFailed(self._name, f"{reason}.", timed_out=timed_out, retry_after=retry_after)
-
-
-class HttpStream:
-    """A file on its way; see :class:`~simpleindex.sources.interface.Stream`."""
-
-    def __init__(
-        self,
-        fault: Callable[[BaseException], UpstreamFailed],
-        body: ResponseBody,
-        extent: tuple[int, int | None, int | None],
-        validators: Validators,
-    ) -> None:
-        self._fault = fault
-        self._body = body
-        self.offset, self._length, self.size = extent
-        self.validators = validators
-
-    async def read(self) -> bytes:
-        """Return the next bytes."""
-        try:
-            data = await self._body.read()
-            if self._length is not None:
-                if self._body.received > self._length:
-                    raise UnusableAnswer("it sends more of a file than it said")
-                if not data and self._body.received != self._length:
-                    raise UnusableAnswer("the connection with it broke off", is_passing=True)
-        except CancelledError:
-            self.close()
-            raise
-        except Exception as error:  # noqa: BLE001  (as in HttpUpstream)
-            self.close()
-            raise self._fault(error) from None
-        return data
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._body.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,14 +313,8 @@ class _Answer:
     is_unchanged: bool = False
 
 
-def _header(response: IResponse, name: str) -> str:
-    """A header's value, several joined; empty if there is none."""
-    values = response.headers.getRawHeaders(name.encode("ascii"), [])
-    return ", ".join(value.decode("latin-1") for value in values)
-
-
 def _validators(response: IResponse) -> Validators:
-    return Validators(etag(_header(response, "etag")), date(_header(response, "last-modified")))
+    return Validators(etag(header(response, "etag")), date(header(response, "last-modified")))
 
 
 def _if_range(validators: Validators | None) -> str | None:
@@ -389,8 +327,9 @@ def _if_range(validators: Validators | None) -> str | None:
 
 
 def _fresh_for(response: IResponse) -> float | None:
-    return fresh_for(_header(response, "cache-control"), _header(response, "age"))
+    return fresh_for(header(response, "cache-control"), header(response, "age"))
 
 
-def _retry_after(response: IResponse) -> int:
-    return retry_after(_header(response, "retry-after"))
+def _real_codings(response: IResponse) -> bool:
+    """Whether an answer may be encoded in a way that can be undone."""
+    return coding_of_file(header(response, "content-encoding")) is not None

@@ -39,7 +39,8 @@ class Fetches:
 
     Args:
         upstream: Its name, for errors.
-        begin: Asks it for the file at a URL from an offset on, as long as it is what these validators stand for.
+        begin: Asks it for the file at a URL from an offset on, as long as it is what these validators stand for; ``size`` is
+            what the listing states.
         cache: Where files go.
         clock: The reactor.
         in_thread: Calls a blocking function in a thread.
@@ -53,7 +54,7 @@ class Fetches:
     def __init__(
         self,
         upstream: str,
-        begin: Callable[[str, int, Any], Awaitable[Arriving]],
+        begin: Callable[..., Awaitable[Arriving]],
         cache: UpstreamCache,
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
@@ -131,7 +132,7 @@ class Fetches:
                 shown.sha256,
                 file.other_hash,
             ),
-            lambda offset, validators: self._begin(url, offset, validators),
+            lambda offset, validators: self._begin(url, offset, validators, size=file.size),
             cache=self._cache,
             clock=self._clock,
             in_thread=self._in_thread,

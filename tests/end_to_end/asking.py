@@ -30,7 +30,7 @@ async def ask(reactor: Any, url: str, name: str, ca: bytes | None) -> None:
     index, credentials = index_url(url)
     reach = Reach(index)
     agent = OutgoingAgent(reactor, reach, tls_policy(ca), {})
-    upstream = HttpUpstream("up", reach, agent, reactor, in_thread, credentials=credentials)
+    upstream = HttpUpstream("up", reach, agent, reactor, in_thread, login=FixedLogin(credentials))
     listing = await upstream.project(parse_project_name(name), None)
     assert listing is not None
     found = {}

@@ -138,7 +138,9 @@ class MemoryUpstream:
         listing = self.pages[name]
         return None if known is not None and known == listing.validators else listing
 
-    async def open(self, url: str, offset: int = 0, validators: Validators | None = None) -> MemoryStream:
+    async def open(
+        self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
+    ) -> MemoryStream:
         self.asked.append(("open", url, offset))
         if self.error is not None:
             raise self.error

@@ -14,8 +14,10 @@ from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
+from simpleindex.outgoing.file_streams import HttpStream
+from simpleindex.outgoing.logins import FixedLogin
 from simpleindex.sources.interface import Listing, Validators
-from simpleindex.sources.upstream import HttpStream, HttpUpstream, Limits
+from simpleindex.sources.upstream import HttpUpstream, Limits, Terms
 from tests.outgoing.network import Close, Network, Pause, response
 from tests.sources.hostile_upstream import (
     CLOSED,
@@ -57,9 +59,10 @@ class World:
         self.in_thread: list[object] = []
         self.reach = Reach(url, ("listed.example",))
         self.agent = OutgoingAgent(self.network, self.reach, tls_policy(), options.pop("environment", {}))
-        limits = options.pop("limits", Limits(project_bytes=MOST, projects_bytes=MOST))
+        login = options.pop("login", None)
+        terms = Terms(**{"limits": Limits(project_bytes=MOST, projects_bytes=MOST), **options})
         self.upstream = HttpUpstream(
-            "up", self.reach, self.agent, self.network.clock, self._in_thread, limits=limits, **options
+            "up", self.reach, self.agent, self.network.clock, self._in_thread, login=login, terms=terms
         )
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
@@ -287,12 +290,12 @@ class TestCredentials(SynchronousTestCase):
     def test_they_are_for_the_upstream_alone(self) -> None:
         """Not for a host that it redirects to, another port of its own, or a file elsewhere."""
         for target in ("http://listed.example/a", "http://up.example:81/a"):
-            world = World(first("/simple/acme/", redirect(target), page(GOOD)), credentials=self.CREDENTIALS)
+            world = World(first("/simple/acme/", redirect(target), page(GOOD)), login=FixedLogin(self.CREDENTIALS))
             assert world.project() is not None
             sent = [request.headers.get("authorization") for request in world.network.requests]
             assert sent == ["Basic bWU6czNjcmV0", None]
             world.close()
-        world = World(page(FILE), credentials=self.CREDENTIALS)
+        world = World(page(FILE), login=FixedLogin(self.CREDENTIALS))
         assert world.fetch("http://other.example/x") == FILE
         assert world.fetch() == FILE
         sent = [request.headers.get("authorization") for request in world.network.requests]
@@ -301,7 +304,7 @@ class TestCredentials(SynchronousTestCase):
 
     def test_a_refusal_does_not_tell_them(self) -> None:
         """The sentence says whose fault it may be."""
-        world = World(page(b"", status="401 x"), credentials=self.CREDENTIALS)
+        world = World(page(b"", status="401 x"), login=FixedLogin(self.CREDENTIALS))
         with pytest.raises(UpstreamFailed, match="refuses our credentials") as caught:
             world.project()
         assert SECRET not in str(caught.value)
