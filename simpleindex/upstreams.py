@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex import __version__
@@ -16,7 +15,7 @@ from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.modes import Mode, left_there
 from simpleindex.core.repair import Times, repaired
 from simpleindex.core.union import NameRules, Scope
-from simpleindex.core.upstream_urls import BasicCredentials, Reach
+from simpleindex.core.upstream_urls import Reach
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.own_directories import refuse_overlap
@@ -27,7 +26,7 @@ from simpleindex.sources.merged import Member
 from simpleindex.sources.pinned import Pinned
 from simpleindex.sources.queued import Queued
 from simpleindex.sources.redirecting import Redirecting
-from simpleindex.sources.upstream import HttpUpstream, Limits
+from simpleindex.sources.upstream import HttpUpstream, Limits, Terms
 from simpleindex.sources.wheel_tails import WheelTails
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
@@ -36,6 +35,7 @@ from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import Room, UpstreamCache
 from simpleindex.store.used_names import UsedNames
 from simpleindex.unions import union_of
+from simpleindex.upstream_secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -68,7 +68,7 @@ class Upstreams:
         views: One's own index and what stands behind it, in each view.
         words: What the sources of a view say of a project, for explanations.
         follow: Looks at what rules depend on, for a moment in a thread.
-        reload: Takes of the sources file whatever needs no restart.
+        reload: Takes of the sources file whatever needs no restart, and reads credentials and certificates again.
         cached: The others.
         agents: What asks them.
         cache: What is kept of them.
@@ -142,8 +142,9 @@ def compose_upstreams(
     members: dict[str, Member] = {}
     stages: list[Cached] = []
     agents: list[OutgoingAgent] = []
+    secrets = Secrets(say, in_thread)
     for each in said.upstreams:
-        agent = _agent(each, settings, reactor)
+        agent = _agent(each, settings, reactor, secrets)
         reach = Reach(each.url, each.hosts)
         upstream = HttpUpstream(
             each.name,
@@ -151,9 +152,12 @@ def compose_upstreams(
             agent,
             reactor,
             in_thread,
-            credentials=_credentials(each, _where(settings, each)),
-            limits=Limits(idle=each.timeout, listing=max(30.0, each.timeout)),
-            user_agent=f"simpleindex/{__version__}",
+            login=secrets.login(each, _where(settings, each)),
+            terms=Terms(
+                Limits(idle=each.timeout, listing=max(30.0, each.timeout)),
+                each.missing,
+                f"simpleindex/{__version__}",
+            ),
         )
         agents.append(agent)
         queued = Queued(upstream, each.connections, reactor)
@@ -206,6 +210,11 @@ def compose_upstreams(
     def refresh(names: set[ProjectName]) -> None:
         used.add(names)
         lists.refresh()
+        secrets.look()
+
+    def reload() -> None:
+        policies.reload()
+        secrets.look()
 
     def follow() -> Awaitable[None]:
         policies.current()
@@ -226,7 +235,7 @@ def compose_upstreams(
         views=views,
         words=lambda view, name: views[view].words(name),
         follow=follow,
-        reload=policies.reload,
+        reload=reload,
         cached=tuple(stages),
         agents=tuple(agents),
         cache=cache,
@@ -272,30 +281,20 @@ def _left_there(
     return left_there(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
 
 
-def _agent(said: UpstreamSettings, settings: Settings, reactor: Any) -> OutgoingAgent:
+def _agent(said: UpstreamSettings, settings: Settings, reactor: Any, secrets: Secrets) -> OutgoingAgent:
     where = _where(settings, said)
     try:
-        ca = None if said.ca_file is None else Path(said.ca_file).read_bytes()
-        return OutgoingAgent(reactor, Reach(said.url, said.hosts), tls_policy(ca), os.environ)
+        trust = None if said.ca_file is None else secrets.trust(said.ca_file)
+        policy = tls_policy() if trust is None else trust.policy
+        agent = OutgoingAgent(reactor, Reach(said.url, said.hosts), policy, os.environ)
     except OSError as error:
         raise RefusedStart(f"{where} has a ca-file that cannot be read: {error.strerror}") from None
     except (InvalidSetting, ValueError) as error:
         raise RefusedStart(f"{where} cannot be asked: {error}") from None
+    if trust is not None:
+        trust.give_to(agent)
+    return agent
 
 
 def _where(settings: Settings, said: UpstreamSettings) -> str:
     return f"{settings.sources}: the upstream {said.name}"
-
-
-def _credentials(said: UpstreamSettings, where: str) -> BasicCredentials | None:
-    if said.credentials is None:
-        return None
-    kind, name = said.credentials
-    try:
-        text = os.environ.get(name) if kind == "env" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        text = None
-    user, colon, password = (text or "").strip().partition(":")
-    if not colon:
-        raise RefusedStart(f"{where} has credentials in {kind}:{name}, where there is no user:password")
-    return BasicCredentials(user, password)

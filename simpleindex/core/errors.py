@@ -541,7 +541,7 @@ class ForbiddenAddress(SimpleIndexError):
     """An upstream led to an address that it has no business with: one of a private network, or of this machine.
 
     Attributes:
-        host: Whose address it is; the address itself would tell others of the network.
+        host: Whose address it is, with the port where it is no usual one; the address itself would tell others of the network.
     """
 
     def __init__(self, host: str) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.metadata import shown
+from simpleindex.core.missing import refuses_missing
 from simpleindex.core.modes import Mode
 from simpleindex.core.toml_values import (
     check_keys,
@@ -39,6 +40,7 @@ _UPSTREAM_KEYS: Final = (
     "hosts",
     "connections",
     "keep-removed",
+    "missing",
 )
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -76,6 +78,7 @@ class UpstreamSettings:
         lists: Whether its projects are in our list.
         hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private.
         connections: How many pages, and how many files, it is asked for at once; others wait their turn.
+        missing: Statuses of a project's page by which it says "no such project", beside 404 and 410.
         keep_removed: Whether files that it has no more stay on offer where they are held. An index also removes what is harmful.
     """
 
@@ -93,6 +96,7 @@ class UpstreamSettings:
     hosts: tuple[str, ...] = ()
     connections: int = 16
     keep_removed: bool = False
+    missing: frozenset[int] = frozenset()
 
 
 def parse_directory(table: Mapping[str, object], number: int) -> DirectorySettings:
@@ -149,6 +153,7 @@ def parse_upstream(table: Mapping[str, object], number: int) -> UpstreamSettings
         lists=to_flag(table.get("list", flat), f"'list' of {where}"),
         hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
         keep_removed=keep_removed,
+        missing=_missing(table.get("missing", []), where, flat=flat),
         connections=_connections(table.get("connections", 16), where),
     )
 
@@ -157,6 +162,23 @@ def _connections(value: object, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1000:
         raise InvalidSources(f"has 'connections' of {where} that are no number from 1 to 1000")
     return value
+
+
+def _missing(value: object, where: str, *, flat: bool) -> frozenset[int]:
+    if not isinstance(value, list):
+        raise InvalidSources(f"has a 'missing' of {where} that is no list; write missing = [403]")
+    for status in value:
+        refusal = refuses_missing(status)
+        if refusal is not None:
+            shows = status if isinstance(status, int) else shown(str(status))
+            raise InvalidSources(
+                f"has {shows} in 'missing' of {where}, which {refusal}; it takes statuses that mean \"no such project\", such as 403"
+            )
+    if value and flat:
+        raise InvalidSources(
+            f"has 'missing' of {where}, which is one page without any for projects; leave it out"
+        )
+    return frozenset(value)
 
 
 def _url(value: object, where: str, *, is_page: bool) -> str:

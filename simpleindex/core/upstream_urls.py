@@ -54,6 +54,11 @@ class Origin:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """The host as `hosts` of a sources file names it: with its port where that is none of the usual two."""
+        where = f"[{self.host}]" if ":" in self.host else self.host
+        return where if self.port in _PORTS.values() else f"{where}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BasicCredentials:
@@ -213,7 +218,7 @@ class Reach:
             return None
         known = KNOWN_HOSTS.get(origin(self.url).host, ()) if after.scheme == "https" else ()
         if after.host not in {before.host, origin(self.url).host, *known} and not self._is_listed(after):
-            return f"it redirects to {after.host}, which is not among the hosts that it may lead to"
+            return f"it redirects to {after}, which is not in its `hosts`"
         return None
 
     def refuses_link(self, url: str) -> str | None:

@@ -59,7 +59,9 @@ class Waits:
         if wait.status == TOO_MANY_REQUESTS:
             self._put(server, wait)
             return
-        if is_page and any(self._is_of(key, server, url) and each.seconds(now) for key, each in self._waits.items()):
+        if is_page and any(
+            self._is_of(key, server, url) and each.seconds(now) for key, each in self._waits.items()
+        ):
             self._put(server, wait)
         self._put(("page" if is_page else "file", url), wait)
 

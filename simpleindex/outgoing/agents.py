@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from simpleindex.core.addresses import is_public
 from simpleindex.core.errors import ForbiddenAddress, InvalidSetting
-from simpleindex.core.upstream_urls import is_surely_private, origin, proxy_for
+from simpleindex.core.upstream_urls import Origin, is_surely_private, origin, proxy_for
 from simpleindex.outgoing.connections import BoundedEndpoint, GuardedReactor, TunnelEndpoint
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class OutgoingAgent:
         self._pool._factory.noisy = False  # noqa: SLF001
         self._pool.maxPersistentPerHost = _IDLE_CONNECTIONS
         self._pool.cachedConnectionTimeout = _IDLE_SECONDS
-        endpoints = _Endpoints(reactor, reach, tls, environment)
-        self._agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
+        self._endpoints = _Endpoints(reactor, reach, tls, environment)
+        self._agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self._proxy_agents: dict[Proxy, ProxyAgent] = {}
 
     def request(
@@ -111,7 +111,7 @@ class OutgoingAgent:
         if proxy is None:
             return _deferred(self._agent.request(method, uri, headers, bodyProducer))
         if is_surely_private(where.host) and not self._reach.may_be_private(where.host, where.port):
-            return fail(ForbiddenAddress(where.host))
+            return fail(ForbiddenAddress(str(where)))
         if where.scheme == "https":
             return _deferred(self._agent.request(method, uri, headers, bodyProducer))
         headers = headers.copy() if headers else Headers()
@@ -122,6 +122,10 @@ class OutgoingAgent:
             endpoint = BoundedEndpoint(_proxy_endpoint(self._reactor, proxy))
             self._proxy_agents[proxy] = ProxyAgent(endpoint, self._reactor, self._pool)
         return _deferred(self._proxy_agents[proxy].request(method, uri, headers, bodyProducer))
+
+    def trust(self, tls: IPolicyForHTTPS) -> None:
+        """Have new connections trust others than before; those that are open stay."""
+        self._endpoints.tls = tls
 
     def close(self) -> Deferred[None]:
         """Close the connections that nobody uses; fires when they are."""
@@ -141,7 +145,7 @@ class _Endpoints:
     ) -> None:
         self._reactor = reactor
         self._reach = reach
-        self._tls = tls
+        self.tls = tls
         self._environment = environment
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -153,12 +157,13 @@ class _Endpoints:
         else:
             endpoint = self._direct(host, uri.port)
         if is_tls:
-            endpoint = wrapClientTLS(self._tls.creatorForNetloc(uri.host, uri.port), endpoint)
+            endpoint = wrapClientTLS(self.tls.creatorForNetloc(uri.host, uri.port), endpoint)
         return BoundedEndpoint(endpoint)
 
     def _direct(self, host: str, port: int) -> IStreamClientEndpoint:
         is_trusted = self._reach.may_be_private(host, port)
-        guarded = GuardedReactor(self._reactor, host, lambda address: is_trusted or is_public(address))
+        where = str(Origin("", host, port))
+        guarded = GuardedReactor(self._reactor, where, lambda address: is_trusted or is_public(address))
         return HostnameEndpoint(guarded, host, port, timeout=CONNECT_SECONDS)
 
 

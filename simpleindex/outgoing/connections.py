@@ -40,7 +40,7 @@ class GuardedReactor:
 
     Args:
         reactor: The real one.
-        host: Whose addresses they are, for the error.
+        host: Whose addresses they are, with the port where it is no usual one, for the error.
         allows: Whether an address may be connected to.
     """
 

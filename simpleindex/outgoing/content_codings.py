@@ -275,17 +275,19 @@ class _Brotli:
         self._what = what
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        is_first = True
-        while is_first or not (self._decoder.is_finished() or self._decoder.can_accept_more_data()):
+        # More may be ready although it would take more; only an empty piece says that there is none.
+        while True:
             try:
-                piece = self._decoder.process(data if is_first else b"", output_buffer_limit=_PIECE)
+                piece = self._decoder.process(data, output_buffer_limit=_PIECE)
             except Exception:  # noqa: BLE001  (the library's error is one of a module that may not be there)
                 raise UnusableAnswer(
                     f"its {self._what} is not compressed as it says, or has other data behind its end"
                 ) from None
-            is_first = False
+            data = b""
             if piece:
                 yield piece
+            if self._decoder.is_finished() or not piece:
+                return
 
     def finish(self) -> None:
         if not self._decoder.is_finished():
@@ -299,7 +301,7 @@ def _brotli() -> Callable[[], Any] | None:
     except ImportError:
         return None
     version = tuple(int(part) for part in brotli.__version__.split(".")[:2])
-    return brotli.Decompressor if version >= (1, 2) else None  # type: ignore[no-any-return]
+    return brotli.Decompressor if version >= (1, 2) else None
 
 
 def _zstd() -> Callable[[], Any] | None:

@@ -113,7 +113,9 @@ class UpstreamRequests:
             target = absolute_url(url, location) if location else None
             refusal = self._reach.refuses_redirect(url, target, of_file=not wanted.is_page)
             if refusal is not None or target is None:
-                raise self.failed(refusal or "it redirects nowhere", status=response.code if wanted.is_page else 0)
+                raise self.failed(
+                    refusal or "it redirects nowhere", status=response.code if wanted.is_page else 0
+                )
             url = target
         raise self.failed(f"it redirects more than {MOST_REDIRECTS} times")
 
@@ -179,7 +181,9 @@ class UpstreamRequests:
 
     async def discard(self, response: IResponse) -> None:
         """Read a body that nobody wants, so that its connection can be used again, if that is quickly done."""
-        body = ResponseBody(response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS)
+        body = ResponseBody(
+            response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS
+        )
         await self.drain(body)
 
     async def drain(self, body: ResponseBody) -> None:
@@ -237,9 +241,7 @@ class UpstreamRequests:
         """
         sentence = f"{reason}."
         if may_mean_missing(status):
-            sentence += (
-                f" If {status} means that it has no such project, write missing = [{status}] in its table of the sources file."
-            )
+            sentence += f" If {status} means that it has no such project, write missing = [{status}] in its table of the sources file."
         return UpstreamFailed(self._name, sentence, timed_out=timed_out, retry_after=retry_after)
 
 

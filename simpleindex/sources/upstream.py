@@ -14,7 +14,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from simpleindex.core.errors import InvalidUpstreamPage, NotHere
 from simpleindex.core.flat import FLAT_PAGE
-from simpleindex.core.upstream_headers import content_range, date, etag, fresh_for
+from simpleindex.core.upstream_headers import USUAL_WAIT, content_range, date, etag, fresh_for
 from simpleindex.core.upstream_html import ends
 from simpleindex.core.upstream_pages import is_html, parse_flat, parse_project, parse_projects
 from simpleindex.core.upstream_urls import absolute_url, basename, quoted_as_pip_does
@@ -224,7 +224,7 @@ class HttpUpstream:
     ) -> HttpStream:
         """Begin to read a file, and decode it if it is not itself what is sent."""
         coding = coding_of_file(header(response, "content-encoding"))
-        stream = HttpStream(self._failed, body, extent, _validators(response))
+        stream = HttpStream(self._requests.fault, body, extent, _validators(response))
         if coding is None:
             return stream
         head = b""
@@ -233,7 +233,9 @@ class HttpUpstream:
         decoder = None
         if is_encoded(coding, url, head, length=extent.length, size=size):
             decoder = decoder_of((coding,), _LARGEST_FILE, "file")
-        return HttpStream(self._failed, body, extent, _validators(response), head=head, decoder=decoder)
+        return HttpStream(
+            self._requests.fault, body, extent, _validators(response), head=head, decoder=decoder
+        )
 
     def _extent(self, response: IResponse, offset: int) -> Extent:
         """Read what the headers say of a file's bytes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +82,29 @@ def test_nothing_raises(text: str) -> None:
     """Whatever is written."""
     for found in (etag(text), date(text)):
         assert found is None or (found.isascii() and found.isprintable())
-    assert 1 <= retry_after(text) <= 3600
+    assert 1 <= retry_after(text, text, 0.0) <= 3600
     fresh_for(text, text)
     content_range(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "seconds"),
+    [
+        ("7", "", 7),
+        (" 600 ", "", 600),
+        ("0", "", 1),
+        ("999999", "", 3600),
+        ("9" * 5000, "", 3600),
+        *((text, "", 5) for text in ("", "soon", "-5", "1.5", "+7", "7, 9", "Sat, 99 Nov 2026 00:00:00 GMT")),
+        ("Sat, 28 Nov 2026 12:02:00 GMT", "Sat, 28 Nov 2026 12:00:00 GMT", 120),
+        ("Saturday, 28-Nov-26 12:02:00 GMT", "Sat Nov 28 12:00:00 2026", 120),
+        ("Sat, 28 Nov 2026 12:02:00 GMT", "", 60),
+        ("Sat, 28 Nov 2026 12:02:00 GMT", "yesterday", 60),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", "", 1),
+        ("Sat, 28 Nov 2099 12:00:00 GMT", "", 3600),
+    ],
+)
+def test_how_long_to_wait(text: str, date: str, seconds: int) -> None:
+    """Seconds or a time, by the clock of the server where it says which time it has; one second to an hour."""
+    now = datetime(2026, 11, 28, 12, 1, tzinfo=UTC).timestamp()
+    assert retry_after(text, date, now) == seconds

@@ -14,6 +14,7 @@ from twisted.internet.task import react
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.upstream_urls import Reach, index_url
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
+from simpleindex.outgoing.logins import FixedLogin
 from simpleindex.sources.upstream import HttpUpstream
 
 if TYPE_CHECKING:

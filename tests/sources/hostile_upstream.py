@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -175,10 +176,15 @@ LISTINGS: dict[str, Misbehaviour] = {
     "broken gzip": Misbehaviour(page(b"\x1f\x8b\x08" + b"\xff" * 50, JSON, GZIP), "not compressed"),
     "not gzip at all": Misbehaviour(page(GOOD, JSON, GZIP), "not compressed"),
     "endless bytes after gzip": Misbehaviour(
-        endless(HEAD + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(GOOD), bytes(65536)), "larger"
+        endless(HEAD + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(GOOD), bytes(65536)),
+        "other data behind",
     ),
-    "unasked encoding": Misbehaviour(page(GOOD, JSON, "Content-Encoding: br"), "not asked for"),
-    "two encodings": Misbehaviour(page(GOOD, JSON, "Content-Encoding: gzip, gzip"), "not asked for"),
+    "unknown encoding": Misbehaviour(page(GOOD, JSON, "Content-Encoding: compress"), "not known here"),
+    "two encodings": Misbehaviour(page(GOOD, JSON, "Content-Encoding: gzip, gzip"), "not compressed"),
+    "no encoding by another word": Misbehaviour(page(GOOD, JSON, "Content-Encoding: utf-8"), None),
+    "unasked deflate": Misbehaviour(
+        page(zlib.compress(GOOD), JSON, "Content-Encoding: identity", "Content-Encoding: Deflate"), None
+    ),
     # -- pages
     "bad json": Misbehaviour(page(b"{"), "no JSON"),
     "deep json": Misbehaviour(page(b"[" * 100_000), "no JSON"),
@@ -214,6 +220,9 @@ LISTINGS: dict[str, Misbehaviour] = {
     "more than it said": Misbehaviour(always(response(GOOD, JSON) + b"HTTP/1.1 200 OK\r\n\r\n"), None),
     # -- status codes
     "304 without being asked": Misbehaviour(page(b"", status="304 Not Modified"), "not asked"),
+    "203 for a listing": Misbehaviour(page(GOOD, JSON, status="203 x"), None),
+    "201 for a listing": Misbehaviour(page(GOOD, JSON, status="201 x"), "201"),
+    "202 for a listing": Misbehaviour(page(GOOD, JSON, status="202 x"), "202"),
     "206 for a listing": Misbehaviour(page(GOOD, JSON, status=PART), "206"),
     "204 for a listing": Misbehaviour(page(b"", status="204 No Content"), "204"),
     "300": Misbehaviour(page(GOOD, status="300 Multiple Choices"), "300"),
@@ -241,12 +250,14 @@ LISTINGS: dict[str, Misbehaviour] = {
         always(response(b"", "Location: /a", "Location: http://127.0.0.1/", status="302 x")), "more than 5"
     ),
     "redirect to a file": Misbehaviour(redirect("file:///etc/passwd"), "redirects to what is no"),
-    "redirect to another host": Misbehaviour(redirect("http://other.example/"), "not among"),
+    "redirect to another host": Misbehaviour(redirect("http://other.example/"), "not in its `hosts`"),
     "redirect with credentials": Misbehaviour(
         redirect("http://me:s3cret@up.example/"), "redirects to what is no"
     ),
-    "redirect to loopback": Misbehaviour(redirect("http://127.0.0.1/"), "not among"),
-    "redirect to the metadata service": Misbehaviour(redirect("http://169.254.169.254/latest/"), "not among"),
+    "redirect to loopback": Misbehaviour(redirect("http://127.0.0.1/"), "not in its `hosts`"),
+    "redirect to the metadata service": Misbehaviour(
+        redirect("http://169.254.169.254/latest/"), "not in its `hosts`"
+    ),
     "redirect to another port": Misbehaviour(
         lambda request: (page(GOOD) if request.port == 6379 else redirect("http://up.example:6379/"))(
             request
@@ -262,7 +273,15 @@ FILES: dict[str, Misbehaviour] = {
     "is longer than it said": Misbehaviour(always(response(FILE + b"more", length=20)), None, "file"),
     "stops midway": Misbehaviour(always(response(FILE, length=21)), "too long", "file", timed_out=True),
     "drips": Misbehaviour(drip(response(length=500), bytes(500), 4.0), "too long", "file", timed_out=True),
-    "is compressed": Misbehaviour(page(FILE, GZIP), "encodes a file", "file"),
+    "says that it is compressed": Misbehaviour(page(FILE, GZIP), None, "file"),
+    "is compressed on the way, and cut": Misbehaviour(
+        page(gzip.compress(FILE)[:-3], GZIP), "cut short", "file", url="http://up.example/acme-1.0.tar"
+    ),
+    "is compressed on the way, and longer": Misbehaviour(
+        page(gzip.compress(FILE) + b"x", GZIP), "cut short", "file", url="http://up.example/acme-1.0.tar"
+    ),
+    "is another one's by a proxy's word": Misbehaviour(page(FILE, status="203 x"), None, "file"),
+    "is being made": Misbehaviour(page(FILE, status="202 x"), "202", "file"),
     "is a part": Misbehaviour(page(FILE, REST, status=PART), "206", "file"),
     "is not modified": Misbehaviour(page(b"", status="304 x"), "304", "file"),
     "wants a login": Misbehaviour(page(b"", status="401 x"), "wants credentials", "file"),

@@ -14,7 +14,6 @@ from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
-from simpleindex.outgoing.file_streams import HttpStream
 from simpleindex.outgoing.logins import FixedLogin
 from simpleindex.sources.interface import Listing, Validators
 from simpleindex.sources.upstream import HttpUpstream, Limits, Terms
@@ -44,6 +43,7 @@ from tests.sources.hostile_upstream import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from simpleindex.outgoing.file_streams import HttpStream
     from tests.outgoing.network import Request, Step
 
 ACME = parse_project_name("acme")
@@ -258,7 +258,7 @@ class TestListings(SynchronousTestCase):
 
     def test_retry_after(self) -> None:
         """Seconds are passed on, within reason."""
-        for text, seconds in (("7", 7), ("999999", 3600), ("0", 1), ("soon", 5), ("9" * 5000, 5)):
+        for text, seconds in (("7", 7), ("999999", 3600), ("0", 1), ("soon", 5), ("9" * 5000, 3600)):
             world = World(page(b"", f"Retry-After: {text}", status="503 x"))
             with pytest.raises(UpstreamFailed) as caught:
                 world.project()
@@ -290,7 +290,9 @@ class TestCredentials(SynchronousTestCase):
     def test_they_are_for_the_upstream_alone(self) -> None:
         """Not for a host that it redirects to, another port of its own, or a file elsewhere."""
         for target in ("http://listed.example/a", "http://up.example:81/a"):
-            world = World(first("/simple/acme/", redirect(target), page(GOOD)), login=FixedLogin(self.CREDENTIALS))
+            world = World(
+                first("/simple/acme/", redirect(target), page(GOOD)), login=FixedLogin(self.CREDENTIALS)
+            )
             assert world.project() is not None
             sent = [request.headers.get("authorization") for request in world.network.requests]
             assert sent == ["Basic bWU6czNjcmV0", None]
@@ -310,8 +312,181 @@ class TestCredentials(SynchronousTestCase):
         assert SECRET not in str(caught.value)
         world.close()
 
+    def test_credentials_that_were_renewed(self) -> None:
+        """A refusal leads to one look at them and, if they are others now, to one more request."""
+        for status, looks, renewed in ((401, 1, True), (403, 1, True), (401, 1, False), (404, 0, True)):
+            login = RenewedLogin(
+                self.CREDENTIALS, BasicCredentials("me", "new") if renewed else self.CREDENTIALS
+            )
+            old = self.CREDENTIALS.header().decode()
+
+            def script(request: Request, status: int = status, old: str = old) -> Iterator[Step]:
+                is_old = request.headers["authorization"] == old
+                return page(b"no", status=f"{status} x")(request) if is_old else page(GOOD)(request)
+
+            world = World(script, login=login)
+            if looks and renewed:
+                assert world.project() is not None
+            else:
+                with pytest.raises((UpstreamFailed, NotHere)):
+                    world.project()
+            assert login.looks == looks
+            assert len(world.network.requests) == 1 + (looks and renewed)
+            assert len(world.network.connections) == 1
+            world.close()
+
+    def test_renewed_credentials_are_tried_once(self) -> None:
+        """An upstream that refuses everything is not asked for ever."""
+        login = RenewedLogin(self.CREDENTIALS, BasicCredentials("me", "new"))
+        world = World(page(b"no", status="401 x"), login=login)
+        with pytest.raises(UpstreamFailed, match="refuses our credentials"):
+            world.fetch()
+        assert len(world.network.requests) == 2
+        world.close()
+
+
+class RenewedLogin:
+    """Credentials that are others after a look.
+
+    Attributes:
+        looks: How many there were.
+    """
+
+    def __init__(self, before: BasicCredentials, after: BasicCredentials) -> None:
+        self._now, self._after = before, after
+        self.looks = 0
+
+    def credentials(self) -> BasicCredentials:
+        return self._now
+
+    async def read_again(self) -> None:
+        self.looks += 1
+        self._now = self._after
+
+
+class TestMissing(SynchronousTestCase):
+    ANSWERS = (
+        ("403 Forbidden", ("Content-Type: application/xml",), 403),
+        ("303 See Other", ("Location: https://public.example/simple/acme/",), 303),
+        ("302 Found", ("Location: http://169.254.169.254/",), 302),
+        ("301 Moved", (), 301),
+        ("400 Bad Request", (), 400),
+    )
+
+    def test_it_means_so_where_the_operator_says_so(self) -> None:
+        """Nothing is followed then, and the connection is used again."""
+        for status, lines, code in self.ANSWERS:
+            world = World(page(b"none", *lines or ("X-A: b",), status=status), missing=frozenset({code}))
+            for _ in range(2):
+                with pytest.raises(NotHere, match="project acme"):
+                    world.project()
+            assert len(world.network.connections) == 1
+            assert len(world.network.requests) == 2
+            world.close()
+
+    def test_never_by_default(self) -> None:
+        """The sentence names the key."""
+        for status, lines, code in self.ANSWERS:
+            world = World(page(b"none", *lines or ("X-A: b",), status=status))
+            with pytest.raises(UpstreamFailed, match=rf"write missing = \[{code}\] in its table") as caught:
+                world.project()
+            assert len(str(caught.value)) < 300
+            world.close()
+
+    def test_the_key_is_named_where_it_would_help(self) -> None:
+        """Not for failures, questions for credentials, the list of projects, or files."""
+        for status in ("500 x", "503 x", "401 x", "429 x", "200 x"):
+            world = World(page(b"{", status=status))
+            with pytest.raises(UpstreamFailed) as caught:
+                world.project()
+            assert "missing" not in str(caught.value)
+            world.close()
+        world = World(page(b"none", status="403 x"), missing=frozenset({403}))
+        for question in (world.upstream.projects(), world.upstream.project(FLAT_PAGE, None)):
+            with pytest.raises(UpstreamFailed, match=r"403") as caught:
+                world.network.run(question)
+            assert "missing =" not in str(caught.value)
+        with pytest.raises(UpstreamFailed, match=r"403"):
+            world.fetch()
+        world.close()
+
+
+class TestWaits(SynchronousTestCase):
+    def test_nobody_asks_before_the_time_is_over(self) -> None:
+        """Not for this page, another one, or a file; then again."""
+        answers = [response(b"", "Retry-After: 600", status="429 x")]
+        world = World(lambda _: [answers.pop() if answers else response(GOOD, JSON)])
+        with pytest.raises(UpstreamFailed, match="asked too often"):
+            world.project()
+        for _ in range(3):
+            with pytest.raises(UpstreamFailed, match=r"asked to wait \(429\), for [0-9]+ s more") as caught:
+                world.project()
+            assert 590 < (caught.value.retry_after or 0) <= 600
+            with pytest.raises(UpstreamFailed, match="asked to wait"):
+                world.fetch()
+            with pytest.raises(UpstreamFailed, match="asked to wait"):
+                world.network.run(world.upstream.projects())
+        assert len(world.network.requests) == 1
+        assert world.fetch("http://other.example/x") == GOOD
+        world.network.clock.advance(600)
+        assert world.project() is not None
+        world.close()
+
+    def test_503_without_a_time(self) -> None:
+        """Asks for nothing."""
+        world = World(page(b"", "X-A: b", status="503 x"))
+        for _ in range(3):
+            with pytest.raises(UpstreamFailed, match="answers 503"):
+                world.project()
+        assert len(world.network.requests) == 3
+        world.close()
+
 
 class TestFiles(SynchronousTestCase):
+    def test_a_file_that_is_compressed_on_the_way(self) -> None:
+        """It is decoded, and has the size that is listed; what a server derives from the name is not believed."""
+        data = gzip.compress(b"a tar archive" * 9000)
+        for sent, size in ((data, len(data)), (data, None), (gzip.compress(data), None)):
+            world = World(page(sent, "Content-Encoding: gzip"))
+            stream = world.network.run(world.upstream.open(f"{INDEX}acme-1.0.tar.gz", size=size))
+            assert world.rest(stream) == data
+            assert stream.size == (len(data) if sent is data else None)
+            stream.close()
+            world.close()
+
+    def test_the_rest_of_what_says_that_it_is_compressed(self) -> None:
+        """A part of it would tell nothing, so all of it is asked for."""
+        whole = page(FILE, "Content-Encoding: gzip")
+        part = page(FILE[10:], REST, "Content-Encoding: gzip", status=PART)
+        world = World(lambda request: (part if "range" in request.headers else whole)(request))
+        stream = world.open("", 10)
+        assert (stream.offset, world.rest(stream)) == (0, FILE)
+        stream.close()
+        world.close()
+        world = World(page(FILE[10:], REST, "Content-Encoding: aws-chunked", status=PART))
+        assert world.fetch("", 10) == FILE[10:]
+        world.close()
+
+    def test_urls_are_quoted_as_clients_do(self) -> None:
+        """As they are listed, and where there is no such file as pip does it: S3 takes a plus for a blank."""
+        for status in ("404 x", "403 x"):
+
+            def script(request: Request, status: str = status) -> Iterator[Step]:
+                return (page(b"no", status=status) if "+" in request.path else page(FILE))(request)
+
+            world = World(script)
+            assert world.fetch(f"{INDEX}acme-1.0+local~1!.zip") == FILE
+            assert [request.path for request in world.network.requests] == [
+                "/simple/acme-1.0+local~1!.zip",
+                "/simple/acme-1.0%2Blocal~1%21.zip",
+            ]
+            world.close()
+        world = World(page(b"no", status="404 x"))
+        with pytest.raises(NotHere):
+            world.fetch()
+        assert len(world.network.requests) == 1
+        world.close()
+
     def test_a_file(self) -> None:
         """As it is, with what it can be asked again by."""
         world = World(page(FILE, 'ETag: "x"', "Last-Modified: Mon, 23 Nov 2026 10:00:00 GMT"))
@@ -445,7 +620,7 @@ class TestAddresses(SynchronousTestCase):
         """The upstream itself at its own port, and hosts that the operator lists."""
         world = World(page(GOOD), "http://rebound.example:3141/simple/")
         assert world.project() is not None
-        with pytest.raises(UpstreamFailed, match="private"):
+        with pytest.raises(UpstreamFailed, match=r"rebound\.example:6379, which has a private address"):
             world.fetch("http://rebound.example:6379/x")
         world.close()
         world = World(page(FILE))

@@ -1,0 +1,123 @@
+"""Credentials and certificates in files, which change while the server runs."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.source_settings import UpstreamSettings
+from simpleindex.core.upstream_urls import BasicCredentials
+from simpleindex.upstream_secrets import Secrets, parse_credentials
+from tests.live_world import result
+from tests.tls.pems import issue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A thread that is none."""
+    return function(*arguments)
+
+
+def secrets(log: list[str]) -> Secrets:
+    """With a log in memory."""
+    return Secrets(log.append, at_once)
+
+
+def upstream(place: tuple[str, str]) -> UpstreamSettings:
+    """An upstream whose credentials are there."""
+    return UpstreamSettings("up", "https://up.example/", credentials=place)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"me:secret", ("me", "secret")),
+        (b"aws:ey:J+/=\n", ("aws", "ey:J+/=")),
+        (b"\xef\xbb\xbfme:s\r\n", ("me", "s")),
+        ("m\u00e9:p\u00e4\n".encode(), ("m\u00e9", "p\u00e4")),
+        (b":token", ("", "token")),
+        *((content, None) for content in (b"", b"token", b"a:b\nc:d", b"\xff:x")),
+    ],
+)
+def test_what_is_in_the_file(content: bytes, expected: tuple[str, str] | None) -> None:
+    """user:password, and nothing else; what is wrong is not quoted."""
+    if expected is not None:
+        assert parse_credentials(content) == BasicCredentials(*expected)
+        return
+    with pytest.raises(InvalidSetting) as caught:
+        parse_credentials(content)
+    assert "token" not in str(caught.value)
+
+
+def test_a_file_that_is_renewed(tmp_path: Path) -> None:
+    """In place or by a link that leads elsewhere (Kubernetes); what is broken for a moment changes nothing."""
+    log: list[str] = []
+    first, second, link = tmp_path / "1", tmp_path / "2", tmp_path / "login"
+    first.write_text("me:one")
+    second.write_text("me:two")
+    link.symlink_to(first)
+    all_of_them = secrets(log)
+    login = all_of_them.login(upstream(("file", str(link))), "the upstream up")
+    assert login.credentials() == BasicCredentials("me", "one")
+    link.unlink()
+    link.symlink_to(second)
+    result(login.read_again())
+    assert login.credentials() == BasicCredentials("me", "two")
+    for broken in ("", "s3cret", None):
+        second.unlink()
+        if broken is not None:
+            second.write_text(broken)
+        all_of_them.look()
+        assert login.credentials() == BasicCredentials("me", "two")
+    second.write_text("me:three")
+    all_of_them.look()
+    assert login.credentials() == BasicCredentials("me", "three")
+    assert any("stays in force" in line for line in log)
+    assert not any(secret in line for line in log for secret in ("s3cret", "two", "three"))
+
+
+def test_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot change, and a missing one ends the start."""
+    monkeypatch.setenv("LOGIN", "me:secret")
+    login = secrets([]).login(upstream(("env", "LOGIN")), "the upstream up")
+    result(login.read_again())
+    credentials = login.credentials()
+    assert credentials is not None
+    assert base64.b64decode(credentials.header().split()[1]) == b"me:secret"
+    monkeypatch.delenv("LOGIN")
+    with pytest.raises(RefusedStart, match="env:LOGIN, where there is no user:password"):
+        secrets([]).login(upstream(("env", "LOGIN")), "the upstream up")
+
+
+class Agent:
+    """Takes whom to trust."""
+
+    def __init__(self) -> None:
+        self.trusted: list[Any] = []
+
+    def trust(self, tls: Any) -> None:
+        self.trusted.append(tls)
+
+
+def test_certificates_that_are_renewed(tmp_path: Path) -> None:
+    """The agent gets each new set; one without certificates is not taken."""
+    log: list[str] = []
+    path = tmp_path / "ca.pem"
+    path.write_bytes(issue("one.example").chain_pem)
+    all_of_them = secrets(log)
+    trust = all_of_them.trust(str(path))
+    agent: Any = Agent()
+    trust.give_to(agent)
+    path.write_text("nothing")
+    all_of_them.look()
+    assert not agent.trusted
+    assert "no certificates" in log[-1]
+    path.write_bytes(issue("two.example").chain_pem)
+    all_of_them.look()
+    assert agent.trusted == [trust.policy]
