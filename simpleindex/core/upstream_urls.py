@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PORTS: Final = {"http": 80, "https": 443}
 # Characters; signed URLs of object stores have some 1,500.
 _LONGEST_URL: Final = 4096
-_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f.]*+:[0-9a-f:.]*+", re.ASCII)
 _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _KEPT: Final = re.compile("(/|@|%2F)|(?:(?!%2F)[^/@])+", re.IGNORECASE)
 _PATH: Final = "/%:@!$&'()*+,;=~"

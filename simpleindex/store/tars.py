@@ -26,7 +26,7 @@ REGULAR: Final = b"\x007S0"
 _BLOCK: Final = 512
 _END: Final = bytes(_BLOCK)
 _CHECKSUM: Final = slice(148, 156)
-_OCTAL: Final = re.compile(rb" *([0-7]*) *")
+_OCTAL: Final = re.compile(rb" *+([0-7]*+) *+")
 _PAX_RECORD: Final = re.compile(rb"([0-9]{1,9}) ([^=]++)=")
 
 # Links, devices, directories, pipes: no data follow, whatever their size field says.

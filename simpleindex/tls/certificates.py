@@ -34,7 +34,8 @@ MINIMUM_RSA_BITS: Final = 2048
 _CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 """The curves that TLS 1.3 has signatures for (RFC 8446 section 4.2.3)."""
 
-_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
+# Up to the next five hyphens, which no block has in it: many beginnings without an end are read once.
+_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----(?:[^-]|-(?!----))++-----END \1-----")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,177 @@
+"""Every pattern of the project takes time that is linear in its text: counted in steps, not timed."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+
+import simpleindex
+from simpleindex.core.names import ProjectName, spelling_pattern
+from simpleindex.core.patterns import FirstMatch
+from tests.regex_steps import SteppedPattern, pumps
+
+_METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
+_SHORT = 40
+"""Repetitions in the shorter of two texts."""
+
+_NOT_OF_STRANGERS = {
+    "option_layers._SERVICE_LINK": "names of the environment, which the operator sets; the kernel bounds them",
+}
+
+
+class Use(NamedTuple):
+    """A pattern, and how it is used.
+
+    Attributes:
+        place: Module and name.
+        pattern: Compiled.
+        method: The method that is called.
+    """
+
+    place: str
+    pattern: re.Pattern[Any]
+    method: str
+
+
+@cache
+def uses() -> tuple[Use, ...]:
+    """All patterns in the modules of the project."""
+    found = []
+    for info in pkgutil.walk_packages(simpleindex.__path__, "simpleindex."):
+        if info.name.endswith("__main__"):
+            continue
+        try:
+            module = importlib.import_module(info.name)
+        except ImportError:  # an extra is not installed
+            continue
+        assert module.__file__ is not None
+        tree = ast.parse(Path(module.__file__).read_text())
+        named = {key: value for key, value in vars(module).items() if isinstance(value, re.Pattern)}
+        for key, value in vars(module).items():
+            if isinstance(value, dict):
+                named |= {
+                    f"{key}[{each!r}]": item for each, item in value.items() if isinstance(item, re.Pattern)
+                }
+        short = info.name.removeprefix("simpleindex.")
+        for key, value in vars(module).items():
+            owner = getattr(value, "__self__", None)
+            if isinstance(owner, re.Pattern):
+                found.append(Use(f"{short}.{key}", owner, value.__name__))
+        for key, pattern in named.items():
+            methods = _methods(tree, key.partition("[")[0])
+            place = f"{short}.{key}"
+            if place not in _NOT_OF_STRANGERS:
+                found += [Use(place, pattern, method) for method in sorted(methods)]
+        found += [Use(f"{short}:{number}", pattern, method) for number, pattern, method in _inline(tree)]
+    return tuple(found)
+
+
+def _methods(tree: ast.AST, name: str) -> set[str]:
+    """The methods that are called on a name of a module; if it is passed on, those that are called on any local name."""
+    found, others = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _METHODS:
+            inner = node.value.value if isinstance(node.value, ast.Subscript) else node.value
+            if isinstance(inner, ast.Name) and inner.id == name:
+                found.add(node.attr)
+            elif isinstance(inner, ast.Name) and inner.id.islower() and inner.id != "re":
+                others.add(node.attr)
+    return found or others - {"split"} or {"finditer"}
+
+
+def _inline(tree: ast.AST) -> list[tuple[int, re.Pattern[Any], str]]:
+    """Patterns that are written where they are used."""
+    return [
+        (node.lineno, re.compile(node.args[0].value), node.func.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "re"
+        and node.func.attr in _METHODS
+        and isinstance(node.args[0], ast.Constant)
+    ]
+
+
+def worst_growth(pattern: re.Pattern[Any], method: str) -> tuple[float, str]:
+    """How much the steps grow at most when a text of several kinds is doubled, and what is repeated in it."""
+    stepped, random = SteppedPattern(pattern), Random(repr(pattern.pattern))
+    worst = (0.0, "")
+    kinds: set[tuple[str, str, str]] = set()
+    for _ in range(3):
+        whole, found = pumps(stepped.tree, random)
+        for prefix, pump in [*found, ("", whole)]:
+            kinds |= {(prefix, pump, suffix) for suffix in ("\x01", whole[-1:] + "\x01")}
+        # What ends one repetition may begin the next.
+        kinds |= {("", prefix + pump, "\x01") for prefix, pump in found}
+    for prefix, pump, suffix in sorted(kinds):
+        if not pump:
+            continue
+        short, long = (stepped.count(method, prefix + pump * (times * _SHORT) + suffix) for times in (1, 2))
+        worst = max(worst, ((long - 50) / short, f"{prefix!r} {pump!r} {suffix!r}"))
+    return worst
+
+
+@pytest.mark.parametrize("use", uses(), ids=lambda use: f"{use.place}.{use.method}")
+def test_twice_the_text_is_at_most_twice_the_work(use: Use) -> None:
+    """With whatever the pattern repeats itself, and an end that does not fit."""
+    growth, text = worst_growth(use.pattern, use.method)
+    assert growth < 2.5, text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        (spelling_pattern(ProjectName("a-b-c")), ("-", "a-", "a-b-", "a-b")),
+        (FirstMatch([["a*b*c", "*a*a*"], ["x?y-*"]])._regex, ("a", "b", "ab", "xay-", "ba")),
+    ],
+    ids=("spelling", "first-match"),
+)
+def test_patterns_that_are_made_of_names(pattern: re.Pattern[str], texts: tuple[str, ...]) -> None:
+    """Of projects and of access rules; the names that are matched come from clients."""
+    stepped = SteppedPattern(pattern)
+    for text in texts:
+        short, long = (stepped.count("match", text * times + "\x01") for times in (_SHORT, 2 * _SHORT))
+        assert long < 2.5 * short + 50, text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method"),
+    [
+        (r".*?\s*=", "match"),
+        (r"(a+)+b", "match"),
+        (r"[a-z]+\d", "search"),
+        (r"\s+$", "sub"),
+        (r"(?:a|ab)*?c.*d", "search"),
+    ],
+)
+def test_a_pattern_that_is_worse_is_seen(pattern: str, method: str) -> None:
+    """Such as that of configparser for a key."""
+    monkey = re.compile(pattern)
+    if pattern == r"(a+)+b":
+        assert SteppedPattern(monkey).count(method, "a" * 12) > 2.5 * SteppedPattern(monkey).count(
+            method, "a" * 6
+        )
+    else:
+        assert worst_growth(monkey, method)[0] > 2.5
+
+
+@pytest.mark.parametrize("use", uses(), ids=lambda use: f"{use.place}.{use.method}")
+def test_the_counted_match_is_that_of_the_library(use: Use) -> None:
+    """Else its steps would be worth nothing."""
+    stepped, random = SteppedPattern(use.pattern), Random(repr(use.pattern.pattern))
+    is_text = isinstance(use.pattern.pattern, str)
+    for _ in range(6):
+        whole, found = pumps(stepped.tree, random)
+        for text in {whole, *(prefix + pump * 3 for prefix, pump in found)}:
+            subject = text if is_text else text.encode("latin-1", "replace")
+            match = use.pattern.match(subject)
+            assert stepped.match(text) == (match.end() if match else None), text
