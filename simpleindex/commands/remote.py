@@ -165,8 +165,20 @@ def _text_of(error: HTTPError) -> str:
         text = error.read(_MOST_ANSWER).decode("utf-8", "replace")
     except (OSError, HTTPException):
         text = ""
+    if error.headers.get_content_type() == "application/problem+json":
+        text = _detail(text)
     words = " ".join(text.split()) or str(error.reason)
     return "".join(each if each.isprintable() else "?" for each in words)[:_MOST_SHOWN]
+
+
+def _detail(text: str) -> str:
+    """Return the sentence of a problem (RFC 9457), or the text itself if it is none."""
+    try:
+        problem = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    return detail if isinstance(detail, str) else text
 
 
 class _NoRedirect(HTTPRedirectHandler):

@@ -125,6 +125,11 @@ def choose_encoding(accept_encoding: str | None, offered: tuple[Encoding, ...]) 
     return best if weight(best) else Encoding.IDENTITY
 
 
+def media_weights(accept: str) -> dict[str, int]:
+    """Return the media ranges of an Accept header with their weights, in thousandths; what is malformed is left out."""
+    return _weights(accept, _MEDIA_RANGE)
+
+
 def _weights(header: str, shape: re.Pattern[str]) -> dict[str, int]:
     """Read a weighted list: thousandths by lower-case name. What is malformed is passed over; of doubles the best counts."""
     weights: dict[str, int] = {}

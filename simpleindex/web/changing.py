@@ -115,7 +115,7 @@ class Changes:
             return response
 
     def _refuse(self, error: BaseException | None, asked: Asked) -> Response | None:
-        response = refusal(error, asked.header("accept"))
+        response = refusal(error)
         kind = self._kind(asked.method, asked.target)
         if response is not None and kind is not None:
             event = "change-refused" if isinstance(kind, OwnPage) else "upload-refused"
@@ -129,7 +129,7 @@ class Changes:
         if kind is None:
             await self._admission.enter(asked)
             text = "This URL is for reading; uploads go to /legacy/."
-            return sentence(405, text, _ALLOW, reason=text)
+            return sentence(405, text, _ALLOW)
         return await self._uploads.answer(asked)
 
     def _kind(self, method: str, target: bytes) -> Upload | OwnPage | str | None:

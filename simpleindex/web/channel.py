@@ -241,7 +241,7 @@ class IndexChannel(PacedChannel):
 
         The sentence is the reason phrase too: that is what twine shows of a refused upload (SPEC P44).
         """
-        self.refuse_with(sentence(status, text, *headers, reason=text))
+        self.refuse_with(sentence(status, text, *headers))
 
     def refuse_with(self, response: Response) -> None:
         """As :meth:`refuse`, with any answer whose body is bytes."""

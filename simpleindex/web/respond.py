@@ -8,12 +8,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
+from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import (
     AlreadyExists,
     BrokenArchive,
     CannotStore,
     Changed,
     ClientLeft,
+    FileWithheld,
     InsecureCredentials,
     InvalidFilename,
     InvalidProjectFile,
@@ -31,6 +33,7 @@ from simpleindex.core.errors import (
 from simpleindex.core.faults import RETRY_AFTER
 from simpleindex.store.system_errors import own_trouble
 from simpleindex.web.download import Download
+from simpleindex.web.presenting import presented
 from simpleindex.web.response import Content, Response, reason_phrase, sentence
 
 if TYPE_CHECKING:
@@ -56,27 +59,38 @@ def error_response(error: BaseException | None) -> Response | None:
         case TooManyFailures():
             # Without the header pip shows the sentence, which has the time, at once.
             soon = error.retry_after <= LONGEST_RETRY_AFTER
-            return sentence(429, str(error), *(_retry_after(error.retry_after) if soon else ()))
+            headers = _retry_after(error.retry_after) if soon else ()
+            return sentence(429, str(error), *headers, retry_after=error.retry_after)
+        case FileWithheld():
+            return sentence(
+                403,
+                str(error),
+                filename=error.filename,
+                rule=error.rule,
+                source=error.source,
+                visible_from=None if error.visible_from is None else timestamp(error.visible_from),
+            )
         case NotAllowed() | InsecureCredentials():
             return sentence(403, str(error))
         case NotAcceptable():
             return sentence(406, str(error), _VARY)
         case UpstreamFailed(timed_out=True):
             # pip does not retry this one, and each retry would take as long as this one did.
-            return sentence(504, str(error))
+            return sentence(504, str(error), upstream=error.upstream)
         case UpstreamFailed(retry_after=None):
             # RFC 4918 section 11.4. Never 403 or 404, after which uv and poetry go on to another index's package of
             # that name; no client retries it. See docs/refusals.md.
-            return sentence(424, str(error))
+            return sentence(424, str(error), upstream=error.upstream)
         case Unavailable(retry_after=seconds):
-            return sentence(503, str(error), *_retry_after(seconds))
+            upstream = error.upstream if isinstance(error, UpstreamFailed) else None
+            return sentence(503, str(error), *_retry_after(seconds), upstream=upstream, retry_after=seconds)
         case Changed():
             return sentence(503, str(error), *_retry_after(1))
         case RefusedUpload(status=status):
             return sentence(status, str(error))
         case AlreadyExists():
             # Every client that skips what exists knows this code (SPEC P41, P42).
-            return sentence(409, str(error))
+            return sentence(409, str(error), filename=error.filename, sha256=error.sha256)
         case NameUsed() | InvalidFilename() | InvalidSetting() | InvalidProjectFile() | BrokenArchive():
             return sentence(400, str(error))
         case CannotStore(fault=None):
@@ -207,6 +221,7 @@ class _Sending:
             await self._stream(response, content)
 
     def _write(self, response: Response) -> None:
+        response = presented(response, self._request)
         assert isinstance(response.body, bytes)
         self._head(response, len(response.body))
         if response.body and self._request.method != b"HEAD":

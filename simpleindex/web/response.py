@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from simpleindex.core.problems import Problem
+from simpleindex.core.problems import reason_phrase as phrase_of
 from simpleindex.core.rights import ANYONE, Identity
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body
     from simpleindex.web.intake import Intake
-
-
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-"""A status line has none (RFC 9112 section 4); a sentence may quote what a client sent."""
 
 
 @dataclass(slots=True)
@@ -87,14 +84,15 @@ class Response:
         status: HTTP status code.
         headers: Fields in order; Date, Server and Connection are the channel's.
         body: What follows; the Content-Length is made from it.
-        reason: The reason phrase, where clients show it to people (SPEC P44); None for the status code's usual one.
+        problem: What is refused and why, from which the reason phrase follows and a body in the form that the client reads;
+            None for every answer that is no refusal.
         is_private: Whether it is for this reader only: no shared cache may keep it, and no other site's page read it.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes | Content = b""
-    reason: str | None = None
+    problem: Problem | None = None
     is_private: bool = False
 
     def for_this_reader(self) -> Response:
@@ -112,8 +110,19 @@ class Response:
         return replace(self, headers=headers, is_private=True)
 
 
-def sentence(status: int, text: str, *headers: tuple[str, str], reason: str | None = None) -> Response:
-    """A short text answer that no cache keeps (SPEC T12, T24)."""
+def sentence(status: int, text: str, *headers: tuple[str, str], **facts: str | int | None) -> Response:
+    """Make a short text answer that no cache keeps; from 400 on it is a refusal, sent in the form that its client reads.
+
+    Args:
+        status: HTTP status code.
+        text: The sentence.
+        headers: Further fields.
+        facts: Members of a refusal's JSON form, with "_" for "-"; None is left out.
+    """
+    problem = None
+    if status >= 400:
+        known = tuple((name.replace("_", "-"), value) for name, value in facts.items() if value is not None)
+        problem = Problem(status, text, known)
     return Response(
         status,
         (
@@ -123,14 +132,13 @@ def sentence(status: int, text: str, *headers: tuple[str, str], reason: str | No
             *headers,
         ),
         f"{text}\n".encode("utf-8", "backslashreplace"),
-        reason,
+        problem,
     )
 
 
 def reason_phrase(response: Response) -> bytes | None:
-    """An answer's reason phrase for the wire, which carries ISO-8859-1 only (RFC 9112 section 4, SPEC P44)."""
-    if response.reason is None:
-        # Those that Twisted does not know (429) from the standard library.
-        return HTTPStatus(response.status).phrase.encode() if response.status > 417 else None
-    line = " ".join(response.reason.split())
-    return _CONTROL.sub("?", line).encode("latin-1", "replace")
+    """Return an answer's reason phrase, or None for the one that Twisted knows of its status."""
+    if response.problem is not None:
+        return phrase_of(response.problem.sentence)
+    # Those that Twisted does not know (429) from the standard library.
+    return HTTPStatus(response.status).phrase.encode() if response.status > 417 else None

@@ -86,6 +86,11 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     return (path or b"/") if authority else path, query
 
 
+def way_to_root(target: bytes) -> str:
+    """Return the URL of the index's root relative to a request's, so that it holds below any prefix of a proxy."""
+    return "../" * max(split_target(target)[0].count(b"/") - 1, 0) or "./"
+
+
 def requoted(raw: bytes) -> str:
     """Quote what may not stand in a path or query (RFC 3986 section 3.4), and leave what is quoted as it is."""
     return quote(raw, safe="/?:@!$&'()*+,;=%")

@@ -10,6 +10,7 @@ from twisted.web import http, server
 from simpleindex.web import limits
 from simpleindex.web.channel import IndexChannel
 from simpleindex.web.connections import Connections
+from simpleindex.web.presenting import presented
 from simpleindex.web.response import reason_phrase, sentence
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class IndexRequest(server.Request):
 
     def refuse(self, response: Response) -> None:
         """Give an answer whose body is bytes instead of being processed."""
+        response = presented(response, self)
         assert isinstance(response.body, bytes)
         self.setResponseCode(response.status, reason_phrase(response))
         self.setHeader(b"Date", http.datetimeToString())
@@ -170,12 +172,12 @@ class IndexSite(server.Site):
         """Answer a request whose body is longer than is read."""
         if method in (b"GET", b"HEAD"):
             text = f"The request's body is longer than the {self.max_body} bytes that are read here."
-            return sentence(413, text, reason=text)
+            return sentence(413, text)
         # What is too long to be read is an upload, and wants to be told so.
         text = "This index is read-only: uploads are not enabled on it."
         if self.bodies is not None:
             text = "This URL is for reading; uploads go to /legacy/."
-        return sentence(405, text, ("Allow", "GET, HEAD, OPTIONS"), reason=text)
+        return sentence(405, text, ("Allow", "GET, HEAD, OPTIONS"))
 
     def startFactory(self) -> None:
         """Leave out Twisted's own access log, which wakes up every second."""

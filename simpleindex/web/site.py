@@ -163,7 +163,7 @@ class IndexResource(Resource):
             refused = error_response(error)
             if refused is None:
                 raise
-            response = refused
+            response = _naming_project(refused, found)
         # A refusal tells that there is something to refuse, so it is no other site's business either.
         return response if self._admission.is_shared(found, reader) else response.for_this_reader()
 
@@ -312,6 +312,13 @@ def moved(status: int, location: str) -> Response:
     )
 
 
+def _naming_project(refused: Response, found: Route | None) -> Response:
+    """Let a refusal's page link to the explanation of the project that was asked for."""
+    if refused.problem is None or not isinstance(found, ProjectPage | ProjectFile):
+        return refused
+    return replace(refused, problem=replace(refused.problem, project=found.name, view=found.view))
+
+
 def _is_upload(asked: Asked) -> bool:
     try:
         return isinstance(route(asked.target), Upload)
@@ -324,7 +331,7 @@ def _nothing_changes(asked: Asked) -> Response:
         return _upload_refused(("OPTIONS",))
     # "PUT /<file>" is an upload too, and a file's name need not be a project's.
     text = "This index is read-only: uploads are not enabled on it."
-    return sentence(405, text, _ALLOW, reason=text)
+    return sentence(405, text, _ALLOW)
 
 
 def _upload_refused(allowed: tuple[str, ...]) -> Response:
@@ -332,7 +339,7 @@ def _upload_refused(allowed: tuple[str, ...]) -> Response:
     if "POST" in allowed:
         # twine and flit show this where somebody took the one URL for the other (SPEC P49).
         text = "This URL takes uploads (POST); what is here to read is at /simple/."
-    return sentence(405, text, ("Allow", ", ".join(allowed)), reason=text)
+    return sentence(405, text, ("Allow", ", ".join(allowed)))
 
 
 def _preflight(cors: str | None, allow: str = _ALLOW[1]) -> Response:

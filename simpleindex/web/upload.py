@@ -6,18 +6,16 @@ byte is here; the answer leaves when the file is listed.
 
 from __future__ import annotations
 
-import json
-from http import HTTPStatus
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, SimpleIndexError, Unauthenticated
+from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, Unauthenticated
 from simpleindex.core.model import Status
 from simpleindex.core.names import spelling_pattern
 from simpleindex.core.origins import is_foreign
 from simpleindex.core.rights import Action
 from simpleindex.core.upload import judge_form, stated_project
 from simpleindex.core.upload_form import Form
-from simpleindex.store.system_errors import own_trouble
 from simpleindex.web.multipart import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
 from simpleindex.web.respond import error_response
 from simpleindex.web.response import Response
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from simpleindex.web.response import Asked
 
 _CLOSED: Final = frozenset({Status.ARCHIVED, Status.QUARANTINED})
-_JSON: Final = "application/json"
 
 
 class Record(Protocol):
@@ -248,26 +245,10 @@ def refuse_foreign(asked: Asked, own_url: str | None) -> None:
         raise NotAllowed("Another site's page asked for this change in your name; it was not made.")
 
 
-def refusal(error: BaseException | None, accept: str | None) -> Response | None:
-    """The answer to a failed change, in words that every client shows (SPEC P44, P45); None for what should never happen.
-
-    Args:
-        error: What went wrong.
-        accept: The request's Accept.
-    """
+def refusal(error: BaseException | None) -> Response | None:
+    """Return the answer to a failed change, for this client only; None for what should never happen."""
     response = error_response(error)
-    if response is None:
-        return None
-    trouble = None if isinstance(error, SimpleIndexError) else own_trouble(error)
-    text = str(error) if trouble is None else trouble.for_client()
-    headers = response.headers
-    body = response.body
-    if _JSON in (accept or ""):
-        # uv compares the type exactly.
-        title = HTTPStatus(response.status).phrase
-        body = json.dumps({"message": text, "code": f"{response.status} {text}", "title": title}).encode()
-        headers = tuple((name, _JSON if name == "Content-Type" else value) for name, value in headers)
-    return Response(response.status, headers, body, text, is_private=True)
+    return None if response is None else replace(response, is_private=True)
 
 
 def largest_file(access: Access) -> int:

@@ -313,11 +313,17 @@ def test_a_token_file(place: Place, server: Answering) -> None:
     assert server.seen[0][1]["authorization"] == f"Bearer {SECRET}file"
 
 
+PROBLEM = {"Content-Type": "application/problem+json"}
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
         ((403, {}, b"You may not.\n"), "the index answered 403: You may not."),
         ((404, {}, b""), "the index answered 404: Not Found"),
+        ((409, PROBLEM, b'{"detail": "It is there."}'), "the index answered 409: It is there."),
+        ((409, PROBLEM, b'{"detail": 1}'), 'the index answered 409: {"detail": 1}'),
+        ((409, PROBLEM, b"[" * 100_000), "the index answered 409: [[["),
         ((500, {}, b"\x1b[1mbad\xff"), "the index answered 500: ?[1mbad"),
         ((401, {"Content-Length": "50"}, b"short"), "the index answered 401: "),
         ((301, {"Location": "http://192.0.2.1/"}, b"It is there."), "the index answered 301: It is there."),

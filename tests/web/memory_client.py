@@ -52,6 +52,9 @@ class Reply:
 
     @property
     def text(self) -> str:
+        """What it says: a problem's sentence, where it is one in JSON."""
+        if self.headers.get("content-type") == "application/problem+json" and self.body:
+            return f"{self.json['detail']}\n"
         return self.body.decode()
 
     @property

@@ -140,7 +140,7 @@ class AccessLogTests(LinesTestCase):
         self.record(data=b"GET /a HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n")
         self.log.flush()
         for line, request in zip(self.written(), ("- - HTTP/1.1", "GET /a HTTP/1.1"), strict=True):
-            self.assertIn(f'"{request}" 400 41 "-" "-"', line)
+            self.assertIn(f'"{request}" 400 117 "-" "-"', line)
 
     def test_behind_a_proxy(self) -> None:
         """The client is the one that a trusted proxy names; others name nobody."""

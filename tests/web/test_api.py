@@ -119,7 +119,7 @@ def test_what_is_not_understood(world: World, change: str, content: Any, words: 
     """400 with what is wrong; nothing is changed or audited."""
     answer = world.post(f"projects/tool/{change}", content)
     assert answer.status == 400
-    assert words in answer.body.decode()
+    assert words in answer.text
     assert world.publishing.calls == []
     assert world.audited == []
 
@@ -242,7 +242,7 @@ def test_what_cannot_be_done(
     monkeypatch.setattr(world.publishing, "yank", refuse)
     answer = world.post("projects/tool/yank", YANK, "Accept: application/json")
     assert answer.status == status
-    assert json.loads(answer.body)["message"] == str(error)
+    assert json.loads(answer.body)["detail"] == str(error)
     assert answer.reason.decode() == str(error)
     assert world.audited == []
 

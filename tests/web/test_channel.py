@@ -170,9 +170,9 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(status, refusal.status, name)
         self.assertEqual(b"close", refusal.headers[b"connection"])
         self.assertEqual(b"no-store", refusal.headers[b"cache-control"])
-        self.assertEqual(b"text/plain; charset=utf-8", refusal.headers[b"content-type"])
-        self.assertRegex(refusal.body, rb"\A[A-Z][^\n]+\.\n\Z")
-        self.assertEqual(refusal.reason + b"\n", refusal.body)
+        self.assertEqual(b"application/problem+json", refusal.headers[b"content-type"])
+        self.assertRegex(refusal.text, r"\A[A-Z][^\n]+\.\n\Z")
+        self.assertEqual(f"{refusal.reason.decode()}\n", refusal.text)
 
     def test_within(self) -> None:
         """What just keeps its bound is answered."""

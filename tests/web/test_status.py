@@ -44,7 +44,8 @@ def test_ready(report: Report, status: int, text: str, retry_after: str | None) 
     assert (reply.status, reply.text) == (status, text)
     assert reply.headers.get("retry-after") == retry_after
     assert reply.headers["cache-control"] == "no-store"
-    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    kind = "text/plain; charset=utf-8" if status == 200 else "application/problem+json"
+    assert reply.headers["content-type"] == kind
 
 
 NUMBERS = {

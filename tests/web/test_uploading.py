@@ -79,8 +79,8 @@ class UploadTestCase(SynchronousTestCase):
     def refused(self, answer: Answer, status: int, words: str) -> None:
         """See that a sentence came, as the reason phrase and as the body."""
         self.assertEqual(status, answer.status)
-        self.assertIn(words, answer.body.decode())
-        self.assertEqual(answer.body.decode().strip(), answer.reason.decode("latin-1"))
+        self.assertIn(words, answer.text)
+        self.assertEqual(answer.text.strip(), answer.reason.decode("ascii"))
         self.assertEqual(b"no-store", answer.headers[b"cache-control"])
         self.assertNotIn(b"access-control-allow-origin", answer.headers)
 
@@ -266,17 +266,18 @@ class AnswerTests(UploadTestCase):
         self.assertTrue(answer.reason.startswith(b"File already exists"))
 
     def test_for_uv(self) -> None:
-        """JSON where it is asked for, of exactly that type, with the keys that uv reads (SPEC P45)."""
+        """A problem in JSON, of which uv prints title and detail; in plain text for who wants that."""
         self.world.access = parse_access(RULES + b'\n[[rule]]\nprojects = ["tool"]\nupload = []\n')
         answer = self.post(UV_ACCEPT, filename=wheel_of("tool", "2.0"))
         text = "Rule 3 of the access file lets nobody upload to tool."
         self.assertEqual(403, answer.status)
-        self.assertEqual(b"application/json", answer.headers[b"content-type"])
+        self.assertEqual(b"application/problem+json", answer.headers[b"content-type"])
         self.assertEqual(
-            {"message": text, "code": f"403 {text}", "title": "Forbidden"}, json.loads(answer.body)
+            {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": text},
+            json.loads(answer.body),
         )
         self.assertEqual(text, answer.reason.decode())
-        plain = self.post(filename=wheel_of("tool", "2.0"))
+        plain = self.post("Accept: text/plain", filename=wheel_of("tool", "2.0"))
         self.assertEqual(f"{text}\n".encode(), plain.body)
         self.assertEqual(b"text/plain; charset=utf-8", plain.headers[b"content-type"])
 
@@ -457,4 +458,4 @@ def test_the_largest_file() -> None:
 
 def test_what_should_never_happen_has_no_words() -> None:
     """It is the resource's to tell of it."""
-    assert refusal(KeyError("never"), None) is None
+    assert refusal(KeyError("never")) is None

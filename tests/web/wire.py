@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,13 @@ class Answer:
     reason: bytes
     headers: dict[bytes, bytes]
     body: bytes
+
+    @property
+    def text(self) -> str:
+        """What it says: a problem's sentence, where it is one in JSON."""
+        if self.headers.get(b"content-type") == b"application/problem+json" and self.body:
+            return f"{json.loads(self.body)['detail']}\n"
+        return self.body.decode()
 
 
 def get(path: bytes = b"/", *lines: bytes) -> bytes:
