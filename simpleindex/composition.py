@@ -135,7 +135,7 @@ def compose(
         from simpleindex.upstreams import compose_upstreams  # noqa: PLC0415  (the same)
 
         own_directory(settings.state, owner)
-        records = Records(str(settings.state), say)
+        records = Records(str(settings.state), say, begun=True)
         upstreams = compose_upstreams(
             settings,
             reactor,

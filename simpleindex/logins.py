@@ -118,7 +118,7 @@ def compose_logins(
     password_pool = ThreadPool(0, 1, "passwords")
     write_pool = ThreadPool(0, WRITE_THREADS, "writes")
     in_write_thread = partial(deferToThreadPool, reactor, write_pool)
-    records = Records(str(settings.state), say)
+    records = Records(str(settings.state), say, begun=True)
     audit = Audit(str(settings.state), say)
     users = _users(settings, say)
     authentication = Authentication(

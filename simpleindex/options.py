@@ -111,6 +111,11 @@ OPTIONS: Final = (
         restart_needed=True,
     ),
     Option(
+        "new-records",
+        "Begin with new records where those in --state were lost, without their tokens and owners; for one start.",
+        restart_needed=True,
+    ),
+    Option(
         "cache",
         "Keep digests and extracted metadata here; deleting it costs time and nothing else.",
         metavar="DIR",

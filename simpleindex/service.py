@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sqlite3
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,9 @@ from simpleindex.ending import SECONDS, THREAD_SECONDS
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.report import catalogue_lines, install_lines, live_report, report_of
 from simpleindex.settings import changes
+from simpleindex.store.beginning import begin_records
 from simpleindex.store.descriptors import raise_limit
+from simpleindex.store.system_errors import trouble_of
 from simpleindex.surroundings import open_access_log
 from simpleindex.systemd import Notifier, start_watchdog
 from simpleindex.tls.transport import protocol_class
@@ -158,6 +161,7 @@ class IndexService(Service):
         # Only now, for a daemon has forked meanwhile.
         self._notifier = Notifier(os.environ, os.getpid())
         try:
+            self._begin_records()
             self._exchange_access_log(self._settings)
         except RefusedStart as error:
             raise self._refusal(error) from None
@@ -186,6 +190,22 @@ class IndexService(Service):
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()
+
+    def _begin_records(self) -> None:
+        """See that the records are there before anything asks them.
+
+        Raises:
+            RefusedStart: They were lost.
+        """
+        settings = self._settings
+        if not settings.has_logins and settings.sources is None:
+            return
+        state = str(settings.state)
+        try:
+            begin_records(state, anew=settings.new_records, log=self._say)
+        except (OSError, sqlite3.Error) as error:
+            # What needs them is answered with 503 until they can be had.
+            self._troubles.note(trouble_of(error, state).for_operator())
 
     def _start_logins(self, logins: Logins) -> None:
         for pool in logins.pools:
@@ -362,6 +382,8 @@ class IndexService(Service):
         return base_url(self._ports, security.certificates.names if security else None)
 
     def _say(self, sentence: str) -> None:
+        if severity_of(sentence) is severity.Severity.ERROR:
+            self._troubles.remember(str(sentence))
         level = LogLevel.lookupByName(severity_of(sentence).value)
         _LOG.emit(level, "{sentence}", sentence=sentence)
 

@@ -58,6 +58,7 @@ class Settings:
         acme_webroot: Where ACME challenges are answered from, or None.
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
+        new_records: Whether lost records are begun anew, instead of refusing to start.
         cache: What can.
         sources: The file of the indexes behind this one, or None.
         users: The htpasswd file of those who may log in, or None.
@@ -84,6 +85,7 @@ class Settings:
     acme_webroot: Path | None
     certs: Path
     state: Path
+    new_records: bool
     cache: Path
     sources: Path | None
     users: Path | None
@@ -193,6 +195,7 @@ def _settings(
         acme_webroot=layers.located("acme-webroot", to_path, None),
         certs=layers.located("certs", to_path, directory / "certs"),
         state=_own_directory("state", layers, environment, directory),
+        new_records=layers.one("new-records", to_flag, False),
         cache=_own_directory("cache", layers, environment, directory),
         sources=layers.located("sources", to_path, None),
         users=layers.located("users", to_path, None),

@@ -136,8 +136,8 @@ def compose_upstreams(
     refuse_overlap(own, str(settings.sources))
     room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), say, room)
-    first_seen = FirstSeen(str(settings.state), say)
-    used = UsedNames(str(settings.state), say)
+    first_seen = FirstSeen(str(settings.state), say, begun=True)
+    used = UsedNames(str(settings.state), say, begun=True)
     pins = Pins(str(settings.state), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []

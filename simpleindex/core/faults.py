@@ -119,6 +119,11 @@ class Trouble:
         """The HTTP status that answers it."""
         return STATUS.get(self.fault, 500)
 
+    @property
+    def remedy(self) -> str:
+        """What the operator can do, as the second half of a sentence."""
+        return _REMEDIES[self.fault]
+
     def for_client(self) -> str:
         """Return a sentence that names no place on the server."""
         return f"{_FOR_CLIENTS[self.fault]} ({self.cause}); {self._next()}"
@@ -126,8 +131,7 @@ class Trouble:
     def for_operator(self) -> str:
         """Return a sentence with the place and the remedy."""
         place = "A file of the index" if self.place is None else self.place
-        remedy = _REMEDIES[self.fault].format(place=self.place or "it")
-        return f"{place} cannot be used ({self.cause}): {remedy}"
+        return f"{place} cannot be used ({self.cause}): {self.remedy}"
 
     def _next(self) -> str:
         if self.is_passing:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core import severity
 from simpleindex.store.directory import printable
 from simpleindex.store.state import make_private, make_state_directory
+from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,8 +138,8 @@ class Audit:
             self._failing = True
             self._log(
                 severity.error(
-                    f"The audit {printable(self.path)} cannot be written ({error.strerror}): what happens is not recorded there until it "
-                    "can. Make room, or let the service write that file."
+                    f"The audit {printable(self.path)} cannot be written ({error.strerror}), so that what happens is not recorded there: "
+                    f"{trouble_of(error, self.path).remedy}"
                 )
             )
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core import severity
 from simpleindex.store.directory import printable
 from simpleindex.store.records_file import RecordsFile
+from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simpleindex.core.faults import Trouble
     from simpleindex.core.names import ProjectName
 
 _MOST: Final = 50_000
@@ -31,11 +33,12 @@ class FirstSeen:
     Args:
         state_directory: Where the records are.
         log: Told in a sentence, once until it is over, that nothing can be remembered.
+        begun: Whether the records were made before, so that missing ones are lost, not new.
     """
 
-    def __init__(self, state_directory: str, log: Callable[[str], None]) -> None:
+    def __init__(self, state_directory: str, log: Callable[[str], None], *, begun: bool = False) -> None:
         self._path = os.path.join(state_directory, "records.sqlite3")
-        self._file = RecordsFile(self._path, _TIMEOUT)
+        self._file = RecordsFile(self._path, _TIMEOUT, begun=begun)
         self._log = log
         self._said: str | None = None
 
@@ -69,7 +72,7 @@ class FirstSeen:
                 )
                 known = self._known(index, name)
         except (sqlite3.Error, OSError) as error:
-            self._complain((isinstance(error, OSError) and error.strerror) or str(error))
+            self._complain(trouble_of(error, self._path))
             return {}
         self._said = None
         return {
@@ -88,12 +91,13 @@ class FirstSeen:
         )
         return {(filename, mark): seen for filename, mark, seen in rows}
 
-    def _complain(self, reason: str) -> None:
-        if reason != self._said:
-            self._said = reason
+    def _complain(self, trouble: Trouble) -> None:
+        if trouble.cause != self._said:
+            self._said = trouble.cause
             self._log(
                 severity.error(
-                    f"When files were first seen cannot be remembered in {printable(self._path)} ({reason}): those whose index does not "
-                    "say when they were uploaded have no upload time, and no rule about their age lets them pass."
+                    f"When files were first seen cannot be kept in {printable(self._path)} ({trouble.cause}), so that those whose index "
+                    "does not say when they were uploaded have no upload time, and no rule about their age lets them pass: "
+                    f"{trouble.remedy}"
                 )
             )

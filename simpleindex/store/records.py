@@ -23,6 +23,7 @@ from simpleindex.core.rights import Action
 from simpleindex.core.tokens import SECRET_PREFIX, Token, may_be_secret
 from simpleindex.store.directory import printable
 from simpleindex.store.records_file import RecordsFile
+from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,15 +51,16 @@ class Records:
     Args:
         state_directory: Where the database is; a change makes it if it is missing.
         log: Told in a sentence, once until it is over, that the database cannot be used.
+        begun: Whether the records were made before, so that missing ones are lost, not new.
     """
 
-    def __init__(self, state_directory: str, log: Callable[[str], None]) -> None:
+    def __init__(self, state_directory: str, log: Callable[[str], None], *, begun: bool = False) -> None:
         self.path = os.path.join(state_directory, "records.sqlite3")
         self._log = log
         self._said: str | None = None
         # Apart, so that no question waits for a change.
-        self._reading = RecordsFile(self.path, _READ_TIMEOUT)
-        self._writing = RecordsFile(self.path, _WRITE_TIMEOUT)
+        self._reading = RecordsFile(self.path, _READ_TIMEOUT, begun=begun)
+        self._writing = RecordsFile(self.path, _WRITE_TIMEOUT, begun=begun)
 
     def close(self) -> None:
         """Close the database; it is opened again when it is needed."""
@@ -217,7 +219,7 @@ class Records:
         try:
             return [_token(row) for row in rows]
         except (ValueError, TypeError):
-            raise self._unavailable("a row in it is damaged") from None
+            raise self._unavailable(sqlite3.DatabaseError("a row in it is damaged")) from None
 
     def _read(
         self, statement: str, values: tuple[object, ...], *, table: str | None = None
@@ -225,7 +227,7 @@ class Records:
         try:
             rows = self._reading.read(statement, values, table=table)
         except (sqlite3.Error, OSError) as error:
-            raise self._unavailable(_reason(error)) from error
+            raise self._unavailable(error) from error
         self._said = None
         return rows
 
@@ -233,18 +235,19 @@ class Records:
         try:
             return self._writing.write(work)
         except (sqlite3.Error, OSError) as error:
-            raise self._unavailable(_reason(error)) from error
+            raise self._unavailable(error) from error
 
-    def _unavailable(self, reason: str) -> Unavailable:
-        if reason != self._said:
-            self._said = reason
+    def _unavailable(self, error: sqlite3.Error | OSError) -> Unavailable:
+        trouble = trouble_of(error, self.path)
+        if trouble.cause != self._said:
+            self._said = trouble.cause
             self._log(
                 severity.error(
-                    f"The records {printable(self.path)} cannot be used ({reason}): tokens and owners are answered with 503 until they "
-                    "can. Let the service read and write that file and its directory, or restore it from a backup."
+                    f"The records {printable(self.path)} cannot be used ({trouble.cause}), so that tokens and owners are answered "
+                    f"with 503: {trouble.remedy}"
                 )
             )
-        return Unavailable("The records of tokens and owners cannot be used now; the server's log says why.")
+        return Unavailable(f"The records of tokens and owners cannot be used now: {trouble.for_client()}")
 
 
 def _digest(secret: str) -> bytes:
@@ -281,7 +284,3 @@ def _token(row: tuple[Any, ...]) -> Token:
         last_used,
         revoked,
     )
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -59,10 +59,12 @@ class RecordsFile:
     Args:
         path: The database.
         timeout: Seconds to wait for other processes.
+        begun: Whether it was made before (:mod:`simpleindex.store.beginning`), so that a missing one is lost, not new.
     """
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, *, begun: bool = False) -> None:
         self._path = path
+        self._begun = begun
         self._timeout = timeout
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -124,7 +126,7 @@ class RecordsFile:
             # Never opened by ourselves: closing it would drop the locks that SQLite holds in this process (fcntl(2)).
             status = os.lstat(self._path)
         except FileNotFoundError:
-            if self._inode is not None:
+            if self._begun or self._inode is not None:
                 raise FileNotFoundError(0, "the file is gone") from None
             return None
         inode = status.st_dev, status.st_ino
@@ -148,7 +150,7 @@ class RecordsFile:
                 return connection
             if version:
                 raise sqlite3.DatabaseError("another version of simpleindex wrote it")
-            if self._inode is not None:
+            if self._begun or self._inode is not None:
                 raise sqlite3.DatabaseError("it is empty, and was not before")
         except BaseException:
             connection.close()

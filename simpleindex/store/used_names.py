@@ -11,10 +11,12 @@ from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable
 from simpleindex.store.directory import printable
 from simpleindex.store.records_file import RecordsFile
+from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from simpleindex.core.faults import Trouble
     from simpleindex.core.names import ProjectName
 
 _TIMEOUT: Final = 5.0
@@ -26,14 +28,16 @@ class UsedNames:
     Args:
         state_directory: Where the records are.
         log: Told in a sentence, once until it is over, that nothing can be remembered.
+        begun: Whether the records were made before, so that missing ones are lost, not new.
     """
 
-    def __init__(self, state_directory: str, log: Callable[[str], None]) -> None:
+    def __init__(self, state_directory: str, log: Callable[[str], None], *, begun: bool = False) -> None:
         self._path = os.path.join(state_directory, "records.sqlite3")
-        self._file = RecordsFile(self._path, _TIMEOUT)
+        self._file = RecordsFile(self._path, _TIMEOUT, begun=begun)
         self._log = log
         self._lock = threading.Lock()
         self._names: frozenset[str] | None = None
+        self._unwritten: frozenset[str] = frozenset()
         self._said: str | None = None
 
     def has(self, name: ProjectName) -> bool:
@@ -47,8 +51,10 @@ class UsedNames:
             try:
                 names = self._names = self._read()
             except (sqlite3.Error, OSError) as error:
+                trouble = trouble_of(error, self._path)
+                self._complain(trouble)
                 raise Unavailable(
-                    "Which names were ever used here cannot be told now; the server's log says why."
+                    f"Which names were ever used here cannot be told now: {trouble.for_client()}"
                 ) from error
         return name in names
 
@@ -57,7 +63,9 @@ class UsedNames:
         with self._lock:
             try:
                 known = self._read() if self._names is None else self._names
-                new = frozenset(names) - known
+                new = (frozenset(names) - known) | self._unwritten
+                # Known from now on, whether or not they can be written yet.
+                self._names, self._unwritten = known | new, new
                 if new:
                     rows = [(name,) for name in sorted(new)]
                     self._file.write(
@@ -66,11 +74,10 @@ class UsedNames:
                         )
                     )
                     # Others write too.
-                    known = self._read()
-                self._names = known
+                    self._names, self._unwritten = self._read(), frozenset()
                 self._said = None
             except (sqlite3.Error, OSError) as error:
-                self._complain((isinstance(error, OSError) and error.strerror) or str(error))
+                self._complain(trouble_of(error, self._path))
 
     def close(self) -> None:
         """Close the database."""
@@ -81,12 +88,18 @@ class UsedNames:
             name for (name,) in self._file.read("SELECT project FROM used_names", (), table="used_names")
         )
 
-    def _complain(self, reason: str) -> None:
-        if reason != self._said:
-            self._said = reason
-            self._log(
-                severity.error(
-                    f"Which names are one's own cannot be remembered in {printable(self._path)} ({reason}): a project that is taken away is "
-                    "asked of upstreams then, unless `own` names it."
-                )
+    def _complain(self, trouble: Trouble) -> None:
+        if trouble.cause == self._said:
+            return
+        self._said = trouble.cause
+        what = (
+            "projects that are not here are answered with 503"
+            if self._names is None
+            else "new names are remembered until the service ends, and no longer"
+        )
+        self._log(
+            severity.error(
+                f"The names of your own projects cannot be kept in {printable(self._path)} ({trouble.cause}), so that {what}: "
+                f"{trouble.remedy}"
             )
+        )

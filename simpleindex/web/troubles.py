@@ -72,6 +72,11 @@ class Troubles:
         if is_due:
             self._log.error("{sentence}", sentence=sentence)
 
+    def remember(self, sentence: str) -> None:
+        """Have a trouble shown that is logged elsewhere."""
+        with self._lock:
+            self._noted(sentence, self._now())
+
     def _noted(self, sentence: str, now: float) -> bool:
         """Take note, and return whether it is to be logged."""
         known = self._seen.pop(sentence, None)

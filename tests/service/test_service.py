@@ -15,6 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from simpleindex import own_directories
+from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.sources.local import LocalSource
@@ -720,3 +721,34 @@ def test_a_look_at_the_certificates_that_fails(world: ServiceWorld, monkeypatch:
     assert looks == [CERTIFICATE_INTERVAL, 2 * CERTIFICATE_INTERVAL]
     assert [failure.type for failure in world.failures] == [ZeroDivisionError] * 2
     world.failures.clear()
+
+
+def test_lost_records_refuse_the_start(world: ServiceWorld) -> None:
+    """They are made at the first start; without them the next is refused, unless it is said that this is meant."""
+    sources = world.place / "sources.toml"
+    sources.write_text("# nobody\n")
+    records = world.place / "state" / "records.sqlite3"
+    first = world.start(sources=str(sources))
+    assert records.stat().st_size
+    first.stopService()
+    world.reactor.advance(11)
+    records.unlink()
+    records.touch()
+    again = world.make(sources=str(sources))
+    again.privilegedStartService()
+    with pytest.raises(SystemExit, match=r"records\.sqlite3 is empty or gone.*--new-records"):
+        again.startService()
+    again.running = 0
+    assert not records.stat().st_size
+    world.taken()
+    world.start(sources=str(sources), new_records=True)
+    taken = world.taken()
+    assert any("begin anew" in line for line in taken), taken
+
+
+def test_a_trouble_that_is_logged_is_shown(world: ServiceWorld) -> None:
+    """Also where it is met by what knows nothing of the status page."""
+    service = world.start()
+    service._say(severity.error("The disk of /srv is full."))
+    service._say("All is well.")
+    assert [each.sentence for each in service._troubles.shown()] == ["The disk of /srv is full."]

@@ -33,6 +33,7 @@ def test_defaults(tmp_path: Path) -> None:
         acme_webroot=None,
         certs=tmp_path / "certs",
         state=Path("/home/me/.local/state/simpleindex"),
+        new_records=False,
         cache=Path("/home/me/.cache/simpleindex"),
         sources=None,
         users=None,
@@ -58,6 +59,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled = {option.name: option.default for option in OPTIONS if not option.default.startswith(words)}
     spelled.pop("serve-http")
     spelled.pop("http2")
+    spelled.pop("new-records")
     spelled.pop("immutable-files")
     spelled.pop("insecure-auth")
     assert len(spelled) == 8
@@ -73,6 +75,7 @@ EVERYTHING: Given = {
     "acme-webroot": "acme",
     "certs": "~/certs",
     "state": "state",
+    "new-records": True,
     "cache": "/var/cache/x",
     "sources": "sources.toml",
     "users": "people/passwd",
@@ -101,6 +104,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         acme_webroot=base / "acme",
         certs=Path("/home/me/certs"),
         state=base / "state",
+        new_records=True,
         cache=Path("/var/cache/x"),
         sources=base / "sources.toml",
         users=base / "people/passwd",
@@ -364,6 +368,7 @@ RESTART = {
     "http2": True,
     "certs": Path("/c"),
     "state": Path("/s"),
+    "new-records": True,
     "cache": Path("/k"),
     "sources": Path("/o"),
     "users": Path("/u"),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from simpleindex.sources.interface import Source
 
 from simpleindex.sources.local import LocalSource
+from simpleindex.store.beginning import begin_records
 
 UPSTREAM = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n'
 
@@ -61,6 +62,8 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
     """Put it together over the directory root, and read that and its other directories."""
     (tmp_path / "root").mkdir(exist_ok=True)
     said = settings(tmp_path, content)
+    # As the service does at its start.
+    begin_records(str(said.state), anew=False, log=print)
     reactor = MemoryReactorClock()
     open_directory = partial(
         OwnDirectory,

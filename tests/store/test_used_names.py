@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,3 +44,29 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             used.has(ACME)
     assert len(lines) == 1
+
+
+def test_names_that_cannot_be_written_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are used all the same, and written as soon as there is room; the log has the cause and the remedy."""
+    said: list[str] = []
+    names = UsedNames(str(tmp_path), said.append)
+    names.add([ProjectName("first")])
+
+    def refuse(_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(names._file, "write", refuse)
+        for _ in range(2):
+            names.add([ProjectName("second")])
+    (sentence,) = said
+    assert "(database or disk is full)" in sentence
+    assert sentence.endswith("make room on its disk, or raise the quota.")
+    assert names.has(ProjectName("second"))
+    names.add([])
+    names.close()
+    again = UsedNames(str(tmp_path), said.append)
+    assert [again.has(ProjectName(name)) for name in ("first", "second", "third")] == [True, True, False]
+    again.close()

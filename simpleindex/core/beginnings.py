@@ -1,0 +1,87 @@
+"""Whether a state directory without records is new, or has lost them: a deleted name of one's own must not become a stranger's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import InvalidProjectName
+from simpleindex.core.names import ProjectName, parse_project_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BEGUN: Final = "records-begun"
+"""The event of the audit that says that records were made."""
+
+_WRITTEN: Final = frozenset(
+    {BEGUN, "token-created", "token-revoked", "upload", "upload again", "allowance-given", "allowance-ended"}
+)
+"""Events after which there are records: of a token, an owner or an allowance."""
+
+_OWN: Final = frozenset(
+    {"upload", "upload again", "yank", "unyank", "delete", "restore", "free", "status", "copy"}
+)
+"""Events of projects that lie, or lay, in a directory of one's own."""
+
+
+class Beginning(Enum):
+    """What a state directory is."""
+
+    NEW = "new"
+    """No server has used it."""
+    KNOWN = "known"
+    """It has records."""
+    LOST = "lost"
+    """It had records, and they are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTale:
+    """What an audit tells of the records that belong to it.
+
+    Attributes:
+        is_there: Whether there is a line at all.
+        had_records: Whether something was done that is kept in records.
+        names: Projects that are, or were, in directories of one's own.
+    """
+
+    is_there: bool = False
+    had_records: bool = False
+    names: frozenset[ProjectName] = frozenset()
+
+
+def tale_of(lines: Iterable[bytes]) -> AuditTale:
+    """Return what an audit tells; lines that are cut off or are not of ours tell nothing."""
+    is_there = had_records = False
+    names = set()
+    for line in lines:
+        is_there = True
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        event = str(found.get("event")) if isinstance(found, dict) else None
+        had_records = had_records or event in _WRITTEN
+        if event in _OWN and isinstance(found.get("project"), str):
+            try:
+                names.add(parse_project_name(found["project"]))
+            except InvalidProjectName:
+                continue
+    return AuditTale(is_there, had_records, frozenset(names))
+
+
+def judge_beginning(records_size: int | None, tale: AuditTale) -> Beginning:
+    """Return what a state directory is.
+
+    Args:
+        records_size: Bytes of the records; None if there are none.
+        tale: What the audit beside them tells.
+    """
+    if records_size:
+        return Beginning.KNOWN
+    # An empty file is made only for the records, by whoever then fills it.
+    is_lost = tale.had_records or (records_size == 0 and tale.is_there)
+    return Beginning.LOST if is_lost else Beginning.NEW
