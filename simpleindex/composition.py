@@ -180,6 +180,7 @@ def compose(
         encodings=available_encodings(),
         cache_size=settings.page_cache,
         in_thread=in_read_thread,
+        failed=failed,
     )
     files = Files(immutable=settings.immutable_files)
     status = StatusPages(

@@ -15,11 +15,14 @@ from simpleindex.core.look import content_security_policy
 from simpleindex.core.model import Project
 from simpleindex.core.negotiation import Encoding, Representation, choose_encoding, choose_representation
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.store.sharing import Shared
 from simpleindex.web.response import Response
 from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping
+
+    from twisted.python.failure import Failure
 
     from simpleindex.core.model import ProjectList
     from simpleindex.sources.interface import Source
@@ -78,6 +81,7 @@ class Listings:
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
         in_thread: Calls a function in a thread; rendering a very large page takes long.
+        failed: Receives failures that no request waits for any more.
     """
 
     def __init__(
@@ -88,8 +92,11 @@ class Listings:
         encodings: dict[Encoding, Callable[[bytes], bytes]],
         cache_size: int,
         in_thread: Callable[..., Awaitable[Any]],
+        failed: Callable[[Failure], None],
     ) -> None:
         self._public = public
+        # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
+        self._renderings = Shared(failed)
         self._in_thread = in_thread
         self._encodings = encodings
         self._forms = {
@@ -179,11 +186,20 @@ class Listings:
         view, _, form = key
         entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
         if entries > _WORTH_A_THREAD:
-            rendered: Rendered = await self._in_thread(self._render, view, subject, form)
-        else:
-            rendered = self._render(view, subject, form)
+            return await self._rendered_in_thread(key, subject, cache)
+        rendered = self._render(view, subject, form)
         cache.put(key, rendered)
         return rendered
+
+    async def _rendered_in_thread(self, key: Key, subject: Subject, cache: _PageCache) -> Rendered:
+        async def render() -> Rendered:
+            view, _, form = key
+            rendered: Rendered = await self._in_thread(self._render, view, subject, form)
+            cache.put(key, rendered)
+            return rendered
+
+        rendering: Rendered = await self._renderings.do((key, id(subject), id(cache)), render)
+        return rendering
 
     def _render(self, view: str, subject: Subject, form: Form) -> Rendered:
         representation, encoding = form.representation, form.encoding

@@ -366,6 +366,35 @@ def test_large_pages_are_rendered_in_a_thread() -> None:
     assert len(index.in_thread) == 1
 
 
+@pytest.mark.parametrize("leaving", [0, 1, 3])
+def test_clients_share_the_rendering_of_a_large_page(leaving: int) -> None:
+    """It is rendered once for all who request it meanwhile, whichever of them leaves; a changed page is another one."""
+    index = Index()
+    many(index, 301)
+    gates: list[Deferred[None]] = []
+
+    async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+        gates.append(Deferred())
+        await gates[-1]
+        return function(*arguments)
+
+    index.listings._in_thread = in_thread
+    begun = [index.begin("GET", "/many/", ("Accept", JSON)) for _ in range(40)]
+    for transport in begun[:leaving]:
+        transport.leave()
+    assert len(gates) == 1
+    index.source.add("many-301.zip")
+    late = index.begin("GET", "/many/", ("Accept", JSON))
+    other = index.begin("GET", "/many/", ("Accept", V1_HTML))
+    assert len(gates) == 3
+    for gate in gates:
+        gate.callback(None)
+    assert {len(read(each).json["files"]) for each in begun[leaving:]} == {301}
+    assert len(read(late).json["files"]) == 302
+    assert read(other).status == 200
+    assert not index.failures
+
+
 def test_large_root_is_rendered_in_a_thread() -> None:
     """The list of projects too."""
     index = Index()
