@@ -17,6 +17,8 @@ from simpleindex.core import severity
 from simpleindex.core.model import Sidecar
 from simpleindex.store.archives import Facts, Place
 from simpleindex.store.directory import Stamp, printable
+from simpleindex.store.ownership import make_directories
+from simpleindex.store.state import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,16 +92,23 @@ class Digests:
     def open(self) -> None:
         """Open or make the database; a corrupt one is replaced, and where none can be had the memory stays off."""
         try:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            make_directories(os.path.dirname(self._path), 0o700)
+            self._make()
             try:
                 self._connection = self._connect()
             except sqlite3.DatabaseError as error:
                 if not _is_corrupt(error):
                     raise
                 self._remove()
+                self._make()
                 self._connection = self._connect()
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
+
+    def _make(self) -> None:
+        # By SQLite it would be root's where a command of root's makes it, and the service could not use it.
+        if not os.path.lexists(self._path):
+            make_private(self._path)
 
     def close(self) -> None:
         """Write what is left and close."""

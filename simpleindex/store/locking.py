@@ -17,6 +17,7 @@ from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import OWN_PREFIX
 from simpleindex.store.directory import printable
+from simpleindex.store.ownership import give_to_owner_of
 from simpleindex.store.staging import FILE_MODE, STAYS, make_directory, storing, sync_directory, write_all
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ class LockedProject:
         staged = self._staging.make(self.name)
         try:
             write_all(staged.descriptor, data)
-            if like is not None:
+            give_to_owner_of(os.path.dirname(target), staged.descriptor)
+            # What belongs to root was left by a command of root's, where the directory is somebody else's.
+            if like is not None and like.st_uid != 0:
                 _keep_owner(staged.descriptor, like, os.path.relpath(target, self.root))
             os.fchmod(staged.descriptor, FILE_MODE if like is None else stat.S_IMODE(like.st_mode))
             os.fsync(staged.descriptor)
@@ -252,7 +255,9 @@ def _lock(descriptor: int, descriptors: list[int], project: LockedProject, patie
 def _open_lock_of_all(root: str) -> int:
     """Open the file that is locked for every project where directories cannot be."""
     path = os.path.join(root, f"{OWN_PREFIX}-lock")
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    give_to_owner_of(root, descriptor)
+    return descriptor
 
 
 def remove_if_empty(project: LockedProject) -> None:
@@ -290,6 +295,8 @@ def _copy(source: str, target: str) -> None:
             while data := os.pread(reading, _CHUNK, offset):
                 write_all(writing, data, offset)
                 offset += len(data)
+            if os.geteuid() == 0:
+                os.fchown(writing, status.st_uid, status.st_gid)
             os.fchmod(writing, stat.S_IMODE(status.st_mode))
             # The upload time (DESIGN section 4).
             os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))

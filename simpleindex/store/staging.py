@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.names import OWN_PREFIX
+from simpleindex.store.ownership import give_to_owner_of
 from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class Staging:
                 make_directory(self.path)
                 continue
             if _try_lock(descriptor) and os.fstat(descriptor).st_nlink:
+                # Also what is left over of a command that is killed is to be cleared away by the service.
+                give_to_owner_of(self.path, descriptor)
                 return StagedFile(path, descriptor)
             # Somebody who starts took it for left over before it was locked, and removes it.
             os.close(descriptor)
@@ -253,18 +256,10 @@ def make_directory(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.fchmod(descriptor, DIRECTORY_MODE)
-        _give_away(descriptor, os.path.dirname(path))
+        give_to_owner_of(os.path.dirname(path), descriptor)
     finally:
         os.close(descriptor)
     sync_directory(os.path.dirname(path))
-
-
-def _give_away(descriptor: int, parent: str) -> None:
-    """What root makes goes to whom the directory around it belongs, or the service could not write there later."""
-    if os.geteuid() == 0:
-        status, own = os.stat(parent), os.fstat(descriptor)
-        if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def sync_directory(path: str) -> None:

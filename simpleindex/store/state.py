@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from simpleindex.store.ownership import give_to_owner_of, make_directories
+
 
 def make_state_directory(path: str) -> None:
     """Make the directory if it is missing, for its owner alone.
@@ -12,7 +14,7 @@ def make_state_directory(path: str) -> None:
     Raises:
         OSError: It cannot be made.
     """
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    make_directories(path, 0o700)
 
 
 def make_private(path: str) -> None:
@@ -35,11 +37,3 @@ def make_private(path: str) -> None:
         give_to_owner_of(os.path.dirname(path), descriptor)
     finally:
         os.close(descriptor)
-
-
-def give_to_owner_of(directory: str, descriptor: int) -> None:
-    """Give an open file to whom its directory belongs, where we may: as root."""
-    if os.geteuid() == 0:
-        status = os.stat(directory)
-        if status.st_uid != 0:
-            os.fchown(descriptor, status.st_uid, status.st_gid)

@@ -32,6 +32,7 @@ from simpleindex.core.names import WHEEL_SUFFIX, ProjectName, parse_distribution
 from simpleindex.core.repair import Learnt
 from simpleindex.store.archives import Facts, Place, examine, read_sidecar
 from simpleindex.store.directory import Stamp, is_young
+from simpleindex.store.ownership import give_to_owner_of, make_directories
 from simpleindex.store.staging import write_all
 
 if TYPE_CHECKING:
@@ -493,11 +494,13 @@ class UpstreamCache:
 
     def _create(self, path: str) -> int:
         self._make_parent(path)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        give_to_owner_of(os.path.dirname(path), descriptor)
+        return descriptor
 
     @staticmethod
     def _make_parent(path: str) -> None:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_directories(os.path.dirname(path), 0o700)
 
     def _complain(self, error: OSError) -> None:
         if not self._has_complained:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from simpleindex.store.followed_file import MAXIMUM_SIZE
-from simpleindex.store.state import give_to_owner_of
+from simpleindex.store.ownership import give_to_owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

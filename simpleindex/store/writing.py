@@ -21,6 +21,7 @@ from simpleindex.store.directory import printable
 from simpleindex.store.ledgers import free_name, note_copied, note_deleted, used_names_of
 from simpleindex.store.locking import locked_project
 from simpleindex.store.mending import mend, moving_note
+from simpleindex.store.ownership import give_to_owner_of
 from simpleindex.store.present_files import digest_if_readable, digest_of, require_name, require_new
 from simpleindex.store.staging import Draft, Staging, storing, sync_directory
 from simpleindex.store.trash import let_side_files_follow, purge, remove_empty, throw_away, trashed
@@ -199,6 +200,7 @@ class Writer:
         overwrite: bool,
     ) -> Committed:
         if not found:
+            give_to_owner_of(place.path, draft.staged.descriptor)
             place.add(draft.staged.path, os.path.join(place.path, filename))
             return Committed(f"{place.name}/{filename}", sha256, created=True)
         there = digest_of(self._directory, found[0])
@@ -226,7 +228,9 @@ class Writer:
                 throw_away(place, entry.path, self._now())
             # Before the file: a signature that is missing does less harm than one of other bytes.
             let_side_files_follow(place, first.path, self._now())
-            place.move(draft.staged.path, os.path.join(place.root, first.path))
+            target = os.path.join(place.root, first.path)
+            give_to_owner_of(os.path.dirname(target), draft.staged.descriptor)
+            place.move(draft.staged.path, target)
 
     def put_beside(self, project: ProjectName, committed: Committed, suffix: str, data: bytes) -> None:
         """Put a small file beside one that was committed, in place of the one that was there.
