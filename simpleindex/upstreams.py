@@ -15,6 +15,7 @@ from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.modes import Mode, left_there
 from simpleindex.core.repair import Times, repaired
 from simpleindex.core.union import NameRules, Scope
+from simpleindex.core.upstream_terms import Limits, Terms
 from simpleindex.core.upstream_urls import Reach
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
@@ -26,7 +27,7 @@ from simpleindex.sources.merged import Member
 from simpleindex.sources.pinned import Pinned
 from simpleindex.sources.queued import Queued
 from simpleindex.sources.redirecting import Redirecting
-from simpleindex.sources.upstream import HttpUpstream, Limits, Terms
+from simpleindex.sources.upstream import HttpUpstream
 from simpleindex.sources.wheel_tails import WheelTails
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
@@ -156,6 +157,7 @@ def compose_upstreams(
             terms=Terms(
                 Limits(idle=each.timeout, listing=max(30.0, each.timeout)),
                 each.missing,
+                each.lists,
                 f"simpleindex/{__version__}",
             ),
         )

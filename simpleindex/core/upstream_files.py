@@ -15,6 +15,7 @@ from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.metadata import shown, valid_requires_python
 from simpleindex.core.model import File, Sidecar, Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
+from simpleindex.core.upstream_links import NOT_A_FORMAT, why_no_url
 from simpleindex.core.upstream_urls import absolute_url
 
 if TYPE_CHECKING:
@@ -47,28 +48,30 @@ def judged_files(
     Args:
         entries: As they came.
         base: What their URLs are relative to.
-        name: Whose they should be; None if they are those of many projects, so that what is none's is no business of anybody.
+        name: Whose they should be; None if they are those of many projects, so that what is none's is not said of any.
         source: What the upstream is called.
     """
     files: dict[str, File] = {}
     withheld: dict[str, Withheld] = {}
     for entry in entries:
         filename = filename_of(entry)
-        if distribution_suffix(filename) is None:
-            continue
         try:
             if len(filename) > LONGEST_FILENAME:
                 raise InvalidFilename(filename, "its name is too long")
             file = _file(entry, filename, base, name, source)
         except InvalidFilename as error:
-            safe = _UNPRINTABLE.sub("\ufffd", filename[:LONGEST_FILENAME])
-            if name is not None:
+            safe = _UNPRINTABLE.sub("\ufffd", filename[:LONGEST_FILENAME]) or "a file without a name"
+            if distribution_suffix(filename) is None and name is not None:
+                withheld[safe] = Withheld(safe, f"{safe}: {NOT_A_FORMAT}.", "format", source, public=True)
+            elif name is not None:
                 withheld[safe] = Withheld(safe, f"{shown(filename)}: {error.reason}", "name", source)
             continue
         # Of two with one name the first counts, as for every client.
-        if file is not None and filename not in files:
+        if isinstance(file, Withheld):
+            withheld.setdefault(filename, file)
+        elif filename not in files:
             files[filename] = file
-    return list(files.values()), list(withheld.values())
+    return list(files.values()), [item for filename, item in withheld.items() if filename not in files]
 
 
 def filename_of(entry: Entry) -> str:
@@ -77,12 +80,18 @@ def filename_of(entry: Entry) -> str:
     return filename if isinstance(filename, str) else ""
 
 
-def _file(entry: Entry, filename: str, base: str, name: ProjectName | None, source: str) -> File | None:
+def is_proven(hashes: object) -> bool:
+    """Whether one of the stated hashes is known here, so that a file's bytes can be compared with it."""
+    return _digest(hashes) is not None
+
+
+def _file(entry: Entry, filename: str, base: str, name: ProjectName | None, source: str) -> File | Withheld:
     parsed = parse_distribution_name(filename, name)
     place = entry.get("url")
     url = absolute_url(base, place) if isinstance(place, str) and place.strip() else None
     if url is None:
-        return None
+        reason = f"{filename} is not offered: {why_no_url(base, place)}."
+        return Withheld(filename, reason, "url", source, public=True)
     digest = _digest(entry.get("hashes"))
     return File(
         filename=filename,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PORTS: Final = {"http": 80, "https": 443}
 # Characters; signed URLs of object stores have some 1,500.
-_LONGEST_URL: Final = 4096
+LONGEST_URL: Final = 4096
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f.]*+:[0-9a-f:.]*+", re.ASCII)
 _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _KEPT: Final = re.compile("(/|@|%2F)|(?:(?!%2F)[^/@])+", re.IGNORECASE)
@@ -97,13 +97,13 @@ def absolute_url(base: str, reference: str) -> str | None:
 
     The result is plain ASCII: http or https, a host, no credentials, all else quoted.
     """
-    if len(reference) > _LONGEST_URL:
+    if len(reference) > LONGEST_URL:
         return None
     if _PLAIN.fullmatch(reference):
         return reference
     if _NAME.fullmatch(reference):
         url = base[: base.rfind("/") + 1] + reference
-        if len(url) <= _LONGEST_URL and _PLAIN.fullmatch(url):
+        if len(url) <= LONGEST_URL and _PLAIN.fullmatch(url):
             return url
     try:
         parts = urlsplit(urljoin(base, reference.strip()))

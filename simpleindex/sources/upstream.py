@@ -6,17 +6,21 @@ time and memory, with an answer or with :class:`~simpleindex.core.errors.Upstrea
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from simpleindex.core.errors import InvalidUpstreamPage, NotHere
+from simpleindex.core.errors import InvalidUpstreamPage, NotHere, UpstreamFailed
 from simpleindex.core.flat import FLAT_PAGE
+from simpleindex.core.upstream_documents import is_html
 from simpleindex.core.upstream_headers import USUAL_WAIT, content_range, date, etag, fresh_for
 from simpleindex.core.upstream_html import ends
-from simpleindex.core.upstream_pages import is_html, parse_flat, parse_project, parse_projects
+from simpleindex.core.upstream_pages import parse_flat, parse_project
+from simpleindex.core.upstream_roots import Root, parse_root
+from simpleindex.core.upstream_terms import Terms
 from simpleindex.core.upstream_urls import absolute_url, basename, quoted_as_pip_does
 from simpleindex.outgoing.bodies import ResponseBody, read_decoded
 from simpleindex.outgoing.content_codings import decoder_of
@@ -25,6 +29,7 @@ from simpleindex.outgoing.file_streams import Extent, HttpStream
 from simpleindex.outgoing.logins import FixedLogin
 from simpleindex.outgoing.requests import UpstreamRequests, Wanted, header
 from simpleindex.sources.interface import Listing, Validators
+from simpleindex.store.sharing import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,45 +54,17 @@ _REFUSED: Final = frozenset({403, *_GONE})
 _PARSED_HERE: Final = 64 * 1024
 """Bytes; a page up to this size is parsed within some milliseconds, a larger one in a thread."""
 
+_ROOT_SECONDS: Final = 3600.0
+"""Seconds for which it is believed where the list of projects says that their pages are."""
+
+_ROOT_RETRY_SECONDS: Final = 60.0
+"""Seconds after which that list is asked for again if it could not be had."""
+
 _LARGEST_FILE: Final = 1 << 40
 """Bytes; what the cache takes is bounded there."""
 
 _LEAST_RATE: Final = 1024.0
 """Bytes a second that a file must come with in the long run, so that a drop every few seconds is no download."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how much an upstream may take.
-
-    Attributes:
-        idle: Seconds for the beginning of an answer, and then for each next bytes of it.
-        listing: Seconds for a whole listing, redirects included; pip gives up after 15, uv after 30.
-        project_bytes: Of a project's page, as it comes and when decoded; the largest have some 20 MB.
-        flat_bytes: Of a page with the files of all projects; 100,000 links or so.
-        projects_bytes: Of the page of all projects, which has 40 MB where there are 700,000.
-    """
-
-    idle: float = 10.0
-    listing: float = 30.0
-    project_bytes: int = 64_000_000
-    flat_bytes: int = 16_000_000
-    projects_bytes: int = 200_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an operator says of one upstream.
-
-    Attributes:
-        limits: How long and how much it may take.
-        missing: Statuses of a project's page that mean "no such project", beside 404 and 410.
-        user_agent: What we call ourselves; operators of indexes want to know.
-    """
-
-    limits: Limits = Limits()
-    missing: frozenset[int] = frozenset()
-    user_agent: str = "simpleindex"
 
 
 class HttpUpstream:
@@ -114,14 +91,20 @@ class HttpUpstream:
         in_thread: Callable[..., Awaitable[Any]],
         *,
         login: Login | None = None,
-        terms: Terms = Terms(),
+        terms: Terms | None = None,
     ) -> None:
         self._name = name
         self._reach = reach
         self._clock = clock
         self._in_thread = in_thread
+        terms = terms or Terms()
         self._limits = terms.limits
         self._missing = terms.missing
+        self._lists = terms.lists
+        self._root = Root()
+        self._root_until = 0.0
+        # What should never happen ends up in the log as an unhandled error.
+        self._shared = Shared(lambda failure: failure.raiseException())
         self._requests = UpstreamRequests(
             name,
             reach,
@@ -143,10 +126,9 @@ class HttpUpstream:
         page = await self._page(self._reach.url, Validators(), self._limits.projects_bytes)
         if page is None:
             raise self._failed("it has no index at its URL")
-        names: tuple[ProjectName, ...] = await self._parsed(
-            page, parse_projects, page.content_type, page.body, page.url
-        )
-        return names
+        self._root = await self._parsed(page, parse_root, page.content_type, page.body, page.url)
+        self._root_until = self._clock.seconds() + _ROOT_SECONDS
+        return self._root.names
 
     async def project(self, name: ProjectName, known: Validators | None) -> Listing | None:
         """What is in this project; None if it is as it was."""
@@ -158,6 +140,10 @@ class HttpUpstream:
             page = await self._page(
                 url, known or Validators(), self._limits.project_bytes, missing=self._missing
             )
+            if page is None and (place := await self._place_of(name)) is not None:
+                page = await self._page(
+                    place, known or Validators(), self._limits.project_bytes, missing=self._missing
+                )
         if page is None and is_page:
             # Nobody knows what it would list, if it were there.
             raise self._failed("it has no page at its URL")
@@ -168,6 +154,22 @@ class HttpUpstream:
         parse = parse_flat if is_page else partial(parse_project, name=name)
         project = await self._parsed(page, parse, page.content_type, page.body, page.url, source=self._name)
         return Listing(project, page.validators, page.fresh_for)
+
+    async def _place_of(self, name: ProjectName) -> str | None:
+        """Where the page of a project is that is not where installers look for it, if the list of projects has it."""
+        if not self._lists:
+            return None
+        if self._clock.seconds() >= self._root_until:
+            with suppress(UpstreamFailed):
+                await self._shared.do("root", self._learn_places)
+        return self._root.places.get(name)
+
+    async def _learn_places(self) -> None:
+        try:
+            await self.projects()
+        except UpstreamFailed:
+            self._root_until = self._clock.seconds() + _ROOT_RETRY_SECONDS
+            raise
 
     async def open(
         self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None

@@ -14,7 +14,8 @@ from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.pages import project_html, project_json, root_html, root_json
-from simpleindex.core.upstream_pages import parse_flat, parse_project, parse_projects
+from simpleindex.core.upstream_pages import parse_flat, parse_project
+from simpleindex.core.upstream_roots import parse_root
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html; charset=utf-8"
@@ -160,9 +161,15 @@ def test_urls_are_made_absolute(stated: str, expected: str) -> None:
         "x" * 5000,
     ],
 )
-def test_a_file_that_cannot_be_fetched_is_dropped(stated: Any) -> None:
-    """Only http and https, with a host and without credentials."""
-    assert project(listing({**entry(), "url": stated})).files == ()
+def test_a_file_that_cannot_be_fetched_is_withheld(stated: Any) -> None:
+    """Only http and https, with a host and without credentials; everybody may know why, but not the URL."""
+    found = project(listing({**entry(), "url": stated}))
+    assert found.files == ()
+    (item,) = found.withheld
+    assert (item.filename, item.rule, item.public) == (WHEEL, "url", True)
+    assert item.reason.startswith(f"{WHEEL} is not offered: it")
+    assert "x.org" not in item.reason
+    assert len(item.reason) < 200
 
 
 def test_names_are_judged() -> None:
@@ -190,8 +197,10 @@ def test_names_are_judged() -> None:
         ("Acme-1.00-py3-none-any.whl", "1.0", None),
         ("acme-2.0.tar.gz", "2.0", None),
     ]
-    assert {item.rule for item in found.withheld} == {"name"}
-    assert {item.filename[:18] for item in found.withheld} == {
+    others = {item.filename: item.reason for item in found.withheld if item.rule == "format"}
+    assert set(others) == {"acme-1.0.exe", "acme-1.0-py3.7.egg", "a file without a name"}
+    assert "no wheel and no sdist" in others["acme-1.0.exe"]
+    assert {item.filename[:18] for item in found.withheld if item.rule == "name"} == {
         "other-1.0.tar.gz",
         "acme-nothing.zip",
         "../acme-1.0.tar.gz",
@@ -361,6 +370,12 @@ def test_a_flat_page() -> None:
     assert found.files[0].other_hash == ("md5", "cd" * 16)
     assert found.withheld == ()
     assert parse_flat(JSON, listing(entry()), URL).files
+    body = (
+        f"<a href='https://me:s3cret@far.example/{WHEEL}'>x</a><a href='git+https://far.example/acme'>y</a>"
+    )
+    found = parse_flat(HTML, body.encode(), URL)
+    assert [(item.filename, item.rule) for item in found.withheld] == [(WHEEL, "url")]
+    assert "s3cret" not in found.withheld[0].reason
 
 
 @pytest.mark.parametrize(
@@ -388,7 +403,7 @@ def test_projects() -> None:
     body = json.dumps(
         {"projects": [{"name": "B_c"}, {"name": "a"}, {"name": None}, {"name": "-"}, 5, {}]}
     ).encode()
-    assert parse_projects(JSON, body, ROOT) == ("a", "b-c")
+    assert parse_root(JSON, body, ROOT).names == ("a", "b-c")
     pages = {
         "root": '<a href="B_c/">B_c</a><a href="/simple/a/">A</a>',
         "autoindex": '<a href="?C=N;O=D">Name</a><a href="/">Parent Directory</a><a href="../">../</a>'
@@ -396,7 +411,7 @@ def test_projects() -> None:
         "no slash": '<a href="a">a</a><a href="b-c">b-c</a>',
     }
     for page in pages.values():
-        assert parse_projects(HTML, page.encode(), ROOT) == ("a", "b-c")
+        assert parse_root(HTML, page.encode(), ROOT).names == ("a", "b-c")
 
 
 @pytest.mark.parametrize(
@@ -406,7 +421,7 @@ def test_projects() -> None:
 def test_pages_that_are_no_list_of_projects(kind: str, body: bytes) -> None:
     """They are refused too."""
     with pytest.raises(InvalidUpstreamPage):
-        parse_projects(kind, body, ROOT)
+        parse_root(kind, body, ROOT)
 
 
 def test_our_own_pages_are_understood() -> None:
@@ -428,8 +443,8 @@ def test_our_own_pages_are_understood() -> None:
     assert project(project_json(first, None)) == first
     assert project(project_html(first, None), HTML) == first
     names = ProjectList((ProjectName("a"), ProjectName("b-c")))
-    assert parse_projects(JSON, root_json(names), ROOT) == names.names
-    assert parse_projects(HTML, root_html(names), ROOT) == names.names
+    assert parse_root(JSON, root_json(names), ROOT).names == names.names
+    assert parse_root(HTML, root_html(names), ROOT).names == names.names
 
 
 def test_a_hundred_thousand_files() -> None:
@@ -546,7 +561,7 @@ def _is_bounded(kind: str, body: bytes) -> None:
             assert all(file.url and file.url.isascii() and file.source == "up" for file in found.files)
             json.dumps([item.reason for item in found.withheld], ensure_ascii=False).encode()
     try:
-        parse_projects(kind, body, ROOT)
+        parse_root(kind, body, ROOT)
     except InvalidUpstreamPage as error:
         faults.append(str(error))
     assert all(len(fault) < 1000 for fault in faults)

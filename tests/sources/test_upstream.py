@@ -12,11 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from simpleindex.core.errors import NotHere, UpstreamFailed
 from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.upstream_terms import Limits, Terms
 from simpleindex.core.upstream_urls import BasicCredentials, Reach
 from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
 from simpleindex.outgoing.logins import FixedLogin
 from simpleindex.sources.interface import Listing, Validators
-from simpleindex.sources.upstream import HttpUpstream, Limits, Terms
+from simpleindex.sources.upstream import HttpUpstream
 from tests.outgoing.network import Close, Network, Pause, response
 from tests.sources.hostile_upstream import (
     CLOSED,
@@ -408,6 +409,70 @@ class TestMissing(SynchronousTestCase):
             assert "missing =" not in str(caught.value)
         with pytest.raises(UpstreamFailed, match=r"403"):
             world.fetch()
+        world.close()
+
+
+class TestPlaces(SynchronousTestCase):
+    """Projects whose pages are where nobody finds them by their normalized names."""
+
+    def script(self, request: Request) -> Iterator[Step]:
+        links = {
+            "/simple/": b"<a href='ACME/'>x</a><a href='Foo_Bar/'>x</a><a href='gone/'>x</a>",
+            "/simple/ACME/": f"<a href='{WHEEL}'>x</a>".encode(),
+        }
+        found = links.get(request.path)
+        return (
+            page(b"none", HTML, status="404 x")(request)
+            if found is None
+            else page(found, HTML, 'ETag: "1"')(request)
+        )
+
+    def test_they_are_found_if_they_are_listed(self) -> None:
+        """The list is asked for once, whoever wants to know and however many do at a time."""
+        world = World(self.script, lists=True)
+        for _ in range(2):
+            found = world.project()
+            assert found is not None
+            assert [file.url for file in found.project.files] == [f"{INDEX}ACME/{WHEEL}"]
+        for name in ("gone", "foo-bar", "other"):
+            with pytest.raises(NotHere):
+                world.network.run(world.upstream.project(parse_project_name(name), None))
+        assert [request.path for request in world.network.requests] == [
+            *("/simple/acme/", "/simple/", "/simple/ACME/", "/simple/acme/", "/simple/ACME/"),
+            *("/simple/gone/", "/simple/foo-bar/", "/simple/Foo_Bar/", "/simple/other/"),
+        ]
+        world.close()
+
+    def test_many_at_a_time(self) -> None:
+        """All wait for one list."""
+        world = World(self.script, lists=True)
+        outcome: list[Any] = []
+        for _ in range(3):
+            Deferred.fromCoroutine(world.upstream.project(ACME, None)).addBoth(outcome.append)
+        world.network.run(world.upstream.project(ACME, None))
+        world.network.settle()
+        assert [type(each) for each in outcome] == [Listing] * 3
+        assert [request.path for request in world.network.requests].count("/simple/") == 1
+        world.close()
+
+    def test_nobody_looks_where_it_is_not_listed(self) -> None:
+        """The list of a large index is not asked for by whoever wants what it has not got."""
+        world = World(self.script)
+        with pytest.raises(NotHere):
+            world.project()
+        assert len(world.network.requests) == 1
+        world.close()
+
+    def test_a_list_that_cannot_be_had(self) -> None:
+        """The project is not there, and the list is not asked for by each request."""
+        world = World(
+            lambda request: page(b"none", status="500 x" if request.path == "/simple/" else "404 x")(request),
+            lists=True,
+        )
+        for _ in range(3):
+            with pytest.raises(NotHere):
+                world.project()
+        assert [request.path for request in world.network.requests].count("/simple/") == 1
         world.close()
 
 
