@@ -32,6 +32,9 @@ _ORIGIN: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::([0-9]{1,5}))?(.*)",
     re.DOTALL,
 )
+# Segments as RFC 3986 section 3.3 has them; no empty one, which proxies and clients count in different ways.
+_URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})+)*/?")
+
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _SHORTEST_POLL: Final = 0.05  # seconds; a sweep of 10,000 directories takes that long (DESIGN section 5)
@@ -146,17 +149,19 @@ def to_bytes(text: str) -> int:
 
 
 def to_url(text: str) -> str:
-    """Read the URL under which clients reach the index; it comes back as ``scheme://host[:port]/``."""
+    """Read the URL under which clients reach the index's root; it comes back as ``scheme://host[:port]/[path/]``."""
     scheme, origin, rest = _split_origin(text, "is not a URL like 'https://packages.example.com/'")
     if scheme not in _DEFAULT_PORTS:
         raise InvalidSetting("does not begin with http:// or https://")
     if "?" in rest or "#" in rest:
         raise InvalidSetting(f"has a query or a fragment; write {origin + '/'!r}")
-    if rest not in ("", "/"):
+    if not _URL_PATH.fullmatch(rest) or {".", ".."} & {*rest.split("/")}:
+        raise InvalidSetting("has a path that is not written like '/pypi/'")
+    if rest.rstrip("/").endswith("/simple"):
         raise InvalidSetting(
-            f"has a path, but the index is always at the root of its host; write {origin + '/'!r}"
+            f"is the list of projects; write the index's root, {(origin + rest).rstrip('/')[:-6]!r}"
         )
-    return origin + "/"
+    return f"{origin}{rest.rstrip('/')}/"
 
 
 def to_cors(text: str) -> str | None:

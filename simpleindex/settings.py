@@ -64,7 +64,7 @@ class Settings:
         users: The htpasswd file of those who may log in, or None.
         access: The file of their rights, or None.
         insecure_auth: Whether credentials are taken over plain HTTP from other machines.
-        url: ``scheme://host[:port]/`` as clients reach it, or None if it follows from the certificate.
+        url: ``scheme://host[:port]/[path/]`` as clients reach it, or None if it follows from the certificate.
         watch: How changes are learnt of.
         poll_interval: Seconds between sweeps.
         access_log: A file, ``-`` for standard output, or None.

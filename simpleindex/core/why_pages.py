@@ -80,8 +80,13 @@ def _rest(explanation: Explanation) -> str:
     return f"{explanation.more:,} more files: ask about a version." if explanation.more else ""
 
 
-def why_html(explanation: Explanation) -> bytes:
-    """All of it for a browser."""
+def why_html(explanation: Explanation, root: str) -> bytes:
+    """Render all of it for a browser.
+
+    Args:
+        explanation: What there is to say.
+        root: The URL of the index's root, relative to the page's.
+    """
     what = " ".join(filter(None, (explanation.name, explanation.version)))
     where = "" if explanation.view == MAIN_VIEW else f" in the view {explanation.view}"
     words = "".join(
@@ -106,16 +111,20 @@ def why_html(explanation: Explanation) -> bytes:
 <h1>{_text(what)}</h1>
 <p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
 <p class="status">{_text(explanation.summary)}</p>
-{words}{"".join(parts)}<p>{_rest(explanation)} <a href="{_page_of(explanation)}">The project's page</a></p>
+{words}{"".join(parts)}<p>{_rest(explanation)} <a href="{_page_of(explanation, root)}">The project's page</a></p>
 </body>
 </html>
 """.encode()
 
 
-def _page_of(explanation: Explanation) -> str:
-    """The project's own page, under the prefix that every project has."""
-    prefix = "" if explanation.view == MAIN_VIEW else f"/{explanation.view}"
-    return f"{prefix}/simple/{explanation.name}/"
+def _page_of(explanation: Explanation, root: str) -> str:
+    """Return the URL of the project's own page, under the prefix that every project has."""
+    return f"{_list_of(explanation, root)}{explanation.name}/"
+
+
+def _list_of(explanation: Explanation, root: str) -> str:
+    view = "" if explanation.view == MAIN_VIEW else f"{explanation.view}/"
+    return f"{root}{view}simple/"
 
 
 def _item(file: FileWord) -> str:

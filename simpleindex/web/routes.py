@@ -20,6 +20,14 @@ _PREFIX: Final = "simple"
 _UPLOAD: Final = "legacy"
 _OWN: Final = "-"
 _WELL_KNOWN: Final = ".well-known"
+_INDEX_PAGE: Final = "index.html"
+_SITE_FILES: Final = frozenset({"favicon.ico", "robots.txt"})
+
+_OF_WEBSITES: Final = (".ico", ".png", ".txt", ".xml", ".html", ".htm", ".php", ".webmanifest")
+"""Ends of names that browsers, crawlers and scanners ask any host for; without a slash behind them they are no projects."""
+
+_LINKED_PAGES: Final = ("why", "ca.pem")
+"""Pages below ``/-/`` to which listings link, by one relative URL that holds under every prefix."""
 
 # RFC 3986 sections 3.1 and 3.2: an authority ends where the path or the query begins.
 _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
@@ -52,7 +60,11 @@ class ProjectFile:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """The same thing at its canonical URL, in one hop (SPEC U4-U7)."""
+    """The same thing at its canonical URL, in one hop.
+
+    Attributes:
+        location: Path and query below the index's root, which :func:`relative_location` makes a Location of.
+    """
 
     location: str
 
@@ -76,7 +88,14 @@ class Upload:
     """Where uploads go."""
 
 
-Route = Root | ProjectPage | ProjectFile | Redirect | OwnPage | AcmeChallenge | Upload
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """What browsers and crawlers ask every host for."""
+
+    name: str
+
+
+Route = Root | ProjectPage | ProjectFile | Redirect | OwnPage | SiteFile | AcmeChallenge | Upload
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -89,6 +108,25 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 def way_to_root(target: bytes) -> str:
     """Return the URL of the index's root relative to a request's, so that it holds below any prefix of a proxy."""
     return "../" * max(split_target(target)[0].count(b"/") - 1, 0) or "./"
+
+
+def relative_location(target: bytes, location: str) -> str:
+    """Return a place of the index relative to the URL of a request (RFC 3986 section 4.2).
+
+    It holds below any prefix that a proxy takes away, and can name no other host. A redirect is never needed behind a
+    doubled slash, where clients count the levels in different ways.
+
+    Args:
+        target: The request's target.
+        location: Path and query below the index's root, with its first slash.
+    """
+    here = split_target(target)[0].decode("latin-1").split("/")[1:-1]
+    there = location[1:].split("/")
+    shared = 0
+    # The last part of a path is no level.
+    while shared < min(len(here), len(there) - 1) and here[shared] == there[shared]:
+        shared += 1
+    return ("../" * (len(here) - shared) or "./") + "/".join(there[shared:])
 
 
 def requoted(raw: bytes) -> str:
@@ -108,6 +146,8 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
     """
     path, query = split_target(target)
     segments = _segments(path)
+    if "" in segments[:-1]:
+        return _behind_doubled_slashes(segments, views)
     first, prefix = segments[0], ""
     if first == _OWN and len(segments) > 1:
         return OwnPage("/".join(segments[1:]))
@@ -122,18 +162,28 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
         view, prefix, segments = first, f"/{first}", segments[1:]
         if not segments:
             return _redirect(f"{prefix}/", query)
+    if not prefix and len(segments) == 1 and first in _SITE_FILES:
+        return SiteFile(first)
     if segments[0] == _PREFIX:
         segments, prefix = segments[1:], f"{prefix}/{_PREFIX}"
         if not segments:
             return _redirect(f"{prefix}/", query)
-    elif segments[0] in (_OWN, _UPLOAD):
+    elif segments[0] == _UPLOAD:
         raise NotHere("page")
+    if segments[0] == _OWN and prefix and segments[1:2] and segments[1] in _LINKED_PAGES:
+        return _redirect(
+            f"/{'/'.join(map(quote, segments))}", query if view == MAIN_VIEW else f"view={view}".encode()
+        )
     return _index_route(segments, prefix, query, view, views)
 
 
 def _index_route(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:
     if segments == [""]:
         return Root(view)
+    if segments == [_INDEX_PAGE]:
+        return _redirect(f"{prefix}/", query)
+    if len(segments) == 1 and segments[0].lower().endswith(_OF_WEBSITES):
+        raise NotHere("page")
     try:
         name = parse_project_name(segments[0])
     except InvalidProjectName:
@@ -142,7 +192,9 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     if len(rest) > 1 or (rest and rest != [""] and not rest[0]):
         raise NotHere("page")
     filename = rest[0] if rest else ""
-    if not rest or name != segments[0]:
+    if not rest or name != segments[0] or filename == _INDEX_PAGE:
+        if filename == _INDEX_PAGE:
+            filename = ""
         is_taken = name in (_PREFIX, _UPLOAD) or (view == MAIN_VIEW and name in views and name != MAIN_VIEW)
         if is_taken and not prefix.endswith(f"/{_PREFIX}"):
             # "/Simple/" means a project whose own URL is taken.
@@ -151,10 +203,24 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     return ProjectFile(name, filename, view) if filename else ProjectPage(name, view)
 
 
+def _behind_doubled_slashes(segments: list[str], views: Collection[str]) -> Route:
+    """Read a listing or a file whose URL was put together with a slash too many, as ``proxy_pass`` and index URLs are.
+
+    Only what is right without the slashes too: it is answered as it is, because its links hold there, and not redirected.
+    """
+    *levels, last = segments
+    path = "/".join(["", *(quote(each, safe="") for each in levels if each), quote(last, safe="")])
+    found = route(path.encode(), views)
+    if not isinstance(found, Root | ProjectPage | ProjectFile):
+        raise NotHere("page")
+    return found
+
+
 def is_within(target: bytes, views: Collection[str]) -> bool:
     """Whether a request target lies below the prefix of one of these views."""
     try:
-        return _segments(split_target(target)[0])[0] in (set(views) - {MAIN_VIEW})
+        first = next(filter(None, _segments(split_target(target)[0])), "")
+        return first in (set(views) - {MAIN_VIEW})
     except NotHere:
         return False
 

@@ -19,12 +19,15 @@ from simpleindex.web.routes import (
     ProjectPage,
     Redirect,
     Root,
+    SiteFile,
     Upload,
+    relative_location,
     requoted,
     route,
     split_target,
 )
 from simpleindex.web.server import IndexRequest
+from simpleindex.web.site_files import site_file
 from simpleindex.web.status import OPEN_PAGES
 from simpleindex.web.why import WHY_PREFIX
 
@@ -151,6 +154,8 @@ class IndexResource(Resource):
         match found:
             case AcmeChallenge(token):
                 return acme_response(self._acme_challenge(token))
+            case SiteFile(name):
+                return site_file(name)
             case OwnPage(page) if page in OPEN_PAGES:
                 return self._status.answer(page, asked)
         reader = await self._admission.identify(asked)
@@ -176,7 +181,7 @@ class IndexResource(Resource):
                 source = self._admission.reading(reader, view)
                 return await self.files.answer(name, filename, asked, source)
             case Redirect(location):
-                return moved(301, location)
+                return moved(301, relative_location(asked.target, location))
             case Upload():
                 return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
             case OwnPage(page):

@@ -22,7 +22,7 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.core.why import Word, explain
 from simpleindex.core.why_pages import why_html, why_json, why_text
 from simpleindex.web.response import Response
-from simpleindex.web.routes import split_target
+from simpleindex.web.routes import split_target, way_to_root
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,9 +86,10 @@ class WhyPages:
             is_operator=asked.is_local or self._admission.decide(reader, Action.ADMIN, name).allowed,
         )
         kind, body = _form(query.get("format", [""])[-1], asked.header("accept") or "")
-        content = {"json": why_json, "html": why_html}.get(kind, lambda it: why_text(it).encode())(
-            explanation
-        )
+        if kind == "html":
+            content = why_html(explanation, way_to_root(asked.target))
+        else:
+            content = why_json(explanation) if kind == "json" else why_text(explanation).encode()
         headers = [
             ("Content-Type", body),
             ("Cache-Control", "no-store"),

@@ -232,7 +232,7 @@ def test_many_files() -> None:
     assert "400 of 800 files are withheld" in explanation.summary
     assert json.loads(why_json(explanation))["more"] == 200
     assert why_text(explanation).endswith("\n200 more files: ask about a version.\n")
-    assert b"200 more files: ask about a version." in why_html(explanation)
+    assert b"200 more files: ask about a version." in why_html(explanation, "../../")
 
 
 def test_text() -> None:
@@ -276,7 +276,7 @@ def test_what_others_say_stays_text(text: str) -> None:
     explanation = explain(ACME, text, "stable", (Word(text, text),), project, is_operator=True)
     for each in (explanation, explain(ACME, None, "stable", (Word(text, text),), project, is_operator=True)):
         tags = _Tags()
-        tags.feed(why_html(each).decode())
+        tags.feed(why_html(each, "../../").decode())
         assert tags.tags <= {
             "a",
             "html",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BASE = Path("/base")
 
+NO_PATH = "has a path that is not written like '/pypi/'"
 UNLIKE_URL = "is not a URL like 'https://packages.example.com/'"
 UNLIKE_ORIGIN = "is neither an origin like 'https://app.example.com' nor '*' nor 'off'"
 UNLIKE_ENDPOINT = "is neither a port nor an endpoint such as 'tcp:443:interface=192.0.2.1'"
@@ -82,6 +83,8 @@ NOT_NETWORK = "is not an address or a network such as '192.0.2.0/24' or '::1'"
         (to_url, "http://h:443", "http://h:443/"),
         (to_url, "https://[2001:DB8:0::1]:8443/", "https://[2001:db8::1]:8443/"),
         (to_url, "https://192.0.2.1/", "https://192.0.2.1/"),
+        (to_url, "https://Host.example/PyPI", "https://host.example/PyPI/"),
+        (to_url, "https://host.example/a/b%2Bc/", "https://host.example/a/b%2Bc/"),
         (to_cors, "*", "*"),
         (to_cors, "off", None),
         (to_cors, "https://app.example.com", "https://app.example.com"),
@@ -149,11 +152,19 @@ def test_values(reader: Callable[[str], Any], text: str, value: object) -> None:
         (to_url, "ftp://h/", "does not begin with http:// or https://"),
         (to_url, "https://h/?a", "has a query or a fragment; write 'https://h/'"),
         (to_url, "https://h/#", "has a query or a fragment; write 'https://h/'"),
+        (to_url, "https://h/simple/", "is the list of projects; write the index's root, 'https://h/'"),
         (
             to_url,
-            "https://h/simple/",
-            "has a path, but the index is always at the root of its host; write 'https://h/'",
+            "https://h/pypi/simple",
+            "is the list of projects; write the index's root, 'https://h/pypi/'",
         ),
+        (to_url, "https://h//", NO_PATH),
+        (to_url, "https://h/a//b", NO_PATH),
+        (to_url, "https://h/a/../b", NO_PATH),
+        (to_url, "https://h/./", NO_PATH),
+        (to_url, "https://h/a b", NO_PATH),
+        (to_url, "https://h/%zz", NO_PATH),
+        (to_url, 'https://h/"', NO_PATH),
         (to_cors, "of", f"{UNLIKE_ORIGIN}; did you mean 'off'?"),
         (to_cors, "null", UNLIKE_ORIGIN),
         (to_cors, "app.example.com", UNLIKE_ORIGIN),
@@ -238,12 +249,13 @@ def test_no_text_makes_another_error(reader: Callable[[str], Any], text: str) ->
     st.sampled_from(["http", "https", "HTTPS"]),
     st.from_regex(r"\A(\[::[1-9a-f]\]|[a-zA-Z0-9]{1,8}(\.[a-z]{1,5}){0,2})\Z"),
     st.none() | st.integers(1, 65535),
-    st.sampled_from(["", "/"]),
+    st.sampled_from(["", "/", "/pypi", "/a/b/"]),
 )
 def test_url_and_origin_are_canonical(scheme: str, host: str, port: int | None, end: str) -> None:
     """Reading what was read changes nothing, and the URL is the origin with a slash."""
     text = f"{scheme}://{host}" + ("" if port is None else f":{port}")
-    url = to_url(text + end)
+    assert to_url(text + end) == f"{to_url(text)}{end[1:]}".rstrip("/") + "/"
+    url = to_url(text)
     assert to_url(url) == url
     origin = to_cors(text)
     assert origin is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,9 @@ from simpleindex.web.routes import (
     Redirect,
     Root,
     Route,
+    SiteFile,
     Upload,
+    relative_location,
     route,
     split_target,
 )
@@ -46,6 +48,21 @@ TARGETS: list[tuple[bytes, Route]] = [
     (b"/acme/...", ProjectFile(ACME, "...")),
     (b"/acme/\xc3\xa4", ProjectFile(ACME, "ä")),
     (b"/acme/%C3%A4", ProjectFile(ACME, "ä")),
+    (b"/favicon.ico", SiteFile("favicon.ico")),
+    (b"/robots.txt?x", SiteFile("robots.txt")),
+    (b"/favicon.ico/", Redirect("/favicon-ico/")),
+    (b"/simple/robots-txt/", ProjectPage(ProjectName("robots-txt"))),
+    (b"/acme/robots.txt", ProjectFile(ACME, "robots.txt")),
+    # A slash too many, as proxies and index URLs are put together.
+    (b"//", Root()),
+    (b"//simple/", Root()),
+    (b"/simple//", Root()),
+    (b"//simple//acme/", ProjectPage(ACME)),
+    (b"/simple//acme/", ProjectPage(ACME)),
+    (b"/simple/acme//", ProjectPage(ACME)),
+    (b"///acme/acme-1.0+local.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
+    (b"/simple//acme//a%2525b", ProjectFile(ACME, "a%25b")),
+    (b"http://evil.example//acme/", ProjectPage(ACME)),
     # Reserved words are projects under the prefix.
     (b"/simple/simple/", ProjectPage(ProjectName("simple"))),
     (b"/simple/legacy/", ProjectPage(ProjectName("legacy"))),
@@ -100,10 +117,47 @@ REDIRECTS = [
     (b"/Legacy/Legacy-1.zip", "/simple/legacy/Legacy-1.zip"),
     (b"/simple/Legacy/", "/simple/legacy/"),
     (b"/simple/simple", "/simple/simple/"),
+    # As static copies of an index are linked.
+    (b"/index.html", "/"),
+    (b"/simple/index.html", "/simple/"),
+    (b"/simple/index.html?format=text/html", "/simple/?format=text/html"),
+    (b"/acme/index.html", "/acme/"),
+    (b"/simple/Acme/index.html", "/simple/acme/"),
+    (b"/Acme/x-index.html", "/acme/x-index.html"),
+    # What listings link to, by the same relative URL under every prefix.
+    (b"/simple/-/why/acme", "/-/why/acme"),
+    (b"/simple/-/why/acme/1.0?format=json", "/-/why/acme/1.0?format=json"),
+    (b"/simple/-/ca.pem", "/-/ca.pem"),
     # Never to another host.
     (b"http://evil.example/simple", "/simple/"),
     (b"http://evil.example/Foo", "/foo/"),
 ]
+
+
+def resolved(base: str, reference: str) -> str:
+    """As RFC 3986 section 5.2 has it, where an empty part of a path is a level like any other."""
+    path, _, query = reference.partition("?")
+    levels: list[str] = []
+    parts = [*urlsplit(base).path.split("/")[1:-1], *path.split("/")]
+    for part in parts:
+        if part == "..":
+            levels = levels[:-1]
+        elif part != ".":
+            levels.append(part)
+    return "/" + "/".join(levels) + (f"?{query}" if query else "")
+
+
+@pytest.mark.parametrize("prefix", ["/", "/pypi/", "/a/simple/", "/acme/"])
+@pytest.mark.parametrize(("target", "location"), REDIRECTS)
+def test_relative_location(target: bytes, location: str, prefix: str) -> None:
+    """Below every prefix that a proxy takes away it is the same place, by the standard and by Python's reading of it."""
+    reference = relative_location(target, location)
+    assert reference.startswith(("./", "../"))
+    path = split_target(target)[0].decode("latin-1")
+    base = f"https://proxy.example{prefix}{path[1:]}"
+    expected = f"{prefix}{location[1:]}"
+    assert urljoin(base, reference) == f"https://proxy.example{expected}"
+    assert resolved(base, reference) == expected
 
 
 @pytest.mark.parametrize(("target", "location"), REDIRECTS)
@@ -114,7 +168,6 @@ def test_redirect(target: bytes, location: str) -> None:
 
 
 NOTHING = [
-    b"//",
     b"//evil.example",
     b"//evil.example/",
     b"/simple//evil.example/",
@@ -152,8 +205,6 @@ NOTHING = [
     b"/%E2%84%AAelvin/",
     b"/%EF%BD%81cme/",
     # Depths that nothing has.
-    b"/acme//",
-    b"/acme//x",
     b"/acme/x/",
     b"/acme/x/y",
     b"/simple/acme/x/",
@@ -161,6 +212,26 @@ NOTHING = [
     b"/-",
     b"/simple/-/",
     b"/simple/-/status",
+    b"/simple/-/api/whoami",
+    b"/-simple/-/why/acme",
+    # With a slash too many only what is read; and what would be redirected is not, for clients resolve that in two ways.
+    b"//-/status",
+    b"//legacy/",
+    b"/simple//-/why/acme",
+    b"//.well-known/acme-challenge/token",
+    b"//Acme/",
+    b"//simple//Acme/",
+    b"//acme",
+    b"//index.html",
+    b"///favicon.ico",
+    # What browsers, crawlers and scanners ask any host for.
+    b"/apple-touch-icon.png",
+    b"/simple/favicon.ico",
+    b"/sitemap.xml",
+    b"/ads.txt",
+    b"/wp-login.php",
+    b"/INDEX.HTM",
+    b"/robots.TXT",
     b"/.well-known/",
     b"/.well-known/acme-challenge",
     b"/.well-known/security.txt",
@@ -212,6 +283,9 @@ def test_any_target(target: bytes) -> None:
         location = meaning.location
         assert location.isascii()
         assert location.isprintable()
+        reference = relative_location(target, location)
+        assert reference.startswith(("./", "../"))
+        assert resolved(split_target(target)[0].decode("latin-1"), reference) == location
         assert location[0] == "/"
         assert location[1] not in "/\\"
         assert not isinstance(route(location.encode()), Redirect)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from urllib.parse import urljoin
+from xml.etree.ElementTree import fromstring
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
@@ -10,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.web.site import RedirectResource
+from simpleindex.web.site_files import ROBOTS
 from tests.web.memory_client import FAR, JSON, NEAR, Client, Index, Transport, read
 from tests.web.stub_source import StubBody
 
@@ -23,6 +26,8 @@ EVERY_FAMILY = {
     f"/acme/{WHEEL}": 200,
     f"/simple/acme/{WHEEL}": 200,
     f"/acme/{WHEEL}.metadata": 200,
+    "/favicon.ico": 200,
+    "/robots.txt": 200,
     "/simple": 301,
     "/ACME": 301,
     f"/ACME/{WHEEL}": 301,
@@ -156,16 +161,28 @@ class SiteTests(SynchronousTestCase):
             ("/Foo_Bar", "/foo-bar/"),
             ("/simple/Foo.Bar?format=a%2Bb", "/simple/foo-bar/?format=a%2Bb"),
             ("/Acme/acme-1.0+x.zip", "/acme/acme-1.0%2Bx.zip"),
-            ("http://attacker.example/simple", "/simple/"),
+            ("/simple/index.html", "/simple/"),
         ):
             reply = self.index.get(url)
-            self.assertEqual((reply.status, reply.headers["location"]), (301, location))
+            found = urljoin("http://index.example/", urljoin(url, reply.headers["location"]))
+            self.assertEqual((reply.status, found), (301, f"http://index.example{location}"))
             self.assertEqual(reply.headers["vary"], "Accept, Accept-Encoding")
             self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8")
-            self.assertEqual(reply.text, f"It is at {location}\n")
+            self.assertEqual(reply.text, f"It is at {reply.headers['location']}\n")
             self.assertNotIn("cache-control", reply.headers)
             self.assertNotIn("attacker", reply.text)
         self.assertEqual(self.index.source.asked, [], "a redirect is decided by the name alone")
+
+    def test_what_every_host_is_asked_for(self) -> None:
+        """Crawlers are kept out, and no source is asked for a project of that name."""
+        robots = self.index.get("/robots.txt")
+        self.assertEqual((robots.headers["content-type"], robots.body), ("text/plain; charset=utf-8", ROBOTS))
+        icon = self.index.get("/favicon.ico")
+        self.assertEqual(icon.headers["content-type"], "image/svg+xml")
+        fromstring(icon.body)
+        for name in ("apple-touch-icon.png", "sitemap.xml", "simple/favicon.ico"):
+            self.assertEqual(self.index.get(f"/{name}").status, 404)
+        self.assertEqual(self.index.source.asked, [])
 
     def test_no_open_redirect(self) -> None:
         """Nothing that a client writes leads to another host."""
