@@ -522,6 +522,10 @@ class WrongFile(UpstreamFailed):
         self.filename = filename
 
 
+class FileRefused(UpstreamFailed):
+    """An upstream does not give a file that it lists; the signature in the file's URL may have expired."""
+
+
 class InvalidUpstreamPage(SimpleIndexError):
     """What an upstream gave for a listing and is none.
 

@@ -11,6 +11,7 @@ from packaging.version import Version
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import Project, Sidecar, Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
+from simpleindex.core.upstream_urls import unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,7 +163,9 @@ def still_true(learnt: Mapping[str, Learnt], before: Project | None, now: Projec
 
 
 def _mark(file: File) -> tuple[object, ...]:
-    return file.url, file.size, file.sha256, file.other_hash, file.uploaded_ns
+    """What tells a file from another one of its name; a URL does so only where no hash is stated."""
+    digest = file.sha256 or file.other_hash
+    return digest or unsigned(file.url or ""), file.size, digest, file.uploaded_ns
 
 
 def metadata_url(url: str) -> str:

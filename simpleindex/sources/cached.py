@@ -13,6 +13,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from simpleindex.core import severity
 from simpleindex.core.errors import (
     BrokenArchive,
+    FileRefused,
     InvalidFilename,
     NoRanges,
     NotAllowed,
@@ -413,6 +414,16 @@ class Cached:
     async def file(self, name: ProjectName, filename: str) -> Body:
         """A file, from the cache, or while it is fetched; or a wheel's metadata."""
         file, shown = await self._listed(name, filename)
+        try:
+            return await self._body(name, filename, file, shown)
+        except (NotHere, FileRefused):
+            # Signed links live for some minutes; pip and uv ask for the page each time they run.
+            renewed = await self._listed_anew(name, filename, file)
+            if renewed is None:
+                raise
+        return await self._body(name, filename, *renewed)
+
+    async def _body(self, name: ProjectName, filename: str, file: File, shown: File) -> Body:
         if filename != file.filename:
             return await self._sidecars.body(name, file, shown)
         body = await self._held(name, file, shown)
@@ -439,6 +450,19 @@ class Cached:
         if file is None or shown is None or file.url is None:
             raise NotHere(f"file {filename}")
         return file, shown
+
+    async def _listed_anew(self, name: ProjectName, filename: str, file: File) -> tuple[File, File] | None:
+        """As :meth:`_listed`, after the listing was asked for once more; None if the file has no other URL there."""
+        entry = self._entries.get(name)
+        if entry is not None:
+            now = _file(entry.kept.project, file.filename)
+            if now is not None and now.url == file.url:
+                entry.fresh_until = 0.0
+        try:
+            found = await self._listed(name, filename)
+        except SimpleIndexError:
+            return None
+        return None if found[0].url == file.url else found
 
     async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
         """The file, if the cache has it."""

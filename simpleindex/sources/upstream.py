@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from simpleindex.core.errors import InvalidUpstreamPage, NotHere, UpstreamFailed
+from simpleindex.core.errors import FileRefused, InvalidUpstreamPage, NotHere, UpstreamFailed
 from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.upstream_documents import is_html
 from simpleindex.core.upstream_headers import USUAL_WAIT, content_range, date, etag, fresh_for
@@ -50,6 +50,9 @@ they say that something was made, or will be, or that there is nothing to say.""
 
 _GONE: Final = frozenset({404, 410})
 _REFUSED: Final = frozenset({403, *_GONE})
+
+_EXPIRED: Final = frozenset({400, 401, 403})
+"""What object stores answer when the signature in a file's URL has expired."""
 
 _PARSED_HERE: Final = 64 * 1024
 """Bytes; a page up to this size is parsed within some milliseconds, a larger one in a thread."""
@@ -188,6 +191,9 @@ class HttpUpstream:
         if response.code in _GONE:
             await self._requests.discard(response)
             raise NotHere(f"file {ascii(basename(target))[1:-1][:200]}")
+        if response.code in _EXPIRED:
+            await self._requests.discard(response)
+            raise FileRefused(self._name, self._requests.status_error(response).reason)
         body = ResponseBody(
             response,
             self._clock,

@@ -57,6 +57,7 @@ class MemoryUpstream:
         files: Bytes by URL.
         asked: Every question so far.
         error: What every question for a listing raises, if anything.
+        refused: What every question for a file raises, if anything.
         gate: What every question for a listing waits for, if anything.
         gates: Where each read of a stream leaves what it waits for, if it is to wait.
         breaks: After how many pieces each stream breaks off.
@@ -74,6 +75,7 @@ class MemoryUpstream:
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[Any, ...]] = []
         self.error: Exception | None = None
+        self.refused: Exception | None = None
         self.gate: Deferred[None] | None = None
         self.gates: list[Deferred[None]] | None = None
         self.breaks: list[int] = []
@@ -142,8 +144,8 @@ class MemoryUpstream:
         self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
     ) -> MemoryStream:
         self.asked.append(("open", url, offset))
-        if self.error is not None:
-            raise self.error
+        if self.error is not None or self.refused is not None:
+            raise self.error or self.refused or AssertionError
         if url not in self.files:
             raise NotHere(f"file {url}")
         data = self.files[url]

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 
 from simpleindex.core.errors import (
     Changed,
+    FileRefused,
     NotAllowed,
     NotHere,
     SimpleIndexError,
@@ -568,7 +569,7 @@ def test_a_file_that_the_upstream_has_not_got(world: World) -> None:
     """It is not here, and the listing that has it is asked for again."""
     del world.upstream.files[f"{HOST}acme/{WHEEL}"]
     assert isinstance(error(world.open()), NotHere)
-    assert world.source.project_now(ACME) is None
+    assert world.listings_asked() == 2
     assert isinstance(error(world.open("acme-9.0.tar.gz")), NotHere)
     assert isinstance(error(world.open(f"{WHEEL}.asc")), NotHere)
 
@@ -781,3 +782,52 @@ def test_a_file_says_when_it_was_modified(tmp_path: Path) -> None:
     assert world.bytes() == DATA
     (file,) = world.project().files
     assert file.dated_by == "first-seen"
+
+
+# -- links that expire --------------------------------------------------------------------------------------------------
+
+
+def sign(world: World, number: int, **facts: Any) -> str:
+    """List the wheel under another signed URL, and take away what was at the one before."""
+    world.upstream.files.clear()
+    file = world.upstream.add(WHEEL, DATA, **facts)
+    assert file.url is not None
+    url = f"{file.url}?X-Amz-Expires=60&X-Amz-Signature={number}"
+    world.upstream.files = {url: DATA}
+    world.upstream.put(Project(ACME, (replace(file, url=url),)))
+    return url
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_link_that_has_expired(world: World, *, bare: bool) -> None:
+    """The listing is asked for once more, and its new link is tried; several clients cause one question."""
+    sign(world, 1, bare=bare)
+    world.project()
+    url = sign(world, 2, bare=bare)
+    bodies = [world.open() for _ in range(3)]
+    assert [read(result(body)) for body in bodies] == [DATA] * 3
+    assert world.listings_asked() == 2
+    assert world.upstream.opens() == [0, 0]
+    assert world.upstream.asked[-1][1] == url
+
+
+@pytest.mark.parametrize("error", [NotHere("file x"), FileRefused("pypi", "no.")])
+def test_a_file_that_is_gone(world: World, error: Exception) -> None:
+    """One more question for the listing does not help, so the client gets what the upstream says."""
+    world.project()
+    world.upstream.refused = error
+    with pytest.raises(type(error)):
+        result(world.open())
+    assert world.listings_asked() == 2
+    assert world.upstream.opens() == [0]
+
+
+def test_what_was_learnt_outlives_a_signature(world: World) -> None:
+    """A file without a stated hash is not fetched again because its link is another one."""
+    sign(world, 1, bare=True)
+    assert world.bytes() == DATA
+    sign(world, 2, bare=True)
+    world.clock.advance(601)
+    assert world.project().files[0].sha256 == hashlib.sha256(DATA).hexdigest()
+    assert world.bytes() == DATA
+    assert world.upstream.opens() == [0]
