@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from simpleindex.commands.arguments import Parser, Places, add_places, complain, places, table, who
+from simpleindex.commands.arguments import (
+    Parser,
+    Places,
+    add_new_state,
+    add_places,
+    complain,
+    places,
+    require_state,
+    table,
+    who,
+)
 from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.metadata import shown
@@ -92,6 +102,7 @@ def _allow_parser() -> Parser:
     parser.add_argument("--reason", metavar="TEXT", help="why, for the audit and for whoever reads the list")
     parser.add_argument("--list", action="store_true", help="list those that hold now; times are UTC")
     parser.add_argument("--json", action="store_true", help="with --list: as JSON, for programs")
+    add_new_state(parser)
     add_places(parser)
     return parser
 
@@ -111,6 +122,7 @@ def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Plac
 def _allow(arguments: argparse.Namespace, where: Places, records: Records) -> int:
     name, version = _what(arguments.what)
     seconds, reason, now = _seconds(arguments.time), _reason(arguments.reason), time.time()
+    require_state(where, "this allowance", new=arguments.new_state)
     same, _ = _held(records, name, version, now)
     given = Allowance(name, same.version if same else version, int(now) + seconds, who(), reason)
     records.allow(given)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
+import sqlite3
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from simpleindex.core.beginnings import Beginning
 from simpleindex.core.errors import RefusedStart
 from simpleindex.settings import resolve_people
 from simpleindex.store.audit import Audit
+from simpleindex.store.beginning import begin_records, beginning_of
+from simpleindex.store.system_errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +69,40 @@ def places(arguments: argparse.Namespace) -> Places:
     given = {name: getattr(arguments, name, None) for name in ("users", "state", "config")}
     command_line = {name: value for name, value in given.items() if value is not None}
     return Places(*resolve_people(command_line, os.environ, Path.cwd()))
+
+
+def add_new_state(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says that a new state directory is meant."""
+    parser.add_argument(
+        "--new-state",
+        action="store_true",
+        help="begin a state directory that no server has used yet; without this it is refused, because no server would know "
+        "of what is written there",
+    )
+
+
+def require_state(where: Places, what: str, *, new: bool) -> None:
+    """Refuse to write into a state directory that no server has used.
+
+    Args:
+        where: Names it.
+        what: What no server would know, for the sentence.
+        new: Whether it is meant, so that it is begun.
+
+    Raises:
+        RefusedStart: No server has used it and that is not meant, or its records are lost.
+    """
+    state = str(where.state)
+    try:
+        if new or beginning_of(state) is Beginning.LOST:
+            begin_records(state, anew=False, log=complain)
+        elif beginning_of(state) is Beginning.NEW:
+            raise RefusedStart(
+                f"No server has used {state}, so none would know {what}. Name the server's configuration with "
+                "SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR; --new-state begins a new one."
+            )
+    except (OSError, sqlite3.Error) as error:
+        raise RefusedStart(f"{trouble_of(error, state).for_operator()}") from None
 
 
 def who() -> str:

@@ -9,7 +9,17 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.commands.arguments import Parser, Places, add_places, complain, places, table, who
+from simpleindex.commands.arguments import (
+    Parser,
+    Places,
+    add_new_state,
+    add_places,
+    complain,
+    places,
+    require_state,
+    table,
+    who,
+)
 from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStart, Unavailable
 from simpleindex.core.patterns import parse_pattern
 from simpleindex.core.rights import Action
@@ -90,6 +100,12 @@ def _parser() -> Parser:
         default="365d",
         help="how long it lasts: 12h, 30d, 8w, never [default: 365d]",
     )
+    create.add_argument(
+        "--future-user",
+        action="store_true",
+        help="the user of --user is yet to be made; the token waits for that",
+    )
+    add_new_state(create)
     create.add_argument("--note", default="", help="what it is for, in your words")
     add_places(create, ("state", "users", "config"))
     create.set_defaults(run=_create)
@@ -108,12 +124,16 @@ def _parser() -> Parser:
 
 def _create(arguments: argparse.Namespace, where: Places, records: Records) -> int:
     now = time.time()
+    user = _user(arguments, where)
+    actions, patterns = _actions(arguments.can), _patterns(arguments.projects or ["*"])
+    expires, note = _expires(arguments.expires, now), _note(arguments.note)
+    require_state(where, "this token", new=arguments.new_state)
     made, secret = records.create_token(
-        user=_user(arguments.user, where),
-        actions=_actions(arguments.can),
-        projects=_patterns(arguments.projects or ["*"]),
-        expires=_expires(arguments.expires, now),
-        note=_note(arguments.note),
+        user=user,
+        actions=actions,
+        projects=patterns,
+        expires=expires,
+        note=note,
         now=now,
     )
     words = _in_words(made)
@@ -165,22 +185,27 @@ def _record(where: Places, event: str, id_: str, detail: str) -> None:
     audit.close()
 
 
-def _user(text: str | None, where: Places) -> str | None:
-    if text is None:
+def _user(arguments: argparse.Namespace, where: Places) -> str | None:
+    if arguments.user is None:
         return None
     try:
-        user = parse_user_name(text)
+        user = parse_user_name(arguments.user)
     except InvalidUserName as error:
         raise RefusedStart(f"{error}.") from None
-    if where.users is not None:
-        try:
-            known = user in parse_users(read_text_file(str(where.users))).hashes
-        except OSError:
-            known = False
-        if not known:
-            complain(
-                f"{user} is not in {where.users}, or has no usable password there: the token waits for that."
-            )
+    if where.users is None:
+        complain(
+            f"Whether there is a user {user} is not known, because no users file is named (--users FILE)."
+        )
+        return user
+    try:
+        is_known = user in parse_users(read_text_file(str(where.users))).hashes
+    except OSError as error:
+        raise RefusedStart(f"{where.users} cannot be read: {error.strerror}") from None
+    if not is_known and not arguments.future_user:
+        raise RefusedStart(
+            f"{user} is not in {where.users}, or has no usable password there; make the user first (simpleindex passwd {user}), or "
+            "say --future-user"
+        )
     return user
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from simpleindex.cli import main
 from simpleindex.commands import allowances as allowances_module
+from simpleindex.core.beginnings import BEGUN
 from simpleindex.core.names import ProjectName
 from simpleindex.core.policy import Allowance
+from simpleindex.store.beginning import begin_records
 from simpleindex.store.records import Records
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ class World:
     def audited(self) -> list[dict[str, Any]]:
         """What is in the audit."""
         path = self.state / "audit.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
+        return [line for line in lines if line["event"] != BEGUN]
 
 
 @pytest.fixture
@@ -68,6 +72,7 @@ def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
 
 def allow(capsys: Captured, what: str, time: str = "2h", reason: str = "CVE-1") -> str:
     """Give an allowance; returns what was said."""
+    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False, log=print)
     out, err = run(capsys, "allow", what, "--for", time, "--reason", reason)
     assert out == ""
     return err
@@ -264,3 +269,14 @@ def test_help(command: str, capsys: Captured) -> None:
     out, err = run(capsys, command, "--help")
     assert out.startswith(f"usage: simpleindex {command}")
     assert err == ""
+
+
+def test_allow_for_no_server(world: World, capsys: Captured) -> None:
+    """Nobody would know it: it is not given unless a new state directory is meant."""
+    words = ("allow", "acme==1.0", "--for", "2h", "--reason", "CVE-1")
+    _, err = run(capsys, *words, status=2)
+    assert "No server has used" in err
+    assert "this allowance" in err
+    assert not world.state.exists()
+    run(capsys, *words, "--new-state")
+    assert len(world.held()) == 1

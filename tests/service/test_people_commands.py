@@ -15,9 +15,11 @@ import pytest
 from simpleindex.cli import main
 from simpleindex.commands import passwd as passwd_module
 from simpleindex.commands import tokens as tokens_module
+from simpleindex.core.beginnings import BEGUN
 from simpleindex.core.errors import UnusableToken
 from simpleindex.core.rights import Action
 from simpleindex.core.users import parse_users
+from simpleindex.store.beginning import begin_records
 from simpleindex.store.passwords import verify
 from simpleindex.store.records import Records
 
@@ -65,7 +67,12 @@ class World:
     def audited(self) -> list[dict[str, Any]]:
         """What is in the audit."""
         path = self.state / "audit.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
+        return [line for line in lines if line["event"] != BEGUN]
+
+    def begin(self) -> None:
+        """Let a server have used the state directory."""
+        begin_records(str(self.state), anew=False, log=print)
 
     def records(self) -> Records:
         """As a server has them."""
@@ -212,6 +219,7 @@ def test_a_real_password(world: World) -> None:
 
 def create(capsys: Captured, *words: str) -> tuple[str, str]:
     """Make a token; returns the secret and what was said of it."""
+    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False, log=print)
     out, err = run(capsys, "token", "create", *words)
     assert out.count("\n") == 1
     return out.strip(), err
@@ -263,17 +271,39 @@ def test_durations(text: str, seconds: int | None) -> None:
 
 
 def test_token_of_an_unknown_user(world: World, capsys: Captured) -> None:
-    """It is made, and said to wait; without a users file nobody is unknown."""
+    """A misspelt name would make a token that never works; one that is yet to be made has to be said."""
+    world.begin()
     world.users.write_text(f"alice:{HASH}\nbob:weak\n")
     for user in ("bob", "carol"):
-        _, err = create(capsys, "--user", user, "--can", "read")
+        _, err = run(capsys, "token", "create", "--user", user, "--can", "read", status=2)
         assert err.startswith(f"simpleindex: {user} is not in {world.users}, or has no usable password there")
+        _, err = create(capsys, "--user", user, "--can", "read", "--future-user")
+        assert err.startswith("Token ")
     world.users.unlink()
-    _, err = create(capsys, "--user", "alice", "--can", "read")
-    assert "alice is not in" in err
+    _, err = run(capsys, "token", "create", "--user", "alice", "--can", "read", status=2)
+    assert err.startswith(f"simpleindex: {world.users} cannot be read: No such file")
     del os.environ["SIMPLEINDEX_USERS"]
     _, err = create(capsys, "--user", "alice", "--can", "read")
-    assert err.startswith("Token ")
+    assert err.startswith("simpleindex: Whether there is a user alice is not known")
+
+
+def test_token_for_no_server(world: World, capsys: Captured) -> None:
+    """In a directory that no server has used nobody would know it, so none is made there unless that is meant."""
+    words = ("token", "create", "--can", "read")
+    out, err = run(capsys, *words, status=2)
+    assert out == ""
+    assert err.startswith(f"simpleindex: No server has used {world.state}, so none would know this token.")
+    assert not world.state.exists()
+    # An audit alone, as yank and passwd make one, is no sign of a server.
+    world.state.mkdir()
+    (world.state / "audit.jsonl").write_text('{"event": "password-set"}\n')
+    run(capsys, *words, status=2)
+    run(capsys, *words, "--new-state")
+    run(capsys, *words)
+    (world.state / "records.sqlite3").unlink()
+    for option in ((), ("--new-state",)):
+        _, err = run(capsys, *words, *option, status=2)
+        assert "is empty or gone" in err
 
 
 @pytest.mark.parametrize(
@@ -396,7 +426,9 @@ def test_records_that_cannot_be_used(world: World, capsys: Captured) -> None:
 
 def test_an_audit_that_cannot_be_written(world: World, capsys: Captured) -> None:
     """What was done is done, and it is said that the audit does not know."""
-    (world.state / "audit.jsonl").mkdir(parents=True)
+    world.begin()
+    (world.state / "audit.jsonl").unlink()
+    (world.state / "audit.jsonl").mkdir()
     secret, err = create(capsys, "--can", "read")
     assert secret.startswith("sidx-")
     assert "audit.jsonl cannot be written" in err
