@@ -56,6 +56,7 @@ usage: simpleindex COMMAND [options]
   copy NAME==VERSION --from SOURCE --to SOURCE
                              copy a release between your directories, or from what is kept of an upstream
 
+Every command finds the server's options in the file that SIMPLEINDEX_CONFIG names, or by --config FILE.
 All but purge and copy work on the served directory (--path), or with --index-url and a token over HTTPS.
 The options of check and systemd-unit are those of the server: twistd simpleindex --help lists them. Every other command
 tells its own: simpleindex yank --help.
