@@ -29,11 +29,12 @@ from simpleindex.sources.queued import Queued
 from simpleindex.sources.redirecting import Redirecting
 from simpleindex.sources.upstream import HttpUpstream
 from simpleindex.sources.wheel_tails import WheelTails
+from simpleindex.store.cache_space import Room
 from simpleindex.store.first_seen import FirstSeen
 from simpleindex.store.name_lists import NameLists
 from simpleindex.store.pins import Pins
 from simpleindex.store.policies import Policies
-from simpleindex.store.upstream_cache import Room, UpstreamCache
+from simpleindex.store.upstream_cache import UpstreamCache
 from simpleindex.store.used_names import UsedNames
 from simpleindex.unions import union_of
 from simpleindex.upstream_secrets import Secrets
@@ -173,7 +174,7 @@ def compose_upstreams(
             times=_times(each),
             offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
-            tail=WheelTails(queued, each.url, cache.keep_bytes, in_thread)
+            tail=WheelTails(queued, each.url, cache.files.keep_bytes, in_thread)
             if each.mode is Mode.CACHE
             else None,
             say=say,

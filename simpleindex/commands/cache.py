@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source_settings import UpstreamSettings
-    from simpleindex.store.upstream_cache import Held
+    from simpleindex.store.kept_files import Held
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
 _UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -178,7 +178,7 @@ class _Kept:
             for file in () if kept is None else kept.project.files:
                 learnt = None if kept is None else kept.learnt.get(file.filename)
                 sha256 = file.sha256 or (learnt and learnt.sha256)
-                held = self.cache.held(sha256) if sha256 else None
+                held = self.cache.files.held(sha256) if sha256 else None
                 project = project_of(file) if name == FLAT_PAGE else name
                 if sha256 and held is not None and wanted.find(project) is not None:
                     is_pinned = file.filename in (
@@ -276,7 +276,7 @@ def _prune(given: argparse.Namespace) -> int:
     ]
     for entry in entries:
         if not given.dry_run:
-            kept.cache.remove_file(entry.sha256)
+            kept.cache.files.remove_file(entry.sha256)
         print(
             f"{'Would remove' if given.dry_run else 'Removed'} {entry.file.filename}, last used {_minute(entry.held.used_at)}."
         )
@@ -312,7 +312,7 @@ def _why(given: argparse.Namespace) -> int:
             or "no hash"
         )
         lines.append(f"  It has it at {file.url}, and states {stated}.")
-        held = kept.cache.held(sha256) if sha256 else None
+        held = kept.cache.files.held(sha256) if sha256 else None
         if held is None:
             lines.append("  It is not kept here: the first who asks for it has it fetched.")
             continue

@@ -40,9 +40,9 @@ from simpleindex.sources.interface import Validators
 from simpleindex.store.bodies import FileBody
 from simpleindex.store.fetches import Fetches, taught_by
 from simpleindex.store.fetching import open_held
+from simpleindex.store.kept_listings import KeptListing
 from simpleindex.store.sharing import Shared
 from simpleindex.store.sidecars import Sidecars
-from simpleindex.store.upstream_cache import KeptListing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -467,9 +467,9 @@ class Cached:
     async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
         """The file, if the cache has it."""
         sha256 = shown.sha256
-        if sha256 is None or self._fetches.is_under_way(file) or not self._cache.may_have(sha256):
+        if sha256 is None or self._fetches.is_under_way(file) or not self._cache.files.may_have(sha256):
             return None
-        found = await open_held(self._cache, sha256, self._in_thread)
+        found = await open_held(self._cache.files, sha256, self._in_thread)
         if found is None:
             return None
         descriptor, facts = found

@@ -161,7 +161,7 @@ class FromUpstream:
         del name
         if file.sha256 is None:
             return None
-        found = self._cache.open(file.sha256) or self._pins.files.open(file.sha256)
+        found = self._cache.files.open(file.sha256) or self._pins.files.open(file.sha256)
         return None if found is None else FileIO(found[0], "rb")
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:

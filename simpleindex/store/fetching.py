@@ -13,13 +13,15 @@ from twisted.internet.task import deferLater
 from simpleindex.core.conditional import http_date
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.store.growing import GrowingFile
-from simpleindex.store.upstream_cache import is_known_hash
+from simpleindex.store.incoming import is_known_hash
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from simpleindex.store.archives import Facts
-    from simpleindex.store.upstream_cache import Incoming, UpstreamCache
+    from simpleindex.store.incoming import Incoming
+    from simpleindex.store.kept_files import KeptFiles
+    from simpleindex.store.upstream_cache import UpstreamCache
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each attempt to go on with what broke off; then it has failed."""
@@ -112,13 +114,13 @@ class Fetch:
         """
         incoming: Incoming | None = None
         try:
-            incoming = await self._in_thread(self._cache.begin, self._expected.size)
+            incoming = await self._in_thread(self._cache.files.begin, self._expected.size)
             assert incoming is not None
             self.growing.place(os.dup(incoming.descriptor))
             await self._receive(incoming)
             await self._in_thread(self._require_right, incoming)
             self.growing.complete(incoming.size)
-            facts: Facts = await self._in_thread(self._cache.keep, incoming, self._expected.filename)
+            facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.filename)
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
             self.growing.fail(failed)
@@ -249,22 +251,22 @@ class Fetch:
 
 
 async def open_held(
-    cache: UpstreamCache, sha256: str, in_thread: Callable[..., Awaitable[Any]]
+    files: KeptFiles, sha256: str, in_thread: Callable[..., Awaitable[Any]]
 ) -> tuple[int, Facts] | None:
     """Open a file of a cache in a thread; whoever does not wait for it any more leaves nothing open.
 
     Args:
-        cache: Has it.
+        files: Has it.
         sha256: Its digest.
         in_thread: Calls a blocking function in a thread.
 
     Returns:
-        As :meth:`simpleindex.store.upstream_cache.UpstreamCache.open`.
+        As :meth:`simpleindex.store.kept_files.KeptFiles.open`.
     """
     wanted: Deferred[tuple[int, Facts] | None] = Deferred()
 
     async def open_in_thread() -> tuple[int, Facts] | None:
-        found: tuple[int, Facts] | None = await in_thread(cache.open, sha256)
+        found: tuple[int, Facts] | None = await in_thread(files.open, sha256)
         return found
 
     def hand_over(found: tuple[int, Facts] | None) -> None:

@@ -15,14 +15,15 @@ from simpleindex.core.files import PackedFiles
 from simpleindex.core.flat import FLAT_PAGE, project_of
 from simpleindex.core.model import file_order
 from simpleindex.core.repair import Learnt
-from simpleindex.store.upstream_cache import Room, UpstreamCache
+from simpleindex.store.cache_space import Room
+from simpleindex.store.upstream_cache import UpstreamCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.store.upstream_cache import KeptListing
+    from simpleindex.store.kept_listings import KeptListing
 
 _CHUNK: Final = 1 << 20
 _NO_BOUND: Final = Room(budget=1 << 62, floor=0, largest=1 << 62)
@@ -43,7 +44,8 @@ class Pins:
         self._log = log
         self._directory = os.path.join(state_directory, "pinned")
         # What a cache may do without is an error here.
-        self.files = UpstreamCache(self._directory, lambda _: None, _NO_BOUND)
+        self._kept = UpstreamCache(self._directory, lambda _: None, _NO_BOUND)
+        self.files = self._kept.files
 
     def names(self, index: str) -> frozenset[ProjectName]:
         """The projects of an index of which something is pinned.
@@ -51,18 +53,18 @@ class Pins:
         Args:
             index: Its URL.
         """
-        return frozenset(self.files.kept_names(index))
+        return frozenset(self._kept.kept_names(index))
 
     def state(self, index: str) -> object:
         """What changes whenever something of an index is pinned or not any more; at once."""
         try:
-            return os.stat(self.files.listings_of(index)).st_mtime_ns
+            return os.stat(self._kept.listings_of(index)).st_mtime_ns
         except OSError:
             return None
 
     def listing(self, index: str, name: ProjectName) -> KeptListing | None:
         """What is pinned of a project."""
-        return self.files.listing(index, name)
+        return self._kept.listing(index, name)
 
     def pin(
         self, index: str, kept: KeptListing, files: Iterable[File], cache: UpstreamCache
@@ -147,7 +149,7 @@ class Pins:
             }
             self._write(index, kept, left, learnt)
         else:
-            self.files.drop_listing(index, name)
+            self._kept.drop_listing(index, name)
         for file in gone:
             known = kept.learnt.get(file.filename)
             if known is not None and known.sha256 is not None:
@@ -156,13 +158,13 @@ class Pins:
 
     def _write(self, index: str, kept: KeptListing, files: Iterable[File], learnt: dict[str, Learnt]) -> None:
         project = replace(kept.project, files=PackedFiles(sorted(files, key=file_order)), withheld=())
-        self.files.keep_listing(index, replace(kept, project=project, learnt=learnt))
+        self._kept.keep_listing(index, replace(kept, project=project, learnt=learnt))
         if self.listing(index, project.name) is None:
             raise OSError(errno.EIO, "it cannot be written")
         os.sync()
 
     def _copy(self, sha256: str, file: File, cache: UpstreamCache) -> Learnt | None:
-        found = self.files.open(sha256) or cache.open(sha256)
+        found = self.files.open(sha256) or cache.files.open(sha256)
         if found is None:
             return None
         descriptor, facts = found

@@ -93,7 +93,7 @@ class Sidecars:
         data = await self._in_thread(self._kept, shown.sha256, sidecar.sha256)
         if data is None and file.metadata is not None:
             data = await self._fetch(file, sidecar)
-            await self._in_thread(self._cache.keep_bytes, data)
+            await self._in_thread(self._cache.files.keep_bytes, data)
         elif data is None:
             # Only the wheel told of them, and is gone from the cache.
             fetch = self._fetches.fetch(name, file, shown)
@@ -107,13 +107,13 @@ class Sidecars:
         return bytes(data)
 
     def _kept(self, wheel: str | None, sidecar: str) -> bytes | None:
-        if self._cache.may_have(sidecar):
-            data = self._cache.read(sidecar, MAXIMUM_SIZE)
+        if self._cache.files.may_have(sidecar):
+            data = self._cache.files.read(sidecar, MAXIMUM_SIZE)
             if data is not None:
                 return data
-        if wheel is None or not self._cache.may_have(wheel):
+        if wheel is None or not self._cache.files.may_have(wheel):
             return None
-        return self._cache.read_sidecar(wheel, sidecar)
+        return self._cache.files.read_sidecar(wheel, sidecar)
 
     async def _fetch(self, file: File, sidecar: Sidecar) -> bytes:
         assert file.url is not None

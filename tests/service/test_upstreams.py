@@ -23,7 +23,7 @@ from simpleindex.own_directories import OwnDirectory
 from simpleindex.settings import Settings, resolve
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.sources.merged import Member
-from simpleindex.store.upstream_cache import KeptListing
+from simpleindex.store.kept_listings import KeptListing
 from simpleindex.unions import union_of
 from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams
 from tests.builders import add_wheel, wheel_name

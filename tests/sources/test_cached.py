@@ -29,7 +29,8 @@ from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
 from simpleindex.core.repair import Times
 from simpleindex.sources.cached import Cached
-from simpleindex.store.upstream_cache import Room, UpstreamCache
+from simpleindex.store.cache_space import Room
+from simpleindex.store.upstream_cache import UpstreamCache
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.live_world import Threads, error, pending, result
 from tests.sources.memory_upstream import HOST, MemoryUpstream

@@ -164,7 +164,7 @@ class Front(test_cached.World):
             self.threads,
             identity="https://pypi.example.org/simple/",
             times=self.times,
-            tail=WheelTails(self.upstream, HOST, self.cache.keep_bytes, self.threads),
+            tail=WheelTails(self.upstream, HOST, self.cache.files.keep_bytes, self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

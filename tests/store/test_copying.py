@@ -407,7 +407,7 @@ def test_a_pinned_release(bench: Bench) -> None:
         INDEX, kept, [file for file in kept.project.files if file.filename == WHEEL], upstream.world.cache
     )
     upstream.world.cache.drop_listing(INDEX, ACME)
-    upstream.world.cache.remove_file(hashlib.sha256(wheel_bytes()).hexdigest())
+    upstream.world.cache.files.remove_file(hashlib.sha256(wheel_bytes()).hexdigest())
     bench.copy(origin=upstream.origin())
     assert bench.there() == {f"acme/{WHEEL}": wheel_bytes()}
 

@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.repair import Learnt
-from simpleindex.store import upstream_cache
-from simpleindex.store.upstream_cache import KeptListing, Room, UpstreamCache
+from simpleindex.store import kept_files
+from simpleindex.store.cache_space import Room
+from simpleindex.store.kept_files import KeptFiles
+from simpleindex.store.kept_listings import KeptListing
+from simpleindex.store.upstream_cache import UpstreamCache
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.store.faults import KILLED, Faults
 
@@ -68,17 +71,17 @@ class Place:
     def put(self, data: bytes, filename: str = WHEEL, cache: UpstreamCache | None = None) -> None:
         """Fetch a file."""
         cache = cache or self.cache()
-        incoming = cache.begin(len(data))
+        incoming = cache.files.begin(len(data))
         try:
             for start in range(0, len(data), 200):
                 incoming.write(data[start : start + 200])
-            cache.keep(incoming, filename)
+            cache.files.keep(incoming, filename)
         finally:
             incoming.close()
 
     def get(self, data: bytes, cache: UpstreamCache | None = None) -> bytes | None:
         """What is served for a file, if anything is."""
-        found = (cache or self.cache()).open(sha256(data))
+        found = (cache or self.cache()).files.open(sha256(data))
         if found is None:
             return None
         with FileIO(found[0]) as file:
@@ -125,12 +128,12 @@ def test_a_file_comes_back_with_its_facts(place: Place) -> None:
     place.put(OLD)
     cache = place.cache()
     assert place.get(OLD) == OLD
-    assert cache.read_sidecar(sha256(OLD), sha256(METADATA)) == METADATA
-    assert cache.read_sidecar(sha256(OLD), sha256(b"other")) is None
-    assert cache.read(sha256(METADATA), 10_000) == METADATA
-    assert cache.read(sha256(METADATA), 10) is None
-    assert cache.may_have(sha256(OLD))
-    assert not cache.may_have(sha256(NEW))
+    assert cache.files.read_sidecar(sha256(OLD), sha256(METADATA)) == METADATA
+    assert cache.files.read_sidecar(sha256(OLD), sha256(b"other")) is None
+    assert cache.files.read(sha256(METADATA), 10_000) == METADATA
+    assert cache.files.read(sha256(METADATA), 10) is None
+    assert cache.files.may_have(sha256(OLD))
+    assert not cache.files.may_have(sha256(NEW))
     assert place.get(NEW) is None
 
 
@@ -141,16 +144,16 @@ def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.M
     monkeypatch.setattr(time, "time_ns", lambda: 4_000_000_000_000_000_000)
     assert place.get(OLD) == OLD
     proofs: list[str] = []
-    real = UpstreamCache._prove
+    real = KeptFiles._prove
 
-    def prove(self: UpstreamCache, path: str, *rest: Any) -> bool:
+    def prove(self: KeptFiles, path: str, *rest: Any) -> bool:
         proofs.append(path)
         return real(self, path, *rest)
 
-    monkeypatch.setattr(UpstreamCache, "_prove", prove)
+    monkeypatch.setattr(KeptFiles, "_prove", prove)
     assert place.get(OLD) == OLD
     assert proofs == []
-    monkeypatch.setattr(upstream_cache, "_BOOT", "another")
+    monkeypatch.setattr(kept_files, "_BOOT", "another")
     assert place.get(OLD) == OLD
     assert len(proofs) == 1
 
@@ -201,8 +204,8 @@ def test_whatever_is_damaged_nothing_wrong_comes_back(
     fresh = place.cache()
     assert fresh.listing(INDEX, ACME) in (None, listing())
     assert place.get(OLD, fresh) in (None, OLD)
-    assert fresh.read_sidecar(sha256(OLD), sha256(METADATA)) in (None, METADATA)
-    assert fresh.read(sha256(METADATA), 10_000) in (None, METADATA)
+    assert fresh.files.read_sidecar(sha256(OLD), sha256(METADATA)) in (None, METADATA)
+    assert fresh.files.read(sha256(METADATA), 10_000) in (None, METADATA)
 
 
 def test_what_was_used_least_recently_goes_first(place: Place) -> None:
@@ -235,7 +238,7 @@ def test_the_floor_is_kept(place: Place) -> None:
 
 def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None:
     """Not those of another process that is at work."""
-    incoming = place.cache().begin()
+    incoming = place.cache().files.begin()
     (path,) = place.paths()
     place.cache()
     assert path.exists()
@@ -248,7 +251,7 @@ def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None
 def test_an_open_file_outlives_its_removal(place: Place) -> None:
     """Whoever reads it reads on."""
     place.put(OLD)
-    found = place.cache().open(sha256(OLD))
+    found = place.cache().files.open(sha256(OLD))
     assert found is not None
     shutil.rmtree(place.root)
     with FileIO(found[0]) as file:

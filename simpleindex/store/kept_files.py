@@ -1,0 +1,299 @@
+"""The files that a cache keeps, by their digest. Blocking.
+
+A file is hashed again unless it is, by the file system's word, in the very state in which that was done before, since the machine
+last started: nothing is forced to the disk, so a power cut may leave anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from io import FileIO
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import BrokenArchive, InvalidFilename
+from simpleindex.core.model import Sidecar
+from simpleindex.core.names import WHEEL_SUFFIX, parse_distribution_name
+from simpleindex.store.archives import Facts, Place, examine, read_sidecar
+from simpleindex.store.cache_space import FACTS
+from simpleindex.store.directory import Stamp, is_young
+from simpleindex.store.incoming import Incoming
+from simpleindex.store.packed_records import pack, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simpleindex.store.cache_space import CacheSpace
+
+_FORMAT: Final = 2
+"""Raised whenever what is packed changes; what has another is as good as absent."""
+
+_TOUCH_EVERY: Final = 3600
+"""Seconds: how exactly it is noted on the disk when a file was used last."""
+
+_CHUNK: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file that is in the cache.
+
+    Attributes:
+        path: Where.
+        size: Bytes.
+        fetched_at: Seconds since 1970.
+        used_at: The same; to the hour.
+        is_proven: Whether its bytes were hashed in this very state since the machine started; else they are before they are
+            served again.
+    """
+
+    path: str
+    size: int
+    fetched_at: float
+    used_at: float
+    is_proven: bool
+
+
+class KeptFiles:
+    """Kept files; usable from any thread.
+
+    Args:
+        space: Where they lie.
+    """
+
+    def __init__(self, space: CacheSpace) -> None:
+        self._space = space
+        self._proven: dict[str, Stamp] = {}
+
+    def may_have(self, sha256: str) -> bool:
+        """Whether looking for a file makes sense; at once."""
+        return self._space.may_have(self._file_path(sha256))
+
+    def held(self, sha256: str) -> Held | None:
+        """What the disk says of a file, which is not opened; None if it is not there."""
+        path = self._file_path(sha256)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        used, proven = status.st_mtime, None
+        with suppress(OSError):
+            used = os.stat(path + FACTS).st_mtime
+        row = read_record(path + FACTS)
+        with suppress(ValueError, TypeError):
+            proven = _facts(sha256, row[1:])[1] if row and row[0] == _FORMAT else None
+        is_proven = proven is not None and Stamp.of(status).may_be(proven)
+        return Held(path, status.st_size, status.st_mtime, used, is_proven)
+
+    def remove_file(self, sha256: str) -> None:
+        """Remove a file; whoever has it open goes on reading."""
+        self._remove(self._file_path(sha256))
+
+    def open(self, sha256: str) -> tuple[int, Facts] | None:
+        """Open a file, whose bytes have been proven to be the right ones.
+
+        Returns:
+            A descriptor, and what is known of the file; None if it is not to be had.
+        """
+        path = self._file_path(sha256)
+        facts_path = path + FACTS
+        row = read_record(facts_path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            self._forget(path)
+            return None
+        try:
+            facts, proven = (
+                _facts(sha256, row[1:])
+                if row and row[0] == _FORMAT
+                else (Facts("", sha256, None, None, None), None)
+            )
+            if self._is_proven(path, descriptor, proven) or self._prove(path, descriptor, facts):
+                self._space.use(path)
+                with suppress(OSError):
+                    if os.stat(facts_path).st_mtime < self._space.now() - _TOUCH_EVERY:
+                        os.utime(facts_path)
+                return descriptor, facts
+        except (OSError, ValueError, TypeError):
+            pass
+        os.close(descriptor)
+        self._remove(path)
+        return None
+
+    def read(self, sha256: str, most: int) -> bytes | None:
+        """All of a small file.
+
+        Args:
+            sha256: Which.
+            most: Bytes; a larger one is none of these.
+        """
+        found = self.open(sha256)
+        if found is None:
+            return None
+        with FileIO(found[0]) as file, suppress(OSError):
+            data = file.read(most + 1) if os.fstat(found[0]).st_size <= most else b""
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data
+        return None
+
+    def read_sidecar(self, sha256: str, sidecar: str) -> bytes | None:
+        """The METADATA of a wheel.
+
+        Args:
+            sha256: The wheel.
+            sidecar: The digest that the metadata must have.
+        """
+        found = self.open(sha256)
+        if found is None:
+            return None
+        descriptor, facts = found
+        try:
+            if facts.sidecar is not None and facts.sidecar.sha256 == sidecar:
+                return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), facts)
+        except (BrokenArchive, OSError):
+            pass
+        finally:
+            os.close(descriptor)
+        return None
+
+    def begin(self, size: int | None = None) -> Incoming:
+        """Begin a file.
+
+        Args:
+            size: Bytes that it will have, if that is known.
+
+        Raises:
+            OSError: It can be written nowhere.
+        """
+        self._space.make_room(size or 0)
+        path = self._space.new_path()
+        try:
+            descriptor = self._space.create(path)
+        except OSError as error:
+            self._space.complain(error)
+            # Whoever waits for the file gets it all the same.
+            with tempfile.TemporaryFile() as file:
+                return Incoming(self._space, os.dup(file.fileno()), None)
+        return Incoming(self._space, descriptor, path)
+
+    def keep(self, incoming: Incoming, filename: str) -> Facts:
+        """Keep a file that is whole and right, if there is room for it.
+
+        Args:
+            incoming: All of it.
+            filename: What it is called upstream; of a wheel, more is learnt.
+
+        Returns:
+            What is known of it.
+        """
+        facts = self._examine(incoming, filename)
+        if facts.sidecar is not None:
+            # By itself too: it outlives the wheel, which is a thousand times as large.
+            with suppress(BrokenArchive, OSError):
+                self.keep_bytes(
+                    read_sidecar(lambda length, offset: os.pread(incoming.descriptor, length, offset), facts)
+                )
+        path = self._file_path(facts.sha256)
+        if incoming.path is None or incoming.size > self._space.room.budget:
+            incoming.discard()
+            return facts
+        try:
+            self._space.make_parent(path)
+            os.rename(incoming.path, path)
+            incoming.path = None
+            self._proven[path] = Stamp.of(os.fstat(incoming.descriptor))
+            self._space.write(path + FACTS, pack((_FORMAT, *_facts_row(facts, None))), counts=False)
+            self._space.add(path, incoming.size)
+        except OSError as error:
+            self._space.complain(error)
+            incoming.discard()
+        self._space.make_room(0)
+        return facts
+
+    def keep_bytes(self, data: bytes) -> bool:
+        """Keep a small file; returns whether it is there now."""
+        with suppress(OSError):
+            incoming = self.begin(len(data))
+            try:
+                incoming.write(data)
+                facts = self.keep(incoming, "")
+            finally:
+                incoming.close()
+            return self.held(facts.sha256) is not None
+        return False
+
+    @staticmethod
+    def _examine(incoming: Incoming, filename: str) -> Facts:
+        nothing = Facts("", incoming.sha256, None, None, None)
+        if not filename.endswith(WHEEL_SUFFIX):
+            return nothing
+        try:
+            with FileIO(os.dup(incoming.descriptor)) as file:
+                facts = examine(file, parse_distribution_name(filename))
+        except (BrokenArchive, InvalidFilename, OSError):
+            # It is what the upstream says that it is; that no more can be said of it is not for us to judge.
+            return nothing
+        return facts if facts.sha256 == incoming.sha256 else nothing
+
+    def _is_proven(self, path: str, descriptor: int, stamp: Stamp | None) -> bool:
+        now = Stamp.of(os.fstat(descriptor))
+        proven = self._proven.get(path) or stamp
+        return proven is not None and now.may_be(proven)
+
+    def _prove(self, path: str, descriptor: int, facts: Facts) -> bool:
+        before = Stamp.of(os.fstat(descriptor))
+        digest, offset = hashlib.sha256(), 0
+        while data := os.pread(descriptor, _CHUNK, offset):
+            digest.update(data)
+            offset += len(data)
+        stamp = Stamp.of(os.fstat(descriptor))
+        if digest.hexdigest() != facts.sha256 or not stamp.may_be(before):
+            return False
+        if not is_young(stamp, time.time_ns()):
+            self._proven[path] = stamp
+            self._space.write(path + FACTS, pack((_FORMAT, *_facts_row(facts, stamp))), counts=False)
+        return True
+
+    def _file_path(self, sha256: str) -> str:
+        return os.path.join(self._space.root, "files", sha256[:2], sha256)
+
+    def _forget(self, path: str) -> None:
+        self._space.forget(path)
+        self._proven.pop(path, None)
+
+    def _remove(self, path: str) -> None:
+        self._proven.pop(path, None)
+        self._space.remove(path)
+
+
+def _facts_row(facts: Facts, proven: Stamp | None) -> tuple[Any, ...]:
+    return (
+        *(facts.version, facts.requires_python),
+        facts.sidecar and astuple(facts.sidecar),
+        facts.place and astuple(facts.place),
+        proven and (_BOOT, *proven),
+    )
+
+
+def _facts(sha256: str, row: Iterable[Any]) -> tuple[Facts, Stamp | None]:
+    version, requires_python, sidecar, place, proven = row
+    facts = Facts(version, sha256, requires_python, sidecar and Sidecar(*sidecar), place and Place(*place))
+    return facts, Stamp(*proven[1:]) if proven and proven[0] == _BOOT else None
+
+
+def _boot() -> str:
+    """Since when the machine has kept what it was told to keep."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return secrets.token_hex(8)
+
+
+_BOOT: Final = _boot()
