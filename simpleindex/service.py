@@ -172,8 +172,7 @@ class IndexService(Service):
         if self._index.logins is not None:
             self._start_logins(self._index.logins)
         if self._index.upstreams is not None:
-            # Before anything is asked for; it is a look at a directory of the cache.
-            self._index.upstreams.cache.load()
+            self._index.upstreams.load()
         for own in self._index.own:
             own.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))

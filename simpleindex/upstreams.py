@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex import __version__
+from simpleindex.core import severity
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.modes import Mode, left_there
 from simpleindex.core.repair import Times, repaired
@@ -77,6 +78,9 @@ class Upstreams:
         lines: What is said at the start.
         first_seen: Remembers when files without an upload time came.
         used: Remembers the names of one's own projects.
+        pins: What is pinned of them.
+        settings: Of each of them.
+        say: Takes a sentence for the operator.
     """
 
     own: tuple[OwnDirectory, ...]
@@ -90,6 +94,21 @@ class Upstreams:
     lines: tuple[str, ...]
     first_seen: FirstSeen
     used: UsedNames
+    pins: Pins
+    settings: tuple[UpstreamSettings, ...]
+    say: Callable[[str], None]
+
+    def load(self) -> None:
+        """See what is kept; before anything is asked for. Blocking: it is a look at the cache's directories."""
+        self.cache.load()
+        for each in self.settings:
+            if each.credentials is not None:
+                try:
+                    self.pins.adopt(each.url, each.identity)
+                except OSError as error:
+                    self.say(
+                        severity.error(f"What is pinned of {each.name} cannot be read: {error.strerror}.")
+                    )
 
     def stop(self) -> None:
         """Give up what is being fetched."""
@@ -169,12 +188,12 @@ def compose_upstreams(
             cache,
             reactor,
             in_thread,
-            identity=each.url,
-            first_seen=first_seen.times,
+            identity=each.identity,
+            first_seen=partial(_first_seen, first_seen, each.url),
             times=_times(each),
             offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
-            tail=WheelTails(queued, each.url, cache.files.keep_bytes, in_thread)
+            tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread)
             if each.mode is Mode.CACHE
             else None,
             say=say,
@@ -184,7 +203,7 @@ def compose_upstreams(
         located: Located = Flat(cached, in_thread) if each.flat else cached
         source: Source = Redirecting(located)
         if each.mode is Mode.CACHE:
-            source = Pinned(located, each.url, pins, reactor, in_thread)
+            source = Pinned(located, each.identity, pins, reactor, in_thread)
         members[each.name] = Member(source, Scope(each.projects, each.exclude), each.lists, each.name)
     views = {}
     for view in said.views:
@@ -245,6 +264,9 @@ def compose_upstreams(
         lines=lines,
         first_seen=first_seen,
         used=used,
+        pins=pins,
+        settings=said.upstreams,
+        say=say,
     )
 
 
@@ -276,6 +298,13 @@ def _plural(words: str) -> str:
 
 def _times(said: UpstreamSettings) -> Times:
     return Times(most=said.ttl, least=min(10.0, said.ttl))
+
+
+def _first_seen(
+    first_seen: FirstSeen, url: str, _: str, name: ProjectName, marks: Mapping[str, str], now_ns: int
+) -> Mapping[str, int]:
+    # By URL alone: a file must not be new again because its index is asked with other credentials.
+    return first_seen.times(url, name, marks, now_ns)
 
 
 def _left_there(

@@ -29,6 +29,7 @@ from simpleindex.core.sizes import human_size
 from simpleindex.core.sources_file import parse_sources
 from simpleindex.settings import resolve
 from simpleindex.store.audit import Audit
+from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.pins import Pins
 from simpleindex.store.upstream_cache import UpstreamCache
@@ -59,7 +60,7 @@ class Entry:
         upstream: The name of the upstream that lists it.
         project: Its project.
         file: As it is listed there.
-        sha256: Of its bytes.
+        key: What it is found by.
         held: Where it is.
         is_pinned: Whether it is kept for good.
     """
@@ -67,7 +68,7 @@ class Entry:
     upstream: str
     project: ProjectName
     file: File
-    sha256: str
+    key: GivenKey
     held: Held
     is_pinned: bool
 
@@ -169,26 +170,29 @@ class _Kept:
         for upstream, name in (
             (each, name)
             for each in self.upstreams
-            for name in ((FLAT_PAGE,) if each.flat else self.cache.kept_names(each.url))
+            for name in ((FLAT_PAGE,) if each.flat else self.cache.kept_names(each.identity))
         ):
             if wanted.find(name) is None and name != FLAT_PAGE:
                 continue
-            kept = self.cache.listing(upstream.url, name)
-            pinned = self.pinned(upstream.url, name)
+            kept = self.cache.listing(upstream.identity, name)
+            pinned = self.pinned(upstream.identity, name)
             for file in () if kept is None else kept.project.files:
                 learnt = None if kept is None else kept.learnt.get(file.filename)
                 sha256 = file.sha256 or (learnt and learnt.sha256)
-                held = self.cache.files.held(sha256) if sha256 else None
+                key = GivenKey(upstream.identity, name, file.filename)
+                held = self.cache.files.held(key) if sha256 else None
+                if held is not None and held.sha256 != sha256:
+                    continue
                 project = project_of(file) if name == FLAT_PAGE else name
                 if sha256 and held is not None and wanted.find(project) is not None:
                     is_pinned = file.filename in (
-                        self.pinned(upstream.url, project) if upstream.flat else pinned
+                        self.pinned(upstream.identity, project) if upstream.flat else pinned
                     )
-                    yield Entry(upstream.name, project, file, sha256, held, is_pinned)
+                    yield Entry(upstream.name, project, file, key, held, is_pinned)
 
-    def pinned(self, url: str, name: ProjectName) -> frozenset[str]:
+    def pinned(self, index: str, name: ProjectName) -> frozenset[str]:
         """The file names of a project that are pinned."""
-        kept = self.pins.listing(url, name)
+        kept = self.pins.listing(index, name)
         return frozenset() if kept is None else frozenset(file.filename for file in kept.project.files)
 
     def record(self, event: str, name: ProjectName, filenames: Sequence[str], upstream: str) -> None:
@@ -202,14 +206,14 @@ def _pin(given: argparse.Namespace) -> int:
     kept, name, is_meant = _Kept(given), *_release(given.release)
     status = 1
     for upstream in kept.upstreams:
-        listing = kept.cache.listing(upstream.url, FLAT_PAGE if upstream.flat else name)
+        listing = kept.cache.listing(upstream.identity, FLAT_PAGE if upstream.flat else name)
         files = [file for file in ([] if listing is None else listing.project.files) if is_meant(file)]
         if upstream.flat:
             files = [file for file in files if project_of(file) == name]
         if listing is None or not files:
             continue
         try:
-            pinned = kept.pins.pin(upstream.url, listing, files, kept.cache)
+            pinned = kept.pins.pin(upstream.identity, listing, files, kept.cache)
         except OSError as error:
             raise RefusedStart(f"it cannot be kept under --state: {error.strerror}") from None
         kept.record("pinned", name, pinned, upstream.name)
@@ -230,7 +234,7 @@ def _unpin(given: argparse.Namespace) -> int:
     kept, name, is_meant = _Kept(given), *_release(given.release)
     status = 1
     for upstream in kept.upstreams:
-        gone = kept.pins.unpin(upstream.url, name, is_meant)
+        gone = kept.pins.unpin(upstream.identity, name, is_meant)
         kept.record("unpinned", name, gone, upstream.name)
         for filename in gone:
             print(f"{filename} of {upstream.name} is not pinned any more.")
@@ -276,7 +280,7 @@ def _prune(given: argparse.Namespace) -> int:
     ]
     for entry in entries:
         if not given.dry_run:
-            kept.cache.files.remove_file(entry.sha256)
+            kept.cache.files.remove(entry.key)
         print(
             f"{'Would remove' if given.dry_run else 'Removed'} {entry.file.filename}, last used {_minute(entry.held.used_at)}."
         )
@@ -292,7 +296,7 @@ def _why(given: argparse.Namespace) -> int:
     kept = _Kept(given)
     lines: list[str] = []
     for upstream in kept.upstreams:
-        listing = kept.cache.listing(upstream.url, FLAT_PAGE if upstream.flat else name)
+        listing = kept.cache.listing(upstream.identity, FLAT_PAGE if upstream.flat else name)
         if listing is None:
             lines.append(f"{upstream.name}: nothing is kept of {name}.")
             continue
@@ -302,7 +306,7 @@ def _why(given: argparse.Namespace) -> int:
         if file is None:
             lines.append(f"  It had no {given.filename} then.")
             continue
-        if given.filename in kept.pinned(upstream.url, name):
+        if given.filename in kept.pinned(upstream.identity, name):
             lines.append("  It is pinned: kept for good under --state.")
         learnt = listing.learnt.get(file.filename)
         sha256 = file.sha256 or (learnt and learnt.sha256)
@@ -312,7 +316,10 @@ def _why(given: argparse.Namespace) -> int:
             or "no hash"
         )
         lines.append(f"  It has it at {file.url}, and states {stated}.")
-        held = kept.cache.files.held(sha256) if sha256 else None
+        key = GivenKey(upstream.identity, listing.project.name, file.filename)
+        held = kept.cache.files.held(key) if sha256 else None
+        if held is not None and held.sha256 != sha256:
+            held = None
         if held is None:
             lines.append("  It is not kept here: the first who asks for it has it fetched.")
             continue
@@ -333,7 +340,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "project": entry.project,
         "version": entry.file.version,
         "filename": entry.file.filename,
-        "sha256": entry.sha256,
+        "sha256": entry.held.sha256,
         "size": entry.held.size,
         "fetched": _iso(entry.held.fetched_at),
         "last_used": _iso(entry.held.used_at),
@@ -360,12 +367,11 @@ def _seconds(text: str) -> float:
 
 
 def _size(entries: Sequence[Entry]) -> int:
-    # One file may be listed by several.
-    return sum({entry.sha256: entry.held.size for entry in entries}.values())
+    return sum(entry.held.size for entry in entries)
 
 
 def _count(entries: Sequence[Entry]) -> str:
-    number = len({entry.sha256 for entry in entries})
+    number = len(entries)
     return f"{number:,} file{'' if number == 1 else 's'}"
 
 

@@ -143,7 +143,7 @@ class _Sources:
         if (upstream := self.upstreams.get(name)) is not None:
             cache = UpstreamCache(str(self.settings.cache), complain)
             pins = Pins(str(self.settings.state), complain)
-            return FromUpstream(cache, pins, upstream.url, name, flat=upstream.flat)
+            return FromUpstream(cache, pins, upstream.identity, name, flat=upstream.flat)
         directory = self.directory(name)
         digests = Digests(str(self.settings.cache), directory.root, complain)
         digests.open()

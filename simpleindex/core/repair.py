@@ -97,7 +97,7 @@ def repaired(
 
 def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = None) -> File:
     """One file as it is offered here; its upload time is the best that is known, and says which that is."""
-    file = replace(file, url=None, signatures=(), provenance=False)
+    file = replace(file, url=None, signatures=(), provenance=False, metadata=_stated_metadata(file, learnt))
     if file.uploaded_ns is None and learnt is not None and learnt.modified_ns is not None:
         file = replace(file, uploaded_ns=learnt.modified_ns, dated_by=LAST_MODIFIED)
     elif file.uploaded_ns is None and first_seen is not None:
@@ -109,6 +109,12 @@ def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = No
         requires_python = learnt.requires_python
     sha256 = learnt.sha256 or file.sha256
     return replace(file, size=learnt.size, sha256=sha256, metadata=sidecar, requires_python=requires_python)
+
+
+def _stated_metadata(file: File, learnt: Learnt | None) -> Sidecar | None:
+    """The metadata that an upstream states; none where it gives them the digest of the file itself, which cannot be theirs."""
+    digests = {file.sha256, None if learnt is None else learnt.sha256}
+    return None if file.metadata is not None and file.metadata.sha256 in digests else file.metadata
 
 
 def undated(project: Project) -> Mapping[str, str]:
@@ -154,15 +160,15 @@ def still_true(learnt: Mapping[str, Learnt], before: Project | None, now: Projec
     """What was learnt of files that are as they were, as far as an upstream tells."""
     if not learnt or before is None:
         return {}
-    marks = {file.filename: _mark(file) for file in before.files if file.filename in learnt}
+    marks = {file.filename: mark_of(file) for file in before.files if file.filename in learnt}
     return {
         file.filename: learnt[file.filename]
         for file in now.files
-        if file.filename in learnt and marks.get(file.filename) == _mark(file)
+        if file.filename in learnt and marks.get(file.filename) == mark_of(file)
     }
 
 
-def _mark(file: File) -> tuple[object, ...]:
+def mark_of(file: File) -> tuple[object, ...]:
     """What tells a file from another one of its name; a URL does so only where no hash is stated."""
     digest = file.sha256 or file.other_hash
     return digest or unsigned(file.url or ""), file.size, digest, file.uploaded_ns

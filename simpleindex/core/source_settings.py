@@ -98,6 +98,14 @@ class UpstreamSettings:
     keep_removed: bool = False
     missing: frozenset[int] = frozenset()
 
+    @property
+    def identity(self) -> str:
+        """What tells this index from others in records and in the cache: it may give others less, or other things.
+
+        So what was given to credentials is not served to readers of an upstream with the same URL that has others, or none.
+        """
+        return self.url if self.credentials is None else f"{self.url} ({self.name})"
+
 
 def parse_directory(table: Mapping[str, object], number: int) -> DirectorySettings:
     """Read one ``[[directory]]``.

@@ -101,7 +101,7 @@ def _file(entry: Entry, filename: str, base: str, name: ProjectName | None, sour
         sha256=digest[1] if digest and digest[0] == "sha256" else None,
         uploaded_ns=_uploaded_ns(entry.get("upload-time")),
         requires_python=_requires_python(entry.get("requires-python")),
-        metadata=_sidecar(entry),
+        metadata=_sidecar(entry, digest),
         yanked=_yanked(entry.get("yanked")),
         other_hash=digest if digest and digest[0] != "sha256" else None,
         provenance_url=_provenance_url(entry.get("provenance")),
@@ -149,10 +149,11 @@ def _known_requires_python(text: str) -> str | None:
     return valid_requires_python(" ".join(text.split()))
 
 
-def _sidecar(entry: Entry) -> Sidecar | None:
+def _sidecar(entry: Entry, of_file: tuple[str, str] | None) -> Sidecar | None:
+    """The metadata that are stated; none where their digest is that of the file itself, which some proxies state for them."""
     for key in ("core-metadata", "dist-info-metadata", "data-dist-info-metadata"):
         digest = _digest(entry.get(key))
-        if digest is not None and digest[0] == "sha256":
+        if digest is not None and digest[0] == "sha256" and digest != of_file:
             return Sidecar(digest[1], 0)
     return None
 

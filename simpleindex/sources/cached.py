@@ -39,7 +39,8 @@ from simpleindex.core.repair import (
 from simpleindex.sources.interface import Validators
 from simpleindex.store.bodies import FileBody
 from simpleindex.store.fetches import Fetches, taught_by
-from simpleindex.store.fetching import open_held
+from simpleindex.store.fetching import open_in_thread
+from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.kept_listings import KeptListing
 from simpleindex.store.sharing import Shared
 from simpleindex.store.sidecars import Sidecars
@@ -114,7 +115,7 @@ class Cached:
         cache: Where things are kept.
         clock: The reactor.
         in_thread: Calls a blocking function in a thread.
-        identity: What makes this index another than one of the same name: its URL, without credentials.
+        identity: What makes this index another than one of the same name: its URL, and which credentials it is asked with.
         first_seen: Gives when files were seen here first, of those whose upload time the upstream does not state; blocking.
             Its arguments are those of :meth:`simpleindex.store.first_seen.FirstSeen.times`.
         times: How long answers are good.
@@ -139,7 +140,7 @@ class Cached:
         times: Times | None = None,
         offer: Callable[[Project, Mapping[str, Learnt], Mapping[str, int], int], Project] = repaired,
         removed: Callable[[str, KeptListing, Sequence[File]], None] | None = None,
-        tail: Callable[[File], Awaitable[Learnt]] | None = None,
+        tail: Callable[[ProjectName, File], Awaitable[Learnt]] | None = None,
         memory: int = MEMORY,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
@@ -174,6 +175,7 @@ class Cached:
             cache,
             clock,
             in_thread,
+            index=identity,
             learn=self._learn,
             doubt=self._doubt,
             failing_for=self._times.failing,
@@ -185,6 +187,7 @@ class Cached:
             cache,
             clock,
             in_thread,
+            index=identity,
             begin=upstream.open,
             fetches=self._fetches,
             shared=self._shared,
@@ -466,10 +469,10 @@ class Cached:
 
     async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
         """The file, if the cache has it."""
-        sha256 = shown.sha256
-        if sha256 is None or self._fetches.is_under_way(file) or not self._cache.files.may_have(sha256):
+        sha256, key = shown.sha256, GivenKey(self._identity, name, file.filename)
+        if sha256 is None or self._fetches.is_under_way(name, file) or not self._cache.files.may_have(key):
             return None
-        found = await open_held(self._cache.files, sha256, self._in_thread)
+        found = await open_in_thread(lambda: self._cache.files.open(key, sha256), self._in_thread)
         if found is None:
             return None
         descriptor, facts = found
@@ -502,13 +505,16 @@ class Cached:
             work.addErrback(self._failed)
 
     async def _learn_tails(
-        self, name: ProjectName, wheels: Sequence[File], tail: Callable[[File], Awaitable[Learnt]]
+        self,
+        name: ProjectName,
+        wheels: Sequence[File],
+        tail: Callable[[ProjectName, File], Awaitable[Learnt]],
     ) -> None:
         learnt: dict[File, Learnt] = {}
         try:
             for file in wheels:
                 try:
-                    learnt[file] = await tail(file)
+                    learnt[file] = await tail(name, file)
                 except (BrokenArchive, InvalidFilename, NotHere):
                     self._in_vain[file] = None
                     if len(self._in_vain) > _MOST_IN_VAIN:

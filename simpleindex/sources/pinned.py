@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.files import PackedFiles
-from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.repair import repaired
 from simpleindex.store.bodies import BytesBody, FileBody
-from simpleindex.store.fetching import open_held
+from simpleindex.store.fetching import open_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,9 +107,9 @@ class Pinned:
         if project is not None and project.status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
         listed = None if project is None else _file(project, distribution)
-        if listed is not None and listed.sha256 != pinned.sha256:
+        if listed is not None and _digest(listed, filename) != _digest(pinned, filename):
             return await self._source.file(name, filename)
-        body = await self._open(pinned, filename)
+        body = await self._open(name, pinned, filename)
         return await self._source.file(name, filename) if body is None else body
 
     async def _pinned(self, name: ProjectName) -> Project | None:
@@ -119,10 +117,10 @@ class Pinned:
         if name not in self._names:
             return None
         if name not in self._own:
-            kept = await self._in_thread(self._pins.listing, self._index, name)
-            if kept is None:
+            offered = await self._in_thread(self._pins.offered, self._index, name, next(self._generations))
+            if offered is None:
                 return None
-            self._own[name] = repaired(kept.project, kept.learnt, {}, next(self._generations))
+            self._own[name] = offered
             if len(self._own) > _MOST:
                 self._own.popitem(last=False)
         return self._own[name]
@@ -154,20 +152,29 @@ class Pinned:
             self._merged.popitem(last=False)
         return made
 
-    async def _open(self, file: File, filename: str) -> Body | None:
+    async def _open(self, name: ProjectName, file: File, filename: str) -> Body | None:
         if filename != file.filename:
             sidecar = file.metadata
             if sidecar is None:
                 raise NotHere(f"file {filename}")
-            data = await self._in_thread(self._pins.files.read, sidecar.sha256, MAXIMUM_SIZE)
+            data = await self._in_thread(self._pins.read_metadata, self._index, name, file.filename)
             return None if data is None else BytesBody(data, sidecar.sha256, file.uploaded_ns)
         assert file.sha256 is not None  # what is pinned was hashed
-        found = await open_held(self._pins.files, file.sha256, self._in_thread)
+        found = await open_in_thread(
+            lambda: self._pins.open(self._index, name, file.filename), self._in_thread
+        )
         if found is None:
             return None
         body = FileBody(found[0], filename, file.sha256, self._in_thread)
         body.modified_ns = file.uploaded_ns
         return body
+
+
+def _digest(file: File, filename: str) -> str | None:
+    """The digest that is listed for a file, or for its metadata."""
+    if filename == file.filename:
+        return file.sha256
+    return None if file.metadata is None else file.metadata.sha256
 
 
 def _file(project: Project, filename: str) -> File | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from simpleindex.core.model import File
+    from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Upstream
 
 _TAIL: Final = 128 * 1024
@@ -40,7 +41,7 @@ class WheelTails:
     Args:
         upstream: Has them.
         index: Its URL: nothing proves a part of a file, so that only the index itself is believed, which could state the same.
-        keep: Keeps small files in the cache, and says whether they are there then; blocking.
+        keep: Keeps the metadata of a wheel of a project in the cache, and says whether they are there then; blocking.
         in_thread: Calls a blocking function in a thread.
     """
 
@@ -48,7 +49,7 @@ class WheelTails:
         self,
         upstream: Upstream,
         index: str,
-        keep: Callable[[bytes], bool],
+        keep: Callable[[ProjectName, File, bytes], bool],
         in_thread: Callable[..., Awaitable[Any]],
     ) -> None:
         self._origin = urlsplit(index)[:2]
@@ -56,7 +57,7 @@ class WheelTails:
         self._keep = keep
         self._in_thread = in_thread
 
-    async def __call__(self, file: File) -> Learnt:
+    async def __call__(self, project: ProjectName, file: File) -> Learnt:
         """Learn what a wheel's end tells, and keep its metadata.
 
         Raises:
@@ -85,7 +86,7 @@ class WheelTails:
                     break
                 await self._read(file.url, missing.offset, missing.length, known)
             else:
-                if not await self._in_thread(self._keep, data):
+                if not await self._in_thread(self._keep, project, file, data):
                     raise BrokenArchive("its metadata cannot be kept")
                 sidecar = Sidecar(hashlib.sha256(data).hexdigest(), len(data))
                 return Learnt(size, None, requires_python, sidecar)

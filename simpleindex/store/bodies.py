@@ -10,7 +10,7 @@ from simpleindex.core.errors import Changed
 from simpleindex.store.directory import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
 # Linux tells with it whether the bytes are in memory already; elsewhere every read goes to a thread.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", None)
@@ -146,7 +146,7 @@ class BytesBody:
 
 
 class BytesCache:
-    """Small pieces of data by digest, the least recently used dropped first.
+    """Small pieces of data, the least recently used dropped first.
 
     Args:
         limit: Bytes of all of them.
@@ -155,19 +155,19 @@ class BytesCache:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._data: OrderedDict[str, bytes] = OrderedDict()
+        self._data: OrderedDict[Hashable, bytes] = OrderedDict()
 
-    def get(self, sha256: str) -> bytes | None:
-        """What has this digest, if it is kept."""
-        data = self._data.get(sha256)
+    def get(self, key: Hashable) -> bytes | None:
+        """Return what was put under a key, if it is kept."""
+        data = self._data.get(key)
         if data is not None:
-            self._data.move_to_end(sha256)
+            self._data.move_to_end(key)
         return data
 
-    def put(self, sha256: str, data: bytes) -> None:
-        """Keep it."""
-        self._size -= len(self._data.pop(sha256, b""))
-        self._data[sha256] = data
+    def put(self, key: Hashable, data: bytes) -> None:
+        """Keep data under a key."""
+        self._size -= len(self._data.pop(key, b""))
+        self._data[key] = data
         self._size += len(data)
         while self._size > self._limit:
             self._size -= len(self._data.popitem(last=False)[1])

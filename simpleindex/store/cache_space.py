@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import threading
 from collections import OrderedDict
 from contextlib import suppress
@@ -66,8 +67,9 @@ class CacheSpace:
             with suppress(OSError):
                 if os.stat(path).st_mtime < self.now() - _LEFT_OVER:
                     os.unlink(path)
+        self._remove_older_form()
         found = []
-        for kind in ("files", "listings"):
+        for kind in ("given", "listings"):
             for path in self._scan(kind):
                 with suppress(OSError):
                     if not path.endswith(FACTS):
@@ -85,6 +87,15 @@ class CacheSpace:
     def _scan(self, kind: str) -> Iterator[str]:
         for directory, _, names in os.walk(os.path.join(self.root, kind)):
             yield from (os.path.join(directory, name) for name in names)
+
+    def _remove_older_form(self) -> None:
+        """Remove files that were kept by digest alone: of them nobody knows any more which index gave them."""
+        older = os.path.join(self.root, "files")
+        if os.path.lexists(older):
+            shutil.rmtree(older, ignore_errors=True)
+            self._log(
+                f"What an older version kept in {older!a} was removed: it is fetched again when it is wanted."
+            )
 
     def may_have(self, path: str) -> bool:
         """Return whether looking for a file makes sense; at once."""

@@ -13,6 +13,7 @@ from simpleindex.core.flat import FLAT_PAGE, split
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
 from simpleindex.core.promotion import urls_of
 from simpleindex.core.repair import repaired
+from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.reading import NO_SHELF, Reader
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class FromUpstream:
     Args:
         cache: Of all of them.
         pins: What is kept of them for good.
-        index: Its URL.
+        index: What identifies it.
         label: What it is called.
         flat: Whether it is one page with the files of many projects.
     """
@@ -158,10 +159,15 @@ class FromUpstream:
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
         """The file, if it is held."""
-        del name
         if file.sha256 is None:
             return None
-        found = self._cache.files.open(file.sha256) or self._pins.files.open(file.sha256)
+        key = GivenKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
+        found = self._cache.files.open(key, file.sha256)
+        if found is None:
+            found = self._pins.open(self._index, name, file.filename)
+            if found is not None and found[1].sha256 != file.sha256:
+                os.close(found[0])
+                return None
         return None if found is None else FileIO(found[0], "rb")
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:

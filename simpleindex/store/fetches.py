@@ -10,12 +10,13 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
-from simpleindex.core.repair import Learnt
+from simpleindex.core.repair import Learnt, mark_of
 from simpleindex.store.fetching import Expected, Fetch
+from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.growing import GrowingBody
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from twisted.python.failure import Failure
 
@@ -39,6 +40,7 @@ class Fetches:
 
     Args:
         upstream: Its name, for errors.
+        index: What identifies it.
         begin: Asks it for the file at a URL from an offset on, as long as it is what these validators stand for; ``size`` is
             what the listing states.
         cache: Where files go.
@@ -59,6 +61,7 @@ class Fetches:
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
         *,
+        index: str,
         learn: Callable[[ProjectName, File, Learnt], Awaitable[None]],
         doubt: Callable[[ProjectName, File], Awaitable[None]],
         failing_for: float,
@@ -66,6 +69,7 @@ class Fetches:
         failed: Callable[[Failure], None],
     ) -> None:
         self._upstream = upstream
+        self._index = index
         self._begin = begin
         self._cache = cache
         self._clock = clock
@@ -76,17 +80,17 @@ class Fetches:
         self._say = say
         self._failed = failed
         self._silent_until = 0.0
-        self._under_way: dict[str, Fetch] = {}
-        self._wrong: OrderedDict[str, tuple[float, WrongFile]] = OrderedDict()
+        self._under_way: dict[Hashable, Fetch] = {}
+        self._wrong: OrderedDict[Hashable, tuple[float, WrongFile]] = OrderedDict()
 
     def stop(self) -> None:
         """Give up whatever is being fetched."""
         for fetch in [*self._under_way.values()]:
             fetch.stop()
 
-    def is_under_way(self, file: File) -> bool:
-        """Whether a file is being fetched."""
-        return file.url in self._under_way
+    def is_under_way(self, name: ProjectName, file: File) -> bool:
+        """Whether a file of a project is being fetched."""
+        return _identity(name, file) in self._under_way
 
     async def body(self, name: ProjectName, file: File, shown: File) -> GrowingBody:
         """A file, while it is on its way.
@@ -115,19 +119,19 @@ class Fetches:
             WrongFile: So it was a moment ago.
         """
         assert file.url is not None
-        url = file.url
-        under_way = self._under_way.get(url)
+        url, identity = file.url, _identity(name, file)
+        under_way = self._under_way.get(identity)
         if under_way is not None:
             under_way.growing.hold()
             return under_way
-        until, error = self._wrong.get(url, (0.0, None))
+        until, error = self._wrong.get(identity, (0.0, None))
         if error is not None and self._clock.seconds() < until:
             raise error
         fetch = Fetch(
             self._upstream,
             # A size that only a part of it told is not what it must have.
             Expected(
-                file.filename,
+                GivenKey(self._index, name, file.filename),
                 file.size if shown.sha256 is None else shown.size,
                 shown.sha256,
                 file.other_hash,
@@ -137,19 +141,19 @@ class Fetches:
             clock=self._clock,
             in_thread=self._in_thread,
         )
-        self._under_way[url] = fetch
+        self._under_way[identity] = fetch
         fetch.growing.hold()
         Deferred.fromCoroutine(self._run(name, file, fetch)).addErrback(self._failed)
         return fetch
 
     async def _run(self, name: ProjectName, file: File, fetch: Fetch) -> None:
-        assert file.url is not None
+        identity = _identity(name, file)
         try:
             facts = await fetch.run()
         except SimpleIndexError as error:
             if isinstance(error, WrongFile):
                 self._say(severity.warning(f"{error} It was thrown away."))
-                self._wrong[file.url] = self._clock.seconds() + self._failing_for, error
+                self._wrong[identity] = self._clock.seconds() + self._failing_for, error
                 if len(self._wrong) > _MOST_WRONG:
                     self._wrong.popitem(last=False)
             elif isinstance(error, UpstreamFailed) and self._clock.seconds() >= self._silent_until:
@@ -164,8 +168,13 @@ class Fetches:
             await self._learn(name, file, taught_by(facts, size, fetch.modified_ns))
         finally:
             # In this order: nobody begins to read what is let go of.
-            del self._under_way[file.url]
+            del self._under_way[identity]
             fetch.finish()
+
+
+def _identity(name: ProjectName, file: File) -> Hashable:
+    """What tells a fetch from others: also of one URL, of which two listings may state different things."""
+    return name, file.filename, mark_of(file)
 
 
 def taught_by(facts: Facts, size: int, modified_ns: int | None) -> Learnt:

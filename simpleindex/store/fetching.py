@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from simpleindex.store.archives import Facts
+    from simpleindex.store.file_keys import FileKey
     from simpleindex.store.incoming import Incoming
-    from simpleindex.store.kept_files import KeptFiles
     from simpleindex.store.upstream_cache import UpstreamCache
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
@@ -49,16 +49,21 @@ class Expected:
     """What is said of a file before it comes.
 
     Attributes:
-        filename: Its name.
+        key: What it is kept under.
         size: Bytes, if that is said.
         sha256: Lower-case hex digest, if that is said.
         other_hash: Another, by its name.
     """
 
-    filename: str
+    key: FileKey
     size: int | None
     sha256: str | None
     other_hash: tuple[str, str] | None = None
+
+    @property
+    def filename(self) -> str:
+        """Its name."""
+        return self.key.filename
 
 
 class Fetch:
@@ -120,7 +125,7 @@ class Fetch:
             await self._receive(incoming)
             await self._in_thread(self._require_right, incoming)
             self.growing.complete(incoming.size)
-            facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.filename)
+            facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.key)
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
             self.growing.fail(failed)
@@ -250,14 +255,13 @@ class Fetch:
         return UpstreamFailed(self._upstream, f"{reason}.", retry_after=2 if is_passing else None)
 
 
-async def open_held(
-    files: KeptFiles, sha256: str, in_thread: Callable[..., Awaitable[Any]]
+async def open_in_thread(
+    opens: Callable[[], tuple[int, Facts] | None], in_thread: Callable[..., Awaitable[Any]]
 ) -> tuple[int, Facts] | None:
-    """Open a file of a cache in a thread; whoever does not wait for it any more leaves nothing open.
+    """Open a kept file in a thread; a request that is given up meanwhile leaves nothing open.
 
     Args:
-        files: Has it.
-        sha256: Its digest.
+        opens: Opens it; blocking.
         in_thread: Calls a blocking function in a thread.
 
     Returns:
@@ -265,8 +269,8 @@ async def open_held(
     """
     wanted: Deferred[tuple[int, Facts] | None] = Deferred()
 
-    async def open_in_thread() -> tuple[int, Facts] | None:
-        found: tuple[int, Facts] | None = await in_thread(files.open, sha256)
+    async def opened() -> tuple[int, Facts] | None:
+        found: tuple[int, Facts] | None = await in_thread(opens)
         return found
 
     def hand_over(found: tuple[int, Facts] | None) -> None:
@@ -276,5 +280,5 @@ async def open_held(
         elif found is not None:
             os.close(found[0])
 
-    Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
+    Deferred.fromCoroutine(opened()).addCallbacks(hand_over, wanted.errback)
     return await wanted

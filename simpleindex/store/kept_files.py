@@ -1,4 +1,4 @@
-"""The files that a cache keeps, by their digest. Blocking.
+"""The files that a cache keeps, each under what gave it. Blocking.
 
 A file is hashed again unless it is, by the file system's word, in the very state in which that was done before, since the machine
 last started: nothing is forced to the disk, so a power cut may leave anything.
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simpleindex.store.cache_space import CacheSpace
+    from simpleindex.store.file_keys import FileKey
 
-_FORMAT: Final = 2
-"""Raised whenever what is packed changes; what has another is as good as absent."""
+_FORMAT: Final = 3
+"""Raised whenever what is packed changes. Of format 2, which had neither owner nor digest, are the records of older pins."""
 
 _TOUCH_EVERY: Final = 3600
 """Seconds: how exactly it is noted on the disk when a file was used last."""
@@ -45,6 +46,7 @@ class Held:
 
     Attributes:
         path: Where.
+        sha256: Its digest, computed here.
         size: Bytes.
         fetched_at: Seconds since 1970.
         used_at: The same; to the hour.
@@ -53,6 +55,7 @@ class Held:
     """
 
     path: str
+    sha256: str
     size: int
     fetched_at: float
     used_at: float
@@ -68,72 +71,74 @@ class KeptFiles:
 
     def __init__(self, space: CacheSpace) -> None:
         self._space = space
-        self._proven: dict[str, Stamp] = {}
+        self._proven: dict[str, tuple[str, Stamp]] = {}
 
-    def may_have(self, sha256: str) -> bool:
+    def may_have(self, key: FileKey) -> bool:
         """Whether looking for a file makes sense; at once."""
-        return self._space.may_have(self._file_path(sha256))
+        return self._space.may_have(self._path(key))
 
-    def held(self, sha256: str) -> Held | None:
+    def held(self, key: FileKey) -> Held | None:
         """What the disk says of a file, which is not opened; None if it is not there."""
-        path = self._file_path(sha256)
+        path = self._path(key)
         try:
             status = os.stat(path)
         except OSError:
             return None
-        used, proven = status.st_mtime, None
+        known = _noted(key, path)
+        sha256 = key.computed_sha256 if known is None else known[0].sha256
+        if sha256 is None:
+            return None
+        used = status.st_mtime
         with suppress(OSError):
             used = os.stat(path + FACTS).st_mtime
-        row = read_record(path + FACTS)
-        with suppress(ValueError, TypeError):
-            proven = _facts(sha256, row[1:])[1] if row and row[0] == _FORMAT else None
+        proven = None if known is None else known[1]
         is_proven = proven is not None and Stamp.of(status).may_be(proven)
-        return Held(path, status.st_size, status.st_mtime, used, is_proven)
+        return Held(path, sha256, status.st_size, status.st_mtime, used, is_proven)
 
-    def remove_file(self, sha256: str) -> None:
+    def remove(self, key: FileKey) -> None:
         """Remove a file; whoever has it open goes on reading."""
-        self._remove(self._file_path(sha256))
+        self._remove(self._path(key))
 
-    def open(self, sha256: str) -> tuple[int, Facts] | None:
-        """Open a file, whose bytes have been proven to be the right ones.
+    def open(self, key: FileKey, sha256: str) -> tuple[int, Facts] | None:
+        """Open a file, whose bytes have been proven to have a digest.
+
+        Args:
+            key: Which file.
+            sha256: The digest that it must have; a file with another one is not the one that is meant, and stays.
 
         Returns:
             A descriptor, and what is known of the file; None if it is not to be had.
         """
-        path = self._file_path(sha256)
-        facts_path = path + FACTS
-        row = read_record(facts_path)
+        path = self._path(key)
+        known = _noted(key, path)
+        if known is not None and known[0].sha256 != sha256:
+            return None
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             self._forget(path)
             return None
-        try:
-            facts, proven = (
-                _facts(sha256, row[1:])
-                if row and row[0] == _FORMAT
-                else (Facts("", sha256, None, None, None), None)
-            )
-            if self._is_proven(path, descriptor, proven) or self._prove(path, descriptor, facts):
+        facts, proven = known or (Facts("", sha256, None, None, None), None)
+        with suppress(OSError):
+            if self._is_proven(path, descriptor, facts, proven) or self._prove(key, descriptor, facts):
                 self._space.use(path)
                 with suppress(OSError):
-                    if os.stat(facts_path).st_mtime < self._space.now() - _TOUCH_EVERY:
-                        os.utime(facts_path)
+                    if os.stat(path + FACTS).st_mtime < self._space.now() - _TOUCH_EVERY:
+                        os.utime(path + FACTS)
                 return descriptor, facts
-        except (OSError, ValueError, TypeError):
-            pass
         os.close(descriptor)
         self._remove(path)
         return None
 
-    def read(self, sha256: str, most: int) -> bytes | None:
+    def read(self, key: FileKey, sha256: str, most: int) -> bytes | None:
         """All of a small file.
 
         Args:
-            sha256: Which.
+            key: Which.
+            sha256: The digest that it must have.
             most: Bytes; a larger one is none of these.
         """
-        found = self.open(sha256)
+        found = self.open(key, sha256)
         if found is None:
             return None
         with FileIO(found[0]) as file, suppress(OSError):
@@ -142,14 +147,15 @@ class KeptFiles:
                 return data
         return None
 
-    def read_sidecar(self, sha256: str, sidecar: str) -> bytes | None:
-        """The METADATA of a wheel.
+    def read_sidecar(self, key: FileKey, sha256: str, sidecar: str) -> bytes | None:
+        """The METADATA of a wheel, from within it.
 
         Args:
-            sha256: The wheel.
+            key: The wheel.
+            sha256: The digest that the wheel must have.
             sidecar: The digest that the metadata must have.
         """
-        found = self.open(sha256)
+        found = self.open(key, sha256)
         if found is None:
             return None
         descriptor, facts = found
@@ -182,33 +188,37 @@ class KeptFiles:
                 return Incoming(self._space, os.dup(file.fileno()), None)
         return Incoming(self._space, descriptor, path)
 
-    def keep(self, incoming: Incoming, filename: str) -> Facts:
+    def keep(self, incoming: Incoming, key: FileKey) -> Facts:
         """Keep a file that is whole and right, if there is room for it.
 
         Args:
             incoming: All of it.
-            filename: What it is called upstream; of a wheel, more is learnt.
+            key: What it is found by; of a wheel, more is learnt.
 
         Returns:
             What is known of it.
         """
-        facts = self._examine(incoming, filename)
+        facts = self._examine(incoming, key.filename)
         if facts.sidecar is not None:
             # By itself too: it outlives the wheel, which is a thousand times as large.
             with suppress(BrokenArchive, OSError):
-                self.keep_bytes(
-                    read_sidecar(lambda length, offset: os.pread(incoming.descriptor, length, offset), facts)
+                data = read_sidecar(
+                    lambda length, offset: os.pread(incoming.descriptor, length, offset), facts
                 )
-        path = self._file_path(facts.sha256)
+                self.keep_bytes(data, key.metadata(facts.sidecar.sha256))
+        path = self._path(key)
         if incoming.path is None or incoming.size > self._space.room.budget:
             incoming.discard()
             return facts
         try:
             self._space.make_parent(path)
+            # What is noted of the file before must not be taken for what is known of this one.
+            with suppress(FileNotFoundError):
+                os.unlink(path + FACTS)
             os.rename(incoming.path, path)
             incoming.path = None
-            self._proven[path] = Stamp.of(os.fstat(incoming.descriptor))
-            self._space.write(path + FACTS, pack((_FORMAT, *_facts_row(facts, None))), counts=False)
+            self._proven[path] = facts.sha256, Stamp.of(os.fstat(incoming.descriptor))
+            self._note(key, facts, None)
             self._space.add(path, incoming.size)
         except OSError as error:
             self._space.complain(error)
@@ -216,16 +226,17 @@ class KeptFiles:
         self._space.make_room(0)
         return facts
 
-    def keep_bytes(self, data: bytes) -> bool:
+    def keep_bytes(self, data: bytes, key: FileKey) -> bool:
         """Keep a small file; returns whether it is there now."""
         with suppress(OSError):
             incoming = self.begin(len(data))
             try:
                 incoming.write(data)
-                facts = self.keep(incoming, "")
+                facts = self.keep(incoming, key)
             finally:
                 incoming.close()
-            return self.held(facts.sha256) is not None
+            held = self.held(key)
+            return held is not None and held.sha256 == facts.sha256
         return False
 
     @staticmethod
@@ -241,12 +252,12 @@ class KeptFiles:
             return nothing
         return facts if facts.sha256 == incoming.sha256 else nothing
 
-    def _is_proven(self, path: str, descriptor: int, stamp: Stamp | None) -> bool:
+    def _is_proven(self, path: str, descriptor: int, facts: Facts, stamp: Stamp | None) -> bool:
         now = Stamp.of(os.fstat(descriptor))
-        proven = self._proven.get(path) or stamp
-        return proven is not None and now.may_be(proven)
+        sha256, proven = self._proven.get(path, (facts.sha256, stamp))
+        return sha256 == facts.sha256 and proven is not None and now.may_be(proven)
 
-    def _prove(self, path: str, descriptor: int, facts: Facts) -> bool:
+    def _prove(self, key: FileKey, descriptor: int, facts: Facts) -> bool:
         before = Stamp.of(os.fstat(descriptor))
         digest, offset = hashlib.sha256(), 0
         while data := os.pread(descriptor, _CHUNK, offset):
@@ -256,12 +267,16 @@ class KeptFiles:
         if digest.hexdigest() != facts.sha256 or not stamp.may_be(before):
             return False
         if not is_young(stamp, time.time_ns()):
-            self._proven[path] = stamp
-            self._space.write(path + FACTS, pack((_FORMAT, *_facts_row(facts, stamp))), counts=False)
+            self._proven[self._path(key)] = facts.sha256, stamp
+            self._note(key, facts, stamp)
         return True
 
-    def _file_path(self, sha256: str) -> str:
-        return os.path.join(self._space.root, "files", sha256[:2], sha256)
+    def _note(self, key: FileKey, facts: Facts, proven: Stamp | None) -> None:
+        record = pack((_FORMAT, key.owner, facts.sha256, *_facts_row(facts, proven)))
+        self._space.write(self._path(key) + FACTS, record, counts=False)
+
+    def _path(self, key: FileKey) -> str:
+        return os.path.join(self._space.root, key.path)
 
     def _forget(self, path: str) -> None:
         self._space.forget(path)
@@ -279,6 +294,18 @@ def _facts_row(facts: Facts, proven: Stamp | None) -> tuple[Any, ...]:
         facts.place and astuple(facts.place),
         proven and (_BOOT, *proven),
     )
+
+
+def _noted(key: FileKey, path: str) -> tuple[Facts, Stamp | None] | None:
+    """What the record beside a file says of it; None if it says nothing, or is that of another file."""
+    record = read_record(path + FACTS)
+    with suppress(ValueError, TypeError):
+        match record:
+            case (3, owner, str(sha256), *row) if owner == key.owner:
+                return _facts(sha256, row)
+            case (2, *row) if key.computed_sha256 is not None:
+                return _facts(key.computed_sha256, row)
+    return None
 
 
 def _facts(sha256: str, row: Iterable[Any]) -> tuple[Facts, Stamp | None]:

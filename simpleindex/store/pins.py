@@ -1,6 +1,9 @@
 """What is kept of other indexes for good: releases that an operator has pinned, in the state directory.
 
 They are records: no room is made at their cost, and deleting the cache does not touch them. Blocking.
+
+Their bytes lie under digests that were computed here when they were pinned, and are found only by way of the record of the file that
+was pinned: a digest that an index states finds nothing.
 """
 
 from __future__ import annotations
@@ -13,16 +16,19 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core import severity
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.flat import FLAT_PAGE, project_of
+from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import file_order
-from simpleindex.core.repair import Learnt
+from simpleindex.core.repair import Learnt, repaired
 from simpleindex.store.cache_space import Room
+from simpleindex.store.file_keys import DigestKey, GivenKey
 from simpleindex.store.upstream_cache import UpstreamCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from simpleindex.core.model import File
+    from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
+    from simpleindex.store.archives import Facts
     from simpleindex.store.kept_listings import KeptListing
 
 _CHUNK: Final = 1 << 20
@@ -36,8 +42,6 @@ class Pins:
         state_directory: Where they are.
         log: Takes a sentence for the operator.
 
-    Attributes:
-        files: Their bytes, by digest.
     """
 
     def __init__(self, state_directory: str, log: Callable[[str], None]) -> None:
@@ -45,7 +49,6 @@ class Pins:
         self._directory = os.path.join(state_directory, "pinned")
         # What a cache may do without is an error here.
         self._kept = UpstreamCache(self._directory, lambda _: None, _NO_BOUND)
-        self.files = self._kept.files
 
     def names(self, index: str) -> frozenset[ProjectName]:
         """The projects of an index of which something is pinned.
@@ -66,6 +69,61 @@ class Pins:
         """What is pinned of a project."""
         return self._kept.listing(index, name)
 
+    def offered(self, index: str, name: ProjectName, generation: int) -> Project | None:
+        """Return what is offered of the pinned files of a project; None if there are none.
+
+        Only what the files themselves taught is said of their bytes and of their metadata.
+        """
+        kept = self.listing(index, name)
+        if kept is None:
+            return None
+        files = PackedFiles(replace(file, metadata=None) for file in kept.project.files)
+        return repaired(replace(kept.project, files=files), kept.learnt, {}, generation)
+
+    def open(self, index: str, name: ProjectName, filename: str) -> tuple[int, Facts] | None:
+        """Open a file that is pinned.
+
+        Returns:
+            As :meth:`simpleindex.store.kept_files.KeptFiles.open`.
+        """
+        learnt = self._learnt(index, name, filename)
+        if learnt is None or learnt.sha256 is None:
+            return None
+        return self._kept.files.open(DigestKey(learnt.sha256, filename), learnt.sha256)
+
+    def read_metadata(self, index: str, name: ProjectName, filename: str) -> bytes | None:
+        """Read the metadata of a wheel that is pinned."""
+        learnt = self._learnt(index, name, filename)
+        if learnt is None or learnt.sidecar is None:
+            return None
+        sha256 = learnt.sidecar.sha256
+        data = self._kept.files.read(DigestKey(sha256), sha256, MAXIMUM_SIZE)
+        if data is None and learnt.sha256 is not None:
+            data = self._kept.files.read_sidecar(DigestKey(learnt.sha256, filename), learnt.sha256, sha256)
+        return data
+
+    def _learnt(self, index: str, name: ProjectName, filename: str) -> Learnt | None:
+        kept = self.listing(index, name)
+        return None if kept is None else kept.learnt.get(filename)
+
+    def adopt(self, url: str, identity: str) -> None:
+        """Give pins that were noted under the URL alone to the one upstream that is asked there with credentials.
+
+        Raises:
+            OSError: They cannot be kept.
+        """
+        for name in self.names(url):
+            old = self.listing(url, name)
+            if old is None:
+                continue
+            new = self.listing(identity, name)
+            files = {
+                file.filename: file for each in (old, new) if each is not None for file in each.project.files
+            }
+            learnt = {**old.learnt, **(new.learnt if new is not None else {})}
+            self._write(identity, new or old, files.values(), learnt)
+            self._kept.drop_listing(url, name)
+
     def pin(
         self, index: str, kept: KeptListing, files: Iterable[File], cache: UpstreamCache
     ) -> tuple[str, ...]:
@@ -84,7 +142,7 @@ class Pins:
             OSError: They cannot be kept.
         """
         if kept.project.name != FLAT_PAGE:
-            return self._pin(index, kept, files, cache)
+            return self._pin(index, kept, files, cache, kept.project.name)
         several: dict[ProjectName, list[File]] = {}
         for file in files:
             several.setdefault(project_of(file), []).append(file)
@@ -92,12 +150,17 @@ class Pins:
             filename
             for name, some in several.items()
             for filename in self._pin(
-                index, replace(kept, project=replace(kept.project, name=name)), some, cache
+                index, replace(kept, project=replace(kept.project, name=name)), some, cache, FLAT_PAGE
             )
         )
 
     def _pin(
-        self, index: str, kept: KeptListing, files: Iterable[File], cache: UpstreamCache
+        self,
+        index: str,
+        kept: KeptListing,
+        files: Iterable[File],
+        cache: UpstreamCache,
+        cached_as: ProjectName,
     ) -> tuple[str, ...]:
         before = self.listing(index, kept.project.name)
         pinned = {} if before is None else {file.filename: file for file in before.project.files}
@@ -106,7 +169,8 @@ class Pins:
         for file in files:
             known = kept.learnt.get(file.filename)
             sha256 = file.sha256 or (known.sha256 if known else None)
-            taught = None if sha256 is None else self._copy(sha256, file, cache)
+            key = GivenKey(index, cached_as, file.filename)
+            taught = self._pinned_before(sha256, learnt.get(file.filename)) or self._copy(key, sha256, cache)
             if taught is not None:
                 pinned[file.filename] = file
                 modified_ns = known.modified_ns if known else None
@@ -150,11 +214,16 @@ class Pins:
             self._write(index, kept, left, learnt)
         else:
             self._kept.drop_listing(index, name)
-        for file in gone:
-            known = kept.learnt.get(file.filename)
-            if known is not None and known.sha256 is not None:
-                self.files.remove_file(known.sha256)
+        self._let_go(taught for file in gone if (taught := kept.learnt.get(file.filename)))
         return tuple(file.filename for file in gone)
+
+    def _let_go(self, learnt: Iterable[Learnt]) -> None:
+        """Remove the bytes of files, but for those that another pinned file has too."""
+        digests = {digest for each in learnt for digest in _digests(each)}
+        for kept in self._kept.all_listings():
+            digests.difference_update(digest for each in kept.learnt.values() for digest in _digests(each))
+        for digest in digests:
+            self._kept.files.remove(DigestKey(digest))
 
     def _write(self, index: str, kept: KeptListing, files: Iterable[File], learnt: dict[str, Learnt]) -> None:
         project = replace(kept.project, files=PackedFiles(sorted(files, key=file_order)), withheld=())
@@ -163,15 +232,27 @@ class Pins:
             raise OSError(errno.EIO, "it cannot be written")
         os.sync()
 
-    def _copy(self, sha256: str, file: File, cache: UpstreamCache) -> Learnt | None:
-        found = self.files.open(sha256) or cache.files.open(sha256)
+    def _pinned_before(self, sha256: str | None, known: Learnt | None) -> Learnt | None:
+        """What is known of a file that is pinned already, if it is with these bytes."""
+        if known is None or sha256 is None or known.sha256 != sha256:
+            return None
+        found = self._kept.files.open(DigestKey(sha256), sha256)
         if found is None:
             return None
+        os.close(found[0])
+        return known
+
+    def _copy(self, key: GivenKey, sha256: str | None, cache: UpstreamCache) -> Learnt | None:
+        # Only what this index gave for this file, whoever else gave the same.
+        found = None if sha256 is None else cache.files.open(key, sha256)
+        if found is None or sha256 is None:
+            return None
+        pinned = DigestKey(sha256, key.filename)
         descriptor, facts = found
         try:
             size = os.fstat(descriptor).st_size
-            if self.files.held(sha256) is None:
-                incoming = self.files.begin(size)
+            if self._kept.files.held(pinned) is None:
+                incoming = self._kept.files.begin(size)
                 try:
                     offset = 0
                     while data := os.pread(descriptor, _CHUNK, offset):
@@ -179,11 +260,19 @@ class Pins:
                         offset += len(data)
                     if incoming.sha256 != sha256:
                         return None
-                    facts = self.files.keep(incoming, file.filename)
-                    if self.files.held(sha256) is None:
+                    facts = self._kept.files.keep(incoming, pinned)
+                    if self._kept.files.held(pinned) is None:
                         raise OSError(errno.EIO, "it cannot be written")
                 finally:
                     incoming.close()
         finally:
             os.close(descriptor)
         return Learnt(size, sha256, facts.requires_python, facts.sidecar)
+
+
+def _digests(learnt: Learnt) -> Iterator[str]:
+    """The digests under which the bytes of a pinned file, and its metadata, lie."""
+    if learnt.sha256 is not None:
+        yield learnt.sha256
+    if learnt.sidecar is not None:
+        yield learnt.sidecar.sha256

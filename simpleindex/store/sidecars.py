@@ -13,9 +13,10 @@ from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, Unavailable, WrongFile
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.repair import metadata_url
+from simpleindex.core.repair import mark_of, metadata_url
 from simpleindex.store.bodies import BytesBody, BytesCache
 from simpleindex.store.fetches import PATIENCE
+from simpleindex.store.file_keys import GivenKey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,6 +37,7 @@ class Sidecars:
 
     Args:
         upstream: Its name, for errors.
+        index: What identifies it.
         cache: Where things are kept.
         clock: The reactor.
         in_thread: Calls a blocking function in a thread.
@@ -52,12 +54,14 @@ class Sidecars:
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
         *,
+        index: str,
         begin: Callable[[str], Awaitable[Arriving]],
         fetches: Fetches,
         shared: Shared,
         say: Callable[[str], None],
     ) -> None:
         self._upstream = upstream
+        self._index = index
         self._begin = begin
         self._cache = cache
         self._fetches = fetches
@@ -82,18 +86,20 @@ class Sidecars:
         sidecar = shown.metadata
         if sidecar is None:
             raise NotHere(f"file {file.filename}{METADATA_SUFFIX}")
-        data = self._data.get(sidecar.sha256)
+        # Not by digest alone: another project's metadata are not for whoever states their digest.
+        key = ("metadata", name, file.filename, mark_of(file), sidecar.sha256)
+        data = self._data.get(key)
         if data is None:
-            key = ("metadata", sidecar.sha256)
             data = await self._shared.do(key, lambda: self._read(name, file, shown, sidecar))
-            self._data.put(sidecar.sha256, data)
+            self._data.put(key, data)
         return BytesBody(data, sidecar.sha256, shown.uploaded_ns)
 
     async def _read(self, name: ProjectName, file: File, shown: File, sidecar: Sidecar) -> bytes:
-        data = await self._in_thread(self._kept, shown.sha256, sidecar.sha256)
+        wheel = GivenKey(self._index, name, file.filename)
+        data = await self._in_thread(self._kept, wheel, shown.sha256, sidecar.sha256)
         if data is None and file.metadata is not None:
             data = await self._fetch(file, sidecar)
-            await self._in_thread(self._cache.files.keep_bytes, data)
+            await self._in_thread(self._cache.files.keep_bytes, data, wheel.metadata(sidecar.sha256))
         elif data is None:
             # Only the wheel told of them, and is gone from the cache.
             fetch = self._fetches.fetch(name, file, shown)
@@ -101,19 +107,20 @@ class Sidecars:
             done = Deferred.fromCoroutine(fetch.until_done())
             with suppress(TookTooLong):
                 await done.addTimeout(PATIENCE, self._clock)
-            data = await self._in_thread(self._kept, shown.sha256, sidecar.sha256)
+            data = await self._in_thread(self._kept, wheel, shown.sha256, sidecar.sha256)
         if data is None:
             raise Unavailable(f"The metadata of {file.filename} cannot be had now.", retry_after=30)
         return bytes(data)
 
-    def _kept(self, wheel: str | None, sidecar: str) -> bytes | None:
-        if self._cache.files.may_have(sidecar):
-            data = self._cache.files.read(sidecar, MAXIMUM_SIZE)
+    def _kept(self, wheel: GivenKey, sha256: str | None, sidecar: str) -> bytes | None:
+        files, key = self._cache.files, wheel.metadata(sidecar)
+        if files.may_have(key):
+            data = files.read(key, sidecar, MAXIMUM_SIZE)
             if data is not None:
                 return data
-        if wheel is None or not self._cache.files.may_have(wheel):
+        if sha256 is None or not files.may_have(wheel):
             return None
-        return self._cache.files.read_sidecar(wheel, sidecar)
+        return files.read_sidecar(wheel, sha256, sidecar)
 
     async def _fetch(self, file: File, sidecar: Sidecar) -> bytes:
         assert file.url is not None

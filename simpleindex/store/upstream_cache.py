@@ -1,4 +1,4 @@
-"""What is kept of upstream indexes in the cache directory: listings, and files by their digest. Blocking.
+"""What is kept of upstream indexes in the cache directory: listings, and files. Blocking.
 
 Everything here may be deleted, damaged or unwritable at any time, which costs speed and never truth: whatever is read back
 is proven first. A listing carries a checksum.
@@ -11,17 +11,18 @@ import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from simpleindex.core.names import ProjectName
 from simpleindex.store.cache_space import CacheSpace, Room
+from simpleindex.store.file_keys import GivenKey, index_directory
 from simpleindex.store.kept_files import KeptFiles
 from simpleindex.store.kept_listings import listing_of_parts, parts_of_listing
 from simpleindex.store.packed_records import pack, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from simpleindex.core.model import File
     from simpleindex.store.kept_listings import KeptListing
 
 _FORMAT: Final = 2
@@ -92,6 +93,10 @@ class UpstreamCache:
         """Forget it."""
         self.space.remove(self._listing_path(upstream, name))
 
+    def keep_metadata(self, index: str, project: ProjectName, file: File, data: bytes) -> bool:
+        """Keep the metadata of an index's wheel; returns whether they are there now."""
+        return self.files.keep_bytes(data, GivenKey(index, project, file.filename).metadata(""))
+
     def kept_names(self, upstream: str) -> tuple[ProjectName, ...]:
         """The projects of which something is kept, sorted."""
         directory = self.listings_of(upstream)
@@ -102,14 +107,21 @@ class UpstreamCache:
         except OSError:
             return ()
 
+    def all_listings(self) -> Iterator[KeptListing]:
+        """Every listing that is kept, of whichever upstream."""
+        for directory, _, names in os.walk(os.path.join(self.space.root, "listings")):
+            for name in names:
+                parts = read_record(os.path.join(directory, name))
+                with suppress(ValueError, TypeError, KeyError, IndexError):
+                    if parts is not None and parts[0] == _FORMAT:
+                        yield listing_of_parts(parts)
+
     def listings_of(self, upstream: str) -> str:
         """The directory of what is kept of an upstream's listings; its time changes when one comes or goes."""
         return os.path.dirname(self._listing_path(upstream, "x"))
 
     def _listing_path(self, upstream: str, name: str) -> str:
-        digest = hashlib.sha256(upstream.encode()).hexdigest()[:8]
-        stem = quote(upstream.split("://", 1)[-1], safe="")[:80].lstrip(".")
         if len(name) > _LONGEST_NAME:
             # No project is called like this.
             name = "." + hashlib.sha256(name.encode()).hexdigest()
-        return os.path.join(self.space.root, "listings", f"{stem}-{digest}", name)
+        return os.path.join(self.space.root, "listings", index_directory(upstream), name)

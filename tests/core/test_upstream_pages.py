@@ -23,6 +23,7 @@ URL = "https://up.example/simple/acme/"
 ROOT = "https://up.example/simple/"
 ACME = parse_project_name("acme")
 SHA = "ab" * 32
+OTHER = "e" * 64
 WHEEL = "acme-1.0-py3-none-any.whl"
 
 
@@ -96,8 +97,9 @@ def test_a_whole_json_entry() -> None:
         ("core-metadata", True, "metadata", None),
         ("core-metadata", False, "metadata", None),
         ("core-metadata", {"md5": "0" * 32}, "metadata", None),
-        ("dist-info-metadata", {"sha256": SHA}, "metadata", Sidecar(SHA, 0)),
-        ("data-dist-info-metadata", {"sha256": SHA}, "metadata", Sidecar(SHA, 0)),
+        ("dist-info-metadata", {"sha256": OTHER}, "metadata", Sidecar(OTHER, 0)),
+        ("dist-info-metadata", {"sha256": SHA.upper()}, "metadata", None),
+        ("data-dist-info-metadata", {"sha256": OTHER}, "metadata", Sidecar(OTHER, 0)),
         ("yanked", None, "yanked", None),
         ("yanked", False, "yanked", None),
         ("yanked", True, "yanked", ""),
@@ -284,7 +286,7 @@ def test_a_quarantined_project_offers_nothing() -> None:
 
 HTML_PAGES = {
     "pep 503": f"""<!DOCTYPE html><html><body><a href="../../files/{WHEEL}#sha256={SHA}" data-requires-python="&gt;=3.8"
-        data-yanked data-dist-info-metadata="sha256={SHA}" data-provenance="https://up.example/p">{WHEEL}</a></body></html>""",
+        data-yanked data-dist-info-metadata="sha256={OTHER}" data-provenance="https://up.example/p">{WHEEL}</a></body></html>""",
     "1.0": f"<html><head><title>Links for acme</title></head><body><h1>Links for acme</h1>"
     f"<a href='../../files/{WHEEL}#md5={'0' * 32}' rel='internal'>{WHEEL}</a><br/>"
     f"<a href='https://acme.example/' rel='homepage'>1.0 home_page</a></body></html>",
@@ -318,7 +320,7 @@ def test_html_attributes() -> None:
     """What anchors say of their files; a bare data-yanked is a yank."""
     file = only(HTML_PAGES["pep 503"].encode(), HTML)
     assert (file.sha256, file.requires_python, file.yanked) == (SHA, ">=3.8", "")
-    assert (file.metadata, file.provenance_url) == (Sidecar(SHA, 0), "https://up.example/p")
+    assert (file.metadata, file.provenance_url) == (Sidecar(OTHER, 0), "https://up.example/p")
     assert only(HTML_PAGES["1.0"].encode(), HTML).other_hash == ("md5", "0" * 32)
     assert only(HTML_PAGES["egg fragment"].encode(), HTML).sha256 == SHA
 

@@ -480,7 +480,7 @@ def test_another_file_than_the_listed_one_reaches_nobody(world: World, wrong: by
     is_known_as_wrong = any("thrown away" in line for line in world.lines)
     if is_known_as_wrong:
         assert isinstance(error(world.open()), WrongFile)
-    assert not [path for path in (world.root / "upstream" / "files").rglob("*") if path.is_file()]
+    assert not [path for path in (world.root / "upstream" / "given").rglob("*") if path.is_file()]
     assert is_known_as_wrong or "cannot be fetched. The upstream index pypi" in world.lines[0]
     assert not is_known_as_wrong or (world.listings_asked(), len(world.upstream.opens())) == (2, 1)
     world.upstream.files[f"{HOST}acme/{WHEEL}"] = DATA
@@ -546,7 +546,7 @@ def test_what_an_upstream_leaves_out_is_added_once_it_is_known(world: World) -> 
     assert world.bytes() == DATA
     assert world.bytes(SIDECAR) == METADATA
     assert world.upstream.opens() == [0]
-    shutil.rmtree(world.root / "upstream" / "files")
+    shutil.rmtree(world.root / "upstream" / "given")
     world.restart()
     assert world.bytes(SIDECAR) == METADATA
     assert world.upstream.opens() == [0, 0]
@@ -556,7 +556,7 @@ def test_what_was_learnt_of_a_file_does_not_outlive_it(world: World) -> None:
     """A file that an upstream without digests replaced is refused once, and then believed."""
     world.upstream.add(WHEEL, DATA, bare=True)
     assert world.bytes() == DATA
-    shutil.rmtree(world.root / "upstream" / "files")
+    shutil.rmtree(world.root / "upstream" / "given")
     world.restart()
     other = wheel_bytes("acme", "1.0", "Requires-Python: >=3.12")
     world.upstream.files[f"{HOST}acme/{WHEEL}"] = other

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from simpleindex.core.repair import Learnt
 
 ACME = ProjectName("acme")
+INDEX = "https://pypi.example.org/simple/"
 WHEEL = wheel_name()
 DATA = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
 METADATA = metadata_text("acme", "1.0", "Requires-Python: >=3.9")
@@ -50,15 +52,16 @@ class World:
         self.has_room = True
         self.tails = WheelTails(self.upstream, HOST, self.keep, Threads())
 
-    def keep(self, data: bytes) -> bool:
+    def keep(self, project: str, file: File, data: bytes) -> bool:
         """Keep it, unless there is no room."""
+        assert (project, file) == (ACME, self.file)
         if self.has_room:
             self.kept.append(data)
         return self.has_room
 
     def learn(self) -> Learnt:
         """What its end tells."""
-        learnt: Learnt = result(self.tails(self.file))
+        learnt: Learnt = result(self.tails(ACME, self.file))
         return learnt
 
     def offsets(self) -> list[int]:
@@ -92,7 +95,7 @@ def test_a_size_that_nobody_states() -> None:
     assert world.learn().size == len(DATA)
     assert world.offsets() == [1, 0]
     world.upstream.says_size = False
-    assert isinstance(error(world.tails(world.file)), NoRanges)
+    assert isinstance(error(world.tails(ACME, world.file)), NoRanges)
 
 
 @pytest.mark.parametrize(("before", "questions"), [(False, 1), (True, 2)])
@@ -111,7 +114,7 @@ def test_no_ranges() -> None:
     data = large(before=False)
     world = World(data, size=len(data))
     world.upstream.ranges = False
-    assert isinstance(error(world.tails(world.file)), NoRanges)
+    assert isinstance(error(world.tails(ACME, world.file)), NoRanges)
 
 
 @pytest.mark.parametrize(
@@ -120,20 +123,20 @@ def test_no_ranges() -> None:
 def test_what_is_no_wheel(data: bytes) -> None:
     """Says nothing."""
     world = World(data, size=len(data))
-    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
     assert world.kept == []
 
 
 def test_a_wrong_size() -> None:
     """It ends before it should."""
     world = World(size=len(DATA) + 5)
-    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
 
 
 def test_another_host() -> None:
     """Whoever only has the files could say of a part what its whole would not bear out."""
     world = World(url="https://elsewhere.example.org/acme-1.0-py3-none-any.whl", size=len(DATA))
-    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
     assert world.upstream.asked == []
 
 
@@ -141,7 +144,7 @@ def test_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wants its metadata has all of it as soon."""
     monkeypatch.undo()
     world = World(size=len(DATA))
-    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
     assert world.upstream.asked == []
 
 
@@ -149,7 +152,7 @@ def test_no_room() -> None:
     """What cannot be kept could not be served, so it is not offered."""
     world = World(size=len(DATA))
     world.has_room = False
-    assert isinstance(error(world.tails(world.file)), BrokenArchive)
+    assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
 
 
 class Front(test_cached.World):
@@ -162,9 +165,9 @@ class Front(test_cached.World):
             self.cache,
             self.clock,
             self.threads,
-            identity="https://pypi.example.org/simple/",
+            identity=INDEX,
             times=self.times,
-            tail=WheelTails(self.upstream, HOST, self.cache.files.keep_bytes, self.threads),
+            tail=WheelTails(self.upstream, HOST, partial(self.cache.keep_metadata, INDEX), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

@@ -21,6 +21,7 @@ from simpleindex.store.copy_origins import FromDirectory, FromUpstream
 from simpleindex.store.copying import Copier
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
+from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.pins import Pins
 from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.reading import NO_SHELF, Reader
@@ -390,8 +391,7 @@ def test_a_damaged_cache(bench: Bench) -> None:
     """Bytes that are not those of the listing are not there at all."""
     upstream = Upstream(bench.path)
     assert upstream.world.bytes(WHEEL) == wheel_bytes()
-    digest = hashlib.sha256(wheel_bytes()).hexdigest()
-    (bench.path / "cache" / "upstream" / "files" / digest[:2] / digest).write_bytes(b"evil")
+    (bench.path / "cache" / "upstream" / GivenKey(INDEX, ACME, WHEEL).path).write_bytes(b"evil")
     origin = upstream.origin()
     files = files_of(origin.project(ACME), "pypi", "1.0", [WHEEL])
     assert bench.copier(origin).missing(ACME, files) == (WHEEL,)
@@ -407,7 +407,7 @@ def test_a_pinned_release(bench: Bench) -> None:
         INDEX, kept, [file for file in kept.project.files if file.filename == WHEEL], upstream.world.cache
     )
     upstream.world.cache.drop_listing(INDEX, ACME)
-    upstream.world.cache.files.remove_file(hashlib.sha256(wheel_bytes()).hexdigest())
+    upstream.world.cache.files.remove(GivenKey(INDEX, ACME, wheel_name()))
     bench.copy(origin=upstream.origin())
     assert bench.there() == {f"acme/{WHEEL}": wheel_bytes()}
 

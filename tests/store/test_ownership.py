@@ -112,7 +112,7 @@ def _digests(place: Path) -> None:
 
 def _cache(place: Path) -> None:
     cache = UpstreamCache(str(place / "cache"), print)
-    incoming = cache.begin(3)
+    incoming = cache.files.begin(3)
     incoming.write(b"abc")
     incoming.close()
 

@@ -19,6 +19,7 @@ from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.repair import Learnt
 from simpleindex.store import kept_files
 from simpleindex.store.cache_space import Room
+from simpleindex.store.file_keys import DigestKey, GivenKey
 from simpleindex.store.kept_files import KeptFiles
 from simpleindex.store.kept_listings import KeptListing
 from simpleindex.store.upstream_cache import UpstreamCache
@@ -28,9 +29,12 @@ from tests.store.faults import KILLED, Faults
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simpleindex.store.file_keys import FileKey
+
 ACME = ProjectName("acme")
 INDEX = "https://pypi.example.org/simple/"
-WHEEL = wheel_name()
+WHEEL, SDIST = wheel_name(), "acme-2.0.tar.gz"
+SIDECAR = f"{WHEEL}.metadata"
 OLD, NEW = wheel_bytes(), wheel_bytes("acme", "1.0", "Summary: new")
 METADATA = metadata_text("acme", "1.0")
 LONG_AGO = 1_600_000_000
@@ -39,6 +43,11 @@ LONG_AGO = 1_600_000_000
 def sha256(data: bytes) -> str:
     """Lower-case hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def key_of(filename: str) -> GivenKey:
+    """What a file of acme is found by."""
+    return GivenKey(INDEX, ACME, filename)
 
 
 def listing(data: bytes = OLD, name: ProjectName = ACME) -> KeptListing:
@@ -75,21 +84,21 @@ class Place:
         try:
             for start in range(0, len(data), 200):
                 incoming.write(data[start : start + 200])
-            cache.files.keep(incoming, filename)
+            cache.files.keep(incoming, key_of(filename))
         finally:
             incoming.close()
 
-    def get(self, data: bytes, cache: UpstreamCache | None = None) -> bytes | None:
+    def get(self, data: bytes, cache: UpstreamCache | None = None, filename: str = WHEEL) -> bytes | None:
         """What is served for a file, if anything is."""
-        found = (cache or self.cache()).files.open(sha256(data))
+        found = (cache or self.cache()).files.open(key_of(filename), sha256(data))
         if found is None:
             return None
         with FileIO(found[0]) as file:
             return file.readall()
 
-    def path(self, data: bytes) -> Path:
+    def path(self, filename: str = WHEEL) -> Path:
         """Where a file lies."""
-        return self.root / "upstream" / "files" / sha256(data)[:2] / sha256(data)
+        return self.root / "upstream" / key_of(filename).path
 
     def paths(self) -> list[Path]:
         """Everything that lies there."""
@@ -128,12 +137,12 @@ def test_a_file_comes_back_with_its_facts(place: Place) -> None:
     place.put(OLD)
     cache = place.cache()
     assert place.get(OLD) == OLD
-    assert cache.files.read_sidecar(sha256(OLD), sha256(METADATA)) == METADATA
-    assert cache.files.read_sidecar(sha256(OLD), sha256(b"other")) is None
-    assert cache.files.read(sha256(METADATA), 10_000) == METADATA
-    assert cache.files.read(sha256(METADATA), 10) is None
-    assert cache.files.may_have(sha256(OLD))
-    assert not cache.files.may_have(sha256(NEW))
+    assert cache.files.read_sidecar(key_of(WHEEL), sha256(OLD), sha256(METADATA)) == METADATA
+    assert cache.files.read_sidecar(key_of(WHEEL), sha256(OLD), sha256(b"other")) is None
+    assert cache.files.read(key_of(SIDECAR), sha256(METADATA), 10_000) == METADATA
+    assert cache.files.read(key_of(SIDECAR), sha256(METADATA), 10) is None
+    assert cache.files.may_have(key_of(WHEEL))
+    assert not cache.files.may_have(key_of("acme-2.0.tar.gz"))
     assert place.get(NEW) is None
 
 
@@ -146,9 +155,9 @@ def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.M
     proofs: list[str] = []
     real = KeptFiles._prove
 
-    def prove(self: KeptFiles, path: str, *rest: Any) -> bool:
-        proofs.append(path)
-        return real(self, path, *rest)
+    def prove(self: KeptFiles, key: FileKey, *rest: Any) -> bool:
+        proofs.append(key.filename)
+        return real(self, key, *rest)
 
     monkeypatch.setattr(KeptFiles, "_prove", prove)
     assert place.get(OLD) == OLD
@@ -162,7 +171,7 @@ def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.M
 def test_a_damaged_file_is_removed(place: Place, keeps_time: bool) -> None:
     """And is no more served, whatever its time says."""
     place.put(OLD)
-    path = place.path(OLD)
+    path = place.path()
     status = path.stat()
     path.write_bytes(OLD[:-1] + b"?")
     if keeps_time:
@@ -204,26 +213,29 @@ def test_whatever_is_damaged_nothing_wrong_comes_back(
     fresh = place.cache()
     assert fresh.listing(INDEX, ACME) in (None, listing())
     assert place.get(OLD, fresh) in (None, OLD)
-    assert fresh.files.read_sidecar(sha256(OLD), sha256(METADATA)) in (None, METADATA)
-    assert fresh.files.read(sha256(METADATA), 10_000) in (None, METADATA)
+    assert fresh.files.read_sidecar(key_of(WHEEL), sha256(OLD), sha256(METADATA)) in (None, METADATA)
+    assert fresh.files.read(key_of(SIDECAR), sha256(METADATA), 10_000) in (None, METADATA)
 
 
 def test_what_was_used_least_recently_goes_first(place: Place) -> None:
     """When the budget is used up, also after a restart."""
     datas = [bytes([number]) * 1000 for number in range(4)]
     cache = place.cache()
-    for data in datas[:3]:
-        place.put(data, "x-1.tar.gz", cache)
-    for age, data in enumerate(datas[:3]):
-        os.utime(f"{place.path(data)}.facts", (LONG_AGO - age, LONG_AGO - age))
+    names = [f"x-{number}.tar.gz" for number in range(4)]
+    for data, name in zip(datas[:3], names, strict=False):
+        place.put(data, name, cache)
+    for age, name in enumerate(names[:3]):
+        os.utime(f"{place.path(name)}.facts", (LONG_AGO - age, LONG_AGO - age))
     place.room = Room(budget=3500, floor=0)
     cache = place.cache()
-    assert place.get(datas[2], cache) == datas[2]
-    place.put(datas[3], "x-1.tar.gz", cache)
-    assert [place.get(data, cache) is not None for data in datas] == [True, False, True, True]
+    assert place.get(datas[2], cache, names[2]) == datas[2]
+    place.put(datas[3], names[3], cache)
+    kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
+    assert kept == [True, False, True, True]
     place.room = Room(budget=1500, floor=0)
     cache = place.cache()
-    assert sum(place.get(data, cache) is not None for data in datas) == 1
+    kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
+    assert sum(kept) == 1
 
 
 def test_the_floor_is_kept(place: Place) -> None:
@@ -251,7 +263,7 @@ def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None
 def test_an_open_file_outlives_its_removal(place: Place) -> None:
     """Whoever reads it reads on."""
     place.put(OLD)
-    found = place.cache().files.open(sha256(OLD))
+    found = place.cache().files.open(key_of(WHEEL), sha256(OLD))
     assert found is not None
     shutil.rmtree(place.root)
     with FileIO(found[0]) as file:
@@ -270,6 +282,61 @@ def test_a_directory_that_cannot_be_written_is_said_once(tmp_path: Path) -> None
     assert len(place.lines) == 1
 
 
+def test_a_file_is_found_by_what_gave_it_alone(place: Place) -> None:
+    """Not by its digest: not for another index, project, file or kind of file."""
+    place.put(OLD)
+    files = place.cache().files
+    for other in (
+        GivenKey(INDEX + "other/", ACME, WHEEL),
+        GivenKey(INDEX, "other", WHEEL),
+        GivenKey(INDEX, ACME, SDIST),
+        GivenKey(INDEX, ACME, SIDECAR),
+        DigestKey(sha256(OLD), WHEEL),
+        DigestKey(sha256(METADATA)),
+    ):
+        assert files.open(other, sha256(OLD)) is None
+        assert files.read(other, sha256(OLD), 100_000) is None
+    # And one with another digest stays what it is.
+    assert files.open(key_of(WHEEL), sha256(NEW)) is None
+    assert place.get(OLD) == OLD
+
+
+def test_a_record_of_another_file_is_not_believed(place: Place) -> None:
+    """Whoever exchanges two of them gets nothing that is not listed."""
+    place.put(OLD)
+    place.put(b"sdist", SDIST)
+    wheel, sdist = (place.path(name) for name in (WHEEL, SDIST))
+    wheel.with_name(wheel.name + ".facts").write_bytes(sdist.with_name(sdist.name + ".facts").read_bytes())
+    wheel.write_bytes(b"sdist")
+    assert place.get(b"sdist") == b"sdist"  # hashed: it is what is listed by then
+    assert place.get(OLD) is None
+
+
+def test_long_names(place: Place) -> None:
+    """As long as file systems take, with what lies beside them."""
+    name = "a" * 243 + "-1.0.tar.gz"
+    place.put(b"data", name)
+    assert place.get(b"data", filename=name) == b"data"
+    key = GivenKey(INDEX, "p" * 400, name).metadata("")
+    assert place.cache().files.keep_bytes(b"text", key)
+    assert place.cache().files.read(key, sha256(b"text"), 10) == b"text"
+
+
+def test_what_an_older_version_kept_by_digest_is_removed_once(place: Place) -> None:
+    """Nobody knows any more which index gave it; its listings stay good."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    older = place.root / "upstream" / "files" / sha256(OLD)[:2] / sha256(OLD)
+    older.parent.mkdir(parents=True)
+    older.write_bytes(OLD)
+    cache = place.cache()
+    assert not older.exists()
+    assert place.get(OLD, cache) is None
+    assert cache.listing(INDEX, ACME) == listing()
+    place.cache()
+    assert len(place.lines) == 1
+
+
 # -- crash sweep --------------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +346,7 @@ def _act(place: Place) -> None:
     cache.keep_listing(INDEX, listing(NEW))
     place.put(NEW, cache=cache)
     place.get(OLD, cache)
-    place.put(b"x" * 900, "acme-2.0.tar.gz", cache)
+    place.put(b"x" * 900, SDIST, cache)
     cache.drop_listing(INDEX, ProjectName("other"))
 
 
@@ -297,8 +364,8 @@ def _require_truth(place: Place) -> None:
     cache = place.cache()
     assert cache.listing(INDEX, ACME) in (None, listing(), listing(NEW))
     assert cache.listing(INDEX, ProjectName("other")) in (None, listing(name=ProjectName("other")))
-    for data in (OLD, NEW, b"x" * 900):
-        assert place.get(data, cache) in (None, data)
+    for data, filename in ((OLD, WHEEL), (NEW, WHEEL), (b"x" * 900, SDIST)):
+        assert place.get(data, cache, filename) in (None, data)
     cache.keep_listing(INDEX, listing(NEW))
     place.put(NEW, cache=cache)
     assert place.get(NEW) == NEW
