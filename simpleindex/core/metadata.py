@@ -27,6 +27,7 @@ _LONGEST_HEADERS: Final = 2 * 1024 * 1024
 # Characters. A valid value is far shorter, and Python refuses integers of more than 4300 digits with another error.
 _LONGEST_VALUE: Final = 1000
 _LONGEST_SHOWN: Final = 80
+_BYTE_ORDER_MARK: Final = "\ufeff".encode()
 
 # The header block ends where e-mail's does for pip: at the first line that is neither a header nor a continuation.
 # CR LF, CR and LF all end a line there.
@@ -81,14 +82,40 @@ def read_metadata(data: bytes, name: DistributionName) -> CoreMetadata:
         if key not in values:
             raise InvalidMetadata(f"its metadata have no {key.title()}")
     if not states(values["name"], values["version"], name):
-        raise InvalidMetadata(
-            f"its metadata are those of {shown(values['name'])} {shown(values['version'])}, "
-            f"not of {name.project} {name.version}"
-        )
+        raise _of_another(values["name"], values["version"], name)
     return CoreMetadata(
         values["name"],
         str(Version(values["version"])),
         valid_requires_python(values.get("requires-python", "")),
+    )
+
+
+def read_sdist_metadata(data: bytes, name: DistributionName) -> str | None:
+    """Read the PKG-INFO of an sdist that lies in a directory.
+
+    Installers make their own metadata of an sdist by building it. So a PKG-INFO that states no name or version, as very old
+    and handmade ones do not, is no reason to withhold what can be built; one that states others is another distribution's.
+
+    Args:
+        data: Its bytes.
+        name: What the file name of the sdist says.
+
+    Returns:
+        Requires-Python, as :class:`CoreMetadata` has it.
+
+    Raises:
+        InvalidMetadata: Name or Version are not those of the file name; or the headers are endless.
+    """
+    values = _headers(data.removeprefix(_BYTE_ORDER_MARK))
+    project, version = values.get("name") or name.project, values.get("version") or name.version
+    if not states(project, version, name):
+        raise _of_another(project, version, name)
+    return valid_requires_python(values.get("requires-python", ""))
+
+
+def _of_another(project: str, version: str, name: DistributionName) -> InvalidMetadata:
+    return InvalidMetadata(
+        f"its metadata are those of {shown(project)} {shown(version)}, not of {name.project} {name.version}"
     )
 
 

@@ -14,7 +14,14 @@ from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import BrokenArchive, InvalidMetadata
-from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata, read_metadata, shown, states
+from simpleindex.core.metadata import (
+    MAXIMUM_SIZE,
+    is_sdist_metadata,
+    read_metadata,
+    read_sdist_metadata,
+    shown,
+    states,
+)
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind, distribution_suffix
 from simpleindex.store.tars import read_tar
@@ -245,6 +252,8 @@ def _requires_python(data: bytes | None, name: DistributionName) -> str | None:
     if data is None:
         return None
     try:
+        if name.kind is Kind.SDIST:
+            return read_sdist_metadata(data, name)
         return read_metadata(data, name).requires_python
     except InvalidMetadata as error:
         raise BrokenArchive(error.reason) from error

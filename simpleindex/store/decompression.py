@@ -79,6 +79,14 @@ _UNPACKERS: Final[Mapping[str, Callable[[], _Unpacker]]] = {
 }
 
 
+_MAGIC: Final[Mapping[str, bytes]] = {
+    **dict.fromkeys((".tar.gz", ".tgz"), b"\x1f\x8b"),
+    **dict.fromkeys((".tar.bz2", ".tbz"), b"BZh"),
+    **dict.fromkeys((".tar.xz", ".txz"), b"\xfd7zXZ\0"),
+}
+"""How a stream begins (RFC 1952, the formats of bzip2 and xz)."""
+
+
 def is_compressed(suffix: str) -> bool:
     """Whether files with this suffix of an sdist are unpacked here."""
     return suffix in _UNPACKERS
@@ -91,6 +99,7 @@ def unpacked(
     *,
     most: int | None = None,
     single: bool = False,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[bytes]:
     """Unpack one or more streams, with zeros after them or not, in chunks of at most 1 MiB.
 
@@ -100,6 +109,8 @@ def unpacked(
         suffix: Of the file's name.
         most: Bytes that may come out; if it is not given, what only a bomb exceeds.
         single: Whether there may be only one stream, which not even zeros may follow.
+        is_over: Tells, at the end of a stream, whether the archive in the streams has come to its own end. Then what follows
+            is passed over if it is no whole stream: installers do not look at it.
 
     Raises:
         BrokenArchive: The last stream does not end, something else follows it, or it is damaged, or a bomb.
@@ -116,6 +127,9 @@ def unpacked(
                 data = data.lstrip(b"\0")
                 if not data:
                     break
+                if is_over() and not _may_begin_a_stream(data, suffix):
+                    yield from _nothing_of(raw)
+                    return
                 unpacker, streams = new(), streams + 1
                 if streams > MAXIMUM_STREAMS:
                     raise BrokenArchive(f"it is compressed in more than {MAXIMUM_STREAMS} streams")
@@ -123,6 +137,9 @@ def unpacked(
                 chunk = unpacker.decompress(data, _CHUNK)
             # bz2 raises OSError; the file itself is read outside of this.
             except (zlib.error, lzma.LZMAError, OSError) as error:
+                if is_over() and streams > 1:
+                    yield from _nothing_of(raw)
+                    return
                 raise _undecodable(total, streams, error) from error
             total += len(chunk)
             if total > most:
@@ -138,6 +155,17 @@ def unpacked(
                 data = b""
     if not unpacker.eof:
         raise CutOff
+
+
+def _may_begin_a_stream(data: bytes, suffix: str) -> bool:
+    magic = _MAGIC[suffix]
+    return data.startswith(magic) or magic.startswith(data)
+
+
+def _nothing_of(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Take all that is left, for the sake of who computes a digest of it, and unpack none of it."""
+    for _ in raw:
+        yield b""
 
 
 def _undecodable(total: int, streams: int, error: Exception) -> BrokenArchive:

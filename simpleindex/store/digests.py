@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FILENAME: Final = "digests.sqlite3"
 
 # Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 7
+_FORMAT: Final = 8
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.

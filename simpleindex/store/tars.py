@@ -74,7 +74,8 @@ def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
         BrokenArchive: It is cut off, damaged, not a tar archive, or a bomb.
     """
     compressed = is_compressed(suffix)
-    stream = Stream(unpacked(raw, size, suffix) if compressed else raw)
+    is_over = False
+    stream = Stream(unpacked(raw, size, suffix, is_over=lambda: is_over) if compressed else raw)
     metadata: bytes | None = None
     for header in headers(stream):
         if header.kind in REGULAR and metadata is None and is_sdist_metadata(header.path):
@@ -82,9 +83,13 @@ def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
         else:
             pass_over(stream, header.size)
     # POSIX ends an archive with two blocks. One is enough for tarfile, but only where a trailer vouches for the rest.
-    if not compressed and (size % _BLOCK or stream.take(_BLOCK) != _END):
+    if not compressed and stream.take(_BLOCK) != _END:
         raise CutOff
-    stream.drain()
+    is_over = True
+    has_data = stream.drain()
+    # A writer that fills its last record with zeros is still at it; other data are nobody's business behind the end.
+    if not compressed and size % _BLOCK and not has_data:
+        raise CutOff
     return metadata
 
 
@@ -103,10 +108,12 @@ class Stream:
         """Pass over that many bytes; whether there were as many."""
         return sum(map(len, self._portions(length))) == length
 
-    def drain(self) -> None:
-        """Take everything that is left."""
-        for _ in self._chunks:
-            pass
+    def drain(self) -> bool:
+        """Take everything that is left; whether there were other bytes than zeros in it."""
+        has_data = self._chunk.tobytes().strip(b"\0") != b""
+        for chunk in self._chunks:
+            has_data = has_data or chunk.count(0) != len(chunk)
+        return has_data
 
     def _portions(self, length: int) -> Iterator[memoryview]:
         while length:

@@ -106,9 +106,12 @@ def find_directory(pread: Pread, size: int) -> Directory:
     if at < 0 or len(tail) < _END.size:
         raise _without_end(pread)
     _, _, _, _, entries, length, offset, comment = _END.unpack_from(tail, at)
-    if at + _END.size + comment != len(tail):
+    if (rest := len(tail) - at - _END.size - comment) != 0:
+        if rest > 0 and _is_directory(pread, offset, length, tail_offset + at):
+            raise BrokenArchive(f"{rest} bytes follow the end of its zip archive")
         raise _without_end(pread)
     limit, (entries, length, offset) = _zip64(pread, tail_offset + at, (entries, length, offset))
+    # Also where other data lie before the archive: an inner archive at the end of what has arrived so far looks like that.
     if offset + length != limit:
         raise _without_end(pread)
     if not length:
@@ -324,6 +327,12 @@ def _longs(extra: bytes) -> Iterator[int]:
             return (number for (number,) in _LONG.iter_unpack(field[: len(field) // 8 * 8]))
         at += length
     return iter(())
+
+
+def _is_directory(pread: Pread, offset: int, length: int, end: int) -> bool:
+    """Whether a central directory lies there: not where a nested archive's end record says, whose offsets are its own."""
+    signature = b"PK\x01\x02"
+    return length > 0 and offset + length == end and pread(len(signature), offset) == signature
 
 
 def _without_end(pread: Pread) -> BrokenArchive:

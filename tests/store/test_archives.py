@@ -23,6 +23,7 @@ from simpleindex.core.model import Sidecar
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.store.archives import Facts, Place, examine, examine_side_file, read_sidecar
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.store.strict_builders import tar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,6 +298,48 @@ def test_an_sdist_may_have_no_pkg_info_but_no_strangers(suffix: str) -> None:
         assert "compressed by method 12" in str(refusal(unread, filename))
     stranger = sdist(("other-1.0/PKG-INFO", metadata_text("other", "1.0")))
     assert str(refusal(stranger, filename)) == "its metadata are those of 'other' '1.0', not of acme 1.0"
+
+
+_PKG_INFO = b"Metadata-Version: 1.0\nName: %s\nVersion: %s\nRequires-Python: >=3\n"
+_RIGHT = _PKG_INFO % (b"acme", b"1.0")
+PKG_INFOS: dict[str, tuple[bytes, str | None]] = {
+    "right": (_RIGHT, ">=3"),
+    "byte-order-mark": (b"\xef\xbb\xbf" + _RIGHT, ">=3"),
+    "crlf": (_RIGHT.replace(b"\n", b"\r\n"), ">=3"),
+    "empty": (b"", None),
+    "line-feed": (b"\n", None),
+    "blank-first-line": (b"\n" + _RIGHT, None),
+    "no-header-first": (b"garbage\n" + _RIGHT, None),
+    "utf-16": (_RIGHT.decode().encode("utf-16"), None),
+    "nul": (bytes(100), None),
+    "no-name": (_RIGHT.replace(b"Name: acme\n", b""), ">=3"),
+    "no-version": (_RIGHT.replace(b"\nVersion: 1.0", b""), ">=3"),
+    "empty-name": (_RIGHT.replace(b"acme", b""), ">=3"),
+    "latin-1": (_RIGHT + b"Author: J\xfcrgen\n", ">=3"),
+    "no-metadata-version": (_RIGHT.partition(b"\n")[2], ">=3"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz", ".tar"])
+@pytest.mark.parametrize("case", PKG_INFOS)
+def test_what_an_sdists_pkg_info_leaves_out_does_no_harm(suffix: str, case: str) -> None:
+    """Installers build the sdist, and make metadata of that; only what contradicts the file name is another's."""
+    info, requires_python = PKG_INFOS[case]
+    contents = (("acme-1.0/setup.py", b""), ("acme-1.0/PKG-INFO", info))
+    packed = tar(*contents, info=None)
+    data = {".zip": zip_bytes(*contents), ".tar": packed, ".tar.gz": gzip.compress(packed)}[suffix]
+    assert facts_of(data, f"acme-1.0{suffix}").requires_python == requires_python
+
+
+@pytest.mark.parametrize(
+    "info",
+    [_PKG_INFO % (b"other", b"1.0"), _PKG_INFO % (b"acme", b"2.0"), _PKG_INFO % (b"UNKNOWN", b"0.0.0")],
+)
+def test_an_sdist_whose_pkg_info_is_anothers_is_withheld(info: bytes) -> None:
+    """With a byte order mark or without."""
+    for data in (info, b"\xef\xbb\xbf" + info, info.partition(b"\n")[2]):
+        packed = gzip.compress(tar(("acme-1.0/PKG-INFO", data), info=None))
+        assert "its metadata are those of" in str(refusal(packed, "acme-1.0.tar.gz"))
 
 
 def test_an_sdists_version_may_be_spelt_otherwise() -> None:

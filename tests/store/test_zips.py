@@ -101,8 +101,6 @@ def test_what_never_was_a_zip_archive(data: bytes) -> None:
         b"PK\x03\x04",
         SMALL[:END],
         SMALL[:-1],
-        SMALL + b"trailing",
-        SMALL + b"PK\x05\x06",
         zip_bytes({"c": b"two"}, comment=b"a comment")[:-1],
         zip_bytes({"nested.whl": SMALL})[: zip_bytes({"nested.whl": SMALL}).index(SMALL) + len(SMALL)],
         zip64_bytes()[:-22] + zip64_bytes()[-22:-1],
@@ -111,6 +109,7 @@ def test_what_never_was_a_zip_archive(data: bytes) -> None:
         patched(zip64_bytes(), len(zip64_bytes()) - 42 + 8, struct.pack("<Q", 2**64 - 1)),
         zip64_bytes(offset=2**64 - 1),
         patched(SMALL, END + 16, struct.pack("<L", OFFSET + 1)),
+        SMALL[:END] + b"1234" + SMALL[END:],
         patched(SMALL, END + 12, struct.pack("<L", 0)),
     ],
 )
@@ -118,6 +117,18 @@ def test_what_begins_like_one_and_does_not_end_like_one_may_be_unfinished(data: 
     """The end record must lie exactly at the end, and the directory right before it; a nested archive's is another's."""
     with pytest.raises(CutOff):
         walk(data)
+
+
+@pytest.mark.parametrize("more", [b"\n", b"\0\0\0", b"trailing", b"PK\x05\x06", bytes(60_000)])
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_bytes_after_the_end_are_named(more: bytes, comment: bytes) -> None:
+    """Such a file is whole, and not "cut off"; an archive at the end of which another's end record lies is another matter."""
+    data = zip_bytes({"a": b"one"}, comment=comment)
+    with pytest.raises(
+        BrokenArchive, match=f"^{len(more)} bytes follow the end of its zip archive$"
+    ) as caught:
+        walk(data + more)
+    assert not caught.value.perhaps_unfinished
 
 
 def test_an_empty_archive_is_none() -> None:
