@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.toml_text import load_toml
 from simpleindex.options import OPTIONS, VARIABLE_PREFIX, Option, hint, nearest
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _load(file: Path) -> dict[str, object]:
     if len(content) > _LARGEST_FILE:
         raise RefusedStart(f"{file}: the configuration is larger than {_LARGEST_FILE} bytes")
     try:
-        return tomllib.loads(content.decode())
+        return load_toml(content.decode())
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RefusedStart(f"{file}: line {line} is not UTF-8, as TOML has to be") from None
@@ -202,9 +203,9 @@ def _load(file: Path) -> dict[str, object]:
         last = f"at line {len(content.splitlines())}, the end"
         reason = str(error).replace("at end of document", last)
         raise RefusedStart(f"{file}: not valid TOML: {reason}") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise RefusedStart(
-            f"{file}: holds a number too long, or arrays nested too deep, to be read"
+            f"{file}: holds a number or a key too long, or arrays nested too deep, to be read"
         ) from None
 
 

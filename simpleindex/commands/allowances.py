@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.commands.arguments import (
@@ -27,6 +27,7 @@ from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailabl
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.policy import Allowance
+from simpleindex.core.version_texts import parse_requirement
 from simpleindex.store.records import Records
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _what(text: str) -> tuple[ProjectName, str | None]:
         f"{shown(text)} is neither a project nor one version of it: write NAME or NAME==VERSION, such as acme==1.0"
     )
     try:
-        asked = Requirement(text)
+        asked = parse_requirement(text)
         name = parse_project_name(asked.name)
         if asked.url or asked.marker or asked.extras or len(asked.specifier) > 1:
             raise refusal

@@ -22,7 +22,6 @@ Everything unknown is refused rather than passed over: a misspelt rule must not 
 from __future__ import annotations
 
 import re
-import tomllib
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +31,7 @@ from simpleindex.core.patterns import parse_pattern
 from simpleindex.core.rights import Access, Action, UploadRules
 from simpleindex.core.rules import ANYONE_WORD, GROUP_PREFIX, TOKEN_PREFIX, WHO_WORDS, Rule, Who
 from simpleindex.core.tokens import SECRET_PREFIX
+from simpleindex.core.toml_text import load_toml
 from simpleindex.core.users import parse_user_name
 
 if TYPE_CHECKING:
@@ -97,13 +97,11 @@ def _toml(content: bytes) -> dict[str, object]:
             "is empty; a comment alone makes it one without rules: anyone reads, nobody uploads"
         )
     try:
-        return tomllib.loads(content.decode())
+        return load_toml(content.decode())
     except UnicodeDecodeError:
         raise InvalidAccess("is not UTF-8 text") from None
     except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
         raise InvalidAccess(f"is not valid TOML: {error}") from None
-    except RecursionError:
-        raise InvalidAccess("is nested too deeply") from None
 
 
 def _check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:

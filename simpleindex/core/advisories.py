@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.version import InvalidVersion, Version
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidAdvisory, InvalidProjectName
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,24 +30,25 @@ class Span:
 
     Attributes:
         events: Their versions with what happens at each, ascending: ``introduced``, ``fixed``, ``last_affected``. At one
-            version in the order in which the advisory has them.
-        limits: Versions below one of which it has to be; none for no bound.
+            version in the order in which the advisory has them, none twice in a row.
+        limit: The version below which it has to be; None for no bound.
     """
 
     events: tuple[tuple[Version, str], ...]
-    limits: tuple[Version, ...] = ()
+    limit: Version | None = None
 
     def has(self, version: Version) -> bool:
-        """Whether a version lies in it, by the schema's own algorithm."""
-        if self.limits and all(version >= limit for limit in self.limits):
+        """Whether a version lies in it.
+
+        The schema's own algorithm lets each event at or before a version decide anew, so the last one does.
+        """
+        if self.limit is not None and version >= self.limit:
             return False
-        is_affected = False
-        for at, event in self.events:
-            if event == "introduced" and version >= at:
-                is_affected = True
-            elif (event == "fixed" and version >= at) or (event == "last_affected" and version > at):
-                is_affected = False
-        return is_affected
+        last = bisect_right(self.events, version, key=_version_of)
+        # Its successor is affected by the end of a range, it is not.
+        while last and self.events[last - 1] == (version, "last_affected"):
+            last -= 1
+        return last > 0 and self.events[last - 1][1] == "introduced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,18 @@ class Advisory:
         name: The project.
         spans: The ranges that it is about.
         versions: Those that it is about beside them.
+        fixed: The versions that it says mend others.
     """
 
     id: str
     name: ProjectName
     spans: tuple[Span, ...]
     versions: frozenset[Version] = frozenset()
+    fixed: frozenset[Version] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        fixed = (at for span in self.spans for at, event in span.events if event == "fixed")
+        object.__setattr__(self, "fixed", frozenset(fixed))
 
     def has(self, version: Version) -> bool:
         """Whether it is about a version.
@@ -70,11 +81,6 @@ class Advisory:
         if version.local is not None and version not in self.fixed and self.has(Version(version.public)):
             return True
         return version in self.versions or any(span.has(version) for span in self.spans)
-
-    @property
-    def fixed(self) -> frozenset[Version]:
-        """The versions that it says mend others."""
-        return frozenset(at for span in self.spans for at, event in span.events if event == "fixed")
 
 
 class Advisories:
@@ -126,6 +132,8 @@ def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
     Raises:
         InvalidAdvisory: It is none.
     """
+    if excess := bounds.ADVISORY_VALUES.excess(sum(content.count(sign) for sign in (b",", b"[", b"{"))):
+        raise InvalidAdvisory(f"cannot be read: {excess}")
     try:
         record = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -162,9 +170,10 @@ def _name(text: object) -> ProjectName | None:
 
 
 def _advisory(identity: str, name: ProjectName, affected: Mapping[str, Any]) -> Advisory:
-    spans = tuple(
-        _span(each) for each in affected.get("ranges") or () if each.get("type") in ("ECOSYSTEM", "SEMVER")
-    )
+    ranges = [each for each in affected.get("ranges") or () if each.get("type") in ("ECOSYSTEM", "SEMVER")]
+    if excess := bounds.ADVISORY_RANGES.excess(len(ranges)):
+        raise InvalidAdvisory(f"cannot be read: {excess}")
+    spans = tuple(map(_span, ranges))
     versions = []
     for text in affected.get("versions") or ():
         version = _version(text)
@@ -188,7 +197,12 @@ def _span(ranges: Mapping[str, Any]) -> Span:
         elif kind == "introduced":
             # From an unknown beginning: rather all than none.
             events.append((_ZERO, kind))
-    return Span(tuple(sorted(events, key=lambda each: each[0])), () if is_endless else tuple(limits))
+    ordered = tuple(event for event, _ in groupby(sorted(events, key=_version_of)))
+    return Span(ordered, None if is_endless else max(limits, default=None))
+
+
+def _version_of(event: tuple[Version, str]) -> Version:
+    return event[0]
 
 
 def _events(ranges: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
@@ -202,7 +216,7 @@ def _events(ranges: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
 def _version(text: object) -> Version | None:
     """A version, or None for what is none of Python's, and so is no release's."""
     try:
-        return Version(text) if isinstance(text, str) else None
+        return parse_version(text) if isinstance(text, str) else None
     except InvalidVersion:
         return None
 

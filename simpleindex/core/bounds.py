@@ -46,6 +46,43 @@ FILENAME: Final = Bound("its file name", 255, "characters")
 TAGS: Final = Bound("the set of tags that its file name stands for", 1_000, "members")
 """Combinations of Python, ABI and platform. A wheel for several versions of macOS reaches 60, for all of manylinux 30."""
 
+PROJECT_NAME: Final = Bound("the name", 255, "characters")
+"""It must fit into :data:`FILENAME`. The longest on the public index have some 80."""
+
+# -- versions and requirements ------------------------------------------------------------------------------------------
+
+VERSION: Final = Bound("the version", 255, "characters")
+"""It must fit into :data:`FILENAME`. Those with a hash of a commit have some 60."""
+
+SPECIFIERS: Final = Bound("the version specifier", 1_000, "characters")
+"""The longest of Requires-Python known, which exclude single versions, have some 100."""
+
+SPECIFIER_CLAUSES: Final = Bound("the version specifier", 200, "clauses")
+"""In a requirement, extras are counted with them; the most known, those of "all" extras, have some 80."""
+
+REQUIREMENT: Final = Bound("the requirement", 4_096, "characters")
+"""With a URL (which has some 300, signed ones 1,500) and a marker; poetry writes markers of some 1,000."""
+
+MARKER_CLAUSES: Final = Bound("the environment marker", 200, "clauses")
+"""Locks for several Pythons and platforms reach some 40."""
+
+MARKER_DEPTH: Final = Bound("the environment marker", 100, "opening parentheses")
+"""All of them, however they are nested. Locks for several platforms have some 20."""
+
+# -- text formats -------------------------------------------------------------------------------------------------------
+
+TOML_KEY: Final = Bound("a dotted key", 64, "dots")
+"""Tables of tools have some 5. Many dotted words in one string without a blank count as a key."""
+
+LOCK_LINE: Final = Bound("the line", 256 * 1024, "characters")
+"""A requirement with its continuations: the digests of 500 files of a release are 45,000 characters."""
+
+ADVISORY_VALUES: Final = Bound("the advisory", 200_000, "values")
+"""Of JSON; the largest public ones, with thousands of versions, have some 20,000."""
+
+ADVISORY_RANGES: Final = Bound("what the advisory says of a project", 200, "ranges")
+"""Each file of the project is compared with each. Those of frameworks with many supported branches have some 20."""
+
 # -- the files in a wheel -----------------------------------------------------------------------------------------------
 
 WHEEL_LINE: Final = Bound("a line of its WHEEL file", 4096, "characters")

@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidNameList, InvalidPattern, InvalidProjectName
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.patterns import FirstMatch, is_glob, matching, parse_pattern
+from simpleindex.core.version_texts import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def parse_deny_list(content: bytes) -> DenyList:
     """
     names: dict[ProjectName, str] = {}
     patterns: dict[str, str] = {}
-    versions: dict[ProjectName, tuple[tuple[SpecifierSet, str], ...]] = {}
+    versions: dict[ProjectName, list[tuple[SpecifierSet, str]]] = {}
     try:
         # Editors of Windows begin a file with a mark.
         lines = content.decode("utf-8-sig").split("\n")
@@ -92,10 +93,10 @@ def parse_deny_list(content: bytes) -> DenyList:
             continue
         name, specifiers = _entry(text, number)
         if specifiers:
-            versions[name] = (*versions.get(name, ()), (specifiers, reason))
+            versions.setdefault(name, []).append((specifiers, reason))
         else:
             names.setdefault(name, reason)
-    return DenyList(names, patterns, versions)
+    return DenyList(names, patterns, {name: tuple(each) for name, each in versions.items()})
 
 
 def _pattern(text: str, number: int) -> str:
@@ -111,7 +112,7 @@ def _entry(text: str, number: int) -> tuple[ProjectName, SpecifierSet]:
     with suppress(InvalidProjectName):
         return parse_project_name(text), _ALL_VERSIONS
     with suppress(InvalidRequirement, InvalidProjectName):
-        requirement = Requirement(text)
+        requirement = parse_requirement(text)
         if not (requirement.url or requirement.marker or requirement.extras):
             return parse_project_name(requirement.name), requirement.specifier
     raise InvalidNameList(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.markers import UndefinedComparison
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import InvalidRequirement
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidLockFile, InvalidProjectName
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.toml_text import load_toml
+from simpleindex.core.version_texts import parse_requirement, parse_specifiers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from packaging.specifiers import SpecifierSet
 
     from simpleindex.core.names import ProjectName
 
@@ -53,7 +56,7 @@ def parse_lock_file(content: bytes, environment: Mapping[str, str]) -> tuple[Wan
     except UnicodeDecodeError:
         raise InvalidLockFile("is not UTF-8 text") from None
     try:
-        table = tomllib.loads(text)
+        table = load_toml(text)
     except ValueError:
         return _requirements(text, environment)
     try:
@@ -61,7 +64,7 @@ def parse_lock_file(content: bytes, environment: Mapping[str, str]) -> tuple[Wan
             return _packages(table.get("packages", []))
         if "package" in table:
             return _packages(table["package"])
-    except (KeyError, TypeError, AttributeError, InvalidSpecifier) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidLockFile(f"is no lock file ({type(error).__name__}: {error})") from None
     except InvalidProjectName as error:
         raise InvalidLockFile(f"has a project that is none: {error}") from None
@@ -78,7 +81,7 @@ def _packages(packages: list[dict[str, Any]]) -> tuple[Wanted, ...]:
         if not files or "version" not in package:
             continue  # what comes from a directory or a repository of sources
         digests = {digest for file in files if (digest := _digest(file))}
-        versions = SpecifierSet(f"=={package['version']}")
+        versions = parse_specifiers(f"=={package['version']}")
         wanted.append(Wanted(parse_project_name(package["name"]), versions, frozenset(digests)))
     return tuple(wanted)
 
@@ -94,12 +97,14 @@ def _digest(file: dict[str, Any]) -> str | None:
 def _requirements(text: str, environment: Mapping[str, str]) -> tuple[Wanted, ...]:
     wanted = []
     for number, written in enumerate(text.replace("\\\n", " ").splitlines(), 1):
+        if excess := bounds.LOCK_LINE.excess(len(written)):
+            raise InvalidLockFile(f"cannot be read on line {number}: {excess}")
         line = re.sub(r"(^|\s)#.*", "", written).strip()
         if not line or line.startswith("-"):
             continue  # options: of pip's, and other files
         digests = frozenset(_HASH.findall(line))
         try:
-            requirement = Requirement(_OPTION.sub("", f"{line} ").strip())
+            requirement = parse_requirement(_OPTION.sub("", f"{line} ").strip())
             name = parse_project_name(requirement.name)
         except (InvalidRequirement, InvalidProjectName):
             raise InvalidLockFile(f"has no requirement on line {number}: {line[:60]!r}") from None

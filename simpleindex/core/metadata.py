@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.version_texts import parse_specifiers, parse_version
 
 if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
@@ -24,8 +25,6 @@ MAXIMUM_SIZE: Final = 16 * 1024 * 1024
 
 # Bytes. An expression runs without letting another thread in, and for 16 MiB of tiny lines that would be seconds.
 _LONGEST_HEADERS: Final = 2 * 1024 * 1024
-# Characters. A valid value is far shorter, and Python refuses integers of more than 4300 digits with another error.
-_LONGEST_VALUE: Final = 1000
 _LONGEST_SHOWN: Final = 80
 _BYTE_ORDER_MARK: Final = "\ufeff".encode()
 
@@ -136,10 +135,8 @@ def read_details(data: bytes) -> Details:
 
 def states(project: str, version: str, name: DistributionName) -> bool:
     """Whether a project's name and version, spelt in whatever way, are those of a distribution (PEP 503, PEP 440)."""
-    if len(version) > _LONGEST_VALUE:
-        return False
     try:
-        return parse_project_name(project) == name.project and Version(version) == Version(name.version)
+        return parse_project_name(project) == name.project and parse_version(version) == Version(name.version)
     except (InvalidProjectName, InvalidVersion):
         return False
 
@@ -179,13 +176,13 @@ def _headers(data: bytes) -> dict[str, str]:
 
 def valid_requires_python(text: str) -> str | None:
     """Return a Requires-Python if every installer can parse it, else None (SPEC H17)."""
-    if not text or len(text) > _LONGEST_VALUE:
+    if not text:
         return None
     try:
-        for specifier in SpecifierSet(text):
+        for specifier in parse_specifiers(text):
             if specifier.operator == "===":
                 # Arbitrary equality takes any characters, even markup, for a version; uv then drops the file.
-                Version(specifier.version)
+                parse_version(specifier.version)
     except (InvalidSpecifier, InvalidVersion):
         return None
     return text

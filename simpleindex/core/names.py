@@ -79,7 +79,7 @@ def parse_project_name(text: str) -> ProjectName:
     Raises:
         InvalidProjectName: The text is not a valid name, so no project can be called that.
     """
-    if not _VALID_NAME.match(text):
+    if bounds.PROJECT_NAME.excess(len(text)) or not _VALID_NAME.match(text):
         raise InvalidProjectName(text)
     return ProjectName(_SEPARATORS.sub("-", text).lower())
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.metadata import shown
@@ -32,6 +32,7 @@ from simpleindex.core.toml_values import (
     to_text,
     to_texts,
 )
+from simpleindex.core.version_texts import parse_specifiers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -176,7 +177,7 @@ def _selection(table: Mapping[str, object], where: str) -> dict[str, Any]:
     if "versions" in table:
         text = to_text(table["versions"], f"'versions' of {where}")
         try:
-            values["versions"] = SpecifierSet(text)
+            values["versions"] = parse_specifiers(text)
         except InvalidSpecifier:
             raise InvalidSources(
                 f'has \'versions\' of {where} that are no specifier (PEP 440), such as "<2" or "==1.4.*"'

@@ -14,18 +14,18 @@ Everything unknown is refused rather than passed over: a misspelt yank or quaran
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_version
-from packaging.version import Version
 
 from simpleindex.core.errors import InvalidProjectFile
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix
+from simpleindex.core.toml_text import load_toml
+from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,13 +71,11 @@ def parse_project_file(data: bytes) -> ProjectFile:
         # An editor that truncates before it writes would otherwise lift every yank for a moment.
         raise InvalidProjectFile("is empty; delete it if the project has no yanks and no status")
     try:
-        content = tomllib.loads(data.decode())
+        content = load_toml(data.decode())
     except UnicodeDecodeError:
         raise InvalidProjectFile("is not UTF-8 text") from None
     except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
         raise InvalidProjectFile(f"is not valid TOML: {error}") from None
-    except RecursionError:
-        raise InvalidProjectFile("is nested too deeply") from None
     for key in content:
         if key not in _KEYS:
             raise InvalidProjectFile(f"has the unknown key {shown(key)}{_nearest(key, _KEYS)}")
@@ -114,7 +112,7 @@ def yank_key(key: str) -> str:
     if distribution_suffix(key):
         return key
     try:
-        return canonicalize_version(Version(key))
+        return canonicalize_version(parse_version(key))
     except ValueError:
         raise InvalidProjectFile(
             f"yanks {shown(key)}, which is neither a version nor a distribution's file name"
@@ -133,7 +131,7 @@ def _yank_reason(key: str, reason: object) -> str:
 
 
 def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, n=1)
+    near = get_close_matches(word[:100], known, n=1)
     return (
         f"; did you mean {near[0]!r}?"
         if near

@@ -13,6 +13,7 @@ from simpleindex.core.identity import same_distribution
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_distribution_name, parse_project_name
+from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,7 +36,7 @@ def parse_release(text: str) -> tuple[ProjectName, str]:
     """
     name, _, version = text.partition("==")
     try:
-        return parse_project_name(name.strip()), str(Version(version))
+        return parse_project_name(name.strip()), str(parse_version(version))
     except (InvalidProjectName, InvalidVersion):
         raise NotCopied(f"{shown(text)} is no release; write NAME==VERSION") from None
 

@@ -9,6 +9,7 @@ from packaging.version import InvalidVersion, Version
 from simpleindex.core.errors import InvalidFilename, NotHere
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
+from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +33,8 @@ def select(name: ProjectName, key: str, filenames: Iterable[str]) -> tuple[str, 
             return (key,)
         raise NotHere(f"file {shown(key)} of the project {name}")
     try:
-        version = Version(key)
-    except (InvalidVersion, ValueError):
+        version = parse_version(key)
+    except InvalidVersion:
         raise NotHere(f"version or file {shown(key)} of the project {name}") from None
     found = sorted(filename for filename in filenames if _version(name, filename) == version)
     if not found:

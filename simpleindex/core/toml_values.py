@@ -7,13 +7,13 @@ for anything else than what it is to be.
 from __future__ import annotations
 
 import re
-import tomllib
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.core.errors import InvalidPattern, InvalidSources
 from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import parse_pattern
+from simpleindex.core.toml_text import load_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,13 +39,11 @@ def read_toml(content: bytes) -> dict[str, object]:
     if len(content) > MAXIMUM_SIZE:
         raise InvalidSources(f"has more than {MAXIMUM_SIZE >> 20} MiB")
     try:
-        return tomllib.loads(content.decode())
+        return load_toml(content.decode())
     except UnicodeDecodeError:
         raise InvalidSources("is not UTF-8 text") from None
     except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
         raise InvalidSources(f"is not valid TOML: {error}") from None
-    except RecursionError:
-        raise InvalidSources("is nested too deeply") from None
 
 
 def tables(table: Mapping[str, object], key: str) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName, RefusedUpload
@@ -28,6 +28,7 @@ from simpleindex.core.names import (
     parse_project_name,
 )
 from simpleindex.core.upload_form import StatedDigests, invalid, judge_protocol, stated_digests
+from simpleindex.core.version_texts import parse_specifiers, parse_version
 
 if TYPE_CHECKING:
     from simpleindex.core.errors import BrokenArchive
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 # Characters: what a file system allows, less the longest suffix of what may lie beside the file.
 _LONGEST_FILENAME: Final = 255 - len(PROVENANCE_SUFFIX)
-# Python refuses integers of more than 4300 digits with another error than packaging's.
-_LONGEST_VERSION: Final = 1000
 
 _FILETYPES: Final = {"sdist": Kind.SDIST, "bdist_wheel": Kind.WHEEL}
 _DESCRIBING: Final = ("filetype", "metadata_version", "name", "version")
@@ -182,8 +181,8 @@ def judge_metadata(upload: Upload, metadata: CoreMetadata | None) -> None:
     if metadata is None or metadata.requires_python is None or upload.requires_python is None:
         return
     try:
-        differ = SpecifierSet(metadata.requires_python) != SpecifierSet(upload.requires_python)
-    except (InvalidSpecifier, ValueError):
+        differ = parse_specifiers(metadata.requires_python) != parse_specifiers(upload.requires_python)
+    except InvalidSpecifier:
         differ = True
     if differ:
         raise RefusedUpload(
@@ -237,9 +236,8 @@ def _project(text: str) -> ProjectName:
 
 def _version(text: str) -> Version:
     try:
-        if len(text) <= _LONGEST_VERSION:
-            return Version(text)
-    except (InvalidVersion, ValueError):
+        return parse_version(text)
+    except InvalidVersion:
         pass
     raise invalid("Version", text, "Use a version as PEP 440 has it, for example 1.0.2.")
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import InvalidVersion
 
 from simpleindex.core.dates import day_and_time
 from simpleindex.core.errors import InvalidFilename, NotHere, NotShown, Unavailable, UpstreamFailed
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +163,7 @@ def what_is_there(outcome: Project | SimpleIndexError) -> str:
 
 def _normalized(version: str) -> str:
     try:
-        return str(Version(version))
+        return str(parse_version(version))
     except InvalidVersion:
         return version
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from base64 import urlsafe_b64encode
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag, parse_tag
@@ -177,16 +178,19 @@ def _judge_row(row: list[str], paths: Paths, dist_info: str) -> bool:
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
     """Go through the lines of a text, each with its end, holding no more than one chunk and one line."""
-    rest = b""
+    held: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in (*lines, rest):
-            if excess := bounds.RECORD_LINE.excess(len(line)):
+        for line in BytesIO(chunk):
+            held.append(line)
+            size += len(line)
+            if excess := bounds.RECORD_LINE.excess(size):
                 raise BrokenArchive(excess)
-        for line in lines:
-            yield _text(line + b"\n", "RECORD")
-    if rest:
-        yield _text(rest, "RECORD")
+            if line.endswith(b"\n"):
+                yield _text(b"".join(held), "RECORD")
+                held, size = [], 0
+    if held:
+        yield _text(b"".join(held), "RECORD")
 
 
 def _text(data: bytes, name: str) -> str:

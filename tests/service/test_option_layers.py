@@ -150,8 +150,11 @@ def test_the_file(tmp_path: Path) -> None:
         ("path = '.'\npath = 'x'\n", "not valid TOML: Cannot overwrite a value (at line 2, column 11)"),
         ("\nhttps = [443,", "not valid TOML: Invalid value (at line 2, the end)"),
         ("\nwatch = poll", "not valid TOML: Invalid value (at line 2, column 9)"),
-        ("page-cache = " + "9" * 9000, "holds a number too long, or arrays nested too deep, to be read"),
-        ("https = " + "[" * 5000, "holds a number too long, or arrays nested too deep, to be read"),
+        (
+            "page-cache = " + "9" * 9000,
+            "holds a number or a key too long, or arrays nested too deep, to be read",
+        ),
+        ("https = " + "[" * 5000, "holds a number or a key too long, or arrays nested too deep, to be read"),
         ("#" * ((1 << 20) + 1), "the configuration is larger than 1048576 bytes"),
         (b"\n# caf\xe9", "line 2 is not UTF-8, as TOML has to be"),
     ],

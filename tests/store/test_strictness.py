@@ -278,7 +278,7 @@ WHEELS: dict[str, tuple[list[Part], str | None]] = {
     ),
     "long-line": (
         wheel_parts(record="x" * 140_000 + "\n"),
-        "a line of its RECORD has 140,000 bytes, and at most 16,384 are read",
+        "a line of its RECORD has 140,001 bytes, and at most 16,384 are read",
     ),
     "bare-cr": (wheel_parts(record="x\ry,,\n"), "its RECORD cannot be parsed"),
     "field-of-several-lines": (wheel_parts(record='"x\ny",,\n'), "has a line of 1 columns"),

@@ -1,0 +1,210 @@
+"""Every reader of what strangers write does at most twice the work for twice the text: counted, not timed.
+
+Each is given texts of the forms that would make it quadratic, within its bounds, where only its code keeps it from that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from simpleindex.core.advisories import parse_advisory
+from simpleindex.core.conditional import not_modified
+from simpleindex.core.credentials import parse_authorization
+from simpleindex.core.deny_list import parse_deny_list
+from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.lock_files import parse_lock_file
+from simpleindex.core.metadata import read_details, read_metadata
+from simpleindex.core.names import ProjectName, parse_distribution_name
+from simpleindex.core.negotiation import choose_representation
+from simpleindex.core.project_file import parse_project_file
+from simpleindex.core.rights import UploadRules
+from simpleindex.core.toml_text import load_toml
+from simpleindex.core.upstream_html import read_html
+from simpleindex.core.upstream_pages import parse_project
+from simpleindex.core.version_texts import parse_requirement, parse_specifiers, parse_version
+from simpleindex.store.entry_points import read_entry_points
+from simpleindex.store.paths import Paths, plain_path
+from simpleindex.store.strictness import examine_strictly
+from simpleindex.store.tars import Stream, headers
+from simpleindex.store.wheel_contents import judge_record, judge_wheel_file
+from tests.counted_work import work_of
+from tests.store.strict_builders import Part, entry, raw_zip, tar, wheel_parts
+from tests.store.test_tars import header, pax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WHEEL = parse_distribution_name("acme-1.0-py3-none-any.whl")
+SDIST = parse_distribution_name("acme-1.0.tar")
+
+
+class Form(NamedTuple):
+    """A form of text, and its reader.
+
+    Attributes:
+        read: Takes what was made.
+        make: Takes how often something is repeated in it.
+        times: For the shorter text.
+    """
+
+    read: Callable[[Any], object]
+    make: Callable[[int], Any]
+    times: int = 40
+
+
+def page(*anchors: str) -> bytes:
+    """A page of links."""
+    return f"<html><title>Links for acme</title>{''.join(anchors)}</html>".encode()
+
+
+def project_page(body: bytes, content_type: str = "text/html") -> object:
+    """Read the page of a project."""
+    return parse_project(content_type, body, "https://a.example/acme/", ProjectName("acme"))
+
+
+def add_all(paths: list[str]) -> None:
+    """Note paths as those of an archive's members."""
+    noted = Paths()
+    for path in paths:
+        noted.add(path)
+
+
+def through_links(parts: int) -> bytes:
+    """An sdist with a symbolic link of so many steps."""
+    steps = "a/" * parts
+    return tar(entry(f"acme-1.0/{steps}l", b"2", f"{'../' * parts}{steps}c"))
+
+
+def advisory(versions: int) -> bytes:
+    """With many versions, and as many events."""
+    events = [{("introduced", "last_affected")[i % 2]: f"{i}.0"} for i in range(versions)]
+    listed = [f"{i}.5" for i in range(versions)]
+    package = {"name": "acme", "ecosystem": "PyPI"}
+    affected = {"package": package, "ranges": [{"type": "ECOSYSTEM", "events": events}], "versions": listed}
+    return json.dumps({"id": "X-1", "affected": [affected]}).encode()
+
+
+def examine(name: Any, data: bytes) -> object:
+    """Examine an upload."""
+    return examine_strictly(io.BytesIO(data), name, UploadRules())
+
+
+ENTRY = '<a href="acme-{}.tar.gz#sha256=' + "0" * 64 + '" data-requires-python="&gt;=3.{}">x</a>'
+FORMS = {
+    "entry-points-blanks": Form(read_entry_points, lambda n: "[console_scripts]\na" + " " * n + "b = c\n"),
+    "entry-points-lines": Form(read_entry_points, lambda n: "[g]\n" + "a = b\n  c\n\n" * n),
+    "wheel-tags": Form(
+        partial(judge_wheel_file, name=WHEEL, tags_must_match=False),
+        lambda n: b"Wheel-Version: 1.0\n" + b"Tag: py3-none-any\n" * n,
+    ),
+    "record": Form(
+        lambda data: judge_record([data], Paths(), "acme-1.0.dist-info"),
+        lambda n: b"acme-1.0.dist-info/RECORD,,\n" * n,
+    ),
+    "record-empty": Form(lambda data: judge_record([data], Paths(), "d"), lambda n: b"\n" * n),
+    "record-quotes": Form(lambda data: judge_record([data], Paths(), "d"), lambda n: b'"' * n + b"\n"),
+    "record-pieces": Form(lambda data: judge_record(data, Paths(), "d"), lambda n: [b"x"] * n),
+    "metadata-folded": Form(
+        lambda data: read_metadata(data, WHEEL), lambda n: b"Name: acme\nVersion: 1.0\nX: y\n" + b" z\n" * n
+    ),
+    "metadata-licences": Form(read_details, lambda n: b"License-File: a/b\n" * n),
+    "metadata-names": Form(lambda data: read_metadata(data, WHEEL), lambda n: b"Name: acme\n" * n),
+    "paths-deep": Form(lambda path: add_all([path, path + "2"]), lambda n: "d/" * n + "f"),
+    "paths-many": Form(add_all, lambda n: [f"a/{i}/b" for i in range(n)]),
+    "path-plain": Form(plain_path, lambda n: b"a/./" * n + b"b"),
+    "sdist-link": Form(partial(examine, SDIST), through_links, 50),
+    "sdist-dots": Form(
+        partial(examine, SDIST), lambda n: tar(entry("acme-1.0/l", b"2", "./" * n + "c")), 100
+    ),
+    "sdist-members": Form(
+        partial(examine, SDIST), lambda n: tar(*((f"acme-1.0/{i}", b"x") for i in range(n)))
+    ),
+    "sdist-top": Form(partial(examine, SDIST), lambda n: tar((f"{'-' * n}1.0/PKG-INFO", b"x"))),
+    "tar-records": Form(
+        lambda data: [*headers(Stream(iter([data])))],
+        lambda n: pax(*(b"%d GNU.sparse.%04d=x\n" % (19, i) for i in range(n))) + header(b"x") + bytes(1024),
+    ),
+    "tar-headers": Form(
+        lambda data: [*headers(Stream(iter([data])))],
+        lambda n: pax(b"9 path=x\n") * n + header(b"x") + bytes(1024),
+    ),
+    "zip-members": Form(
+        partial(examine, WHEEL), lambda n: raw_zip(*(Part(b"acme/%d" % i) for i in range(n)), *wheel_parts())
+    ),
+    "zip-extra": Form(
+        partial(examine, WHEEL), lambda n: raw_zip(Part(b"a", extra=b"\x99\x99\0\0" * n), *wheel_parts())
+    ),
+    "html-links": Form(project_page, lambda n: page(*(ENTRY.format(i, i % 20) for i in range(n)))),
+    "html-quotes": Form(read_html, lambda n: "<a '<a \"" * n),
+    "html-attributes": Form(read_html, lambda n: "<a " + "x = " * n + "y>"),
+    "html-comments": Form(read_html, lambda n: "<!-- " * n),
+    "html-raw": Form(read_html, lambda n: "<script><title>" * n),
+    "html-fragment": Form(project_page, lambda n: page(f'<a href="acme-1.0.zip#{"a=b&" * n}">x</a>')),
+    "json-files": Form(
+        lambda body: project_page(body, "application/vnd.pypi.simple.v1+json"),
+        lambda n: json.dumps(
+            {"name": "acme", "files": [{"filename": f"acme-{i}.zip", "url": f"{i}"} for i in range(n)]}
+        ).encode(),
+    ),
+    "version-dots": Form(parse_version, lambda n: "1." * n + "x"),
+    "specifiers": Form(parse_specifiers, lambda n: ",".join(["!=1.0"] * n)),
+    "requirement-extras": Form(parse_requirement, lambda n: f"a[{','.join('x' * n)}]"),
+    "requirement-markers": Form(parse_requirement, lambda n: "a; " + " and ".join(["'1' > '1'"] * n)),
+    "requirement-parentheses": Form(parse_requirement, lambda n: "a; " + "(" * n + "'1' > '1'" + ")" * n),
+    "name-hyphens": Form(parse_distribution_name, lambda n: "a" + "-1" * n + ".zip"),
+    "name-dots": Form(parse_distribution_name, lambda n: "a-1" + ".1" * n + "-py3-none-any.whl"),
+    "toml-key": Form(load_toml, lambda n: ".".join("a" * n) + " = 1", 30),
+    "toml-keys": Form(load_toml, lambda n: "".join(f"[a.b.c{i}]\nd.e = '1.2'\n" for i in range(n))),
+    "project-file": Form(
+        parse_project_file, lambda n: b"[yanked]\n" + b"".join(b"'%d' = true\n" % i for i in range(n))
+    ),
+    "deny-list": Form(parse_deny_list, lambda n: b"".join(b"acme == %d\n" % i for i in range(n))),
+    "deny-list-patterns": Form(parse_deny_list, lambda n: b"".join(b"acme-%d*\n" % i for i in range(n))),
+    "requirements": Form(
+        lambda data: parse_lock_file(data, {}), lambda n: b"acme == 1.0 \\\n" + b"  --hash=sha256:00 \\\n" * n
+    ),
+    "lock": Form(
+        lambda data: parse_lock_file(data, {}),
+        lambda n: b"".join(
+            b"[[package]]\nname = 'a%d'\nversion = '1'\nwheels = [{ hash = 'sha256:%064d' }]\n" % (i, i)
+            for i in range(n)
+        ),
+    ),
+    "advisory": Form(parse_advisory, advisory),
+    "accept": Form(lambda text: choose_representation(text, None), lambda n: "text/html;q=" * n),
+    "etags": Form(lambda text: not_modified(text, None, '"x"', None), lambda n: '"a", ' * n),
+    "authorization": Form(parse_authorization, lambda n: "Basic " + "QUFB" * n),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_twice_the_text_is_at_most_twice_the_work(form: str) -> None:
+    """A tenth more, and a little, for what is done once."""
+    read, make, times = FORMS[form]
+    work = []
+    # The first fills caches.
+    for factor in (1, 1, 2, 4):
+        text = make(factor * times)
+        work.append(work_of(partial(read, text), errors=(SimpleIndexError, ValueError)))
+    _, *work = work
+    assert work[2] - work[1] <= 2.2 * (work[1] - work[0]) + 200, work
+
+
+def test_work_that_grows_faster_is_seen() -> None:
+    """Whether the loop is in Python or in C."""
+
+    def by_partition(text: str) -> None:
+        while text:
+            _, _, text = text.partition(" ")
+
+    def by_loop(text: str) -> int:
+        return sum(a == b for a in text for b in text)
+
+    for call in (by_partition, by_loop):
+        work = [work_of(partial(call, "a " * (40 * factor))) for factor in (1, 2, 4)]
+        assert work[2] - work[1] > 3 * (work[1] - work[0])
