@@ -300,6 +300,18 @@ class Nginx(Peer):
             """)
 
 
+class TwistdWeb(Peer):
+    """``twistd web`` over the directory as it is: it says of each ``.tar.gz`` that it is encoded with gzip."""
+
+    name = "twistd web"
+    prefix = "/"
+    states_hashes = False
+
+    def command(self) -> Sequence[str | Path]:
+        where = ("--path", self.packages, "--listen", f"tcp:{self.port}:interface=127.0.0.1")
+        return self.installed.command("-n", "--pidfile=", "web", *where)
+
+
 class NginxPages(Nginx):
     """nginx over pages made by hand as PEP 503 and its successors say; one wheel has a sidecar, the others have none."""
 
@@ -367,6 +379,7 @@ PEERS: Final[tuple[type[Peer], ...]] = (
     DevpiServer,
     Pypiron,
     Nginx,
+    TwistdWeb,
     NginxPages,
     Simpleindex,
 )

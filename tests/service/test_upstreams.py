@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from contextlib import suppress
 from functools import partial
@@ -123,6 +124,32 @@ def test_a_ca_file_that_holds_none(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     with pytest.raises(RefusedStart, match="the upstream behind"):
         compose(tmp_path, UPSTREAM + f'ca-file = "{tmp_path / "ca.pem"}"')
+
+
+@pytest.mark.parametrize("how", ["SIGHUP", "by itself"])
+def test_credentials_that_change(tmp_path: Path, how: str) -> None:
+    """They are taken up while the server runs."""
+    login = tmp_path / "login"
+    login.write_text("me:one")
+    upstreams = compose(tmp_path, UPSTREAM + f'credentials = "file:{login}"')
+    agent: Any = upstreams.agents[0]
+    sent: list[str] = []
+
+    def request(method: bytes, uri: bytes, headers: Any, body: Any = None) -> Deferred[Any]:
+        sent.append(base64.b64decode(headers.getRawHeaders(b"authorization")[0].split()[1]).decode())
+        return Deferred()
+
+    agent.request = request
+    for password in ("one", "two"):
+        login.write_text(f"me:{password}")
+        if how == "SIGHUP":
+            upstreams.reload()
+        else:
+            following: Any = upstreams.follow()
+            result(following)
+        Deferred.fromCoroutine(upstreams.views[MAIN_VIEW].project(ProjectName(f"name-{password}")))
+    assert sent == ["me:one", "me:two"]
+    upstreams.stop()
 
 
 def test_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
