@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.proxy_protocol import PREFIX, behind_proxies
 from simpleindex.store.directory import printable
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 
 def endpoint(
-    reactor: Any, listen: Listen, option: str, *, has_ipv6: Callable[[], bool]
+    reactor: Any,
+    listen: Listen,
+    option: str,
+    *,
+    has_ipv6: Callable[[], bool],
+    is_trusted: Callable[[str], bool] = lambda _: False,
 ) -> IStreamServerEndpoint:
     """Make the endpoint that an option asks for.
 
@@ -32,6 +38,7 @@ def endpoint(
         listen: The option's value; a bare port listens on all addresses of both families.
         option: Its name, for the refusal.
         has_ipv6: Whether this machine has IPv6.
+        is_trusted: Tells of an address whether it is a trusted proxy, whose PROXY header is believed.
 
     Raises:
         RefusedStart: It is no endpoint of Twisted's.
@@ -42,12 +49,14 @@ def endpoint(
             return TCP6ServerEndpoint(reactor, listen.port, interface="::")
         return TCP4ServerEndpoint(reactor, listen.port)
     try:
-        made: IStreamServerEndpoint = serverFromString(reactor, listen.text)
+        made: IStreamServerEndpoint = serverFromString(reactor, listen.text.removeprefix(PREFIX))
     except Exception as error:  # noqa: BLE001  (every kind of endpoint has a parser of its own, plugins too)
         raise RefusedStart(
             f"--{option} {listen.text!r} is not an endpoint that Twisted can listen on ({error}); "
             "give a port, or a text such as tcp:443:interface=192.0.2.1."
         ) from None
+    if listen.text.startswith(PREFIX):
+        return behind_proxies(made, is_trusted, reactor.seconds)
     return made
 
 

@@ -22,6 +22,7 @@ from twisted.python.components import Componentized
 from simpleindex.accepting import AcceptGate
 from simpleindex.composition import compose
 from simpleindex.core import severity
+from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.core.severity import severity_of
 from simpleindex.ending import SECONDS, THREAD_SECONDS
@@ -124,7 +125,17 @@ class IndexService(Service):
         for site in (self._index.site, self._index.redirect_site):
             site.connections.has_room = self._gate.admits
         self._endpoints = [
-            (listen, option, endpoint(reactor, listen, option, has_ipv6=machine_has_ipv6))
+            (
+                listen,
+                option,
+                endpoint(
+                    reactor,
+                    listen,
+                    option,
+                    has_ipv6=machine_has_ipv6,
+                    is_trusted=lambda host: is_within(host, self._settings.trusted_proxy),
+                ),
+            )
             for option, listens in (("https", settings.https), ("http", settings.http))
             for listen in listens
         ]

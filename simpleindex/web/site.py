@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 
 from simpleindex.core.addresses import client_address, is_loopback, is_within
 from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.core.hosts import is_own_host
 from simpleindex.web.respond import error_response, respond
 from simpleindex.web.response import Asked, RequestRecord, Response, sentence
 from simpleindex.web.routes import (
@@ -125,6 +126,8 @@ class IndexResource(Resource):
 
     def render(self, request: Request) -> int:
         asked = asked_of(request, self.trusted)
+        if asked.is_local and not is_own_host(asked.header("host"), self.listings.base_url):
+            asked = replace(asked, is_local=False)
         return respond(request, self.answer(asked), also=self.also(), failed=self._failed)
 
     def also(self) -> tuple[tuple[str, str], ...]:

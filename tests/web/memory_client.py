@@ -202,7 +202,9 @@ REPORT = Report(
 def request(method: str, target: str | bytes, *headers: tuple[str, str | bytes]) -> bytes:
     """A request as bytes."""
     raw = target if isinstance(target, bytes) else target.encode()
-    lines = [method.encode() + b" " + raw + b" HTTP/1.1", b"Host: attacker.example"]
+    lines = [method.encode() + b" " + raw + b" HTTP/1.1"]
+    if all(name != "Host" for name, _ in headers):
+        lines.append(b"Host: attacker.example")
     lines += [
         name.encode() + b": " + (value if isinstance(value, bytes) else value.encode())
         for name, value in headers

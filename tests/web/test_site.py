@@ -275,7 +275,7 @@ class LocalTests(SynchronousTestCase):
 
     def is_local(self, peer: object, *headers: tuple[str, str], trusted: tuple[str, ...] = ()) -> bool:
         index = Index(trusted=tuple(map(ip_network, trusted)))
-        reply = index.get("/-/status", *headers, peer=peer)  # type: ignore[arg-type]  # any kind of address
+        reply = index.get("/-/status", ("Host", "localhost"), *headers, peer=peer)  # type: ignore[arg-type]  # any kind of address
         return "withheld-files" in reply.json
 
     def test_direct(self) -> None:

@@ -73,7 +73,7 @@ def test_status_for_everybody() -> None:
 
 def test_status_at_the_machine() -> None:
     """Whoever sits there is told what is withheld, and why."""
-    reply = index_with().get("/-/status", peer=NEAR)
+    reply = index_with().get("/-/status", ("Host", "localhost:8443"), peer=NEAR)
     withheld = {
         "project": "acme",
         "filename": "acme-2.0.zip",
@@ -81,6 +81,11 @@ def test_status_at_the_machine() -> None:
         "reason": "it ends before its end",
     }
     assert reply.json == NUMBERS | {"withheld-files": [withheld], "own-troubles": []}
+
+
+def test_a_page_in_a_browser_at_the_machine() -> None:
+    """A page whose name was made to lead here is told no more than anybody."""
+    assert index_with().get("/-/status", ("Host", "evil.example"), peer=NEAR).json == NUMBERS
 
 
 def test_status_tells_the_state_now() -> None:
@@ -95,7 +100,10 @@ def test_odd_names() -> None:
     """File names that are no text come out as JSON all the same."""
     odd = replace(REPORT, withheld=(("", "a\udcff\0.whl", "name", 'it is "odd"'),))
     assert (
-        index_with(odd).get("/-/status", peer=NEAR).json["withheld-files"][0]["filename"] == "a\udcff\0.whl"
+        index_with(odd)
+        .get("/-/status", ("Host", "127.0.0.1"), peer=NEAR)
+        .json["withheld-files"][0]["filename"]
+        == "a\udcff\0.whl"
     )
 
 

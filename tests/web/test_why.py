@@ -91,7 +91,8 @@ def test_unknown(index: Index) -> None:
 def test_who_may_read_every_reason(index: Index) -> None:
     """What was found in a file is for whoever sits at the machine."""
     assert "passwords.txt" not in index.get("/-/why/acme").text
-    assert "passwords.txt" in index.get("/-/why/acme", peer=NEAR).text
+    assert "passwords.txt" in index.get("/-/why/acme", ("Host", "localhost"), peer=NEAR).text
+    assert "passwords.txt" not in index.get("/-/why/acme", ("Host", "evil.example"), peer=NEAR).text
 
 
 @pytest.mark.parametrize(
