@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Located, Source
 
+_FIRST_BYTE: Final = 120.0
+"""Seconds for the beginning of a file, where ``timeout`` allows no more."""
+
 _MODES: Final = {
     Mode.CACHE: "",
     Mode.REDIRECT: ", to which clients are sent for files",
@@ -175,7 +178,7 @@ def compose_upstreams(
             in_thread,
             login=secrets.login(each, _where(settings, each)),
             terms=Terms(
-                Limits(idle=each.timeout, listing=max(30.0, each.timeout)),
+                Limits(each.timeout, max(_FIRST_BYTE, each.timeout), listing=max(30.0, each.timeout)),
                 each.missing,
                 each.lists,
                 f"simpleindex/{__version__}",
@@ -196,6 +199,7 @@ def compose_upstreams(
             tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread)
             if each.mode is Mode.CACHE
             else None,
+            background=max(1, each.connections // 2),
             say=say,
             failed=failed,
         )

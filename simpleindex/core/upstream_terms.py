@@ -11,6 +11,8 @@ class Limits:
 
     Attributes:
         idle: Seconds for the beginning of an answer, and then for each next bytes of it.
+        file: Seconds for the beginning of a file. Indexes that fetch it themselves first need long; no client waits so long, but
+            the next attempt finds it.
         listing: Seconds for a whole listing, redirects included; pip gives up after 15, uv after 30.
         project_bytes: Of a project's page, as it comes and when decoded; the largest have some 20 MB.
         flat_bytes: Of a page with the files of all projects; 100,000 links or so.
@@ -18,6 +20,7 @@ class Limits:
     """
 
     idle: float = 10.0
+    file: float = 120.0
     listing: float = 30.0
     project_bytes: int = 64_000_000
     flat_bytes: int = 16_000_000

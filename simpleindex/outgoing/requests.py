@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IAgent, IResponse
 
+    from simpleindex.core.upstream_terms import Limits
     from simpleindex.core.upstream_urls import BasicCredentials, Reach
     from simpleindex.outgoing.logins import Login
 
@@ -70,7 +71,7 @@ class UpstreamRequests:
         agent: Requests one URL without following; an :class:`~simpleindex.outgoing.agents.OutgoingAgent` of the same reach.
         clock: For timeouts.
         login: Knows the credentials for the upstream's own origin; they are sent nowhere else.
-        idle: Seconds for the beginning of an answer.
+        limits: How long it may take to begin an answer.
         user_agent: What we call ourselves; operators of indexes want to know.
     """
 
@@ -82,7 +83,7 @@ class UpstreamRequests:
         clock: IReactorTime,
         login: Login,
         *,
-        idle: float,
+        limits: Limits,
         user_agent: str,
     ) -> None:
         self._name = name
@@ -90,7 +91,7 @@ class UpstreamRequests:
         self._agent = agent
         self._clock = clock
         self._login = login
-        self._idle = idle
+        self._limits = limits
         self._user_agent = user_agent.encode("ascii")
         self._waits = Waits()
 
@@ -143,9 +144,9 @@ class UpstreamRequests:
         headers.setRawHeaders(b"User-Agent", [self._user_agent])
         if credentials is not None:
             headers.setRawHeaders(b"Authorization", [credentials.header()])
-        allowed = self._idle
+        allowed = self._limits.file
         if wanted.deadline is not None:
-            allowed = min(allowed, wanted.deadline - self._clock.seconds())
+            allowed = min(self._limits.idle, wanted.deadline - self._clock.seconds())
 
         async def asked() -> Any:
             return await within(

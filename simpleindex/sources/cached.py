@@ -124,6 +124,7 @@ class Cached:
         removed: Told of files that the upstream had and has no more, with what was kept of their project; blocking.
         tail: Learns of a wheel what its end tells, where an upstream has no sidecars; None where that is not wanted.
         memory: Bytes of listings in memory.
+        background: How many files may be waited for although no client does any more.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
     """
@@ -142,6 +143,7 @@ class Cached:
         removed: Callable[[str, KeptListing, Sequence[File]], None] | None = None,
         tail: Callable[[ProjectName, File], Awaitable[Learnt]] | None = None,
         memory: int = MEMORY,
+        background: int = 8,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -179,6 +181,7 @@ class Cached:
             learn=self._learn,
             doubt=self._doubt,
             failing_for=self._times.failing,
+            background=background,
             say=say,
             failed=failed,
         )

@@ -114,7 +114,7 @@ class HttpUpstream:
             agent,
             clock,
             login or FixedLogin(),
-            idle=terms.limits.idle,
+            limits=terms.limits,
             user_agent=terms.user_agent,
         )
         self._failed = self._requests.failed

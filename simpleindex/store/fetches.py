@@ -49,6 +49,8 @@ class Fetches:
         learn: Told what a file itself taught.
         doubt: Told of a file that is not there, or not the one that is listed.
         failing_for: Seconds for which a wrong file is not fetched again.
+        background: How many files may be waited for although no client does any more, since the upstream has not begun to send
+            them.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
     """
@@ -65,6 +67,7 @@ class Fetches:
         learn: Callable[[ProjectName, File, Learnt], Awaitable[None]],
         doubt: Callable[[ProjectName, File], Awaitable[None]],
         failing_for: float,
+        background: int,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -77,6 +80,8 @@ class Fetches:
         self._learn = learn
         self._doubt = doubt
         self._failing_for = failing_for
+        self._background = background
+        self._late: set[Fetch] = set()
         self._say = say
         self._failed = failed
         self._silent_until = 0.0
@@ -108,7 +113,9 @@ class Fetches:
                 fetch.growing, file.filename, shown.sha256, shown.uploaded_ns, in_thread=self._in_thread
             )
         except TookTooLong:
-            raise Unavailable(f"{file.filename} is being fetched from {self._upstream}.") from None
+            raise Unavailable(
+                f"{file.filename} is being fetched from {self._upstream}, which takes long; try again."
+            ) from None
         finally:
             fetch.growing.release()
 
@@ -148,6 +155,7 @@ class Fetches:
 
     async def _run(self, name: ProjectName, file: File, fetch: Fetch) -> None:
         identity = _identity(name, file)
+        look = self._clock.callLater(PATIENCE, self._let_wait, fetch)
         try:
             facts = await fetch.run()
         except SimpleIndexError as error:
@@ -167,9 +175,21 @@ class Fetches:
             assert size is not None
             await self._learn(name, file, taught_by(facts, size, fetch.modified_ns))
         finally:
+            if look.active():
+                look.cancel()
+            self._late.discard(fetch)
             # In this order: nobody begins to read what is let go of.
             del self._under_way[identity]
             fetch.finish()
+
+    def _let_wait(self, fetch: Fetch) -> None:
+        """Let a fetch go on for the next client, if not too many files are waited for already."""
+        if fetch.has_begun:
+            return
+        if sum(not late.has_begun for late in self._late) >= self._background:
+            fetch.stop(f"it is slow to send {self._background} other files that are waited for")
+        else:
+            self._late.add(fetch)
 
 
 def _identity(name: ProjectName, file: File) -> Hashable:

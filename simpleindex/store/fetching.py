@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from simpleindex.core.conditional import http_date
@@ -81,6 +81,7 @@ class Fetch:
 
     Attributes:
         growing: What there is of it.
+        has_begun: Whether the upstream has begun to send it.
     """
 
     def __init__(
@@ -101,9 +102,12 @@ class Fetch:
         self._in_thread = in_thread
         self._stopped = self._is_finished = False
         self._when_finished: list[Deferred[None]] = []
+        self._why_stopped = ""
+        self._beginning: Deferred[Arriving] | None = None
         self._validators: Any = None
         self._stream: Arriving | None = None
         self.growing = GrowingFile()
+        self.has_begun = False
 
     async def run(self) -> Facts:
         """Fetch it, prove it, keep it.
@@ -160,9 +164,16 @@ class Fetch:
             if not waiting.called:
                 waiting.callback(None)
 
-    def stop(self) -> None:
-        """Give up, as soon as no thread is at work for it."""
+    def stop(self, why: str = "this index is shutting down") -> None:
+        """Give up, as soon as no thread is at work for it.
+
+        Args:
+            why: The reason, as a clause.
+        """
         self._stopped = True
+        self._why_stopped = why
+        if self._beginning is not None:
+            self._beginning.cancel()
         if self._stream is not None:
             self._stream.close()
 
@@ -190,14 +201,15 @@ class Fetch:
     async def _receive_on(self, incoming: Incoming) -> None:
         """Receive from where it broke off, or, where that cannot be proven to fit, from the beginning to there once more."""
         if self._stopped:
-            raise self._failed("this index is shutting down", is_passing=True)
+            raise self._failed(self._why_stopped, is_passing=True)
         other, etag = self._expected.other_hash, getattr(self._validators, "etag", None)
         is_provable = self._expected.sha256 or (other and is_known_hash(other[0]))
         # RFC 9110 section 13.1.5: a weak tag is no proof.
         is_same = etag is not None and not etag.startswith("W/")
         offset = incoming.size if is_provable or is_same else 0
-        stream = self._stream = await self._begin(offset, self._validators if offset and is_same else None)
+        stream = self._stream = await self._begun(offset, self._validators if offset and is_same else None)
         try:
+            self.has_begun = True
             if stream.offset > incoming.size:
                 raise self._failed("it sent another part of the file than it was asked for")
             self._begin_growing(stream.size)
@@ -207,6 +219,20 @@ class Fetch:
         finally:
             self._stream = None
             stream.close()
+
+    async def _begun(self, offset: int, validators: Any) -> Arriving:
+        beginning = self._beginning = Deferred.fromCoroutine(self._opened(offset, validators))
+        try:
+            return await beginning
+        except CancelledError:
+            if not self._stopped:
+                raise
+            raise self._failed(self._why_stopped, is_passing=True) from None
+        finally:
+            self._beginning = None
+
+    async def _opened(self, offset: int, validators: Any) -> Arriving:
+        return await self._begin(offset, validators)
 
     async def _read_all(self, stream: Arriving, incoming: Incoming) -> None:
         again, repeated = incoming.size - stream.offset, hashlib.sha256()
@@ -224,7 +250,7 @@ class Fetch:
             await self._in_thread(incoming.write, data)
             self.growing.advance(incoming.size)
         if self._stopped:
-            raise self._failed("this index is shutting down", is_passing=True)
+            raise self._failed(self._why_stopped, is_passing=True)
         if again or (self.growing.size is not None and incoming.size < self.growing.size):
             raise self._failed(
                 f"{self._expected.filename} broke off after {incoming.size} bytes", is_passing=True

@@ -90,7 +90,16 @@ class Sidecars:
         key = ("metadata", name, file.filename, mark_of(file), sidecar.sha256)
         data = self._data.get(key)
         if data is None:
-            data = await self._shared.do(key, lambda: self._read(name, file, shown, sidecar))
+            reading = Deferred.fromCoroutine(
+                self._shared.do(key, lambda: self._read(name, file, shown, sidecar))
+            )
+            try:
+                data = bytes(await reading.addTimeout(PATIENCE, self._clock))
+            except TookTooLong:
+                # It goes on, and is kept.
+                raise Unavailable(
+                    f"The metadata of {file.filename} are being fetched from {self._upstream}, which takes long; try again."
+                ) from None
             self._data.put(key, data)
         return BytesBody(data, sidecar.sha256, shown.uploaded_ns)
 

@@ -60,6 +60,7 @@ class MemoryUpstream:
         refused: What every question for a file raises, if anything.
         gate: What every question for a listing waits for, if anything.
         gates: Where each read of a stream leaves what it waits for, if it is to wait.
+        beginnings: Where each question for a file leaves what it waits for before its first byte, if it is to wait.
         breaks: After how many pieces each stream breaks off.
         ranges: Whether a stream can begin elsewhere than at the beginning.
         says_size: Whether a stream says how large the file is.
@@ -78,6 +79,7 @@ class MemoryUpstream:
         self.refused: Exception | None = None
         self.gate: Deferred[None] | None = None
         self.gates: list[Deferred[None]] | None = None
+        self.beginnings: list[Deferred[None]] | None = None
         self.breaks: list[int] = []
         self.last_modified: str | None = None
         self.ranges = True
@@ -144,6 +146,10 @@ class MemoryUpstream:
         self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
     ) -> MemoryStream:
         self.asked.append(("open", url, offset))
+        if self.beginnings is not None:
+            beginning: Deferred[None] = Deferred()
+            self.beginnings.append(beginning)
+            await beginning
         if self.error is not None or self.refused is not None:
             raise self.error or self.refused or AssertionError
         if url not in self.files:
