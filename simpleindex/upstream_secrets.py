@@ -78,7 +78,7 @@ class FollowedTrust:
     def __init__(self, path: str, log: Callable[[str], None]) -> None:
         self._agent: OutgoingAgent | None = None
         self._file: FollowedFile[bytes] = FollowedFile(
-            path, "ca-file", _checked_ca, taken=self._take, log=log
+            os.path.abspath(path), "ca-file", _checked_ca, taken=self._take, log=log
         )
         self._file.open()
 

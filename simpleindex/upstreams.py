@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex import __version__
 from simpleindex.core import severity
 from simpleindex.core.errors import InvalidSetting, RefusedStart
-from simpleindex.core.modes import Mode, left_there
-from simpleindex.core.repair import Times, repaired
+from simpleindex.core.modes import Mode, given_from_here, left_there
+from simpleindex.core.repair import Times
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_terms import Limits, Terms
 from simpleindex.core.upstream_urls import Reach
@@ -194,7 +194,9 @@ def compose_upstreams(
             identity=each.identity,
             first_seen=partial(_first_seen, first_seen, each.url),
             times=_times(each),
-            offer=repaired if each.mode is Mode.CACHE else partial(_left_there, reach, each.mode),
+            offer=partial(given_from_here, reach=reach)
+            if each.mode is Mode.CACHE
+            else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
             tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread)
             if each.mode is Mode.CACHE

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import Project, Status, Withheld
-from simpleindex.core.repair import repaired_file
+from simpleindex.core.repair import repaired, repaired_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.model import File
+    from simpleindex.core.repair import Learnt
     from simpleindex.core.upstream_urls import Reach
 
 
@@ -28,6 +29,39 @@ class Mode(Enum):
 
     LISTING_ONLY = "listing-only"
     """Their URLs are the upstream's, so that we never hear of a download."""
+
+
+def given_from_here(
+    project: Project,
+    learnt: Mapping[str, Learnt],
+    first_seen: Mapping[str, int],
+    generation: int,
+    *,
+    reach: Reach,
+) -> Project:
+    """An upstream's project as it is offered where its files are fetched and given from here.
+
+    What would be refused when it is fetched is withheld at once, so that nothing is listed that nobody can have.
+
+    Args:
+        project: As the upstream has it.
+        learnt: As for :func:`~simpleindex.core.repair.repaired`.
+        first_seen: The same.
+        generation: Of the result.
+        reach: Where the upstream may lead us.
+    """
+    refused = {file.filename: reach.refuses_file(file.url) for file in project.files if file.url is not None}
+    withheld = [_refused(file, reason) for file in project.files if (reason := refused.get(file.filename))]
+    if withheld:
+        files = PackedFiles(file for file in project.files if not refused.get(file.filename))
+        project = replace(project, files=files, withheld=(*project.withheld, *withheld))
+    return repaired(project, learnt, first_seen, generation)
+
+
+def _refused(file: File, reason: str) -> Withheld:
+    return Withheld(
+        file.filename, f"{file.filename} is not offered: {reason}.", "url", file.source, public=True
+    )
 
 
 def left_there(
@@ -51,8 +85,7 @@ def left_there(
             continue
         refusal = reach.refuses_link(file.url)
         if refusal is not None:
-            reason = f"{file.filename} is not offered: {refusal}."
-            withheld.append(Withheld(file.filename, reason, "url", file.source, public=True))
+            withheld.append(_refused(file, refusal))
         else:
             ours = repaired_file(file, None, first_seen.get(file.filename))
             files.append(_linked(ours, file.url) if linked else ours)

@@ -247,8 +247,13 @@ class Reach:
         where = origin(url)
         if origin(self.url).scheme == "https" and where.scheme == "http":
             return "its URL is http, and that of its index https"
+        return self.refuses_file(url)
+
+    def refuses_file(self, url: str) -> str | None:
+        """Say why a file is not fetched from a URL, as far as that shows; None if it may be, or if only its address will tell."""
+        where = origin(url)
         if is_surely_private(where.host) and not self.may_be_private(where.host, where.port):
-            return "its URL leads to a private address"
+            return f"its URL leads to {where}, which has a private address and is not in its `hosts`"
         return None
 
     def may_be_private(self, host: str, port: int) -> bool:

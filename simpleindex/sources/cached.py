@@ -454,6 +454,12 @@ class Cached:
         file = _file(entry.kept.project, distribution)
         shown = _file(entry.shown, distribution)
         if file is None or shown is None or file.url is None:
+            # The reason of what is withheld here is for whoever may read the project, if it is public.
+            reasons = (
+                item.reason for item in entry.shown.withheld if item.public and item.filename == distribution
+            )
+            if (reason := next(reasons, None)) is not None:
+                raise NotAllowed(reason)
             raise NotHere(f"file {filename}")
         return file, shown
 

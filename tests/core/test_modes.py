@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from simpleindex.core.model import File, Project, Sidecar, Status, Withheld
-from simpleindex.core.modes import left_there
+from simpleindex.core.modes import given_from_here, left_there
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.pages import project_html, project_json
 from simpleindex.core.repair import FIRST_SEEN
@@ -52,8 +52,14 @@ def test_urls_are_ours_or_theirs() -> None:
     ("url", "reason"),
     [
         ("http://up.example/f/acme-1.0.zip", "its URL is http, and that of its index https"),
-        ("https://10.0.0.1/acme-1.0.zip", "its URL leads to a private address"),
-        ("https://localhost/acme-1.0.zip", "its URL leads to a private address"),
+        (
+            "https://10.0.0.1/acme-1.0.zip",
+            "its URL leads to 10.0.0.1, which has a private address and is not in its `hosts`",
+        ),
+        (
+            "https://localhost:81/acme-1.0.zip",
+            "its URL leads to localhost:81, which has a private address and is not in its `hosts`",
+        ),
         ("https://10.1.1.1/acme-1.0.zip", None),
         ("https://files.example/acme-1.0.zip", None),
     ],
@@ -68,6 +74,28 @@ def test_where_clients_are_not_sent(url: str, reason: str | None, linked: bool) 
         if reason is None
         else (Withheld("acme-1.0.zip", f"acme-1.0.zip is not offered: {reason}.", "url", "up", public=True),)
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("http://localhost:8080/acme-1.0.zip", "localhost:8080"),
+        ("http://localhost/acme-1.0.zip", "localhost"),
+        ("https://[::1]:3/acme-1.0.zip", "[::1]:3"),
+        ("http://files.example/acme-1.0.zip", None),
+        ("https://10.1.1.1/acme-1.0.zip", None),
+        ("https://up.example:8443/acme-1.0.zip", None),
+    ],
+)
+def test_what_nobody_can_have_is_not_listed(url: str, where: str | None) -> None:
+    """Where files are given from here; the reason names what `hosts` would have to say."""
+    project = Project(ACME, (replace(FILE, url=url),))
+    found = given_from_here(project, {}, {}, 3, reach=REACH)
+    assert (len(found.files), len(found.withheld)) == ((1, 0) if where is None else (0, 1))
+    assert found.generation == 3
+    for item in found.withheld:
+        assert (item.rule, item.public) == ("url", True)
+        assert f"its URL leads to {where}, which has" in item.reason
 
 
 def test_without_tls() -> None:

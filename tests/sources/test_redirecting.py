@@ -107,7 +107,9 @@ def test_quarantine(world: RedirectingWorld) -> None:
 def test_nobody_is_sent_where_a_listing_must_not_lead(world: RedirectingWorld) -> None:
     """A file that is withheld for its URL is not had by its name either."""
     world.upstream.add(WHEEL, DATA, url=f"http://files.example.org/acme/{WHEEL}")
-    assert isinstance(error(world.redirecting.file(ACME, WHEEL)), NotHere)
+    refused = error(world.redirecting.file(ACME, WHEEL))
+    assert isinstance(refused, NotAllowed)
+    assert "its URL is http" in str(refused)
     assert [item.rule for item in result(world.redirecting.project(ACME)).withheld] == ["url"]
 
 
