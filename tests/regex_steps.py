@@ -306,6 +306,8 @@ def pumps(nodes: Any, random: Random) -> tuple[str, list[tuple[str, str]]]:
             body, inner = pumps(value[2], random)
             found += [(before + prefix, pump) for prefix, pump in inner]
             found.append((before, body))
+            if len(value[2]) == 1 and value[2][0][0] in _SINGLE:
+                found += [(before, each) for each in samples(*value[2][0])[:8]]
             before += body * max(value[0], random.choice((0, 1)) if value[1] else 0)
         elif operator is sre.BRANCH:
             made = [pumps(branch, random) for branch in value[1]]

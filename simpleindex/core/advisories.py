@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidAdvisory, InvalidProjectName
+from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.version_texts import parse_version
 
@@ -132,11 +132,9 @@ def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
     Raises:
         InvalidAdvisory: It is none.
     """
-    if excess := bounds.ADVISORY_VALUES.excess(sum(content.count(sign) for sign in (b",", b"[", b"{"))):
-        raise InvalidAdvisory(f"cannot be read: {excess}")
     try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        record = load_json(content.decode("utf-8-sig"), bounds.ADVISORY_VALUES)
+    except ValueError as error:
         raise InvalidAdvisory(f"is not JSON: {error}") from None
     try:
         identity = record["id"]

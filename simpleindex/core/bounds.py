@@ -77,6 +77,33 @@ TOML_KEY: Final = Bound("a dotted key", 64, "dots")
 LOCK_LINE: Final = Bound("the line", 256 * 1024, "characters")
 """A requirement with its continuations: the digests of 500 files of a release are 45,000 characters."""
 
+PROVENANCE: Final = Bound("it", 1024 * 1024, "bytes")
+"""A provenance file, or a signature: those of the public index have some 10,000 for each attestation."""
+
+PROVENANCE_VALUES: Final = Bound("it", 50_000, "values")
+"""An attestation has some 40; the proof of its place in a log some 30 more."""
+
+ATTESTATIONS: Final = Bound("the field attestations", 8, "attestations")
+"""There are two kinds, and one of each is useful."""
+
+ATTESTATIONS_TEXT: Final = Bound("the field attestations", 256 * 1024, "characters")
+"""Each attestation has some 10,000."""
+
+ATTESTATION_VALUES: Final = Bound("the field attestations", 10_000, "values")
+"""As :data:`PROVENANCE_VALUES`, of :data:`ATTESTATIONS`."""
+
+BUILD_URI: Final = Bound("what the certificate says of the build", 2_000, "characters")
+"""A URL of a repository with a workflow and a reference, some 150."""
+
+BOUNDARY: Final = Bound("the boundary of the form", 70, "bytes")
+"""RFC 2046 section 5.1.1."""
+
+CHARACTER_REFERENCE: Final = Bound("a numeric character reference", 20, "digits")
+"""HTML's largest is &#1114111; with some zeros before it. :func:`html.unescape` fails from 4,301 digits on."""
+
+HTTP_DATE: Final = Bound("the date", 100, "characters")
+"""RFC 9110's three forms have some 30."""
+
 ADVISORY_VALUES: Final = Bound("the advisory", 200_000, "values")
 """Of JSON; the largest public ones, with thousands of versions, have some 20,000."""
 

@@ -15,6 +15,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from simpleindex.core import bounds
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -143,6 +145,8 @@ def _etags(header: str) -> set[tuple[bool, str]]:
 
 def http_date(date: str | None) -> int | None:
     """Read an HTTP-date in any of its three forms (RFC 9110 5.6.7), or return None."""
+    if bounds.HTTP_DATE.excess(len(date or "")):
+        return None
     try:
         moment = parsedate_to_datetime(date or "")
     except (ValueError, OverflowError):

@@ -11,11 +11,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from simpleindex.core import bounds
+
 # A "<" outside of quotes ends the attempt. Of any three attempts that reach one, at most two are within quotes there.
 _TAG: Final = re.compile(r"""<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")
 _ATTRIBUTE: Final = re.compile(
     r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++)))?+""", re.ASCII
 )
+_LONG_REFERENCE: Final = re.compile(f"&#[xX]?+[0-9a-fA-F]{{{bounds.CHARACTER_REFERENCE.most + 1},}}+;?+")
 # What is in these is no markup.
 _RAW: Final = {
     name: re.compile(f"</{name}[\\s>/]", re.IGNORECASE | re.ASCII)
@@ -97,7 +100,7 @@ def _take(page: Page, name: str, attributes: dict[str, str], text: str, position
     if name == "a" and "href" in attributes:
         end = text.find("<", position)
         inner = text[position : end if end >= 0 else len(text)]
-        page.anchors.append(Anchor(attributes["href"], html.unescape(inner).strip(), attributes))
+        page.anchors.append(Anchor(attributes["href"], _unescaped(inner).strip(), attributes))
     elif name == "base":
         page.base = page.base or attributes.get("href", "")
     elif name == "meta":
@@ -110,8 +113,13 @@ def _attributes(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for match in _ATTRIBUTE.finditer(text):
         # The first of two counts, as in every browser.
-        found.setdefault(match[1].lower(), html.unescape(match[2] or match[3] or match[4] or ""))
+        found.setdefault(match[1].lower(), _unescaped(match[2] or match[3] or match[4] or ""))
     return found
+
+
+def _unescaped(text: str) -> str:
+    """Replace character references; one whose number is beyond all bounds is that of no character."""
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text) if "&#" in text else text)
 
 
 def ends(page: bytes) -> bool:

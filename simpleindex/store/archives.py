@@ -7,13 +7,14 @@ before and after.
 from __future__ import annotations
 
 import hashlib
-import json
 import zlib
 from dataclasses import dataclass
 from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, InvalidMetadata
+from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import (
     MAXIMUM_SIZE,
     is_sdist_metadata,
@@ -43,9 +44,6 @@ __all__ = [
     "sdist_metadata",
     "wheel_metadata",
 ]
-
-MAXIMUM_SIDE_FILE: Final = 1024 * 1024
-"""Bytes of a signature or provenance file."""
 
 _ZIP_SUFFIXES: Final = (".whl", ".zip")
 _DIST_INFO: Final = b".dist-info"
@@ -153,8 +151,8 @@ def examine_side_file(file: BinaryIO, suffix: str) -> str:
     size = file.seek(0, SEEK_END)
     if not size:
         raise BrokenArchive("it is empty", perhaps_unfinished=True)
-    if size > MAXIMUM_SIDE_FILE:
-        raise BrokenArchive(f"it is larger than {MAXIMUM_SIDE_FILE >> 20} MiB")
+    if excess := bounds.PROVENANCE.excess(size):
+        raise BrokenArchive(excess)
     digest = hashlib.sha256()
     data = b"".join(_hashed(file, size, digest.update, _CHUNK))
     if _PRIVATE_KEY in data:
@@ -261,6 +259,6 @@ def _requires_python(data: bytes | None, name: DistributionName) -> str | None:
 
 def _is_json_object(data: bytes) -> bool:
     try:
-        return isinstance(json.loads(data.decode()), dict)
-    except (ValueError, RecursionError):
+        return isinstance(load_json(data.decode(), bounds.PROVENANCE_VALUES), dict)
+    except ValueError:
         return False

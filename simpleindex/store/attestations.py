@@ -12,16 +12,15 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import RefusedUpload
+from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import shown
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
     from pypi_attestations import Attestation, Publisher
     from sigstore.models import Bundle
-
-MAXIMUM_ATTESTATIONS: Final = 8
-"""There are two kinds, and one of each is useful."""
 
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -34,8 +33,10 @@ _ROOT: Final = ("_store", quote("https://tuf-repo-cdn.sigstore.dev", safe=""), "
 _ISSUER: Final = "1.3.6.1.4.1.57264.1.8"
 _REPOSITORY: Final = "1.3.6.1.4.1.57264.1.12"
 _BUILD: Final = "1.3.6.1.4.1.57264.1.18"
-_GITHUB: Final = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)/\.github/workflows/([^@/]+)@.+", re.ASCII)
-_GITLAB: Final = re.compile(r"https://gitlab\.com/([\w./-]+?)//([^@]+)@.+", re.ASCII)
+_GITHUB: Final = re.compile(
+    r"https://github\.com/([\w.-]++/[\w.-]++)/\.github/workflows/([^@/]++)@.+", re.ASCII
+)
+_GITLAB: Final = re.compile(r"https://gitlab\.com/((?:[\w.-]++/)+[\w.-]++)//([^@]++)@.+", re.ASCII)
 
 
 class BundleVerifier(Protocol):
@@ -105,7 +106,7 @@ class Attestations:
         kind, payload = self._verifier.verify_dsse(attestation.to_bundle(), _AnyIdentity())
         if kind != _PAYLOAD_TYPE:
             raise ValueError("what it signs is no in-toto statement.")
-        _judge_statement(json.loads(payload), filename, sha256)
+        _judge_statement(load_json(payload.decode(), bounds.ATTESTATION_VALUES), filename, sha256)
         return attestation, _publisher(attestation.certificate_claims)
 
 
@@ -139,16 +140,17 @@ def load_attestations(trusted_root: str | None = None) -> Attestations | None:
 
 
 def _items(text: str) -> list[object]:
+    excess = bounds.ATTESTATIONS_TEXT.excess(len(text))
     try:
-        items = json.loads(text)
-    except (ValueError, RecursionError):
+        items = None if excess else load_json(text, bounds.ATTESTATION_VALUES)
+    except ValueError:
         items = None
+    if excess:
+        raise RefusedUpload(400, f"The attestations cannot be read: {excess}; upload without them.")
     if not isinstance(items, list):
         raise RefusedUpload(400, "The field attestations is not a JSON array (PEP 740); upload without it.")
-    if len(items) > MAXIMUM_ATTESTATIONS:
-        raise RefusedUpload(
-            400, f"There are more than {MAXIMUM_ATTESTATIONS} attestations; send one of each kind."
-        )
+    if excess := bounds.ATTESTATIONS.excess(len(items)):
+        raise RefusedUpload(400, f"The attestations cannot be read: {excess}; send one of each kind.")
     return items
 
 
@@ -173,6 +175,8 @@ def _publisher(claims: dict[str, str]) -> Publisher | None:
     from pypi_attestations import GitHubPublisher, GitLabPublisher  # noqa: PLC0415  (the extra "attestations")
 
     issuer, repository, build = (claims.get(key, "") for key in (_ISSUER, _REPOSITORY, _BUILD))
+    if bounds.BUILD_URI.excess(len(build)):
+        return None
     if issuer == "https://token.actions.githubusercontent.com":
         match = _GITHUB.fullmatch(build)
         if match and repository == f"https://github.com/{match[1]}":

@@ -22,7 +22,7 @@ from simpleindex.store.entry_points import read_entry_points
 from simpleindex.store.paths import plain_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from simpleindex.core.names import DistributionName
     from simpleindex.store.paths import Paths
@@ -136,12 +136,14 @@ def is_listed(path: str, paths: Paths, dist_info: str) -> bool:
     return (top == dist_info and rest in _UNLISTED) or paths.word(path) == _LISTED
 
 
-def judge_licenses(files: Iterable[str], directory: str, paths: Paths) -> None:
+def judge_licenses(files: Collection[str], directory: str, paths: Paths) -> None:
     """See that every licence file that the metadata name is there (PEP 639).
 
     Raises:
         BrokenArchive: One is not.
     """
+    if excess := bounds.LICENSE_FILES.excess(len(files)):
+        raise BrokenArchive(excess)
     for file in files:
         if paths.word(plain_path(f"{directory}/{file}".encode())) is None:
             raise BrokenArchive(

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import distribution_suffix
@@ -291,7 +292,10 @@ def boundary_of(content_type: str | None) -> bytes:
         raise RefusedUpload(
             400, "An upload is a form (multipart/form-data), as twine, uv publish and curl -F send it."
         )
-    return options[b"boundary"]
+    boundary = options[b"boundary"]
+    if excess := bounds.BOUNDARY.excess(len(boundary)):
+        raise RefusedUpload(400, f"The form cannot be read: {excess}.")
+    return boundary
 
 
 def _malformed() -> RefusedUpload:

@@ -14,6 +14,7 @@ from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.pages import project_html, project_json, root_html, root_json
+from simpleindex.core.upstream_html import read_html
 from simpleindex.core.upstream_pages import parse_flat, parse_project
 from simpleindex.core.upstream_roots import parse_root
 
@@ -567,3 +568,12 @@ def _is_bounded(kind: str, body: bytes) -> None:
     except InvalidUpstreamPage as error:
         faults.append(str(error))
     assert all(len(fault) < 1000 for fault in faults)
+
+
+@pytest.mark.parametrize("reference", ["&#" + "1" * 5000 + ";", "&#x" + "0" * 5000 + "41;", "&#99999999;"])
+def test_a_character_without_bounds_is_none(reference: str) -> None:
+    """Python refuses to make a number of more than 4,300 digits; the rest of the page is as good as before."""
+    page = read_html(f'<a href="a.zip" title="{reference}">{reference}b</a>')
+    (anchor,) = page.anchors
+    assert anchor.text == "\ufffdb"
+    assert anchor.attributes["title"] == "\ufffd"

@@ -448,7 +448,7 @@ def test_side_files_are_hashed(data: bytes, suffix: str) -> None:
     ("data", "suffix", "sentence", "perhaps_unfinished"),
     [
         (b"", ".asc", "it is empty", True),
-        (b"x" * ((1 << 20) + 1), ".sig", "it is larger than 1 MiB", False),
+        (b"x" * ((1 << 20) + 1), ".sig", "it has 1,048,577 bytes, and at most 1,048,576 are read", False),
         (b"-----BEGIN PRIVATE KEY-----\nMC4=\n", ".sig", "it holds a private key", False),
         (b"\n-----BEGIN PGP PRIVATE KEY BLOCK-----\n", ".asc", "it holds a private key", False),
         (b'{"key": "-----BEGIN EC PRIVATE KEY-----"}', ".provenance", "it holds a private key", False),

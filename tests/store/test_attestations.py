@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import RefusedUpload
-from simpleindex.store.archives import MAXIMUM_SIDE_FILE, examine_side_file
-from simpleindex.store.attestations import MAXIMUM_ATTESTATIONS, Attestations, load_attestations
+from simpleindex.store.archives import examine_side_file
+from simpleindex.store.attestations import Attestations, load_attestations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,7 @@ def test_valid_attestations_become_provenance(attestations: Attestations, tmp_pa
     path.write_bytes(made)
     with path.open("rb") as file:
         assert examine_side_file(file, ".provenance")
-    assert len(made) * MAXIMUM_ATTESTATIONS / 2 < MAXIMUM_SIDE_FILE
+    assert len(made) * bounds.ATTESTATIONS.most / 2 < bounds.PROVENANCE.most
 
 
 def test_the_library_of_clients_verifies_the_provenance(attestations: Attestations) -> None:
@@ -157,7 +158,7 @@ def test_a_field_that_is_no_array_is_refused(attestations: Attestations, text: s
 
 def test_the_number_is_bounded(attestations: Attestations) -> None:
     """Each costs a verification; none is no provenance."""
-    assert "There are more than 8" in refusal(attestations, *[{}] * (MAXIMUM_ATTESTATIONS + 1))
+    assert "has 9 attestations, and at most 8 are read" in refusal(attestations, *[{}] * 9)
     assert attestations.provenance("[]", GITHUB, GITHUB_SHA256) is None
 
 

@@ -249,6 +249,13 @@ def test_boundaries(content_type: str | None, boundary: bytes | None) -> None:
         assert boundary_of(content_type) == boundary
 
 
+def test_a_boundary_is_bounded_by_its_specification() -> None:
+    """RFC 2046 section 5.1.1: each piece of the body is compared with it."""
+    assert len(boundary_of(f"multipart/form-data; boundary={'a' * 70}")) == 70
+    with pytest.raises(RefusedUpload, match="the boundary of the form has 71 bytes, and at most 70 are read"):
+        boundary_of(f"multipart/form-data; boundary={'a' * 71}")
+
+
 def test_a_boundary_that_is_too_long() -> None:
     """RFC 2046 allows 70 characters; what the parser does not take is a malformed form."""
     with pytest.raises(RefusedUpload, match="malformed"):
