@@ -15,6 +15,7 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.page_notes import IndexDescription
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.core.why import Word, what_is_there
 from simpleindex.ending import THREAD_SECONDS, Patience, bound_joins
@@ -181,6 +182,11 @@ def compose(
         cache_size=settings.page_cache,
         in_thread=in_read_thread,
         failed=failed,
+        description=IndexDescription(
+            has_private_ca=security is not None and security.certificates.ca_pem is not None,
+            unlisted=upstreams.unlisted if upstreams else {},
+            views=tuple(views),
+        ),
     )
     files = Files(immutable=settings.immutable_files)
     status = StatusPages(

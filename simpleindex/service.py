@@ -165,7 +165,7 @@ class IndexService(Service):
             self._ports.append((option, port))
         self._gate.ports = [port for _, port in self._ports]
         # Known only now where a port was left to the system (0).
-        self._index.listings.base_url = self._index.redirect.base_url = self._base_url()
+        self._take_urls(self._settings.page_cache)
 
     def startService(self) -> None:
         super().startService()
@@ -192,7 +192,7 @@ class IndexService(Service):
         for own in self._index.own:
             self._begin(own)
         if self._index.security is not None:
-            self._repeat(self._index.security.check, CERTIFICATE_INTERVAL)
+            self._repeat(self._check_certificates, CERTIFICATE_INTERVAL)
         if self._index.logins is not None:
             self._repeat(self._index.logins.follow, PEOPLE_INTERVAL)
         if self._index.upstreams is not None:
@@ -312,7 +312,7 @@ class IndexService(Service):
         self._notifier.reloading()
         # Before the settings, because the URL may follow from the certificate's name.
         if self._index.security is not None:
-            self._index.security.check(force=True)
+            self._check_certificates(force=True)
         try:
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
@@ -339,9 +339,8 @@ class IndexService(Service):
             index.logins.authentication.insecure_auth = new.insecure_auth
         index.resource.trusted = new.trusted_proxy
         index.resource.cors = index.redirect.cors = new.cors
-        index.redirect.base_url = self._base_url()
-        if (index.redirect.base_url, new.page_cache) != (index.listings.base_url, page_cache):
-            index.listings.forget(base_url=index.redirect.base_url, cache_size=new.page_cache)
+        if (self._base_url(), new.page_cache) != (index.listings.base_url, page_cache):
+            self._take_urls(new.page_cache)
         for site in (index.site, index.redirect_site):
             site.connections.bound = new.max_connections_per_address
         for sweeping in self._sweeping:
@@ -349,6 +348,21 @@ class IndexService(Service):
         self._say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
         if restart:
             self._say(severity.warning(f"These changed options need a restart: {', '.join(restart)}."))
+
+    def _take_urls(self, page_cache: int) -> None:
+        url = self._base_url()
+        self._index.redirect.base_url = url
+        # Without TLS and --url it is but a guess that clients reach this machine as localhost.
+        is_sure = self._settings.url is not None or self._index.security is not None
+        self._index.listings.forget(base_url=url, files_url=url if is_sure else None, cache_size=page_cache)
+
+    def _check_certificates(self, *, force: bool = False) -> None:
+        assert self._index.security is not None  # only then is it called
+        self._index.security.check(force=force)
+        # Another CA's certificates may have come meanwhile, or gone.
+        has_private_ca = self._index.security.certificates.ca_pem is not None
+        listings = self._index.listings
+        listings.describe(replace(listings.description, has_private_ca=has_private_ca))
 
     def _exchange_access_log(self, settings: Settings) -> None:
         opened = open_access_log(settings, self._reactor)

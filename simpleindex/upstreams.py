@@ -73,6 +73,7 @@ class Upstreams:
         own: One's own directories, that of ``--path`` first.
         views: One's own index and what stands behind it, in each view.
         words: What the sources of a view say of a project, for explanations.
+        unlisted: By view, the upstreams whose projects are not in its list.
         follow: Looks at what rules depend on, for a moment in a thread.
         reload: Takes of the sources file whatever needs no restart, and reads credentials and certificates again.
         cached: The others.
@@ -89,6 +90,7 @@ class Upstreams:
     own: tuple[OwnDirectory, ...]
     views: Mapping[str, Source]
     words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
+    unlisted: Mapping[str, tuple[str, ...]]
     follow: Callable[[], Awaitable[None]]
     reload: Callable[[], None]
     cached: tuple[Cached, ...]
@@ -262,6 +264,7 @@ def compose_upstreams(
         own=own,
         views=views,
         words=lambda view, name: views[view].words(name),
+        unlisted=_unlisted(said),
         follow=follow,
         reload=reload,
         cached=tuple(stages),
@@ -274,6 +277,11 @@ def compose_upstreams(
         settings=said.upstreams,
         say=say,
     )
+
+
+def _unlisted(said: Sources) -> dict[str, tuple[str, ...]]:
+    names = {each.name for each in said.upstreams if not each.lists}
+    return {view.name: tuple(name for name in view.sources if name in names) for view in said.views}
 
 
 def check_sources(path: str) -> str:

@@ -15,6 +15,14 @@ from urllib.parse import quote
 from simpleindex.core.look import PROJECT_SCRIPT, ROOT_SCRIPT, STYLE
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind
+from simpleindex.core.page_notes import (
+    NOTHING_MORE,
+    IndexDescription,
+    ca_note,
+    install_command,
+    surroundings,
+    why_link,
+)
 from simpleindex.core.views import MAIN_VIEW
 
 if TYPE_CHECKING:
@@ -56,20 +64,25 @@ def root_json(projects: ProjectList) -> bytes:
     )
 
 
-def project_json(project: Project, base_url: str | None) -> bytes:
+def project_json(project: Project, base_url: str | None, files_url: str | None = None) -> bytes:
     """Render a project as JSON (PEP 691, 700, 714, 740, 792).
 
     Args:
         project: What is offered, in the order in which it is listed.
         base_url: The index's own URL, ending in a slash, for what the protocol wants absolute; None if not known.
+        files_url: The same, where the URLs of files have to be absolute too: micropip, which runs in web pages, resolves no
+            relative ones (https://github.com/pyodide/micropip/issues/150); None for bare names.
     """
+    beside = "" if files_url is None else f"{files_url}simple/{project.name}/"
     page: dict[str, Any] = {"meta": {"api-version": _API_VERSION}, "name": project.name}
     if project.status is not Status.ACTIVE:
         page["project-status"] = {"status": project.status.value}
         if project.status_reason:
             page["project-status"]["reason"] = _writable(project.status_reason)
     page["versions"] = project.versions
-    page["files"] = [_file_json(file, _provenance_url(project, file, base_url)) for file in project.files]
+    page["files"] = [
+        _file_json(file, beside, _provenance_url(project, file, base_url)) for file in project.files
+    ]
     if project.denied is not None:
         page["_denied"] = _writable(project.denied)
     if project.withheld:
@@ -82,13 +95,13 @@ def _json(page: dict[str, Any]) -> bytes:
     return json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _file_json(file: File, provenance: str | None) -> dict[str, Any]:
+def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any]:
     """One file's entry; what is not known is left out, because uv refuses a page with nulls (SPEC J21)."""
     # Only one: pip looks at nothing but the first (SPEC J23).
     digest = _digest(file)
     entry: dict[str, Any] = {
         "filename": file.filename,
-        "url": _url(file),
+        "url": file.url or f"{beside}{_url(file)}",
         "hashes": {} if digest is None else {digest[0]: digest[1]},
     }
     if file.size is not None:
@@ -121,19 +134,27 @@ def _provenance_url(project: Project, file: File, base_url: str | None) -> str |
     return f"{base_url}simple/{project.name}/{quote(file.filename, safe='')}{PROVENANCE_SUFFIX}"
 
 
-def root_html(projects: ProjectList) -> bytes:
-    """Render the list of projects as HTML: PEP 503 for tools, a page with a filter for people."""
+def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, view: str = MAIN_VIEW) -> bytes:
+    """Render the list of projects as HTML: PEP 503 for tools, a page with a filter for people.
+
+    Args:
+        projects: What is listed.
+        about: The index.
+        view: In which view.
+    """
+    command = f"""<pre id="command" hidden><code id="install">{install_command("PROJECT", about)}</code></pre>
+{ca_note(about, "")}{surroundings(about, view)}"""
     if not projects.names:
-        body = """<h1>Package index</h1>
+        body = f"""<h1>Package index</h1>
 <p>No projects yet. Put a wheel or an sdist at <b>&lt;root&gt;/&lt;project&gt;/&lt;file&gt;</b> and it is listed here.</p>
+{command}<script>{ROOT_SCRIPT}</script>
 """
         return _page("Package index", (), body)
     # Normalized names need no escaping.
     links = "".join([f'<a href="{name}/">{name}</a>\n' for name in projects.names])
     body = f"""<h1>Package index</h1>
 <p id="count" role="status">{_count(len(projects.names), "project")}</p>
-<pre id="command" hidden><code id="install"></code></pre>
-<input id="filter" type="search" placeholder="Filter projects" aria-label="Filter projects" autocomplete="off" hidden>
+{command}<input id="filter" type="search" placeholder="Filter projects" aria-label="Filter projects" autocomplete="off" hidden>
 <nav id="some"></nav>
 <div id="all"><nav>
 {links}</nav></div>
@@ -142,13 +163,19 @@ def root_html(projects: ProjectList) -> bytes:
     return _page("Package index", (), body)
 
 
-def project_html(project: Project, base_url: str | None, view: str = MAIN_VIEW) -> bytes:
+def project_html(
+    project: Project,
+    base_url: str | None,
+    view: str = MAIN_VIEW,
+    about: IndexDescription = NOTHING_MORE,
+) -> bytes:
     """Render a project as HTML: PEP 503 for tools, its releases with the newest first for people.
 
     Args:
         project: What is offered.
         base_url: As in :func:`project_json`.
         view: In which view.
+        about: The index.
     """
     metas = []
     if project.status is not Status.ACTIVE:
@@ -157,7 +184,7 @@ def project_html(project: Project, base_url: str | None, view: str = MAIN_VIEW) 
             metas.append(("project-status-reason", project.status_reason))
     body = f"""<button id="up" type="button" hidden>← All projects</button>
 <h1>{project.name}</h1>
-{_summary(project, view)}{_status(project)}{_releases(project, base_url)}<script>{PROJECT_SCRIPT}</script>
+{_summary(project, view, about)}{_status(project)}{_releases(project, base_url)}<script>{PROJECT_SCRIPT}</script>
 """
     return _page(project.name, metas, body)
 
@@ -181,17 +208,19 @@ def _page(title: str, metas: Iterable[tuple[str, str]], body: str) -> bytes:
 """.encode()
 
 
-def _summary(project: Project, view: str) -> str:
+def _summary(project: Project, view: str, about: IndexDescription) -> str:
     """Counts, and how to install it; or why there is nothing to install."""
     withheld = ""
     if project.withheld:
-        query = "" if view == MAIN_VIEW else f"?view={view}"
-        withheld = f"{_count(len(project.withheld), 'file')} withheld: /-/why/{project.name}{query} says why"
+        withheld = (
+            f"{_count(len(project.withheld), 'file')} withheld: {why_link(project.name, view)} says why"
+        )
     if project.files:
         facts = [_count(len(project.versions), "release"), _count(len(project.files), "file"), withheld]
         return f"""<p>{" · ".join(filter(None, facts))}</p>
-<pre><code id="install">pip install {project.name}</code><button id="copy" type="button" hidden>Copy</button></pre>
-"""
+<pre><code id="install">{install_command(project.name, about)}</code>\
+<button id="copy" type="button" hidden>Copy</button></pre>
+{ca_note(about, "../")}"""
     if project.status is Status.QUARANTINED:
         return "<p>No files are offered.</p>\n"
     if project.denied is not None:

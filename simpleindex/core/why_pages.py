@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.look import STYLE
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.core.why import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +111,10 @@ def why_html(explanation: Explanation, root: str) -> bytes:
 <body>
 <h1>{_text(what)}</h1>
 <p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
-<p class="status">{_text(explanation.summary)}</p>
-{words}{"".join(parts)}<p>{_rest(explanation)} <a href="{_page_of(explanation, root)}">The project's page</a></p>
+<p class="status{" good" if explanation.answer is Answer.OFFERED else ""}">{_text(explanation.summary)}</p>
+{words}{"".join(parts)}<p>{_rest(explanation)}</p>
+<p class="ways"><a href="{_page_of(explanation, root)}">The project's page</a>\
+<a href="{_list_of(explanation, root)}">All projects</a></p>
 </body>
 </html>
 """.encode()

@@ -14,6 +14,7 @@ from simpleindex.core.conditional import not_modified
 from simpleindex.core.look import content_security_policy
 from simpleindex.core.model import Project
 from simpleindex.core.negotiation import Encoding, Representation, choose_encoding, choose_representation
+from simpleindex.core.page_notes import NOTHING_MORE, IndexDescription
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.store.sharing import Shared
 from simpleindex.web.response import Response
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 
 # SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
-_VARY: Final = ("Vary", "Accept, Accept-Encoding")
+_VARY: Final = ("Vary", "Accept, Accept-Encoding, Origin, Sec-Fetch-Mode")
+
+_OF_SCRIPTS: Final = frozenset({"cors", "same-origin"})
+"""Modes of a browser's requests that a script in a page makes; a page's own host gets no Origin with GET (Fetch standard)."""
 
 _FORMAT: Final = b"format="
 
@@ -51,10 +55,12 @@ class Form:
     Attributes:
         representation: Its content type.
         encoding: Its content encoding.
+        is_absolute: Whether the URLs of files are absolute, as scripts in web pages want them.
     """
 
     representation: Representation
     encoding: Encoding
+    is_absolute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Listings:
     Args:
         public: Who knows what everybody may read, in each view, for :meth:`at_hand`.
         base_url: ``--url``, where the protocol demands absolute URLs.
+        description: What else the pages tell.
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
         in_thread: Calls a function in a thread; rendering a very large page takes long.
@@ -93,6 +100,7 @@ class Listings:
         cache_size: int,
         in_thread: Callable[..., Awaitable[Any]],
         failed: Callable[[Failure], None],
+        description: IndexDescription = NOTHING_MORE,
     ) -> None:
         self._public = public
         # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
@@ -100,17 +108,32 @@ class Listings:
         self._in_thread = in_thread
         self._encodings = encodings
         self._forms = {
-            (representation, encoding): Form(representation, encoding)
+            (representation, encoding, is_absolute): Form(representation, encoding, is_absolute)
             for representation in Representation
             for encoding in (*encodings, Encoding.IDENTITY)
+            for is_absolute in (False, True)
         }
-        self.base_url = base_url
+        self.base_url = self.files_url = base_url
+        self.description = description
         self._cache = _PageCache(cache_size)
 
-    def forget(self, *, base_url: str | None, cache_size: int) -> None:
-        """Take new settings; every page is rendered anew."""
+    def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
+        """Take new settings; every page is rendered anew.
+
+        Args:
+            base_url: As for the constructor.
+            files_url: The same where clients elsewhere surely reach the index by it, else None.
+            cache_size: As for the constructor.
+        """
         self.base_url = base_url
+        self.files_url = files_url
         self._cache = _PageCache(cache_size)
+
+    def describe(self, description: IndexDescription) -> None:
+        """Take what the pages tell of the index; they are rendered anew if that is something new."""
+        if description != self.description:
+            self.description = description
+            self._cache = _PageCache(self._cache.limit)
 
     @property
     def views(self) -> Mapping[str, object]:
@@ -124,15 +147,29 @@ class Listings:
         listed = await source.projects()
         return await self._answer(page.view, listed.view, listed, asked)
 
-    def choose(self, accept: str | None, query_format: str | None, accept_encoding: str | None) -> Form:
-        """In which form a client gets a page.
+    def choose(
+        self,
+        accept: str | None,
+        query_format: str | None,
+        accept_encoding: str | None,
+        *,
+        is_for_script: bool = False,
+    ) -> Form:
+        """Return in which form a client gets a page.
+
+        Args:
+            accept: The header of that name.
+            query_format: The value of ``?format=``.
+            accept_encoding: The header of that name.
+            is_for_script: Whether a script in a web page asks.
 
         Raises:
             NotAcceptable: In none of those that there are.
         """
         offered = (*self._encodings, Encoding.IDENTITY)
-        chosen = choose_representation(accept, query_format), choose_encoding(accept_encoding, offered)
-        return self._forms[chosen]
+        representation = choose_representation(accept, query_format)
+        is_absolute = is_for_script and self.files_url is not None and representation is Representation.JSON
+        return self._forms[representation, choose_encoding(accept_encoding, offered), is_absolute]
 
     def at_hand(self, page: Page, form: Form) -> Rendered | None:
         """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out.
@@ -171,7 +208,13 @@ class Listings:
 
     async def _answer(self, view: str, what: Hashable, subject: Subject, asked: Asked) -> Response:
         _, query = split_target(asked.target)
-        form = self.choose(asked.header("accept"), _format(query), asked.header("accept-encoding"))
+        form = self.choose(
+            asked.header("accept"),
+            _format(query),
+            asked.header("accept-encoding"),
+            is_for_script=asked.header("origin") is not None
+            or (asked.header("sec-fetch-mode") or "").lower() in _OF_SCRIPTS,
+        )
         rendered = await self._rendered((view, what, form), subject)
         if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(rendered.etag, stale=subject.stale)
@@ -203,10 +246,14 @@ class Listings:
 
     def _render(self, view: str, subject: Subject, form: Form) -> Rendered:
         representation, encoding = form.representation, form.encoding
-        base_url = self.base_url
-        if base_url is not None and view != MAIN_VIEW:
-            base_url = f"{base_url}{view}/"
-        body = _page(subject, representation, base_url, view)
+        base_url, files_url = (self._url_of(view, url) for url in (self.base_url, self.files_url))
+        if not isinstance(subject, Project):
+            is_json = representation is Representation.JSON
+            body = pages.root_json(subject) if is_json else pages.root_html(subject, self.description, view)
+        elif representation is Representation.JSON:
+            body = pages.project_json(subject, base_url, files_url if form.is_absolute else None)
+        else:
+            body = pages.project_html(subject, base_url, view, self.description)
         # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
         tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
         if encoding is not Encoding.IDENTITY:
@@ -214,12 +261,16 @@ class Listings:
             tag = f"{tag}-{encoding.value}"
         return Rendered(subject, body, f'"{tag}"')
 
+    @staticmethod
+    def _url_of(view: str, url: str | None) -> str | None:
+        return url if url is None or view == MAIN_VIEW else f"{url}{view}/"
+
 
 class _PageCache:
     """Rendered pages by key, the least recently used dropped first."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._size = 0
         self._pages: OrderedDict[Key, Rendered] = OrderedDict()
 
@@ -233,7 +284,7 @@ class _PageCache:
         before = self._pages.pop(key, None)
         self._size += len(page.body) - (len(before.body) if before else 0)
         self._pages[key] = page
-        while self._size > self._limit and self._pages:
+        while self._size > self.limit and self._pages:
             self._size -= len(self._pages.popitem(last=False)[1].body)
 
 
@@ -262,13 +313,6 @@ def _zstd() -> Callable[[bytes], bytes] | None:
             return None
         return lambda data: zstandard.ZstdCompressor(level=6).compress(data)
     return lambda data: zstd.compress(data, level=6)
-
-
-def _page(subject: Subject, representation: Representation, base_url: str | None, view: str) -> bytes:
-    is_json = representation is Representation.JSON
-    if not isinstance(subject, Project):
-        return (pages.root_json if is_json else pages.root_html)(subject)
-    return pages.project_json(subject, base_url) if is_json else pages.project_html(subject, base_url, view)
 
 
 def _format(query: bytes) -> str | None:

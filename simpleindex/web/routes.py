@@ -26,7 +26,7 @@ _SITE_FILES: Final = frozenset({"favicon.ico", "robots.txt"})
 _OF_WEBSITES: Final = (".ico", ".png", ".txt", ".xml", ".html", ".htm", ".php", ".webmanifest")
 """Ends of names that browsers, crawlers and scanners ask any host for; without a slash behind them they are no projects."""
 
-_LINKED_PAGES: Final = ("why", "ca.pem")
+_LINKED_PAGES: Final = ("why", "ca.pem", "view")
 """Pages below ``/-/`` to which listings link, by one relative URL that holds under every prefix."""
 
 # RFC 3986 sections 3.1 and 3.2: an authority ends where the path or the query begins.
@@ -149,6 +149,8 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
     if "" in segments[:-1]:
         return _behind_doubled_slashes(segments, views)
     first, prefix = segments[0], ""
+    if first == _OWN and segments[1:2] == ["view"] and segments[2:] and segments[2] in {*views, MAIN_VIEW}:
+        return _redirect(f"/{segments[2]}/" if segments[2] != MAIN_VIEW else "/", query)
     if first == _OWN and len(segments) > 1:
         return OwnPage("/".join(segments[1:]))
     if first == _UPLOAD and segments[1:] in ([], [""]):
@@ -170,6 +172,8 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
             return _redirect(f"{prefix}/", query)
     elif segments[0] == _UPLOAD:
         raise NotHere("page")
+    if segments[:2] == [_OWN, "view"] and prefix:
+        return route(f"/{'/'.join(map(quote, segments))}".encode(), views)
     if segments[0] == _OWN and prefix and segments[1:2] and segments[1] in _LINKED_PAGES:
         return _redirect(
             f"/{'/'.join(map(quote, segments))}", query if view == MAIN_VIEW else f"view={view}".encode()

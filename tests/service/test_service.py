@@ -710,7 +710,7 @@ def test_a_look_at_the_certificates_that_fails(world: ServiceWorld, monkeypatch:
     made = world.make(https=(TLS,))
     looks = []
 
-    def check() -> None:
+    def check(*, force: bool) -> None:
         looks.append(world.reactor.seconds())
         raise ZeroDivisionError
 

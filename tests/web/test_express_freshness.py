@@ -104,12 +104,14 @@ class FreshnessTests(SynchronousTestCase):
             self.assertEqual(cors is not None, b"access-control-allow-origin" in came.lower())
         self.assertEqual(10, len(self.pair.passed))
         for side in sides:
-            side.listings.forget(base_url="https://new.example/", cache_size=1_000_000)
+            side.listings.forget(
+                base_url="https://new.example/", files_url="https://new.example/", cache_size=1_000_000
+            )
         for path in (b"/acme/", b"/"):
             self.pair.send(get(path), get(path))
         self.assertEqual(12, len(self.pair.passed))
         for side in sides:
-            side.listings.forget(base_url=None, cache_size=0)
+            side.listings.forget(base_url=None, files_url=None, cache_size=0)
         self.pair.send(get(), get())
         self.assertEqual(12, len(self.pair.passed))
 

@@ -15,8 +15,10 @@ from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.negotiation import Encoding
+from simpleindex.core.page_notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.index import available_encodings
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply, read
+from tests.web.stub_source import StubSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ def test_headers(index: Index, page: str, accept: str) -> None:
     assert reply.status == 200
     assert reply.headers["content-type"] == ACCEPTS[accept]
     assert reply.headers["cache-control"] == "no-cache"
-    assert reply.headers["vary"] == "Accept, Accept-Encoding"
+    assert reply.headers["vary"] == "Accept, Accept-Encoding, Origin, Sec-Fetch-Mode"
     assert reply.headers["content-length"] == str(len(reply.body))
     assert reply.headers["etag"].startswith('"')
     assert reply.headers["x-content-type-options"] == "nosniff"
@@ -414,7 +416,9 @@ def test_forget(index: Index) -> None:
     """New settings are on every page that is asked for next."""
     provenance(index)
     assert "provenance" not in index.get("/acme/").text
-    index.listings.forget(base_url="https://python.example.com/", cache_size=1_000_000)
+    index.listings.forget(
+        base_url="https://python.example.com/", files_url="https://python.example.com/", cache_size=1_000_000
+    )
     assert "https://python.example.com/simple/acme/" in index.get("/acme/").text
 
 
@@ -433,7 +437,9 @@ def test_forget_while_rendering() -> None:
 
     index.listings._in_thread = in_thread
     begun = index.begin("GET", "/many/")
-    index.listings.forget(base_url="https://python.example.com/", cache_size=1_000_000)
+    index.listings.forget(
+        base_url="https://python.example.com/", files_url="https://python.example.com/", cache_size=1_000_000
+    )
     gate.callback(None)
     assert read(begun).status == 200
     assert "https://python.example.com/simple/many/" in index.get("/many/").text
@@ -477,3 +483,83 @@ def test_zstd_of_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "compression", Compression)
     assert available_encodings()[Encoding.ZSTD](b"x") == b"6:x"
+
+
+MICROPIP = ("Accept", f"{JSON}, */*;q=0.01")
+SCRIPTS = {
+    "another site's": ("Origin", "https://jupyter.example"),
+    "a file's": ("Origin", "null"),
+    "our own site's": ("Sec-Fetch-Mode", "cors"),
+    "a careful one": ("Sec-Fetch-Mode", "same-origin"),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize(
+    ("url", "beside"), [("/acme/", "simple/acme/"), ("/stable/simple/acme/", "stable/simple/acme/")]
+)
+def test_scripts_in_web_pages_get_absolute_urls(script: tuple[str, str], url: str, beside: str) -> None:
+    """Micropip resolves no relative ones; all others get the page that is the same under every prefix."""
+    stable = StubSource()
+    index = Index(views={"stable": stable}, base_url="https://index.example/pypi/")
+    for source in (index.source, stable):
+        source.add("acme-1.0+x.zip", b"data")
+    absolute = index.get(url, MICROPIP, script)
+    plain = index.get(url, MICROPIP)
+    (file,), (other,) = absolute.json["files"], plain.json["files"]
+    assert file["url"] == f"https://index.example/pypi/{beside}acme-1.0%2Bx.zip"
+    assert other["url"] == "acme-1.0%2Bx.zip"
+    assert {**file, "url": ""} == {**other, "url": ""}
+    assert index.get(url, ("Accept", "text/html"), script).body == index.get(url).body
+    for reply in (absolute, plain):
+        assert {"Origin", "Sec-Fetch-Mode"} <= {*reply.headers["vary"].split(", ")}
+    # A cache that passes over Vary finds out by the tag.
+    tags = absolute.headers["etag"], plain.headers["etag"]
+    assert tags[0] != tags[1]
+    assert index.get(url, MICROPIP, script, ("If-None-Match", tags[1])).status == 200
+    assert index.get(url, MICROPIP, script, ("If-None-Match", tags[0])).status == 304
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Mode", "no-cors"), ("Referer", "https://x.example/")],
+)
+def test_whoever_is_no_script_gets_relative_urls(header: tuple[str, str]) -> None:
+    """They resolve them."""
+    index = Index(base_url="https://index.example/")
+    index.source.add("acme-1.0.zip", b"data")
+    (file,) = index.get("/acme/", MICROPIP, header).json["files"]
+    assert file["url"] == "acme-1.0.zip"
+
+
+def test_without_a_sure_url_they_stay_relative() -> None:
+    """A guess would lead a script to its reader's own machine."""
+    index = Index(base_url="http://localhost:8080/")
+    index.source.add("acme-1.0.zip", b"data")
+    index.listings.forget(base_url="http://localhost:8080/", files_url=None, cache_size=1_000_000)
+    (file,) = index.get("/acme/", MICROPIP, ("Origin", "null")).json["files"]
+    assert file["url"] == "acme-1.0.zip"
+
+
+def test_where_an_upstream_has_its_files(index: Index) -> None:
+    """An absolute URL stays what it is."""
+    index.source.add("acme-1.0.zip", b"data")
+    there = "https://files.example/acme-1.0.zip"
+    page = index.source.pages["acme"]
+    index.source.put(replace(page, files=tuple(replace(file, url=there) for file in page.files)))
+    for headers in ((MICROPIP,), (MICROPIP, ("Origin", "null"))):
+        assert index.get("/acme/", *headers).json["files"][0]["url"] == there
+
+
+def test_what_pages_tell_of_the_index() -> None:
+    """It is taken up at once when the certificates change, in both lanes' pages, and by nothing else."""
+    index = Index()
+    index.source.add("acme-1.0.zip", b"data")
+    before = {url: index.get(url).body for url in ("/", "/acme/")}
+    index.listings.describe(NOTHING_MORE)
+    assert {url: index.get(url).body for url in before} == before
+    index.listings.describe(IndexDescription(has_private_ca=True))
+    for url in before:
+        assert "--cert ca.pem" in index.get(url).text
+    index.listings.describe(NOTHING_MORE)
+    assert {url: index.get(url).body for url in before} == before

@@ -319,7 +319,7 @@ def test_row_24_vary(index: Index) -> None:
         index.get("/simple/acme"),
     ]
     assert [reply.status for reply in replies] == [200, 200, 304, 406, 301]
-    assert {reply.headers["vary"] for reply in replies} == {"Accept, Accept-Encoding"}
+    assert all(reply.headers["vary"].startswith("Accept, Accept-Encoding") for reply in replies)
 
 
 def test_row_25_no_vary_by_credentials(index: Index) -> None:

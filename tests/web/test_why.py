@@ -8,6 +8,7 @@ from simpleindex.core.access_file import parse_access
 from simpleindex.core.errors import NotAllowed, Unauthenticated, Unavailable
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName
+from simpleindex.web.routes import Redirect, route
 from tests.web.guarded_world import Lanes
 from tests.web.memory_client import JSON, NEAR, Index
 from tests.web.stub_source import StubSource
@@ -135,7 +136,8 @@ def test_rights() -> None:
 def test_pages_lead_there(index: Index) -> None:
     """The count of what is withheld is in both forms of the page, and the way to the reasons in that for people."""
     assert index.get("/acme/", ("Accept", JSON)).json["_withheld"] == 2
-    assert "2 files withheld: /-/why/acme says why" in index.get("/acme/").text
+    link = '<span data-href="../-/why/acme">/-/why/acme</span>'
+    assert f"2 files withheld: {link} says why" in index.get("/acme/").text
     index.source.add("other-1.0.zip")
     assert "_withheld" not in index.get("/other/", ("Accept", JSON)).json
 
@@ -143,4 +145,6 @@ def test_pages_lead_there(index: Index) -> None:
 def test_pages_of_views_lead_to_the_view(stable: StubSource, index: Index) -> None:
     """In a view other things are withheld."""
     stable.put(index.source.pages["acme"])
-    assert "2 files withheld: /-/why/acme?view=stable says why" in index.get("/stable/acme/").text
+    link = '<span data-href="../-/why/acme">/-/why/acme?view=stable</span>'
+    assert f"2 files withheld: {link} says why" in index.get("/stable/acme/").text
+    assert route(b"/stable/-/why/acme", ["stable"]) == Redirect("/-/why/acme?view=stable")
