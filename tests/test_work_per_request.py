@@ -18,7 +18,8 @@ BOUNDS: Final = {
     "page 304, ordinary lane": 325,
     "root": 28,
     ".metadata": 350,
-    "file of one chunk": 350,
+    # Descriptors are counted before a file is opened, so that the directory never runs out of them: 6 calls.
+    "file of one chunk": 365,
 }
 """Calls of Python functions; a tenth above what was counted, for other versions of Python and Twisted."""
 

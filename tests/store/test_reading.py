@@ -225,12 +225,12 @@ def test_a_directory_that_cannot_be_read_is_trouble(shop: Shop, monkeypatch: pyt
     before = shop.look()
 
     def listdir(_path: str) -> list[str]:
-        raise OSError(errno.EMFILE, "Too many open files")
+        raise OSError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", listdir)
         shelf = shop.look(before)
-    assert (shelf.project, shelf.trouble) == (None, "The directory acme cannot be read: Too many open files.")
+    assert (shelf.project, shelf.trouble) == (None, "The directory acme cannot be read: Permission denied.")
     assert shelf.young
     after = shop.look(shelf)
     assert after.project == before.project
