@@ -104,6 +104,9 @@ CHARACTER_REFERENCE: Final = Bound("a numeric character reference", 20, "digits"
 HTTP_DATE: Final = Bound("the date", 100, "characters")
 """RFC 9110's three forms have some 30."""
 
+PAGE_VALUES: Final = Bound("the page", 4_000_000, "values")
+"""Of JSON. A file has some 12, a project in the root page 3; a tiny one costs 72 bytes of memory."""
+
 ADVISORY_VALUES: Final = Bound("the advisory", 200_000, "values")
 """Of JSON; the largest public ones, with thousands of versions, have some 20,000."""
 
@@ -159,3 +162,6 @@ LINKS: Final = Bound("the archive", 1_000, "symbolic links")
 EXTENSIONS: Final = Bound("what the extended headers say of one member", 1024 * 1024, "bytes")
 """All that precede one member together: long names, and records of pax, which have some 200 bytes. macOS adds extended
 attributes of some KiB."""
+
+STREAMS: Final = Bound("its compressed data", 100_000, "streams")
+"""A file of 2 GB in streams of 64 KiB has 33,000; each costs a copy of the rest of its chunk."""

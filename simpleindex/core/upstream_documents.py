@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidUpstreamPage
+from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import shown
 from simpleindex.core.upstream_html import read_html
 from simpleindex.core.upstream_urls import absolute_url
 
 if TYPE_CHECKING:
     from simpleindex.core.upstream_html import Page
-
-MOST_VALUES: Final = 4_000_000
-"""Values in a JSON page. A file has some 12, a project in the root page 3; a tiny one costs 72 bytes of memory."""
 
 _JSON: Final = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 _HTML: Final = frozenset({"application/vnd.pypi.simple.v1+html", "text/html", "application/xhtml+xml"})
@@ -52,13 +50,10 @@ def read_json_page(body: bytes) -> dict[str, Any]:
     Raises:
         InvalidUpstreamPage: It is no object, or of another major version.
     """
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_VALUES:
-        raise InvalidUpstreamPage(f"has more than {MOST_VALUES:,} values")
     try:
-        page = json.loads(body.decode("utf-8-sig"))
-    # A ValueError is also Python's word for a number of more than 4,300 digits.
-    except (ValueError, RecursionError):
-        raise InvalidUpstreamPage("is no JSON") from None
+        page = load_json(body.decode("utf-8-sig"), bounds.PAGE_VALUES)
+    except ValueError as error:
+        raise InvalidUpstreamPage(f"is no JSON that can be read ({error})") from None
     if not isinstance(page, dict):
         raise InvalidUpstreamPage("is JSON, but no object")
     meta = page.get("meta")

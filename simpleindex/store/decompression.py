@@ -10,6 +10,7 @@ import lzma
 import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, CutOff
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 BOMB_RATIO: Final = 200
 BOMB_SIZE: Final = 4 * 1024**3
 """An archive that unpacks to more than this many bytes and to more than the ratio times its own size is refused."""
-
-MAXIMUM_STREAMS: Final = 100_000
-"""A file of 2 GB in streams of 64 KiB has 33,000; each costs a copy of the rest of its chunk."""
 
 # What xz -9 needs is 65 MiB; a hostile header can ask for 4 GiB.
 _XZ_MEMORY: Final = 80 * 1024 * 1024
@@ -131,8 +129,8 @@ def unpacked(
                     yield from _nothing_of(raw)
                     return
                 unpacker, streams = new(), streams + 1
-                if streams > MAXIMUM_STREAMS:
-                    raise BrokenArchive(f"it is compressed in more than {MAXIMUM_STREAMS} streams")
+                if excess := bounds.STREAMS.excess(streams):
+                    raise BrokenArchive(excess)
             try:
                 chunk = unpacker.decompress(data, _CHUNK)
             # bz2 raises OSError; the file itself is read outside of this.

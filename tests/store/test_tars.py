@@ -11,10 +11,12 @@ import struct
 import tarfile
 import tracemalloc
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.store import decompression
 from simpleindex.store.tars import read_tar
@@ -389,8 +391,8 @@ def test_a_bomb_is_refused(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_endless_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each costs a copy, so their number is bounded."""
-    monkeypatch.setattr(decompression, "MAXIMUM_STREAMS", 3)
+    monkeypatch.setattr(bounds, "STREAMS", replace(bounds.STREAMS, most=3))
     two = gzip.compress(SMALL) + gzip.compress(b"")
     assert read(two + gzip.compress(b""), ".tar.gz") == INFO
-    with pytest.raises(BrokenArchive, match="in more than 3 streams"):
+    with pytest.raises(BrokenArchive, match="its compressed data has 4 streams, and at most 3 are read"):
         read(two + gzip.compress(b"") * 2, ".tar.gz")
