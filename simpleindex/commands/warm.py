@@ -18,9 +18,9 @@ from simpleindex.commands.remote import Remote
 from simpleindex.commands.why import own_ca, own_url
 from simpleindex.core.choosing import choose
 from simpleindex.core.errors import InvalidLockFile, RefusedStart
-from simpleindex.core.lock_files import parse_lock_file
 from simpleindex.core.sizes import human_size
 from simpleindex.settings import resolve
+from simpleindex.store.requirements_files import read_requirements
 
 if TYPE_CHECKING:
     import argparse
@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.core.lock_files import Wanted
+    from simpleindex.core.requirements import Wanted
 
 _AT_ONCE: Final = 8
-_LARGEST: Final = 16 << 20
-"""Bytes of a lock file."""
-
 _BAR: Final = 30
 _LINUX: Final = re.compile(r"(manylinux|musllinux)_([0-9]+)_([0-9]{1,3})_(\w+)")
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
@@ -44,11 +41,12 @@ def add_warm(commands: argparse._SubParsersAction[Any]) -> None:
     warm = commands.add_parser(
         "warm",
         help="have a running index fetch what a lock file needs",
-        description="Have a running index fetch what a requirements.txt, a uv.lock or a pylock.toml needs: of each line the newest "
-        "version that it allows, and of that the best wheel for each platform, else the sdist. What lines depend on is not looked for, "
-        "so give a lock file. Exit status 1 if something cannot be had.",
+        description="Have a running index fetch what a lock file or a requirements.txt needs: of each line the newest "
+        "version that it allows, and of that the best wheel for each platform, else the sdist. Lock files of uv, pip (pylock.toml), "
+        "poetry, pdm and pipenv are read. What lines depend on is not looked for, so give a lock file. Lines that name no project of an "
+        "index are left out. Exit status 1 if something cannot be read or had.",
     )
-    warm.add_argument("file", metavar="FILE", help="requirements.txt, uv.lock or pylock.toml")
+    warm.add_argument("file", metavar="FILE", help="a lock file, or a requirements.txt")
     warm.add_argument(
         "--python-version",
         metavar="X.Y",
@@ -79,7 +77,7 @@ def run_warm(given: argparse.Namespace) -> int:
     Raises:
         RefusedStart: It cannot be obeyed.
     """
-    wanted = _wanted(given)
+    wanted, mistakes, left_out = _wanted(given)
     platforms = [] if given.all else platforms_of(given.python_version or (), given.platform or ())
     url, ca_file = given.index_url, given.cert
     if url is None:
@@ -95,12 +93,13 @@ def run_warm(given: argparse.Namespace) -> int:
         progress.expect(len(pages))
         fetched = [*pool.map(lambda page: _fetch(remote, page, progress), dict.fromkeys(pages))]
     progress.end()
-    problems += [problem for _, problem in fetched if problem]
+    problems = [*mistakes, *problems, *(problem for _, problem in fetched if problem)]
     for problem in problems:
         print(problem)
     done = [size for size, problem in fetched if not problem]
     print(
-        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} line{'' if len(wanted) == 1 else 's'}, {human_size(sum(done))}."
+        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} line{'' if len(wanted) == 1 else 's'}, {human_size(sum(done))}"
+        f"{f'; {left_out:,} left out' if left_out else ''}."
     )
     return 1 if problems else 0
 
@@ -146,7 +145,8 @@ def _and_older(platform: str) -> list[str]:
     return names
 
 
-def _wanted(given: argparse.Namespace) -> Sequence[Wanted]:
+def _wanted(given: argparse.Namespace) -> tuple[Sequence[Wanted], list[str], int]:
+    """What is wanted, what is wrong in the file, and how many lines are left out; what is no project of an index is said."""
     environment = {key: str(value) for key, value in default_environment().items()}
     if given.python_version:
         environment |= {
@@ -154,12 +154,18 @@ def _wanted(given: argparse.Namespace) -> Sequence[Wanted]:
             "python_full_version": f"{given.python_version[0]}.0",
         }
     try:
-        with open(given.file, "rb") as file:
-            return parse_lock_file(file.read(_LARGEST), environment)
+        found = read_requirements(given.file, environment, os.environ)
     except OSError as error:
         raise RefusedStart(f"{given.file} cannot be read: {error.strerror}") from None
     except InvalidLockFile as error:
         raise RefusedStart(f"{given.file} {error.reason}") from None
+    mistakes = [f"{each.where} {each.reason}." for each in found.left_out if each.is_mistake]
+    if mistakes and not found.wanted:
+        raise RefusedStart(mistakes[0])
+    for each in found.left_out:
+        if not each.is_mistake:
+            print(f"Left out: {each.where} {each.reason}.")
+    return found.wanted, mistakes, len(found.left_out)
 
 
 def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) -> tuple[list[str], str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.core.lock_files import Wanted
+    from simpleindex.core.requirements import Wanted
 
 
 class Choice(NamedTuple):

@@ -653,3 +653,18 @@ class NotCopied(SimpleIndexError):
 
     def __str__(self) -> str:
         return f"Nothing was copied: {self.reason.rstrip('.')}."
+
+
+class InvalidText(SimpleIndexError):
+    """A file that is to be a text and is none, or one in an encoding that cannot be read.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The file {self.reason}"

@@ -9,8 +9,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 
 from simpleindex.core.choosing import choose
-from simpleindex.core.lock_files import Wanted
 from simpleindex.core.names import ProjectName
+from simpleindex.core.requirements import Wanted
 
 ANY = Tag("py3", "none", "any")
 LINUX = [Tag("cp312", "cp312", "manylinux_2_17_x86_64"), ANY]

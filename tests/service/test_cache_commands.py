@@ -350,11 +350,28 @@ def test_warm_for_others(server: Serving, tmp_path: Path) -> None:
 def test_warm_refused(server: Serving, tmp_path: Path, capsys: Captured) -> None:
     """What cannot be read."""
     assert warm(server, tmp_path, "a b c") == 2
-    assert "wanted has no requirement on line 1" in capsys.readouterr().err
+    assert "wanted, line 1 cannot be read (NAME, NAME==VERSION" in capsys.readouterr().err
     assert warm(server, tmp_path, "acme", "--python-version", "three") == 2
     assert "--python-version: 'three' is no version" in capsys.readouterr().err
     assert main(["cache", "warm", str(tmp_path / "none"), "--index-url", "http://127.0.0.1:1"]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_warm_leaves_out(server: Serving, tmp_path: Path, capsys: Captured) -> None:
+    """What names no project of an index is counted and said; a mistake beside it is said and makes the status 1."""
+    server.offer(WHEEL, b"wheel")
+    (tmp_path / "more").write_text("acme\n./x.whl\n")
+    (tmp_path / "limits").write_text("acme<99\n")
+    assert warm(server, tmp_path, "git+https://me:secret@h/y\n-r more\n-c limits\n-r more\n") == 0
+    out = capsys.readouterr().out
+    assert f"Left out: {tmp_path / 'wanted'}, line 1 comes from a repository of sources" in out
+    assert f"Left out: {tmp_path / 'more'}, line 2 is a file or directory" in out
+    assert "secret" not in out
+    assert out.endswith("1 file for 1 line, 5 bytes; 2 left out.\n")
+    assert warm(server, tmp_path, "acme\nb c\n-r nothing\n-r wanted") == 1
+    out = capsys.readouterr().out
+    assert "line 2 cannot be read" in out
+    assert "line 3 names another file" in out
 
 
 def test_platforms() -> None:
