@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from simpleindex.core.errors import InvalidSetting, RefusedStart
-from simpleindex.core.toml_text import load_toml
+from simpleindex.core.errors import InvalidSetting, InvalidText, RefusedStart
+from simpleindex.core.text_files import read_toml
 from simpleindex.options import OPTIONS, VARIABLE_PREFIX, Option, hint, nearest
 
 if TYPE_CHECKING:
@@ -195,18 +194,9 @@ def _load(file: Path) -> dict[str, object]:
     if len(content) > _LARGEST_FILE:
         raise RefusedStart(f"{file}: the configuration is larger than {_LARGEST_FILE} bytes")
     try:
-        return load_toml(content.decode())
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RefusedStart(f"{file}: line {line} is not UTF-8, as TOML has to be") from None
-    except tomllib.TOMLDecodeError as error:
-        last = f"at line {len(content.splitlines())}, the end"
-        reason = str(error).replace("at end of document", last)
-        raise RefusedStart(f"{file}: not valid TOML: {reason}") from None
-    except ValueError:
-        raise RefusedStart(
-            f"{file}: holds a number or a key too long, or arrays nested too deep, to be read"
-        ) from None
+        return read_toml(content)
+    except InvalidText as error:
+        raise RefusedStart(f"{file}: {error.reason}") from None
 
 
 def _texts(where: str, option: Option, value: object) -> tuple[str, ...]:

@@ -25,13 +25,13 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import InvalidAccess, InvalidPattern, InvalidUserName
+from simpleindex.core.errors import InvalidAccess, InvalidPattern, InvalidText, InvalidUserName
 from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import parse_pattern
 from simpleindex.core.rights import Access, Action, UploadRules
 from simpleindex.core.rules import ANYONE_WORD, GROUP_PREFIX, TOKEN_PREFIX, WHO_WORDS, Rule, Who
+from simpleindex.core.text_files import read_toml
 from simpleindex.core.tokens import SECRET_PREFIX
-from simpleindex.core.toml_text import load_toml
 from simpleindex.core.users import parse_user_name
 
 if TYPE_CHECKING:
@@ -97,11 +97,9 @@ def _toml(content: bytes) -> dict[str, object]:
             "is empty; a comment alone makes it one without rules: anyone reads, nobody uploads"
         )
     try:
-        return load_toml(content.decode())
-    except UnicodeDecodeError:
-        raise InvalidAccess("is not UTF-8 text") from None
-    except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
-        raise InvalidAccess(f"is not valid TOML: {error}") from None
+        return read_toml(content)
+    except InvalidText as error:
+        raise InvalidAccess(error.reason) from None
 
 
 def _check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -16,16 +17,20 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 
-from simpleindex.core.errors import InvalidNameList, InvalidPattern, InvalidProjectName
+from simpleindex.core.errors import InvalidNameList, InvalidPattern, InvalidProjectName, InvalidText
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.patterns import FirstMatch, is_glob, matching, parse_pattern
+from simpleindex.core.text_files import decode_requirements
 from simpleindex.core.version_texts import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.names import ProjectName
+
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""Of Unix, Windows and old Macs. Not all that Unicode has: a reason may hold one."""
 
 _ALL_VERSIONS: Final = SpecifierSet()
 
@@ -79,11 +84,10 @@ def parse_deny_list(content: bytes) -> DenyList:
     patterns: dict[str, str] = {}
     versions: dict[ProjectName, list[tuple[SpecifierSet, str]]] = {}
     try:
-        # Editors of Windows begin a file with a mark.
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise InvalidNameList("is not UTF-8 text") from None
-    for number, line in enumerate(lines, 1):
+        whole = decode_requirements(content)
+    except InvalidText as error:
+        raise InvalidNameList(error.reason) from None
+    for number, line in enumerate(_LINE_END.split(whole), 1):
         text, _, reason = (part.strip() for part in line.partition("#"))
         reason = "".join(character for character in reason if character.isprintable())
         if not text:

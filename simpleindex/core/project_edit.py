@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.core.errors import InvalidProjectFile, InvalidSetting
+from simpleindex.core.errors import InvalidProjectFile, InvalidSetting, InvalidText
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE
@@ -19,6 +19,7 @@ from simpleindex.core.project_file import (
     parse_project_file,
     yank_key,
 )
+from simpleindex.core.text_files import decode_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,13 +108,13 @@ def _changed(
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
 
     try:
-        document = parse((data or b"").decode())
+        document = parse(decode_utf8(data or b""))
         change(document)
         result = dumps(document).encode()
         if after == NO_PROJECT_FILE and b"#" not in result:
             return None
         is_right = parse_project_file(result) == after
-    except (TOMLKitError, InvalidProjectFile, ValueError, TypeError, AttributeError, KeyError):
+    except (TOMLKitError, InvalidProjectFile, InvalidText, ValueError, TypeError, AttributeError, KeyError):
         # A way to write TOML that tomlkit does not change well.
         is_right, result = False, b""
     if not is_right:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_version
 
-from simpleindex.core.errors import InvalidProjectFile
+from simpleindex.core.errors import InvalidProjectFile, InvalidText
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix
-from simpleindex.core.toml_text import load_toml
+from simpleindex.core.text_files import read_toml
 from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
@@ -71,11 +71,9 @@ def parse_project_file(data: bytes) -> ProjectFile:
         # An editor that truncates before it writes would otherwise lift every yank for a moment.
         raise InvalidProjectFile("is empty; delete it if the project has no yanks and no status")
     try:
-        content = load_toml(data.decode())
-    except UnicodeDecodeError:
-        raise InvalidProjectFile("is not UTF-8 text") from None
-    except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
-        raise InvalidProjectFile(f"is not valid TOML: {error}") from None
+        content = read_toml(data)
+    except InvalidText as error:
+        raise InvalidProjectFile(error.reason) from None
     for key in content:
         if key not in _KEYS:
             raise InvalidProjectFile(f"has the unknown key {shown(key)}{_nearest(key, _KEYS)}")

@@ -30,4 +30,4 @@ def load_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise ValueError("is nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None

@@ -10,10 +10,10 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from simpleindex.core.errors import InvalidPattern, InvalidSources
+from simpleindex.core.errors import InvalidPattern, InvalidSources, InvalidText
 from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import parse_pattern
-from simpleindex.core.toml_text import load_toml
+from simpleindex.core.text_files import read_toml as read_toml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,11 +39,9 @@ def read_toml(content: bytes) -> dict[str, object]:
     if len(content) > MAXIMUM_SIZE:
         raise InvalidSources(f"has more than {MAXIMUM_SIZE >> 20} MiB")
     try:
-        return load_toml(content.decode())
-    except UnicodeDecodeError:
-        raise InvalidSources("is not UTF-8 text") from None
-    except ValueError as error:  # not only TOMLDecodeError: a number can have too many digits for Python
-        raise InvalidSources(f"is not valid TOML: {error}") from None
+        return read_toml_file(content)
+    except InvalidText as error:
+        raise InvalidSources(error.reason) from None
 
 
 def tables(table: Mapping[str, object], key: str) -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import time
@@ -124,6 +125,8 @@ def read_text_file(path: str) -> bytes:
         content = stream.read(MAXIMUM_SIZE + 1)
     if len(content) > MAXIMUM_SIZE:
         raise OSError(0, f"it is larger than {MAXIMUM_SIZE} bytes")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        raise OSError(0, "it is UTF-16 or UTF-32 text; save it as UTF-8")
     if b"\0" in content:
         raise OSError(0, "it is not a text")
     if not content.strip():

@@ -104,7 +104,7 @@ RULE = b'[[rule]]\nprojects = ["acme"]\n'
         (b"private = '\xff'", "is not UTF-8"),
         (b"private =", "is not valid TOML"),
         (b"private = 1" + b"0" * 5000, "is not valid TOML"),
-        (b"private = " + b"[" * 60_000, "is nested too deeply"),
+        (b"private = " + b"[" * 60_000, "nested too deeply"),
         (b"privat = true", "has the unknown key 'privat'; did you mean 'private'?"),
         (b"[[rules]]", "has the unknown key 'rules'; did you mean 'rule'?"),
         (b"zzz = 1", "has the unknown key 'zzz' (known: private, groups, uploads, rule)"),

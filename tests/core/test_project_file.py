@@ -86,7 +86,7 @@ def test_a_file_s_own_reason_comes_before_its_version_s() -> None:
         (b" \r\n\t", "is empty"),
         (b"status = '\xff'", "not UTF-8"),
         (b"status =", "not valid TOML"),
-        (b"\0" * 100, "not valid TOML"),
+        (b"\0" * 100, "line 1 has a NUL byte"),
         (b"reason = 1" + b"0" * 5000, "not valid TOML"),
         (b"reason = " + b"[" * 60_000, "nested too deeply"),
         (b"yank = {}", "has the unknown key 'yank'; did you mean 'yanked'?"),
