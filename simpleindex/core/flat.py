@@ -35,10 +35,9 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
     for file in page.files:
         files.setdefault(project_of(file), []).append(file)
     for item in page.withheld:
-        try:
-            withheld.setdefault(parse_distribution_name(item.filename).project, []).append(item)
-        except InvalidFilename:
-            continue
+        owner = _project_of_withheld(item.filename)
+        if owner is not None:
+            withheld.setdefault(owner, []).append(item)
     found = {}
     for name in sorted({*files, *withheld}):
         project = Project(
@@ -52,3 +51,13 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
         known = before.get(name)
         found[name] = known if known == project else project
     return found
+
+
+def _project_of_withheld(filename: str) -> ProjectName | None:
+    """Whose a withheld file or link is: it may have a suffix in capitals, or be named as an egg fragment is, without any."""
+    for text in (filename, filename.lower(), f"{filename}.zip"):
+        try:
+            return parse_distribution_name(text).project
+        except InvalidFilename:
+            continue
+    return None

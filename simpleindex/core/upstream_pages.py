@@ -89,11 +89,13 @@ def parse_flat(content_type: str, body: bytes, url: str, *, source: str = "upstr
         InvalidUpstreamPage: It is no such page. One without files must say that it is an index, for any other page of a web
             server (an error, a login) would be an empty one.
     """
+    links: list[tuple[str, str]] = []
     if is_json(content_type):
         entries = _json_entries(read_json_page(body))
     else:
-        entries, _, _, url = _html_entries(content_type, body, url)
+        entries, links, _, url = _html_entries(content_type, body, url)
     files, withheld = judged_files(entries, url, None, source)
+    withheld += withheld_links(links, source)
     return Project(FLAT_PAGE, tuple(sorted(files, key=file_order)), tuple(withheld))
 
 

@@ -55,7 +55,16 @@ def test_stale() -> None:
 
 def test_withheld() -> None:
     """A file that is withheld stands with its project, and is one; what is no project's stands nowhere."""
-    withheld = tuple(Withheld(name, "no.", "url") for name in ("only-1.0.zip", "acme-9.0.zip", "junk.zip"))
+    names = (
+        "only-1.0.zip",
+        "acme-9.0.zip",
+        "junk.zip",
+        "acme-9.1",
+        "acme-9.2.ZIP",
+        "acme",
+        "acme-1.0-py3.egg",
+    )
+    withheld = tuple(Withheld(name, "no.", "url") for name in names)
     parts = split(Project(FLAT_PAGE, page([wheel_name()]).files, withheld), {})
-    assert {name: len(part.withheld) for name, part in parts.items()} == {"acme": 1, "only": 1}
+    assert {name: len(part.withheld) for name, part in parts.items()} == {"acme": 3, "only": 1}
     assert not parts[ProjectName("only")].files

@@ -377,7 +377,7 @@ def test_a_flat_page() -> None:
         f"<a href='https://me:s3cret@far.example/{WHEEL}'>x</a><a href='git+https://far.example/acme'>y</a>"
     )
     found = parse_flat(HTML, body.encode(), URL)
-    assert [(item.filename, item.rule) for item in found.withheld] == [(WHEEL, "url")]
+    assert [(item.filename, item.rule) for item in found.withheld] == [(WHEEL, "url"), ("acme", "link")]
     assert "s3cret" not in found.withheld[0].reason
 
 
