@@ -12,10 +12,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core import severity
 from simpleindex.core.errors import (
-    BrokenArchive,
     FileRefused,
-    InvalidFilename,
-    NoRanges,
     NotAllowed,
     NotHere,
     SimpleIndexError,
@@ -44,6 +41,7 @@ from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.kept_listings import KeptListing
 from simpleindex.store.sharing import Shared
 from simpleindex.store.sidecars import Sidecars
+from simpleindex.store.tail_reading import TailReading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -62,12 +60,6 @@ _ENTRY: Final = 2048
 """Bytes that a listing takes beside its files."""
 
 _MOST_ABSENT: Final = 10_000
-_MOST_IN_VAIN: Final = 1_000
-_MOST_TAILS: Final = 4
-"""Projects of whose wheels the ends are read at a time."""
-
-_NO_TAILS_SECONDS: Final = 3600.0
-"""After an upstream gave no part of a file, none is asked of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -157,10 +149,6 @@ class Cached:
         self._offer = offer
         self._memory = memory
         self._removed = removed
-        self._tail = tail
-        self._no_tails_until = 0.0
-        self._tails: set[ProjectName] = set()
-        self._in_vain: OrderedDict[File, None] = OrderedDict()
         self._say = say
         self._failed = failed
         self._generations = count(1)
@@ -185,6 +173,7 @@ class Cached:
             say=say,
             failed=failed,
         )
+        self._tails = None if tail is None else TailReading(tail, clock, self._learn_tails, failed)
         self._sidecars = Sidecars(
             upstream.name,
             cache,
@@ -499,43 +488,16 @@ class Cached:
     # -- what the ends of wheels tell --
 
     def _begin_tails(self, name: ProjectName) -> None:
-        """Read the ends of the newest wheels, while nobody waits for it; a few projects at a time, the others next time."""
-        if self._tail is None or name in self._tails or len(self._tails) >= _MOST_TAILS:
+        """Read the ends of the newest wheels, while nobody waits for it."""
+        entry = self._entries.get(name)
+        if self._tails is None or entry is None:
             return
-        if self._clock.seconds() < self._no_tails_until:
-            return
-        kept = self._entries[name].kept
-        wheels = tuple(
-            file for file in without_sidecars(kept.project, kept.learnt) if file not in self._in_vain
-        )
-        if wheels and kept.project.status is not Status.QUARANTINED:
-            self._tails.add(name)
-            work = Deferred.fromCoroutine(self._learn_tails(name, wheels, self._tail))
-            work.addErrback(self._failed)
+        kept = entry.kept
+        if kept.project.status is not Status.QUARANTINED:
+            self._tails.begin(name, without_sidecars(kept.project, kept.learnt))
 
-    async def _learn_tails(
-        self,
-        name: ProjectName,
-        wheels: Sequence[File],
-        tail: Callable[[ProjectName, File], Awaitable[Learnt]],
-    ) -> None:
-        learnt: dict[File, Learnt] = {}
-        try:
-            for file in wheels:
-                try:
-                    learnt[file] = await tail(name, file)
-                except (BrokenArchive, InvalidFilename, NotHere):
-                    self._in_vain[file] = None
-                    if len(self._in_vain) > _MOST_IN_VAIN:
-                        self._in_vain.popitem(last=False)
-        except NoRanges:
-            self._no_tails_until = self._clock.seconds() + _NO_TAILS_SECONDS
-        except SimpleIndexError:
-            # An upstream that is busy, or in trouble, is left in peace for a while.
-            self._no_tails_until = self._clock.seconds() + self._times.failing
-        finally:
-            self._tails.discard(name)
-        while learnt and (entry := self._entries.get(name)) is not None:
+    async def _learn_tails(self, name: ProjectName, learnt: Mapping[File, Learnt]) -> None:
+        while (entry := self._entries.get(name)) is not None:
             # What whole files taught meanwhile, and what has changed upstream, counts.
             more = {
                 file.filename: each
