@@ -515,11 +515,13 @@ class WrongFile(UpstreamFailed):
 
     Attributes:
         filename: The file.
+        difference: How it differs, as a clause.
     """
 
     def __init__(self, upstream: str, filename: str, reason: str) -> None:
         super().__init__(upstream, f"{filename} is not the file that it lists: {reason}.")
         self.filename = filename
+        self.difference = reason
 
 
 class FileRefused(UpstreamFailed):

@@ -105,6 +105,9 @@ def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = No
     if learnt is None or (None not in (file.sha256, learnt.sha256) and file.sha256 != learnt.sha256):
         return file
     sidecar, requires_python = file.metadata or learnt.sidecar, file.requires_python
+    if learnt.sha256 is not None and learnt.sidecar is not None:
+        # PEP 658 wants the very bytes that are in the wheel, and all of it has been read.
+        sidecar = learnt.sidecar
     if file.kind is Kind.WHEEL and requires_python is None:
         requires_python = learnt.requires_python
     sha256 = learnt.sha256 or file.sha256

@@ -18,14 +18,17 @@ from simpleindex.core.errors import (
     SimpleIndexError,
     UpstreamBusy,
     UpstreamFailed,
+    WrongFile,
 )
 from simpleindex.core.files import PackedFiles
+from simpleindex.core.listing_faults import due, found_again, still_faulty, without_faults
 from simpleindex.core.model import Project, ProjectList, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.repair import (
     FIRST_SEEN,
     Learnt,
     Times,
+    mark_of,
     metadata_url,
     repaired,
     repaired_file,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from simpleindex.core.listing_faults import ListingFault
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body, Listing, Upstream
@@ -60,6 +64,13 @@ _ENTRY: Final = 2048
 """Bytes that a listing takes beside its files."""
 
 _MOST_ABSENT: Final = 10_000
+
+
+_MOST_RECHECKS: Final = 4
+"""Projects of which what was found to be wrong is looked at again at a time."""
+
+_MOST_RECHECKED: Final = 20
+"""Files of one of them; the others the next time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -173,6 +184,7 @@ class Cached:
             say=say,
             failed=failed,
         )
+        self._rechecking: set[ProjectName] = set()
         self._tails = None if tail is None else TailReading(tail, clock, self._learn_tails, failed)
         self._sidecars = Sidecars(
             upstream.name,
@@ -183,6 +195,8 @@ class Cached:
             begin=upstream.open,
             fetches=self._fetches,
             shared=self._shared,
+            tails=self._tails,
+            found=self._found_metadata,
             say=say,
         )
 
@@ -287,6 +301,7 @@ class Cached:
             entry = await self._place(name, listing, entry)
         self._remember(name, entry)
         self._begin_tails(name)
+        self._begin_rechecks(name)
         return entry, False
 
     async def _ask_upstream(self, name: ProjectName, entry: _Entry | None) -> Listing | None:
@@ -322,7 +337,8 @@ class Cached:
     def _repaired(self, kept: KeptListing) -> Project:
         now_ns = int(self._clock.seconds() * 1e9)
         seen = self._first_seen(self._identity, kept.project.name, undated(kept.project), now_ns)
-        return self._offer(kept.project, kept.learnt, seen, next(self._generations))
+        listed = without_faults(kept.project, kept.faults)
+        return self._offer(listed, kept.learnt, seen, next(self._generations))
 
     async def _place(self, name: ProjectName, listing: Listing, entry: _Entry | None) -> _Entry:
         """Take a new listing in place of the one before."""
@@ -340,6 +356,9 @@ class Cached:
                 listing.fresh_for,
                 fetched_at,
                 learnt,
+                {}
+                if before is None
+                else still_faulty(before.kept.faults, before.kept.project, listing.project),
             )
             if before is not None:
                 await self._tell_removed(before.kept, listing.project)
@@ -442,6 +461,9 @@ class Cached:
         distribution = filename.removesuffix(METADATA_SUFFIX)
         file = _file(entry.kept.project, distribution)
         shown = _file(entry.shown, distribution)
+        if file is not None and shown is None and distribution in entry.kept.faults:
+            # It may be right by now, and a client that has its URL from elsewhere is answered truly either way.
+            shown = repaired_file(file, entry.kept.learnt.get(distribution))
         if file is None or shown is None or file.url is None:
             # The reason of what is withheld here is for whoever may read the project, if it is public.
             reasons = (
@@ -494,7 +516,8 @@ class Cached:
             return
         kept = entry.kept
         if kept.project.status is not Status.QUARANTINED:
-            self._tails.begin(name, without_sidecars(kept.project, kept.learnt))
+            listed = without_faults(kept.project, kept.faults)
+            self._tails.begin(name, without_sidecars(listed, kept.learnt))
 
     async def _learn_tails(self, name: ProjectName, learnt: Mapping[File, Learnt]) -> None:
         while (entry := self._entries.get(name)) is not None:
@@ -507,16 +530,81 @@ class Cached:
             if not more or await self._replace(name, entry, {**entry.kept.learnt, **more}):
                 return
 
-    async def _doubt(self, name: ProjectName, file: File) -> None:
-        """What a listing says of a file is not so: ask for it anew before it is believed again."""
+    async def _doubt(self, name: ProjectName, file: File, error: SimpleIndexError) -> None:
+        """What a listing says of a file is not so: ask for it anew before it is believed again, and offer the file no more."""
         entry = self._entries.get(name)
         if entry is None:
             return
         entry.fresh_until = 0.0
         known = entry.kept.learnt.get(file.filename)
         if known is not None and None in (file.sha256, known.sha256):
+            # What was known of the file before may be what is not so.
             learnt = {key: value for key, value in entry.kept.learnt.items() if key != file.filename}
             await self._replace(name, entry, learnt)
+            return
+        await self._note(name, file, file.filename, self._why_not_offered(file, error))
+
+    def _why_not_offered(self, file: File, error: SimpleIndexError) -> str:
+        upstream, found = self._upstream.name, str(error)
+        if isinstance(error, NotHere):
+            found = f"{upstream} lists it, and has it not."
+        elif isinstance(error, WrongFile):
+            found = f"{upstream} sends another file than it lists: {error.difference}."
+        return f"{file.filename} is not offered: {found}"
+
+    async def _found_metadata(
+        self, name: ProjectName, file: File, error: SimpleIndexError | None, learnt: Learnt | None
+    ) -> None:
+        """Offer metadata no more that are not there, but those that the wheel itself has."""
+        if learnt is not None:
+            await self._learn_tails(name, {file: learnt})
+        reason = (
+            None if error is None else f"{file.filename} is listed with metadata that are not there: {error}"
+        )
+        await self._note(name, file, file.filename + METADATA_SUFFIX, reason)
+
+    async def _note(self, name: ProjectName, file: File, key: str, reason: str | None) -> None:
+        """Note what is wrong with a listed file or its metadata; None if it is right."""
+        while (entry := self._entries.get(name)) is not None:
+            before = entry.kept.faults.get(key)
+            listed = _file(entry.kept.project, file.filename)
+            if listed is None or mark_of(listed) != mark_of(file) or (before is None and reason is None):
+                return
+            faults = {other: fault for other, fault in entry.kept.faults.items() if other != key}
+            if reason is not None:
+                faults[key] = found_again(before, reason, self._clock.seconds())
+                if before is not None and before == faults[key]:
+                    return
+            if await self._replace(name, entry, entry.kept.learnt, faults):
+                return
+
+    def _begin_rechecks(self, name: ProjectName) -> None:
+        """Look again at what was found to be wrong a while ago."""
+        entry = self._entries.get(name)
+        if entry is None or name in self._rechecking or len(self._rechecking) >= _MOST_RECHECKS:
+            return
+        found = due(entry.kept.project, entry.kept.faults, self._clock.seconds())[:_MOST_RECHECKED]
+        if found:
+            self._rechecking.add(name)
+            Deferred.fromCoroutine(self._recheck(name, found)).addErrback(self._failed)
+
+    async def _recheck(self, name: ProjectName, found: Sequence[tuple[File, str]]) -> None:
+        try:
+            for file, key in found:
+                reason = None
+                try:
+                    if key == file.filename:
+                        await self._fetches.probe(name, file)
+                    elif file.metadata is not None:
+                        await self._sidecars.fetch(name, file)
+                except (NotHere, WrongFile, FileRefused) as error:
+                    reason = self._why_not_offered(file, error)
+                except SimpleIndexError:
+                    # It cannot be told now.
+                    continue
+                await self._note(name, file, key, reason)
+        finally:
+            self._rechecking.discard(name)
 
     async def _learn(self, name: ProjectName, file: File, learnt: Learnt) -> None:
         """Say from now on what a file itself taught."""
@@ -525,7 +613,7 @@ class Cached:
                 return
             shown = _file(entry.shown, file.filename)
             seen = shown.uploaded_ns if shown is not None and shown.dated_by == FIRST_SEEN else None
-            if repaired_file(file, learnt, seen) == shown:
+            if repaired_file(file, learnt, seen) == shown and file.filename not in entry.kept.faults:
                 return
             before = entry.kept.learnt.get(file.filename)
             if before is not None and before.sha256 is None and before.sidecar != learnt.sidecar:
@@ -535,12 +623,20 @@ class Cached:
                     )
                 )
             more = {**entry.kept.learnt, file.filename: learnt}
-            if await self._replace(name, entry, more):
+            faults = {key: fault for key, fault in entry.kept.faults.items() if key != file.filename}
+            if await self._replace(name, entry, more, faults):
                 return
 
-    async def _replace(self, name: ProjectName, entry: _Entry, learnt: Mapping[str, Learnt]) -> bool:
+    async def _replace(
+        self,
+        name: ProjectName,
+        entry: _Entry,
+        learnt: Mapping[str, Learnt],
+        faults: Mapping[str, ListingFault] | None = None,
+    ) -> bool:
         """Put an entry in the place of one of which less was known, unless somebody else has done so."""
-        kept, shown = await self._in_thread(self._keep, replace(entry.kept, learnt=learnt), entry.shown)
+        now = replace(entry.kept, learnt=learnt, faults=entry.kept.faults if faults is None else faults)
+        kept, shown = await self._in_thread(self._keep, now, entry.shown)
         if self._entries.get(name) is not entry:
             return False
         self._remember(name, _Entry(kept, shown, entry.fresh_until, entry.failing_until))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, NotShown
+from simpleindex.core.listing_faults import MISSING
 from simpleindex.core.model import Project
 from simpleindex.core.policy import Blocked, Denial
 from simpleindex.core.union import listed_file
@@ -155,7 +156,8 @@ class Filtered:
         """Refuse a file that is not offered."""
         distribution = listed_file(filename)
         for item in project.withheld:
-            if item.filename == distribution and item.public:
+            # What an upstream does not give is told by asking it for that: it may be right again.
+            if item.filename == distribution and item.public and item.rule != MISSING:
                 raise FileWithheld(
                     item.reason,
                     filename=filename,

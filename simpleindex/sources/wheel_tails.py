@@ -73,7 +73,7 @@ class WheelTails:
         size = file.size
         if size is None:
             size = await self._size(file.url)
-        if size <= _SMALL:
+        if size <= _SMALL and file.metadata is None:
             raise BrokenArchive("all of it is had as soon")
         start = max(0, size - _TAIL)
         await self._read(file.url, start, size - start, known)

@@ -32,6 +32,9 @@ PATIENCE: Final = 10.0
 _SILENT_SECONDS: Final = 60.0
 """Between two lines of the log about files that cannot be fetched."""
 
+_SMALL: Final = 1024 * 1024
+"""Bytes of a file that is fetched to see whether it is right again."""
+
 _MOST_WRONG: Final = 1_000
 
 
@@ -47,7 +50,7 @@ class Fetches:
         clock: The reactor.
         in_thread: Calls a blocking function in a thread.
         learn: Told what a file itself taught.
-        doubt: Told of a file that is not there, or not the one that is listed.
+        doubt: Told of a file that is not there, or not the one that is listed, with the error that says so.
         failing_for: Seconds for which a wrong file is not fetched again.
         background: How many files may be waited for although no client does any more, since the upstream has not begun to send
             them.
@@ -65,7 +68,7 @@ class Fetches:
         *,
         index: str,
         learn: Callable[[ProjectName, File, Learnt], Awaitable[None]],
-        doubt: Callable[[ProjectName, File], Awaitable[None]],
+        doubt: Callable[[ProjectName, File, SimpleIndexError], Awaitable[None]],
         failing_for: float,
         background: int,
         say: Callable[[str], None],
@@ -153,6 +156,29 @@ class Fetches:
         Deferred.fromCoroutine(self._run(name, file, fetch)).addErrback(self._failed)
         return fetch
 
+    async def probe(self, name: ProjectName, file: File) -> None:
+        """See whether an upstream gives a file again that it did not give, or not as it lists it.
+
+        A small one is fetched, so that it is proven; of a large one the headers are believed, until it is fetched.
+
+        Raises:
+            NotHere: It is not there.
+            WrongFile: It is another one.
+            UpstreamFailed: It cannot be asked.
+        """
+        assert file.url is not None
+        stream = await self._begin(file.url, 0, None, size=file.size)
+        size = stream.size
+        stream.close()
+        if size is not None and size <= _SMALL:
+            fetch = self.fetch(name, file, file)
+            fetch.growing.release()
+            await fetch.until_done()
+            if fetch.growing.error is not None:
+                raise fetch.growing.error
+        elif None not in (size, file.size) and size != file.size and file.sha256 is None:
+            raise WrongFile(self._upstream, file.filename, f"it has {size} bytes, not {file.size}")
+
     async def _run(self, name: ProjectName, file: File, fetch: Fetch) -> None:
         identity = _identity(name, file)
         look = self._clock.callLater(PATIENCE, self._let_wait, fetch)
@@ -169,11 +195,9 @@ class Fetches:
                 self._silent_until = self._clock.seconds() + _SILENT_SECONDS
                 self._say(severity.warning(f"{file.filename} cannot be fetched. {error}"))
             if isinstance(error, WrongFile | NotHere):
-                await self._doubt(name, file)
+                await self._doubt(name, file, error)
         else:
-            size = fetch.growing.size
-            assert size is not None
-            await self._learn(name, file, taught_by(facts, size, fetch.modified_ns))
+            await self._learn(name, file, taught_by(facts, fetch.size, fetch.modified_ns))
         finally:
             if look.active():
                 look.cancel()

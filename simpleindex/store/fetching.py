@@ -82,6 +82,7 @@ class Fetch:
     Attributes:
         growing: What there is of it.
         has_begun: Whether the upstream has begun to send it.
+        size: Bytes of it, as soon as it is whole.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Fetch:
         self._stream: Arriving | None = None
         self.growing = GrowingFile()
         self.has_begun = False
+        self.size = 0
 
     async def run(self) -> Facts:
         """Fetch it, prove it, keep it.
@@ -128,7 +130,9 @@ class Fetch:
             self.growing.place(os.dup(incoming.descriptor))
             await self._receive(incoming)
             await self._in_thread(self._require_right, incoming)
-            self.growing.complete(incoming.size)
+            self.size = incoming.size
+            if self.growing.error is None:
+                self.growing.complete(incoming.size)
             facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.key)
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
@@ -148,6 +152,12 @@ class Fetch:
         """What the upstream called the file's last modification, nanoseconds since 1970; None if it did not say."""
         seconds = http_date(getattr(self._validators, "last_modified", None))
         return None if seconds is None or seconds <= 0 else seconds * 1_000_000_000
+
+    @property
+    def _is_provable(self) -> bool:
+        """Whether the listing states a hash by which the file can be proven."""
+        other = self._expected.other_hash
+        return self._expected.sha256 is not None or (other is not None and is_known_hash(other[0]))
 
     async def until_done(self) -> None:
         """Wait until it is in the cache, or will not be."""
@@ -202,20 +212,24 @@ class Fetch:
         """Receive from where it broke off, or, where that cannot be proven to fit, from the beginning to there once more."""
         if self._stopped:
             raise self._failed(self._why_stopped, is_passing=True)
-        other, etag = self._expected.other_hash, getattr(self._validators, "etag", None)
-        is_provable = self._expected.sha256 or (other and is_known_hash(other[0]))
+        etag = getattr(self._validators, "etag", None)
         # RFC 9110 section 13.1.5: a weak tag is no proof.
         is_same = etag is not None and not etag.startswith("W/")
-        offset = incoming.size if is_provable or is_same else 0
+        offset = incoming.size if self._is_provable or is_same else 0
         stream = self._stream = await self._begun(offset, self._validators if offset and is_same else None)
         try:
             self.has_begun = True
             if stream.offset > incoming.size:
                 raise self._failed("it sent another part of the file than it was asked for")
+            first = b""
+            if not incoming.size and not self._is_provable:
+                first = await stream.read()
+                if _is_page(first):
+                    raise self._wrong("it is a page")
             self._begin_growing(stream.size)
             if not incoming.size:
                 self._validators = stream.validators
-            await self._read_all(stream, incoming)
+            await self._read_all(stream, incoming, first)
         finally:
             self._stream = None
             stream.close()
@@ -234,9 +248,10 @@ class Fetch:
     async def _opened(self, offset: int, validators: Any) -> Arriving:
         return await self._begin(offset, validators)
 
-    async def _read_all(self, stream: Arriving, incoming: Incoming) -> None:
+    async def _read_all(self, stream: Arriving, incoming: Incoming, first: bytes) -> None:
         again, repeated = incoming.size - stream.offset, hashlib.sha256()
-        while not self._stopped and (data := await stream.read()):
+        while not self._stopped and (data := first or await stream.read()):
+            first = b""
             if again:
                 repeated.update(data[:again])
                 data, again = data[again:], again - len(data[:again])
@@ -245,26 +260,43 @@ class Fetch:
             if not data:
                 continue
             size, largest = self.growing.size, self._cache.room.largest
+            if size is not None and incoming.size + len(data) > size and self._may_be_larger(stream):
+                self.growing.fail(self._wrong(f"it has more than {size} bytes"))
+                size = _most_of(size)
+            elif size is None and self._expected.size is not None:
+                size = _most_of(self._expected.size)
             if incoming.size + len(data) > (largest if size is None else size):
                 raise self._wrong(f"it has more than {largest if size is None else size} bytes")
             await self._in_thread(incoming.write, data)
             self.growing.advance(incoming.size)
         if self._stopped:
             raise self._failed(self._why_stopped, is_passing=True)
-        if again or (self.growing.size is not None and incoming.size < self.growing.size):
+        size = self.growing.size
+        if size is not None and incoming.size < size and self._expected.sha256 == incoming.sha256:
+            self.growing.fail(self._wrong(f"it has {incoming.size} bytes, not {size}"))
+        elif again or (size is not None and incoming.size < size):
             raise self._failed(
                 f"{self._expected.filename} broke off after {incoming.size} bytes", is_passing=True
             )
 
+    def _may_be_larger(self, stream: Arriving) -> bool:
+        """Whether a file that is larger than its listing says may be right: only its hash tells, and nobody else said a size."""
+        return self._is_provable and stream.size is None
+
     def _begin_growing(self, size: int | None) -> None:
         known = self.growing.size if self.growing.size is not None else self._expected.size
         if None not in (size, known) and size != known:
-            raise self._wrong(f"it has {size} bytes, not {known}")
+            is_known = self.growing.size is not None or not self._is_provable
+            if is_known or (size or 0) > _most_of(known or 0):
+                raise self._wrong(f"it has {size} bytes, not {known}")
+            # The listing states a hash too, which tells whether only its size is wrong; nothing is sent on before.
+            self.growing.begin(None)
+            return
         self.growing.begin(known if size is None else size)
 
     def _require_right(self, incoming: Incoming) -> None:
         expected = self._expected
-        if expected.size is not None and incoming.size != expected.size:
+        if expected.size is not None and incoming.size != expected.size and not self._is_provable:
             raise self._wrong(f"it has {incoming.size} bytes, not {expected.size}")
         if expected.sha256 is not None and incoming.sha256 != expected.sha256:
             raise self._wrong(f"its sha256 is {incoming.sha256}, not {expected.sha256}")
@@ -279,6 +311,16 @@ class Fetch:
 
     def _failed(self, reason: str, *, is_passing: bool = False) -> UpstreamFailed:
         return UpstreamFailed(self._upstream, f"{reason}.", retry_after=2 if is_passing else None)
+
+
+def _most_of(size: int) -> int:
+    """The bytes that a file can have whose size is listed wrongly; more need not be received to be refused."""
+    return max(2 * size, size + 1_048_576)
+
+
+def _is_page(beginning: bytes) -> bool:
+    """Whether bytes are the beginning of a page of HTML: some servers send one, with status 200, for what they have not got."""
+    return beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
 async def open_in_thread(

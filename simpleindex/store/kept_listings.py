@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.files import PackedFiles
+from simpleindex.core.listing_faults import ListingFault
 from simpleindex.core.model import Project, Sidecar, Status, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.core.repair import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+
+FORMAT: Final = 3
+"""Raised whenever what is packed changes."""
+
+OLDER_FORMAT: Final = 2
+"""That of versions which did not note faults and modification times; it is read too, for pins are records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,8 @@ class KeptListing:
         fresh_for: Seconds for which it need not be asked again, as the upstream said; None if it did not.
         fetched_at: When it said so, seconds since 1970.
         learnt: What files themselves taught since, by name.
+        faults: What was found to be wrong with it since, by the name of a file or of its metadata.
+        modified: What the servers of files call their last modification, nanoseconds since 1970, by name; 0 where one does not say.
     """
 
     project: Project
@@ -33,6 +43,8 @@ class KeptListing:
     fresh_for: float | None
     fetched_at: float
     learnt: Mapping[str, Learnt]
+    faults: Mapping[str, ListingFault] = field(default_factory=dict)
+    modified: Mapping[str, int] = field(default_factory=dict)
 
 
 def parts_of_listing(upstream: str, kept: KeptListing) -> tuple[Any, ...]:
@@ -45,6 +57,8 @@ def parts_of_listing(upstream: str, kept: KeptListing) -> tuple[Any, ...]:
         [astuple(item) for item in project.withheld],
         *(kept.etag, kept.last_modified, kept.fresh_for, kept.fetched_at),
         {name: astuple(learnt) for name, learnt in kept.learnt.items()},
+        {name: astuple(fault) for name, fault in kept.faults.items()},
+        dict(kept.modified),
     )
 
 
@@ -54,8 +68,10 @@ def listing_of_parts(parts: tuple[Any, ...]) -> KeptListing:
     Raises:
         ValueError, TypeError, KeyError, IndexError: It is none.
     """
-    _, _, name, status, reason, packed, count, size, withheld, *said, fetched_at, learnt = parts
-    etag, last_modified, fresh_for = said
+    if parts[0] == OLDER_FORMAT:
+        parts = (*parts, {}, {})
+    _, _, name, status, reason, packed, count, size, withheld, *said, learnt, faults, modified = parts
+    etag, last_modified, fresh_for, fetched_at = said
     project = Project(
         name=ProjectName(name),
         files=PackedFiles.restored(packed, count, size),
@@ -64,7 +80,8 @@ def listing_of_parts(parts: tuple[Any, ...]) -> KeptListing:
         status_reason=reason,
     )
     known = dict(_learnt(learnt.items()))
-    return KeptListing(project, etag, last_modified, fresh_for, fetched_at, known)
+    wrong = {name: ListingFault(*fault) for name, fault in faults.items()}
+    return KeptListing(project, etag, last_modified, fresh_for, fetched_at, known, wrong, modified)
 
 
 def _learnt(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Learnt]]:

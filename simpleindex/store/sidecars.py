@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core import severity
-from simpleindex.core.errors import NotHere, Unavailable, WrongFile
+from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError, Unavailable, WrongFile
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.repair import mark_of, metadata_url
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File, Sidecar
     from simpleindex.core.names import ProjectName
+    from simpleindex.core.repair import Learnt
     from simpleindex.store.fetches import Fetches
     from simpleindex.store.fetching import Arriving
     from simpleindex.store.sharing import Shared
+    from simpleindex.store.tail_reading import TailReading
     from simpleindex.store.upstream_cache import UpstreamCache
+
+_SMALL: Final = 8 * 1024 * 1024
+"""Bytes of a wheel that is fetched for its metadata where nothing less of it can be had."""
 
 _IN_MEMORY: Final = 16 * 1024 * 1024
 """Bytes of metadata that each upstream has in memory."""
@@ -44,6 +49,9 @@ class Sidecars:
         begin: Asks it for what is at a URL.
         fetches: Has wheels fetched.
         shared: Has work done once.
+        tails: Reads the ends of wheels; None where that is not wanted.
+        found: Told how a wheel's stated metadata were found: with the error if they are not there or others, and with what the
+            wheel's end told, if that was read.
         say: Takes a sentence for the operator.
     """
 
@@ -58,6 +66,8 @@ class Sidecars:
         begin: Callable[[str], Awaitable[Arriving]],
         fetches: Fetches,
         shared: Shared,
+        tails: TailReading | None,
+        found: Callable[[ProjectName, File, SimpleIndexError | None, Learnt | None], Awaitable[None]],
         say: Callable[[str], None],
     ) -> None:
         self._upstream = upstream
@@ -68,6 +78,8 @@ class Sidecars:
         self._clock = clock
         self._in_thread = in_thread
         self._shared = shared
+        self._tails = tails
+        self._found = found
         self._say = say
         self._data = BytesCache(_IN_MEMORY)
 
@@ -106,16 +118,16 @@ class Sidecars:
     async def _read(self, name: ProjectName, file: File, shown: File, sidecar: Sidecar) -> bytes:
         wheel = GivenKey(self._index, name, file.filename)
         data = await self._in_thread(self._kept, wheel, shown.sha256, sidecar.sha256)
-        if data is None and file.metadata is not None:
-            data = await self._fetch(file, sidecar)
-            await self._in_thread(self._cache.files.keep_bytes, data, wheel.metadata(sidecar.sha256))
+        if data is None and file.metadata is not None and file.metadata.sha256 == sidecar.sha256:
+            try:
+                data = await self.fetch(name, file)
+            except (NotHere, WrongFile, FileRefused) as error:
+                data = await self._instead(name, file, shown, error)
+                if data is None:
+                    raise
         elif data is None:
             # Only the wheel told of them, and is gone from the cache.
-            fetch = self._fetches.fetch(name, file, shown)
-            fetch.growing.release()
-            done = Deferred.fromCoroutine(fetch.until_done())
-            with suppress(TookTooLong):
-                await done.addTimeout(PATIENCE, self._clock)
+            await self._fetch_wheel(name, file, shown)
             data = await self._in_thread(self._kept, wheel, shown.sha256, sidecar.sha256)
         if data is None:
             raise Unavailable(f"The metadata of {file.filename} cannot be had now.", retry_after=30)
@@ -130,6 +142,54 @@ class Sidecars:
         if sha256 is None or not files.may_have(wheel):
             return None
         return files.read_sidecar(wheel, sha256, sidecar)
+
+    async def _fetch_wheel(self, name: ProjectName, file: File, shown: File) -> None:
+        fetch = self._fetches.fetch(name, file, shown)
+        fetch.growing.release()
+        done = Deferred.fromCoroutine(fetch.until_done())
+        with suppress(TookTooLong):
+            await done.addTimeout(PATIENCE, self._clock)
+
+    async def _instead(
+        self, name: ProjectName, file: File, shown: File, error: SimpleIndexError
+    ) -> bytes | None:
+        """Read metadata that are listed and not there from the wheel itself; None if those are others, or too far away.
+
+        Mirrors copy the pages of the index that they mirror, without the metadata that these list.
+        """
+        assert file.metadata is not None
+        learnt = None if self._tails is None else await self._tails.read(name, file)
+        if learnt is None and await self._is_small(file):
+            with suppress(SimpleIndexError):
+                await self._fetch_wheel(name, file, shown)
+        await self._found(name, file, error, learnt)
+        wheel = GivenKey(self._index, name, file.filename)
+        data: bytes | None = await self._in_thread(self._kept, wheel, shown.sha256, file.metadata.sha256)
+        return data
+
+    async def _is_small(self, file: File) -> bool:
+        """Whether all of a wheel is had as soon as its end."""
+        size = file.size
+        if size is None and file.url is not None:
+            with suppress(SimpleIndexError):
+                stream = await self._begin(file.url)
+                size = stream.size
+                stream.close()
+        return size is not None and size <= _SMALL
+
+    async def fetch(self, name: ProjectName, file: File) -> bytes:
+        """Fetch and keep the metadata that an upstream lists for a wheel.
+
+        Raises:
+            NotHere: They are not there.
+            WrongFile: They are others.
+            UpstreamFailed: They cannot be fetched.
+        """
+        assert file.metadata is not None
+        data = await self._fetch(file, file.metadata)
+        key = GivenKey(self._index, name, file.filename).metadata(file.metadata.sha256)
+        await self._in_thread(self._cache.files.keep_bytes, data, key)
+        return data
 
     async def _fetch(self, file: File, sidecar: Sidecar) -> bytes:
         assert file.url is not None

@@ -16,7 +16,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.store.cache_space import CacheSpace, Room
 from simpleindex.store.file_keys import GivenKey, index_directory
 from simpleindex.store.kept_files import KeptFiles
-from simpleindex.store.kept_listings import listing_of_parts, parts_of_listing
+from simpleindex.store.kept_listings import FORMAT, OLDER_FORMAT, listing_of_parts, parts_of_listing
 from simpleindex.store.packed_records import pack, read_record
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.store.kept_listings import KeptListing
-
-_FORMAT: Final = 2
-"""Raised whenever what is packed changes; what has another is as good as absent."""
 
 _LONGEST_NAME: Final = 200
 
@@ -75,7 +72,7 @@ class UpstreamCache:
         """
         path = self._listing_path(upstream, name)
         parts = read_record(path)
-        if parts is None or parts[0] != _FORMAT:
+        if parts is None or parts[0] not in (FORMAT, OLDER_FORMAT):
             return None
         with suppress(ValueError, TypeError, KeyError, IndexError):
             kept = listing_of_parts(parts)
@@ -87,7 +84,7 @@ class UpstreamCache:
     def keep_listing(self, upstream: str, kept: KeptListing) -> None:
         """Keep this in place of what was kept of the project before."""
         path = self._listing_path(upstream, kept.project.name)
-        self.space.write(path, pack((_FORMAT, *parts_of_listing(upstream, kept))))
+        self.space.write(path, pack((FORMAT, *parts_of_listing(upstream, kept))))
 
     def drop_listing(self, upstream: str, name: ProjectName) -> None:
         """Forget it."""
@@ -113,7 +110,7 @@ class UpstreamCache:
             for name in names:
                 parts = read_record(os.path.join(directory, name))
                 with suppress(ValueError, TypeError, KeyError, IndexError):
-                    if parts is not None and parts[0] == _FORMAT:
+                    if parts is not None and parts[0] in (FORMAT, OLDER_FORMAT):
                         yield listing_of_parts(parts)
 
     def listings_of(self, upstream: str) -> str:

@@ -30,6 +30,10 @@ class MemoryStream:
         self._pieces = [*upstream.cut(data)]
         self.is_closed = False
 
+    def left(self) -> bytes:
+        """What nobody has read."""
+        return b"".join(self._pieces)
+
     async def read(self) -> bytes:
         if self._upstream.gates is not None:
             gate: Deferred[None] = Deferred()
@@ -55,6 +59,7 @@ class MemoryUpstream:
     Attributes:
         pages: Listings by project.
         files: Bytes by URL.
+        errors: What questions for files raise, by URL.
         asked: Every question so far.
         error: What every question for a listing raises, if anything.
         refused: What every question for a file raises, if anything.
@@ -74,6 +79,7 @@ class MemoryUpstream:
     def __init__(self) -> None:
         self.pages: dict[ProjectName, Listing] = {}
         self.files: dict[str, bytes] = {}
+        self.errors: dict[str, Exception] = {}
         self.asked: list[tuple[Any, ...]] = []
         self.error: Exception | None = None
         self.refused: Exception | None = None
@@ -152,6 +158,8 @@ class MemoryUpstream:
             await beginning
         if self.error is not None or self.refused is not None:
             raise self.error or self.refused or AssertionError
+        if url in self.errors:
+            raise self.errors[url]
         if url not in self.files:
             raise NotHere(f"file {url}")
         data = self.files[url]
