@@ -27,10 +27,11 @@ from simpleindex.tls.security import Security
 from simpleindex.web.admission import open_admission
 from simpleindex.web.express import Express
 from simpleindex.web.files import Files
+from simpleindex.web.https_redirect import RedirectResource
 from simpleindex.web.index import Listings, available_encodings
 from simpleindex.web.refused import RefusedDownloads
 from simpleindex.web.server import IndexSite
-from simpleindex.web.site import IndexResource, RedirectResource
+from simpleindex.web.site import IndexResource
 from simpleindex.web.status import StatusPages
 from simpleindex.web.why import WhyPages
 

@@ -23,9 +23,7 @@ from simpleindex.web.routes import (
     SiteFile,
     Upload,
     relative_location,
-    requoted,
     route,
-    split_target,
 )
 from simpleindex.web.server import IndexRequest
 from simpleindex.web.site_files import site_file
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 _READ_METHODS = ("GET", "HEAD")
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS")
 
-_CHALLENGES = b"/.well-known/acme-challenge/"
 
 _OF_PROXIES = (
     "x-forwarded-for",
@@ -132,7 +129,7 @@ class IndexResource(Resource):
 
     def also(self) -> tuple[tuple[str, str], ...]:
         """The headers that every response carries."""
-        return _cors_headers(self.cors)
+        return cors_headers(self.cors)
 
     async def answer(self, asked: Asked) -> Response:
         """Answer one request.
@@ -204,49 +201,6 @@ class IndexResource(Resource):
             if _is_upload(asked)
             else _preflight(self.cors, "GET, HEAD, OPTIONS, POST, PUT")
         )
-
-
-class RedirectResource(Resource):
-    """Sends readers from plain HTTP to HTTPS, and refuses the rest.
-
-    Args:
-        base_url: Where the index is, with a slash at its end; never taken from the Host header.
-        acme_challenge: As in :class:`IndexResource`.
-        failed: Told of what should never happen.
-        cors: As in :class:`IndexResource`; a web page follows a redirect only if it may read it (SPEC T23).
-    """
-
-    isLeaf = True  # noqa: N815  (Twisted's name)
-
-    def __init__(
-        self,
-        base_url: str,
-        acme_challenge: Callable[[str], bytes | None],
-        failed: Callable[[Failure], None],
-        *,
-        cors: str | None = None,
-    ) -> None:
-        super().__init__()
-        self.base_url = base_url
-        self.cors = cors
-        self._acme_challenge = acme_challenge
-        self._failed = failed
-
-    def render(self, request: Request) -> int:
-        return respond(
-            request, self.answer(asked_of(request, ())), also=_cors_headers(self.cors), failed=self._failed
-        )
-
-    async def answer(self, asked: Asked) -> Response:
-        """Answer one request."""
-        if asked.method not in _READ_METHODS:
-            text = f"Nothing is taken without TLS here; use {self.base_url} instead."
-            return sentence(405, text, ("Allow", "GET, HEAD"))
-        path, query = split_target(asked.target)
-        if path.startswith(_CHALLENGES):
-            return acme_response(self._acme_challenge(path.removeprefix(_CHALLENGES).decode("latin-1")))
-        rest = path.lstrip(b"/") + (b"?" + query if query else b"")
-        return moved(308, self.base_url + requoted(rest))
 
 
 def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
@@ -365,7 +319,8 @@ def _preflight(cors: str | None, allow: str = _ALLOW[1]) -> Response:
 
 
 @lru_cache(maxsize=2)
-def _cors_headers(cors: str | None) -> tuple[tuple[str, str], ...]:
+def cors_headers(cors: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that let web pages of this origin read an answer; none for None."""
     if cors is None:
         return ()
     return (

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Unavailable
-from simpleindex.web.site import RedirectResource
+from simpleindex.web.https_redirect import RedirectResource
 from simpleindex.web.site_files import ROBOTS
 from tests.web.memory_client import FAR, JSON, NEAR, Client, Index, Transport, read
 from tests.web.stub_source import StubBody

@@ -1,0 +1,65 @@
+"""What plain HTTP is answered beside HTTPS: the way there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.web.resource import Resource
+
+from simpleindex.web.respond import respond
+from simpleindex.web.response import Response, sentence
+from simpleindex.web.routes import requoted, split_target
+from simpleindex.web.site import acme_response, asked_of, cors_headers, moved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.python.failure import Failure
+    from twisted.web.server import Request
+
+    from simpleindex.web.response import Asked
+
+_CHALLENGES: Final = b"/.well-known/acme-challenge/"
+
+
+class RedirectResource(Resource):
+    """Sends readers from plain HTTP to HTTPS, and refuses the rest.
+
+    Args:
+        base_url: Where the index is, with a slash at its end; never taken from the Host header.
+        acme_challenge: As in :class:`IndexResource`.
+        failed: Told of what should never happen.
+        cors: As in :class:`IndexResource`; a web page follows a redirect only if it may read it (SPEC T23).
+    """
+
+    isLeaf = True  # noqa: N815  (Twisted's name)
+
+    def __init__(
+        self,
+        base_url: str,
+        acme_challenge: Callable[[str], bytes | None],
+        failed: Callable[[Failure], None],
+        *,
+        cors: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self.cors = cors
+        self._acme_challenge = acme_challenge
+        self._failed = failed
+
+    def render(self, request: Request) -> int:
+        return respond(
+            request, self.answer(asked_of(request, ())), also=cors_headers(self.cors), failed=self._failed
+        )
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer one request."""
+        if asked.method not in ("GET", "HEAD"):
+            text = f"Nothing is taken without TLS here; use {self.base_url} instead."
+            return sentence(405, text, ("Allow", "GET, HEAD"))
+        path, query = split_target(asked.target)
+        if path.startswith(_CHALLENGES):
+            return acme_response(self._acme_challenge(path.removeprefix(_CHALLENGES).decode("latin-1")))
+        rest = path.lstrip(b"/") + (b"?" + query if query else b"")
+        return moved(308, self.base_url + requoted(rest))
