@@ -107,6 +107,18 @@ HTTP_DATE: Final = Bound("the date", 100, "characters")
 PAGE_VALUES: Final = Bound("the page", 4_000_000, "values")
 """Of JSON. A file has some 12, a project in the root page 3; a tiny one costs 72 bytes of memory."""
 
+PAGE_LINKS: Final = Bound("the page", 1_500_000, "links")
+"""Of HTML; the public index has some 700,000 projects, the largest project 30,000 files. Each costs some 500 bytes of memory."""
+
+TAG_ATTRIBUTES: Final = Bound("a tag of the page", 100, "attributes")
+"""A link of a listing has some 8."""
+
+PAGE_METAS: Final = Bound("the page", 100, "meta tags of an index")
+"""Those that are specified are 5."""
+
+FRAGMENT: Final = Bound("the fragment of a link", 4_096, "characters")
+"""A digest and perhaps an egg with extras, some 200. A longer one is as if it stated nothing."""
+
 ADVISORY_VALUES: Final = Bound("the advisory", 200_000, "values")
 """Of JSON; the largest public ones, with thousands of versions, have some 20,000."""
 

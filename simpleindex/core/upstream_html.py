@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from simpleindex.core import bounds
+from simpleindex.core.errors import InvalidUpstreamPage
 
 # A "<" outside of quotes ends the attempt. Of any three attempts that reach one, at most two are within quotes there.
 _TAG: Final = re.compile(r"""<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")
@@ -67,7 +68,11 @@ class Page:
 
 
 def read_html(text: str) -> Page:
-    """Read a page, whatever it is."""
+    """Read a page, whatever it is.
+
+    Raises:
+        InvalidUpstreamPage: It exceeds a bound.
+    """
     page = Page()
     position = 0
     while (start := text.find("<", position)) >= 0:
@@ -98,6 +103,8 @@ def read_html(text: str) -> Page:
 
 def _take(page: Page, name: str, attributes: dict[str, str], text: str, position: int) -> None:
     if name == "a" and "href" in attributes:
+        if excess := bounds.PAGE_LINKS.excess(len(page.anchors) + 1):
+            raise InvalidUpstreamPage(f"cannot be read: {excess}")
         end = text.find("<", position)
         inner = text[position : end if end >= 0 else len(text)]
         page.anchors.append(Anchor(attributes["href"], _unescaped(inner).strip(), attributes))
@@ -107,11 +114,15 @@ def _take(page: Page, name: str, attributes: dict[str, str], text: str, position
         key = attributes.get("name", "").lower()
         if key.startswith(_META):
             page.metas.setdefault(key.removeprefix(_META), attributes.get("content", ""))
+            if excess := bounds.PAGE_METAS.excess(len(page.metas)):
+                raise InvalidUpstreamPage(f"cannot be read: {excess}")
 
 
 def _attributes(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for match in _ATTRIBUTE.finditer(text):
+    for number, match in enumerate(_ATTRIBUTE.finditer(text), 1):
+        if excess := bounds.TAG_ATTRIBUTES.excess(number):
+            raise InvalidUpstreamPage(f"cannot be read: {excess}")
         # The first of two counts, as in every browser.
         found.setdefault(match[1].lower(), _unescaped(match[2] or match[3] or match[4] or ""))
     return found

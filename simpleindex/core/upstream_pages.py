@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, InvalidUpstreamPage
 from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.metadata import shown
@@ -153,6 +154,8 @@ def _html_entries(
 def _html_entry(anchor: Anchor, base: str) -> Entry:
     attributes = anchor.attributes
     place, _, fragment = anchor.href.partition("#")
+    if bounds.FRAGMENT.excess(len(fragment)):
+        fragment = ""
     hashes = dict(part.split("=", 1) for part in fragment.split("&") if "=" in part)
     metadata = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata", ""))
     size = attributes.get("data-size", "")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidUpstreamPage
 from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status
@@ -577,3 +579,28 @@ def test_a_character_without_bounds_is_none(reference: str) -> None:
     (anchor,) = page.anchors
     assert anchor.text == "\ufffdb"
     assert anchor.attributes["title"] == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "body", "size"),
+    [
+        ("PAGE_LINKS", 2, "<a href=a>" * 3, "3 links"),
+        ("TAG_ATTRIBUTES", 2, "<a href=a b c>", "3 attributes"),
+        ("PAGE_METAS", 2, "".join(f"<meta name=pypi:{i}>" for i in range(3)), "3 meta tags"),
+    ],
+)
+def test_what_costs_memory_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int, body: str, size: str
+) -> None:
+    """A page of 64 MB has room for millions of the shortest links, of which each costs fifty times as much memory."""
+    monkeypatch.setattr(bounds, name, replace(getattr(bounds, name), most=most))
+    with pytest.raises(InvalidUpstreamPage, match=f"has {size}.*, and at most {most} are read"):
+        read_html(body)
+
+
+def test_a_fragment_that_is_too_long_states_nothing() -> None:
+    """Not even a digest, which could be any of its parts."""
+    html = f'<a href="acme-1.zip#{"a=b&" * 2000}sha256={"0" * 64}">acme-1.zip</a>'.encode()
+    project = parse_project("text/html", html, "https://a.example/acme/", ProjectName("acme"))
+    (file,) = project.files
+    assert file.sha256 is None
