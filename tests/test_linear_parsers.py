@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from simpleindex.core.access_file import parse_access
 from simpleindex.core.advisories import parse_advisory
 from simpleindex.core.conditional import not_modified
 from simpleindex.core.credentials import parse_authorization
@@ -25,16 +26,19 @@ from simpleindex.core.project_file import parse_project_file
 from simpleindex.core.rights import UploadRules
 from simpleindex.core.toml_text import load_toml
 from simpleindex.core.upstream_html import read_html
-from simpleindex.core.upstream_pages import parse_project
+from simpleindex.core.upstream_pages import parse_flat, parse_project
+from simpleindex.core.upstream_roots import parse_root
 from simpleindex.core.version_texts import parse_requirement, parse_specifiers, parse_version
 from simpleindex.store.entry_points import read_entry_points
 from simpleindex.store.paths import Paths, plain_path
 from simpleindex.store.strictness import examine_strictly
 from simpleindex.store.tars import Stream, headers
 from simpleindex.store.wheel_contents import judge_record, judge_wheel_file
+from simpleindex.web.multipart import FormSink
 from tests.counted_work import work_of
 from tests.store.strict_builders import Part, entry, raw_zip, tar, wheel_parts
 from tests.store.test_tars import header, pax
+from tests.web.test_multipart import MemoryDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +91,19 @@ def advisory(versions: int) -> bytes:
     package = {"name": "acme", "ecosystem": "PyPI"}
     affected = {"package": package, "ranges": [{"type": "ECOSYSTEM", "events": events}], "versions": listed}
     return json.dumps({"id": "X-1", "affected": [affected]}).encode()
+
+
+def fill(body: bytes) -> object:
+    """Read a form of fields."""
+    sink = FormSink(b"b", lambda _: MemoryDraft(), 0)
+    sink.feed(body)
+    return sink.finish()
+
+
+def fields(*texts: str) -> bytes:
+    """A form of fields with these texts."""
+    head = 'Content-Disposition: form-data; name="comment"'
+    return "".join(f"--b\r\n{head}\r\n\r\n{text}\r\n" for text in texts).encode() + b"--b--\r\n"
 
 
 def examine(name: Any, data: bytes) -> object:
@@ -176,6 +193,33 @@ FORMS = {
         ),
     ),
     "advisory": Form(parse_advisory, advisory),
+    "root-html": Form(
+        lambda body: parse_root("text/html", body, "https://a.example/"),
+        lambda n: page(*(f'<a href="/a{i:04}/">a{i:04}</a>' for i in range(n))),
+    ),
+    "root-json": Form(
+        lambda body: parse_root("application/vnd.pypi.simple.v1+json", body, "https://a.example/"),
+        lambda n: json.dumps({"projects": [{"name": f"a{i}"} for i in range(n)]}).encode(),
+    ),
+    "flat": Form(
+        lambda body: parse_flat("text/html", body, "https://a.example/"),
+        lambda n: page(*(f'<a href="a{i}-1-py3-none-any.whl">x</a>' for i in range(n))),
+    ),
+    "html-left-out": Form(
+        project_page,
+        lambda n: page(*('<a href="git+https://a.example/x#egg=x">x</a>' for _ in range(n))),
+    ),
+    "html-dots": Form(project_page, lambda n: page(f'<a href="{"../x/" * n}acme-1.0.zip">x</a>')),
+    "form-fields": Form(fill, lambda n: fields(*["x"] * n)),
+    "form-text": Form(fill, lambda n: fields("\r\n--c" * n)),
+    "access": Form(
+        parse_access,
+        lambda n: "".join(f"[[rule]]\nprojects = ['a{i}-*']\nread = ['anyone']\n" for i in range(n)).encode(),
+    ),
+    "sources": Form(
+        load_toml,
+        lambda n: "".join(f"[[source]]\nname = 'a{i}'\nurl = 'https://a.example/'\n" for i in range(n)),
+    ),
     "accept": Form(lambda text: choose_representation(text, None), lambda n: "text/html;q=" * n),
     "etags": Form(lambda text: not_modified(text, None, '"x"', None), lambda n: '"a", ' * n),
     "authorization": Form(parse_authorization, lambda n: "Basic " + "QUFB" * n),

@@ -180,7 +180,10 @@ class FormSink:
     def _end_headers(self) -> None:
         from python_multipart.multipart import parse_options_header  # noqa: PLC0415  (the extra "publish")
 
-        disposition, options = parse_options_header(self._headers.get("content-disposition", ""))
+        text = self._headers.get("content-disposition", "")
+        if excess := bounds.HEADER_PARAMETERS.excess(text.count(";") + 1):
+            raise RefusedUpload(400, f"The form cannot be read: {excess}.")
+        disposition, options = parse_options_header(text)
         if disposition != b"form-data" or b"name" not in options:
             raise _malformed()
         self._name = options[b"name"].decode("utf-8", "replace")
@@ -287,6 +290,8 @@ def boundary_of(content_type: str | None) -> bytes:
     """
     from python_multipart.multipart import parse_options_header  # noqa: PLC0415  (the extra "publish")
 
+    if excess := bounds.HEADER_PARAMETERS.excess((content_type or "").count(";") + 1):
+        raise RefusedUpload(400, f"The form cannot be read: {excess}.")
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise RefusedUpload(

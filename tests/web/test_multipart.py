@@ -256,6 +256,18 @@ def test_a_boundary_is_bounded_by_its_specification() -> None:
         boundary_of(f"multipart/form-data; boundary={'a' * 71}")
 
 
+def test_parameters_are_counted_before_the_library_sees_them() -> None:
+    """It looks for quotation marks again at each semicolon."""
+    many = "; a=b" * 64
+    with pytest.raises(
+        RefusedUpload, match="a header of the form has 66 parameters, and at most 64 are read"
+    ):
+        boundary_of(f"multipart/form-data; boundary=b{many}")
+    part = f'--b\r\nContent-Disposition: form-data; name="x"{many}\r\n\r\nx\r\n--b--\r\n'
+    with pytest.raises(RefusedUpload, match="has 66 parameters, and at most 64 are read"):
+        FormSink(b"b", lambda _: MemoryDraft(), 0).feed(part.encode())
+
+
 def test_a_boundary_that_is_too_long() -> None:
     """RFC 2046 allows 70 characters; what the parser does not take is a malformed form."""
     with pytest.raises(RefusedUpload, match="malformed"):
