@@ -35,7 +35,16 @@ _CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 """The curves that TLS 1.3 has signatures for (RFC 8446 section 4.2.3)."""
 
 # Up to the next five hyphens, which no block has in it: many beginnings without an end are read once.
-_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----(?:[^-]|-(?!----))++-----END \1-----")
+# A label is of any printable characters, and hyphens between them (RFC 7468 section 3): "X9.42 DH PARAMETERS".
+_BLOCK: Final = re.compile(rb"-----BEGIN ((?:[ -,.-~]|-(?!----))*+)-----(?:[^-]|-(?!----))++-----END \1-----")
+
+_CERTIFICATES: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "X.509 CERTIFICATE"})
+"""The last two are what older programs write (RFC 7468 section 5.1)."""
+
+_KEYS: Final = frozenset(
+    {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"}
+)
+"""Those of OpenSSL; of other programs (OPENSSH PRIVATE KEY, PGP ...) none is for TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +109,14 @@ def read_pem(where: str, data: bytes) -> PemContents:
     blocks = [(found[1].decode(), found[0]) for found in _BLOCK.finditer(data)]
     if len(blocks) != data.count(b"-----BEGIN "):
         raise UnusableCertificate(where, "is cut short: copy it again, whole.")
-    keys = [block for label, block in blocks if label.endswith("PRIVATE KEY")]
+    keys = [block for label, block in blocks if label in _KEYS]
     if len(keys) > 1:
         raise UnusableCertificate(
             where, "holds more than one private key: give each certificate a file of its own."
         )
-    certificates = (block for label, block in blocks if label == "CERTIFICATE")
+    certificates = (
+        block.replace(label.encode(), b"CERTIFICATE") for label, block in blocks if label in _CERTIFICATES
+    )
     return PemContents(
         tuple(_load_certificate(where, block) for block in certificates),
         _load_key(where, keys[0]) if keys else None,

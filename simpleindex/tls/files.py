@@ -23,6 +23,9 @@ KEY: Final = "privkey.pem"
 _BESIDE_A_PAIR: Final = frozenset({"cert.pem", "chain.pem"})
 """What certbot puts beside :data:`CHAIN`, which holds both."""
 
+_CERTIFICATE_SUFFIXES: Final = (".crt", ".cer")
+"""Of certificates whose key is in a file of its own, which ends in ``.key``."""
+
 _LARGEST: Final = 1 << 20
 """Bytes; a chain with an RSA key is about 8 KiB."""
 
@@ -67,8 +70,8 @@ class Step:
 def places(certs: Path) -> tuple[Place, ...]:
     """Find the certificates: first those directly in ``certs``, then those of its sub-directories, each by name.
 
-    A directory that does not exist holds none. Links are followed; dot-files and what does not end in ``.pem`` are not
-    looked at.
+    A directory that does not exist holds none. Links are followed; dot-files are not looked at, and of what does not end in
+    ``.pem`` only a certificate with its key beside it.
 
     Raises:
         RefusedStart: The directory cannot be read.
@@ -158,18 +161,47 @@ def judge_permission(
 
 
 def _places_directly_in(directory: Path) -> Iterator[Place]:
-    names = sorted(
-        entry.name
-        for entry in os.scandir(directory)
-        if entry.name.endswith(".pem") and not entry.name.startswith(".") and not entry.is_dir()
-    )
+    names = _certificate_files(directory)
     pair = [name for name in (CHAIN, KEY) if name in names]
     if pair:
         # Named by the chain even while that is missing: certbot unlinks each of the two links before it makes it anew.
         yield Place(str(directory / CHAIN), tuple(directory / name for name in pair))
+    keys = _keys_beside(names)
     for name in names:
-        if name not in pair and not (pair and name in _BESIDE_A_PAIR):
+        if name in pair or (pair and name in _BESIDE_A_PAIR):
+            continue
+        if name in keys:
+            yield Place(str(directory / name), (directory / name, directory / keys[name]))
+        elif name.endswith(".pem"):
             yield Place(str(directory / name), (directory / name,))
+
+
+def _certificate_files(directory: Path) -> list[str]:
+    return sorted(
+        entry.name
+        for entry in os.scandir(directory)
+        if entry.name.endswith((".pem", ".key", *_CERTIFICATE_SUFFIXES))
+        and not entry.name.startswith(".")
+        and not entry.is_dir()
+    )
+
+
+def _keys_beside(names: Sequence[str]) -> dict[str, str]:
+    """The file of the key by the file of its certificate, where they are two: ``NAME.key`` beside ``NAME.crt``.
+
+    So are Kubernetes' secrets (``tls.crt``, ``tls.key``), and what nginx and Apache are given. acme.sh puts
+    ``fullchain.cer`` beside ``NAME.cer``, which alone lacks what leads to its issuer.
+    """
+    found = {}
+    keys = [name for name in names if name.endswith(".key")]
+    for key in keys:
+        stem = key.removesuffix(".key")
+        chains = ["fullchain.cer", "fullchain.crt"] if len(keys) == 1 else []
+        candidates = (*chains, *(stem + suffix for suffix in (*_CERTIFICATE_SUFFIXES, ".pem")))
+        certificate = next((name for name in candidates if name in names), None)
+        if certificate is not None:
+            found[certificate] = key
+    return found
 
 
 def _groups(uid: int, gid: int | None) -> frozenset[int]:
@@ -211,8 +243,12 @@ def _step(path: str) -> Step:
 def not_certificates(certs: Path) -> list[str]:
     """What lies in ``certs`` that a person may take for a certificate and we do not read; a README is none."""
     known = {".pem", ".md", ".txt", ""}
+    read = {os.path.basename(path) for place in _places_directly_in(certs) for path in place.files}
     return sorted(
         entry.name
         for entry in os.scandir(certs)
-        if entry.is_file() and not entry.name.startswith(".") and os.path.splitext(entry.name)[1] not in known
+        if entry.is_file()
+        and not entry.name.startswith(".")
+        and entry.name not in read
+        and os.path.splitext(entry.name)[1] not in known
     )

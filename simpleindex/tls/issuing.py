@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
+_CA_NAME: Final = "simpleindex CA"
+_SERVER_NAME: Final = "simpleindex server"
+
 CA_LIFETIME: Final = timedelta(days=3650)
 """Ten years: making clients trust another CA is work at every one of them."""
 
@@ -119,10 +122,19 @@ def is_due(certificate: x509.Certificate, identity: Identity, now: datetime) -> 
     )
 
 
+def is_made_here(certificate: x509.Certificate) -> bool:
+    """Whether a server's certificate is one that this program made, with whichever private CA."""
+    names = (certificate.subject, certificate.issuer)
+    subject, issuer = (
+        [str(each.value) for each in name.get_attributes_for_oid(NameOID.COMMON_NAME)] for name in names
+    )
+    return subject == [_SERVER_NAME] and len(issuer) == 1 and issuer[0].startswith(f"{_CA_NAME} ")
+
+
 def make_ca(key: ec.EllipticCurvePrivateKey, identity: Identity, now: datetime) -> x509.Certificate:
     """Make the certificate of a CA that may certify ``identity`` and no other site (RFC 5280 sections 4.2 and 6.1)."""
     # The day tells two of them apart in a list of trusted CAs; a common name has at most 64 characters (X.520).
-    name = _common_name(f"simpleindex CA {now:%Y-%m-%d} {identity.names[0]}"[:64])
+    name = _common_name(f"{_CA_NAME} {now:%Y-%m-%d} {identity.names[0]}"[:64])
     return (
         _begin(name, name, key.public_key(), now, now + CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -143,7 +155,7 @@ def make_server_certificate(
     end = min(now + SERVER_LIFETIME, ca.not_valid_after_utc)
     ca_identifier = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
-        _begin(_common_name("simpleindex server"), ca.subject, public_key, now, end)
+        _begin(_common_name(_SERVER_NAME), ca.subject, public_key, now, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cryptography import x509
@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
 from simpleindex.core.errors import RefusedStart, UnusableCertificate
 from simpleindex.tls.certificates import is_issued_by
 from simpleindex.tls.files import hindrance, places, read_file
-from simpleindex.tls.issuing import is_due, make_ca, make_server_certificate, permitted
+from simpleindex.tls.issuing import is_due, is_made_here, make_ca, make_server_certificate, permitted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 SERVER_FILE: Final = "simpleindex.pem"
 """What we write into ``certs/``: key and certificate of this machine."""
+
+_MOST_FILES: Final = 10
+"""Certificates of ours in one directory, one for each CA that was lost."""
 
 Owner: TypeAlias = tuple[int | None, int | None]
 """The user and group id that files are given to; None leaves them as they are."""
@@ -46,10 +49,12 @@ class PrivateCA:
     Attributes:
         certificate: The CA's own certificate, which clients must trust.
         warnings: What the operator should know, as sentences.
+        orphans: Certificates that a former CA of ours made, which is gone; they are not served any more.
     """
 
     certificate: x509.Certificate
     warnings: tuple[str, ...] = ()
+    orphans: frozenset[str] = frozenset()
 
 
 def ensure(
@@ -75,18 +80,50 @@ def ensure(
     Raises:
         RefusedStart: A certificate is needed and cannot be made; at a later renewal its sentence is for the log.
     """
-    home, server = state / "ca", certs / SERVER_FILE
+    home = state / "ca"
     try:
-        exists = os.path.lexists(server)
-        if (not exists and places(certs)) or (exists and not _is_ours(server, home)):
+        server, orphans = _server_file(certs, home)
+        if not _is_wanted(certs, server, home, orphans):
             return None
         _make_directory(certs, 0o700, owner)
         _make_directory(state, 0o700, owner)
         _make_directory(home, 0o755, owner)
         with _locked(home):
-            return _ensure_server_certificate(server, home, identity, now, owner)
+            made = _ensure_server_certificate(server, home, identity, now, owner)
+        lost = tuple(_lost(path, home, server) for path in orphans)
+        return replace(made, warnings=(*lost, *made.warnings), orphans=frozenset(map(str, orphans)))
     except OSError as error:
         raise RefusedStart(_cannot(error, certs)) from error
+
+
+def _server_file(certs: Path, home: Path) -> tuple[Path, list[Path]]:
+    """The file of our certificate, and those of certificates that former CAs of ours made."""
+    paths = [certs / SERVER_FILE]
+    paths += [certs / SERVER_FILE.replace(".pem", f"-{number}.pem") for number in range(2, _MOST_FILES)]
+    made = {
+        path: present
+        for path in paths
+        if (present := _read_server_certificate(path)) is not None and is_made_here(present)
+    }
+    ca = _read_ca(home) if made else None
+    ours = [path for path, present in made.items() if ca is not None and is_issued_by(present, ca)]
+    orphans = [path for path in made if path not in ours]
+    return (ours or [path for path in paths if path not in made] or paths)[0], orphans
+
+
+def _is_wanted(certs: Path, server: Path, home: Path, orphans: Sequence[Path]) -> bool:
+    """Whether a certificate of ours is to be made or renewed: not where the operator has put others there from the start."""
+    if os.path.lexists(server):
+        return _is_ours(server, home)
+    others = [place for place in places(certs) if not {*place.files} & {*orphans}]
+    return not others
+
+
+def _lost(orphan: Path, home: Path, server: Path) -> str:
+    return (
+        f"{orphan} was made by a private CA that is not in {home} any more, and is not served: {server} was made by a new CA, which "
+        f"clients must be told to trust. If there is a backup of {home}, restore it and remove {server}; else remove {orphan}."
+    )
 
 
 def _ensure_server_certificate(

@@ -64,6 +64,7 @@ class Security:
             log=log,
             protocols=HTTP2 if http2 else HTTP,
         )
+        self.certificates.passed_over = ca.orphans if ca else frozenset()
         self._warnings: tuple[str, ...] = ()
         if ca is not None and (others := not_certificates(certs)):
             log(
@@ -105,6 +106,7 @@ class Security:
             ca = ensure(self._certs, self._state, this_machine(self._url_host), self._now())
         except RefusedStart as error:
             return (str(error),)
+        self.certificates.passed_over = ca.orphans if ca else frozenset()
         return ca.warnings if ca else ()
 
     def _warn(self, warnings: tuple[str, ...]) -> None:

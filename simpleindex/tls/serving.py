@@ -76,6 +76,7 @@ class Certificates:
         log: Callable[[str], None],
         protocols: Sequence[bytes] = HTTP,
     ) -> None:
+        self.passed_over: frozenset[str] = frozenset()
         self._protocols = protocols
         self._certs = certs
         self._ca = ca
@@ -216,7 +217,9 @@ class Certificates:
         connection.set_context(self._loaded.context_for(connection.get_servername()))
 
     def _look(self) -> tuple[tuple[Place, ...], bool]:
-        found = places(self._certs)
+        found = tuple(
+            place for place in places(self._certs) if self.passed_over.isdisjoint(map(str, place.files))
+        )
         taken = signature(found)
         changed = taken != self._signature
         self._signature = taken if is_settled(taken, self._now()) else None

@@ -86,6 +86,48 @@ def test_private_is_what_our_ca_signed() -> None:
 
 
 DSA_KEY = dsa.generate_private_key(1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+LABELS = [
+    *(
+        b"X9.42 DH PARAMETERS",
+        b"DH PARAMETERS",
+        b"EC PARAMETERS",
+        b"CERTIFICATE REQUEST",
+        b"X509 CRL",
+        b"PUBLIC KEY",
+    ),
+    *(
+        b"OPENSSH PRIVATE KEY",
+        b"SSH2 PUBLIC KEY",
+        b"CMS",
+        b"PKCS7",
+        b"a-b",
+        b"!\"#$%&'()*+,./:;<=>?@[\\]^_`{|}~",
+        b"A  B",
+        b"",
+    ),
+]
+
+
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_blocks_of_any_label_are_passed_over(label: bytes, end: bytes) -> None:
+    """Any printable characters, and hyphens between them (RFC 7468 section 3), before, between and behind what is read."""
+    block = b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n" % (label, label)
+    data = block + HOST.key_pem + block + HOST.chain_pem + block
+    contents = read_pem("x.pem", data.replace(b"\n", end))
+    assert contents.certificates == read_pem("x.pem", HOST.combined).certificates
+    assert contents.key is not None
+    with pytest.raises(UnusableCertificate, match="cut short"):
+        read_pem("x.pem", data + block[:-9])
+
+
+@pytest.mark.parametrize("label", [b"X509 CERTIFICATE", b"X.509 CERTIFICATE"])
+def test_older_labels_of_certificates(label: bytes) -> None:
+    """They mean the same (RFC 7468 section 5.1)."""
+    data = HOST.combined.replace(b" CERTIFICATE--", b" " + label + b"--")
+    assert read_pem("x.pem", data).certificates == read_pem("x.pem", HOST.combined).certificates
+
+
 GARBLED = b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = issue("a.example.com")
+OTHER = issue("b.example.com")
 
 
 def found(certs: Path) -> list[str]:
@@ -45,6 +46,48 @@ def test_the_three_forms_side_by_side(tmp_path: Path) -> None:
         "fullchain.pem", "a.pem", "b.pem", "a.example.com/fullchain.pem", "b.example.com/host.pem",
     ]  # fmt: skip
     assert {read_place(place).leaf for place in places(tmp_path)} == {HOST.certificate}
+
+
+PAIRS = {
+    "kubernetes": (("tls.crt", "tls.key"), ("ca.crt",), "tls.crt"),
+    "nginx": (("server.crt", "server.key"), (), "server.crt"),
+    "cer": (("host.cer", "host.key"), (), "host.cer"),
+    "pem and key": (("host.pem", "host.key"), (), "host.pem"),
+    "acme.sh": (("fullchain.cer", "a.example.com.key"), ("a.example.com.cer", "ca.cer"), "fullchain.cer"),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("below", ["", "a.example.com"])
+def test_certificates_with_their_key_beside_them(tmp_path: Path, name: str, below: str) -> None:
+    """As Kubernetes, nginx, Apache and acme.sh call them; a CA's own certificate beside them is none to serve."""
+    (certificate, key), others, expected = PAIRS[name]
+    directory = tmp_path / below
+    directory.mkdir(exist_ok=True)
+    (directory / certificate).write_bytes(HOST.chain_pem)
+    (directory / key).write_bytes(HOST.key_pem)
+    for other in others:
+        (directory / other).write_bytes(OTHER.chain_pem)
+    assert found(tmp_path) == [os.path.join(below, expected)]
+    (place,) = places(tmp_path)
+    assert read_place(place).leaf == HOST.certificate
+    assert {os.path.basename(path) for path in place.files} == {certificate, key}
+
+
+def test_several_pairs_and_a_mounted_secret(tmp_path: Path) -> None:
+    """Each certificate has its own key; Kubernetes' files are links into a directory that begins with a dot."""
+    for name, host in (("a", HOST), ("b", OTHER)):
+        (tmp_path / f"{name}.crt").write_bytes(host.chain_pem)
+        (tmp_path / f"{name}.key").write_bytes(host.key_pem)
+    hidden = tmp_path / "..2026"
+    hidden.mkdir()
+    for name, data in (("tls.crt", HOST.chain_pem), ("tls.key", HOST.key_pem)):
+        (hidden / name).write_bytes(data)
+        (tmp_path / name).symlink_to(f"..2026/{name}")
+    assert found(tmp_path) == ["a.crt", "b.crt", "tls.crt"]
+    assert [read_place(place).leaf for place in places(tmp_path)] == [
+        HOST.certificate, OTHER.certificate, HOST.certificate,
+    ]  # fmt: skip
 
 
 def test_what_is_not_looked_at(tmp_path: Path) -> None:
@@ -218,7 +261,16 @@ def test_where_lists_are_unknown_the_mode_decides(tmp_path: Path, monkeypatch: p
 
 def test_what_may_be_taken_for_a_certificate_is_named(tmp_path: Path) -> None:
     """A key pair under other names would be passed over in silence; notes, dot-files and our own forms are none."""
-    for name in ("localhost.crt", "localhost.key", "README", "notes.txt", ".hidden.crt", "host.pem"):
+    for name in (
+        "alone.crt",
+        "other.key",
+        "a.crt",
+        "a.key",
+        "README",
+        "notes.txt",
+        ".hidden.crt",
+        "host.pem",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "directory.d").mkdir()
-    assert files.not_certificates(tmp_path) == ["localhost.crt", "localhost.key"]
+    assert files.not_certificates(tmp_path) == ["alone.crt", "other.key"]

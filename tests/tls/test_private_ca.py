@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import private_ca
+from simpleindex.tls.certificates import is_issued_by
 from simpleindex.tls.machine import Identity
 from simpleindex.tls.private_ca import PrivateCA, ensure
 from tests.tls.pems import NOW, issue, new_key
@@ -153,14 +154,47 @@ def test_a_foreign_simpleindex_pem_stays_after_a_ca_was_made(place: Place) -> No
     assert place.ensure(days=59) is None
 
 
-def test_a_certificate_of_a_lost_ca_is_not_ours(place: Place) -> None:
-    """Without the CA that made it we do not touch it; removing it makes both anew."""
+@pytest.mark.parametrize("days", [0, 400], ids=["still valid", "ended"])
+def test_a_certificate_of_a_lost_ca(place: Place, days: int) -> None:
+    """It is recognised: the start warns, and a new CA makes another beside it, which is not taken for the operator's."""
     former = place.must()
+    before = place.server.read_bytes()
     for path in (place.ca_file, place.key_file):
         path.unlink()
+    now = place.must(days)
+    second = place.certs / "simpleindex-2.pem"
+    assert now.certificate != former.certificate
+    assert now.orphans == {str(place.server)}
+    assert now.warnings[0].startswith(
+        f"{place.server} was made by a private CA that is not in {place.state / 'ca'} any more"
+    )
+    assert place.server.read_bytes() == before
+    assert is_issued_by(x509.load_pem_x509_certificate(second.read_bytes()), now.certificate)
+    again = place.must(days)
+    assert (again.certificate, again.orphans) == (now.certificate, now.orphans)
+
+
+def test_a_lost_ca_that_is_back(place: Place) -> None:
+    """From a backup: its certificate is in use again, and what was made meanwhile is passed over."""
+    former = place.must()
+    kept = {path: path.read_bytes() for path in (place.ca_file, place.key_file)}
+    for path in kept:
+        path.unlink()
+    place.must()
+    for path, data in kept.items():
+        path.write_bytes(data)
+    back = place.must()
+    assert back.certificate == former.certificate
+    assert back.orphans == {str(place.certs / "simpleindex-2.pem")}
+
+
+def test_a_certificate_of_a_lost_ca_beside_the_operators(place: Place) -> None:
+    """Where there is another to serve none is made: it stays as it is."""
+    place.must()
+    for path in (place.ca_file, place.key_file):
+        path.unlink()
+    issue("box.example.com").put(place.certs / "mine.pem")
     assert place.ensure() is None
-    place.server.unlink()
-    assert place.must().certificate != former.certificate
 
 
 def test_lost_certs_are_made_by_the_same_ca(place: Place) -> None:
