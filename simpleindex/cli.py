@@ -17,6 +17,7 @@ from simpleindex.core.views import LOCAL
 from simpleindex.report import catalogue_lines
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
+from simpleindex.store.examination.pool import open_examination
 from simpleindex.store.reading import NO_SHELF, Reader
 from simpleindex.surroundings import excluded_paths, further_directories
 from simpleindex.tap import Options
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.settings import Settings
+    from simpleindex.store.examination.requests import Examiner
 
 USAGE: Final = """\
 usage: simpleindex COMMAND [options]
@@ -207,17 +209,19 @@ def check(settings: Settings, name: str = LOCAL) -> Report:
     directory = Directory(str(settings.path), excluded_paths(settings))
     digests = Digests(str(settings.cache), directory.root, lambda sentence: print(sentence, file=sys.stderr))
     digests.open()
+    examination = open_examination(partial(print, file=sys.stderr))
     try:
-        return _read_all(directory, digests, name)
+        return _read_all(directory, digests, examination, name)
     except OSError as error:
         raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}.") from None
     finally:
+        examination.stop()
         digests.close()
 
 
-def _read_all(directory: Directory, digests: Digests, source: str) -> Report:
+def _read_all(directory: Directory, digests: Digests, examiner: Examiner, source: str) -> Report:
     survey = directory.survey()
-    reader = Reader(directory, digests, time.time_ns, source)
+    reader = Reader(directory, digests, time.time_ns, source, examiner=examiner)
     projects = 0
     files: list[File] = []
     withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]

@@ -5,7 +5,6 @@ Read :func:`compose` as a picture: directories -> sources -> views -> pages and 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,9 +18,11 @@ from simpleindex.core.page_notes import IndexDescription
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.core.why import Word, what_is_there
 from simpleindex.ending import THREAD_SECONDS, Patience, bound_joins
+from simpleindex.idle_processes import IdleProcesses
 from simpleindex.own_directories import OwnDirectory
 from simpleindex.report import readiness_of, report_of
 from simpleindex.store.acme import read_challenge
+from simpleindex.store.examination.pool import core_count, open_examination
 from simpleindex.surroundings import own_directory, refuse_unreadable
 from simpleindex.tls.security import Security
 from simpleindex.web.admission import open_admission
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.logins import Logins
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
+    from simpleindex.store.examination.pool import ExaminationPool
     from simpleindex.tls.private_ca import Owner
     from simpleindex.upstreams import Upstreams
     from simpleindex.web.channel import IndexChannel
@@ -66,6 +68,9 @@ class Index:
         redirect_site: Serves ``redirect``.
         read_pool: Threads for short blocking calls.
         digest_pool: Threads for reading whole files.
+        look_pool: Threads that wait for small files to be examined; other short calls do not wait behind them.
+        examination: The processes that examine files.
+        idle_processes: Ends those that have nothing to do.
         logins: People and what they change; None where nobody can log in.
         upstreams: The indexes behind this one; None without a sources file.
     """
@@ -80,6 +85,9 @@ class Index:
     redirect_site: IndexSite
     read_pool: ThreadPool
     digest_pool: ThreadPool
+    look_pool: ThreadPool
+    examination: ExaminationPool
+    idle_processes: IdleProcesses
     logins: Logins | None
     upstreams: Upstreams | None
 
@@ -108,8 +116,10 @@ def compose(
     """
     failed = troubles.failed
     read_pool = ThreadPool(0, READ_THREADS, "reads")
-    digest_pool = ThreadPool(0, os.cpu_count() or 1, "digests")
+    digest_pool = ThreadPool(0, core_count(), "digests")
+    look_pool = ThreadPool(0, READ_THREADS, "looks")
     in_read_thread = partial(deferToThreadPool, reactor, read_pool)
+    examination, idle_processes = _open_examination(reactor, in_read_thread, say, failed)
     own_directory(settings.cache, owner)
     security = None
     if settings.https:
@@ -123,6 +133,8 @@ def compose(
         reactor=reactor,
         in_read_thread=in_read_thread,
         in_digest_thread=partial(deferToThreadPool, reactor, digest_pool),
+        in_look_thread=partial(deferToThreadPool, reactor, look_pool),
+        examiner=examination,
         say=say,
         failed=failed,
     )
@@ -151,7 +163,7 @@ def compose(
         )
         own, views, words = upstreams.own, upstreams.views, upstreams.words
     logins = None
-    pools = [read_pool, digest_pool]
+    pools = [read_pool, digest_pool, look_pool]
     admission = open_admission(views)
     if settings.has_logins:
         from simpleindex.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
@@ -167,6 +179,7 @@ def compose(
             live=first.live,
             directory=first.directory,
             own_url=lambda: listings.base_url,
+            examiner=examination,
             say=say,
             failed=failed,
         )
@@ -239,9 +252,25 @@ def compose(
         redirect_site=redirect_site,
         read_pool=read_pool,
         digest_pool=digest_pool,
+        look_pool=look_pool,
+        examination=examination,
+        idle_processes=idle_processes,
         logins=logins,
         upstreams=upstreams,
     )
+
+
+def _open_examination(
+    reactor: Any,
+    in_thread: Callable[..., Awaitable[Any]],
+    say: Callable[[str], None],
+    failed: Callable[[Any], None],
+) -> tuple[ExaminationPool, IdleProcesses]:
+    """Make the processes that examine files, and what ends them when they have nothing to do."""
+    examination = open_examination(say)
+    idle_processes = IdleProcesses(examination, reactor, in_thread, failed)
+    examination.begun = idle_processes.begun
+    return examination, idle_processes
 
 
 def _for_a_second(

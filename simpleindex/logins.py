@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
     from simpleindex.store.directory import Directory
+    from simpleindex.store.examination.requests import Examiner
     from simpleindex.store.live import LiveDirectory
 
 WRITE_THREADS: Final = 4
@@ -101,6 +102,7 @@ def compose_logins(
     live: LiveDirectory,
     directory: Directory,
     own_url: Callable[[], str | None],
+    examiner: Examiner,
     say: Callable[[str], None],
     failed: Callable[[Failure], None],
 ) -> Logins:
@@ -134,7 +136,13 @@ def compose_logins(
     admission = Admission(views, _access(settings, say), authentication, _Owners(records, reactor.seconds))
     writer = Writer(directory)
     publishing = LocalPublishing(
-        writer, ProjectFiles(directory), live, local, in_write_thread, provenance=_provenance(say)
+        writer,
+        ProjectFiles(directory),
+        live,
+        local,
+        in_write_thread,
+        examiner=examiner,
+        provenance=_provenance(say),
     )
     uploads = Uploads(
         publishing=publishing,

@@ -17,6 +17,7 @@ from simpleindex.core.views import LOCAL
 from simpleindex.sources.local import LocalSource
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
+from simpleindex.store.examination.pool import core_count
 from simpleindex.store.live import LiveDirectory
 from simpleindex.store.reading import Reader
 from simpleindex.store.watch import InotifyWatch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.settings import Settings
+    from simpleindex.store.examination.requests import Examiner
 
 
 class OwnDirectory:
@@ -42,6 +44,8 @@ class OwnDirectory:
         reactor: Runs everything.
         in_read_thread: Calls a short blocking function in a thread.
         in_digest_thread: Calls one that reads whole files.
+        in_look_thread: Calls one that reads small ones.
+        examiner: Examines files.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
 
@@ -64,6 +68,8 @@ class OwnDirectory:
         *,
         in_read_thread: Callable[..., Awaitable[Any]],
         in_digest_thread: Callable[..., Awaitable[Any]],
+        in_look_thread: Callable[..., Awaitable[Any]],
+        examiner: Examiner,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -79,13 +85,21 @@ class OwnDirectory:
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
         self.digests = Digests(str(settings.cache), self.directory.root, self._say)
         self.live = LiveDirectory(
-            Reader(self.directory, self.digests, time.time_ns, name, patient=self.choice.method == "poll"),
+            Reader(
+                self.directory,
+                self.digests,
+                time.time_ns,
+                name,
+                patient=self.choice.method == "poll",
+                examiner=examiner,
+            ),
             reactor,
             in_read_thread=in_read_thread,
             in_digest_thread=in_digest_thread,
+            in_look_thread=in_look_thread,
             log=self._say,
             failed=failed,
-            workers=os.cpu_count() or 1,
+            workers=core_count(),
         )
         self.source = LocalSource(
             self.live, self.directory, in_read_thread, slow_opens=filesystem is not None

@@ -178,6 +178,7 @@ class IndexService(Service):
             raise self._refusal(error) from None
         self._index.read_pool.start()
         self._index.digest_pool.start()
+        self._index.look_pool.start()
         for own in self._index.own:
             own.digests.open()
         if self._index.logins is not None:
@@ -293,7 +294,9 @@ class IndexService(Service):
             site.abort_all()
         for own in self._index.own:
             own.stop()
-        for pool in (self._index.read_pool, self._index.digest_pool):
+        self._index.idle_processes.stop()
+        self._index.examination.stop()
+        for pool in (self._index.read_pool, self._index.digest_pool, self._index.look_pool):
             if pool.started:
                 pool.stop()
         for own in self._index.own:

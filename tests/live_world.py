@@ -16,6 +16,7 @@ from simpleindex.store.directory import Directory, Stamp
 from simpleindex.store.live import LiveDirectory
 from simpleindex.store.reading import Reader
 from simpleindex.store.watching import NoWatch
+from tests.examining import ExaminesHere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -109,7 +110,13 @@ class World:
         self.directory = Directory(str(root), excluded)
         self.digests = Digests("/nonexistent", str(root), self.lines.append)
         self.live = LiveDirectory(
-            Reader(self.directory, self.digests, lambda: self.now_ns, patient=patient),
+            Reader(
+                self.directory,
+                self.digests,
+                lambda: self.now_ns,
+                patient=patient,
+                examiner=ExaminesHere(),
+            ),
             self.clock,
             in_read_thread=self.reads,
             in_digest_thread=self.long_reads,

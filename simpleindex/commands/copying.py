@@ -22,6 +22,7 @@ from simpleindex.store.copy_origins import FromDirectory, FromUpstream
 from simpleindex.store.copying import Copier
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
+from simpleindex.store.examination.pool import open_examination
 from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.name_lists import NameLists
 from simpleindex.store.pins import Pins
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.settings import Settings
     from simpleindex.store.copy_origins import Origin
     from simpleindex.store.copying import Copied
+    from simpleindex.store.examination.requests import Examiner
 
 _PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
 _DESCRIPTION: Final = (
@@ -58,8 +60,9 @@ def copy(words: list[str]) -> int:
         RefusedStart: It cannot be done; the sentence says why.
     """
     given = _parse(words)
+    examination = open_examination(complain)
     try:
-        for line in _copy(given):
+        for line in _copy(given, examination):
             print(line)
     except RefusedStart:
         raise
@@ -79,6 +82,8 @@ def copy(words: list[str]) -> int:
         raise RefusedStart(
             f"this needs Python's {error.name}, which the extra brings: pip install 'twisted-simpleindex[publish]'"
         ) from None
+    finally:
+        examination.stop()
     return 0
 
 
@@ -131,7 +136,7 @@ class _Sources:
             raise RefusedStart(f"{self.directories[name]} cannot be read: {error.strerror}") from None
         return directory
 
-    def origin(self, name: str) -> Origin:
+    def origin(self, name: str, examiner: Examiner) -> Origin:
         """Any source, to copy from; what it opens is closed with the process.
 
         Raises:
@@ -147,7 +152,7 @@ class _Sources:
         directory = self.directory(name)
         digests = Digests(str(self.settings.cache), directory.root, complain)
         digests.open()
-        return FromDirectory(directory, digests, name)
+        return FromDirectory(directory, digests, name, examiner=examiner)
 
 
 def _sources(given: argparse.Namespace) -> _Sources:
@@ -167,16 +172,16 @@ def _sources(given: argparse.Namespace) -> _Sources:
     return _Sources(settings, said, directories, {each.name: each for each in said.upstreams})
 
 
-def _copy(given: argparse.Namespace) -> Iterator[str]:
+def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
     sources = _sources(given)
     name, version = parse_release(given.release)
     target = sources.directory(given.to)
     if given.source == given.to:
         raise RefusedStart(f"--from and --to are both {given.to}")
-    origin = sources.origin(given.source)
+    origin = sources.origin(given.source, examiner)
     project = origin.project(name)
     files = files_of(project, given.source, version, given.file)
-    copier = Copier(origin, given.source, Writer(target), ProjectFiles(target), who())
+    copier = Copier(origin, given.source, Writer(target), ProjectFiles(target), who(), examiner=examiner)
     _refuse_missing(copier.missing(name, files), given, len(files), sources.upstreams.get(given.source))
     for sentence in _withheld(sources, given.source, project, files):
         complain(f"{sentence} It is copied all the same." if not given.dry_run else sentence)

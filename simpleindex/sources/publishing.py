@@ -7,27 +7,30 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import BrokenArchive, CannotStore, NotHere
+from simpleindex.core.errors import BrokenArchive, CannotStore, NotHere, Unavailable
+from simpleindex.core.examination import NotExamined
 from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.selection import select
 from simpleindex.core.sizes import human_size
 from simpleindex.core.upload import judge_digests, judge_metadata, judge_size, refused_archive
 from simpleindex.sources.interface import Published
-from simpleindex.store.staging import Draft
-from simpleindex.store.strictness import examine_strictly
+from simpleindex.store.examination import requests
+from simpleindex.store.staging import Draft, storing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from simpleindex.core.model import Status
-    from simpleindex.core.names import ProjectName
+    from simpleindex.core.names import DistributionName, ProjectName
     from simpleindex.core.rights import UploadRules
     from simpleindex.core.upload import Upload
     from simpleindex.sources.interface import Draft as AnyDraft
     from simpleindex.sources.interface import Source
+    from simpleindex.store.examination.requests import Examiner
     from simpleindex.store.live import LiveDirectory
     from simpleindex.store.project_files import ProjectFiles
+    from simpleindex.store.strictness import Examined
     from simpleindex.store.writing import Writer
 
 SPARE: Final = 64 * 1024 * 1024
@@ -51,6 +54,7 @@ class LocalPublishing:
         live: Is told of every change, the one door for them.
         source: What there is.
         in_thread: Calls a blocking function in a thread.
+        examiner: Examines uploads.
         provenance: Makes of an upload's attestations what is stored beside the file, or refuses them (PEP 740); None where
             they are ignored.
     """
@@ -63,6 +67,7 @@ class LocalPublishing:
         source: Source,
         in_thread: Callable[..., Awaitable[Any]],
         *,
+        examiner: Examiner,
         provenance: Callable[[str, str, str], bytes | None] | None = None,
     ) -> None:
         self._writer = writer
@@ -70,6 +75,7 @@ class LocalPublishing:
         self._live = live
         self._source = source
         self._in_thread = in_thread
+        self._examiner = examiner
         self._provenance = provenance
 
     def require_room(self, size: int) -> None:
@@ -119,11 +125,7 @@ class LocalPublishing:
         if listed is not None and listed[0] == digests.sha256:
             return Published(digests.sha256, created=False)
         judge_size(name.project, digests.size, others - (listed[1] if listed else 0), rules)
-        with draft.reader() as file:
-            try:
-                examined = examine_strictly(file, name, rules)
-            except BrokenArchive as error:
-                raise refused_archive(name, error) from None
+        examined = self._examine(draft, name, rules)
         judge_metadata(upload, examined.metadata)
         provenance, warnings = self._judge_attestations(upload, digests.sha256)
         own()
@@ -135,6 +137,16 @@ class LocalPublishing:
                 # The file is there, and has to be listed and answered.
                 warnings = (f"The file was published without its provenance: {error}",)
         return Published(committed.sha256, committed.created, warnings)
+
+    def _examine(self, draft: Draft, name: DistributionName, rules: UploadRules) -> Examined:
+        with draft.reader() as file, storing(draft.staged.path):
+            wanted = requests.upload(file.fileno(), draft.size, name, rules)
+            try:
+                return requests.value_of(*self._examiner.examine([wanted]))
+            except BrokenArchive as error:
+                raise refused_archive(name, error) from None
+            except NotExamined as error:
+                raise Unavailable(f"Uploads cannot be examined now: {error}.", retry_after=2) from None
 
     def _judge_attestations(self, upload: Upload, sha256: str) -> tuple[bytes | None, tuple[str, ...]]:
         if upload.attestations is None:

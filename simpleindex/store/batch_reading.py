@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.python.failure import Failure
 
-from simpleindex.store.reading import Shelf
+from simpleindex.store.reading import Begun, Shelf
 from simpleindex.store.system_errors import own_trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from simpleindex.core.names import ProjectName
     from simpleindex.store.reading import Reader
@@ -70,23 +70,42 @@ class BatchReader:
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
         """
-        shelves = []
-        for name, directories, loose, before in jobs:
-            try:
-                shelves.append(
-                    self.reader.read_project(
-                        name, directories, loose, before, budget=_BUDGET, generation=generation, verify=verify
-                    )
+        shelves: dict[ProjectName, Shelf] = {}
+        befores = {job.name: job.before for job in jobs}
+
+        def begun() -> Iterator[Begun]:
+            for name, directories, loose, before in jobs:
+                project = self._guarded(
+                    *(name, before, self.reader.begin, name, directories, loose, before),
+                    budget=_BUDGET,
+                    generation=generation,
+                    verify=verify,
                 )
-            except (OSError, MemoryError) as error:
-                self.failed(Failure())
-                shelves.append(_unread(before, error))
-            except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
-                self.failed(Failure())
-                trouble = f"The project {name} could not be read; the log says more."
-                shelves.append(Shelf(trouble=trouble, project_file=before.project_file))
+                if isinstance(project, Begun):
+                    yield project
+                else:
+                    shelves[name] = project
+
+        with self.reader.digests.together():
+            for project, read in self.reader.entries.read(begun()):
+                name = project.name
+                shelves[name] = self._guarded(name, befores[name], self.reader.finish, project, read)
         # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
-        return shelves if self.identity() == identity else None
+        return [shelves[job.name] for job in jobs] if self.identity() == identity else None
+
+    def _guarded(
+        self, name: ProjectName, before: Shelf, function: Callable[..., Any], *arguments: Any, **named: Any
+    ) -> Any:
+        """Call a function; where it fails, return what is to be said of the project then."""
+        try:
+            return function(*arguments, **named)
+        except (OSError, MemoryError) as error:
+            self.failed(Failure())
+            return _unread(before, error)
+        except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
+            self.failed(Failure())
+            trouble = f"The project {name} could not be read; the log says more."
+            return Shelf(trouble=trouble, project_file=before.project_file)
 
     def identity(self) -> Identity | None:
         """Device and inode of the root now; None if it is not there."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.store.digests import Digests
     from simpleindex.store.directory import Directory
+    from simpleindex.store.examination.requests import Examiner
     from simpleindex.store.pins import Pins
     from simpleindex.store.reading import Shelf
     from simpleindex.store.upstream_cache import UpstreamCache
@@ -68,11 +69,12 @@ class FromDirectory:
         directory: The root.
         digests: What is remembered of it, opened.
         label: What it is called.
+        examiner: Examines files.
     """
 
-    def __init__(self, directory: Directory, digests: Digests, label: str) -> None:
+    def __init__(self, directory: Directory, digests: Digests, label: str, *, examiner: Examiner) -> None:
         self._directory = directory
-        self._reader = Reader(directory, digests, time.time_ns, label)
+        self._reader = Reader(directory, digests, time.time_ns, label, examiner=examiner)
         self._label = label
         self._shelves: dict[ProjectName, Shelf] = {}
         self._urls: dict[tuple[str, str], str] = {}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import AlreadyExists, BrokenArchive, Changed, NotCopied
-from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.examination import NotExamined
 from simpleindex.core.promotion import note_of
-from simpleindex.store.archives import examine
+from simpleindex.store.examination.requests import distribution, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.store.copy_origins import Origin
+    from simpleindex.store.examination.requests import Examiner
     from simpleindex.store.project_files import ProjectFiles
     from simpleindex.store.staging import Draft
     from simpleindex.store.writing import Writer
@@ -56,16 +57,25 @@ class Copier:
         writer: Of the directory.
         project_files: Of the same.
         who: Who does it.
+        examiner: Examines files.
     """
 
     def __init__(
-        self, origin: Origin, source: str, writer: Writer, project_files: ProjectFiles, who: str
+        self,
+        origin: Origin,
+        source: str,
+        writer: Writer,
+        project_files: ProjectFiles,
+        who: str,
+        *,
+        examiner: Examiner,
     ) -> None:
         self._origin = origin
         self._source = source
         self._writer = writer
         self._project_files = project_files
         self._who = who
+        self._examiner = examiner
 
     def missing(self, name: ProjectName, files: Sequence[File]) -> tuple[str, ...]:
         """The names of those files whose bytes are not here."""
@@ -110,10 +120,14 @@ class Copier:
                     f"{file.filename} is not the file that {self._source} lists: its sha256 is {sha256}, not {file.sha256}"
                 )
             with draft.reader() as reader:
-                examine(reader, parse_distribution_name(file.filename, name))
+                wanted = distribution(reader.fileno(), draft.size, file.filename, name)
+                value_of(*self._examiner.examine([wanted]))
         except BrokenArchive as error:
             draft.discard()
             raise NotCopied(f"{file.filename} would not be served: {error}") from None
+        except NotExamined as error:
+            draft.discard()
+            raise NotCopied(f"{file.filename} cannot be examined now: {error}") from None
         except BaseException:
             draft.discard()
             raise

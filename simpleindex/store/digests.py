@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,7 +21,7 @@ from simpleindex.store.ownership import make_directories
 from simpleindex.store.state import make_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from simpleindex.store.directory import Entry
 
@@ -88,6 +88,8 @@ class Digests:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._ahead: dict[str, Sequence[Any]] = {}
+        # Of each thread: the rows that it writes together, by statement.
+        self._gathered = threading.local()
 
     def open(self) -> None:
         """Open or make the database; a corrupt one is replaced, and where none can be had the memory stays off."""
@@ -116,6 +118,17 @@ class Digests:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write all that this thread remembers meanwhile in one transaction, which costs less than one for each project."""
+        rows: dict[str, list[object]] = {}
+        self._gathered.rows = rows
+        try:
+            yield
+        finally:
+            self._gathered.rows = None
+            self._write(rows)
 
     def recall(self, directory: str, entries: Iterable[Entry]) -> Mapping[str, tuple[Stamp, Facts]]:
         """What is remembered of the entries of one directory, by path; the caller compares the stamps.
@@ -166,10 +179,9 @@ class Digests:
         """Keep this of a directory in this state, in place of what was kept before."""
         self._ahead.pop(directory, None)
         row = (kept.known, kept.files, str(kept.number), str(kept.size))
-        self._run(
+        self._write_rows(
             "INSERT OR REPLACE INTO resting VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(self._root, directory, state, *row, _sum_of(state, *row))],
-            many=True,
         )
 
     def remembers_anything(self) -> bool:
@@ -177,11 +189,10 @@ class Digests:
         return bool(self._run("SELECT 1 FROM facts WHERE root = ? LIMIT 1", (self._root,)))
 
     def remember(self, learnt: Iterable[tuple[str, Stamp, Facts]]) -> None:
-        """Keep facts by path; durable once this returns."""
-        self._run(
+        """Keep facts by path; durable once this returns, or what :meth:`together` gives is left."""
+        self._write_rows(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [self._row(path, stamp, facts) for path, stamp, facts in learnt],
-            many=True,
         )
 
     def forget_others(self, paths: Iterable[str]) -> None:
@@ -200,11 +211,11 @@ class Digests:
         ):
             last = rows[-1]
             gone = [(self._root, *row) for row in rows if hash(row) not in alive]
-            self._run("DELETE FROM facts WHERE root = ? AND directory = ? AND filename = ?", gone, many=True)
+            self._write_rows("DELETE FROM facts WHERE root = ? AND directory = ? AND filename = ?", gone)
         rows = self._run("SELECT directory FROM resting WHERE root = ?", (self._root,))
         self._ahead.clear()
         empty = [(self._root, directory) for (directory,) in rows if directory not in directories]
-        self._run("DELETE FROM resting WHERE root = ? AND directory = ?", empty, many=True)
+        self._write_rows("DELETE FROM resting WHERE root = ? AND directory = ?", empty)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False, isolation_level=None)
@@ -227,17 +238,37 @@ class Digests:
             raise
         return connection
 
-    def _run(self, statement: str, values: object, *, many: bool = False) -> list[tuple[Any, ...]]:
+    def _write_rows(self, statement: str, rows: Sequence[object]) -> None:
+        gathered: dict[str, list[object]] | None = getattr(self._gathered, "rows", None)
+        if gathered is None:
+            self._write({statement: rows})
+        else:
+            gathered.setdefault(statement, []).extend(rows)
+
+    def _write(self, rows: Mapping[str, Sequence[object]]) -> None:
+        def write(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            connection.execute("BEGIN")
+            for statement, values in rows.items():
+                connection.executemany(statement, values)  # type: ignore[arg-type]
+            connection.execute("COMMIT")
+            return []
+
+        if any(rows.values()):
+            self._with_connection(write)
+
+    def _run(self, statement: str, values: object) -> list[tuple[Any, ...]]:
+        return self._with_connection(
+            lambda connection: connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        )
+
+    def _with_connection(
+        self, work: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
+    ) -> list[tuple[Any, ...]]:
         with self._lock:
             if self._connection is None:
                 return []
             try:
-                if many:
-                    self._connection.execute("BEGIN")
-                    self._connection.executemany(statement, values)  # type: ignore[arg-type]
-                    self._connection.execute("COMMIT")
-                    return []
-                return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+                return work(self._connection)
             except sqlite3.Error as error:
                 self._connection.close()
                 self._connection = None

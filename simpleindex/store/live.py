@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Places = tuple[tuple[str, ...], tuple[str, ...]]
 
 # Projects looked at in one visit to a thread; the visit itself costs more than looking at one small project.
-_BATCH: Final = 32
+_BATCH: Final = 128
 
 # Seconds after which a project that changed within the last 2 s is looked at once more.
 _SECOND_LOOK: Final = 2.1
@@ -66,6 +66,7 @@ class LiveDirectory:
         clock: For timeouts, second looks and sweeps.
         in_read_thread: Calls a short blocking function in a thread.
         in_digest_thread: Calls a function that reads whole files in a thread; as many at once as there are cores.
+        in_look_thread: Calls a function that has files examined in a thread; if it is not given, ``in_read_thread`` does.
         log: Told one sentence per event that an operator should know of.
         failed: Told of what should never happen, perhaps in a thread.
         workers: How many batches of projects are read at once.
@@ -85,6 +86,7 @@ class LiveDirectory:
         *,
         in_read_thread: InThread,
         in_digest_thread: InThread,
+        in_look_thread: InThread | None = None,
         log: Callable[[str], None],
         failed: Callable[[Failure], None],
         workers: int = 2,
@@ -100,6 +102,7 @@ class LiveDirectory:
         self._clock = clock
         self._in_read_thread = in_read_thread
         self._in_digest_thread = in_digest_thread
+        self._in_look_thread = in_look_thread or in_read_thread
         self._log = log
         self._failed = failed
         self._watch: Watch = NoWatch()
@@ -479,7 +482,7 @@ class LiveDirectory:
     async def _look(self, names: Sequence[ProjectName]) -> None:
         # Whoever waits for this look must not hear of its end while what it saw is not what is published.
         while names:
-            names = await self._read(self._in_read_thread, names)
+            names = await self._read(self._in_look_thread, names)
 
     async def _read_long(self, names: Sequence[ProjectName]) -> None:
         for name in await self._read(self._in_digest_thread, names, verify=True):

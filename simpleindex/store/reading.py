@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from dataclasses import dataclass, field, replace
-from io import FileIO
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.catalogue import Found, assemble
-from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename, InvalidProjectFile
+from simpleindex.core.errors import InvalidProjectFile
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import (
@@ -24,15 +22,14 @@ from simpleindex.core.names import (
     SIGNATURE_SUFFIXES,
     WHEEL_SUFFIX,
     Kind,
-    parse_distribution_name,
 )
 from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
 from simpleindex.core.views import LOCAL
 from simpleindex.store import resting
-from simpleindex.store.archives import Facts, examine, examine_side_file
+from simpleindex.store.archives import Facts
 from simpleindex.store.directory import Stamp, is_young, printable
+from simpleindex.store.entry_reading import EntryReader
 from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
-from simpleindex.store.system_errors import raise_if_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,10 +37,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.store.digests import Digests
     from simpleindex.store.directory import Directory, Entry, Look
-
-
-# What only a change of the file mends, which shows in its ctime. Too many open files or a network's error pass by.
-_LASTING: Final = frozenset({errno.EACCES, errno.EPERM})
+    from simpleindex.store.examination.requests import Examiner
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,40 @@ class Shelf:
 
 NO_SHELF: Final = Shelf()
 
+
+@dataclass(slots=True)
+class Begun:
+    """A project that has been looked at, and of which files are yet to be read.
+
+    Attributes:
+        name: Which.
+        directories: Raw names of its directories, the normalized one first.
+        look: What lies there.
+        previous: What was known of it.
+        generation: The number of this change.
+        state: As :mod:`simpleindex.store.resting` has it.
+        unread: Files to be read.
+        known: What is known of every file without that, by path; None of those to be read.
+        remembered: What was known of them before.
+        pending: As :class:`Shelf` has it; so are the other two.
+        unverified: See there.
+        doubtful: See there.
+    """
+
+    name: ProjectName
+    directories: tuple[str, ...]
+    look: Look
+    previous: Shelf
+    generation: int
+    state: bytes | None
+    unread: list[Entry] = field(default_factory=list)
+    known: dict[str, Known | None] = field(default_factory=dict)
+    remembered: Mapping[str, Known] = field(default_factory=dict)
+    pending: bool = False
+    unverified: bool = False
+    doubtful: bool = False
+
+
 _HOLDING: Final = frozenset({Status.QUARANTINED, Status.ARCHIVED})
 
 _MOST_WHOLE: Final = 1000
@@ -105,6 +133,7 @@ class Reader:
         patient: An unfinished sdist that still grows is left alone until it rests for one look. Where there are no
             events, every sweep would otherwise read all of a large file that is just arriving.
         stopping: Set when the service stops, which must not wait for the end of a large file.
+        examiner: Examines files.
         whole: States of project files, and of directories that lost theirs, which we left ourselves: nobody is writing there.
     """
 
@@ -114,7 +143,13 @@ class Reader:
     source: str = LOCAL
     patient: bool = False
     stopping: Event = field(default_factory=Event)
+    examiner: Examiner = field(kw_only=True)
     whole: set[Stamp] = field(default_factory=set)
+
+    @property
+    def entries(self) -> EntryReader:
+        """Reads the files."""
+        return EntryReader(self.directory, self.examiner, self.now_ns, self.stopping)
 
     def read_project(
         self,
@@ -141,6 +176,30 @@ class Reader:
         Raises:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
+        begun = self.begin(
+            name, directories, loose, previous, budget=budget, generation=generation, verify=verify
+        )
+        if isinstance(begun, Shelf):
+            return begun
+        ((_, read),) = self.entries.read([begun])
+        return self.finish(begun, read)
+
+    def begin(
+        self,
+        name: ProjectName,
+        directories: tuple[str, ...],
+        loose: tuple[str, ...],
+        previous: Shelf,
+        *,
+        budget: int,
+        generation: int,
+        verify: bool,
+    ) -> Begun | Shelf:
+        """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
+
+        Returns:
+            All that there is to say, where no file has to be read for it, or what :meth:`finish` goes on from.
+        """
         look = self.directory.look(directories, loose)
         if look.trouble:
             # Young, because nothing tells when it can be read again: no change of the directory need go with it.
@@ -153,26 +212,30 @@ class Reader:
             project = Project(name, known.files, generation=generation)
             stamps = dict(look.stamps or {})
             return Shelf(project, known=known, stamps=stamps, young=self._any_young(stamps))
-        shelf = self._put_together(
-            name, directories, look, previous, budget=budget, generation=generation, verify=verify
-        )
-        is_new = shelf.project is not previous.project or not _rests(previous)
-        if state is not None and is_new and shelf.project is not None and _rests(shelf):
-            resting.keep(self.digests, directories[0], state, shelf.known)
+        begun = Begun(name, directories, look, previous, generation, state)
+        self._know(begun, budget, verify=verify)
+        return begun if begun.unread else self.finish(begun, {})
+
+    def finish(self, begun: Begun, read: Mapping[str, Known | OSError]) -> Shelf:
+        """Put a project together.
+
+        Args:
+            begun: Of :meth:`begin`.
+            read: What was read of each of its unread files, by path.
+
+        Raises:
+            OSError: As :meth:`read_project`.
+        """
+        known = {path: item or _raised_if_short(read[path]) for path, item in begun.known.items()}
+        self._remember(known, begun.remembered)
+        shelf = self._put_together(begun, known)
+        is_new = shelf.project is not begun.previous.project or not _rests(begun.previous)
+        if begun.state is not None and is_new and shelf.project is not None and _rests(shelf):
+            resting.keep(self.digests, begun.directories[0], begun.state, shelf.known)
         return shelf
 
-    def _put_together(
-        self,
-        name: ProjectName,
-        directories: tuple[str, ...],
-        look: Look,
-        previous: Shelf,
-        *,
-        budget: int,
-        generation: int,
-        verify: bool,
-    ) -> Shelf:
-        known, pending, unverified, doubtful = self._know(name, look, previous, budget, verify)
+    def _put_together(self, begun: Begun, known: Mapping[str, Known]) -> Shelf:
+        name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
         stamps = dict(look.stamps or {})
         now = self.now_ns()
         project_file, trouble, reason = _project_file(look, previous)
@@ -183,7 +246,7 @@ class Reader:
         if is_nothing and not trouble and reason is None:
             return Shelf(known=KnownFiles(known, {}), stamps=stamps, young=young)
         found = _found(look, known)
-        project, chosen = assemble(name, found, project_file, generation)
+        project, chosen = assemble(name, found, project_file, begun.generation)
         if self.source != LOCAL:
             project = _called(project, self.source)
         if reason:
@@ -199,10 +262,10 @@ class Reader:
         if project == previous.project and previous.project is not None:
             # The same answer is the same object, so that pages made from it stay good.
             project = previous.project
-        partial = pending and (previous.project is None or previous.partial)
+        partial = begun.pending and (previous.project is None or previous.partial)
         return Shelf(
             *(project, trouble, KnownFiles(known, chosen, project.files), stamps, project_file),
-            *(pending, unverified, young, partial, doubtful),
+            *(begun.pending, begun.unverified, young, partial, begun.doubtful),
         )
 
     def _any_young(self, stamps: Mapping[str, Stamp]) -> bool:
@@ -228,32 +291,29 @@ class Reader:
                 if (stamp := self.directory.stamp(path)) is not None:
                     self.whole.add(stamp)
 
-    def _know(
-        self, name: ProjectName, look: Look, previous: Shelf, budget: int, verify: bool
-    ) -> tuple[dict[str, Known], bool, bool, bool]:
-        entries = (*look.entries, *(look.side_files or {}).values())
-        remembered = self._remembered(entries, previous)
-        known: dict[str, Known] = {}
-        pending, unverified, doubtful, left = False, False, False, budget
+    def _know(self, begun: Begun, budget: int, *, verify: bool) -> None:
+        """Note what is known of each file without reading it, and which must be read."""
+        entries = (*begun.look.entries, *(begun.look.side_files or {}).values())
+        begun.remembered = self._remembered(entries, begun.previous)
+        left = budget
         for entry in entries:
-            before = remembered.get(entry.path)
+            before = begun.remembered.get(entry.path)
             item = self._without_reading(entry, before)
             if item is None:
                 assert entry.stamp is not None  # judged in _without_reading
                 is_beyond = left < entry.stamp.size and left < budget
                 if before is not None and _stays_listed(entry.stamp, before) and (is_beyond or not verify):
-                    item, unverified = before, True
+                    item, begun.unverified = before, True
                     assert before.stamp is not None  # judged in _stays_listed
-                    doubtful = doubtful or not entry.stamp.may_be(before.stamp)
+                    begun.doubtful = begun.doubtful or not entry.stamp.may_be(before.stamp)
                 elif is_beyond:
-                    pending = True
+                    begun.pending = True
                     continue
                 else:
                     left -= entry.stamp.size
-                    item = self._read(name, entry)
-            known[entry.path] = item
-        self._remember(known, remembered)
-        return known, pending, unverified, doubtful
+                    begun.unread.append(entry)
+            # Those that are read keep their places.
+            begun.known[entry.path] = item
 
     def _remember(self, known: Mapping[str, Known], remembered: Mapping[str, Known]) -> None:
         learnt = [
@@ -295,56 +355,11 @@ class Reader:
             return Known(entry.stamp, before.outcome, young=True, unfinished=True, left_alone=True)
         return None
 
-    def _read(self, name: ProjectName, entry: Entry) -> Known:
-        assert entry.stamp is not None  # judged in _without_reading
-        try:
-            distribution = None
-            if (suffix := _side_suffix(entry.filename)) is None:
-                distribution = parse_distribution_name(entry.filename, name)
-            descriptor = self.directory.open_file(entry.path, entry.stamp)
-            with Interruptible(descriptor, self.stopping) as file:
-                outcome = (
-                    examine_side_file(file, suffix or "")
-                    if distribution is None
-                    else examine(file, distribution)
-                )
-                after = Stamp.of(os.fstat(descriptor))
-        except InvalidFilename as error:
-            return self._withheld(entry, error.reason, "name")
-        except BrokenArchive as error:
-            return self._withheld(entry, str(error), "archive", unfinished=error.perhaps_unfinished)
-        except Changed:
-            return self._withheld(entry, "it changed while it was being looked at", "file", unfinished=True)
-        except OSError as error:
-            raise_if_short(error)
-            return self._withheld(
-                entry, f"it cannot be read: {error.strerror}", "file", passing=error.errno not in _LASTING
-            )
-        if not after.same_bytes_as(entry.stamp):
-            return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
-        # Where it may have been written to while it was read, the state before keeps that in doubt.
-        stamp = after if after.may_be(entry.stamp) else entry.stamp
-        return Known(stamp, outcome, young=is_young(after, self.now_ns()))
 
-    def _withheld(
-        self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False, passing: bool = False
-    ) -> Known:
-        sentence = f"{printable(entry.path)} is not served: {reason.rstrip('.')}."
-        young = passing or (entry.stamp is not None and is_young(entry.stamp, self.now_ns()))
-        return Known(entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished)
-
-
-class Interruptible(FileIO):
-    """An open file whose reading ends when the service does."""
-
-    def __init__(self, descriptor: int, stopping: Event) -> None:
-        super().__init__(descriptor, "rb")
-        self._stopping = stopping
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._stopping.is_set():
-            raise InterruptedError(errno.EINTR, "the service is stopping")
-        return super().read(size) or b""
+def _raised_if_short(item: Known | OSError) -> Known:
+    if isinstance(item, OSError):
+        raise item
+    return item
 
 
 def _rests(shelf: Shelf) -> bool:
@@ -428,10 +443,6 @@ def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
         return False  # Nothing is stricter, and it must not wait.
     is_status_lost = before.status in _HOLDING and before.status is not now.status
     return is_status_lost or not before.yanked.keys() <= now.yanked.keys()
-
-
-def _side_suffix(filename: str) -> str | None:
-    return next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)
 
 
 def _called(project: Project, source: str) -> Project:

@@ -226,9 +226,17 @@ class Draft:
         return self._finished
 
     def reader(self) -> FileIO:
-        """What was written, open for reading at its beginning; the caller closes it."""
-        file = FileIO(os.dup(self.staged.descriptor), "rb")
-        file.seek(0)
+        """Open what was written for reading only, at its beginning; the caller closes it.
+
+        Raises:
+            CannotStore: It is there no more.
+        """
+        with storing(self.staged.path):
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = FileIO(os.open(self.staged.path, flags), "rb")
+            if not os.path.samestat(os.fstat(file.fileno()), os.fstat(self.staged.descriptor)):
+                file.close()
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return file
 
     def discard(self) -> None:

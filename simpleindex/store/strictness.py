@@ -77,7 +77,7 @@ def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules)
     """Examine an upload.
 
     Args:
-        file: Seekable; of an :class:`~simpleindex.store.reading.Interruptible` every read may end the work.
+        file: Seekable.
         name: What its file name says.
         rules: For its project.
 

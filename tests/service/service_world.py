@@ -13,6 +13,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from simpleindex import composition, service
 from simpleindex.service import IndexService
 from simpleindex.settings import Settings, resolve
+from tests.examining import ExaminesHere
 from tests.web.memory_client import NEAR, Reply, Transport, read, request
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def service_world(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
     for module in (composition, service):
         monkeypatch.setattr(module, "deferToThreadPool", at_once)
     monkeypatch.setattr(composition, "ThreadPool", Pool)
+    monkeypatch.setattr(composition, "open_examination", lambda _: ExaminesHere())
     for variable in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         monkeypatch.delenv(variable, raising=False)
     former = signal.getsignal(signal.SIGHUP)

@@ -28,6 +28,7 @@ from simpleindex.store.kept_listings import KeptListing
 from simpleindex.unions import union_of
 from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams
 from tests.builders import add_wheel, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import Threads, World, error, result
 from tests.sources.test_merged import Absent
 
@@ -72,6 +73,8 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         reactor=reactor,
         in_read_thread=Threads(),
         in_digest_thread=Threads(),
+        in_look_thread=Threads(),
+        examiner=ExaminesHere(),
         say=lambda _: None,
         failed=fail,
     )

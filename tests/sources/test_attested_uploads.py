@@ -15,6 +15,7 @@ from simpleindex.sources.publishing import LocalPublishing
 from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.writing import Writer
 from tests.builders import wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import ACME, World, result
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Place:
             self.world.live,
             source,
             self.world.reads,
+            examiner=ExaminesHere(),
             provenance=provenance,
         )
 

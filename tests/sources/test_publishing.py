@@ -29,6 +29,7 @@ from simpleindex.sources.publishing import SPARE, LocalPublishing, spare_of
 from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.writing import Space, Writer
 from tests.builders import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import ACME, LONG_AFTER_NS, Threads, World, error, pending, result
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Place:
             self.world.live,
             LocalSource(self.world.live, self.world.directory, self.world.reads),
             self.writes,
+            examiner=ExaminesHere(),
             **options,
         )
 

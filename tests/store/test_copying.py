@@ -37,6 +37,7 @@ from tests.builders import (
     wheel_bytes,
     wheel_name,
 )
+from tests.examining import ExaminesHere
 from tests.sources.test_cached import World, read
 from tests.store.faults import KILLED, Faults
 
@@ -69,11 +70,18 @@ class Bench:
     def origin(self) -> FromDirectory:
         """The first directory, read anew."""
         digests = Digests("/nonexistent", str(self.staging), lambda _: None)
-        return FromDirectory(Directory(str(self.staging)), digests, "staging")
+        return FromDirectory(Directory(str(self.staging)), digests, "staging", examiner=ExaminesHere())
 
     def copier(self, origin: Origin, source: str = "staging") -> Copier:
         """Copies into the second one."""
-        return Copier(origin, source, Writer(self.target), ProjectFiles(self.target), "command:me")
+        return Copier(
+            origin,
+            source,
+            Writer(self.target),
+            ProjectFiles(self.target),
+            "command:me",
+            examiner=ExaminesHere(),
+        )
 
     def copy(
         self, version: str = "1.0", only: Sequence[str] = (), origin: Origin | None = None
@@ -85,7 +93,9 @@ class Bench:
 
     def listed(self) -> Project:
         """What the second directory would serve of acme."""
-        reader = Reader(self.target, Digests("/nonexistent", "/x", lambda _: None), lambda: 0)
+        reader = Reader(
+            self.target, Digests("/nonexistent", "/x", lambda _: None), lambda: 0, examiner=ExaminesHere()
+        )
         places = self.target.places_of(ACME)
         shelf = reader.read_project(ACME, *places, NO_SHELF, budget=1 << 40, generation=0)
         assert shelf.project is not None
@@ -252,7 +262,9 @@ def test_what_is_not_there(bench: Bench) -> None:
     put(bench.staging / "acme" / "simpleindex.toml", b"= broken")
     with pytest.raises(NotCopied, match="staging cannot answer for acme: "):
         bench.origin().project(ACME)
-    gone = FromDirectory(Directory("/nonexistent"), Digests("/nonexistent", "/x", print), "gone")
+    gone = FromDirectory(
+        Directory("/nonexistent"), Digests("/nonexistent", "/x", print), "gone", examiner=ExaminesHere()
+    )
     with pytest.raises(NotCopied, match="gone cannot be read: No such file"):
         gone.project(ACME)
 
@@ -367,7 +379,9 @@ def test_where_it_came_from_goes_along(bench: Bench) -> None:
     assert upstream.world.bytes(newer) == wheel_bytes("acme", "2.0")
     staging = Directory(str(bench.staging))
     origin = upstream.origin()
-    first = Copier(origin, "pypi", Writer(staging), ProjectFiles(staging), "command:me")
+    first = Copier(
+        origin, "pypi", Writer(staging), ProjectFiles(staging), "command:me", examiner=ExaminesHere()
+    )
     first.copy(ACME, files_of(origin.project(ACME), "pypi", "2.0"))
     bench.copy("2.0")
     assert [(note["from"], note["url"]) for note in bench.notes()] == [
@@ -458,7 +472,7 @@ def test_the_wrong_bytes(bench: Bench) -> None:
             return replace(project, files=tuple(sorted(files, key=file_order)))
 
     digests = Digests("/nonexistent", str(bench.staging), lambda _: None)
-    lying = Lying(Directory(str(bench.staging)), digests, "staging")
+    lying = Lying(Directory(str(bench.staging)), digests, "staging", examiner=ExaminesHere())
     with pytest.raises(NotCopied, match="is not the file that staging lists: its sha256 is"):
         bench.copy(origin=lying)
     assert bench.there() == {}

@@ -26,6 +26,7 @@ from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.reading import NO_SHELF, Reader
 from simpleindex.store.staging import STAGING
+from tests.examining import ExaminesHere
 from tests.store.faults import ACME, CHANGING, KILLED, SCENARIOS, Faults, writer
 from tests.store.trees import FAR_NS
 
@@ -40,7 +41,7 @@ def served(root: Path, cache: Path) -> Any:
     directory = Directory(str(root))
     survey = directory.survey()
     places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
-    reader = Reader(directory, Digests(str(cache), str(root), print), lambda: FAR_NS)
+    reader = Reader(directory, Digests(str(cache), str(root), print), lambda: FAR_NS, examiner=ExaminesHere())
     shelf = reader.read_project(ACME, *places, NO_SHELF, budget=2**30, generation=1)
     assert shelf.trouble is None
     if (project := shelf.project) is None:

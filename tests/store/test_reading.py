@@ -18,6 +18,7 @@ from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory, Stamp
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
 from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.store.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Shop:
         self.read: list[str] = []
         self.before_open: Callable[[str], object] = lambda _path: None
         self.directory = Directory(str(root))
-        self.reader = Reader(self.directory, digests, lambda: self.now_ns)
+        self.reader = Reader(self.directory, digests, lambda: self.now_ns, examiner=ExaminesHere())
         open_file = self.directory.open_file
 
         def counted(path: str, stamp: Stamp) -> int:
@@ -211,7 +212,7 @@ def test_a_file_that_failed_in_passing_is_read_again(shop: Shop, monkeypatch: py
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("simpleindex.store.reading.examine", examine_failing)
+        patch.setattr("simpleindex.store.examination.judgements.examine", examine_failing)
         shelf = shop.look()
     assert "Input/output error" in withheld(shelf)[path.name]
     assert shelf.young
@@ -392,7 +393,7 @@ def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
         path.chmod(0o600)
         return facts
 
-    monkeypatch.setattr("simpleindex.store.reading.examine", examine_late)
+    monkeypatch.setattr("simpleindex.store.examination.judgements.examine", examine_late)
     shelf = shop.look()
     assert shelf.known[f"acme/{WHEEL}"].stamp == opened
     monkeypatch.undo()
@@ -535,7 +536,7 @@ def test_a_file_that_changes_under_the_reader_is_not_listed(
             change()
             return facts
 
-        monkeypatch.setattr("simpleindex.store.reading.examine", examine_changing)
+        monkeypatch.setattr("simpleindex.store.examination.judgements.examine", examine_changing)
     shelf = shop.look()
     if when == "while" and how in {"replaced", "deleted"}:
         # What was opened is what was read; the next look sees another state.
@@ -789,7 +790,7 @@ def test_whose_it_is(tmp_path: Path) -> None:
     add_wheel(tmp_path)
     put(tmp_path / "acme" / wheel_name("acme", "2.0"), b"no archive")
     digests = Digests("/nonexistent", str(tmp_path), lambda _: None)
-    reader = Reader(Directory(str(tmp_path)), digests, lambda: FAR_NS, "staging")
+    reader = Reader(Directory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=ExaminesHere())
     shelf = reader.read_project(ACME, ("acme",), (), NO_SHELF, budget=2**30, generation=1)
     assert shelf.project is not None
     assert [file.source for file in shelf.project.files] == ["staging"]

@@ -15,6 +15,7 @@ from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
 from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.store.trees import FAR_NS
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Starts:
         """The project, and whether it had to be put together."""
         directory = Directory(str(self.root))
         survey = directory.survey()
-        reader = Reader(directory, self.digests, lambda: self.now_ns, self.source)
+        reader = Reader(directory, self.digests, lambda: self.now_ns, self.source, examiner=ExaminesHere())
         kept: list[str] = []
         recall = self.digests.recall
 

@@ -10,7 +10,6 @@ import tarfile
 import tracemalloc
 import zipfile
 from dataclasses import replace
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +22,6 @@ from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.rights import UploadRules
 from simpleindex.store import strictness
-from simpleindex.store.reading import Interruptible
 from simpleindex.store.strictness import Examined, examine_strictly
 from simpleindex.store.wheel_contents import judge_wheel_file
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
@@ -462,20 +460,6 @@ def test_large_uploads_cost_little_memory(tmp_path: Path) -> None:
             assert tracemalloc.get_traced_memory()[1] < 8 << 20
         finally:
             tracemalloc.stop()
-
-
-def test_the_examination_ends_with_the_service(tmp_path: Path) -> None:
-    """A large upload does not hold up the stop."""
-    for filename, data in ((WHEEL, GOOD), (SDIST, sdist_bytes())):
-        path = tmp_path / filename
-        path.write_bytes(data)
-        stopping = Event()
-        stopping.set()
-        with (
-            Interruptible(os.open(path, os.O_RDONLY), stopping) as file,
-            pytest.raises(InterruptedError, match="the service is stopping"),
-        ):
-            examine_strictly(file, parse_distribution_name(filename), UploadRules())
 
 
 TAR_GZ = sdist_bytes()

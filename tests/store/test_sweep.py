@@ -13,6 +13,7 @@ from simpleindex.store.directory import Directory
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
 from simpleindex.store.sweep import is_outdated, sweep
 from tests.builders import add_wheel, put, wheel_name
+from tests.examining import ExaminesHere
 from tests.store.trees import FAR_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read(directory: Directory, now_ns: int = FAR_NS, previous: Shelf = NO_SHELF)
     """Read the project once, remembering nothing."""
     digests = Digests("/nowhere", directory.root, pytest.fail)
     directories = directory.survey().directories.get(ACME, ())
-    reader = Reader(directory, digests, lambda: now_ns)
+    reader = Reader(directory, digests, lambda: now_ns, examiner=ExaminesHere())
     return reader.read_project(ACME, directories, (), previous, budget=2**30, generation=1)
 
 

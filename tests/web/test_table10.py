@@ -21,6 +21,7 @@ from simpleindex.store.live import LiveDirectory
 from simpleindex.store.reading import Reader
 from simpleindex.store.watching import NoWatch
 from tests.builders import add_wheel, metadata_text, put, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply
 
 if TYPE_CHECKING:
@@ -211,6 +212,7 @@ class Local:
                 Digests(str(tmp_path / "cache"), directory.root, told.append),
                 lambda: self.now_ns,
                 patient=False,
+                examiner=ExaminesHere(),
             ),
             Clock(),
             in_read_thread=at_once,

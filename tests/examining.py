@@ -1,0 +1,61 @@
+"""Examining files in the tests' own process, by the way of a real one: what is asked and answered goes through JSON."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from simpleindex.store.examination.child import _answer
+from simpleindex.store.examination.judgements import JUDGEMENTS
+from simpleindex.store.examination.process import Surprise, _outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from simpleindex.store.examination.requests import Outcome, Request
+
+Value = TypeVar("Value")
+
+
+def through_json(value: Any) -> Any:
+    """What arrives of a value on the other side."""
+    return json.loads(json.dumps(value))
+
+
+class ExaminesHere:
+    """An examiner without processes: quick, and no limit holds.
+
+    Attributes:
+        pids: Of its processes.
+    """
+
+    pids: tuple[int, ...] = ()
+
+    def begun(self) -> None:
+        """Nothing begins."""
+
+    def end_idle(self) -> None:
+        """Nothing idles."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    def examine(self, requests: Sequence[Request[Value]]) -> list[Outcome[Value]]:
+        """Judge each file; a surprise is the test's."""
+        outcomes: list[Outcome[Value]] = []
+        for request in requests:
+            kind, arguments = through_json([request.kind, request.arguments])
+            answer = through_json(_answer(JUDGEMENTS[kind], request.descriptor, arguments))
+            outcome = _outcome(request, answer)
+            assert not isinstance(outcome, Surprise), outcome.traceback
+            outcomes.append(outcome)
+        return outcomes
+
+    def examine_in_turn(self, batches: Iterable[Sequence[Request[Value]]]) -> Iterator[list[Outcome[Value]]]:
+        """Judge batches, always one behind what is taken."""
+        taken = list(islice(iterator := iter(batches), 1))
+        while taken:
+            following = list(islice(iterator, 1))
+            yield self.examine(taken[0])
+            taken = following
