@@ -139,27 +139,26 @@ def _html_entries(
     entries: list[Entry] = []
     links: list[tuple[str, str]] = []
     for anchor in page.anchors:
-        entry = _html_entry(anchor, base)
+        place, _, fragment = anchor.href.partition("#")
+        # Resolved once: for a directory's listing that is half of the work.
+        target = absolute_url(base, place)
+        entry = _html_entry(anchor, target, place, fragment)
         if distribution_suffix(filename_of(entry)):
             entries.append(entry)
-        elif (
-            left_out := why_left_out(anchor, absolute_url(base, anchor.href.partition("#")[0]))
-        ) is not None:
+        elif (left_out := why_left_out(anchor, target)) is not None:
             links.append(left_out)
     if not page.says_index and not entries and not links:
         raise InvalidUpstreamPage("is HTML, but lists no files and does not say that it is an index")
     return entries, links, page.metas, base
 
 
-def _html_entry(anchor: Anchor, base: str) -> Entry:
+def _html_entry(anchor: Anchor, url: str | None, place: str, fragment: str) -> Entry:
     attributes = anchor.attributes
-    place, _, fragment = anchor.href.partition("#")
     if bounds.FRAGMENT.excess(len(fragment)):
         fragment = ""
     hashes = dict(part.split("=", 1) for part in fragment.split("&") if "=" in part)
     metadata = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata", ""))
     size = attributes.get("data-size", "")
-    url = absolute_url(base, place)
     # Not the text, which directory listings cut short; pip too takes the URL's.
     filename = basename(url) if url else unquote(place.partition("?")[0].rpartition("/")[2])
     if url and not filename and is_proven(hashes):
@@ -167,7 +166,6 @@ def _html_entry(anchor: Anchor, base: str) -> Entry:
         filename = basename(url.partition("?")[0].rstrip("/"))
     return {
         "filename": filename,
-        # Resolved once: for a directory's listing that is half of the work.
         "url": url or place,
         "hashes": hashes,
         "requires-python": attributes.get("data-requires-python"),

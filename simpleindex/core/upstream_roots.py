@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from simpleindex.core.errors import InvalidProjectName, InvalidUpstreamPage
 from simpleindex.core.names import distribution_suffix, parse_project_name
@@ -107,43 +107,71 @@ def parse_root(content_type: str, body: bytes, url: str) -> Root:
     base = base_of(page, url)
     if not page.anchors and not page.says_index:
         raise InvalidUpstreamPage("is HTML, but has no links and does not say that it is an index")
+    here = _Here.of(base)
     names: set[ProjectName] = set()
     places: dict[ProjectName, str] = {}
     usual: set[ProjectName] = set()
     for anchor in page.anchors:
         target = absolute_url(base, anchor.href.partition("#")[0])
-        link = None if target is None else _project_link(anchor, target, base)
+        link = None if target is None else _project_link(anchor, target, here)
         if link is None:
             continue
         name, place = link
         names.add(name)
         if place is None:
             usual.add(name)
-        elif origin(place) == origin(url):
+        else:
             places.setdefault(name, place)
+    if origin(base) != origin(url):
+        # What asks for them believes only the index itself.
+        places.clear()
     return Root(tuple(sorted(names)), {name: place for name, place in places.items() if name not in usual})
 
 
-def _project_link(anchor: Anchor, target: str, base: str) -> tuple[ProjectName, str | None] | None:
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """What a page's links are relative to.
+
+    Attributes:
+        path: Of the page.
+        directory: The path up to its last slash.
+        last: The name of that directory.
+        url: Of the directory, with the host.
+    """
+
+    path: str
+    directory: str
+    last: str
+    url: str
+
+    @classmethod
+    def of(cls, base: str) -> _Here:
+        path = urlsplit(base).path
+        directory = path.rpartition("/")[0] + "/"
+        return cls(path, directory, directory.rstrip("/").rpartition("/")[2], urljoin(base, directory))
+
+
+def _project_link(anchor: Anchor, target: str, here: _Here) -> tuple[ProjectName, str | None] | None:
     """Read a link as one to a project's page.
 
     Returns:
         The project, and where its page is if not where installers look for it; None if it is no such link.
     """
     path = urlsplit(target).path
-    here = urlsplit(base).path.rpartition("/")[0] + "/"
     # Directory listings link to their parents, and to themselves in other orders.
-    if here.startswith(path) or path == urlsplit(base).path:
+    if here.directory.startswith(path) or path == here.path:
         return None
     parent, _, last = path.rstrip("/").rpartition("/")
     is_directory = path.endswith("/")
     is_index_file = not is_directory and last.lower() in _INDEX_FILES
     if is_index_file:
         parent, _, last = parent.rpartition("/")
+    is_beside = f"{parent}/" == here.directory
+    is_below = is_beside and target.startswith(here.url)
     # Other links lead elsewhere. A proxy may have changed what is before the last directory's name.
-    if f"{parent}/" != here and parent.rpartition("/")[2] != here.rstrip("/").rpartition("/")[2]:
+    if not is_beside and parent.rpartition("/")[2] != here.last:
         return None
-    if here == "/" and origin(target) != origin(base):
+    if not here.last and not is_below:
         return None
     text = unquote(last, errors="replace")
     if not is_directory and not is_index_file:
@@ -154,8 +182,7 @@ def _project_link(anchor: Anchor, target: str, base: str) -> tuple[ProjectName, 
     name = _project_name(text) or _project_name(anchor.text.strip().rstrip("/"))
     if name is None:
         return None
-    is_usual = text == name and (is_directory or path.rpartition("/")[2] == name)
-    is_below = f"{parent}/" == here and origin(target) == origin(base)
+    is_usual = text == name and not is_index_file and (is_directory or last == name)
     return name, None if is_usual or not is_below else target
 
 
