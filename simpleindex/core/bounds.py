@@ -174,6 +174,10 @@ DIRECTORIES: Final = Bound("the archive", 100_000, "directories")
 LINKS: Final = Bound("the archive", 1_000, "symbolic links")
 """Their targets are kept until the end. Test data of tools for file systems have some dozens."""
 
+TAR_HEADERS: Final = Bound("the archive", 500_000, "headers")
+"""Of tar, the extended ones included; 40,000 files with such a one each have 80,000. Without data behind them, a million
+headers are packed into half a megabyte."""
+
 EXTENSIONS: Final = Bound("what the extended headers say of one member", 1024 * 1024, "bytes")
 """All that precede one member together: long names, and records of pax, which have some 200 bytes. macOS adds extended
 attributes of some KiB."""

@@ -134,9 +134,12 @@ def headers(stream: Stream) -> Iterator[Header]:
         BrokenArchive: It is cut off, damaged, empty, or not a tar archive.
     """
     extensions: dict[bytes, bytes] = {}
-    extended = 0
+    extended = number = 0
     first = True
     while (block := _block(stream, first=first)) != _END:
+        number += 1
+        if excess := bounds.TAR_HEADERS.excess(number):
+            raise BrokenArchive(excess)
         kind, stated = block[156:157], _checked_size(block, first=first)
         first = False
         if kind in b"xXLK":

@@ -396,3 +396,11 @@ def test_endless_streams_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(two + gzip.compress(b""), ".tar.gz") == INFO
     with pytest.raises(BrokenArchive, match="its compressed data has 4 streams, and at most 3 are read"):
         read(two + gzip.compress(b"") * 2, ".tar.gz")
+
+
+def test_endless_headers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They need no data, and are packed very small."""
+    monkeypatch.setattr(bounds, "TAR_HEADERS", replace(bounds.TAR_HEADERS, most=3))
+    assert read(header(b"x") * 3 + END, ".tar") is None
+    with pytest.raises(BrokenArchive, match="the archive has 4 headers, and at most 3 are read"):
+        read(header(b"x") * 4 + END, ".tar")
