@@ -19,6 +19,9 @@ _PIECE: Final = 64 * 1024
 _SLICE: Final = 256
 """Bytes that a zstd decoder gets at a time; it has no bound of its own. A block of 128 KiB takes at least 4 (RFC 8878)."""
 
+_MEMBER_SLICE: Final = 4096
+"""Bytes that a gzip decoder gets at a time: at the end of each member, of which one has 20 bytes at least, the rest is copied."""
+
 _WINDOW_BITS: Final = 23
 """What a zstd decoder may remember, as a power of two (RFC 9659)."""
 
@@ -188,15 +191,17 @@ class _Gzip(_Members):
         return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data:
-            current = self._next()
-            try:
-                yield from _inflated(current, data)
-            except zlib.error:
-                raise self._broken() from None
-            data = current.unused_data
-            if current.eof:
-                self._current = None
+        for start in range(0, len(data), _MEMBER_SLICE):
+            part = data[start : start + _MEMBER_SLICE]
+            while part:
+                current = self._next()
+                try:
+                    yield from _inflated(current, part)
+                except zlib.error:
+                    raise self._broken() from None
+                part = current.unused_data
+                if current.eof:
+                    self._current = None
 
 
 def _inflated(decoder: Any, data: bytes) -> Iterator[bytes]:

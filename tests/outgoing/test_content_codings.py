@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import UnusableAnswer
+from simpleindex.outgoing import content_codings
 from simpleindex.outgoing.content_codings import codings, decoder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TEXT = b"".join(b"<a href='acme-%d.zip'>x</a>\n" % number for number in range(900))
 MOST = 100_000
@@ -162,3 +163,22 @@ def test_bombs_of_other_codings(name: str) -> None:
     encode: Any = {"zstd": zstandard, "br": brotli}[name]
     with pytest.raises(UnusableAnswer, match="larger"):
         decode(name, encode(bytes(5_000_000)))
+
+
+def test_members_are_not_copied_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is behind the end of a member is copied; twice the members are twice the bytes that are looked at."""
+    looked_at = []
+    inflated = content_codings._inflated
+
+    def counted(decoder: Any, data: bytes) -> Iterator[bytes]:
+        looked_at.append(len(data))
+        return inflated(decoder, data)
+
+    monkeypatch.setattr(content_codings, "_inflated", counted)
+    work = []
+    for members in (1000, 2000):
+        looked_at.clear()
+        decoder = decoder_of(("gzip",), 1000)
+        assert list(decoder.feed(gzip.compress(b"", mtime=0) * members)) == []
+        work.append(sum(looked_at))
+    assert work[1] <= 2.1 * work[0]
