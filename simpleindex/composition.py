@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Source
     from simpleindex.store.examination.pool import ExaminationPool
+    from simpleindex.store.used_names import UsedNames
     from simpleindex.tls.private_ca import Owner
     from simpleindex.upstreams import Upstreams
     from simpleindex.web.channel import IndexChannel
@@ -127,6 +128,7 @@ def compose(
             settings.certs, settings.state, url=settings.url, owner=owner, log=say, http2=settings.http2
         )
 
+    used = _name_record(settings, owner, say)
     open_directory = partial(
         OwnDirectory,
         settings=settings,
@@ -137,6 +139,7 @@ def compose(
         examiner=examination,
         say=say,
         failed=failed,
+        record=used,
     )
     first = open_directory(str(settings.path), LOCAL)
     own: tuple[OwnDirectory, ...] = (first,)
@@ -144,11 +147,10 @@ def compose(
     views: Mapping[str, Source] = {MAIN_VIEW: local}
     words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]] = partial(_own_words, local)
     upstreams = None
-    if settings.sources is not None:
+    if used is not None:
         from simpleindex.store.records import Records  # noqa: PLC0415  (only with upstreams)
         from simpleindex.upstreams import compose_upstreams  # noqa: PLC0415  (the same)
 
-        own_directory(settings.state, owner)
         records = Records(str(settings.state), say, begun=True)
         upstreams = compose_upstreams(
             settings,
@@ -157,6 +159,7 @@ def compose(
             open_directory,
             allowances=records.allowances,
             was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
+            used=used,
             in_thread=in_read_thread,
             say=say,
             failed=failed,
@@ -271,6 +274,16 @@ def _open_examination(
     idle_processes = IdleProcesses(examination, reactor, in_thread, failed)
     examination.begun = idle_processes.begun
     return examination, idle_processes
+
+
+def _name_record(settings: Settings, owner: Owner, say: Callable[[str], None]) -> UsedNames | None:
+    """What remembers the names of projects; None where no other index is asked for any."""
+    if settings.sources is None:
+        return None
+    from simpleindex.store.used_names import UsedNames  # noqa: PLC0415  (only with upstreams)
+
+    own_directory(settings.state, owner)
+    return UsedNames(str(settings.state), say, begun=True)
 
 
 def _for_a_second(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from simpleindex.settings import Settings
     from simpleindex.store.examination.requests import Examiner
+    from simpleindex.store.own_names import NameRecord
 
 
 class OwnDirectory:
@@ -48,6 +49,7 @@ class OwnDirectory:
         examiner: Examines files.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
+        record: Remembers names of projects for good; None where no other index is asked.
 
     Attributes:
         name: As given.
@@ -72,6 +74,7 @@ class OwnDirectory:
         examiner: Examiner,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
+        record: NameRecord | None = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -100,6 +103,7 @@ class OwnDirectory:
             log=self._say,
             failed=failed,
             workers=core_count(),
+            record=record,
         )
         self.source = LocalSource(
             self.live, self.directory, in_read_thread, slow_opens=filesystem is not None

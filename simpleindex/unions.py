@@ -34,6 +34,7 @@ def union_of(
     was_used: Callable[[ProjectName], bool],
     in_thread: Callable[..., Awaitable[Any]],
     bare: Mapping[str, Source] | None = None,
+    takes: Callable[[ProjectName], bool] = lambda _: False,
 ) -> Union:
     """One view: the own directories that it shows, and the upstreams that it asks.
 
@@ -45,6 +46,7 @@ def union_of(
         was_used: As in :class:`simpleindex.sources.merged.Union`.
         in_thread: The same.
         bare: The own directories without rules, for what is hidden: no rule makes a name anybody else's.
+        takes: Whether a name of which nothing is served is one's own all the same, as far as can be told at once.
     """
     shown = [Member(own[name], is_listed=True, name=name) for name in view.sources if name in own]
     first: Source = shown[0].source if shown else Nothing()
@@ -71,7 +73,7 @@ def union_of(
         NameRules(view.strategy, said.own, said.allow_upstream),
         was_used=was_used,
         in_thread=in_thread,
-        hides=hiding.hides,
+        hides=lambda name: takes(name) or hiding.hides(name),
         own_words=own_words,
     )
 

@@ -36,7 +36,6 @@ from simpleindex.store.name_lists import NameLists
 from simpleindex.store.pins import Pins
 from simpleindex.store.policies import Policies
 from simpleindex.store.upstream_cache import UpstreamCache
-from simpleindex.store.used_names import UsedNames
 from simpleindex.unions import union_of
 from simpleindex.upstream_secrets import Secrets
 
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from simpleindex.own_directories import OwnDirectory
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Located, Source
+    from simpleindex.store.used_names import UsedNames
 
 _FIRST_BYTE: Final = 120.0
 """Seconds for the beginning of a file, where ``timeout`` allows no more."""
@@ -133,6 +133,7 @@ def compose_upstreams(
     *,
     allowances: Callable[[float], tuple[Allowance, ...]],
     was_used: Callable[[ProjectName], bool],
+    used: UsedNames,
     in_thread: Callable[..., Awaitable[Any]],
     say: Callable[[str], None],
     failed: Callable[[Failure], None],
@@ -146,6 +147,7 @@ def compose_upstreams(
         open_directory: Makes another one of one's own, at a path and of a name.
         allowances: Gives those that hold at a time, in seconds since 1970.
         was_used: Whether a name was ever published here.
+        used: Remembers the names of one's own projects.
         in_thread: Calls a blocking function in a thread.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
@@ -163,7 +165,6 @@ def compose_upstreams(
     room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), say, room)
     first_seen = FirstSeen(str(settings.state), say, begun=True)
-    used = UsedNames(str(settings.state), say, begun=True)
     pins = Pins(str(settings.state), say)
     members: dict[str, Member] = {}
     stages: list[Cached] = []
@@ -226,6 +227,7 @@ def compose_upstreams(
             was_used=lambda name: was_used(name) or used.has(name),
             in_thread=in_thread,
             bare={each.name: each.source for each in own},
+            takes=lambda name: any(each.source.takes(name) for each in own),
         )
     lines = (
         *(f"Beside it: {each.name}, {each.path}." for each in own[1:]),

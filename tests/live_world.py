@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import Project
+    from simpleindex.store.own_names import NameRecord
     from simpleindex.store.watching import Watch
 
 ACME = ProjectName("acme")
@@ -95,7 +96,13 @@ class World:
     """A root, its live directory, and everything around it."""
 
     def __init__(
-        self, root: Path, *, watch: Watch | None = None, patient: bool = False, excluded: Iterable[str] = ()
+        self,
+        root: Path,
+        *,
+        watch: Watch | None = None,
+        patient: bool = False,
+        excluded: Iterable[str] = (),
+        record: NameRecord | None = None,
     ) -> None:
         self.root = root
         root.mkdir(exist_ok=True)
@@ -122,6 +129,7 @@ class World:
             in_digest_thread=self.long_reads,
             log=self._take_line,
             failed=self.failures.append,
+            record=record,
         )
 
     def begin(self) -> World:

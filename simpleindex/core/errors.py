@@ -160,6 +160,19 @@ class NotShown(NotHere):
     """A source says: it is one's own, and not in this view; no other index is asked for it."""
 
 
+class NothingYet(NotShown):
+    """A source has no project of a name that is its own all the same; no other index is asked for it.
+
+    Attributes:
+        reason: What makes the name its own, as the end of a sentence. It is for who may read explanations: to others a name
+            that is taken looks like any other that is not here.
+    """
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(subject)
+        self.reason = reason
+
+
 class NotAllowed(SimpleIndexError):
     """It exists, and may not be had (403).
 

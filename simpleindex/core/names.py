@@ -164,3 +164,8 @@ def _parse_sdist(filename: str, suffix: str, project: ProjectName | None) -> Dis
 
 def _is_spelling(text: str, project: ProjectName) -> bool:
     return _SEPARATORS.sub("-", text).lower() == project and _VALID_NAME.match(text) is not None
+
+
+def printable(name: str) -> str:
+    """Return a file name as it may stand in a log or a report, whatever bytes it has."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)

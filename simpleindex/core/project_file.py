@@ -20,17 +20,18 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_version
 
-from simpleindex.core.errors import InvalidProjectFile, InvalidText
+from simpleindex.core.errors import InvalidFilename, InvalidProjectFile, InvalidText
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
-from simpleindex.core.names import PROJECT_FILE, distribution_suffix
+from simpleindex.core.names import PROJECT_FILE, distribution_suffix, parse_distribution_name
 from simpleindex.core.text_files import read_toml
 from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from simpleindex.core.model import File
+    from simpleindex.core.names import ProjectName
 
 MAXIMUM_SIZE: Final = 64 * 1024
 """Bytes; beyond it the file is not read."""
@@ -115,6 +116,24 @@ def yank_key(key: str) -> str:
         raise InvalidProjectFile(
             f"yanks {shown(key)}, which is neither a version nor a distribution's file name"
         ) from None
+
+
+def idle_yanks(yanked: Mapping[str, str], filenames: Iterable[str], project: ProjectName) -> tuple[str, ...]:
+    """Return the yanks that match none of a project's files, sorted.
+
+    Args:
+        yanked: As :class:`ProjectFile` has them.
+        filenames: Of distributions, also of those that are withheld.
+        project: Whose.
+    """
+    there = {*filenames}
+    versions = set()
+    for filename in there:
+        try:
+            versions.add(canonicalize_version(parse_distribution_name(filename, project).version))
+        except InvalidFilename:
+            continue
+    return tuple(sorted(key for key in yanked if key not in there and key not in versions))
 
 
 def _yank_reason(key: str, reason: object) -> str:

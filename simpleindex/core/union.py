@@ -78,7 +78,8 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
     Args:
         name: Which.
         rules: What the operator says.
-        is_local: Whether the project exists here, if only with files that are withheld, or deleted.
+        is_local: Whether the project exists here, if only with files that are withheld, or deleted; or something here takes
+            its name.
         was_used: Whether it ever did.
     """
     if rules.strategy is Strategy.ISOLATED:
@@ -88,7 +89,7 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
     if matcher(rules.own).find(name) is not None:
         return f'{name} is one of this index\'s own names: own has "{matching(rules.own, name)}".'
     if is_local:
-        return f"{name} is a project of this index, so no upstream is asked for it."
+        return f"{name} is a name of this index, so no upstream is asked for it."
     if was_used:
         return f"{name} was once a project of this index, so no upstream is asked for it unless allow-upstream names it."
     return None

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import InvalidVersion
 
 from simpleindex.core.dates import day_and_time
-from simpleindex.core.errors import InvalidFilename, NotHere, NotShown, Unavailable, UpstreamFailed
+from simpleindex.core.errors import (
+    InvalidFilename,
+    NotHere,
+    NothingYet,
+    NotShown,
+    Unavailable,
+    UpstreamFailed,
+)
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.version_texts import parse_version
@@ -146,6 +153,8 @@ def _shortened(files: Sequence[FileWord]) -> tuple[tuple[FileWord, ...], int]:
 
 def what_is_there(outcome: Project | SimpleIndexError) -> str:
     """What a source answers for a project, as a sentence without its subject."""
+    if isinstance(outcome, NothingYet):
+        return f"has no such project, but the name is its own: {outcome.reason}."
     if isinstance(outcome, NotShown):
         return "has it, and this view does not show it."
     if isinstance(outcome, NotHere):

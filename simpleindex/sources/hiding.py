@@ -39,15 +39,19 @@ class Hiding:
         """One that is shown.
 
         Raises:
-            NotShown: It is one's own, and another directory has it.
+            NotShown: It is one's own, and another directory has it, or takes its name.
             NotHere: None has it.
         """
         try:
             return await self._shown.project(name)
+        except NotShown:
+            raise
         except NotHere as unknown:
             for source in self._hidden:
                 try:
                     await source.project(name)
+                except NotShown:
+                    raise
                 except NotHere:
                     continue
                 raise NotShown(f"project {name}") from None
@@ -61,10 +65,14 @@ class Hiding:
         """As :meth:`project`, if it can be told at once."""
         try:
             return self._shown.project_now(name)
+        except NotShown:
+            raise
         except NotHere as unknown:
             for source in self._hidden:
                 try:
                     found = source.project_now(name)
+                except NotShown:
+                    raise
                 except NotHere:
                     continue
                 if found is None:
@@ -81,6 +89,8 @@ class Hiding:
         for source in self._hidden:
             try:
                 source.project_now(name)
+            except NotShown:
+                return True
             except NotHere:
                 continue
             except SimpleIndexError:

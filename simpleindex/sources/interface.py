@@ -205,6 +205,14 @@ class Publishing(Protocol):
         """
         ...
 
+    def reserve(self, name: ProjectName) -> Callable[[], None]:
+        """Make a name this index's own while an upload of it is on its way; in any thread.
+
+        Returns:
+            What gives it back.
+        """
+        ...
+
     def open_draft(self) -> Draft:
         """Begin a file; blocking.
 

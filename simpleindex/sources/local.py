@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, Unavailable
+from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, NothingYet, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.store.archives import Facts, read_sidecar
@@ -60,7 +60,7 @@ class LocalSource:
 
     async def project(self, name: ProjectName) -> Project:
         """One project."""
-        return _project(name, await self._live.settled(name))
+        return self._project(name, await self._live.settled(name))
 
     def projects_now(self) -> ProjectList | None:
         """Every project that is offered, if no change is being looked at."""
@@ -76,8 +76,12 @@ class LocalSource:
         if shelf is not None:
             return shelf.project
         if self._live.is_absent_now(name):
-            raise NotHere(f"project {name}")
+            raise self._absent(name)
         return None
+
+    def takes(self, name: ProjectName) -> bool:
+        """Return whether a name of which nothing is served is the index's own all the same, as far as can be told at once."""
+        return self._live.why_own(name) is not None
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""
@@ -96,8 +100,8 @@ class LocalSource:
             raise Unavailable(f"{filename} is changing, or cannot be read now.", retry_after=2) from None
 
     async def _open(self, name: ProjectName, filename: str, shelf: Shelf | None) -> Body:
-        project = _project(name, shelf)
-        assert shelf is not None  # _project has said so
+        project = self._project(name, shelf)
+        assert shelf is not None  # else that has raised
         if project.status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
         if filename.endswith(METADATA_SUFFIX):
@@ -118,6 +122,15 @@ class LocalSource:
             body.close()
             raise Changed(filename)
         return body
+
+    def _project(self, name: ProjectName, shelf: Shelf | None) -> Project:
+        if shelf is None or shelf.project is None:
+            raise self._absent(name)
+        return shelf.project
+
+    def _absent(self, name: ProjectName) -> NotHere:
+        reason = self._live.why_own(name)
+        return NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
 
     async def _sidecar(self, shelf: Shelf, filename: str) -> Body:
         path = shelf.chosen.get(filename.removesuffix(METADATA_SUFFIX))
@@ -156,12 +169,6 @@ class LocalSource:
 
         Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
         return await wanted
-
-
-def _project(name: ProjectName, shelf: Shelf | None) -> Project:
-    if shelf is None or shelf.project is None:
-        raise NotHere(f"project {name}")
-    return shelf.project
 
 
 def _path(shelf: Shelf, filename: str) -> str | None:

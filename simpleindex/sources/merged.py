@@ -144,10 +144,11 @@ class Union:
         """As :meth:`project`, if everybody who must be asked can tell at once."""
         parts: list[Project] = []
         is_local = False
+        absence = NotHere(f"project {name}")
         try:
             found = self._local.project_now(name)
         except NotHere as unknown:
-            is_local = isinstance(unknown, NotShown)
+            is_local, absence = isinstance(unknown, NotShown), unknown
         else:
             if found is None or self._is_the_owner(name):
                 return found
@@ -156,13 +157,14 @@ class Union:
         for member in self._members_for(name, is_local=is_local):
             try:
                 found = member.source.project_now(name)
-            except NotHere:
+            except NotHere as unknown:
+                absence = _stronger(absence, unknown)
                 continue
             if found is None or self._rules.strategy is not Strategy.MERGE:
                 return found
             parts.append(found)
         if not parts:
-            raise NotHere(f"project {name}")
+            raise absence
         return self._union(tuple(parts))
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
@@ -220,10 +222,11 @@ class Union:
         """Who has it, and what; at least one, and more only where they are to be merged."""
         parts: list[tuple[Source, Project]] = []
         is_local = False
+        absence = NotHere(f"project {name}")
         try:
             parts.append((self._local, await self._local.project(name)))
         except NotHere as unknown:
-            is_local = isinstance(unknown, NotShown)
+            is_local, absence = isinstance(unknown, NotShown), unknown
         else:
             is_local = True
             if self._is_the_owner(name):
@@ -231,14 +234,15 @@ class Union:
         for member in self._members_for(name, is_local=is_local):
             try:
                 parts.append((member.source, await member.source.project(name)))
-            except NotHere:
+            except NotHere as unknown:
+                absence = _stronger(absence, unknown)
                 continue
             if self._rules.strategy is not Strategy.MERGE:
                 break
         if not is_local and parts:
             return await self._unless_local_meanwhile(name, parts)
         if not parts:
-            raise NotHere(f"project {name}")
+            raise absence
         return parts
 
     async def _unless_local_meanwhile(
@@ -298,6 +302,11 @@ class Union:
                 self._merged.popitem(last=False)
         self._merged.move_to_end(name)
         return kept[1]
+
+
+def _stronger(absence: NotHere, other: NotHere) -> NotHere:
+    """Of two sources that have not got a project, the word of the one whose own the name is."""
+    return other if isinstance(other, NotShown) and not isinstance(absence, NotShown) else absence
 
 
 def _are_same(kept: Sequence[object], parts: Sequence[object]) -> bool:

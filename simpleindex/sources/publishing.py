@@ -89,6 +89,10 @@ class LocalPublishing:
                 trouble=Trouble(Fault.FULL, os.strerror(errno.ENOSPC), space.path),
             )
 
+    def reserve(self, name: ProjectName) -> Callable[[], None]:
+        """Take a name for an upload that is on its way; returns what gives it back."""
+        return self._live.own_names.reserve(name)
+
     def open_draft(self) -> Draft:
         """Begin a file; blocking."""
         return self._writer.begin()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from simpleindex.core import severity
 from simpleindex.core.advisories import Advisories, parse_advisory
 from simpleindex.core.errors import InvalidAdvisory
-from simpleindex.store.directory import Stamp, is_young, printable
+from simpleindex.core.names import printable
+from simpleindex.store.directory import Stamp, is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

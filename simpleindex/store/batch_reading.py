@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.python.failure import Failure
 
+from simpleindex.core.names import PROJECT_FILE
 from simpleindex.store.reading import Begun, Shelf
 from simpleindex.store.system_errors import own_trouble
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.store.own_names import OwnNames
     from simpleindex.store.reading import Reader
 
     Identity = tuple[int, int]
@@ -39,12 +41,16 @@ class Job(NamedTuple):
         directories: Raw names of its directories, the normalized one first.
         loose: Names of its files directly in the root.
         before: What was known of it.
+        is_surveyed: Whether a survey has seen these directories and files.
+        is_traced: Whether an event told of something like a distribution there.
     """
 
     name: ProjectName
     directories: tuple[str, ...]
     loose: tuple[str, ...]
     before: Shelf
+    is_surveyed: bool = True
+    is_traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,12 @@ class BatchReader:
 
     Args:
         reader: Reads one.
+        own_names: Remembers the names of what is found, before anybody hears of it.
         failed: Told of what should never happen.
     """
 
     reader: Reader
+    own_names: OwnNames
     failed: Callable[[Failure], None]
 
     def read(
@@ -74,9 +82,17 @@ class BatchReader:
         befores = {job.name: job.before for job in jobs}
 
         def begun() -> Iterator[Begun]:
-            for name, directories, loose, before in jobs:
+            for job in jobs:
                 project = self._guarded(
-                    *(name, before, self.reader.begin, name, directories, loose, before),
+                    *(
+                        job.name,
+                        job.before,
+                        self.reader.begin,
+                        job.name,
+                        job.directories,
+                        job.loose,
+                        job.before,
+                    ),
                     budget=_BUDGET,
                     generation=generation,
                     verify=verify,
@@ -84,14 +100,17 @@ class BatchReader:
                 if isinstance(project, Begun):
                     yield project
                 else:
-                    shelves[name] = project
+                    shelves[job.name] = project
 
         with self.reader.digests.together():
             for project, read in self.reader.entries.read(begun()):
                 name = project.name
                 shelves[name] = self._guarded(name, befores[name], self.reader.finish, project, read)
         # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
-        return [shelves[job.name] for job in jobs] if self.identity() == identity else None
+        if self.identity() != identity:
+            return None
+        self.own_names.remember(job.name for job in jobs if _is_to_be_remembered(job, shelves[job.name]))
+        return [shelves[job.name] for job in jobs]
 
     def _guarded(
         self, name: ProjectName, before: Shelf, function: Callable[..., Any], *arguments: Any, **named: Any
@@ -105,7 +124,7 @@ class BatchReader:
         except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
             self.failed(Failure())
             trouble = f"The project {name} could not be read; the log says more."
-            return Shelf(trouble=trouble, project_file=before.project_file)
+            return Shelf(trouble=trouble, project_file=before.project_file, has_traces=True)
 
     def identity(self) -> Identity | None:
         """Device and inode of the root now; None if it is not there."""
@@ -113,3 +132,19 @@ class BatchReader:
             return self.reader.directory.identity()
         except OSError:
             return None
+
+
+def _is_to_be_remembered(job: Job, shelf: Shelf) -> bool:
+    """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
+    if shelf.has_traces or job.is_traced:
+        return True
+    if shelf.trouble is not None:
+        return False  # It was not looked at, and will be.
+    if job.is_surveyed and any(
+        raw not in shelf.stamps and raw not in job.before.stamps for raw in job.directories
+    ):
+        # It was gone before anybody could look into it.
+        return True
+    # No event tells what is put into a directory of a project's directory, so it may have held anything.
+    deeper = (path for path in job.before.stamps if "/" in path and not path.endswith(f"/{PROJECT_FILE}"))
+    return any(path not in shelf.stamps for path in deeper)

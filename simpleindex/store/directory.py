@@ -9,28 +9,41 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.core.errors import Changed, InvalidFilename, InvalidProjectName
 from simpleindex.core.names import (
     LEDGER,
+    OWN_PREFIX,
     PROJECT_FILE,
     SIDE_FILE_SUFFIXES,
     ProjectName,
     distribution_suffix,
     parse_distribution_name,
     parse_project_name,
+    printable,
     spelling_pattern,
 )
 from simpleindex.core.project_file import MAXIMUM_SIZE
+from simpleindex.core.unserved import Cause
+from simpleindex.store.passed_over import PassedOver
+from simpleindex.store.root_entries import EntryKind, OtherEntries, is_directory, kind_of
 from simpleindex.store.system_errors import raise_if_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from simpleindex.core.unserved import Unserved
+
+__all__ = ["YOUNG_NS", "Directory", "Entry", "Look", "Stamp", "Survey", "is_young", "printable"]
+
 # A FIFO must not block the open, and a descriptor must not leak into a child.
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+_MOST_OTHERS: Final = 1_000
+"""Entries of a project's directory that are asked whether they are directories; a project of many has tens of them."""
 
 
 class Stamp(NamedTuple):
@@ -110,6 +123,8 @@ class Look:
         stamps: State of every directory looked at and of the project's file, by relative path.
         trouble: Why a directory could not be listed, as a sentence; then nothing is known of the project.
         has_ledger: Whether files of it were deleted once, so that its name is not to be had by a stranger.
+        has_traces: Whether anything like a distribution lies there, whole or not, also where it is not served.
+        unserved: What lies there and is passed over, one item for each cause.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -119,6 +134,8 @@ class Look:
     stamps: Mapping[str, Stamp] | None = None
     trouble: str | None = None
     has_ledger: bool = False
+    has_traces: bool = False
+    unserved: tuple[Unserved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +148,10 @@ class Survey:
         directories: Raw directory names by project, the normalized one first.
         loose: Names of the distribution files directly in the root, by project.
         strays: File names directly in the root that have a distribution's suffix and do not parse, with the reason.
+        reserved: Raw names of entries by the project whose name they take, though nothing of them is served: links that lead
+            out of the root or to nothing, and files that are on their way or of other formats.
+        traced: The projects of which files directly in the root are like distributions, served or not.
+        unserved: What is passed over, one item for each cause.
     """
 
     identity: tuple[int, int]
@@ -138,6 +159,9 @@ class Survey:
     directories: Mapping[ProjectName, tuple[str, ...]]
     loose: Mapping[ProjectName, tuple[str, ...]]
     strays: Mapping[str, str]
+    reserved: Mapping[ProjectName, str] = field(default_factory=dict)
+    traced: frozenset[ProjectName] = frozenset()
+    unserved: tuple[Unserved, ...] = ()
 
 
 class Directory:
@@ -174,20 +198,25 @@ class Directory:
         directories: dict[ProjectName, list[str]] = {}
         loose: dict[ProjectName, list[str]] = {}
         strays: dict[str, str] = {}
+        others = OtherEntries()
         with os.scandir(self.root) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
-                    continue
-                if distribution_suffix(entry.name) and not _is_directory(entry):
+                    others.take_file(entry.name)
+                elif distribution_suffix(entry.name) and not is_directory(entry):
                     try:
                         loose.setdefault(parse_distribution_name(entry.name).project, []).append(entry.name)
                     except InvalidFilename as error:
                         strays[printable(entry.name)] = (
                             f"{printable(entry.name)} is not served: {error.reason}."
                         )
+                        others.take_file(entry.name)
                 elif name := self._project_of(entry, inodes):
                     # One text for both, where they are equal: it is kept for as long as the project is.
                     directories.setdefault(name, []).append(name if entry.name == name else entry.name)
+                else:
+                    self._take_other(entry, others)
+        others.passed_over.look_into(self.root, others.unnamed, Cause.NO_NAME)
         return Survey(
             identity=(status.st_dev, status.st_ino),
             stamp=Stamp.of(status),
@@ -197,7 +226,40 @@ class Directory:
             },
             loose={name: tuple(sorted(raw)) for name, raw in loose.items()},
             strays=strays,
+            reserved=others.reserved,
+            traced=frozenset({*loose, *others.traced}),
+            unserved=others.passed_over.items(),
         )
+
+    def _take_other(self, entry: os.DirEntry[str], others: OtherEntries) -> None:
+        """Take note of an entry of the root that is neither a project's directory nor a distribution."""
+        what = kind_of(entry)
+        if what is EntryKind.OTHER:
+            others.take_file(entry.name)
+            return
+        real = os.path.realpath(os.path.join(self.root, entry.name))
+        if self._is_excluded(real):
+            return
+        try:
+            name = parse_project_name(entry.name)
+        except InvalidProjectName:
+            if what is EntryKind.DIRECTORY:
+                others.unnamed.append(entry.name)
+            return
+        # It leads out of the root, or to nothing, or nobody can tell where it leads.
+        others.reserved.setdefault(name, entry.name)
+        others.passed_over.add(Cause.LINK, printable(entry.name))
+        if what is EntryKind.DIRECTORY:
+            behind = PassedOver()
+            behind.look_into(self.root, [entry.name], Cause.LINK)
+            if behind.has_traces:
+                others.traced.add(name)
+
+    def vanished(self, raw_names: Iterable[str]) -> list[str]:
+        """Return those names of entries of the root that are not there now, and are none of the service's own paths."""
+        own = {os.path.realpath(path) for path in self._excluded_paths}
+        paths = [(raw, os.path.join(self.root, raw)) for raw in raw_names]
+        return [raw for raw, path in paths if path not in own and not os.path.lexists(path)]
 
     def _follow(self) -> set[int]:
         """Follow every given path anew; return the file numbers of what is excluded."""
@@ -221,7 +283,7 @@ class Directory:
             for entry in entries:
                 if not (match := spelling.match(entry.name)):
                     continue
-                if distribution_suffix(entry.name) and not _is_directory(entry):
+                if distribution_suffix(entry.name) and not is_directory(entry):
                     if _states(entry.name, project):
                         loose.append(entry.name)
                 elif match.end() == len(entry.name) and self._project_of(entry, inodes):
@@ -276,7 +338,7 @@ class Directory:
             name = parse_project_name(entry.name)
         except InvalidProjectName:
             return None
-        if not _is_directory(entry):
+        if not is_directory(entry):
             return None
         if entry.is_symlink() or entry.inode() in excluded_inodes:
             real = os.path.realpath(os.path.join(self.root, entry.name))
@@ -298,7 +360,9 @@ class Directory:
         stamps: dict[str, Stamp] = {}
         project_files: list[str] = []
         has_ledger = False
+        passed_over = PassedOver()
         for rank, directory in enumerate(directories):
+            others: list[str] = []
             try:
                 names = self._list(directory, stamps)
             except (FileNotFoundError, NotADirectoryError):
@@ -312,15 +376,31 @@ class Directory:
                 has_ledger = has_ledger or filename == LEDGER
                 if filename == PROJECT_FILE:
                     project_files.append(directory)
-                elif not filename.startswith("."):
-                    self._sort_in(entries, side_files, f"{directory}/{filename}", filename, rank)
+                    continue
+                path = f"{directory}/{filename}"
+                if not filename.startswith(".") and self._sort_in(entries, side_files, path, filename, rank):
+                    continue
+                is_trace = passed_over.judge(printable(path), filename)
+                if not is_trace and not filename.startswith(OWN_PREFIX):
+                    others.append(path)
+            deeper = [path for path in others[:_MOST_OTHERS] if self._is_deeper(path)]
+            passed_over.look_into(self.root, deeper, Cause.DEEPER)
+        for directory in passed_over.looked_into:
+            if (stamp := self.stamp(directory)) is not None:
+                stamps[directory] = stamp
         for filename in loose:
             self._sort_in(entries, side_files, filename, filename, len(directories))
             for suffix in SIDE_FILE_SUFFIXES:
                 if os.path.lexists(os.path.join(self.root, filename + suffix)):
                     self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(directories))
         content, trouble = self._project_file(project_files, stamps)
-        return Look(tuple(entries), side_files, content, trouble, stamps, has_ledger=has_ledger)
+        has_traces = bool(entries or side_files or project_files or has_ledger or passed_over.has_traces)
+        return Look(
+            *(tuple(entries), side_files, content, trouble, stamps),
+            has_ledger=has_ledger,
+            has_traces=has_traces,
+            unserved=passed_over.items(),
+        )
 
     def _list(self, directory: str, stamps: dict[str, Stamp]) -> list[str]:
         full = os.path.join(self.root, directory)
@@ -336,17 +416,28 @@ class Directory:
         stamps[directory] = stamp
         return [] if is_listed else os.listdir(full)
 
+    def _is_deeper(self, path: str) -> bool:
+        """Whether it is a directory in a project's directory, and no link."""
+        try:
+            return stat.S_ISDIR(os.lstat(os.path.join(self.root, path)).st_mode)
+        except OSError:
+            return False
+
     def _sort_in(
         self, entries: list[Entry], side_files: dict[str, Entry], path: str, filename: str, rank: int
-    ) -> None:
+    ) -> bool:
+        """Sort in a distribution or a side file; return whether the name is that of one."""
         if distribution_suffix(filename):
             entry = self._entry(path, filename, rank)
             if entry is not None:
                 entries.append(entry)
-        elif filename.endswith(SIDE_FILE_SUFFIXES):
+            return True
+        if filename.endswith(SIDE_FILE_SUFFIXES):
             entry = self._entry(path, filename, rank)
             if entry is not None:
                 side_files[path] = entry
+            return True
+        return False
 
     def _entry(self, path: str, filename: str, rank: int) -> Entry | None:
         full = os.path.join(self.root, path)
@@ -451,6 +542,14 @@ class Directory:
             real = os.path.realpath(full)
         return real == full or self._is_inside(real)
 
+    def _is_excluded(self, real: str) -> bool:
+        """Whether a resolved path is one of the service's own, or lies in one, wherever that is."""
+        while self._excluded and len(real) > 1:
+            if _identity_of(real) in self._excluded:
+                return True
+            real = os.path.dirname(real)
+        return False
+
     def _is_inside(self, real: str) -> bool:
         """Whether a resolved path lies below the root and in nothing that is excluded."""
         if not real.startswith(self.root.rstrip("/") + "/"):
@@ -470,14 +569,6 @@ def _states(filename: str, project: ProjectName) -> bool:
         return False
 
 
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        # A loop of links, or a link to where this user may not look.
-        return False
-
-
 def _identity_of(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
@@ -485,8 +576,3 @@ def _identity_of(path: str) -> tuple[int, int] | None:
         raise_if_short(error)
         return None
     return status.st_dev, status.st_ino
-
-
-def printable(name: str) -> str:
-    """A file name as it may stand in a log or a report, whatever bytes it has."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)

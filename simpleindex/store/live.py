@@ -18,8 +18,11 @@ from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavai
 from simpleindex.core.listing_changes import describe_changes
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.core.traces import is_trace
+from simpleindex.core.unserved import Unserved, sum_up
 from simpleindex.store.batch_reading import BatchReader, Job
 from simpleindex.store.directory import is_young
+from simpleindex.store.own_names import ENTRY, NoRecord, OwnNames
 from simpleindex.store.reading import NO_SHELF
 from simpleindex.store.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.store.rounds import Rounds
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Withheld
     from simpleindex.store.directory import Stamp, Survey
+    from simpleindex.store.own_names import NameRecord
     from simpleindex.store.reading import Reader, Shelf
     from simpleindex.store.watching import Watch
 
@@ -70,6 +74,7 @@ class LiveDirectory:
         log: Told one sentence per event that an operator should know of.
         failed: Told of what should never happen, perhaps in a thread.
         workers: How many batches of projects are read at once.
+        record: Remembers for good which names were projects here; None where no other index is asked.
 
     Attributes:
         polling: Whether changes are found by sweeping, so that a request looks before it answers.
@@ -77,6 +82,7 @@ class LiveDirectory:
         generation: Rises with every change.
         shelves: What is known, by project.
         strays: Files directly in the root that are withheld, with the reason.
+        own_names: Names that are the index's own beyond its projects.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class LiveDirectory:
         log: Callable[[str], None],
         failed: Callable[[Failure], None],
         workers: int = 2,
+        record: NameRecord | None = None,
     ) -> None:
         self.polling = False
         self.complete = False
@@ -97,7 +104,8 @@ class LiveDirectory:
         self.shelves: dict[ProjectName, Shelf] = {}
         self.strays: Mapping[str, str] = {}
         self._reader = reader
-        self._batches = BatchReader(reader, failed)
+        self.own_names = OwnNames(record or NoRecord())
+        self._batches = BatchReader(reader, self.own_names, failed)
         self._guard = RootGuard(log)
         self._clock = clock
         self._in_read_thread = in_read_thread
@@ -108,6 +116,7 @@ class LiveDirectory:
         self._watch: Watch = NoWatch()
         self._lost_watch: Watch | None = None
         self._places: dict[ProjectName, Places] = {}
+        self._passed_over: tuple[Unserved, ...] = ()
         self._root_stamp: Stamp | None = None
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
@@ -186,6 +195,15 @@ class LiveDirectory:
     def root_changed(self) -> None:
         """Something directly in the root changed."""
         self._surveys.ask(_ROOT)
+
+    def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, Iterable[bytes]]) -> None:
+        """Events name what lies, or lay, in the root and in directories of it, even if it is gone by now."""
+        self.own_names.appeared(entries)
+        if any(is_trace(raw) for raw in entries):
+            # Also where temporary names are no reason to look.
+            self._surveys.note([_ROOT])
+        if found := self.own_names.heard(files):
+            self.directories_changed(found)
 
     def directories_changed(self, names: frozenset[str]) -> None:
         """Something in these directories changed."""
@@ -266,6 +284,8 @@ class LiveDirectory:
 
     def _has_appeared(self, name: ProjectName) -> bool:
         """Whether there is something after all where a project would lie: "not here" must be known, not believed."""
+        if name in self.own_names.reserved:
+            return False  # What lies there is known, and leads elsewhere.
         known = self.shelves.get(name, NO_SHELF).stamps
         directories, _ = self._places.get(name, ((name,), ()))
         return any(self._reader.directory.stamp(raw) != known.get(raw) for raw in directories)
@@ -298,6 +318,24 @@ class LiveDirectory:
         """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
         in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
         return self._answer(name, in_time=in_time)
+
+    def why_own(self, name: ProjectName) -> str | None:
+        """Return why a name without a project is the index's own, as the end of a sentence; None if it is not.
+
+        To be asked when :meth:`settled` has returned None; it costs no system call.
+        """
+        return ENTRY if name in self._places else self.own_names.why(name)
+
+    def names_by_entries(self) -> tuple[ProjectName, ...]:
+        """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""
+        served = (name for name, shelf in self.shelves.items() if _exists(shelf))
+        return tuple(sorted({*self._places, *self.own_names.reserved}.difference(served)))
+
+    def unserved(self) -> tuple[Unserved, ...]:
+        """Return what is passed over in the whole root, one item for each cause."""
+        return sum_up(
+            (*self._passed_over, *(item for shelf in self.shelves.values() for item in shelf.unserved))
+        )
 
     def _answer(self, name: ProjectName, *, in_time: bool) -> Shelf | None:
         shelf = self.shelves.get(name, NO_SHELF)
@@ -414,7 +452,7 @@ class LiveDirectory:
 
     async def _survey(self, _: Sequence[str]) -> None:
         try:
-            survey: Survey = await self._in_read_thread(self._reader.directory.survey)
+            survey: Survey = await self._in_read_thread(self._survey_now, self.own_names.begin_survey())
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
             return
@@ -432,6 +470,10 @@ class LiveDirectory:
         # What comes within the same tick of the clock leaves the same stamp, so a young one proves nothing.
         self._root_stamp = None if is_young(survey.stamp, self._reader.now_ns()) else survey.stamp
         self._take_strays(survey.strays)
+        if self.own_names.end_survey(survey.reserved) or places.keys() != self._places.keys():
+            self._names = None  # Upstreams' names that are taken here are not listed either.
+        self._tell_unserved(self._passed_over, survey.unserved)
+        self._passed_over = survey.unserved
         # A loose file may have been overwritten under its name.
         changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
         changed |= {name for name, (_, loose) in places.items() if loose}
@@ -463,6 +505,14 @@ class LiveDirectory:
     def _look_at_root_again(self) -> None:
         self._root_look = None
         self._surveys.ask(_ROOT)
+
+    def _survey_now(self, appeared: Sequence[str]) -> Survey:
+        """Survey the root, and remember names that it takes; blocking."""
+        directory = self._reader.directory
+        survey = directory.survey()
+        if self._guard.identity in (None, survey.identity):
+            self.own_names.remember_surveyed(directory.vanished(appeared), survey.traced)
+        return survey
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
         shelf = self.shelves.get(name, NO_SHELF)
@@ -497,7 +547,13 @@ class LiveDirectory:
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
         self._watch.watch(raw for name in names if name in self._places for raw in self._places[name][0])
         jobs = [
-            Job(name, *self._places.get(name, ((name,), ())), self.shelves.get(name, NO_SHELF))
+            Job(
+                name,
+                *self._places.get(name, ((name,), ())),
+                self.shelves.get(name, NO_SHELF),
+                is_surveyed=name in self._places,
+                is_traced=self.own_names.is_traced(name),
+            )
             for name in names
         ]
         shelves = await in_thread(
@@ -509,6 +565,7 @@ class LiveDirectory:
             return () if self.suspended else names
         if epoch != self._guard.epoch:
             return names
+        self.own_names.note_remembered(job.name for job in jobs if job.is_traced)
         existed = self._guard.existing
         overtaken = [
             job.name
@@ -541,6 +598,7 @@ class LiveDirectory:
             change = describe_changes(name, (before.project, before.chosen), (shelf.project, shelf.chosen))
             if change is not None:
                 self._log(change)
+        self._tell_unserved(before.unserved, shelf.unserved)
         if shelf.pending or shelf.unverified:
             self._long_reads.ask(name)
         if shelf.young and not self.polling and name not in self._second_looks:
@@ -585,6 +643,14 @@ class LiveDirectory:
             waiters, self._when_complete = self._when_complete, []
             for waiter in waiters:
                 waiter.callback(None)
+
+    def _tell_unserved(self, before: Sequence[Unserved], now: Sequence[Unserved]) -> None:
+        # What the first reading finds is summed up at its end.
+        if self.complete:
+            causes = {item.cause for item in before}
+            for item in now:
+                if item.cause not in causes:
+                    self._log(str(item))
 
     def _take_strays(self, strays: Mapping[str, str]) -> None:
         for name, reason in strays.items():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.deny_list import parse_deny_list
 from simpleindex.core.errors import InvalidAdvisory, InvalidNameList, InvalidSources
+from simpleindex.core.names import printable
 from simpleindex.store.advisories import AdvisoryDirectory
-from simpleindex.store.directory import printable
 from simpleindex.store.followed_file import FollowedFile
 
 if TYPE_CHECKING:

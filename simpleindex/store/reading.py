@@ -23,16 +23,18 @@ from simpleindex.core.names import (
     WHEEL_SUFFIX,
     Kind,
 )
-from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
+from simpleindex.core.project_file import NO_PROJECT_FILE, ProjectFile, idle_yanks, parse_project_file
+from simpleindex.core.unserved import Cause, Unserved
 from simpleindex.core.views import LOCAL
 from simpleindex.store import resting
 from simpleindex.store.archives import Facts
 from simpleindex.store.directory import Stamp, is_young, printable
 from simpleindex.store.entry_reading import EntryReader
 from simpleindex.store.known import NOTHING_KNOWN, Known, KnownFiles
+from simpleindex.store.ledgers import used_names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from simpleindex.core.names import ProjectName
     from simpleindex.store.digests import Digests
@@ -57,6 +59,8 @@ class Shelf:
         partial: Whether it has never been read completely.
         doubtful: Whether one of the unverified may well have other bytes: a write in place whose mtime was set back changes
             nothing but the ctime.
+        has_traces: Whether anything like a distribution lies there, whole or not, or may do.
+        unserved: What lies there and is passed over, one item for each cause.
     """
 
     project: Project | None = None
@@ -69,6 +73,8 @@ class Shelf:
     young: bool = False
     partial: bool = False
     doubtful: bool = False
+    has_traces: bool = False
+    unserved: tuple[Unserved, ...] = ()
 
     @property
     def chosen(self) -> Mapping[str, str]:
@@ -204,14 +210,19 @@ class Reader:
         if look.trouble:
             # Young, because nothing tells when it can be read again: no change of the directory need go with it.
             return Shelf(
-                trouble=look.trouble, known=previous.known, project_file=previous.project_file, young=True
+                trouble=look.trouble,
+                known=previous.known,
+                project_file=previous.project_file,
+                young=True,
+                has_traces=True,
             )
         state = resting.state_of(look, self.source) if len(directories) == 1 and not loose else None
         is_first = not previous.known and previous.project_file is NO_PROJECT_FILE
         if state is not None and is_first and (known := resting.recall(self.digests, directories[0], state)):
             project = Project(name, known.files, generation=generation)
             stamps = dict(look.stamps or {})
-            return Shelf(project, known=known, stamps=stamps, young=self._any_young(stamps))
+            shelf = Shelf(project, known=known, stamps=stamps, young=self._any_young(stamps))
+            return self._with_what_is_passed_over(shelf, name, look)
         begun = Begun(name, directories, look, previous, generation, state)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
@@ -232,7 +243,7 @@ class Reader:
         is_new = shelf.project is not begun.previous.project or not _rests(begun.previous)
         if begun.state is not None and is_new and shelf.project is not None and _rests(shelf):
             resting.keep(self.digests, begun.directories[0], begun.state, shelf.known)
-        return shelf
+        return self._with_what_is_passed_over(shelf, begun.name, begun.look)
 
     def _put_together(self, begun: Begun, known: Mapping[str, Known]) -> Shelf:
         name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
@@ -267,6 +278,28 @@ class Reader:
             *(project, trouble, KnownFiles(known, chosen, project.files), stamps, project_file),
             *(begun.pending, begun.unverified, young, partial, begun.doubtful),
         )
+
+    def _with_what_is_passed_over(self, shelf: Shelf, name: ProjectName, look: Look) -> Shelf:
+        if not look.has_traces and not look.unserved:
+            return shelf
+        unserved = (*look.unserved, *self._idle_yanks(name, look, shelf.project_file))
+        return replace(shelf, has_traces=look.has_traces, unserved=unserved)
+
+    def _idle_yanks(self, name: ProjectName, look: Look, project_file: ProjectFile) -> Iterator[Unserved]:
+        """What is yanked and is not there, nor was there and is deleted."""
+        if not project_file.yanked:
+            return
+        filenames = {entry.filename for entry in look.entries}
+        if not (idle := idle_yanks(project_file.yanked, filenames, name)):
+            return
+        if look.has_ledger:
+            filenames |= used_names_of(self.directory, name)
+            idle = idle_yanks(project_file.yanked, filenames, name)
+        if idle:
+            path = next(
+                (path for path in look.stamps or {} if path.endswith(f"/{PROJECT_FILE}")), PROJECT_FILE
+            )
+            yield Unserved(Cause.YANK, len(idle), f'"{printable(idle[0])}" in {printable(path)}')
 
     def _any_young(self, stamps: Mapping[str, Stamp]) -> bool:
         now = self.now_ns()

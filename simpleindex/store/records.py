@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable, UnusableToken
-from simpleindex.core.names import ProjectName
+from simpleindex.core.names import ProjectName, printable
 from simpleindex.core.policy import Allowance
 from simpleindex.core.rights import Action
 from simpleindex.core.tokens import SECRET_PREFIX, Token, may_be_secret
-from simpleindex.store.directory import printable
 from simpleindex.store.records_file import RecordsFile
 from simpleindex.store.system_errors import trouble_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable
-from simpleindex.store.directory import printable
+from simpleindex.core.names import printable
 from simpleindex.store.records_file import RecordsFile
 from simpleindex.store.system_errors import trouble_of
 
@@ -37,6 +37,7 @@ class UsedNames:
         self._log = log
         self._lock = threading.Lock()
         self._names: frozenset[str] | None = None
+        # What could not be written yet: to this process it is used all the same.
         self._unwritten: frozenset[str] = frozenset()
         self._said: str | None = None
 
@@ -46,6 +47,8 @@ class UsedNames:
         Raises:
             Unavailable: It cannot be told.
         """
+        if name in self._unwritten:
+            return True
         names = self._names
         if names is None:
             try:
@@ -58,23 +61,22 @@ class UsedNames:
                 ) from error
         return name in names
 
+    def is_known(self, name: ProjectName) -> bool:
+        """Return whether a name is remembered, as far as can be told without reading."""
+        return self._names is not None and name in self._names
+
     def add(self, names: Iterable[ProjectName]) -> None:
-        """Remember names; blocking where there are new ones."""
+        """Remember names; blocking where there are new ones, also those that could not be written before."""
         with self._lock:
+            # Used from now on, whether or not they can be written yet.
+            self._unwritten |= frozenset(names) - (self._names or frozenset())
             try:
                 known = self._read() if self._names is None else self._names
-                new = (frozenset(names) - known) | self._unwritten
-                # Known from now on, whether or not they can be written yet.
-                self._names, self._unwritten = known | new, new
-                if new:
-                    rows = [(name,) for name in sorted(new)]
-                    self._file.write(
-                        lambda connection: connection.executemany(
-                            "INSERT OR IGNORE INTO used_names VALUES (?)", rows
-                        )
-                    )
-                    # Others write too.
-                    self._names, self._unwritten = self._read(), frozenset()
+                self._names = known | self._unwritten
+                # Others write too.
+                if self._unwritten and self._write(self._unwritten) != len(self._names):
+                    self._names = self._read()
+                self._unwritten = frozenset()
                 self._said = None
             except (sqlite3.Error, OSError) as error:
                 self._complain(trouble_of(error, self._path))
@@ -87,6 +89,17 @@ class UsedNames:
         return frozenset(
             name for (name,) in self._file.read("SELECT project FROM used_names", (), table="used_names")
         )
+
+    def _write(self, names: Iterable[str]) -> int:
+        """Write names; return how many there are then."""
+        rows = [(name,) for name in sorted(names)]
+
+        def write(connection: sqlite3.Connection) -> int:
+            connection.executemany("INSERT OR IGNORE INTO used_names VALUES (?)", rows)
+            (count,) = connection.execute("SELECT count(*) FROM used_names").fetchone()
+            return int(count)
+
+        return self._file.write(write)
 
     def _complain(self, trouble: Trouble) -> None:
         if trouble.cause == self._said:

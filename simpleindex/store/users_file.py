@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.names import printable
 from simpleindex.core.users import NO_USERS, Users, parse_users
-from simpleindex.store.directory import printable
 from simpleindex.store.followed_file import FollowedFile
 from simpleindex.store.passwords import require_libraries
 

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -25,7 +25,7 @@ except ImportError:  # required on Linux only
     inotify_simple = None
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from twisted.internet.interfaces import IReactorFDSet
     from twisted.python.failure import Failure
@@ -46,6 +46,10 @@ IN_ISDIR = 0x40000000
 
 # A name of a directory's own now means another file, or none.
 _RENAMED = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE
+# An entry of the root that was not there before.
+_APPEARED = IN_CREATE | IN_MOVED_TO
+# Something had the name that goes with the event.
+_NAMED = _RENAMED | IN_CLOSE_WRITE
 # The watched directory no longer is where it was.
 _SELF_GONE = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED
 # No IN_MODIFY: it comes with every write of a copy that is not finished. No IN_EXCL_UNLINK: a file linked to its final name whose
@@ -65,6 +69,15 @@ _LARGEST_EVENT_BYTES = 16 + 256  # inotify(7): the header, and NAME_MAX with its
 
 class Told(Protocol):
     """Who is told; called in the reactor's thread, so every method must be cheap."""
+
+    def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, set[bytes]]) -> None:
+        """Take note of names that events told of, told before where to look again; any of it may be gone by now.
+
+        Args:
+            entries: Whether it is a directory, by the raw name of what was made or moved into the root.
+            files: Names that something had in a first-level directory, by the directory's raw name.
+        """
+        ...
 
     def root_changed(self) -> None:
         """Entries in the root appeared, vanished or changed: survey it, and check that it is still the same."""
@@ -91,6 +104,8 @@ class _News:
     root_gone: bool = False
     overflow: bool = False
     directories: frozenset[str] = frozenset()
+    entries: Mapping[str, bool] = field(default_factory=dict)
+    files: Mapping[str, set[bytes]] = field(default_factory=dict)
 
 
 @implementer(IReadDescriptor)
@@ -159,26 +174,40 @@ class _Instance:
         """Sum up events, and end the watches of names that they say mean another directory now."""
         root = root_gone = False
         directories: set[str] = set()
+        entries: dict[str, bool] = {}
+        named: dict[int, set[bytes]] = {}
+        files: dict[str, set[bytes]] = {}
         end = 0
         # Not by inotify_simple's parse_events, which takes as long as all the rest when thousands of files arrive: the names
-        # of what lies in a project's directory are not asked for.
+        # of what lies in a project's directory are not decoded here.
         while end < len(data):
             wd, mask, _, length = _EVENT.unpack_from(data, end)
             begin, end = end + _EVENT.size, end + _EVENT.size + length
             if mask & IN_Q_OVERFLOW:
                 return _News(overflow=True)
             # Temporary names make noise, but what is written under one may have a second name by the time it is complete.
-            if length and data[begin] == _DOT and not mask & IN_CLOSE_WRITE:
-                continue
+            is_hidden = length and data[begin] == _DOT
             if wd != self._root_wd:
+                if mask & _NAMED:
+                    named.setdefault(wd, set()).add(data[begin:end])
+                if is_hidden and not mask & IN_CLOSE_WRITE:
+                    continue
                 directories.update(self._names.get(wd, ()))
-                if mask & _SELF_GONE and self._drop(wd):
-                    root = True
+                if mask & _SELF_GONE:
+                    _add_names(files, self._names.get(wd, ()), named.pop(wd, set()))
+                    if self._drop(wd):
+                        root = True
                 continue
             name = os.fsdecode(data[begin:end].rstrip(b"\0"))
+            if name and mask & _APPEARED:
+                entries[name] = bool(mask & IN_ISDIR)
+            if is_hidden and not mask & IN_CLOSE_WRITE:
+                continue
             if name and mask & _RENAMED:
                 root = True
-                directories.update(self._drop(self._wds.get(name)))
+                wd = self._wds.get(name, -1)
+                _add_names(files, self._names.get(wd, ()), named.pop(wd, set()))
+                directories.update(self._drop(wd))
                 if mask & IN_ISDIR:
                     directories.add(name)
             elif name and mask & IN_ISDIR:
@@ -186,17 +215,27 @@ class _Instance:
             else:
                 root = True
                 root_gone = root_gone or bool(mask & _SELF_GONE)
-        return _News(root, root_gone, overflow=False, directories=frozenset(directories))
+        for wd, raw_names in named.items():
+            _add_names(files, self._names.get(wd, ()), raw_names)
+        return _News(root, root_gone, False, frozenset(directories), entries, files)
 
-    def _drop(self, wd: int | None) -> tuple[str, ...]:
+    def _drop(self, wd: int) -> tuple[str, ...]:
         """End a watch, since it would follow its directory to another name; return the names it had here."""
-        names = self._names.pop(wd, ()) if wd is not None else ()
+        names = self._names.pop(wd, ())
         for name in names:
             del self._wds[name]
         if names:
             with contextlib.suppress(OSError):  # the kernel ended it already
                 self._inotify.rm_watch(wd)
         return names
+
+
+def _add_names(
+    files: dict[str, set[bytes]], directories: Iterable[str], padded_names: Iterable[bytes]
+) -> None:
+    """Add names from events, which zeros may follow, to those of each directory."""
+    for directory in directories:
+        files.setdefault(directory, set()).update(name.rstrip(b"\0") for name in padded_names)
 
 
 class InotifyWatch:
@@ -270,6 +309,8 @@ class InotifyWatch:
         # Another entry of the root may be what a link among the others led to.
         due = frozenset(self._wanted) if news.root else news.directories & self._wanted
         directories = news.directories | self._add(self._instance, due)
+        if news.entries or news.files:
+            self._told.names_heard(news.entries, news.files)
         if news.root:
             self._told.root_changed()
         if directories:

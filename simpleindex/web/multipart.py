@@ -50,6 +50,7 @@ class Received:
         file_fields: Names of other fields that came as files.
         size: Bytes of the file.
         draft: The file; None while none has come.
+        release: Gives back the project's name, which is this index's own while the upload is on its way; None before it is taken.
     """
 
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -58,6 +59,16 @@ class Received:
     file_fields: set[str] = field(default_factory=set)
     size: int = 0
     draft: Draft | None = None
+    release: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Throw the file away, unless it was committed, and give back the project's name."""
+        try:
+            if self.draft is not None:
+                self.draft.discard()
+        finally:
+            if self.release is not None:
+                self.release()
 
 
 class FileSink:
@@ -86,8 +97,7 @@ class FileSink:
 
     def close(self) -> None:
         """Throw the file away, unless it was committed."""
-        if self.received.draft is not None:
-            self.received.draft.discard()
+        self.received.close()
 
 
 class FormSink:
@@ -154,8 +164,7 @@ class FormSink:
 
     def close(self) -> None:
         """Throw the file away, unless it was committed."""
-        if self.received.draft is not None:
-            self.received.draft.discard()
+        self.received.close()
 
     def _begin_part(self) -> None:
         self._parts_left -= 1

@@ -106,17 +106,25 @@ class Uploads:
         await self._in_thread(self._publishing.require_room, length or 0)
 
         def open_draft(received: Received) -> Draft:
-            name = stated_project(_form(received))
             # Before a byte of it is kept; without a project nobody's right could be told.
-            if name is None:
+            if not self._reserve(asked, somebody, received):
                 raise RefusedUpload(400, "Upload payload does not have a file.")
-            note_subject(asked, name, received.filename)
-            self._admission.require(somebody, Action.UPLOAD, name)
             return self._publishing.open_draft()
 
-        if filename is not None:
-            return FileSink(filename, open_draft, most)
-        return FormSink(boundary, open_draft, most)
+        if filename is None:
+            return FormSink(boundary, open_draft, most)
+        sink = FileSink(filename, open_draft, most)
+        # The URL states the project, so its name is this index's own before the body comes.
+        self._reserve(asked, somebody, sink.received)
+        return sink
+
+    def _reserve(self, asked: Asked, somebody: Identity, received: Received) -> bool:
+        """Take the project's name for an upload, if it may be made; return whether its project is known."""
+        if received.release is None and (name := stated_project(_form(received))) is not None:
+            note_subject(asked, name, received.filename)
+            self._admission.require(somebody, Action.UPLOAD, name)
+            received.release = self._publishing.reserve(name)
+        return received.release is not None
 
     async def identify(self, asked: Asked) -> Identity:
         """Find out who wants to change something, and whether it is they who want it.

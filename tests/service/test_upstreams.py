@@ -25,6 +25,7 @@ from simpleindex.settings import Settings, resolve
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.sources.merged import Member
 from simpleindex.store.kept_listings import KeptListing
+from simpleindex.store.used_names import UsedNames
 from simpleindex.unions import union_of
 from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams
 from tests.builders import add_wheel, wheel_name
@@ -67,6 +68,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
     # As the service does at its start.
     begin_records(str(said.state), anew=False, log=print)
     reactor = MemoryReactorClock()
+    used = UsedNames(str(said.state), lambda _: None)
     open_directory = partial(
         OwnDirectory,
         settings=said,
@@ -77,6 +79,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         examiner=ExaminesHere(),
         say=lambda _: None,
         failed=fail,
+        record=used,
     )
     upstreams = compose_upstreams(
         said,
@@ -85,6 +88,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         open_directory,
         allowances=lambda _: (),
         was_used=lambda _: False,
+        used=used,
         in_thread=at_once,
         say=lambda _: None,
         failed=fail,
@@ -329,7 +333,7 @@ def test_words_of_directories(tmp_path: Path) -> None:
         ("local", "has it, with 1 file to offer."),
         ("staging", "is not asked: local comes first, and has it."),
         ("more", "is not asked: local comes first, and has it."),
-        ("behind", "is not asked. acme is a project of this index, so no upstream is asked for it."),
+        ("behind", "is not asked. acme is a name of this index, so no upstream is asked for it."),
     ]
     assert said("staged", "more")[:3] == [
         ("staging", "has no such project."),

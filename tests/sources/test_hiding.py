@@ -99,8 +99,7 @@ def test_said() -> None:
     local, upstream = result(House().union.words(SECRET))
     assert local.sentence == "has it, and this view does not show it."
     assert (
-        upstream.sentence
-        == "is not asked. secret is a project of this index, so no upstream is asked for it."
+        upstream.sentence == "is not asked. secret is a name of this index, so no upstream is asked for it."
     )
 
 

@@ -322,8 +322,8 @@ def test_words() -> None:
     asked = len(house.first.asked)
     assert words_of(house) == [
         "local has it, with 0 files to offer, and withholds 1.",
-        "one is not asked. acme is a project of this index, so no upstream is asked for it.",
-        "two is not asked. acme is a project of this index, so no upstream is asked for it.",
+        "one is not asked. acme is a name of this index, so no upstream is asked for it.",
+        "two is not asked. acme is a name of this index, so no upstream is asked for it.",
     ]
     assert len(house.first.asked) == asked
 

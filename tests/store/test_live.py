@@ -1157,7 +1157,7 @@ def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None
     world.reads.held = True
     world.begin()
     waiting = world.ask()
-    assert world.reads.names() == ["survey"]
+    assert world.reads.names() == ["_survey_now"]
     world.reads.release()
     assert len(result(waiting).project.files) == 1
 

@@ -35,14 +35,15 @@ def test_remembered(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told(tmp_path: Path) -> None:
-    """It is not "no"; that nothing can be remembered is said once."""
+    """It is not "no", and what was seen by this process is its own; that nothing can be written is logged once."""
     lines: list[str] = []
     (tmp_path / "records.sqlite3").write_bytes(b"no database at all, and long enough to be looked at" * 10)
     used = UsedNames(str(tmp_path), lines.append)
     for _ in range(2):
         used.add([ACME])
+        assert used.has(ACME)
         with pytest.raises(Unavailable):
-            used.has(ACME)
+            used.has(OTHER)
     assert len(lines) == 1
 
 
@@ -70,3 +71,17 @@ def test_names_that_cannot_be_written_yet(tmp_path: Path, monkeypatch: pytest.Mo
     again = UsedNames(str(tmp_path), said.append)
     assert [again.has(ProjectName(name)) for name in ("first", "second", "third")] == [True, True, False]
     again.close()
+
+
+def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    """A full disk passes; what was seen meanwhile is not lost."""
+    state = tmp_path / "state"
+    state.write_text("in the way")
+    used = UsedNames(str(state), lambda _: None)
+    used.add([ACME])
+    assert used.has(ACME)
+    assert not used.is_known(ACME)
+    state.unlink()
+    used.add([])
+    assert used.is_known(ACME)
+    assert UsedNames(str(state), lambda _: None).has(ACME)

@@ -28,7 +28,7 @@ from simpleindex.store import watch
 from simpleindex.store.watch import InotifyWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 inotify_simple = pytest.importorskip("inotify_simple")
 
@@ -69,6 +69,13 @@ class Heard:
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
+        self.entries: dict[str, bool] = {}
+        self.files: dict[str, set[bytes]] = {}
+
+    def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, set[bytes]]) -> None:
+        self.entries |= entries
+        for directory, names in files.items():
+            self.files.setdefault(directory, set()).update(names)
 
     def root_changed(self) -> None:
         self.calls.append(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simpleindex.core.access_file import parse_access
@@ -102,6 +103,7 @@ class MemoryPublishing:
     def __init__(self, source: StubSource) -> None:
         self._source = source
         self.drafts: list[MemoryDraft] = []
+        self.reserved: list[ProjectName] = []
         self.calls: list[tuple[Any, ...]] = []
         self.sizes: list[int] = []
         self.no_room: Exception | None = None
@@ -111,6 +113,10 @@ class MemoryPublishing:
         self.sizes.append(size)
         if self.no_room is not None:
             raise self.no_room
+
+    def reserve(self, name: ProjectName) -> Callable[[], None]:
+        self.reserved.append(name)
+        return partial(self.reserved.remove, name)
 
     def open_draft(self) -> MemoryDraft:
         self.drafts.append(MemoryDraft())
