@@ -111,7 +111,7 @@ def worst_growth(pattern: re.Pattern[Any], method: str) -> tuple[float, str]:
         for prefix, pump in [*found, ("", whole)]:
             kinds |= {(prefix, pump, suffix) for suffix in ("\x01", whole[-1:] + "\x01")}
         # What ends one repetition may begin the next.
-        kinds |= {("", prefix + pump, "\x01") for prefix, pump in found}
+        kinds |= {("", prefix + part, "\x01") for prefix, pump in found for part in (pump, pump[:1])}
     for prefix, pump, suffix in sorted(kinds):
         if not pump:
             continue

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import DistributionName, ProjectName
 
-_BUILD: Final = re.compile(r"([0-9]*)(.*)")
+_BUILD: Final = re.compile(r"([0-9]*+)(.*)")
 _TAG_SETS: Final = 3
 """Components of a wheel's name that are sets of tags: Python, ABI and platform (PEP 425)."""
 

@@ -35,7 +35,7 @@ _VCS: Final = re.compile(r"(git|hg|svn|bzr)(\+|://|@)", re.IGNORECASE)
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}:(//|[^\\ ])")
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 _ARCHIVE: Final = re.compile(
-    r"[^\s<>=!~;@]+\.(whl|zip|tar|tgz|tbz|tlz|txz|tar\.(gz|bz2|xz|lzma))(\[[^\]]*\])?", re.IGNORECASE
+    r"[^\s<>=!~;@]+\.(whl|zip|tar|tgz|tbz|tlz|txz|tar\.(gz|bz2|xz|lzma))(\[[^\[\]]*+\])?", re.IGNORECASE
 )
 _LOGIN: Final = re.compile(r"//[^/@\s]*@")
 
