@@ -124,7 +124,7 @@ def _check(words: list[str]) -> int:
     if options.settings.sources is not None:
         from simpleindex.upstreams import check_sources  # noqa: PLC0415  (only with upstreams)
 
-        print(check_sources(str(options.settings.sources)))
+        print(check_sources(str(options.settings.sources), str(options.settings.cache)))
     report = check(options.settings)
     for line in catalogue_lines(report, str(options.settings.path)):
         print(line)

@@ -14,6 +14,7 @@ from simpleindex import __version__
 from simpleindex.core import severity
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.modes import Mode, given_from_here, left_there
+from simpleindex.core.policy_text import no_upload_times
 from simpleindex.core.repair import Times
 from simpleindex.core.union import NameRules, Scope
 from simpleindex.core.upstream_terms import Limits, Terms
@@ -40,7 +41,7 @@ from simpleindex.unions import union_of
 from simpleindex.upstream_secrets import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 
     from twisted.python.failure import Failure
 
@@ -85,6 +86,7 @@ class Upstreams:
         pins: What is pinned of them.
         settings: Of each of them.
         say: Takes a sentence for the operator.
+        policies: The rules.
     """
 
     own: tuple[OwnDirectory, ...]
@@ -102,6 +104,7 @@ class Upstreams:
     pins: Pins
     settings: tuple[UpstreamSettings, ...]
     say: Callable[[str], None]
+    policies: Policies
 
     def load(self) -> None:
         """See what is kept; before anything is asked for. Blocking: it is a look at the cache's directories."""
@@ -114,6 +117,8 @@ class Upstreams:
                     self.say(
                         severity.error(f"What is pinned of {each.name} cannot be read: {error.strerror}.")
                     )
+        for line in _undated(self.policies, self.settings, self.cache):
+            self.say(severity.warning(line))
 
     def stop(self) -> None:
         """Give up what is being fetched."""
@@ -205,6 +210,7 @@ def compose_upstreams(
             if each.mode is Mode.CACHE
             else None,
             background=max(1, each.connections // 2),
+            judges_age=partial(_judges_age, policies, each),
             say=say,
             failed=failed,
         )
@@ -278,6 +284,7 @@ def compose_upstreams(
         pins=pins,
         settings=said.upstreams,
         say=say,
+        policies=policies,
     )
 
 
@@ -286,8 +293,12 @@ def _unlisted(said: Sources) -> dict[str, tuple[str, ...]]:
     return {view.name: tuple(name for name in view.sources if name in names) for view in said.views}
 
 
-def check_sources(path: str) -> str:
+def check_sources(path: str, cache: str) -> str:
     """Read a sources file and what its rules name, as the server would at its start, and say what is in it.
+
+    Args:
+        path: The sources file.
+        cache: The cache's directory, which tells what upstreams state.
 
     Raises:
         RefusedStart: The server would not start with it.
@@ -303,7 +314,18 @@ def check_sources(path: str) -> str:
         (len(said.rules), "rule"),
     )
     words = [f"{number:,} {noun}" for number, noun in counts]
+    lines += _undated(policies, said.upstreams, UpstreamCache(cache, lines.append))
     return "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+
+
+def _undated(
+    policies: Policies, upstreams: Sequence[UpstreamSettings], cache: UpstreamCache
+) -> Iterator[str]:
+    """Say which rules judge the age of files whose upstreams do not state it, as far as what is kept of them tells."""
+    for each in upstreams:
+        rules = policies.current().judges_age(each.name)
+        if rules and cache.lacks_upload_times(each.identity):
+            yield no_upload_times(each.name, rules)
 
 
 def _plural(words: str) -> str:
@@ -321,6 +343,10 @@ def _first_seen(
 ) -> Mapping[str, int]:
     # By URL alone: a file must not be new again because its index is asked with other credentials.
     return first_seen.times(url, name, marks, now_ns)
+
+
+def _judges_age(policies: Policies, upstream: UpstreamSettings, name: ProjectName) -> tuple[str, ...]:
+    return policies.current().judges_age(upstream.name, None if upstream.flat else name)
 
 
 def _left_there(

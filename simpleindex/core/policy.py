@@ -119,11 +119,14 @@ class Rule:
     blocked: Blocked = Blocked.EMPTY
     message: str = ""
 
+    def is_about_source(self, source: str) -> bool:
+        """Whether it is about some project of a source."""
+        return source not in self.own if self.sources is None else source in self.sources
+
     def concerns(self, name: ProjectName, source: str) -> bool:
         """Whether it is about some file of this project from this source."""
-        is_source = source not in self.own if self.sources is None else source in self.sources
         return (
-            is_source
+            self.is_about_source(source)
             and matcher(self.projects).find(name) is not None
             and matcher(self.exclude).find(name) is None
         )
@@ -237,6 +240,20 @@ class Policy:
     def concerns(self, name: ProjectName, source: str) -> bool:
         """Whether a rule is about some file of this project from this source."""
         return any(rule.concerns(name, source) for rule in self.rules)
+
+    def judges_age(self, source: str, name: ProjectName | None = None) -> tuple[str, ...]:
+        """Return the names of the rules that judge when files of a source were uploaded.
+
+        Args:
+            source: Its name.
+            name: Only those that are about this project; None for any.
+        """
+        return tuple(
+            rule.name
+            for rule in self.rules
+            if (rule.min_age is not None or rule.not_after is not None)
+            and (rule.concerns(name, source) if name is not None else rule.is_about_source(source))
+        )
 
     def denial(self, name: ProjectName, source: str, now: float) -> Denial | None:
         """Why nothing of a project is offered, whatever it has; None if that depends on its files.
@@ -352,9 +369,9 @@ class Policy:
         uploaded = None if file.uploaded_ns is None else file.uploaded_ns / _NS
         if rule.min_age is not None and not self._mends(name, file.version):
             until = None if uploaded is None else uploaded + rule.min_age
-            lacks.append((policy_text.too_young(uploaded, rule.min_age), until))
+            lacks.append((policy_text.too_young(uploaded, rule.min_age, file.dated_by), until))
         if rule.not_after is not None and (uploaded is None or uploaded > rule.not_after):
-            lacks.append((policy_text.too_late(uploaded, rule.not_after), None))
+            lacks.append((policy_text.too_late(uploaded, rule.not_after, file.dated_by), None))
         if rule.max_size is not None and (file.size is None or file.size > rule.max_size):
             lacks.append((policy_text.too_large(file.size, rule.max_size), None))
         if rule.requires_hash and file.sha256 is None and file.other_hash is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.dates import day_and_time
+from simpleindex.core.repair import FIRST_SEEN, LAST_MODIFIED
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
@@ -36,26 +37,46 @@ def withheld(filename: str, rule: str, why: str, message: str) -> str:
     return _sentence(f"{filename} is withheld by the rule {rule}", why, message)
 
 
-def too_young(uploaded: float | None, min_age: float) -> str:
+def too_young(uploaded: float | None, min_age: float, dated_by: str | None = None) -> str:
     """Why a minimum age is not met.
 
     Args:
         uploaded: Seconds since 1970; None if not known.
         min_age: Seconds.
+        dated_by: How that is known where nobody stated it, as :attr:`simpleindex.core.model.File.dated_by` has it.
     """
     if uploaded is None:
         return "when it was uploaded is not known"
     return (
-        f"uploaded {day_and_time(uploaded // 60 * 60)}, it is offered when it is {duration(min_age)} old, "
+        f"{_dated(uploaded, dated_by)}, it is offered when it is {duration(min_age)} old, "
         f"from {day_and_time(uploaded + min_age)}"
     )
 
 
-def too_late(uploaded: float | None, not_after: float) -> str:
+def too_late(uploaded: float | None, not_after: float, dated_by: str | None = None) -> str:
     """Why a date is not met; the arguments are as in :func:`too_young`."""
     if uploaded is None:
         return "when it was uploaded is not known"
-    return f"it was uploaded {day_and_time(uploaded // 60 * 60)}, after {day_and_time(not_after)}"
+    return f"it was {_dated(uploaded, dated_by)}, after {day_and_time(not_after)}"
+
+
+def no_upload_times(upstream: str, rules: tuple[str, ...]) -> str:
+    """What an operator should know of rules about the age of files whose index does not say it."""
+    names = ", ".join(rules)
+    return (
+        f"{upstream} states no upload times for some files, so the rule{'' if len(rules) == 1 else 's'} {names} judge"
+        f"{'s' if len(rules) == 1 else ''} them by their last modification there, or, where that is not said either, "
+        "by when they were first seen here."
+    )
+
+
+def _dated(time: float, dated_by: str | None) -> str:
+    when = day_and_time(time // 60 * 60)
+    if dated_by == FIRST_SEEN:
+        return f"first seen here {when} (the upstream states no upload time)"
+    if dated_by == LAST_MODIFIED:
+        return f"last modified there {when} (the upstream states no upload time)"
+    return f"uploaded {when}"
 
 
 def too_large(size: int | None, max_size: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.version import Version
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.model import File
+
+_T = TypeVar("_T")
 
 LAST_MODIFIED: Final = "last-modified"
 """Says of an upload time that it is what the file's server calls its last modification."""
@@ -120,6 +122,40 @@ def _stated_metadata(file: File, learnt: Learnt | None) -> Sidecar | None:
     return None if file.metadata is not None and file.metadata.sha256 in digests else file.metadata
 
 
+def dated(project: Project, learnt: Mapping[str, Learnt], modified: Mapping[str, int]) -> Project:
+    """Return a project whose files have the time of their last modification where nobody says when they were uploaded.
+
+    Args:
+        project: As the upstream has it.
+        learnt: What files themselves taught; what came with the file counts more than what was known before.
+        modified: What servers say, nanoseconds since 1970, by file name; 0 where one does not.
+    """
+    if not modified:
+        return project
+    files = []
+    for file in project.files:
+        time = modified.get(file.filename)
+        known = learnt.get(file.filename)
+        if time and file.uploaded_ns is None and (known is None or known.modified_ns is None):
+            file = replace(file, uploaded_ns=time, dated_by=LAST_MODIFIED)  # noqa: PLW2901
+        files.append(file)
+    return replace(project, files=PackedFiles(files))
+
+
+def without_dates(
+    project: Project, learnt: Mapping[str, Learnt], modified: Mapping[str, int]
+) -> tuple[File, ...]:
+    """Return the files of which nobody has asked yet when they were modified, those of the newest versions first."""
+    return tuple(
+        file
+        for file in reversed(project.files)
+        if file.uploaded_ns is None
+        and file.url is not None
+        and file.filename not in modified
+        and (file.filename not in learnt or learnt[file.filename].modified_ns is None)
+    )
+
+
 def undated(project: Project) -> Mapping[str, str]:
     """The files of which an upstream does not say when they were uploaded, and what tells each from another of its name."""
     return {file.filename: _bytes_of(file) for file in project.files if file.uploaded_ns is None}
@@ -159,7 +195,7 @@ def without_sidecars(project: Project, learnt: Mapping[str, Learnt]) -> tuple[Fi
     return tuple(wheels[-_MOST_WHEELS:])
 
 
-def still_true(learnt: Mapping[str, Learnt], before: Project | None, now: Project) -> Mapping[str, Learnt]:
+def still_true(learnt: Mapping[str, _T], before: Project | None, now: Project) -> Mapping[str, _T]:
     """What was learnt of files that are as they were, as far as an upstream tells."""
     if not learnt or before is None:
         return {}

@@ -49,12 +49,16 @@ class Wanted:
         headers: Those that are its own.
         deadline: When its headers must be there, redirects included, on the clock; None for files, which have none.
         missing: Statuses that are an answer, also where they are redirects.
+        method: Of the request.
+        seconds: For the beginning of an answer about a file; None for as long as files may take.
     """
 
     url: str
     headers: dict[bytes, bytes]
     deadline: float | None = None
     missing: frozenset[int] = frozenset()
+    method: bytes = b"GET"
+    seconds: float | None = None
 
     @property
     def is_page(self) -> bool:
@@ -144,13 +148,13 @@ class UpstreamRequests:
         headers.setRawHeaders(b"User-Agent", [self._user_agent])
         if credentials is not None:
             headers.setRawHeaders(b"Authorization", [credentials.header()])
-        allowed = self._limits.file
+        allowed = self._limits.file if wanted.seconds is None else wanted.seconds
         if wanted.deadline is not None:
             allowed = min(self._limits.idle, wanted.deadline - self._clock.seconds())
 
         async def asked() -> Any:
             return await within(
-                allowed, self._clock, self._agent.request(b"GET", url.encode("ascii"), headers)
+                allowed, self._clock, self._agent.request(wanted.method, url.encode("ascii"), headers)
             )
 
         response: IResponse = await self.awaited(asked())

@@ -24,20 +24,24 @@ from simpleindex.core.files import PackedFiles
 from simpleindex.core.listing_faults import due, found_again, still_faulty, without_faults
 from simpleindex.core.model import Project, ProjectList, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.policy_text import no_upload_times
 from simpleindex.core.repair import (
     FIRST_SEEN,
     Learnt,
     Times,
+    dated,
     mark_of,
     metadata_url,
     repaired,
     repaired_file,
     still_true,
     undated,
+    without_dates,
     without_sidecars,
 )
 from simpleindex.sources.interface import Validators
 from simpleindex.store.bodies import FileBody
+from simpleindex.store.date_reading import DateReading
 from simpleindex.store.fetches import Fetches, taught_by
 from simpleindex.store.fetching import open_in_thread
 from simpleindex.store.file_keys import GivenKey
@@ -106,6 +110,10 @@ class _Entry:
         return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (kept, shown))
 
 
+def _no_rules(_: object) -> tuple[str, ...]:
+    return ()
+
+
 def _nothing_seen(*_: object) -> Mapping[str, int]:
     return {}
 
@@ -127,6 +135,7 @@ class Cached:
         removed: Told of files that the upstream had and has no more, with what was kept of their project; blocking.
         tail: Learns of a wheel what its end tells, where an upstream has no sidecars; None where that is not wanted.
         memory: Bytes of listings in memory.
+        judges_age: Gives the names of the rules that judge when files of a project were uploaded.
         background: How many files may be waited for although no client does any more.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
@@ -147,6 +156,7 @@ class Cached:
         tail: Callable[[ProjectName, File], Awaitable[Learnt]] | None = None,
         memory: int = MEMORY,
         background: int = 8,
+        judges_age: Callable[[ProjectName], tuple[str, ...]] = _no_rules,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -185,6 +195,9 @@ class Cached:
             failed=failed,
         )
         self._rechecking: set[ProjectName] = set()
+        self._judges_age = judges_age
+        self._has_told_of_dates = False
+        self._dates = DateReading(upstream.modified, clock, self._learn_dates, failed)
         self._tails = None if tail is None else TailReading(tail, clock, self._learn_tails, failed)
         self._sidecars = Sidecars(
             upstream.name,
@@ -302,6 +315,8 @@ class Cached:
         self._remember(name, entry)
         self._begin_tails(name)
         self._begin_rechecks(name)
+        if await self._read_dates(name):
+            entry = self._entries.get(name, entry)
         return entry, False
 
     async def _ask_upstream(self, name: ProjectName, entry: _Entry | None) -> Listing | None:
@@ -337,7 +352,7 @@ class Cached:
     def _repaired(self, kept: KeptListing) -> Project:
         now_ns = int(self._clock.seconds() * 1e9)
         seen = self._first_seen(self._identity, kept.project.name, undated(kept.project), now_ns)
-        listed = without_faults(kept.project, kept.faults)
+        listed = dated(without_faults(kept.project, kept.faults), kept.learnt, kept.modified)
         return self._offer(listed, kept.learnt, seen, next(self._generations))
 
     async def _place(self, name: ProjectName, listing: Listing, entry: _Entry | None) -> _Entry:
@@ -359,6 +374,9 @@ class Cached:
                 {}
                 if before is None
                 else still_faulty(before.kept.faults, before.kept.project, listing.project),
+                {}
+                if before is None
+                else still_true(before.kept.modified, before.kept.project, listing.project),
             )
             if before is not None:
                 await self._tell_removed(before.kept, listing.project)
@@ -578,6 +596,31 @@ class Cached:
             if await self._replace(name, entry, entry.kept.learnt, faults):
                 return
 
+    async def _read_dates(self, name: ProjectName) -> bool:
+        """Ask when files were modified that have no upload time, if a rule will judge that; return whether any was asked about."""
+        entry = self._entries.get(name)
+        rules = self._judges_age(name)
+        if entry is None or not rules:
+            return False
+        kept = entry.kept
+        files = without_dates(kept.project, kept.learnt, kept.modified)
+        if files and not self._has_told_of_dates:
+            self._has_told_of_dates = True
+            self._say(severity.warning(no_upload_times(self._upstream.name, rules)))
+        if files:
+            await self._dates.read(name, files)
+        return bool(files)
+
+    async def _learn_dates(self, name: ProjectName, found: Mapping[str, int]) -> None:
+        while (entry := self._entries.get(name)) is not None:
+            there = {file.filename for file in entry.kept.project.files}
+            more = {
+                key: time for key, time in found.items() if key in there and key not in entry.kept.modified
+            }
+            kept = replace(entry.kept, modified={**entry.kept.modified, **more})
+            if not more or await self._put(name, entry, kept):
+                return
+
     def _begin_rechecks(self, name: ProjectName) -> None:
         """Look again at what was found to be wrong a while ago."""
         entry = self._entries.get(name)
@@ -635,7 +678,10 @@ class Cached:
         faults: Mapping[str, ListingFault] | None = None,
     ) -> bool:
         """Put an entry in the place of one of which less was known, unless somebody else has done so."""
-        now = replace(entry.kept, learnt=learnt, faults=entry.kept.faults if faults is None else faults)
+        faults = entry.kept.faults if faults is None else faults
+        return await self._put(name, entry, replace(entry.kept, learnt=learnt, faults=faults))
+
+    async def _put(self, name: ProjectName, entry: _Entry, now: KeptListing) -> bool:
         kept, shown = await self._in_thread(self._keep, now, entry.shown)
         if self._entries.get(name) is not entry:
             return False

@@ -365,3 +365,12 @@ class Upstream(Protocol):
             UpstreamFailed: It cannot be fetched.
         """
         ...
+
+    async def modified(self, url: str) -> int | None:
+        """Return when a file was modified there, nanoseconds since 1970, without fetching it; None if it is not said.
+
+        Raises:
+            NotHere: It is not there.
+            UpstreamFailed: It cannot be asked.
+        """
+        ...

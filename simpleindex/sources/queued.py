@@ -69,6 +69,14 @@ class Queued:
             self._files.give()
             raise
 
+    async def modified(self, url: str) -> int | None:
+        """When a file was modified; the question has its turn among files."""
+        await self._files.take()
+        try:
+            return await self._upstream.modified(url)
+        finally:
+            self._files.give()
+
 
 class _Taken:
     """A stream that gives its turn back."""

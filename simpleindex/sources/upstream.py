@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.web.iweb import UNKNOWN_LENGTH
 
+from simpleindex.core.conditional import http_date
 from simpleindex.core.errors import FileRefused, InvalidUpstreamPage, NotHere, UpstreamFailed
 from simpleindex.core.flat import FLAT_PAGE
 from simpleindex.core.upstream_documents import is_html
@@ -206,6 +207,25 @@ class HttpUpstream:
         except BaseException:
             body.close()
             raise
+
+    async def modified(self, url: str) -> int | None:
+        """When a file was modified there, as the headers of an answer to HEAD say."""
+        target = absolute_url(url, "")
+        if target is None:
+            return None
+        headers = {b"Accept-Encoding": b"identity"}
+        wanted = Wanted(target, headers, method=b"HEAD", seconds=self._limits.idle)
+        response, _ = await self._requests.follow(wanted)
+        await self._requests.discard(response)
+        if response.code in _GONE:
+            raise NotHere(f"file {ascii(basename(target))[1:-1][:200]}")
+        if response.code in _EXPIRED:
+            raise FileRefused(self._name, self._requests.status_error(response).reason)
+        if response.code == 429 or (response.code >= 500 and response.code != 501):
+            raise self._requests.status_error(response)
+        # A server that does not understand HEAD (405, 501) says nothing.
+        seconds = http_date(_validators(response).last_modified) if response.code in _WHOLE else None
+        return None if seconds is None or seconds <= 0 else seconds * 1_000_000_000
 
     async def _request_file(
         self, url: str, headers: dict[bytes, bytes]

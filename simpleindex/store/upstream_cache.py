@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simpleindex.store.kept_listings import KeptListing
 
 _LONGEST_NAME: Final = 200
+_SAMPLE: Final = 20
 
 
 class UpstreamCache:
@@ -103,6 +104,14 @@ class UpstreamCache:
             )
         except OSError:
             return ()
+
+    def lacks_upload_times(self, upstream: str) -> bool:
+        """Return whether an upstream stated no upload time for a file that one of some kept listings has."""
+        for name in self.kept_names(upstream)[:_SAMPLE]:
+            kept = self.listing(upstream, name)
+            if kept is not None and any(file.uploaded_ns is None for file in kept.project.files):
+                return True
+        return False
 
     def all_listings(self) -> Iterator[KeptListing]:
         """Every listing that is kept, of whichever upstream."""

@@ -13,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 from simpleindex.core.model import File, Project, Sidecar, Status, Withheld, file_order
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.core.policy import Action, Allowance, Blocked, Denial, Policy, Rule
+from simpleindex.core.policy_text import too_late, too_young
 
 ACME = ProjectName("acme")
 DAY = 86_400
@@ -234,6 +235,20 @@ def test_min_age_is_met_at_its_moment() -> None:
     assert left(policy, file(), now=NOW + DAY) == [WHEEL]
     judged = policy.judge(project(file(), file(SDIST, age=2 * DAY)), "pypi", NOW + DAY)
     assert judged.valid_until == NOW + 9 * DAY
+
+
+@pytest.mark.parametrize(
+    ("dated_by", "said"),
+    [
+        (None, "uploaded 2023-11-14 22:13 UTC,"),
+        ("first-seen", "first seen here 2023-11-14 22:13 UTC (the upstream states no upload time),"),
+        ("last-modified", "last modified there 2023-11-14 22:13 UTC (the upstream states no upload time),"),
+    ],
+)
+def test_how_the_age_is_known_is_said(dated_by: str | None, said: str) -> None:
+    """Nobody reads that a file was uploaded when it was only seen."""
+    assert too_young(1_700_000_000, 86_400, dated_by).startswith(f"{said} it is offered when it is 1 day old")
+    assert too_late(1_700_000_000, 1_600_000_000, dated_by).startswith(f"it was {said} after ")
 
 
 def test_quarantine() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,11 +15,13 @@ from tests.end_to_end.clients import pip, sha256, uv, version_in
 from tests.end_to_end.passage import Passage
 from tests.end_to_end.peers import (
     PEERS,
+    Nginx,
     NginxPages,
     Peer,
     Pypiserver,
     Simpleindex,
     SimpleRepositoryServer,
+    TwistdWeb,
     metadata_of,
 )
 from tests.end_to_end.running import JSON, wait_until
@@ -56,13 +59,16 @@ def put_packages(root: Path) -> None:
 class Behind:
     """Peers in their order, each behind a passage, and our server in front of them."""
 
-    def __init__(self, front: Server, peers: Sequence[Peer], *, strategy: str = "first-index") -> None:
+    def __init__(
+        self, front: Server, peers: Sequence[Peer], *, strategy: str = "first-index", rules: str = ""
+    ) -> None:
         self.peers = peers
         self.passages = [Passage(peer.port) for peer in peers]
         text = f'strategy = "{strategy}"\n' + "".join(
             _UPSTREAM.format(name=f"peer-{number}", port=passage.port, prefix=peer.prefix)
             for number, (peer, passage) in enumerate(zip(peers, self.passages, strict=True))
         )
+        text += rules
         self.front = front
         path = front.home / "sources.toml"
         path.write_text(text)
@@ -96,7 +102,10 @@ def behind(
     with ExitStack() as entered:
 
         def put_in_front_of(
-            *kinds: type[Peer], strategy: str = "first-index", fill: Callable[[int, Path], None]
+            *kinds: type[Peer],
+            strategy: str = "first-index",
+            rules: str = "",
+            fill: Callable[[int, Path], None],
         ) -> Behind:
             peers = []
             for number, kind in enumerate(kinds):
@@ -105,10 +114,30 @@ def behind(
                 peers.append(
                     kind(installed, tmp_path / f"peer-{number}", packages, {YANKED: "broken <there>"})
                 )
-            made = Behind(new_server(name="front"), peers, strategy=strategy)
+            made = Behind(new_server(name="front"), peers, strategy=strategy, rules=rules)
             return entered.enter_context(made)
 
         yield put_in_front_of
+
+
+@pytest.mark.parametrize("kind", [Nginx, Pypiserver, TwistdWeb], ids=lambda kind: kind.name.replace(" ", "-"))
+def test_a_minimum_age_where_no_upload_times_are_stated(
+    kind: type[Peer], behind: Callable[..., Behind]
+) -> None:
+    """What is old there is offered by the first answer, what is new is not, and nobody is told that it was uploaded then."""
+
+    def fill(_: int, packages: Path) -> None:
+        put_packages(packages)
+        for file in packages.rglob("peer_lib-1.*"):
+            os.utime(file, (1_700_000_000, 1_700_000_000))
+
+    made = behind(kind, rules='[[rule]]\nname = "cooldown"\nmin-age = "7d"\n', fill=fill)
+    shown = page(made.front, "peer-lib")
+    assert {name.split("-")[1].removesuffix(".tar.gz") for name in shown} == {"1.0", "1.2", "1.5"}
+    assert {each["_upload-time-by"] for each in shown.values()} == {"last-modified"}
+    why = made.front.get("/-/why/peer-lib").body.decode()
+    assert "last modified there" in why
+    assert "cooldown: uploaded" not in why
 
 
 def nulls_in(value: Any) -> bool:

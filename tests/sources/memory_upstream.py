@@ -59,6 +59,8 @@ class MemoryUpstream:
     Attributes:
         pages: Listings by project.
         files: Bytes by URL.
+        modified_ns: When files were modified, by URL.
+        modified_gate: What every question for that waits for, if anything.
         errors: What questions for files raise, by URL.
         asked: Every question so far.
         error: What every question for a listing raises, if anything.
@@ -80,6 +82,8 @@ class MemoryUpstream:
         self.pages: dict[ProjectName, Listing] = {}
         self.files: dict[str, bytes] = {}
         self.errors: dict[str, Exception] = {}
+        self.modified_ns: dict[str, int] = {}
+        self.modified_gate: Deferred[None] | None = None
         self.asked: list[tuple[Any, ...]] = []
         self.error: Exception | None = None
         self.refused: Exception | None = None
@@ -168,6 +172,15 @@ class MemoryUpstream:
         stream = MemoryStream(self, data[offset:], len(data) if self.says_size else None, offset)
         self.streams.append(stream)
         return stream
+
+    async def modified(self, url: str) -> int | None:
+        self.asked.append(("modified", url))
+        await (self.modified_gate or succeed(None))
+        if url in self.errors:
+            raise self.errors[url]
+        if url not in self.files:
+            raise NotHere(f"file {url}")
+        return self.modified_ns.get(url)
 
     def opens(self) -> list[int]:
         """From where files were asked for so far."""

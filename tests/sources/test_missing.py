@@ -240,16 +240,22 @@ def test_a_file_that_is_replaced_under_its_name(world: World) -> None:
     assert world.bytes() == OTHER
 
 
-@pytest.mark.parametrize("hash_name", ["sha256", "md5"])
-@pytest.mark.parametrize("stated", [1, len(DATA) - 1, len(DATA) + 1, len(DATA) + 1000])
-@pytest.mark.parametrize("says_size", [True, False])
+SIZES = [
+    (stated, says_size, hash_name)
+    for stated in (1, len(DATA) - 1, len(DATA) + 1, len(DATA) + 1000)
+    for says_size in (True, False)
+    for hash_name in ("sha256", "md5")
+    # What has no length may have been cut short, and only sha256 is compared while a file comes.
+    if says_size or stated < len(DATA) or hash_name == "sha256"
+]
+
+
+@pytest.mark.parametrize(("stated", "says_size", "hash_name"), SIZES)
 def test_a_size_that_is_not_true(world: World, stated: int, says_size: bool, hash_name: str) -> None:
     """The hash decides; the true size is listed then. Nobody is sent a file as if it had another size."""
     hashed: dict[str, Any] = {"sha256": hashlib.sha256(DATA).hexdigest()}
     if hash_name == "md5":
         hashed = {"sha256": None, "other_hash": ("md5", hashlib.md5(DATA).hexdigest())}
-    if hash_name == "md5" and stated > len(DATA) and not says_size:
-        pytest.skip("it may have been cut short, and md5 is not compared while a file comes")
     world.upstream.says_size = says_size
     world.upstream.add(WHEEL, DATA, metadata=METADATA, size=stated, **hashed)
     with pytest.raises(WrongFile) if not says_size else nullcontext():

@@ -80,9 +80,11 @@ class Index:
         self.source = Pinned(self.cached, url, pins, clock, threads)
 
     def get(self, name: ProjectName, filename: str) -> bytes | None:
-        """What a reader of this index gets; noted is what the upstream gave for it."""
-        for data in self._at(name, filename):
-            self.given.add((name, filename, data))
+        """What a reader of this index gets; noted is what the upstream may have given for it."""
+        distribution = filename.removesuffix(METADATA_SUFFIX)
+        # A wheel is fetched for its metadata too, where there are none beside it.
+        for each in (distribution, distribution + METADATA_SUFFIX):
+            self.given.update((name, each, data) for data in self._at(name, each))
         try:
             body = result(self.source.file(name, filename))
             data = read(body)

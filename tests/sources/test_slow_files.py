@@ -79,9 +79,11 @@ def test_only_so_many_are_waited_for(world: World) -> None:
         beginnings(world)[number].callback(None)
         assert world.bytes(names[number]) == names[number].encode()
     # The ninth has to be asked for anew.
-    pending(world.open(names[8]))
+    opening = world.open(names[8])
+    pending(opening)
     assert len(beginnings(world)) == 11
     world.source.stop()
+    assert isinstance(_failure(opening), UpstreamFailed)
 
 
 @pytest.mark.parametrize("is_waited_for", [True, False])

@@ -134,6 +134,35 @@ def ask(misbehaviour: Misbehaviour) -> None:
     world.close()
 
 
+@pytest.mark.parametrize(
+    ("status", "lines", "found"),
+    [
+        ("200 OK", ("Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT",), 1_700_000_000_000_000_000),
+        ("200 OK", (), None),
+        ("200 OK", ("Last-Modified: yesterday",), None),
+        ("200 OK", ("Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT",), None),
+        ("405 Method Not Allowed", ("Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT",), None),
+        ("501 Not Implemented", (), None),
+        ("404 Not Found", (), NotHere),
+        ("410 Gone", (), NotHere),
+        ("403 Forbidden", (), UpstreamFailed),
+        ("429 Too Many Requests", (), UpstreamFailed),
+        ("502 Bad Gateway", (), UpstreamFailed),
+    ],
+)
+def test_when_a_file_was_modified(status: str, lines: tuple[str, ...], found: object) -> None:
+    """One HEAD; a server that does not know it says nothing."""
+    world = World(always(response(b"", *lines, status=status), Close()))
+    asked = world.upstream.modified(f"{INDEX}{WHEEL}")
+    if isinstance(found, type):
+        with pytest.raises(found):
+            world.network.run(asked)
+    else:
+        assert world.network.run(asked) == found
+    assert [request.method for request in world.network.requests] == ["HEAD"]
+    world.close()
+
+
 class TestHostileListings(SynchronousTestCase):
     """Each ends in bounded time and memory, with the right error or in spite of it, and nothing is logged as a surprise."""
 
