@@ -23,6 +23,7 @@ from simpleindex.own_directories import OwnDirectory
 from simpleindex.report import readiness_of, report_of
 from simpleindex.store.acme import read_challenge
 from simpleindex.store.examination.pool import core_count, open_examination
+from simpleindex.store.wheel_reading import WheelReading
 from simpleindex.surroundings import own_directory, refuse_unreadable
 from simpleindex.tls.security import Security
 from simpleindex.web.admission import open_admission
@@ -70,6 +71,7 @@ class Index:
         read_pool: Threads for short blocking calls.
         digest_pool: Threads for reading whole files.
         look_pool: Threads that wait for small files to be examined; other short calls do not wait behind them.
+        wheel_pool: Threads that wait for upstreams' wheels to be examined.
         examination: The processes that examine files.
         idle_processes: Ends those that have nothing to do.
         logins: People and what they change; None where nobody can log in.
@@ -87,6 +89,7 @@ class Index:
     read_pool: ThreadPool
     digest_pool: ThreadPool
     look_pool: ThreadPool
+    wheel_pool: ThreadPool
     examination: ExaminationPool
     idle_processes: IdleProcesses
     logins: Logins | None
@@ -119,6 +122,7 @@ def compose(
     read_pool = ThreadPool(0, READ_THREADS, "reads")
     digest_pool = ThreadPool(0, core_count(), "digests")
     look_pool = ThreadPool(0, READ_THREADS, "looks")
+    wheel_pool = ThreadPool(0, READ_THREADS, "wheels")
     in_read_thread = partial(deferToThreadPool, reactor, read_pool)
     examination, idle_processes = _open_examination(reactor, in_read_thread, say, failed)
     own_directory(settings.cache, owner)
@@ -161,12 +165,13 @@ def compose(
             was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
             used=used,
             in_thread=in_read_thread,
+            wheels=WheelReading(examination, partial(deferToThreadPool, reactor, wheel_pool)),
             say=say,
             failed=failed,
         )
         own, views, words = upstreams.own, upstreams.views, upstreams.words
     logins = None
-    pools = [read_pool, digest_pool, look_pool]
+    pools = [read_pool, digest_pool, look_pool, wheel_pool]
     admission = open_admission(views)
     if settings.has_logins:
         from simpleindex.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
@@ -256,6 +261,7 @@ def compose(
         read_pool=read_pool,
         digest_pool=digest_pool,
         look_pool=look_pool,
+        wheel_pool=wheel_pool,
         examination=examination,
         idle_processes=idle_processes,
         logins=logins,

@@ -179,6 +179,7 @@ class IndexService(Service):
         self._index.read_pool.start()
         self._index.digest_pool.start()
         self._index.look_pool.start()
+        self._index.wheel_pool.start()
         for own in self._index.own:
             own.digests.open()
         if self._index.logins is not None:
@@ -296,7 +297,8 @@ class IndexService(Service):
             own.stop()
         self._index.idle_processes.stop()
         self._index.examination.stop()
-        for pool in (self._index.read_pool, self._index.digest_pool, self._index.look_pool):
+        index = self._index
+        for pool in (index.read_pool, index.digest_pool, index.look_pool, index.wheel_pool):
             if pool.started:
                 pool.stop()
         for own in self._index.own:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from simpleindex.settings import Settings
     from simpleindex.sources.interface import Located, Source
     from simpleindex.store.used_names import UsedNames
+    from simpleindex.store.wheel_reading import WheelReading
 
 _FIRST_BYTE: Final = 120.0
 """Seconds for the beginning of a file, where ``timeout`` allows no more."""
@@ -140,6 +141,7 @@ def compose_upstreams(
     was_used: Callable[[ProjectName], bool],
     used: UsedNames,
     in_thread: Callable[..., Awaitable[Any]],
+    wheels: WheelReading,
     say: Callable[[str], None],
     failed: Callable[[Failure], None],
 ) -> Upstreams:
@@ -154,6 +156,7 @@ def compose_upstreams(
         was_used: Whether a name was ever published here.
         used: Remembers the names of one's own projects.
         in_thread: Calls a blocking function in a thread.
+        wheels: Has wheels examined.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
 
@@ -206,11 +209,12 @@ def compose_upstreams(
             if each.mode is Mode.CACHE
             else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
-            tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread)
+            tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread, wheels)
             if each.mode is Mode.CACHE
             else None,
             background=max(1, each.connections // 2),
             judges_age=partial(_judges_age, policies, each),
+            wheels=wheels,
             say=say,
             failed=failed,
         )

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body, Listing, Upstream
     from simpleindex.store.upstream_cache import UpstreamCache
+    from simpleindex.store.wheel_reading import WheelReading
 
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of listings that each upstream has in memory: those of some 3,000 projects."""
@@ -137,6 +138,7 @@ class Cached:
         memory: Bytes of listings in memory.
         judges_age: Gives the names of the rules that judge when files of a project were uploaded.
         background: How many files may be waited for although no client does any more.
+        wheels: Has wheels examined; None where nothing is to be learnt of them.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
     """
@@ -157,6 +159,7 @@ class Cached:
         memory: int = MEMORY,
         background: int = 8,
         judges_age: Callable[[ProjectName], tuple[str, ...]] = _no_rules,
+        wheels: WheelReading | None = None,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -191,6 +194,7 @@ class Cached:
             doubt=self._doubt,
             failing_for=self._times.failing,
             background=background,
+            wheels=wheels,
             say=say,
             failed=failed,
         )

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from simpleindex.core.errors import BrokenArchive, NoRanges
 from simpleindex.core.model import Sidecar
-from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.repair import Learnt
-from simpleindex.store.archives import metadata_of
+from simpleindex.store.examination.requests import WheelMetadata
+from simpleindex.store.wheel_reading import WheelParts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Upstream
+    from simpleindex.store.wheel_reading import WheelReading
 
 _TAIL: Final = 128 * 1024
 """Bytes asked for first: what an end record can be, and the directory and METADATA of most wheels."""
@@ -43,6 +44,7 @@ class WheelTails:
         index: Its URL: nothing proves a part of a file, so that only the index itself is believed, which could state the same.
         keep: Keeps the metadata of a wheel of a project in the cache, and says whether they are there then; blocking.
         in_thread: Calls a blocking function in a thread.
+        wheels: Has parts of wheels examined.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class WheelTails:
         index: str,
         keep: Callable[[ProjectName, File, bytes], bool],
         in_thread: Callable[..., Awaitable[Any]],
+        wheels: WheelReading,
     ) -> None:
         self._origin = urlsplit(index)[:2]
         self._upstream = upstream
         self._keep = keep
         self._in_thread = in_thread
+        self._wheels = wheels
 
     async def __call__(self, project: ProjectName, file: File) -> Learnt:
         """Learn what a wheel's end tells, and keep its metadata.
@@ -65,31 +69,33 @@ class WheelTails:
             BrokenArchive: It is no wheel, or too much of it would have to be read; or it is not for the index to say.
             NotHere: The upstream has not got it.
             UpstreamFailed: It cannot be asked.
+            NotExamined: Nothing can be found out of it now.
         """
         assert file.url is not None  # an upstream's files have one
         if urlsplit(file.url)[:2] != self._origin:
             raise BrokenArchive("it lies on another host than its index")
-        known = _Parts()
         size = file.size
         if size is None:
             size = await self._size(file.url)
         if size <= _SMALL and file.metadata is None:
             raise BrokenArchive("all of it is had as soon")
+        with WheelParts() as known:
+            found = await self._find(file.url, file.filename, size, known)
+        if not await self._in_thread(self._keep, project, file, found.data):
+            raise BrokenArchive("its metadata cannot be kept")
+        sidecar = Sidecar(hashlib.sha256(found.data).hexdigest(), len(found.data))
+        return Learnt(size, None, found.requires_python, sidecar)
+
+    async def _find(self, url: str, filename: str, size: int, known: WheelParts) -> WheelMetadata:
         start = max(0, size - _TAIL)
-        await self._read(file.url, start, size - start, known)
-        name = parse_distribution_name(file.filename)
+        await self._read(url, start, size - start, known)
         for _ in range(_MOST_ROUNDS):
-            try:
-                data, requires_python = metadata_of(known.pread, size, name)
-            except _Missing as missing:
-                if known.size + missing.length > _MOST:
-                    break
-                await self._read(file.url, missing.offset, missing.length, known)
-            else:
-                if not await self._in_thread(self._keep, project, file, data):
-                    raise BrokenArchive("its metadata cannot be kept")
-                sidecar = Sidecar(hashlib.sha256(data).hexdigest(), len(data))
-                return Learnt(size, None, requires_python, sidecar)
+            found = await self._wheels.end(known, filename, size)
+            if isinstance(found, WheelMetadata):
+                return found
+            if known.size + found.length > _MOST:
+                break
+            await self._read(url, found.offset, found.length, known)
         raise BrokenArchive("too much of it would have to be read")
 
     async def _size(self, url: str) -> int:
@@ -102,7 +108,7 @@ class WheelTails:
         finally:
             stream.close()
 
-    async def _read(self, url: str, offset: int, length: int, known: _Parts) -> None:
+    async def _read(self, url: str, offset: int, length: int, known: WheelParts) -> None:
         stream = await self._upstream.open(url, offset)
         try:
             if stream.offset != offset:
@@ -115,28 +121,3 @@ class WheelTails:
         if len(data) < length:
             raise BrokenArchive("it ends before its end")
         known.add(offset, data)
-
-
-class _Missing(Exception):
-    def __init__(self, offset: int, length: int) -> None:
-        super().__init__(offset, length)
-        self.offset = offset
-        self.length = length
-
-
-class _Parts:
-    """What is known of a file's bytes."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._parts: list[tuple[int, bytes]] = []
-
-    def add(self, offset: int, data: bytes) -> None:
-        self._parts.append((offset, data))
-        self.size += len(data)
-
-    def pread(self, length: int, offset: int) -> bytes:
-        for start, data in self._parts:
-            if start <= offset and offset + length <= start + len(data):
-                return data[offset - start : offset - start + length]
-        raise _Missing(offset, max(length, 4096))

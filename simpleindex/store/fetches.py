@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simpleindex.store.archives import Facts
     from simpleindex.store.fetching import Arriving
     from simpleindex.store.upstream_cache import UpstreamCache
+    from simpleindex.store.wheel_reading import WheelReading
 
 PATIENCE: Final = 10.0
 """Seconds that a request waits for what cannot be sent before it is whole; clients give up after 15 or 30."""
@@ -54,6 +55,7 @@ class Fetches:
         failing_for: Seconds for which a wrong file is not fetched again.
         background: How many files may be waited for although no client does any more, since the upstream has not begun to send
             them.
+        wheels: Has wheels examined; None where nothing is to be learnt of them.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
     """
@@ -71,6 +73,7 @@ class Fetches:
         doubt: Callable[[ProjectName, File, SimpleIndexError], Awaitable[None]],
         failing_for: float,
         background: int,
+        wheels: WheelReading | None = None,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -84,6 +87,7 @@ class Fetches:
         self._doubt = doubt
         self._failing_for = failing_for
         self._background = background
+        self._wheels = wheels
         self._late: set[Fetch] = set()
         self._say = say
         self._failed = failed
@@ -150,6 +154,7 @@ class Fetches:
             cache=self._cache,
             clock=self._clock,
             in_thread=self._in_thread,
+            wheels=self._wheels,
         )
         self._under_way[identity] = fetch
         fetch.growing.hold()

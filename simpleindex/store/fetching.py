@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.store.file_keys import FileKey
     from simpleindex.store.incoming import Incoming
     from simpleindex.store.upstream_cache import UpstreamCache
+    from simpleindex.store.wheel_reading import WheelReading
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each attempt to go on with what broke off; then it has failed."""
@@ -78,6 +79,7 @@ class Fetch:
         cache: Where it goes.
         clock: For pauses.
         in_thread: Calls a blocking function in a thread.
+        wheels: Has wheels examined; None where nothing is to be learnt of them.
 
     Attributes:
         growing: What there is of it.
@@ -94,6 +96,7 @@ class Fetch:
         cache: UpstreamCache,
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
+        wheels: WheelReading | None = None,
     ) -> None:
         self._upstream = upstream
         self._expected = expected
@@ -101,6 +104,7 @@ class Fetch:
         self._cache = cache
         self._clock = clock
         self._in_thread = in_thread
+        self._wheels = wheels
         self._stopped = self._is_finished = False
         self._when_finished: list[Deferred[None]] = []
         self._why_stopped = ""
@@ -133,7 +137,8 @@ class Fetch:
             self.size = incoming.size
             if self.growing.error is None:
                 self.growing.complete(incoming.size)
-            facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.key)
+            learnt = self._wheels and await self._wheels.whole(incoming, self._expected.filename)
+            facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.key, learnt)
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
             self.growing.fail(failed)

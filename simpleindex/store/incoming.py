@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from io import FileIO
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.store.staging import write_all
@@ -67,6 +68,14 @@ class Incoming:
             digest.update(data)
             offset += len(data)
         return digest.hexdigest()
+
+    def reader(self) -> FileIO:
+        """Open what there is so far, for reading only where that can be had; the caller closes it."""
+        try:
+            # Another description of the same file, whatever its name is by now.
+            return FileIO(os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_CLOEXEC), "rb")
+        except OSError:
+            return FileIO(os.dup(self.descriptor), "rb")
 
     def discard(self) -> None:
         """Remove it unless it was kept; whoever has it open goes on reading."""

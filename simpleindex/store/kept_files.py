@@ -16,10 +16,9 @@ from dataclasses import astuple, dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import BrokenArchive, InvalidFilename
+from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.model import Sidecar
-from simpleindex.core.names import WHEEL_SUFFIX, parse_distribution_name
-from simpleindex.store.archives import Facts, Place, examine, read_sidecar
+from simpleindex.store.archives import Facts, Place, read_sidecar
 from simpleindex.store.cache_space import FACTS
 from simpleindex.store.directory import Stamp, is_young
 from simpleindex.store.incoming import Incoming
@@ -188,17 +187,18 @@ class KeptFiles:
                 return Incoming(self._space, os.dup(file.fileno()), None)
         return Incoming(self._space, descriptor, path)
 
-    def keep(self, incoming: Incoming, key: FileKey) -> Facts:
+    def keep(self, incoming: Incoming, key: FileKey, facts: Facts | None = None) -> Facts:
         """Keep a file that is whole and right, if there is room for it.
 
         Args:
             incoming: All of it.
-            key: What it is found by; of a wheel, more is learnt.
+            key: What it is found by.
+            facts: What is known of it; if it is not given, its digest.
 
         Returns:
             What is known of it.
         """
-        facts = self._examine(incoming, key.filename)
+        facts = facts or Facts("", incoming.sha256, None, None, None)
         if facts.sidecar is not None:
             # By itself too: it outlives the wheel, which is a thousand times as large.
             with suppress(BrokenArchive, OSError):
@@ -238,19 +238,6 @@ class KeptFiles:
             held = self.held(key)
             return held is not None and held.sha256 == facts.sha256
         return False
-
-    @staticmethod
-    def _examine(incoming: Incoming, filename: str) -> Facts:
-        nothing = Facts("", incoming.sha256, None, None, None)
-        if not filename.endswith(WHEEL_SUFFIX):
-            return nothing
-        try:
-            with FileIO(os.dup(incoming.descriptor)) as file:
-                facts = examine(file, parse_distribution_name(filename))
-        except (BrokenArchive, InvalidFilename, OSError):
-            # It is what the upstream says that it is; that no more can be said of it is not for us to judge.
-            return nothing
-        return facts if facts.sha256 == incoming.sha256 else nothing
 
     def _is_proven(self, path: str, descriptor: int, facts: Facts, stamp: Stamp | None) -> bool:
         now = Stamp.of(os.fstat(descriptor))

@@ -260,7 +260,7 @@ class Pins:
                         offset += len(data)
                     if incoming.sha256 != sha256:
                         return None
-                    facts = self._kept.files.keep(incoming, pinned)
+                    facts = self._kept.files.keep(incoming, pinned, facts)
                     if self._kept.files.held(pinned) is None:
                         raise OSError(errno.EIO, "it cannot be written")
                 finally:

@@ -26,6 +26,7 @@ from simpleindex.sources.interface import Elsewhere
 from simpleindex.sources.merged import Member
 from simpleindex.store.kept_listings import KeptListing
 from simpleindex.store.used_names import UsedNames
+from simpleindex.store.wheel_reading import WheelReading
 from simpleindex.unions import union_of
 from simpleindex.upstreams import Upstreams, check_sources, compose_upstreams
 from tests.builders import add_wheel, wheel_name
@@ -90,6 +91,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         was_used=lambda _: False,
         used=used,
         in_thread=at_once,
+        wheels=WheelReading(ExaminesHere(), at_once),
         say=lambda _: None,
         failed=fail,
     )

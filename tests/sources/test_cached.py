@@ -31,7 +31,9 @@ from simpleindex.core.repair import Times
 from simpleindex.sources.cached import Cached
 from simpleindex.store.cache_space import Room
 from simpleindex.store.upstream_cache import UpstreamCache
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import Threads, error, pending, result
 from tests.sources.memory_upstream import HOST, MemoryUpstream
 
@@ -77,6 +79,7 @@ class World:
             identity="https://pypi.example.org/simple/",
             times=self.times,
             first_seen=lambda *what: {} if self.seen is None else self.seen.times(*what),
+            wheels=WheelReading(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

@@ -22,7 +22,9 @@ from simpleindex.core.model import Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.wheel_tails import WheelTails
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import sdist_name, wheel_bytes
+from tests.examining import ExaminesHere
 from tests.live_world import error, result
 from tests.sources import test_cached
 from tests.sources.memory_upstream import HOST
@@ -53,7 +55,14 @@ class World(test_cached.World):
             self.threads,
             identity=INDEX,
             times=self.times,
-            tail=WheelTails(self.upstream, HOST, partial(self.cache.keep_metadata, INDEX), self.threads),
+            tail=WheelTails(
+                self.upstream,
+                HOST,
+                partial(self.cache.keep_metadata, INDEX),
+                self.threads,
+                WheelReading(ExaminesHere(), self.threads),
+            ),
+            wheels=WheelReading(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

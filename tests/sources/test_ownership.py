@@ -25,7 +25,9 @@ from simpleindex.store.cache_space import Room
 from simpleindex.store.copy_origins import FromUpstream
 from simpleindex.store.pins import Pins
 from simpleindex.store.upstream_cache import UpstreamCache
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import Threads, error, result
 from tests.sources.memory_upstream import MemoryUpstream
 from tests.sources.test_cached import read
@@ -74,6 +76,7 @@ class Index:
             threads,
             identity=url,
             removed=pins.keep_removed(cache),
+            wheels=WheelReading(ExaminesHere(), threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

@@ -13,7 +13,9 @@ from simpleindex.core.names import ProjectName
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.pinned import Pinned
 from simpleindex.store.pins import Pins
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import metadata_text, sdist_name, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import error, result
 from tests.sources import test_cached
 from tests.sources.test_cached import read
@@ -49,6 +51,7 @@ class World(test_cached.World):
                 identity=URL,
                 times=self.times,
                 removed=self.pins.keep_removed(self.cache),
+                wheels=WheelReading(ExaminesHere(), self.threads),
                 say=self.lines.append,
                 failed=self.failures.append,
             )

@@ -19,7 +19,9 @@ from simpleindex.sources.cached import Cached
 from simpleindex.sources.filtered import Filtered
 from simpleindex.sources.interface import Elsewhere
 from simpleindex.sources.redirecting import Redirecting
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import sdist_name
+from tests.examining import ExaminesHere
 from tests.live_world import error, result
 from tests.sources.memory_upstream import HOST
 from tests.sources.test_cached import ACME, DATA, METADATA, SIDECAR, WHEEL, World, read
@@ -57,6 +59,7 @@ class RedirectingWorld(World):
             self.threads,
             identity="https://pypi.example.org/simple/",
             offer=partial(offer, self.linked),
+            wheels=WheelReading(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

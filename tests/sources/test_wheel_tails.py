@@ -16,7 +16,9 @@ from simpleindex.core.names import ProjectName
 from simpleindex.sources import wheel_tails
 from simpleindex.sources.cached import Cached
 from simpleindex.sources.wheel_tails import WheelTails
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import Threads, error, result
 from tests.sources import test_cached
 from tests.sources.memory_upstream import HOST, MemoryUpstream
@@ -50,7 +52,9 @@ class World:
         self.file: File = self.upstream.add(WHEEL, data, bare=True, **facts)
         self.kept: list[bytes] = []
         self.has_room = True
-        self.tails = WheelTails(self.upstream, HOST, self.keep, Threads())
+        self.tails = WheelTails(
+            self.upstream, HOST, self.keep, Threads(), WheelReading(ExaminesHere(), Threads())
+        )
 
     def keep(self, project: str, file: File, data: bytes) -> bool:
         """Keep it, unless there is no room."""
@@ -167,7 +171,14 @@ class Front(test_cached.World):
             self.threads,
             identity=INDEX,
             times=self.times,
-            tail=WheelTails(self.upstream, HOST, partial(self.cache.keep_metadata, INDEX), self.threads),
+            tail=WheelTails(
+                self.upstream,
+                HOST,
+                partial(self.cache.keep_metadata, INDEX),
+                self.threads,
+                WheelReading(ExaminesHere(), self.threads),
+            ),
+            wheels=WheelReading(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

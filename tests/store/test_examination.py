@@ -32,14 +32,18 @@ from simpleindex.store.examination.pool import ExaminationPool
 from simpleindex.store.examination.process import Program, Surprise, default_program
 from simpleindex.store.examination.requests import (
     BadAnswer,
+    Missing,
     Request,
+    WheelMetadata,
     distribution,
     number,
     side_file,
     text,
     upload,
+    wheel_end,
 )
 from simpleindex.store.reading import NO_SHELF, Reader
+from simpleindex.store.wheel_reading import WheelParts
 from tests.builders import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.store.trees import FAR_NS
@@ -186,6 +190,88 @@ def test_no_process_is_begun_for_what_is_known(tmp_path: Path) -> None:
             assert len(shelf.project.files) == 2
             assert len(bench.pool.pids) == begun
         digests.close()
+
+
+def test_the_end_of_a_wheel(tmp_path: Path) -> None:
+    """From parts of it a process says which others are needed, and then what the metadata are."""
+    data = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
+    with running(tmp_path, Limits(), program=default_program()) as bench, WheelParts() as parts:
+        asked = []
+        for _ in range(20):
+            (outcome,) = bench.outcomes(wheel_end(parts.file.fileno(), wheel_name(), len(data), parts.known))
+            if not isinstance(outcome, Missing):
+                break
+            asked.append((outcome.offset, outcome.length))
+            parts.add(outcome.offset, data[outcome.offset : outcome.offset + outcome.length])
+        assert isinstance(outcome, WheelMetadata)
+        assert outcome.requires_python == ">=3.9"
+        assert b"Requires-Python: >=3.9" in outcome.data
+        assert asked
+        (broken,) = bench.outcomes(
+            wheel_end(parts.file.fileno(), wheel_name("other"), len(data), parts.known)
+        )
+        assert isinstance(broken, BrokenArchive)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ["missing", -1, 5],
+        ["missing", 0, "5"],
+        ["missing", 0],
+        ["metadata", "\u0100", None],
+        ["metadata", "x", "two\nlines"],
+        ["metadata", None, None],
+        ["other", 0, 0],
+        "missing",
+        None,
+        {},
+    ],
+    ids=repr,
+)
+def test_answers_about_ends_that_are_none(answer: Any) -> None:
+    """Numbers of bytes are not negative, and bytes are bytes."""
+    with pytest.raises(BadAnswer):
+        wheel_end(0, wheel_name(), 1000, ()).read(answer)
+
+
+GOOD_ANSWER: list[Any] = ["1.0", "0" * 64, None, ["f" * 64, 3], [1, 2, 8]]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *(
+            (0, None),
+            (0, "x" * 5000),
+            (0, "1.0\n"),
+            (1, "0" * 63),
+            (1, "F" * 64),
+            (1, None),
+            (2, 7),
+            (2, "\x1b[31m"),
+        ),
+        *(
+            (3, None),
+            (3, ["f" * 64]),
+            (3, ["f" * 64, -3]),
+            (3, "f" * 64),
+            (4, None),
+            (4, [1, 2]),
+            (4, [1, 2, True]),
+        ),
+    ],
+)
+def test_facts_that_are_none(place: int, value: Any) -> None:
+    """What goes into listings and logs is looked at twice."""
+    read = distribution(0, 1, wheel_name(), None).read
+    assert read(GOOD_ANSWER).version == "1.0"
+    with pytest.raises(BadAnswer):
+        read([*GOOD_ANSWER[:place], value, *GOOD_ANSWER[place + 1 :]])
+    wrongs: list[Any] = [[], GOOD_ANSWER[:4], [*GOOD_ANSWER, 1], "facts", None, {}]
+    for wrong in wrongs:
+        with pytest.raises(BadAnswer):
+            read(wrong)
 
 
 # -- what a process may do ----------------------------------------------------------------------------------------------

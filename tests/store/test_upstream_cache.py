@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import succeed
 
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
@@ -23,7 +24,9 @@ from simpleindex.store.file_keys import DigestKey, GivenKey
 from simpleindex.store.kept_files import KeptFiles
 from simpleindex.store.kept_listings import KeptListing
 from simpleindex.store.upstream_cache import UpstreamCache
+from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.store.faults import KILLED, Faults
 
 if TYPE_CHECKING:
@@ -84,7 +87,8 @@ class Place:
         try:
             for start in range(0, len(data), 200):
                 incoming.write(data[start : start + 200])
-            cache.files.keep(incoming, key_of(filename))
+            facts = WheelReading(ExaminesHere(), succeed)._whole(incoming, filename)
+            cache.files.keep(incoming, key_of(filename), facts)
         finally:
             incoming.close()
 
