@@ -33,7 +33,8 @@ from simpleindex.store.entry_points import read_entry_points
 from simpleindex.store.paths import Paths, plain_path
 from simpleindex.store.strictness import examine_strictly
 from simpleindex.store.tars import Stream, headers
-from simpleindex.store.wheel_contents import judge_record, judge_wheel_file
+from simpleindex.store.wheel_contents import judge_wheel_file
+from simpleindex.store.wheel_record import judge_record
 from simpleindex.web.multipart import FormSink
 from tests.counted_work import work_of
 from tests.store.strict_builders import Part, entry, raw_zip, tar, wheel_parts

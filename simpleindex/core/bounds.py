@@ -151,6 +151,9 @@ RECORD_LINES: Final = Bound("its RECORD", 200_000, "lines")
 LICENSE_FILES: Final = Bound("the list of License-File in its metadata", 10_000, "entries")
 """Wheels with many vendored libraries state some hundreds."""
 
+REQUIRES_DIST: Final = Bound("the list of Requires-Dist in its metadata", 10_000, "entries")
+"""Collections such as apache-airflow, with every extra of theirs, state some thousand."""
+
 # -- members of archives ------------------------------------------------------------------------------------------------
 
 PATH: Final = Bound("the path of a member", 4096, "bytes")

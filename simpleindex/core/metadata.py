@@ -18,6 +18,8 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.core.version_texts import parse_specifiers, parse_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simpleindex.core.names import DistributionName
 
 MAXIMUM_SIZE: Final = 16 * 1024 * 1024
@@ -35,6 +37,7 @@ _LINE_END: Final = re.compile(rb"[\r\n]")
 # Possessive, so that a value of a million folded lines costs no memory for ways back.
 _WANTED: Final = rb"(?:\A|(?<=[\r\n]))(%s):([^\r\n]*+(?:(?:\r\n|\r|\n)[ \t][^\r\n]*+)*+)"
 _HEADER: Final = re.compile(_WANTED % rb"name|version|requires-python", re.IGNORECASE)
+_ANY: Final = re.compile(_WANTED % rb"[!-9;-~]+")
 _DETAIL: Final = re.compile(_WANTED % rb"metadata-version|license-file", re.IGNORECASE)
 
 
@@ -131,6 +134,16 @@ def read_details(data: bytes) -> Details:
         value = " ".join(match[2].decode("utf-8", "backslashreplace").split())
         (files if match[1].lower() == b"license-file" else versions).append(value)
     return Details(versions[0] if versions else None, tuple(files))
+
+
+def header_fields(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Go through the header fields as e-mail's parser has them, each with what follows its colon, as it is written.
+
+    Raises:
+        InvalidMetadata: The headers are endless.
+    """
+    block, end = _header_block(data)
+    return ((match[1], match[2]) for match in _ANY.finditer(block, 0, end))
 
 
 def states(project: str, version: str, name: DistributionName) -> bool:

@@ -13,7 +13,7 @@ from simpleindex.core.metadata import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _KEY_SIZE: Final = 16
 """Bytes."""

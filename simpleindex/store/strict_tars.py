@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core import bounds
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from simpleindex.store.tars import Header
 
+_BLOCK: Final = 512
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
 _PLAIN: Final = b"\x000"
 _HARD_LINK: Final = b"1"
 _SYMBOLIC_LINK: Final = b"2"
@@ -70,6 +73,19 @@ def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> s
         raise BrokenArchive(
             f"its member {shown_path(header.path)} is neither a file nor a directory nor a link"
         )
+    if header.path.startswith(b"./"):
+        raise BrokenArchive(
+            f"its member {shown_path(header.path)} begins with ./, for which pip finds no project in it; "
+            "name the directory when you pack it"
+        )
+    if any(map(_DRIVE.match, path.split("/"))):
+        raise BrokenArchive(
+            f"its member {shown_path(header.path)} has a part like a drive's name; uv unpacks none such"
+        )
+    if header.is_negative:
+        raise BrokenArchive(
+            f"its member {shown_path(header.path)} has a time before 1970, or an owner below zero; uv unpacks none such"
+        )
     is_directory = kind == _DIRECTORY or header.path.endswith(b"/")
     if header.stated_size and (is_directory or kind not in _PLAIN):
         raise BrokenArchive(f"its member {shown_path(header.path)} has a size, and no data")
@@ -116,9 +132,13 @@ def _judge_global(records: bytes) -> None:
 
 
 def _judge_end(stream: Stream, *, whole_blocks: bool) -> None:
-    """Judge what follows the end mark: zeros, at least one block of them unless a trailer vouches for the end."""
+    """Judge what follows the first block of the end mark: its second one, and perhaps more zeros (POSIX, pax)."""
     if not whole_blocks:
         raise CutOff
+    if stream.take(_BLOCK) != bytes(_BLOCK):
+        raise BrokenArchive(
+            "its tar archive does not end with two empty blocks, without which uv does not unpack it"
+        )
     while block := stream.take(64 * 1024):
         if block.count(0) != len(block):
             raise BrokenArchive("other data follow the end of its tar archive")

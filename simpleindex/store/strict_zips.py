@@ -18,6 +18,7 @@ from simpleindex.store.zips import (
     STORED,
     Place,
     check_readable,
+    extra_fields,
     extra_kinds,
     find_directory,
     long_sizes,
@@ -38,6 +39,9 @@ _COMPRESSED_CHUNK: Final = 64 * 1024
 
 _END: Final = 22
 _END_64: Final = 56 + 20 + _END
+_END_SIGNATURE: Final = b"PK\x05\x06"
+_END_64_SIGNATURE: Final = b"PK\x06\x06"
+_LONGEST_COMMENT: Final = 0xFFFF
 _DESCRIPTOR: Final = 0x0008
 _UTF_8: Final = 0x0800
 _ZIP64_FIELD: Final = 0x0001
@@ -48,13 +52,17 @@ def find_strictly(pread: Pread, size: int) -> Directory:
     """Find the central directory of a file that has nothing else at its end, and is nothing else.
 
     Raises:
-        BrokenArchive: It is not whole, has a comment or a hidden record, or is a tar archive as well.
+        BrokenArchive: It is not whole, has a hidden record, or is a tar archive as well.
     """
     directory = find_directory(pread, size)
-    rest = size - directory.offset - directory.size
-    end = read_exactly(pread, _END, size - _END)
-    if rest not in {_END, _END_64} or not (end.startswith(b"PK\x05\x06") and end.endswith(b"\0\0")):
-        raise BrokenArchive("it has a comment or other data after its zip directory")
+    at = directory.offset + directory.size
+    rest = read_exactly(pread, size - at, at) if size - at <= _END_64 + _LONGEST_COMMENT else b""
+    end = _END_64 - _END if rest.startswith(_END_64_SIGNATURE) else 0
+    # What looks like a record in a comment is one to some readers.
+    if not rest.startswith(_END_SIGNATURE, end) or b"PK" in rest[end + _END :]:
+        raise BrokenArchive(
+            "it has other data after its zip directory, or a comment that looks like zip records"
+        )
     if is_header(pread(512, 0)):
         raise BrokenArchive("it is a zip and a tar archive at once")
     return directory
@@ -170,7 +178,7 @@ def _place(pread: Pread, member: Member, directory: Directory) -> Place:
     local, offset = read_local_header(pread, member, directory)
     for extra in (member.extra, local.extra):
         kinds = extra_kinds(extra)
-        if _OTHER_PATH_FIELD in kinds or kinds.count(_ZIP64_FIELD) > 1:
+        if _has_other_path(extra, member.path) or kinds.count(_ZIP64_FIELD) > 1:
             raise BrokenArchive(
                 f"its member {shown_path(member.path)} has a second name or size in an extra field"
             )
@@ -182,6 +190,11 @@ def _place(pread: Pread, member: Member, directory: Directory) -> Place:
     if member.method != DEFLATED and member.stored_size != member.size:
         raise misplaced(member)
     return Place(offset, member.stored_size, member.method)
+
+
+def _has_other_path(extra: bytes, path: bytes) -> bool:
+    """Whether an Info-ZIP field gives a member another path: a version, a check sum, and the path (APPNOTE.TXT 4.6.9)."""
+    return any(kind == _OTHER_PATH_FIELD and field[5:] != path for kind, field in extra_fields(extra))
 
 
 def _bomb(total: int, most: int) -> BrokenArchive:

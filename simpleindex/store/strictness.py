@@ -24,21 +24,22 @@ from simpleindex.core.metadata import (
     states,
 )
 from simpleindex.core.names import Kind, distribution_suffix
+from simpleindex.core.strict_metadata import fits_64_bits, judge_dependencies, judge_installable
 from simpleindex.store import strict_tars, strict_zips
 from simpleindex.store.archives import sdist_metadata, wheel_metadata
 from simpleindex.store.paths import plain_path
 from simpleindex.store.wheel_contents import (
     MAXIMUM_TEXT,
-    is_listed,
     judge_entry_points,
     judge_licenses,
-    judge_record,
     judge_wheel_file,
 )
-from simpleindex.store.zips import members, place_of
+from simpleindex.store.wheel_layout import WheelLayout
+from simpleindex.store.wheel_record import is_listed, judge_owed_digest, judge_record
+from simpleindex.store.zips import Place, members, place_of, read_local_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from simpleindex.core.metadata import Details
@@ -58,6 +59,8 @@ _COMPRESSED_CHUNK: Final = 64 * 1024
 _METADATA_VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}")
 # Before this version License-File was an invention of setuptools, whose paths meant something else.
 _LICENSES_SINCE: Final = Version("2.4")
+# PEP 643: from then on an sdist's metadata are those of its wheels, where they are not called dynamic.
+_STATIC_SINCE: Final = Version("2.2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,10 @@ def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules)
     size = file.seek(0, SEEK_END)
     if not size:
         raise BrokenArchive("it is empty")
+    if not fits_64_bits(Version(name.version)):
+        raise BrokenArchive(
+            f"its version {shown(name.version)} has a number of more than 64 bits, which uv cannot read"
+        )
     suffix = distribution_suffix(name.filename) or ""
     most = min(MAXIMUM_UNPACKED, max(RATIO_FROM, RATIO * size))
     try:
@@ -117,7 +124,9 @@ def _examine_zip(
     is_wheel = name.kind is Kind.WHEEL
     choose = wheel_metadata if is_wheel else sdist_metadata
     texts: dict[bytes, Member] = {}
-    member = choose(_noting(members(pread, directory), texts), name)
+    layout = WheelLayout()
+    judge_path = layout.judge if is_wheel else None
+    member = choose(_noting(members(pread, directory), texts, judge_path), name)
     with_digests = is_wheel and rules.require_record
     paths = strict_zips.read_strictly(pread, directory, most, with_digests=with_digests)
     data = None if member is None else _read(pread, member, directory, MAXIMUM_SIZE)
@@ -126,7 +135,9 @@ def _examine_zip(
     assert member is not None  # chosen, or refused
     assert data is not None
     dist_info = plain_path(member.path).partition("/")[0]
+    layout.finish(dist_info)
     examined, details = _judge_metadata(data, name)
+    judge_installable(data)
     _judge_texts(pread, directory, texts, name, rules)
     if rules.require_record:
         _judge_record(pread, directory, texts.get(b"RECORD"), paths, dist_info)
@@ -135,9 +146,13 @@ def _examine_zip(
     return examined
 
 
-def _noting(found: Iterator[Member], texts: dict[bytes, Member]) -> Iterator[Member]:
-    """Note on the way the members that are read later, by their names in the .dist-info directory."""
+def _noting(
+    found: Iterator[Member], texts: dict[bytes, Member], judge_path: Callable[[bytes], None] | None
+) -> Iterator[Member]:
+    """Note on the way the members that are read later, by their names in the .dist-info directory, and judge all paths."""
     for member in found:
+        if judge_path is not None:
+            judge_path(member.path)
         top, _, rest = member.path.partition(b"/")
         if rest in _TEXTS and top.endswith(b".dist-info"):
             texts[rest] = member
@@ -162,14 +177,23 @@ def _judge_record(
     if record is None:
         raise BrokenArchive("it has no RECORD in its .dist-info directory")
     place = place_of(pread, record, directory)
-    listed = judge_record(strict_zips.unpacked_member(pread, record, place), paths, dist_info)
-    if listed == len(paths):
+    listed, owed = judge_record(strict_zips.unpacked_member(pread, record, place), paths, dist_info)
+    if listed == len(paths) and not owed:
         return
-    # Of the paths only digests were kept, so who is missing must be looked for.
+    # Of the paths only digests were kept, so who is missing must be looked for; and others were not computed yet.
     for member in members(pread, directory):
         path = plain_path(member.path)
-        if not member.path.endswith(b"/") and not is_listed(path, paths, dist_info):
+        if member.path.endswith(b"/"):
+            continue
+        if not is_listed(path, paths, dist_info):
             raise BrokenArchive(f"its RECORD does not list {shown(path)}")
+        judge_owed_digest(path, _data_of(pread, member, directory), paths)
+
+
+def _data_of(pread: Pread, member: Member, directory: Directory) -> Iterator[bytes]:
+    _, offset = read_local_header(pread, member, directory)
+    place = Place(offset, member.stored_size, member.method)
+    yield from strict_zips.unpacked_member(pread, member, place)
 
 
 def _judge_sdist(paths: Paths, data: bytes | None, name: DistributionName) -> Examined:
@@ -181,6 +205,8 @@ def _judge_sdist(paths: Paths, data: bytes | None, name: DistributionName) -> Ex
     if data is None:
         raise BrokenArchive("it has no PKG-INFO in its top directory")
     examined, details = _judge_metadata(data, name)
+    if Version(examined.metadata_version) >= _STATIC_SINCE:
+        judge_dependencies(data)
     if Version(examined.metadata_version) >= _LICENSES_SINCE:
         judge_licenses(details.license_files, top, paths)
     return examined

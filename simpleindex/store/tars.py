@@ -32,8 +32,11 @@ _PAX_RECORD: Final = re.compile(rb"([0-9]{1,9}) ([^=]++)=")
 # Links, devices, directories, pipes: no data follow, whatever their size field says.
 _WITHOUT_DATA: Final = b"123456"
 
-# Of pax records those that decide where a member lies and how long it is.
-_TELLING: Final = frozenset({b"path", b"size", b"linkpath"})
+# Of pax records those that decide where a member lies and how long it is, and its time.
+_TELLING: Final = frozenset({b"path", b"size", b"linkpath", b"mtime"})
+
+_OWNER_GROUP_AND_TIME: Final = (108, 116, 136)
+"""Where in a header these numbers begin; one of GNU's that is below zero begins with a byte of ones."""
 
 SPARSE: Final = b"GNU.sparse."
 """How the keywords of records begin that state a member's holes; all of them are kept as one of this name."""
@@ -48,7 +51,8 @@ class Header(NamedTuple):
         link: What a link points to; empty for others.
         size: Bytes of data that follow, without padding.
         stated_size: What the header says, which for members without data is another.
-        extensions: Of the pax records path, size and linkpath, and :data:`SPARSE` for those of holes, by keyword.
+        extensions: Of the pax records path, size, linkpath and mtime, and :data:`SPARSE` for those of holes, by keyword.
+        is_negative: Whether its owner, group or time is a number below zero.
     """
 
     kind: bytes
@@ -57,6 +61,7 @@ class Header(NamedTuple):
     size: int
     stated_size: int
     extensions: dict[bytes, bytes]
+    is_negative: bool = False
 
 
 def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
@@ -159,7 +164,10 @@ def headers(stream: Stream) -> Iterator[Header]:
             _pass_over_sparse_map(stream, block)
         # Before POSIX, a directory was a file whose name ends in a slash.
         is_empty = kind in _WITHOUT_DATA or (kind == b"\0" and path.endswith(b"/"))
-        yield Header(kind, path, link, 0 if is_empty else stated, stated, extensions)
+        is_negative = extensions.get(b"mtime", b"").startswith(b"-") or any(
+            block[at] == 0xFF for at in _OWNER_GROUP_AND_TIME
+        )
+        yield Header(kind, path, link, 0 if is_empty else stated, stated, extensions, is_negative)
         extensions, extended = {}, 0
     if first:
         raise BrokenArchive("it is an empty tar archive")

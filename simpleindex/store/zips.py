@@ -307,14 +307,24 @@ def extra_kinds(extra: bytes) -> list[int]:
     Raises:
         BrokenArchive: One is cut off.
     """
-    kinds, at = [], 0
+    return [kind for kind, _ in extra_fields(extra)]
+
+
+def extra_fields(extra: bytes) -> list[tuple[int, bytes]]:
+    """Return all extra fields of a member with their kinds.
+
+    Raises:
+        BrokenArchive: One is cut off.
+    """
+    fields, at = [], 0
     while at + _EXTRA.size <= len(extra):
         kind, length = _EXTRA.unpack_from(extra, at)
-        kinds.append(kind)
-        at += _EXTRA.size + length
+        at += _EXTRA.size
+        fields.append((kind, extra[at : at + length]))
+        at += length
     if at > len(extra):
         raise BrokenArchive("its zip directory is damaged")
-    return kinds
+    return fields
 
 
 def _longs(extra: bytes) -> Iterator[int]:

@@ -35,12 +35,21 @@ def refusal(data: bytes, filename: str = SDIST) -> str:
 
 
 FILE, LINK, HARD, DIRECTORY = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+
+
+def dated(mtime: int) -> tarfile.TarInfo:
+    """A file of some time, seconds since 1970."""
+    member = tarfile.TarInfo("acme-1.0/f")
+    member.mtime = mtime
+    return member
+
+
 TAKEN: dict[str, bytes] = {
     "directories-twice": tar_gz(
         entry("acme-1.0/d", DIRECTORY), entry("acme-1.0/d/", DIRECTORY), ("acme-1.0/d/f", b"")
     ),
     "before-posix": tar_gz(entry("acme-1.0/d/", tarfile.AREGTYPE)),
-    "with-dots": tar_gz(("./acme-1.0//f", b"x"), ("acme-1.0/./g", b"x")),
+    "with-dots": tar_gz(("acme-1.0//f", b"x"), ("acme-1.0/./g", b"x")),
     "link-inside": tar_gz(("acme-1.0/f", b""), entry("acme-1.0/l", LINK, "f")),
     "link-upwards": tar_gz(("acme-1.0/f", b""), entry("acme-1.0/d/e/l", LINK, "../../f")),
     "link-to-the-top": tar_gz(entry("acme-1.0/d/l", LINK, "..")),
@@ -51,7 +60,7 @@ TAKEN: dict[str, bytes] = {
     "long-link-gnu": tar_gz(entry("acme-1.0/l", LINK, f"{'x' * 150}/{'y' * 150}"), form=tarfile.GNU_FORMAT),
     "hard-link": tar_gz(("acme-1.0/f", b""), entry("acme-1.0/h", HARD, "acme-1.0/f")),
     "padded": gzip.compress(tar() + bytes(100_000)),
-    "one-end-block": gzip.compress(tar().rstrip(b"\0").ljust(512 * 3, b"\0")),
+    "two-end-blocks": gzip.compress(tar().rstrip(b"\0").ljust(512 * 4, b"\0")),
 }
 
 
@@ -99,7 +108,15 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         gzip.compress(tar(("x/PKG-INFO", INFO), info=None)),
         "its top directory is 'x', not acme-1.0",
     ),
-    "twice": (tar_gz(("acme-1.0/f", b""), ("./acme-1.0/f", b"")), "'acme-1.0/f' is there twice"),
+    "twice": (tar_gz(("acme-1.0/f", b""), ("acme-1.0/./f", b"")), "'acme-1.0/f' is there twice"),
+    "begins-with-dot": (tar_gz(("./acme-1.0/f", b"")), "begins with ./, for which pip finds no project"),
+    "drive": (tar_gz(("acme-1.0/C:f", b"")), "has a part like a drive's name"),
+    "one-end-block": (
+        gzip.compress(tar().rstrip(b"\0").ljust(512 * 3, b"\0")),
+        "does not end with two empty blocks",
+    ),
+    "old-in-pax": (tar_gz(dated(-5)), "has a time before 1970"),
+    "old-in-gnu": (tar_gz(dated(-5), form=tarfile.GNU_FORMAT), "has a time before 1970"),
     "info-twice": (tar_gz(("acme-1.0/PKG-INFO", INFO)), "'acme-1.0/PKG-INFO' is there twice"),
     "file-and-directory": (
         tar_gz(("acme-1.0/f", b""), ("acme-1.0/f/g", b"")),
