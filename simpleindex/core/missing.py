@@ -16,6 +16,7 @@ _NEVER: Final = {
     407: "says that the proxy wants credentials",
     408: "says that a request took too long",
     421: "says that the wrong server was asked",
+    424: "says that something behind the index failed",
     425: "asks to try again",
     426: "asks for another protocol",
     428: "asks for another request",

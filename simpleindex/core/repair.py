@@ -11,7 +11,7 @@ from packaging.version import Version
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import Project, Sidecar, Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
-from simpleindex.core.upstream_urls import unsigned
+from simpleindex.core.signed_urls import unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,14 +21,6 @@ _PORTS: Final = {"http": 80, "https": 443}
 LONGEST_URL: Final = 4096
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f.]*+:[0-9a-f:.]*+", re.ASCII)
 _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
-_SIGNATURE: Final = re.compile(r"(?:x-(?:amz|goog)-)?sig(?:nature)?=", re.IGNORECASE)
-_SIGNED: Final = re.compile(
-    r"(?:x-(?:amz|goog)-[a-z-]+|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id"
-    r"|sig|se|sp|st|sv|sr|spr|skoid|sktid|skt|ske|sks|skv)=",
-    re.IGNORECASE,
-)
-"""Parameters of signed URLs: of Amazon's S3 and CloudFront, of Google's store, and of Azure's (shared access signatures)."""
-
 _KEPT: Final = re.compile("(/|@|%2F)|(?:(?!%2F)[^/@])+", re.IGNORECASE)
 _PATH: Final = "/%:@!$&'()*+,;=~"
 _QUERY: Final = _PATH + "?[]"
@@ -159,16 +151,6 @@ def quoted_as_pip_does(url: str) -> str:
     parts = urlsplit(url)
     path = _KEPT.sub(lambda match: match[0].upper() if match[1] else quote(unquote(match[0])), parts.path)
     return urlunsplit(parts._replace(path=path))
-
-
-def unsigned(url: str) -> str:
-    """Return a URL without the signature that an object store wants in it: that is another one each time (see ``_SIGNED``)."""
-    before, _, query = url.partition("?")
-    parts = query.split("&")
-    if not any(_SIGNATURE.match(part) for part in parts):
-        return url
-    kept = [part for part in parts if not _SIGNED.match(part)]
-    return f"{before}?{'&'.join(kept)}" if kept else before
 
 
 def origin(url: str) -> Origin:

@@ -16,6 +16,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 from simpleindex.core.conditional import http_date
 from simpleindex.core.errors import FileRefused, InvalidUpstreamPage, NotHere, UpstreamFailed
 from simpleindex.core.flat import FLAT_PAGE
+from simpleindex.core.signed_urls import seconds_left, shorter
 from simpleindex.core.upstream_documents import is_html
 from simpleindex.core.upstream_headers import USUAL_WAIT, content_range, date, etag, fresh_for
 from simpleindex.core.upstream_html import ends
@@ -157,7 +158,8 @@ class HttpUpstream:
             return None
         parse = parse_flat if is_page else partial(parse_project, name=name)
         project = await self._parsed(page, parse, page.content_type, page.body, page.url, source=self._name)
-        return Listing(project, page.validators, page.fresh_for)
+        signed_for = seconds_left((file.url for file in project.files), self._clock.seconds())
+        return Listing(project, page.validators, shorter(page.fresh_for, signed_for))
 
     async def _place_of(self, name: ProjectName) -> str | None:
         """Where the page of a project is that is not where installers look for it, if the list of projects has it."""

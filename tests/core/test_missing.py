@@ -19,6 +19,8 @@ UPSTREAM = '[[upstream]]\nname = "up"\nurl = "https://up.example/simple/"\n'
         *((status, "no redirect") for status in (300, 304, 305, 399)),
         *((status, "index failed") for status in (500, 502, 503, 504, 599)),
         *((401, "credentials"), (407, "proxy"), (408, "too long"), (429, "wait"), (425, "again")),
+        # What this index says of its own upstreams.
+        (424, "failed"),
         *((status, "no HTTP status") for status in (0, 99, 600, -403, True, "403", 403.0, None, [403])),
     ],
 )

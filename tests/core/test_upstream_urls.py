@@ -21,7 +21,6 @@ from simpleindex.core.upstream_urls import (
     origin,
     proxy_for,
     quoted_as_pip_does,
-    unsigned,
 )
 
 PIECES = st.sampled_from(
@@ -279,30 +278,6 @@ def test_proxies_that_cannot_be_used(text: str) -> None:
     with pytest.raises(InvalidSetting, match="HTTPS_PROXY") as caught:
         proxy_for("https://up.example/", {"HTTPS_PROXY": text})
     assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://b.example/a-1.zip", "https://b.example/a-1.zip"),
-        ("https://b.example/a-1.zip?id=7", "https://b.example/a-1.zip?id=7"),
-        (
-            "https://b.example/a-1.zip?X-Amz-Algorithm=A&X-Amz-Date=1&X-Amz-Expires=9&x-amz-signature=ab",
-            "https://b.example/a-1.zip",
-        ),
-        (
-            "https://b.example/a-1.zip?id=7&Expires=1&Signature=a%2Fb&Key-Pair-Id=K",
-            "https://b.example/a-1.zip?id=7",
-        ),
-        ("https://b.example/a-1.zip?X-Goog-Credential=c&X-Goog-Signature=ab", "https://b.example/a-1.zip"),
-        ("https://b.example/a-1.zip?sv=2&se=1&sr=b&sp=r&sig=x%3D", "https://b.example/a-1.zip"),
-        # Without a signature these may be anything.
-        ("https://b.example/a-1.zip?se=1&sp=2&policy=3", "https://b.example/a-1.zip?se=1&sp=2&policy=3"),
-    ],
-)
-def test_what_is_signed(url: str, expected: str) -> None:
-    """The signatures of four stores are left out; whatever else is in a query may say which file it is."""
-    assert unsigned(url) == expected
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,21 @@ class TestListings(SynchronousTestCase):
         assert world.in_thread == []
         world.close()
 
+    def test_signed_links_shorten_the_life_of_a_page(self) -> None:
+        """It is asked for again at half of the time that they have left."""
+        for more, said, expected in (
+            ("100", "", 50.0),
+            ("100", "max-age=20", 20.0),
+            ("-5", "max-age=20", 0.0),
+        ):
+            url = f"{WHEEL}?Expires={1000 + int(more)}&Signature=x"
+            world = World(page(listing(entry(url=url)), JSON, f"Cache-Control: {said}"))
+            world.network.clock.advance(1000)
+            found = world.project()
+            assert found is not None
+            assert found.fresh_for == pytest.approx(expected, abs=1)
+            world.close()
+
     def test_asking_again(self) -> None:
         """With its validators, and None for an answer if it is as it was."""
         world = World(page(b"", status="304 Not Modified"))
