@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.commands.arguments import Parser, complain, who
+from simpleindex.commands.judging import reasons_against
 from simpleindex.commands.warm import add_warm
 from simpleindex.core.errors import (
     InvalidFilename,
@@ -23,8 +24,10 @@ from simpleindex.core.errors import (
     RefusedStart,
 )
 from simpleindex.core.flat import FLAT_PAGE, project_of
+from simpleindex.core.modes import Mode
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.patterns import ALL, matcher, parse_pattern
+from simpleindex.core.repair import dated, repaired
 from simpleindex.core.sizes import human_size
 from simpleindex.core.sources_file import parse_sources
 from simpleindex.settings import resolve
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source_settings import UpstreamSettings
     from simpleindex.store.kept_files import Held
+    from simpleindex.store.kept_listings import KeptListing
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
 _UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -144,6 +148,7 @@ class _Kept:
             name: value for name in ("sources", "cache", "state", "config") if (value := getattr(given, name))
         }
         settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+        self.settings = settings
         if settings.sources is None:
             raise RefusedStart(
                 "no sources file was named, and without one there are no upstreams; give --sources FILE"
@@ -321,7 +326,7 @@ def _why(given: argparse.Namespace) -> int:
         if held is not None and held.sha256 != sha256:
             held = None
         if held is None:
-            lines.append("  It is not kept here: the first who asks for it has it fetched.")
+            lines.append(f"  It is not kept here: {_why_not_kept(kept, upstream, listing, file)}.")
             continue
         proven = (
             "proven since the machine started" if held.is_proven else "to be hashed before it is served again"
@@ -332,6 +337,21 @@ def _why(given: argparse.Namespace) -> int:
         ]
     print("\n".join(lines))
     return 0
+
+
+def _why_not_kept(kept: _Kept, upstream: UpstreamSettings, listing: KeptListing, file: File) -> str:
+    """Say, as a clause, why a file is not kept; what a rule withholds is never fetched."""
+    if upstream.mode is not Mode.CACHE:
+        return f"clients get it from {upstream.name} itself, whose mode is {upstream.mode.value}"
+    project = repaired(dated(listing.project, listing.learnt, listing.modified), listing.learnt, {}, 0)
+    project = replace(project, name=project_of(file) if upstream.flat else project.name)
+    against = reasons_against(kept.settings, upstream.name, project, {file.filename})
+    fault = listing.faults.get(file.filename)
+    if against:
+        return f"nobody gets it now. {against[0].rstrip('.')}"
+    if fault is not None:
+        return f"nobody gets it now. {fault.reason.rstrip('.')}"
+    return "it is fetched when a client asks for it"
 
 
 def _as_json(entry: Entry) -> dict[str, object]:

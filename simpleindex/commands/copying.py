@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.commands.arguments import Parser, complain, who
+from simpleindex.commands.judging import reasons_against
 from simpleindex.core.errors import AlreadyExists, InvalidSources, NameUsed, RefusedStart, SimpleIndexError
 from simpleindex.core.modes import Mode
 from simpleindex.core.promotion import files_of, parse_release
@@ -24,11 +24,8 @@ from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.examination.pool import open_examination
 from simpleindex.store.followed_file import read_text_file
-from simpleindex.store.name_lists import NameLists
 from simpleindex.store.pins import Pins
-from simpleindex.store.policies import Policies
 from simpleindex.store.project_files import ProjectFiles
-from simpleindex.store.records import Records
 from simpleindex.store.upstream_cache import UpstreamCache
 from simpleindex.store.writing import Writer
 from simpleindex.surroundings import excluded_paths
@@ -213,25 +210,9 @@ def _refuse_missing(
 
 def _withheld(sources: _Sources, source: str, project: Project, files: Sequence[File]) -> Sequence[str]:
     """What rules say against these files, as sentences."""
-    settings = sources.settings
-    if settings.sources is None or not sources.said.rules:
+    if not sources.said.rules:
         return ()
-    records = Records(str(settings.state), complain)
-    try:
-        lists = NameLists(str(settings.sources.parent), complain)
-        policies = Policies(
-            str(settings.sources), open_list=lists.open, allowances=records.allowances, log=complain
-        )
-        policies.open()
-        policy, now = policies.current(), time.time()
-    finally:
-        records.close()
-    denial = policy.denial(project.name, source, now)
-    if denial is not None:
-        return (denial.sentence,)
-    names = {file.filename for file in files}
-    judged = policy.judge(project, source, now)
-    return [item.reason for item in judged.withheld if item.filename in names]
+    return reasons_against(sources.settings, source, project, {file.filename for file in files})
 
 
 def _record(

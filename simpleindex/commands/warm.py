@@ -17,9 +17,11 @@ from packaging.tags import compatible_tags, cpython_tags, sys_tags
 from simpleindex.commands.remote import Remote
 from simpleindex.commands.why import own_ca, own_url
 from simpleindex.core.choosing import choose
-from simpleindex.core.errors import InvalidLockFile, RefusedStart
+from simpleindex.core.errors import InvalidLockFile, InvalidSources, RefusedStart
 from simpleindex.core.sizes import human_size
+from simpleindex.core.sources_file import parse_sources
 from simpleindex.settings import resolve
+from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.requirements_files import read_requirements
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from simpleindex.core.requirements import Wanted
+    from simpleindex.settings import Settings
 
 _AT_ONCE: Final = 8
+_ATTEMPTS: Final = 12
+"""To read a file that is being fetched; each waits for ten seconds."""
+
 _BAR: Final = 30
 _LINUX: Final = re.compile(r"(manylinux|musllinux)_([0-9]+)_([0-9]{1,3})_(\w+)")
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
@@ -79,11 +85,12 @@ def run_warm(given: argparse.Namespace) -> int:
     """
     wanted, mistakes, left_out = _wanted(given)
     platforms = [] if given.all else platforms_of(given.python_version or (), given.platform or ())
-    url, ca_file = given.index_url, given.cert
+    url, ca_file, limit = given.index_url, given.cert, None
     if url is None:
         options = {} if given.config is None else {"config": given.config}
         settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
         url, ca_file = own_url(settings), ca_file or own_ca(settings)
+        limit = _cache_size(settings)
     remote = Remote(url, ca_file, given.token_file, needs_token=False)
     progress = Progress(sys.stderr)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -94,9 +101,13 @@ def run_warm(given: argparse.Namespace) -> int:
         fetched = [*pool.map(lambda page: _fetch(remote, page, progress), dict.fromkeys(pages))]
     progress.end()
     problems = [*mistakes, *problems, *(problem for _, problem in fetched if problem)]
+    done = [size for size, problem in fetched if not problem]
+    if limit is not None and sum(done) > limit:
+        problems.append(
+            f"The files are larger than the cache, whose size is {human_size(limit)} in [cache] of the sources file: not all of them stay."
+        )
     for problem in problems:
         print(problem)
-    done = [size for size, problem in fetched if not problem]
     print(
         f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} line{'' if len(wanted) == 1 else 's'}, {human_size(sum(done))}"
         f"{f'; {left_out:,} left out' if left_out else ''}."
@@ -184,13 +195,40 @@ def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) 
             [],
             f"{wanted.name}: its upstream gives its files itself (mode listing-only), so nothing of it is kept.",
         )
-    return pages, choice.missing
+    missing = choice.missing
+    if (missing and not found["files"]) or missing.endswith("is not offered."):
+        missing = f"{missing.rstrip('.')}: {reason}" if (reason := _reason(remote, wanted)) else missing
+    return pages, missing
+
+
+def _cache_size(settings: Settings) -> int | None:
+    """The bytes that the cache of the server on this machine keeps; None if there is none, or that cannot be told."""
+    if settings.sources is None:
+        return None
+    try:
+        return parse_sources(read_text_file(str(settings.sources))).cache.size
+    except (OSError, InvalidSources):
+        return None
+
+
+def _reason(remote: Remote, wanted: Wanted) -> str:
+    """What the index says of a file that it has and does not offer, as the end of a sentence; empty if it says nothing."""
+    try:
+        said = json.loads(remote.read(f"-/why/{wanted.name}", "application/json"))
+        for file in said["files"]:
+            version = file.get("version")
+            if not file["offered"] and version and wanted.versions.contains(version, prereleases=True):
+                return str(file["says"])
+        denied = said["answer"] == "withheld" and not said["files"]
+        return str(said["summary"]) if denied else ""
+    except (RefusedStart, ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def _fetch(remote: Remote, page: str, progress: Progress) -> tuple[int, str]:
     filename = unquote(page.rpartition("/")[2])
     try:
-        return remote.drain(page), ""
+        return _drain(remote, page), ""
     except RefusedStart as error:
         if "the index answered 302" in str(error):
             return (
@@ -200,6 +238,17 @@ def _fetch(remote: Remote, page: str, progress: Progress) -> tuple[int, str]:
         return 0, f"{filename}: {error}"
     finally:
         progress.advance()
+
+
+def _drain(remote: Remote, page: str) -> int:
+    """Read a file, also one that its upstream is slow to begin: it is fetched in the background meanwhile."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return remote.drain(page)
+        except RefusedStart as error:
+            if "is being fetched" not in str(error):
+                raise
+    return remote.drain(page)
 
 
 class Progress:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 FACTS: Final = ".facts"
 """Suffix of the record beside a kept file."""
 
+_LISTINGS_SHARE: Final = 4
+"""Listings go before files once they take more than this part of the budget."""
+
+_SILENT_SECONDS: Final = 24 * 3600.0
+"""Between two lines of the log about making room."""
+
 _LEFT_OVER: Final = 24 * 3600
 """Seconds after which an unfinished file is nobody's: no fetch lives so long without writing to it."""
 
@@ -56,8 +62,11 @@ class CacheSpace:
         self.now = now
         self._log = log
         self._lock = threading.Lock()
-        self._index: OrderedDict[str, int] = OrderedDict()
-        self._size = 0
+        self._files: OrderedDict[str, int] = OrderedDict()
+        self._listings: OrderedDict[str, int] = OrderedDict()
+        self._size = self._listings_size = 0
+        self._silent_until = 0.0
+        self._prefix = os.path.join(root, "listings", "")
         self._is_loaded = False
         self._has_complained = False
 
@@ -77,10 +86,11 @@ class CacheSpace:
                         found.append((os.stat(marker).st_mtime, path, os.stat(path).st_size))
         with self._lock:
             for _, path, size in sorted(found, reverse=True):
-                if path not in self._index:
-                    self._index[path] = size
-                    self._index.move_to_end(path, last=False)
-                    self._size += size
+                index = self._index_of(path)
+                if path not in index:
+                    index[path] = size
+                    index.move_to_end(path, last=False)
+                    self._count(path, size)
             self._is_loaded = True
         self.make_room(0)
 
@@ -99,16 +109,33 @@ class CacheSpace:
 
     def may_have(self, path: str) -> bool:
         """Return whether looking for a file makes sense; at once."""
-        return not self._is_loaded or path in self._index
+        return not self._is_loaded or path in self._index_of(path)
 
     def make_room(self, size: int) -> None:
-        """Remove what was used least recently until this much more fits."""
-        while self._is_loaded and self._index and self._is_too_much(size):
-            with self._lock:
-                path = next(iter(self._index), None)
+        """Remove what was used least recently until this much more fits: files first, then listings.
+
+        A file whose listing is gone could not be served, and a listing is a thousandth of its files.
+        """
+        while self._is_loaded and self._is_too_much(size):
+            path = self._least_used()
             if path is None:
                 break
+            self._tell_of_eviction()
             self.remove(path)
+
+    def _least_used(self) -> str | None:
+        with self._lock:
+            if self._files and self._listings_size <= self.room.budget // _LISTINGS_SHARE:
+                return next(iter(self._files))
+            return next(iter(self._listings), None) or next(iter(self._files), None)
+
+    def _tell_of_eviction(self) -> None:
+        if self.now() >= self._silent_until:
+            self._silent_until = self.now() + _SILENT_SECONDS
+            self._log(
+                f"The cache in {self.root!a} is full: what was used least recently makes room for new files. "
+                "Its size, and the bytes that stay free on its disk, are set by [cache] of the sources file."
+            )
 
     def _is_too_much(self, size: int) -> bool:
         # For one that is too large to be kept at all, nothing has to go.
@@ -128,19 +155,29 @@ class CacheSpace:
     def use(self, path: str) -> None:
         """Note that a file was used."""
         with self._lock:
-            if path in self._index:
-                self._index.move_to_end(path)
+            index = self._index_of(path)
+            if path in index:
+                index.move_to_end(path)
 
     def add(self, path: str, size: int) -> None:
         """Count a file that was put there."""
         with self._lock:
-            self._size += size - self._index.pop(path, 0)
-            self._index[path] = size
+            index = self._index_of(path)
+            self._count(path, size - index.pop(path, 0))
+            index[path] = size
 
     def forget(self, path: str) -> None:
         """Count a file no more."""
         with self._lock:
-            self._size -= self._index.pop(path, 0)
+            self._count(path, -self._index_of(path).pop(path, 0))
+
+    def _index_of(self, path: str) -> OrderedDict[str, int]:
+        return self._listings if path.startswith(self._prefix) else self._files
+
+    def _count(self, path: str, size: int) -> None:
+        self._size += size
+        if path.startswith(self._prefix):
+            self._listings_size += size
 
     def remove(self, path: str) -> None:
         """Remove a file, and the record beside it."""

@@ -126,7 +126,7 @@ def test_why(place: Place) -> None:
     assert f"It has it at https://files.example.org/acme/{WHEEL}, and states sha256 {digest}." in text
     assert f"/acme/{WHEEL}: 5 bytes, sha256 {digest}, " in text
     assert "It was fetched on" in text
-    assert "It is not kept here: the first who asks for it has it fetched." in place.run("why", SDIST)
+    assert "It is not kept here: it is fetched when a client asks for it." in place.run("why", SDIST)
     assert "and states no hash." in place.run("why", BARE)
     assert "It had no acme-9.0.tar.gz then." in place.run("why", "acme-9.0.tar.gz")
     assert place.run("why", "never-1.0.tar.gz") == "pypi: nothing is kept of never.\n"
@@ -225,6 +225,17 @@ def test_pin_refused(place: Place, release: str) -> None:
     assert "is neither a project nor a release" in place.run("pin", release, status=2)
 
 
+def test_why_of_what_nobody_gets(place: Place) -> None:
+    """A rule withholds it, or clients are sent elsewhere: then it is fetched for nobody."""
+    sources = place.path / "sources.toml"
+    sources.write_text(SOURCES + '[[rule]]\nname = "old"\nnot-after = 2020-01-01\n')
+    text = place.run("why", SDIST)
+    assert "It is not kept here: nobody gets it now. " in text
+    assert "withheld by the rule old" in text
+    sources.write_text(SOURCES + 'mode = "redirect"\n')
+    assert "clients get it from pypi itself, whose mode is redirect." in place.run("why", SDIST)
+
+
 # -- warm ---------------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +245,7 @@ class Serving(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.pages: dict[str, bytes | int] = {}
         self.seen: list[str] = []
+        self.slow: dict[str, int] = {}
         super().__init__(("127.0.0.1", 0), Answering)
 
     def offer(self, filename: str, data: bytes, **values: Any) -> None:
@@ -261,6 +273,9 @@ class Answering(BaseHTTPRequestHandler):
         self.server.seen.append(self.path)
         answer = self.server.pages.get(self.path, 404)
         body = b"No.\n" if isinstance(answer, int) else answer
+        if self.server.slow.get(self.path):
+            self.server.slow[self.path] -= 1
+            answer, body = 503, b"It is being fetched from up, which takes long; try again.\n"
         self.send_response(answer if isinstance(answer, int) else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -330,6 +345,51 @@ def test_warm_tells_what_is_missing(server: Serving, tmp_path: Path, capsys: Cap
         "gone-1.0.tar.gz: the index answered 403: No.",
         "1 file for 6 lines, 5 bytes.",
     ]
+
+
+def test_warm_says_why_a_release_is_withheld(server: Serving, tmp_path: Path, capsys: Captured) -> None:
+    """As the index explains it; and what it cannot explain is as before."""
+    server.offer(WHEEL, b"wheel")
+    says = "acme-7.tar.gz is withheld by the rule cooldown: it is offered when it is 7 days old, from 2026-12-05 16:00 UTC"
+    files = [
+        {"filename": WHEEL, "version": "1.0", "offered": True},
+        {"filename": "acme-7.tar.gz", "version": "7", "offered": False, "says": says},
+    ]
+    server.pages["/-/why/acme"] = json.dumps({"answer": "partly withheld", "files": files}).encode()
+    assert warm(server, tmp_path, "acme==7\nacme==8\n") == 1
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"acme==7 is not offered: {says}",
+        "acme==8 is not offered.",
+    ]
+
+
+def test_warm_waits_for_what_its_upstream_is_slow_to_begin(server: Serving, tmp_path: Path) -> None:
+    """It is the patient client for which that is fetched in the background."""
+    server.offer(WHEEL, b"wheel")
+    server.slow[f"/simple/acme/{WHEEL}"] = 3
+    assert warm(server, tmp_path, "acme\n") == 0
+    assert server.seen.count(f"/simple/acme/{WHEEL}") == 4
+    server.slow[f"/simple/acme/{WHEEL}"] = 1000
+    assert warm(server, tmp_path, "acme\n") == 1
+
+
+@pytest.mark.parametrize("size", ["2K", "1M"])
+def test_warm_of_more_than_the_cache_keeps(
+    server: Serving, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, *, size: str
+) -> None:
+    """It is said, where the server is the one on this machine."""
+    for name in (WHEEL, "other-1.0.tar.gz"):
+        server.offer(name, bytes(1500))
+    (tmp_path / "sources.toml").write_text(f'[cache]\nsize = "{size}"\n')
+    (tmp_path / "config.toml").write_text(f'sources = "{tmp_path / "sources.toml"}"\n')
+    (tmp_path / "wanted").write_text("acme\nother\n")
+    url = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setattr("simpleindex.commands.warm.own_url", lambda _: url)
+    monkeypatch.setattr("simpleindex.commands.warm.own_ca", lambda _: None)
+    words = ["cache", "warm", str(tmp_path / "wanted"), "--config", str(tmp_path / "config.toml")]
+    status = int(size == "2K")
+    assert main(words) == status
+    assert ("larger than the cache" in capsys.readouterr().out) == bool(status)
 
 
 def test_warm_for_others(server: Serving, tmp_path: Path) -> None:

@@ -242,6 +242,28 @@ def test_what_was_used_least_recently_goes_first(place: Place) -> None:
     assert sum(kept) == 1
 
 
+def test_files_go_before_their_listings(place: Place) -> None:
+    """What has no listing could not be served; but listings alone do not fill a cache. It is said once a day."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    size = sum(path.stat().st_size for path in place.paths())
+    for number in range(3):
+        place.put(bytes(1000), f"acme-{number}.tar.gz", cache)
+    place.room = Room(budget=2 * 1000 + 4 * size, floor=0)
+    for number in range(3, 12):
+        cache = place.cache()
+        place.put(bytes([number]) * 1000, f"acme-{number}.tar.gz", cache)
+        assert cache.listing(INDEX, ACME) == listing()
+        assert place.get(bytes([number]) * 1000, cache, f"acme-{number}.tar.gz") is not None
+    assert place.lines
+    assert {line.partition(": ")[0].endswith("is full") for line in place.lines} == {True}
+    place.room = Room(budget=4 * size, floor=0)
+    cache = place.cache()
+    for number in range(12):
+        cache.keep_listing(INDEX, listing(name=ProjectName(f"p{number}")))
+    assert 0 < len(cache.kept_names(INDEX)) < 5
+
+
 def test_the_floor_is_kept(place: Place) -> None:
     """Where others fill the disk, everything goes; what is fetched is passed on all the same."""
     place.put(OLD)

@@ -1,0 +1,47 @@
+"""What the rules of the sources file say against files of a source, for commands that work on what is kept of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from simpleindex.commands.arguments import complain
+from simpleindex.store.name_lists import NameLists
+from simpleindex.store.policies import Policies
+from simpleindex.store.records import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from simpleindex.core.model import Project
+    from simpleindex.settings import Settings
+
+
+def reasons_against(
+    settings: Settings, source: str, project: Project, filenames: Collection[str]
+) -> Sequence[str]:
+    """Return why rules withhold files now, as sentences.
+
+    Args:
+        settings: Name the sources file and the records of allowances.
+        source: The name of the source.
+        project: As the source offers it.
+        filenames: The files that are meant.
+    """
+    if settings.sources is None:
+        return ()
+    records = Records(str(settings.state), complain)
+    try:
+        lists = NameLists(str(settings.sources.parent), complain)
+        policies = Policies(
+            str(settings.sources), open_list=lists.open, allowances=records.allowances, log=complain
+        )
+        policies.open()
+        policy, now = policies.current(), time.time()
+    finally:
+        records.close()
+    denial = policy.denial(project.name, source, now)
+    if denial is not None:
+        return (denial.sentence,)
+    judged = policy.judge(project, source, now)
+    return [item.reason for item in judged.withheld if item.filename in filenames]
