@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from simpleindex import __version__
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.files import total_size
+from simpleindex.core.unserved import sum_up
 from simpleindex.core.views import LOCAL
-from simpleindex.report import catalogue_lines
+from simpleindex.report import catalogue_lines, taken_line
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.examination.pool import open_examination
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 USAGE: Final = """\
 usage: simpleindex COMMAND [options]
 
-  check          read the directory and the sources file once, say what would be served and what not, and exit:
-                 0 if everything is served, 1 if something is withheld, 2 if it cannot be read
+  check          read the directory and the files of --sources, --users and --access once, say what would be served and what
+                 not, and exit: 0 if all is right, 1 if something is not served or a mistake, 2 if it cannot be read
   systemd-unit   print a systemd unit for these options (with --socket: a socket and its service)
   passwd USER    set a user's password in the file of --users, or take the user out with --delete
   token create   make a token for uploads and logins by machines; its secret is printed once
@@ -121,20 +122,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(words: list[str]) -> int:
     options = Options()
     options.parseOptions(words)
-    if options.settings.sources is not None:
+    settings = options.settings
+    allow_upstream: tuple[str, ...] = ()
+    if settings.sources is not None:
         from simpleindex.upstreams import check_sources  # noqa: PLC0415  (only with upstreams)
 
-        print(check_sources(str(options.settings.sources), str(options.settings.cache)))
-    report = check(options.settings)
-    for line in catalogue_lines(report, str(options.settings.path)):
-        print(line)
-    is_whole = not report.withheld
-    for name, path in further_directories(options.settings).items():
-        report = check(replace(options.settings, path=path), name)
+        text, allow_upstream = check_sources(str(settings.sources), str(settings.cache))
+        print(text)
+    is_right = True
+    if settings.has_logins:
+        from simpleindex.commands.people_check import check_people  # noqa: PLC0415  (only with people)
+
+        lines, is_right = check_people(settings)
+        print("\n".join(lines))
+    directories = {LOCAL: settings.path, **further_directories(settings)}
+    for name, path in directories.items():
+        report = check(replace(settings, path=path), name)
         for line in catalogue_lines(report, str(path)):
-            print(f"{path}: {line}")
-        is_whole = is_whole and not report.withheld
-    return 0 if is_whole else 1
+            print(line if name == LOCAL else f"{path}: {line}")
+        taken = None if settings.sources is None else taken_line(report.taken, allow_upstream)
+        if taken is not None:
+            print(taken if name == LOCAL else f"{path}: {taken}")
+        is_right = is_right and not report.withheld and not report.passed_over
+    return 0 if is_right else 1
 
 
 def _systemd_unit(words: list[str]) -> int:
@@ -224,15 +234,24 @@ def _read_all(directory: Directory, digests: Digests, examiner: Examiner, source
     reader = Reader(directory, digests, time.time_ns, source, examiner=examiner)
     projects = 0
     files: list[File] = []
+    passed_over = [*survey.unserved]
+    taken = {*survey.directories, *survey.loose, *survey.reserved}
     withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]
     for name in sorted({*survey.directories, *survey.loose}):
         places = survey.directories.get(name, ()), survey.loose.get(name, ())
         shelf = reader.read_project(name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True)
         if shelf.trouble:
             withheld.append((name, "", "trouble", f"{name} cannot be answered for: {shelf.trouble}"))
+        passed_over += shelf.unserved
+        if shelf.trouble or shelf.project is not None:
+            taken.discard(name)
         if shelf.project is not None:
             projects += 1
             files += shelf.project.files
             withheld += [(name, item.filename, item.rule, item.reason) for item in shelf.project.withheld]
     size = total_size(files)
-    return Report(True, None, projects, len(files), size, tuple(withheld), "off", __version__)
+    return Report(
+        *(True, None, projects, len(files), size, tuple(withheld), "off", __version__),
+        passed_over=sum_up(passed_over),
+        taken=tuple(sorted(taken)),
+    )

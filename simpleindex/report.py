@@ -7,8 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
+from simpleindex.core import severity
 from simpleindex.core.files import total_size
+from simpleindex.core.names import ProjectName
+from simpleindex.core.patterns import matcher
 from simpleindex.core.sizes import human_size
+from simpleindex.core.unserved import sum_up
 from simpleindex.core.views import LOCAL
 from simpleindex.web.status import Report
 
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 _MOST_WITHHELD: Final = 50
 """Withheld files named; a directory of thousands of strays must not bury the lines that matter."""
+
+_MOST_TAKEN: Final = 20
+"""Names that a directory without distributions takes and that are named; a checkout has tens of directories."""
 
 _LIKELY_ROOTS: Final = ("simple", "packages")
 
@@ -36,6 +43,7 @@ def catalogue_lines(report: Report, root: str) -> Iterator[str]:
         yield f"Withheld: {reason}"
     if len(report.withheld) > _MOST_WITHHELD:
         yield f"Withheld: {len(report.withheld) - _MOST_WITHHELD} more; /-/status names all of them on this machine."
+    yield from map(severity.warning, map(str, report.passed_over))
     if not report.projects:
         yield (
             meant_root(root) or f"No projects yet: put files at {os.path.join(root, '<project>', '<file>')}."
@@ -70,6 +78,25 @@ def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -
     )
 
 
+def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | None:
+    """Say which names are the index's own only because something of that name lies in the directory; None if there are none.
+
+    Args:
+        names: They.
+        allow_upstream: Patterns of names that upstreams are asked for all the same.
+    """
+    taken = [name for name in names if matcher(tuple(allow_upstream)).find(ProjectName(name)) is None]
+    if not taken:
+        return None
+    shown = ", ".join(taken[:_MOST_TAKEN])
+    more = f" and {len(taken) - _MOST_TAKEN:,} more" if len(taken) > _MOST_TAKEN else ""
+    return (
+        f"{shown}{more}: no upstream is asked for {'this name' if len(taken) == 1 else 'these names'}, because something of that name "
+        "lies in the directory, though no distribution. Remove it, or name it in allow-upstream of the sources file, if it is no project "
+        "of yours."
+    )
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
@@ -88,6 +115,8 @@ def live_report(live: LiveDirectory, watch: str) -> Report:
         + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
         watch="poll" if live.polling else watch,
         version=__version__,
+        passed_over=live.unserved(),
+        taken=live.names_by_entries(),
     )
 
 
@@ -114,4 +143,6 @@ def report_of(own: Sequence[OwnDirectory]) -> Report:
         files=sum(report.files for report in reports),
         size=sum(report.size for report in reports),
         withheld=tuple(item for report in reports for item in report.withheld),
+        passed_over=sum_up(item for report in reports for item in report.passed_over),
+        taken=tuple(sorted({name for report in reports for name in report.taken} - names)),
     )

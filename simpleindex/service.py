@@ -27,7 +27,7 @@ from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.core.severity import severity_of
 from simpleindex.ending import SECONDS, THREAD_SECONDS
 from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
-from simpleindex.report import catalogue_lines, install_lines, live_report, report_of
+from simpleindex.report import catalogue_lines, install_lines, live_report, report_of, taken_line
 from simpleindex.settings import changes
 from simpleindex.store.beginning import begin_records
 from simpleindex.store.descriptors import raise_limit
@@ -260,13 +260,17 @@ class IndexService(Service):
         for line in catalogue_lines(live_report(own.live, own.choice.method), own.path):
             # Withheld files have been named as they were found.
             if not line.startswith("Withheld: "):
-                self._say(line if is_first else f"{own.name}: {line}")
+                self._say(line if is_first else severity.prefixed(own.name, line))
         if self._index.upstreams is not None:
             maybeDeferred(self._index.upstreams.follow).addErrback(self._failed)
         if is_first:
             for line in (*self._upload_lines(), *self._install_lines()):
                 self._say(line)
         report = report_of(self._index.own)
+        if self._index.upstreams is not None and report.ready:
+            taken = taken_line(report.taken, self._index.upstreams.allow_upstream)
+            if taken is not None:
+                self._say(taken)
         self._notifier.status(f"{report.projects} projects, {report.files} files")
         forgetting = deferToThreadPool(self._reactor, self._index.read_pool, own.forget_others)
         forgetting.addErrback(self._failed)

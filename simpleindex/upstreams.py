@@ -82,6 +82,7 @@ class Upstreams:
         agents: What asks them.
         cache: What is kept of them.
         lines: What is said at the start.
+        allow_upstream: Patterns of names that upstreams are asked for although they are one's own, as of the start.
         first_seen: Remembers when files without an upload time came.
         used: Remembers the names of one's own projects.
         pins: What is pinned of them.
@@ -100,6 +101,7 @@ class Upstreams:
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
     lines: tuple[str, ...]
+    allow_upstream: tuple[str, ...]
     first_seen: FirstSeen
     used: UsedNames
     pins: Pins
@@ -283,6 +285,7 @@ def compose_upstreams(
         agents=tuple(agents),
         cache=cache,
         lines=lines,
+        allow_upstream=NameRules(allow_upstream=said.allow_upstream).allow_upstream,
         first_seen=first_seen,
         used=used,
         pins=pins,
@@ -297,12 +300,15 @@ def _unlisted(said: Sources) -> dict[str, tuple[str, ...]]:
     return {view.name: tuple(name for name in view.sources if name in names) for view in said.views}
 
 
-def check_sources(path: str, cache: str) -> str:
-    """Read a sources file and what its rules name, as the server would at its start, and say what is in it.
+def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
+    """Read a sources file and what its rules name, as the server would at its start.
 
     Args:
         path: The sources file.
         cache: The cache's directory, which tells what upstreams state.
+
+    Returns:
+        What is in it, in words, and the patterns of ``allow-upstream``.
 
     Raises:
         RefusedStart: The server would not start with it.
@@ -319,7 +325,8 @@ def check_sources(path: str, cache: str) -> str:
     )
     words = [f"{number:,} {noun}" for number, noun in counts]
     lines += _undated(policies, said.upstreams, UpstreamCache(cache, lines.append))
-    return "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+    text = "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+    return text, NameRules(allow_upstream=said.allow_upstream).allow_upstream
 
 
 def _undated(

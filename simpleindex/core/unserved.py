@@ -14,6 +14,7 @@ class Cause(Enum):
     """Why something is passed over."""
 
     LINK = "link"
+    DANGLING = "dangling"
     NO_NAME = "no-name"
     DEEPER = "deeper"
     CAPITALS = "capitals"
@@ -23,8 +24,12 @@ class Cause(Enum):
 
 _SENTENCES = {
     Cause.LINK: (
-        "{count} link{s} in the root of the index lead{third} out of it or to nothing and {is_are} not served, for example {example}."
-        " Move the directory here, or name it as a [[directory]] of the sources file."
+        "{count} link{s} in the root of the index lead{third} out of it and {is_are} not served, for example {example}."
+        " Move the directory here, or serve the place where it lies as a [[directory]] of the sources file."
+    ),
+    Cause.DANGLING: (
+        "{count} link{s} in the root of the index lead{third} to nothing that can be reached, for example {example}."
+        " Correct {it_them}, or remove {it_them}."
     ),
     Cause.NO_NAME: (
         "{count} distribution{s} lie{third} in directories whose names are no project's and {is_are} not served, for example {example}."

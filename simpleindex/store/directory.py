@@ -248,7 +248,8 @@ class Directory:
             return
         # It leads out of the root, or to nothing, or nobody can tell where it leads.
         others.reserved.setdefault(name, entry.name)
-        others.passed_over.add(Cause.LINK, printable(entry.name))
+        cause = Cause.LINK if what is EntryKind.DIRECTORY else Cause.DANGLING
+        others.passed_over.add(cause, printable(entry.name))
         if what is EntryKind.DIRECTORY:
             behind = PassedOver()
             behind.look_into(self.root, [entry.name], Cause.LINK)

@@ -650,7 +650,7 @@ class LiveDirectory:
             causes = {item.cause for item in before}
             for item in now:
                 if item.cause not in causes:
-                    self._log(str(item))
+                    self._log(severity.warning(str(item)))
 
     def _take_strays(self, strays: Mapping[str, str]) -> None:
         for name, reason in strays.items():

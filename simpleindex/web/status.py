@@ -13,6 +13,7 @@ from simpleindex.web.response import Response, sentence
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from simpleindex.core.unserved import Unserved
     from simpleindex.web.response import Asked
     from simpleindex.web.troubles import ServerTrouble
 
@@ -34,6 +35,8 @@ class Report:
         withheld: What is there and not offered: project, file name, rule, reason.
         watch: How changes are learnt of.
         version: Of simpleindex.
+        passed_over: What lies there, is meant to be served and is not, one item for each cause.
+        taken: Names that are the index's own only because something of that name lies in the directory.
     """
 
     ready: bool
@@ -44,6 +47,8 @@ class Report:
     withheld: tuple[tuple[str, str, str, str], ...]
     watch: str
     version: str
+    passed_over: tuple[Unserved, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 class StatusPages:
@@ -105,6 +110,7 @@ def _status(report: Report, troubles: Sequence[ServerTrouble], *, details: bool)
         "files": report.files,
         "bytes": report.size,
         "withheld": len(report.withheld),
+        "passed-over": sum(item.count for item in report.passed_over),
         "watch": report.watch,
         "troubles": len(troubles),
     }
@@ -113,6 +119,10 @@ def _status(report: Report, troubles: Sequence[ServerTrouble], *, details: bool)
         content["withheld-files"] = [
             {"project": project, "filename": filename, "rule": rule, "reason": reason}
             for project, filename, rule, reason in report.withheld
+        ]
+        content["passed-over-files"] = [
+            {"cause": item.cause.value, "count": item.count, "example": item.example, "reason": str(item)}
+            for item in report.passed_over
         ]
         content["own-troubles"] = [
             {

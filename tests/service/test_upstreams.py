@@ -404,7 +404,7 @@ def test_checked_without_a_start(tmp_path: Path) -> None:
         check_sources(str(path), str(tmp_path / "cache"))
     (tmp_path / "osv").mkdir()
     (tmp_path / "osv" / "a.json").write_text("{")
-    first, *rest = check_sources(str(path), str(tmp_path / "cache")).splitlines()
+    first, *rest = check_sources(str(path), str(tmp_path / "cache"))[0].splitlines()
     assert first == f"{path}: 1 upstream, 0 further directories, 0 views, 2 rules."
     assert any("a.json" in line for line in rest)
     path.write_text("x = 1")
@@ -421,13 +421,13 @@ def test_rules_about_ages_that_an_upstream_does_not_state(
     content = f'{UPSTREAM}[[rule]]\nname = "cooldown"\n{rule}\n'
     upstreams = compose(tmp_path, content)
     path = str(tmp_path / "sources.toml")
-    assert "cooldown" not in check_sources(path, str(tmp_path / "cache"))
+    assert "cooldown" not in check_sources(path, str(tmp_path / "cache"))[0]
     file = File(wheel_name(), "1.0", Kind.WHEEL, 1, None, uploaded_ns, url="https://index.example/x")
     project = Project(ProjectName("acme"), (file,))
     upstreams.cache.keep_listing(
         "https://index.example/simple/", KeptListing(project, None, None, None, 0.0, {})
     )
-    said = check_sources(path, str(tmp_path / "cache"))
+    said, _ = check_sources(path, str(tmp_path / "cache"))
     told = "behind states no upload times for some files, so the rule cooldown judges them" in said
     assert told == (uploaded_ns is None and "size" not in rule)
     upstreams.stop()

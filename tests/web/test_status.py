@@ -56,6 +56,7 @@ NUMBERS = {
     "files": 3,
     "bytes": 4096,
     "withheld": 1,
+    "passed-over": 0,
     "watch": "inotify",
     "troubles": 0,
 }
@@ -80,7 +81,7 @@ def test_status_at_the_machine() -> None:
         "rule": "archive",
         "reason": "it ends before its end",
     }
-    assert reply.json == NUMBERS | {"withheld-files": [withheld], "own-troubles": []}
+    assert reply.json == NUMBERS | {"withheld-files": [withheld], "own-troubles": [], "passed-over-files": []}
 
 
 def test_a_page_in_a_browser_at_the_machine() -> None:

@@ -1,0 +1,75 @@
+"""What ``simpleindex check`` says of the files about people: the users and the access file."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from simpleindex.core.access_file import parse_access
+from simpleindex.core.errors import InvalidAccess
+from simpleindex.core.names import printable
+from simpleindex.core.rules import WHO_WORDS
+from simpleindex.core.users import parse_users
+from simpleindex.store.followed_file import read_text_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.core.rights import Access
+    from simpleindex.core.users import Users
+    from simpleindex.settings import Settings
+
+
+def check_people(settings: Settings) -> tuple[list[str], bool]:
+    """Read the users and the access file as the server would.
+
+    Returns:
+        What there is to say of them, a line each, and whether there is no mistake in them. A user who is listed in a rule and
+        has no password is a hint, not a mistake: tokens may be made for people who will come.
+    """
+    lines: list[str] = []
+    users = access = None
+    is_right = True
+    if settings.users is not None:
+        where = printable(str(settings.users))
+        try:
+            users = parse_users(read_text_file(str(settings.users)))
+        except OSError as error:
+            lines.append(f"{where} cannot be used: {error.strerror}.")
+            is_right = False
+        else:
+            lines += [f"{where}: {sentence}" for sentence in users.refused]
+            lines.append(f"{where}: {len(users.hashes):,} user{'' if len(users.hashes) == 1 else 's'}.")
+            is_right = not users.refused
+    if settings.access is not None:
+        where = printable(str(settings.access))
+        try:
+            access = parse_access(read_text_file(str(settings.access)))
+        except OSError as error:
+            lines.append(f"{where} cannot be used: {error.strerror}.")
+            is_right = False
+        except InvalidAccess as error:
+            lines.append(f"{where} cannot be obeyed: {error}")
+            is_right = False
+        else:
+            number = len(access.rules)
+            lines.append(f"{where}: {number:,} rule{'' if number == 1 else 's'}.")
+    if users is not None and access is not None:
+        lines += _unknown_users(users, access, os.path.basename(str(settings.access)))
+    return lines, is_right
+
+
+def _unknown_users(users: Users, access: Access, where: str) -> Iterator[str]:
+    """A hint for each user whom a rule lists and who has no password."""
+    listed: dict[str, int] = {}
+    for rule in access.rules:
+        for who in rule.who.values():
+            for word in (*who.words, *(member for members in who.groups.values() for member in members)):
+                if word not in WHO_WORDS and ":" not in word:
+                    listed.setdefault(word, rule.number)
+    for name, number in listed.items():
+        if name not in users.hashes:
+            near = get_close_matches(name, [*users.hashes], n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ", and can use tokens only."
+            yield f"Hint: rule {number} of {where} lists {name!r}, who is not in the users file{meant}"
