@@ -24,6 +24,7 @@ from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.core.negotiation import choose_representation
 from simpleindex.core.project_file import parse_project_file
 from simpleindex.core.rights import UploadRules
+from simpleindex.core.strict_metadata import judge_installable
 from simpleindex.core.toml_text import load_toml
 from simpleindex.core.upstream_html import read_html
 from simpleindex.core.upstream_pages import parse_flat, parse_project
@@ -132,6 +133,14 @@ FORMS = {
     ),
     "metadata-licences": Form(read_details, lambda n: b"License-File: a/b\n" * n),
     "metadata-names": Form(lambda data: read_metadata(data, WHEEL), lambda n: b"Name: acme\n" * n),
+    "metadata-dependencies": Form(
+        judge_installable, lambda n: b"Name: acme\n" + b"Requires-Dist: a[b]>=1; os_name == 'nt'\n" * n
+    ),
+    "metadata-python": Form(judge_installable, lambda n: b"Name: acme\nRequires-Python: " + b">=3.1.*," * n),
+    "wheel-layout": Form(
+        partial(examine, WHEEL),
+        lambda n: raw_zip(*(Part(b"acme-1.0.data/scripts/%d" % i) for i in range(n)), *wheel_parts()),
+    ),
     "paths-deep": Form(lambda path: add_all([path, path + "2"]), lambda n: "d/" * n + "f"),
     "paths-many": Form(add_all, lambda n: [f"a/{i}/b" for i in range(n)]),
     "path-plain": Form(plain_path, lambda n: b"a/./" * n + b"b"),

@@ -45,7 +45,7 @@ def large_wheel(tags: str) -> bytes:
         f"{info}/METADATA": large_metadata(),
         f"{info}/WHEEL": ("Wheel-Version: 1.0\nRoot-Is-Purelib: false\n" + "".join(stated)).encode(),
         f"{info}/entry_points.txt": b"[acme.plugins]\n"
-        + b"plugin = acme.plugins.sub:Plugin [extra]\n" * 2_000,
+        + b"".join(b"plugin%d = acme.plugins.sub:Plugin [extra0]\n" % i for i in range(2_000)),
     }
     record = "".join(record_line(path, data) for path, data in files.items()) + f"{info}/RECORD,,\n"
     out = io.BytesIO()
