@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.errors import NotHere, WrongFile
 from simpleindex.core.files import PackedFiles
 from simpleindex.core.model import Withheld
 from simpleindex.core.names import METADATA_SUFFIX
@@ -16,6 +17,7 @@ from simpleindex.core.repair import mark_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simpleindex.core.errors import SimpleIndexError
     from simpleindex.core.model import File, Project
 
 MISSING: Final = "upstream"
@@ -55,6 +57,22 @@ def found_again(before: ListingFault | None, reason: str, now: float) -> Listing
         # A client that asks for it all the same, and finds what is known, tells nothing new.
         return replace(before, reason=reason)
     return ListingFault(reason, now + lasts, lasts)
+
+
+def why_not_offered(upstream: str, file: File, error: SimpleIndexError) -> str:
+    """Return the sentence that says why a listed file is not offered.
+
+    Args:
+        upstream: The name of the upstream that lists it.
+        file: The file.
+        error: What came of asking for it.
+    """
+    found = str(error)
+    if isinstance(error, NotHere):
+        found = f"{upstream} lists it, and has it not."
+    elif isinstance(error, WrongFile):
+        found = f"{upstream} sends another file than it lists: {error.difference}."
+    return f"{file.filename} is not offered: {found}"
 
 
 def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Project:

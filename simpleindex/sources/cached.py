@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +17,9 @@ from simpleindex.core.errors import (
     SimpleIndexError,
     UpstreamBusy,
     UpstreamFailed,
-    WrongFile,
 )
 from simpleindex.core.files import PackedFiles
-from simpleindex.core.listing_faults import due, found_again, still_faulty, without_faults
+from simpleindex.core.listing_faults import found_again, still_faulty, why_not_offered, without_faults
 from simpleindex.core.model import Project, ProjectList, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.policy_text import no_upload_times
@@ -46,6 +44,8 @@ from simpleindex.store.fetches import Fetches, taught_by
 from simpleindex.store.fetching import open_in_thread
 from simpleindex.store.file_keys import GivenKey
 from simpleindex.store.kept_listings import KeptListing
+from simpleindex.store.listing_memory import ListingEntry, ListingMemory
+from simpleindex.store.rechecks import Rechecks
 from simpleindex.store.sharing import Shared
 from simpleindex.store.sidecars import Sidecars
 from simpleindex.store.tail_reading import TailReading
@@ -64,51 +64,6 @@ if TYPE_CHECKING:
 
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of listings that each upstream has in memory: those of some 3,000 projects."""
-
-_ENTRY: Final = 2048
-"""Bytes that a listing takes beside its files."""
-
-_MOST_ABSENT: Final = 10_000
-
-
-_MOST_RECHECKS: Final = 4
-"""Projects of which what was found to be wrong is looked at again at a time."""
-
-_MOST_RECHECKED: Final = 20
-"""Files of one of them; the others the next time."""
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A project in memory.
-
-    Attributes:
-        kept: What the upstream said.
-        shown: What is offered of it; the same object as long as nothing changes.
-        fresh_until: Until when it need not be asked again, seconds since 1970.
-        failing_until: Until when it is not, since it failed.
-        stale: The same, marked so; made when it is wanted.
-    """
-
-    kept: KeptListing
-    shown: Project
-    fresh_until: float
-    failing_until: float = 0.0
-    stale: Project | None = None
-
-    def project(self, *, stale: bool) -> Project:
-        """What is offered, and whether that is what the upstream would say now."""
-        if not stale:
-            return self.shown
-        if self.stale is None:
-            self.stale = replace(self.shown, stale=True)
-        return self.stale
-
-    @property
-    def weight(self) -> int:
-        """Bytes, about."""
-        kept, shown = self.kept.project.files, self.shown.files
-        return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (kept, shown))
 
 
 def _no_rules(_: object) -> tuple[str, ...]:
@@ -171,15 +126,12 @@ class Cached:
         self._first_seen = first_seen
         self._times = times or Times()
         self._offer = offer
-        self._memory = memory
+        self._memory = ListingMemory(memory)
         self._removed = removed
         self._say = say
         self._failed = failed
         self._generations = count(1)
         self._shared = Shared(failed)
-        self._entries: OrderedDict[ProjectName, _Entry] = OrderedDict()
-        self._size = 0
-        self._absent: OrderedDict[ProjectName, float] = OrderedDict()
         self._list: ProjectList | None = None
         self._list_until = self._unreachable_until = 0.0
         self._is_failing = False
@@ -198,7 +150,6 @@ class Cached:
             say=say,
             failed=failed,
         )
-        self._rechecking: set[ProjectName] = set()
         self._judges_age = judges_age
         self._has_told_of_dates = False
         self._dates = DateReading(upstream.modified, clock, self._learn_dates, failed)
@@ -216,6 +167,7 @@ class Cached:
             found=self._found_metadata,
             say=say,
         )
+        self._rechecks = Rechecks(self._fetches.probe, self._sidecars.fetch, self._found_again, failed)
 
     def take(self, times: Times) -> None:
         """Let answers be good for as long as this from now on; those that are fresh stay so for their time."""
@@ -262,20 +214,20 @@ class Cached:
 
     def project_now(self, name: ProjectName) -> Project | None:
         """The same, while that is fresh."""
-        entry = self._entries.get(name)
+        entry = self._memory.get(name)
         if entry is not None and self._is_fresh(entry):
-            self._entries.move_to_end(name)
+            self._memory.use(name)
             return entry.shown
-        if self._clock.seconds() < self._absent.get(name, 0.0):
+        if self._clock.seconds() < self._memory.absent_until(name):
             raise NotHere(f"project {name}")
         return None
 
-    async def _current(self, name: ProjectName) -> tuple[_Entry, bool]:
+    async def _current(self, name: ProjectName) -> tuple[ListingEntry, bool]:
         """A project's entry, and whether it is stale."""
         if self.project_now(name) is not None:
-            return self._entries[name], False
-        entry = self._entries.get(name)
-        asking: Deferred[tuple[_Entry, bool]] = Deferred.fromCoroutine(
+            return self._memory.known(name), False
+        entry = self._memory.get(name)
+        asking: Deferred[tuple[ListingEntry, bool]] = Deferred.fromCoroutine(
             self._shared.do(name, lambda: self._ask(name))
         )
         if entry is not None:
@@ -287,8 +239,8 @@ class Cached:
             assert entry is not None
             return entry, True
 
-    async def _ask(self, name: ProjectName) -> tuple[_Entry, bool]:
-        entry = self._entries.get(name) or await self._recall(name)
+    async def _ask(self, name: ProjectName) -> tuple[ListingEntry, bool]:
+        entry = self._memory.get(name) or await self._recall(name)
         now = self._clock.seconds()
         if entry is not None:
             if self._is_fresh(entry):
@@ -306,24 +258,25 @@ class Cached:
             if entry is None:
                 raise
             # Its place may have been taken by one of which more is known.
-            entry = self._entries.get(name, entry)
+            entry = self._memory.get(name) or entry
             entry.failing_until = self._clock.seconds() + self._times.failing
             return entry, True
         self._can()
         if listing is None:
             assert entry is not None
-            entry = self._entries.get(name, entry)
+            entry = self._memory.get(name) or entry
             entry.fresh_until = self._fresh_until(entry.kept.fresh_for)
         else:
             entry = await self._place(name, listing, entry)
-        self._remember(name, entry)
+        self._memory.put(name, entry)
         self._begin_tails(name)
-        self._begin_rechecks(name)
+        if (now := self._memory.get(name)) is not None:
+            self._rechecks.begin(now.kept.project, now.kept.faults, self._clock.seconds())
         if await self._read_dates(name):
-            entry = self._entries.get(name, entry)
+            entry = self._memory.get(name) or entry
         return entry, False
 
-    async def _ask_upstream(self, name: ProjectName, entry: _Entry | None) -> Listing | None:
+    async def _ask_upstream(self, name: ProjectName, entry: ListingEntry | None) -> Listing | None:
         known = None if entry is None else Validators(entry.kept.etag, entry.kept.last_modified)
         listing = await self._upstream.project(name, known)
         if listing is None and entry is None:
@@ -334,7 +287,7 @@ class Cached:
             raise UpstreamFailed(self._upstream.name, f"it tells of {listing.project.name}, not of {name}.")
         return listing
 
-    async def _recall(self, name: ProjectName) -> _Entry | None:
+    async def _recall(self, name: ProjectName) -> ListingEntry | None:
         """What is kept on the disk of a project."""
         found = await self._in_thread(self._read, name)
         if found is None:
@@ -343,8 +296,8 @@ class Cached:
         # A clock that was put back must not make it fresh for years.
         is_past = kept.fetched_at <= self._clock.seconds()
         until = kept.fetched_at + self._times.fresh_for(kept.fresh_for) if is_past else 0.0
-        entry = _Entry(kept, shown, until)
-        self._remember(name, entry)
+        entry = ListingEntry(kept, shown, until)
+        self._memory.put(name, entry)
         return entry
 
     def _read(self, name: ProjectName) -> tuple[KeptListing, Project] | None:
@@ -359,11 +312,11 @@ class Cached:
         listed = dated(without_faults(kept.project, kept.faults), kept.learnt, kept.modified)
         return self._offer(listed, kept.learnt, seen, next(self._generations))
 
-    async def _place(self, name: ProjectName, listing: Listing, entry: _Entry | None) -> _Entry:
+    async def _place(self, name: ProjectName, listing: Listing, entry: ListingEntry | None) -> ListingEntry:
         """Take a new listing in place of the one before."""
         fetched_at = self._clock.seconds()
         while True:
-            before = self._entries.get(name, entry)
+            before = self._memory.get(name) or entry
             learnt = (
                 {} if before is None else still_true(before.kept.learnt, before.kept.project, listing.project)
             )
@@ -386,8 +339,8 @@ class Cached:
                 await self._tell_removed(before.kept, listing.project)
             kept, shown = await self._in_thread(self._keep, kept, before and before.shown)
             # Meanwhile something may have been learnt of one of its files.
-            if self._entries.get(name, entry) is before:
-                return _Entry(kept, shown, self._fresh_until(listing.fresh_for))
+            if (self._memory.get(name) or entry) is before:
+                return ListingEntry(kept, shown, self._fresh_until(listing.fresh_for))
 
     def _keep(self, kept: KeptListing, before: Project | None) -> tuple[KeptListing, Project]:
         files = PackedFiles(sorted(kept.project.files, key=file_order))
@@ -397,13 +350,8 @@ class Cached:
         return kept, before if before is not None and before == shown else shown
 
     async def _forget(self, name: ProjectName) -> None:
-        self._absent[name] = self._clock.seconds() + self._times.absent
-        self._absent.move_to_end(name)
-        if len(self._absent) > _MOST_ABSENT:
-            self._absent.popitem(last=False)
-        entry = self._entries.pop(name, None)
+        entry = self._memory.forget(name, self._clock.seconds() + self._times.absent)
         if entry is not None:
-            self._size -= entry.weight
             await self._tell_removed(entry.kept, None)
             await self._in_thread(self._cache.drop_listing, self._identity, name)
 
@@ -414,15 +362,7 @@ class Cached:
             if gone:
                 await self._in_thread(self._removed, self._identity, before, gone)
 
-    def _remember(self, name: ProjectName, entry: _Entry) -> None:
-        self._absent.pop(name, None)
-        before = self._entries.pop(name, None)
-        self._size += entry.weight - (before.weight if before else 0)
-        self._entries[name] = entry
-        while self._size > self._memory and self._entries:
-            self._size -= self._entries.popitem(last=False)[1].weight
-
-    def _is_fresh(self, entry: _Entry) -> bool:
+    def _is_fresh(self, entry: ListingEntry) -> bool:
         return bool(self._clock.seconds() < entry.fresh_until)
 
     def _fresh_until(self, said: float | None) -> float:
@@ -498,7 +438,7 @@ class Cached:
 
     async def _listed_anew(self, name: ProjectName, filename: str, file: File) -> tuple[File, File] | None:
         """As :meth:`_listed`, after the listing was asked for once more; None if the file has no other URL there."""
-        entry = self._entries.get(name)
+        entry = self._memory.get(name)
         if entry is not None:
             now = _file(entry.kept.project, file.filename)
             if now is not None and now.url == file.url:
@@ -521,7 +461,7 @@ class Cached:
         body = FileBody(descriptor, file.filename, sha256, self._in_thread)
         if shown.size is None or (facts.sidecar is not None and shown.metadata is None):
             assert body.size is not None
-            entry = self._entries.get(name)
+            entry = self._memory.get(name)
             before = None if entry is None else entry.kept.learnt.get(file.filename)
             modified_ns = None if before is None else before.modified_ns
             learning = self._learn(name, file, taught_by(facts, body.size, modified_ns))
@@ -533,7 +473,7 @@ class Cached:
 
     def _begin_tails(self, name: ProjectName) -> None:
         """Read the ends of the newest wheels, while nobody waits for it."""
-        entry = self._entries.get(name)
+        entry = self._memory.get(name)
         if self._tails is None or entry is None:
             return
         kept = entry.kept
@@ -542,7 +482,7 @@ class Cached:
             self._tails.begin(name, without_sidecars(listed, kept.learnt))
 
     async def _learn_tails(self, name: ProjectName, learnt: Mapping[File, Learnt]) -> None:
-        while (entry := self._entries.get(name)) is not None:
+        while (entry := self._memory.get(name)) is not None:
             # What whole files taught meanwhile, and what has changed upstream, counts.
             more = {
                 file.filename: each
@@ -554,7 +494,7 @@ class Cached:
 
     async def _doubt(self, name: ProjectName, file: File, error: SimpleIndexError) -> None:
         """What a listing says of a file is not so: ask for it anew before it is believed again, and offer the file no more."""
-        entry = self._entries.get(name)
+        entry = self._memory.get(name)
         if entry is None:
             return
         entry.fresh_until = 0.0
@@ -564,15 +504,7 @@ class Cached:
             learnt = {key: value for key, value in entry.kept.learnt.items() if key != file.filename}
             await self._replace(name, entry, learnt)
             return
-        await self._note(name, file, file.filename, self._why_not_offered(file, error))
-
-    def _why_not_offered(self, file: File, error: SimpleIndexError) -> str:
-        upstream, found = self._upstream.name, str(error)
-        if isinstance(error, NotHere):
-            found = f"{upstream} lists it, and has it not."
-        elif isinstance(error, WrongFile):
-            found = f"{upstream} sends another file than it lists: {error.difference}."
-        return f"{file.filename} is not offered: {found}"
+        await self._note(name, file, file.filename, why_not_offered(self._upstream.name, file, error))
 
     async def _found_metadata(
         self, name: ProjectName, file: File, error: SimpleIndexError | None, learnt: Learnt | None
@@ -587,7 +519,7 @@ class Cached:
 
     async def _note(self, name: ProjectName, file: File, key: str, reason: str | None) -> None:
         """Note what is wrong with a listed file or its metadata; None if it is right."""
-        while (entry := self._entries.get(name)) is not None:
+        while (entry := self._memory.get(name)) is not None:
             before = entry.kept.faults.get(key)
             listed = _file(entry.kept.project, file.filename)
             if listed is None or mark_of(listed) != mark_of(file) or (before is None and reason is None):
@@ -602,7 +534,7 @@ class Cached:
 
     async def _read_dates(self, name: ProjectName) -> bool:
         """Ask when files were modified that have no upload time, if a rule will judge that; return whether any was asked about."""
-        entry = self._entries.get(name)
+        entry = self._memory.get(name)
         rules = self._judges_age(name)
         if entry is None or not rules:
             return False
@@ -616,7 +548,7 @@ class Cached:
         return bool(files)
 
     async def _learn_dates(self, name: ProjectName, found: Mapping[str, int]) -> None:
-        while (entry := self._entries.get(name)) is not None:
+        while (entry := self._memory.get(name)) is not None:
             there = {file.filename for file in entry.kept.project.files}
             more = {
                 key: time for key, time in found.items() if key in there and key not in entry.kept.modified
@@ -625,37 +557,16 @@ class Cached:
             if not more or await self._put(name, entry, kept):
                 return
 
-    def _begin_rechecks(self, name: ProjectName) -> None:
-        """Look again at what was found to be wrong a while ago."""
-        entry = self._entries.get(name)
-        if entry is None or name in self._rechecking or len(self._rechecking) >= _MOST_RECHECKS:
-            return
-        found = due(entry.kept.project, entry.kept.faults, self._clock.seconds())[:_MOST_RECHECKED]
-        if found:
-            self._rechecking.add(name)
-            Deferred.fromCoroutine(self._recheck(name, found)).addErrback(self._failed)
-
-    async def _recheck(self, name: ProjectName, found: Sequence[tuple[File, str]]) -> None:
-        try:
-            for file, key in found:
-                reason = None
-                try:
-                    if key == file.filename:
-                        await self._fetches.probe(name, file)
-                    elif file.metadata is not None:
-                        await self._sidecars.fetch(name, file)
-                except (NotHere, WrongFile, FileRefused) as error:
-                    reason = self._why_not_offered(file, error)
-                except SimpleIndexError:
-                    # It cannot be told now.
-                    continue
-                await self._note(name, file, key, reason)
-        finally:
-            self._rechecking.discard(name)
+    async def _found_again(
+        self, name: ProjectName, file: File, key: str, error: SimpleIndexError | None
+    ) -> None:
+        """Note what came of another look."""
+        reason = None if error is None else why_not_offered(self._upstream.name, file, error)
+        await self._note(name, file, key, reason)
 
     async def _learn(self, name: ProjectName, file: File, learnt: Learnt) -> None:
         """Say from now on what a file itself taught."""
-        while (entry := self._entries.get(name)) is not None:
+        while (entry := self._memory.get(name)) is not None:
             if _file(entry.kept.project, file.filename) != file:
                 return
             shown = _file(entry.shown, file.filename)
@@ -677,7 +588,7 @@ class Cached:
     async def _replace(
         self,
         name: ProjectName,
-        entry: _Entry,
+        entry: ListingEntry,
         learnt: Mapping[str, Learnt],
         faults: Mapping[str, ListingFault] | None = None,
     ) -> bool:
@@ -685,11 +596,11 @@ class Cached:
         faults = entry.kept.faults if faults is None else faults
         return await self._put(name, entry, replace(entry.kept, learnt=learnt, faults=faults))
 
-    async def _put(self, name: ProjectName, entry: _Entry, now: KeptListing) -> bool:
+    async def _put(self, name: ProjectName, entry: ListingEntry, now: KeptListing) -> bool:
         kept, shown = await self._in_thread(self._keep, now, entry.shown)
-        if self._entries.get(name) is not entry:
+        if self._memory.get(name) is not entry:
             return False
-        self._remember(name, _Entry(kept, shown, entry.fresh_until, entry.failing_until))
+        self._memory.put(name, ListingEntry(kept, shown, entry.fresh_until, entry.failing_until))
         return True
 
 

@@ -30,6 +30,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.repair import Times
 from simpleindex.sources.cached import Cached
 from simpleindex.store.cache_space import Room
+from simpleindex.store.listing_memory import ListingMemory
 from simpleindex.store.upstream_cache import UpstreamCache
 from simpleindex.store.wheel_reading import WheelReading
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
@@ -326,9 +327,9 @@ def test_the_list_of_projects(world: World) -> None:
 
 def test_memory_is_bounded(world: World) -> None:
     """What is dropped from memory is read from the disk, without asking."""
-    world.source._memory = 1
+    world.source._memory = ListingMemory(1)
     project = world.project()
-    assert not world.source._entries
+    assert world.source._memory.get(ACME) is None
     assert world.project() == project
     assert world.bytes() == DATA
     assert world.listings_asked() == 1
