@@ -109,6 +109,8 @@ _OF_LINKS: Final = frozenset(name for name in SHAPES if name.startswith("linked"
 class House:
     """A directory with the project anchor, and an upstream where a stranger has put the name secret."""
 
+    name = SECRET
+
     def __init__(self, base: Path, *, polling: bool = False, rules: NameRules | None = None) -> None:
         self.root = base / "packages"
         add_wheel(self.root, "anchor")
