@@ -12,8 +12,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
+from simpleindex.core import bounds
 from simpleindex.core.addresses import is_loopback
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.json_text import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +79,7 @@ class Remote:
         headers = {"Content-Type": "application/json"}
         text = self._ask(f"-/api/{page}", json.dumps(content).encode(), headers, _text)
         try:
-            answer = json.loads(text)
+            answer = load_json(text, bounds.PAGE_VALUES)
         except ValueError as error:
             raise RefusedStart(f"the index at {self._root} cannot be asked: {error}") from None
         return answer if isinstance(answer, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -16,8 +15,10 @@ from packaging.tags import compatible_tags, cpython_tags, sys_tags
 
 from simpleindex.commands.remote import Remote
 from simpleindex.commands.why import own_ca, own_url
+from simpleindex.core import bounds
 from simpleindex.core.choosing import choose
 from simpleindex.core.errors import InvalidLockFile, InvalidSources, RefusedStart
+from simpleindex.core.json_text import load_json
 from simpleindex.core.sizes import human_size
 from simpleindex.core.sources_file import parse_sources
 from simpleindex.settings import resolve
@@ -183,7 +184,7 @@ def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) 
     """The URLs of what is wanted of one project, and what is wrong."""
     page = f"simple/{wanted.name}/"
     try:
-        found = json.loads(remote.read(page, _JSON))
+        found = load_json(remote.read(page, _JSON), bounds.PAGE_VALUES)
         choice = choose(found, wanted, platforms)
     except RefusedStart as error:
         return [], f"{wanted.name}: {error}"
@@ -214,7 +215,7 @@ def _cache_size(settings: Settings) -> int | None:
 def _reason(remote: Remote, wanted: Wanted) -> str:
     """What the index says of a file that it has and does not offer, as the end of a sentence; empty if it says nothing."""
     try:
-        said = json.loads(remote.read(f"-/why/{wanted.name}", "application/json"))
+        said = load_json(remote.read(f"-/why/{wanted.name}", "application/json"), bounds.PAGE_VALUES)
         for file in said["files"]:
             version = file.get("version")
             if not file["offered"] and version and wanted.versions.contains(version, prereleases=True):

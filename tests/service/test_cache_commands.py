@@ -336,14 +336,16 @@ def test_warm_tells_what_is_missing(server: Serving, tmp_path: Path, capsys: Cap
     server.pages["/simple/gone/gone-1.0.tar.gz"] = 403
     server.offer("direct-1.0.tar.gz", b"", url="https://elsewhere.example/direct-1.0.tar.gz")
     server.pages["/simple/odd/"] = b"<html>"
-    assert warm(server, tmp_path, "acme==1.0\nacme==7\nnone\ngone\nodd\ndirect\n") == 1
+    server.pages["/simple/deep/"] = b"[" * 100_000
+    assert warm(server, tmp_path, "acme==1.0\nacme==7\nnone\ngone\nodd\ndeep\ndirect\n") == 1
     assert capsys.readouterr().out.splitlines() == [
         "acme==7 is not offered.",
         "none: the index answered 404: No.",
         "odd: its page cannot be understood",
+        "deep: its page cannot be understood",
         "direct: its upstream gives its files itself (mode listing-only), so nothing of it is kept.",
         "gone-1.0.tar.gz: the index answered 403: No.",
-        "1 file for 6 lines, 5 bytes.",
+        "1 file for 7 lines, 5 bytes.",
     ]
 
 
