@@ -59,3 +59,22 @@ class ExaminesHere:
             following = list(islice(iterator, 1))
             yield self.examine(taken[0])
             taken = following
+
+
+class FailsFor(ExaminesHere):
+    """An examiner that fails for some files.
+
+    Attributes:
+        errors: By file name, what comes of them.
+    """
+
+    def __init__(self, **errors: Exception) -> None:
+        self.errors: dict[str, Exception] = errors
+
+    def examine(self, requests: Sequence[Request[Value]]) -> list[Outcome[Value]]:
+        """Judge each file, but for those."""
+        outcomes: list[Outcome[Value]] = []
+        for request in requests:
+            error = self.errors.get(str(request.arguments[0]))
+            outcomes += super().examine([request]) if error is None else [error]
+        return outcomes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from simpleindex.core.errors import (
     RefusedUpload,
     Unavailable,
 )
+from simpleindex.core.examination import ExaminationOverrun, NotExamined
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName, parse_distribution_name
@@ -29,7 +31,7 @@ from simpleindex.sources.publishing import SPARE, LocalPublishing, spare_of
 from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.writing import Space, Writer
 from tests.builders import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
+from tests.examining import FailsFor
 from tests.live_world import ACME, LONG_AFTER_NS, Threads, World, error, pending, result
 
 if TYPE_CHECKING:
@@ -56,13 +58,14 @@ class Place:
         self.root = root
         self.writes = Threads()
         self.writer = Writer(self.world.directory)
+        self.examiner = FailsFor()
         self.publishing = LocalPublishing(
             self.writer,
             ProjectFiles(self.world.directory),
             self.world.live,
             LocalSource(self.world.live, self.world.directory, self.world.reads),
             self.writes,
-            examiner=ExaminesHere(),
+            examiner=self.examiner,
             **options,
         )
 
@@ -115,6 +118,36 @@ class Place:
 def place(tmp_path: Path) -> Place:
     """An empty one."""
     return Place(tmp_path / "root")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "sentence"),
+    [
+        (
+            ExaminationOverrun("examining it takes more than 20 seconds of computing time"),
+            RefusedUpload,
+            "Invalid distribution file. 'acme-1.0-py3-none-any.whl': examining it takes more than 20 seconds of computing time.",
+        ),
+        (
+            NotExamined("no process can be begun"),
+            Unavailable,
+            "Uploads cannot be examined now: no process can be begun.",
+        ),
+        (OSError(errno.EIO, "Input/output error"), CannotStore, "The disk of the index has a fault"),
+        (InterruptedError(errno.EINTR, "the service is stopping"), CannotStore, ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_not_examined_to_the_end(
+    place: Place, outcome: Exception, kind: type[Exception], sentence: str
+) -> None:
+    """What overruns is refused for good; our own troubles are not the client's; the next upload is taken."""
+    place.examiner.errors[WHEEL] = outcome
+    assert place.refused(kind, wheel_bytes()).startswith(sentence)
+    other = wheel_name("acme", "2.0")
+    assert place.publish(wheel_bytes("acme", "2.0"), other).created
+    place.examiner.errors.clear()
+    assert place.publish(wheel_bytes()).created
 
 
 def test_listed_before_it_is_answered(place: Place) -> None:

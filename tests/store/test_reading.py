@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.core.examination import ExaminationOverrun, NotExamined
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
 from simpleindex.core.project_file import NO_PROJECT_FILE
 from simpleindex.store.archives import examine
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory, Stamp
+from simpleindex.store.examination.process import Surprise
 from simpleindex.store.reading import NO_SHELF, Reader, Shelf
 from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
+from tests.examining import ExaminesHere, FailsFor
 from tests.store.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -236,6 +238,58 @@ def test_a_directory_that_cannot_be_read_is_trouble(shop: Shop, monkeypatch: pyt
     after = shop.look(shelf)
     assert after.project == before.project
     assert shop.read == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "is_passing"),
+    [
+        (
+            ExaminationOverrun("examining it takes more than 20 seconds"),
+            "examining it takes more than 20 seconds.",
+            False,
+        ),
+        (
+            Surprise("KeyError"),
+            "examining it came upon an error of this index, which its log describes.",
+            False,
+        ),
+        (NotExamined("the process was killed"), "the process was killed.", True),
+        (
+            InterruptedError(errno.EINTR, "the service is stopping"),
+            "it cannot be read: the service is stopping.",
+            True,
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_not_examined_to_the_end(shop: Shop, outcome: Exception, reason: str, is_passing: bool) -> None:
+    """A file that overruns is withheld until it changes, its neighbours are served; what is no fault of it is tried again."""
+    add_wheel(shop.root)
+    add_wheel(shop.root, "acme", "2.0")
+    examiner = FailsFor()
+    examiner.errors[WHEEL] = outcome
+    shop.reader = replace(shop.reader, examiner=examiner)
+    shelf = shop.look()
+    assert withheld(shelf) == {WHEEL: f"acme/{WHEEL} is not served: {reason}"}
+    assert offered(shelf) == [wheel_name("acme", "2.0")]
+    assert shelf.young is is_passing
+    examiner.errors.clear()
+    later = shop.look(shelf)
+    assert shop.read == ([f"acme/{WHEEL}"] if is_passing else [])
+    assert (WHEEL in offered(later)) is is_passing
+    os.utime(shop.root / "acme" / WHEEL, ns=(1, 1))
+    assert WHEEL in offered(shop.look(later))
+
+
+def test_few_descriptors_are_enough(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a process with a small limit only a share is open at once, and large projects are read all the same."""
+    monkeypatch.setattr("resource.getrlimit", lambda _: (64, 64))
+    for version in range(9):
+        add_wheel(shop.root, "acme", f"{version}.0")
+    is_open: list[int] = []
+    shop.before_open = lambda _: is_open.append(len(os.listdir("/proc/self/fd")))
+    assert len(offered(shop.look())) == 9
+    assert max(is_open) - min(is_open) <= 4
 
 
 # -- from one look to the next --------------------------------------------------------------------------------------
