@@ -77,6 +77,7 @@ class CacheSpace:
                 if os.stat(path).st_mtime < self.now() - _LEFT_OVER:
                     os.unlink(path)
         self._remove_older_form()
+        self._remove_empty_directories()
         found = []
         for kind in ("given", "listings"):
             for path in self._scan(kind):
@@ -106,6 +107,13 @@ class CacheSpace:
             self._log(
                 f"What an older version kept in {older!a} was removed: it is fetched again when it is wanted."
             )
+
+    def _remove_empty_directories(self) -> None:
+        """Remove the directories of projects of which nothing is kept any more."""
+        for directory, _, names in os.walk(os.path.join(self.root, "given"), topdown=False):
+            if not names:
+                with suppress(OSError):
+                    os.rmdir(directory)
 
     def may_have(self, path: str) -> bool:
         """Return whether looking for a file makes sense; at once."""

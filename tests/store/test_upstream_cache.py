@@ -274,6 +274,17 @@ def test_the_floor_is_kept(place: Place) -> None:
     assert place.paths() == []
 
 
+def test_directories_of_what_is_gone_are_removed_by_the_next_start(place: Place) -> None:
+    """Of those that still have a file, none."""
+    place.put(OLD)
+    cache = place.cache()
+    cache.files.keep_bytes(b"text", GivenKey(INDEX, "other", "other-1.0.tar.gz"))
+    cache.files.remove(GivenKey(INDEX, "other", "other-1.0.tar.gz"))
+    cache = place.cache()
+    assert [path.name for path in place.path().parent.parent.iterdir()] == [ACME]
+    assert place.get(OLD, cache) == OLD
+
+
 def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None:
     """Not those of another process that is at work."""
     incoming = place.cache().files.begin()
