@@ -168,6 +168,12 @@ OPTIONS: Final = (
         number=True,
     ),
     Option(
+        "follow-root",
+        "Serve a directory that takes the place of --path (a snapshot, a link turned) without SIGHUP, if it is on the same file "
+        "system and has most of the same projects.",
+        restart_needed=True,
+    ),
+    Option(
         "access-log",
         "Write a line per request, in the Combined Log Format, to this file, or to standard output (-).",
         metavar="FILE|-|off",

@@ -105,6 +105,7 @@ class OwnDirectory:
             workers=core_count(),
             record=record,
         )
+        self.live.follows_root = settings.follow_root
         self.source = LocalSource(
             self.live, self.directory, in_read_thread, slow_opens=filesystem is not None
         )

@@ -67,6 +67,7 @@ class Settings:
         url: ``scheme://host[:port]/[path/]`` as clients reach it, or None if it follows from the certificate.
         watch: How changes are learnt of.
         poll_interval: Seconds between sweeps.
+        follow_root: Whether a directory that takes the place of the root is served without an operator's word, where it is like it.
         access_log: A file, ``-`` for standard output, or None.
         immutable_files: Whether clients may keep files for ever.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
@@ -94,6 +95,7 @@ class Settings:
     url: str | None
     watch: Watch
     poll_interval: float
+    follow_root: bool
     access_log: AccessLog
     immutable_files: bool
     cors: str | None
@@ -204,6 +206,7 @@ def _settings(
         url=layers.one("url", to_url, None),
         watch=layers.one("watch", to_watch, Watch.AUTO),
         poll_interval=layers.one("poll-interval", to_seconds, 2.0),
+        follow_root=layers.one("follow-root", to_flag, False),
         access_log=layers.located("access-log", to_access_log, None),
         immutable_files=layers.one("immutable-files", to_flag, False),
         cors=layers.one("cors", to_cors, to_cors("*")),

@@ -82,6 +82,8 @@ class LiveDirectory:
         generation: Rises with every change.
         shelves: What is known, by project.
         strays: Files directly in the root that are withheld, with the reason.
+        follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most
+            of the same projects.
         own_names: Names that are the index's own beyond its projects.
     """
 
@@ -100,6 +102,7 @@ class LiveDirectory:
     ) -> None:
         self.polling = False
         self.complete = False
+        self.follows_root = False
         self.generation = 0
         self.shelves: dict[ProjectName, Shelf] = {}
         self.strays: Mapping[str, str] = {}
@@ -179,11 +182,7 @@ class LiveDirectory:
             self._guard.accept()
             self._forget_all()
             self.complete = self._surveyed = False
-            if self._lost_watch is None:
-                # It may still watch the directory that lay here before.
-                self._watch.stop()
-                self._lost_watch = self._watch
-            self._watch_again()
+            self._renew_watch()
         self.everything_changed()
 
     def _forget_all(self) -> None:
@@ -226,6 +225,13 @@ class LiveDirectory:
         self.polling = True
         self.everything_changed()
 
+    def _renew_watch(self) -> None:
+        """Watch the directory that lies there now: the watch may be of the one that lay there before."""
+        if self._lost_watch is None and not self.polling:
+            self._watch.stop()
+            self._lost_watch = self._watch
+        self._watch_again()
+
     def _watch_again(self) -> None:
         """Try the lost watch once more: the root that took it away is back. Everything must be looked at after it."""
         if self._lost_watch is None:
@@ -254,7 +260,11 @@ class LiveDirectory:
             if not self.suspended and count % _UNTOLD_EVERY == 0:
                 await self._sweep(thorough=True)
             return
-        if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
+        is_changed = await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp
+        if self.follows_root and not is_changed:
+            # A link that leads elsewhere now leaves the directory as it was.
+            is_changed = await self._in_read_thread(self._batches.identity) != self._guard.identity
+        if is_changed:
             await self._surveys.ask(_ROOT)
             if self.suspended:
                 return
@@ -456,9 +466,13 @@ class LiveDirectory:
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
             return
+        is_successor = False
         if self._guard.identity not in (None, survey.identity):
-            self._suspend(REPLACED)
-            return
+            is_successor = self.follows_root and self._is_successor(survey)
+            if not is_successor:
+                self._suspend(REPLACED)
+                return
+            self._follow_root()
         places = {
             name: (survey.directories.get(name, ()), survey.loose.get(name, ()))
             for name in {*survey.directories, *survey.loose}
@@ -484,11 +498,27 @@ class LiveDirectory:
             self._surveyed = True
             self._first_reads = set(places)
             self._finish_first_reads(())
-        for name in sorted({*places, *self.shelves} if self.suspended else changed):
+        for name in sorted({*places, *self.shelves} if self.suspended or is_successor else changed):
             self._looks.ask(name)
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
             self._resume()
+
+    def _is_successor(self, survey: Survey) -> bool:
+        """Whether a root of another identity is like the one that was read."""
+        before = {name for name, shelf in self.shelves.items() if _exists(shelf)}
+        now = {*survey.directories, *survey.loose}
+        on_same_disk = self._guard.identity is not None and self._guard.identity[0] == survey.identity[0]
+        return on_same_disk and not self._guard.is_emptied and 2 * len(before & now) > len(before)
+
+    def _follow_root(self) -> None:
+        """Take another directory for the root. What was read in the one before is compared with it, project by project."""
+        self._guard.epoch += 1
+        self.generation += 1
+        self._log(
+            "Another directory with most of the same projects lies where the root of the index was: it is served from now on."
+        )
+        self._renew_watch()
 
     def _could_not_survey(self, error: OSError | MemoryError) -> None:
         trouble = own_trouble(error)

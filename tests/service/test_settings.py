@@ -42,6 +42,7 @@ def test_defaults(tmp_path: Path) -> None:
         url=None,
         watch=Watch.AUTO,
         poll_interval=2.0,
+        follow_root=False,
         access_log=None,
         immutable_files=False,
         cors="*",
@@ -61,6 +62,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled.pop("http2")
     spelled.pop("new-records")
     spelled.pop("immutable-files")
+    spelled.pop("follow-root")
     spelled.pop("insecure-auth")
     assert len(spelled) == 8
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
@@ -84,6 +86,7 @@ EVERYTHING: Given = {
     "url": "https://Packages.example.com",
     "watch": "poll",
     "poll-interval": "0.2",
+    "follow-root": True,
     "access-log": "log",
     "immutable-files": True,
     "cors": "https://app.example.com",
@@ -113,6 +116,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         url="https://packages.example.com/",
         watch=Watch.POLL,
         poll_interval=0.2,
+        follow_root=True,
         access_log=base / "log",
         immutable_files=True,
         cors="https://app.example.com",
@@ -186,6 +190,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "url": st.sampled_from(["https://a/", "http://b:1"]),
     "watch": st.sampled_from([mode.value for mode in Watch]),
     "poll-interval": st.floats(0.05, 100).map(str),
+    "follow-root": st.booleans(),
     "access-log": st.sampled_from(["-", "off", "/l/1"]),
     "immutable-files": st.booleans(),
     "cors": st.sampled_from(["*", "off", "https://a"]),
@@ -361,6 +366,7 @@ LIVE = {
     "page-cache": 1,
 }
 RESTART = {
+    "follow-root": True,
     "path": Path("/p"),
     "https": (Listen("1", 1),),
     "http": (),
