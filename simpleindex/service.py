@@ -53,7 +53,10 @@ if TYPE_CHECKING:
 # As a class's attribute it would be named after the class.
 _LOG: Final = Logger(namespace="simpleindex")
 
-DRAIN_SECONDS: Final = SECONDS - 2 * THREAD_SECONDS
+KEEP_SECONDS: Final = 1.0
+"""How long files that came whole from upstreams may take to be kept after the last request."""
+
+DRAIN_SECONDS: Final = SECONDS - KEEP_SECONDS - 2 * THREAD_SECONDS
 """How long requests in flight may go on after SIGTERM; the rest is for what comes after them."""
 
 PEOPLE_INTERVAL: Final = 2.0
@@ -288,7 +291,14 @@ class IndexService(Service):
         closing += [site.drain() for site in (self._index.site, self._index.redirect_site)]
         drained: Deferred[Any] = DeferredList(closing, consumeErrors=True)
         drained.addTimeout(DRAIN_SECONDS, self._reactor)
+        drained.addBoth(lambda _: self._keep_whole_files())
         return drained.addBoth(lambda _: self._stop_the_rest())
+
+    def _keep_whole_files(self) -> Deferred[Any]:
+        """Let files that came whole from upstreams be examined and kept: a client has them already."""
+        keeping = [] if self._index.upstreams is None else self._index.upstreams.keeping()
+        kept: Deferred[Any] = DeferredList(keeping, consumeErrors=True)
+        return kept.addTimeout(KEEP_SECONDS, self._reactor)
 
     def _close_idle(self, number: int) -> None:
         for site in (self._index.site, self._index.redirect_site):

@@ -43,6 +43,7 @@ from simpleindex.upstream_secrets import Secrets
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from simpleindex.core.model import Project
@@ -122,6 +123,10 @@ class Upstreams:
                     )
         for line in _undated(self.policies, self.settings, self.cache):
             self.say(severity.warning(line))
+
+    def keeping(self) -> list[Deferred[None]]:
+        """Return a Deferred for each fetched file that is whole, which fires once it is kept."""
+        return [kept for each in self.cached for kept in each.keeping()]
 
     def stop(self) -> None:
         """Give up what is being fetched."""

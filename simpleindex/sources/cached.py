@@ -173,6 +173,10 @@ class Cached:
         """Let answers be good for as long as this from now on; those that are fresh stay so for their time."""
         self._times = times
 
+    def keeping(self) -> list[Deferred[None]]:
+        """Return a Deferred for each file that is whole, which fires once it is kept."""
+        return self._fetches.keeping()
+
     def stop(self) -> None:
         """Give up whatever is being fetched."""
         self._fetches.stop()

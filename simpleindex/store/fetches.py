@@ -100,6 +100,11 @@ class Fetches:
         for fetch in [*self._under_way.values()]:
             fetch.stop()
 
+    def keeping(self) -> list[Deferred[None]]:
+        """Return a Deferred for each file that is whole, which fires once it is kept."""
+        whole = [fetch for fetch in self._under_way.values() if fetch.is_whole]
+        return [Deferred.fromCoroutine(fetch.until_done()) for fetch in whole]
+
     def is_under_way(self, name: ProjectName, file: File) -> bool:
         """Whether a file of a project is being fetched."""
         return _identity(name, file) in self._under_way

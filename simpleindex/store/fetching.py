@@ -164,6 +164,11 @@ class Fetch:
         other = self._expected.other_hash
         return self._expected.sha256 is not None or (other is not None and is_known_hash(other[0]))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is here and right, so that only keeping it is left."""
+        return self.size > 0 and not self._is_finished
+
     async def until_done(self) -> None:
         """Wait until it is in the cache, or will not be."""
         if not self._is_finished:
