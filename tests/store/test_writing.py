@@ -525,6 +525,37 @@ def test_a_deleted_name_stays_used_in_every_spelling(
         bench.writer.free_name(ACME, deleted, who="bob")
 
 
+OLD_LEDGER = b"""# what was deleted here
+- Acme-1.0.0.zip 2024-10-04T00:00:00Z alice
+0a1b acme-2.0-py2.py3-none-any.whl 2024-10-04T00:00:00Z alice
+0a1b nonsense.zip 2024-10-04T00:00:00Z alice
+0a1b acme-3.0.tar.gz 2024-10-04T00:00:00Z alice
+freed acme-3.0.tar.gz 2024-10-05T00:00:00Z alice
+half a
+"""
+
+
+@pytest.mark.parametrize(
+    ("filename", "is_used"),
+    [
+        ("acme-1.0.tar.gz", True),
+        ("acme-1.tgz", True),
+        ("acme-2-py3.py2-none-any.whl", True),
+        ("acme-2.0-py3-none-any.whl", False),
+        ("acme-3.0.zip", False),
+        ("acme-1.0-py3-none-any.whl", False),
+    ],
+)
+def test_a_ledger_of_before_counts_by_what_its_names_mean(bench: Bench, filename: str, is_used: bool) -> None:
+    """Its lines are as they always were; those that are none are passed over."""
+    put(bench.root / "ACME" / LEDGER, OLD_LEDGER)
+    if is_used:
+        with pytest.raises(NameUsed):
+            bench.upload(filename=filename)
+    else:
+        assert bench.upload(filename=filename).created
+
+
 def test_a_deleted_file_does_not_come_back_beside_another_spelling(bench: Bench) -> None:
     """Who overwrites may have given its name away."""
     bench.upload()
