@@ -35,7 +35,6 @@ from simpleindex.store.paths import Paths, plain_path
 from simpleindex.store.strictness import examine_strictly
 from simpleindex.store.tars import Stream, headers
 from simpleindex.store.wheel_contents import judge_wheel_file
-from simpleindex.store.wheel_layout import WheelLayout
 from simpleindex.store.wheel_record import judge_record
 from simpleindex.web.line_feeds import LineFeedForm
 from simpleindex.web.multipart import FormSink
@@ -130,13 +129,6 @@ FORMS = {
     "record-empty": Form(lambda data: judge_record([data], Paths(), "d"), lambda n: b"\n" * n),
     "record-quotes": Form(lambda data: judge_record([data], Paths(), "d"), lambda n: b'"' * n + b"\n"),
     "record-pieces": Form(lambda data: judge_record(data, Paths(), "d"), lambda n: [b"x"] * n),
-    "metadata-needs": Form(
-        judge_installable, lambda n: b"Name: acme\nVersion: 1.0\n" + b"Requires-Dist: x\n" * n
-    ),
-    "wheel-layout": Form(
-        lambda paths: [*map(WheelLayout().judge, paths)],
-        lambda n: [b"acme-1.0.data/data/%d" % number for number in range(n)],
-    ),
     "line-feeds-headers": Form(
         lambda data: LineFeedForm(b"b").feed(data), lambda n: b"--b\n" + b"a: b\n" * n
     ),
