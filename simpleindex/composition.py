@@ -23,6 +23,7 @@ from simpleindex.own_directories import OwnDirectory
 from simpleindex.report import readiness_of, report_of
 from simpleindex.store.acme import read_challenge
 from simpleindex.store.examination.pool import core_count, open_examination
+from simpleindex.store.extras import missing
 from simpleindex.store.wheel_reading import WheelReading
 from simpleindex.surroundings import own_directory, refuse_unreadable
 from simpleindex.tls.security import Security
@@ -334,7 +335,5 @@ def negotiating_channel() -> type[IndexChannel]:
     try:
         from simpleindex.web.http2 import NegotiatingChannel  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
-        raise RefusedStart(
-            f"--http2: the package {error.name} is not installed; install twisted-simpleindex[http2], or leave this out."
-        ) from None
+        raise RefusedStart(f"--http2: {missing(error.name, 'http2')}") from None
     return NegotiatingChannel

@@ -16,12 +16,13 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
-from simpleindex.core.rights import Access, default_access
+from simpleindex.core.rights import default_access
 from simpleindex.sources.publishing import LocalPublishing
 from simpleindex.store import passwords
 from simpleindex.store.access_rules import AccessRules
 from simpleindex.store.attestations import Attestations, load_attestations
 from simpleindex.store.audit import Audit
+from simpleindex.store.extras import missing
 from simpleindex.store.passwords import require_libraries
 from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.records import Records
@@ -66,6 +67,7 @@ class Logins:
         records: Tokens and owners.
         audit: What was done.
         users: Gives the users as they are now; None without a users file.
+        files: The files about people.
     """
 
     admission: Admission
@@ -76,6 +78,12 @@ class Logins:
     records: Records
     audit: Audit
     users: Callable[[], Users] | None
+    files: tuple[UsersFile | AccessRules, ...] = ()
+
+    def reload(self) -> None:
+        """Look at the files about people because an operator says so."""
+        for each in self.files:
+            each.reload()
 
     def follow(self) -> None:
         """Look at the files about people; whoever mended one need not make a request to hear that it is understood."""
@@ -114,15 +122,14 @@ def compose_logins(
     require_libraries()
     for module in ("python_multipart", "tomlkit"):
         if find_spec(module) is None:
-            raise RefusedStart(
-                f"Uploads need Python's {module}, which the extra brings: pip install 'twisted-simpleindex[publish]'."
-            )
+            raise RefusedStart(missing(module, "publish"))
     password_pool = ThreadPool(0, 1, "passwords")
     write_pool = ThreadPool(0, WRITE_THREADS, "writes")
     in_write_thread = partial(deferToThreadPool, reactor, write_pool)
     records = Records(str(settings.state), say, begun=True)
     audit = Audit(str(settings.state), say)
-    users = _users(settings, say)
+    users_file, rules, default = _users(settings, say), _access(settings, say), default_access()
+    users = None if users_file is None else users_file.current
     authentication = Authentication(
         users=users,
         tokens=records,
@@ -133,7 +140,12 @@ def compose_logins(
         say=say,
         insecure_auth=settings.insecure_auth,
     )
-    admission = Admission(views, _access(settings, say), authentication, _Owners(records, reactor.seconds))
+    admission = Admission(
+        views,
+        (lambda: default) if rules is None else rules.current,
+        authentication,
+        _Owners(records, reactor.seconds),
+    )
     writer = Writer(directory)
     publishing = LocalPublishing(
         writer,
@@ -162,7 +174,8 @@ def compose_logins(
         failed=failed,
     )
     pools = (password_pool, write_pool)
-    return Logins(admission, changes, authentication, pools, writer, records, audit, users)
+    files = tuple(each for each in (users_file, rules) if each is not None)
+    return Logins(admission, changes, authentication, pools, writer, records, audit, users, files)
 
 
 def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes | None] | None:
@@ -189,21 +202,20 @@ def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes |
     return provenance
 
 
-def _users(settings: Settings, say: Callable[[str], None]) -> Callable[[], Users] | None:
+def _users(settings: Settings, say: Callable[[str], None]) -> UsersFile | None:
     if settings.users is None:
         return None
     users = UsersFile(str(settings.users), say)
     users.open()
-    return users.current
+    return users
 
 
-def _access(settings: Settings, say: Callable[[str], None]) -> Callable[[], Access]:
+def _access(settings: Settings, say: Callable[[str], None]) -> AccessRules | None:
     if settings.access is None:
-        default = default_access()
-        return lambda: default
+        return None
     rules = AccessRules(str(settings.access), say)
     rules.open()
-    return rules.current
+    return rules
 
 
 class _Owners:

@@ -336,6 +336,8 @@ class IndexService(Service):
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
             self._say(severity.error(f"The configuration is left as it was: {error}"))
+        if self._index.logins is not None:
+            self._index.logins.reload()
         if self._index.upstreams is not None:
             self._index.upstreams.reload()
         if self._access_log is not None:

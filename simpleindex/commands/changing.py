@@ -11,10 +11,11 @@ from simpleindex.commands.remote import Remote
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
-from simpleindex.core.selection import select
+from simpleindex.core.selection import Subject, select, subject_of
 from simpleindex.settings import resolve
 from simpleindex.store.audit import Audit
 from simpleindex.store.directory import Directory
+from simpleindex.store.extras import missing
 from simpleindex.store.project_files import ProjectFiles
 from simpleindex.store.writing import Writer
 from simpleindex.surroundings import excluded_paths
@@ -53,9 +54,7 @@ def change(command: str, words: list[str]) -> int:
     except SimpleIndexError as error:
         raise RefusedStart(str(error)) from None
     except ModuleNotFoundError as error:
-        raise RefusedStart(
-            f"this needs Python's {error.name}, which the extra brings: pip install 'twisted-simpleindex[publish]'"
-        ) from None
+        raise RefusedStart(missing(error.name, "publish")) from None
     for line in changed:
         print(line)
     return 0
@@ -114,53 +113,56 @@ def _here(command: str, given: argparse.Namespace) -> list[str]:
         return [f"Removed {path}." for path in writer.purge(given.older_than)] or ["Nothing is that old."]
     name = parse_project_name(given.name)
     try:
-        lines, filenames = _CHANGES[command](writer, ProjectFiles(directory), name, given)
+        lines, subjects = _CHANGES[command](writer, ProjectFiles(directory), name, given)
     except NotHere as error:
         raise RefusedStart(
             f"There is no {error.what} in {settings.path}; --path DIR names another index."
         ) from None
-    _record(Audit(str(settings.state), complain), command, name, filenames, given)
+    _record(Audit(str(settings.state), complain), command, name, subjects, given)
     return lines
 
 
-_Done = tuple[list[str], tuple[str | None, ...]]
+_Done = tuple[list[str], tuple[Subject, ...]]
 """What is said, and which files or versions it was about."""
 
 
 def _yank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     select(name, given.key, writer.filenames(name))
     changed = files.yank(name, given.key, given.reason)
-    return _said(changed, f"{name} {given.key} is yanked."), (given.key,)
+    return _said(changed, f"{name} {given.key} is yanked."), (subject_of(given.key),)
 
 
 def _unyank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     changed = files.unyank(name, given.key)
     if not changed:
         select(name, given.key, writer.filenames(name))
-    return _said(changed, f"{name} {given.key} is not yanked."), (given.key,)
+    return _said(changed, f"{name} {given.key} is not yanked."), (subject_of(given.key),)
 
 
 def _status(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     changed = files.set_status(name, Status(given.status), given.reason or None)
-    return _said(changed, f"{name} is {given.status}."), (None,)
+    return _said(changed, f"{name} is {given.status}."), (Subject(),)
 
 
 def _delete(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     filenames = select(name, given.key, writer.filenames(name))
     deleted = writer.delete(name, filenames, who=who())
-    return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted], filenames
+    return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted], tuple(
+        Subject(os.path.basename(each.path), digest=each.known_sha256) for each in deleted
+    )
 
 
 def _free(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     freed = writer.free_name(name, given.key, who=who())
     sentence = f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."
-    return [sentence], (given.key,)
+    return [sentence], (Subject(given.key),)
 
 
 def _restore(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
     if not distribution_suffix(given.key):
         raise RefusedStart(f"restore takes the name of a file, and {given.key!r} is none")
-    return [f"Restored {writer.restore(name, given.key, who=who()).path}."], (given.key,)
+    restored = writer.restore(name, given.key, who=who())
+    return [f"Restored {restored.path}."], (Subject(given.key, digest=restored.sha256),)
 
 
 _CHANGES: Final[dict[str, Callable[[Writer, ProjectFiles, ProjectName, argparse.Namespace], _Done]]] = {
@@ -181,12 +183,20 @@ def _record(
     audit: Audit,
     command: str,
     name: ProjectName,
-    filenames: tuple[str | None, ...],
+    subjects: tuple[Subject, ...],
     given: argparse.Namespace,
 ) -> None:
     detail = "; ".join(text for key in ("status", "reason") if (text := getattr(given, key, "")))
-    for filename in filenames:
-        audit.record(command, who=who(), project=name, filename=filename, detail=detail or None)
+    for each in subjects:
+        audit.record(
+            command,
+            who=who(),
+            project=name,
+            filename=each.filename,
+            version=each.version,
+            digest=each.digest,
+            detail=detail or None,
+        )
     audit.close()
 
 

@@ -23,6 +23,7 @@ from simpleindex.store.copying import Copier
 from simpleindex.store.digests import Digests
 from simpleindex.store.directory import Directory
 from simpleindex.store.examination.pool import open_examination
+from simpleindex.store.extras import missing
 from simpleindex.store.followed_file import read_text_file
 from simpleindex.store.pins import Pins
 from simpleindex.store.project_files import ProjectFiles
@@ -76,9 +77,7 @@ def copy(words: list[str]) -> int:
     except SimpleIndexError as error:
         raise RefusedStart(str(error)) from None
     except ModuleNotFoundError as error:
-        raise RefusedStart(
-            f"this needs Python's {error.name}, which the extra brings: pip install 'twisted-simpleindex[publish]'"
-        ) from None
+        raise RefusedStart(missing(error.name, "publish")) from None
     finally:
         examination.stop()
     return 0

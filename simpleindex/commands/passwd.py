@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from getpass import getpass
+from typing import Final
 
 from simpleindex.commands.arguments import Parser, add_places, places, who
 from simpleindex.core.credentials import LONGEST_PASSWORD
@@ -13,6 +14,9 @@ from simpleindex.core.tokens import SECRET_PREFIX
 from simpleindex.core.users import parse_user_name, with_password, without_user
 from simpleindex.store.passwords import hash_password, require_libraries
 from simpleindex.store.users_change import change_users_file
+
+_SHORT: Final = 12
+"""Characters. NIST SP 800-63B wants 8 where there is a second factor and 15 where there is none."""
 
 
 def passwd(words: list[str]) -> int:
@@ -60,9 +64,15 @@ def _parser() -> Parser:
 
 def _set(path: str, user: str) -> None:
     require_libraries()
-    hash_ = hash_password(_asked(user))
+    password = _asked(user)
+    hash_ = hash_password(password)
     is_new = change_users_file(path, lambda content: with_password(content, user, hash_))
     print(f"The password of {user} is set in {path}.", file=sys.stderr)
+    if len(password) < _SHORT:
+        print(
+            f"It has only {len(password)} characters, which are soon guessed; {_SHORT} or more are safer.",
+            file=sys.stderr,
+        )
     if is_new:
         _tell_about_reading(path)
 

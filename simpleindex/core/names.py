@@ -56,6 +56,12 @@ class Kind(Enum):
     SDIST = "sdist"
 
 
+_COPY: Final = re.compile(
+    r" ?\((?:[0-9]{1,4}|copy)\)\Z| - Copy(?: \([0-9]{1,4}\))?\Z| copy(?: [0-9]{1,4})?\Z"
+)
+"""What browsers, Windows and macOS put behind the name of a second copy, before its suffix."""
+
+
 @dataclass(frozen=True, slots=True)
 class DistributionName:
     """What a distribution's file name says.
@@ -115,12 +121,24 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
         raise InvalidFilename(filename, "it has no suffix of a wheel or an sdist")
     if excess := bounds.FILENAME.excess(len(filename)):
         raise InvalidFilename(filename, excess)
-    if not filename.isascii() or not filename.isprintable() or " " in filename or "/" in filename:
-        raise InvalidFilename(filename, "its name has characters other than printable ASCII, or a slash")
+    is_odd = not filename.isascii() or not filename.isprintable() or " " in filename or "/" in filename
+    if is_odd or filename.removesuffix(suffix).endswith(")"):
+        raise InvalidFilename(filename, _oddity(filename, suffix))
     parsed = _parse_wheel(filename) if suffix == WHEEL_SUFFIX else _parse_sdist(filename, suffix, project)
     if project is not None and parsed.project != project:
         raise InvalidFilename(filename, f"its name states the project {parsed.project}, not {project}")
     return parsed
+
+
+def _oddity(filename: str, suffix: str) -> str:
+    """Say which character of a file name none of a distribution can have."""
+    stem = filename.removesuffix(suffix)
+    if copy := _COPY.search(stem):
+        whole = stem[: copy.start()] + suffix
+        return f"it looks like a browser's or desktop's copy of {whole!r}; rename it, or remove it"
+    odd = next(each for each in filename if each in " /)" or not (each.isascii() and each.isprintable()))
+    words = {" ": "a blank", "/": "a slash"}
+    return f"its name has {words.get(odd, f'the character {odd!a}')}, which no distribution's has"
 
 
 def number_of_tags(text: str) -> int:

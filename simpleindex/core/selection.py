@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simpleindex.core.names import ProjectName
+
+
+class Subject(NamedTuple):
+    """What a change was about, for the audit.
+
+    Attributes:
+        filename: One file.
+        version: All files of a version.
+        digest: The file's sha256, in lower-case hex.
+    """
+
+    filename: str | None = None
+    version: str | None = None
+    digest: str | None = None
+
+
+def subject_of(key: str) -> Subject:
+    """Return what a key names: a file, or a version."""
+    return Subject(filename=key) if distribution_suffix(key) else Subject(version=key)
 
 
 def select(name: ProjectName, key: str, filenames: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simpleindex.core.model import Project, ProjectList, Status
     from simpleindex.core.names import ProjectName
@@ -248,16 +248,16 @@ class Publishing(Protocol):
         """Take that back."""
         ...
 
-    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> None:
-        """Set a project's status (PEP 792)."""
+    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> bool:
+        """Set a project's status (PEP 792); return whether it was another."""
         ...
 
-    async def delete(self, name: ProjectName, key: str, *, by: str) -> tuple[str, ...]:
-        """Delete a version or a file; returns the names of the files that are gone."""
+    async def delete(self, name: ProjectName, key: str, *, by: str) -> Mapping[str, str | None]:
+        """Delete a version or a file; return the digests of the files that are gone by name, None where one was unreadable."""
         ...
 
-    async def restore(self, name: ProjectName, filename: str, *, by: str) -> None:
-        """Take a deleted file out of the trash, the one that was deleted last."""
+    async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
+        """Take a deleted file out of the trash, the one that was deleted last; return its digest."""
         ...
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:

@@ -19,7 +19,7 @@ from simpleindex.store.examination import requests
 from simpleindex.store.staging import Draft, storing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from simpleindex.core.model import Status
     from simpleindex.core.names import DistributionName, ProjectName
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simpleindex.store.live import LiveDirectory
     from simpleindex.store.project_files import ProjectFiles
     from simpleindex.store.strictness import Examined
-    from simpleindex.store.writing import Writer
+    from simpleindex.store.writing import Committed, Writer
 
 SPARE: Final = 64 * 1024 * 1024
 """Bytes that an upload leaves free: the records, the cache and the log may lie on the same disk."""
@@ -179,19 +179,21 @@ class LocalPublishing:
             # Not yanked is what it should be, unless there is no such thing.
             select(name, key, await self._in_thread(self._writer.filenames, name))
 
-    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> None:
-        """Set a project's status (PEP 792)."""
-        await self._edit(name, self._project_files.set_status, name, status, reason)
+    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> bool:
+        """Set a project's status (PEP 792); return whether it was another."""
+        return await self._edit(name, self._project_files.set_status, name, status, reason)
 
-    async def delete(self, name: ProjectName, key: str, *, by: str) -> tuple[str, ...]:
-        """Delete a version or a file; returns the names of the files that are gone."""
+    async def delete(self, name: ProjectName, key: str, *, by: str) -> Mapping[str, str | None]:
+        """Delete a version or a file; return the digests of the files that are gone, by name."""
         filenames = select(name, key, await self._in_thread(self._writer.filenames, name))
         deleted = await self._change(name, partial(self._writer.delete, who=by), name, filenames)
-        return tuple(sorted({os.path.basename(each.path) for each in deleted}))
+        digests = {os.path.basename(each.path): each.known_sha256 for each in deleted}
+        return dict(sorted(digests.items()))
 
-    async def restore(self, name: ProjectName, filename: str, *, by: str) -> None:
-        """Take a deleted file out of the trash, the one that was deleted last."""
-        await self._change(name, partial(self._writer.restore, who=by), name, filename)
+    async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
+        """Take a deleted file out of the trash, the one that was deleted last; return its digest."""
+        restored: Committed = await self._change(name, partial(self._writer.restore, who=by), name, filename)
+        return restored.sha256
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         """Let a deleted file's name be used again."""

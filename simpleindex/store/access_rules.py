@@ -58,6 +58,10 @@ class AccessRules:
         """Return the rights, after a look at the file at most once a second."""
         return self._file.current()
 
+    def reload(self) -> None:
+        """Look at the file because an operator says so; a mistake that is still there is said again."""
+        self._file.look_now(repeat=True)
+
     def _take(self, _: Access) -> None:
         if self._is_open:
             self._log(f"{self._file.shown} was read again.")

@@ -55,6 +55,7 @@ class Audit:
         address: str | None = None,
         project: str | None = None,
         filename: str | None = None,
+        version: str | None = None,
         digest: str | None = None,
         detail: str | None = None,
     ) -> bool:
@@ -67,6 +68,7 @@ class Audit:
             address: Where the request came from.
             project: Of what.
             filename: Of which file.
+            version: Of which version, where it was about all of its files.
             digest: Its sha256, in hexadecimal.
             detail: Anything else, in words; never a secret.
 
@@ -81,6 +83,7 @@ class Audit:
             "address": address,
             "project": project,
             "filename": filename,
+            "version": version,
             "digest": digest,
             "detail": detail,
         }

@@ -60,6 +60,7 @@ class FollowedFile(Generic[Value]):
         self._stamp: Stamp | None = None
         self._next_look = 0.0
         self._trouble: str | None = None
+        self._repeats = False
 
     def open(self) -> None:
         """Read it for the first time.
@@ -89,10 +90,17 @@ class FollowedFile(Generic[Value]):
         assert self._value, "open() comes first"
         return self._value[0]
 
-    def look_now(self) -> Value:
-        """As :meth:`current`, whenever the last look was."""
+    def look_now(self, *, repeat: bool = False) -> Value:
+        """As :meth:`current`, whenever the last look was.
+
+        Args:
+            repeat: Whether to say of a mistake that was there before that it still is (SIGHUP).
+        """
         self._next_look = self._seconds()
-        return self.current()
+        self._repeats = repeat
+        value = self.current()
+        self._repeats = False
+        return value
 
     def _read(self) -> None:
         stamp = Stamp.of(os.stat(self._path))
@@ -107,7 +115,7 @@ class FollowedFile(Generic[Value]):
             self._value = [value]
 
     def _tell(self, what: str) -> None:
-        if what != self._trouble:
+        if what != self._trouble or self._repeats:
             self._trouble = what
             self._log(severity.error(f"{self.shown} {what}: what it said before stays in force."))
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from simpleindex.core.errors import RefusedStart, Unavailable
+from simpleindex.store.extras import missing
 
 _LIBRARIES: Final = ("argon2", "bcrypt")
 
@@ -32,12 +33,9 @@ def require_libraries() -> None:
     Raises:
         RefusedStart: The extra "publish" is not installed.
     """
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
-    if missing:
-        raise RefusedStart(
-            f"Passwords need Python's {' and '.join(missing)}, which the extra brings: "
-            "pip install 'twisted-simpleindex[publish]'."
-        )
+    absent = [name for name in _LIBRARIES if find_spec(name) is None]
+    if absent:
+        raise RefusedStart(missing(" and ".join(absent), "publish"))
 
 
 def hash_password(text: str) -> str:

@@ -159,7 +159,7 @@ class Policies:
 
     def reload(self) -> None:
         """Take all of the file that can be in force without a restart, because an operator says so."""
-        said = self._file.look_now()
+        said = self._file.look_now(repeat=True)
         self._put_in_force(reloaded(said, self.sources))
         if self.sources != said:
             self._log(severity.warning(f"What else {self._file.shown.lower()} says needs a restart."))

@@ -82,6 +82,9 @@ class Shelf:
         return self.known.chosen
 
 
+ABOUT_PROJECT_FILE: Final = f"The project's {PROJECT_FILE}"
+"""How the trouble of a project begins whose own file cannot be obeyed."""
+
 NO_SHELF: Final = Shelf()
 
 
@@ -467,7 +470,7 @@ def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None,
         return NO_PROJECT_FILE, None, None
     if previous.project_file is not NO_PROJECT_FILE:
         return previous.project_file, None, f"{reason}; what it said before stays in force"
-    return NO_PROJECT_FILE, f"The project's {PROJECT_FILE} {reason}.", None
+    return NO_PROJECT_FILE, f"{ABOUT_PROJECT_FILE} {reason}.", None
 
 
 def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:

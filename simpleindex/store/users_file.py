@@ -59,6 +59,13 @@ class UsersFile:
         """Return the users, after a look at the file at most once a second."""
         return self._file.current()
 
+    def reload(self) -> None:
+        """Look at the file because an operator says so; lines that are still refused are said again."""
+        before = self._users
+        if self._file.look_now(repeat=True) is before:
+            for sentence in before.refused:
+                self._log(severity.warning(f"{self._shown}: {sentence}"))
+
     def _take(self, users: Users) -> None:
         for sentence in users.refused:
             if sentence not in self._users.refused:

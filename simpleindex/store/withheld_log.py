@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core import severity
 from simpleindex.core.model import Withheld
+from simpleindex.store.reading import ABOUT_PROJECT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,11 @@ class WithheldLog:
             if isinstance(known.outcome, Withheld) and known.unfinished and known.young
         }
         if shelf.trouble:
-            reasons.add(f"{name} cannot be answered for: {shelf.trouble}")
+            reason = f"{name} cannot be answered for: {shelf.trouble}"
+            reasons.add(reason)
+            if shelf.young and shelf.trouble.startswith(ABOUT_PROJECT_FILE):
+                # An editor makes it before it writes it; if it stays so the next look says it.
+                unfinished.add(reason)
         before = self._logged.pop(name, frozenset())
         for reason in sorted(reasons - before - unfinished):
             self._log(severity.warning(reason))

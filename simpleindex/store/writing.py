@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.identity import all_spellings
+from simpleindex.core.ledger import UNKNOWN_DIGEST
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
 from simpleindex.store.descriptors import is_reserved, no_descriptor
 from simpleindex.store.directory import printable
@@ -65,6 +66,11 @@ class Deleted:
     path: str
     sha256: str
     trash: str
+
+    @property
+    def known_sha256(self) -> str | None:
+        """The digest; None where the file could not be read."""
+        return None if self.sha256 == UNKNOWN_DIGEST else self.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,10 +334,14 @@ class Writer:
         """Names of the distribution files that lie there, whether or not they can be served.
 
         Raises:
+            NotHere: There is no such project.
             CannotStore: That cannot be told.
         """
         with storing(os.path.join(self._directory.root, project)):
-            look = self._directory.look(*self._directory.places_of(project))
+            places = self._directory.places_of(project)
+            look = self._directory.look(*places)
+        if not any(places):
+            raise NotHere(f"project {project}")
         return tuple(sorted({entry.filename for entry in look.entries}))
 
     def used_names(self, project: ProjectName) -> frozenset[str]:

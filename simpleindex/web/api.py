@@ -21,6 +21,7 @@ from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.rights import Action
+from simpleindex.core.selection import Subject, subject_of
 from simpleindex.web.multipart import TextSink
 from simpleindex.web.response import Response, sentence
 from simpleindex.web.upload import note_subject
@@ -111,39 +112,44 @@ class JsonApi:
         changed = await self._change(parts[2], name, given, reason, somebody)
         told = (given["status"] if parts[2] == "status" else "", reason)
         detail = "; ".join(text for text in told if text)
-        for filename in changed or (None,):
+        for each in changed or (Subject(),):
             self._record(
                 parts[2],
                 who=somebody.user,
                 token=somebody.token.id if somebody.token else None,
                 address=asked.address,
                 project=name,
-                filename=filename,
+                filename=each.filename,
+                version=each.version,
+                digest=each.digest,
                 detail=detail or None,
             )
-        return _json({"project": name, "changed": list(changed)})
+        names = [each.filename or each.version or given["status"] for each in changed]
+        return _json({"project": name, "changed": names})
 
     async def _change(
         self, what: str, name: ProjectName, given: dict[str, Any], reason: str, somebody: Identity
-    ) -> tuple[str, ...]:
-        publishing = self._publishing
+    ) -> tuple[Subject, ...]:
+        publishing, by = self._publishing, str(somebody)
         if what == "status":
-            await publishing.set_status(name, _status(given), reason or None)
-            return ()
+            is_new = await publishing.set_status(name, _status(given), reason or None)
+            return (Subject(),) if is_new else ()
         if what == "free":
-            await publishing.free(name, _text(given, "file"), by=str(somebody))
-            return (_text(given, "file"),)
+            filename = _text(given, "file")
+            await publishing.free(name, filename, by=by)
+            return (Subject(filename=filename),)
         if what == "restore":
-            await publishing.restore(name, _text(given, "file"), by=str(somebody))
-            return (_text(given, "file"),)
+            filename = _text(given, "file")
+            return (Subject(filename=filename, digest=await publishing.restore(name, filename, by=by)),)
         key = _text(given, "file") if "file" in given else _text(given, "version")
         if what == "delete":
-            return await publishing.delete(name, key, by=str(somebody))
+            deleted = await publishing.delete(name, key, by=by)
+            return tuple(Subject(filename=each, digest=digest) for each, digest in deleted.items())
         if what == "yank":
             await publishing.yank(name, key, reason)
         else:
             await publishing.unyank(name, key)
-        return (key,)
+        return (subject_of(key),)
 
     @staticmethod
     def _whoami(somebody: Identity) -> Response:

@@ -47,6 +47,7 @@ class Record(Protocol):
         address: str | None = None,
         project: str | None = None,
         filename: str | None = None,
+        version: str | None = None,
         digest: str | None = None,
         detail: str | None = None,
     ) -> object:

@@ -108,10 +108,10 @@ def test_a_distribution_name_is_read(
     ("filename", "project", "reason"),
     [
         ("acme-1.0.egg", None, "no suffix of a wheel or an sdist"),
-        ("acme-1.0\xb2.tar.gz", None, "printable ASCII"),
-        ("acme-1.0.tar.gz\n.zip", None, "printable ASCII"),
-        ("acme 1.0-1.0.zip", None, "printable ASCII"),
-        ("acme-1.0-py3-none-\udcff.whl", None, "printable ASCII"),
+        ("acme-1.0\xb2.tar.gz", None, "which no distribution's has"),
+        ("acme-1.0.tar.gz\n.zip", None, "which no distribution's has"),
+        ("acme 1.0-1.0.zip", None, "which no distribution's has"),
+        ("acme-1.0-py3-none-\udcff.whl", None, "which no distribution's has"),
         ("acme-1.0-py3-none-a/../b.whl", None, "slash"),
         ("../acme-1.0.zip", None, "slash"),
         ("acme-1.0.whl", None, "not a wheel's"),
@@ -215,3 +215,25 @@ def test_a_wheel_for_too_many_platforms() -> None:
     with pytest.raises(InvalidFilename, match="has 64,000 members, and at most 1,000 are read"):
         parse_distribution_name(f"x-1-{many}-{many}-{many}.whl")
     assert parse_distribution_name("x-1-py2.py3-none-any.whl").version == "1"
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        "acme-1.0-py3-none-any (1).whl",
+        "acme-1.0-py3-none-any(1).whl",
+        "acme-1.0-py3-none-any (12).whl",
+        "acme-1.0-py3-none-any - Copy.whl",
+        "acme-1.0-py3-none-any - Copy (2).whl",
+        "acme-1.0-py3-none-any copy.whl",
+        "acme-1.0-py3-none-any copy 2.whl",
+        "acme-1.0-py3-none-any (copy).whl",
+    ],
+)
+def test_a_copy_of_a_browser_or_desktop_is_called_one(copy: str) -> None:
+    """With what it is a copy of, and what to do."""
+    with pytest.raises(InvalidFilename) as caught:
+        parse_distribution_name(copy)
+    assert caught.value.reason == (
+        "it looks like a browser's or desktop's copy of 'acme-1.0-py3-none-any.whl'; rename it, or remove it"
+    )

@@ -89,7 +89,7 @@ def test_yank_and_unyank(place: Place) -> None:
     _, err = place.run("unyank", "acme", "9.9", status=2)
     assert "There is no version '9.9'" in err
     first = place.audited()[0]
-    assert (first["event"], first["project"], first["filename"]) == ("yank", "acme", "1.0")
+    assert (first["event"], first["project"], first["version"]) == ("yank", "acme", "1.0")
     assert first["detail"] == "broken"
     assert first["who"].startswith("command:")
 
@@ -137,7 +137,7 @@ def test_delete_restore_free_purge(place: Place, monkeypatch: pytest.MonkeyPatch
     [
         (("yank", "acme", "9.9"), "There is no version '9.9' of the project acme in /"),
         (("yank", "acme", "x-1.0.tar.gz"), "There is no file"),
-        (("yank", "nothing", "1.0"), "There is no version"),
+        (("yank", "nothing", "1.0"), "There is no project nothing in /"),
         (("yank", "!", "1.0"), "is not a valid project name"),
         (("delete", "acme", "?"), "There is no version or file"),
         (("status", "nothing", "archived"), "There is no project nothing"),
@@ -189,7 +189,8 @@ def test_without_the_extra(place: Place, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(ProjectFiles, "yank", miss)
     _, err = place.run("yank", "acme", "1.0", status=2)
     assert "tomlkit" in err
-    assert "twisted-simpleindex[publish]" in err
+    assert "the extra 'publish' of simpleindex brings" in err
+    assert "twisted-simpleindex[" not in err
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_without_the_extra(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in sys.modules if name.startswith(("h2.", "simpleindex.web.http2"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "h2", None)
-    with pytest.raises(RefusedStart, match=r"--http2: the package h2.* install twisted-simpleindex\[http2\]"):
+    with pytest.raises(RefusedStart, match=r"--http2: Python's h2.* the extra 'http2' of simpleindex"):
         world.make(https=(TLS,), http2=True)
     world.start(https=(TLS,), http2=None)
 

@@ -155,7 +155,10 @@ def test_passwd_changes_one_line(world: World, capsys: Captured) -> None:
     world.users.write_text(f"# People\nalice:{HASH}:since 2020\nbob:{HASH}\n")
     world.pipe("new\n")
     _, err = run(capsys, "passwd", "alice")
-    assert err == f"The password of alice is set in {world.users}.\n"
+    assert err.splitlines() == [
+        f"The password of alice is set in {world.users}.",
+        "It has only 3 characters, which are soon guessed; 12 or more are safer.",
+    ]
     assert world.users.read_text() == f"# People\nalice:hash of new:since 2020\nbob:{HASH}\n"
 
 

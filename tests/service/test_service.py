@@ -752,3 +752,27 @@ def test_a_trouble_that_is_logged_is_shown(world: ServiceWorld) -> None:
     service._say(severity.error("The disk of /srv is full."))
     service._say("All is well.")
     assert [each.sentence for each in service._troubles.shown()] == ["The disk of /srv is full."]
+
+
+def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceWorld) -> None:
+    """Whoever sends SIGHUP wants to hear whether all is well; every file that is followed is looked at."""
+    files = {
+        "sources": ("# nobody\n", "[[upstraem]]\n"),
+        "access": ('[[rule]]\nprojects = ["*"]\nread = ["anyone"]\n', "[[rule]]\nprojcts = []\n"),
+        "users": ("# nobody\n", "alice:weak\n"),
+    }
+    for name, (good, _) in files.items():
+        (world.place / name).write_text(good)
+    world.start(**{name: str(world.place / name) for name in files})
+    for name, (_, bad) in files.items():
+        (world.place / name).write_text(bad)
+    for _ in range(3):
+        said = "\n".join(world.reload())
+        assert f"The sources file {world.place / 'sources'} cannot be obeyed now" in said
+        assert f"The access file {world.place / 'access'} cannot be obeyed now" in said
+        assert "'alice' is refused" in said
+    for name, (good, _) in files.items():
+        (world.place / name).write_text(good)
+    said = "\n".join(world.reload())
+    assert said.count("can be obeyed again") == 2
+    assert "can be obeyed again" not in "\n".join(world.reload())

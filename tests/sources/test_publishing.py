@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -292,7 +293,8 @@ def test_deleting(place: Place) -> None:
         place.publish(data, name)
     place.publish(wheel_bytes("acme", "2.0"), wheel_name("acme", "2.0"))
     deleted = result(place.publishing.delete(ACME, "1.0.0", by="alice"))
-    assert deleted == (WHEEL, sdist_name())
+    assert list(deleted) == [WHEEL, sdist_name()]
+    assert deleted[WHEEL] == sha256(wheel_bytes()).hexdigest()
     assert place.world.files() == [wheel_name("acme", "2.0")]
     place.refused(NameUsed, wheel_bytes())
     for key in ("1.0", WHEEL, "no version"):
@@ -301,7 +303,9 @@ def test_deleting(place: Place) -> None:
     assert place.publish(wheel_bytes()).created
     for filename in (WHEEL, "acme-7.tar.gz", "../x.whl"):
         assert type(error(place.publishing.free(ACME, filename, by="alice"))) is NotHere
-    assert result(place.publishing.delete(ACME, WHEEL, by="alice")) == (WHEEL,)
+    assert result(place.publishing.delete(ACME, WHEEL, by="alice")) == {
+        WHEEL: sha256(wheel_bytes()).hexdigest()
+    }
     assert type(error(place.publishing.delete(ProjectName("nothing"), "1.0", by="x"))) is NotHere
 
 
@@ -311,7 +315,9 @@ def test_deleting_from_several_places(place: Place) -> None:
     add_wheel(place.root, directory="Acme")
     put(place.root / WHEEL, wheel_bytes())
     place.world.live.everything_changed()
-    assert result(place.publishing.delete(ACME, WHEEL, by="alice")) == (WHEEL,)
+    assert result(place.publishing.delete(ACME, WHEEL, by="alice")) == {
+        WHEEL: sha256(wheel_bytes()).hexdigest()
+    }
     assert place.world.files() == []
 
 

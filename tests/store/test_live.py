@@ -21,7 +21,7 @@ from simpleindex.store.system_errors import own_trouble
 from simpleindex.store.watch import InotifyWatch
 from simpleindex.store.watching import NoWatch
 from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
-from tests.live_world import ACME, OTHER, World, error, frozen_stamp, pending, result
+from tests.live_world import ACME, LONG_AFTER_NS, OTHER, World, error, frozen_stamp, pending, result
 from tests.store.test_watch import Readers
 
 if TYPE_CHECKING:
@@ -1593,3 +1593,16 @@ def test_the_list_does_not_wait_for_what_was_looked_at_meanwhile(world: World) -
     world.reads.deliver(0)
     world.reads.release()
     assert result(asked).names == ("acme", "other")
+
+
+def test_a_project_file_that_is_just_being_made(world: World, root: Path) -> None:
+    """An editor makes it before it writes it: that moment is answered with 503 and is no line of the log; if it stays, it is."""
+    path = put(root / "acme" / "simpleindex.toml", b"")
+    world.just_after(path)
+    tell(world, "acme")
+    assert "is empty" in str(error(world.ask()))
+    assert world.taken_lines() == []
+    world.now_ns = LONG_AFTER_NS
+    world.clock.advance(3)
+    (line,) = world.taken_lines()
+    assert line.startswith("acme cannot be answered for: The project's simpleindex.toml is empty")

@@ -147,18 +147,23 @@ class MemoryPublishing:
     async def unyank(self, name: ProjectName, key: str) -> None:
         self.calls.append(("unyank", name, key))
 
-    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> None:
+    async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> bool:
         self.calls.append(("status", name, status, reason))
+        is_new = self._source.pages[name].status is not status
         self._source.put(replace(self._source.pages[name], status=status, status_reason=reason))
+        return is_new
 
-    async def delete(self, name: ProjectName, key: str, *, by: str) -> tuple[str, ...]:
+    async def delete(self, name: ProjectName, key: str, *, by: str) -> dict[str, str | None]:
         self.calls.append(("delete", name, key, by))
-        return select(name, key, [file.filename for file in self._source.pages[name].files])
+        return dict.fromkeys(
+            select(name, key, [file.filename for file in self._source.pages[name].files]), "00"
+        )
 
-    async def restore(self, name: ProjectName, filename: str, *, by: str) -> None:
+    async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
         self.calls.append(("restore", name, filename, by))
         if not filename.endswith("-0.9.tar.gz"):
             raise NotHere(f"deleted file {filename} of the project {name}")
+        return "00"
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         self.calls.append(("free", name, filename, by))

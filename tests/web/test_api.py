@@ -63,7 +63,12 @@ def world() -> World:
             ("free", "tool", "tool-0.9.tar.gz", "carol"),
             ["tool-0.9.tar.gz"],
         ),
-        ("status", {"status": "archived", "reason": ""}, ("status", "tool", Status.ARCHIVED, None), []),
+        (
+            "status",
+            {"status": "archived", "reason": ""},
+            ("status", "tool", Status.ARCHIVED, None),
+            ["archived"],
+        ),
         ("status", {"status": "active", "reason": "x"}, ("status", "tool", Status.ACTIVE, "x"), []),
     ],
 )
@@ -75,7 +80,10 @@ def test_changes(world: World, change: str, content: Any, call: tuple[Any, ...],
     assert answer.headers[b"cache-control"] == b"no-store"
     assert world.publishing.calls == [call]
     lines = [{**line} for line in world.audited]
-    assert [line["filename"] for line in lines if "filename" in line] == changed
+    named = [line.get("filename") or line.get("version") for line in lines]
+    assert named == (changed if change != "status" else [None])
+    assert [line.get("digest") for line in lines] == ["00" if change == "delete" else None]
+    assert all(("version" in line) == ("version" in content and change != "delete") for line in lines)
     for line in lines:
         assert (line["event"], line["who"], line["project"]) == (change, "carol", "tool")
         assert line["address"] == "192.0.2.7"
