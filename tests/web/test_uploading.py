@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.access_file import parse_access
@@ -106,6 +108,27 @@ class OrderTests(UploadTestCase):
         self.assertEqual([], self.world.people.asked)
         for line in ("X-Odd: 1", "Origin: https://index.example", "Sec-Fetch-Site: same-origin"):
             self.assertEqual(200, self.post(line).status)
+
+    def test_the_name_is_reserved_while_it_comes(self) -> None:
+        """From the head, where the URL states it, or from the form's file on; and given back however it ends."""
+        header, body = form_of(WHEEL, {}, b"bytes" * 100)
+        whole = bytes_of("POST", "/legacy/", "alice", header, body=body)
+        put = bytes_of("PUT", f"/{WHEEL}", "alice", "Content-Length: 9")
+        refused = bytes_of("PUT", f"/{wheel_of('vault')}", "alice", "Content-Length: 9")
+        reserved = self.world.publishing.reserved
+        for data, rest, names in (
+            (put, b"123456789", [ACME]),
+            (whole[:-30], whole[-30:], [ACME]),
+            (refused, b"", []),
+        ):
+            for leaves in (True, False):
+                transport = self.begin(data)
+                self.assertEqual(names, reserved, (data[:40], leaves))
+                if leaves:
+                    transport.protocol.connectionLost(Failure(ConnectionDone()))
+                else:
+                    transport.protocol.dataReceived(rest)
+                self.assertEqual([], reserved)
 
     def test_no_credentials(self) -> None:
         """Before anything else that the head tells: 401 with the challenge, whatever is wrong besides."""
