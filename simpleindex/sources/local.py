@@ -76,7 +76,9 @@ class LocalSource:
         if shelf is not None:
             return shelf.project
         if self._live.is_absent_now(name):
-            raise self._absent(name)
+            # Written out, because it is asked for with every page of an upstream.
+            reason = self._live.why_own(name)
+            raise NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
         return None
 
     def takes(self, name: ProjectName) -> bool:

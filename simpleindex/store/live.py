@@ -22,7 +22,7 @@ from simpleindex.core.traces import is_trace
 from simpleindex.core.unserved import Unserved, sum_up
 from simpleindex.store.batch_reading import BatchReader, Job
 from simpleindex.store.directory import is_young
-from simpleindex.store.own_names import ENTRY, NoRecord, OwnNames
+from simpleindex.store.own_names import ENTRY, UPLOAD, NoRecord, OwnNames
 from simpleindex.store.reading import NO_SHELF
 from simpleindex.store.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.store.rounds import Rounds
@@ -334,7 +334,10 @@ class LiveDirectory:
 
         To be asked when :meth:`settled` has returned None; it costs no system call.
         """
-        return ENTRY if name in self._places else self.own_names.why(name)
+        own = self.own_names
+        if name in self._places or name in own.reserved:
+            return ENTRY
+        return UPLOAD if name in own.uploads else None
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
         """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""

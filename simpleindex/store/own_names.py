@@ -55,6 +55,7 @@ class OwnNames:
 
     Attributes:
         reserved: Raw names of entries by the project whose name they take; from the last survey.
+        uploads: Numbers of uploads on their way, by project.
     """
 
     def __init__(self, record: NameRecord) -> None:
@@ -64,14 +65,8 @@ class OwnNames:
         self._appeared: dict[str, tuple[ProjectName, ...]] = {}
         self._surveyed: dict[str, tuple[ProjectName, ...]] = {}
         self._traced: set[ProjectName] = set()
-        self._uploads: Counter[ProjectName] = Counter()
+        self.uploads: Counter[ProjectName] = Counter()
         self._lock = threading.Lock()
-
-    def why(self, name: ProjectName) -> str | None:
-        """Return why a name is the index's own, as the end of a sentence; None if nothing here makes it so."""
-        if name in self._uploads:
-            return UPLOAD
-        return ENTRY if name in self.reserved else None
 
     # What events tell
 
@@ -152,16 +147,16 @@ class OwnNames:
             What gives it back, once.
         """
         with self._lock:
-            self._uploads[name] += 1
+            self.uploads[name] += 1
         held = [name]
 
         def release() -> None:
             with self._lock:
                 if held:
-                    self._uploads[held.pop()] -= 1
+                    self.uploads[held.pop()] -= 1
                     # A count of nothing would keep the name.
-                    if not self._uploads[name]:
-                        del self._uploads[name]
+                    if not self.uploads[name]:
+                        del self.uploads[name]
 
         return release
 
