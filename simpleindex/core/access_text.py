@@ -17,7 +17,7 @@ from simpleindex.core.rules import (
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.rights import Access, Action, Identity, UploadRules
+    from simpleindex.core.rights import Action, Identity, UploadRules
     from simpleindex.core.rules import Rule
 
 _DOING: Final = {
@@ -47,37 +47,37 @@ def hindrance(identity: Identity, action: Action, name: ProjectName) -> str | No
     return None
 
 
-def granted(access: Access, rule: Rule, word: str, action: Action, name: ProjectName) -> str:
+def granted(rule: Rule, word: str, action: Action, name: ProjectName, *, from_file: bool) -> str:
     """Say by which rule somebody may do something, or everything as an administrator.
 
     Args:
-        access: The rules.
         rule: The one that decided.
         word: The word in it that stands for whoever asked.
         action: What the rule lists the word for.
         name: The project.
+        from_file: Whether there is an access file.
     """
     doing, who = _DOING[action.value], _WHO.get(word, word)
     if rule.number:
         pattern = matching(rule.projects, name)
         return f"Rule {rule.number} of the access file lets {who} {doing} {pattern}."
-    if not access.from_file:
+    if not from_file:
         return f"Without an access file, {who} may {doing} {name}."
     return f"No rule of the access file decides who may {doing} {name}, so {who} may."
 
 
-def refused(access: Access, rule: Rule, identity: Identity, action: Action, name: ProjectName) -> str:
+def refused(rule: Rule, identity: Identity, action: Action, name: ProjectName, *, from_file: bool) -> str:
     """Say by which rule somebody may not do something.
 
     Args:
-        access: The rules.
         rule: The one that decided.
         identity: Who asked, and is somebody.
         action: What for.
         name: The project.
+        from_file: Whether there is an access file.
     """
     doing = f"{_DOING[action.value]} {name}"
-    if not access.from_file:
+    if not from_file:
         return f"Without an access file, nobody may {doing}."
     if not rule.number:
         return f"No rule of the access file lets {identity} {doing}."
@@ -86,15 +86,15 @@ def refused(access: Access, rule: Rule, identity: Identity, action: Action, name
     return f"Rule {rule.number} of the access file does not let {identity} {doing}."
 
 
-def line(access: Access, rule: Rule, action: Action, name: ProjectName, owner: str | None) -> str:
+def line(rule: Rule, action: Action, name: ProjectName, owner: str | None, *, from_file: bool) -> str:
     """Return a line for the operator: who may do this with a project, and by which rule.
 
     Args:
-        access: The rules.
         rule: The one that decides about it.
         action: What may be done.
         name: The project.
         owner: Its owner, if it has one.
+        from_file: Whether there is an access file.
     """
     who = rule.who[action]
     words = []
@@ -109,7 +109,7 @@ def line(access: Access, rule: Rule, action: Action, name: ProjectName, owner: s
     if rule.number:
         origin = f"rule {rule.number}, {matching(rule.projects, name)}"
     else:
-        origin = "no rule decides" if access.from_file else "there is no access file"
+        origin = "no rule decides" if from_file else "there is no access file"
     return f"{action.value}: {', '.join(words) or 'nobody'} ({origin})"
 
 

@@ -174,9 +174,9 @@ class Access:
             if word is None and who.owner and _counts_as_owner(identity, asked, owner):
                 word = OWNER_WORD
             if word is not None:
-                return Decision(True, access_text.granted(self, rule, word, asked, name))
+                return Decision(True, access_text.granted(rule, word, asked, name, from_file=self.from_file))
         rule = self._deciding[action].rule(name)
-        return Decision(False, access_text.refused(self, rule, identity, action, name))
+        return Decision(False, access_text.refused(rule, identity, action, name, from_file=self.from_file))
 
     def is_public(self, name: ProjectName) -> bool:
         """Tell whether anyone at all may read this project."""
@@ -220,7 +220,10 @@ class Access:
         """Return lines that say who may do what with a project, by which rule, and how its uploads are checked."""
         rules = {action: deciding.rule(name) for action, deciding in self._deciding.items()}
         admins = rules[Action.ADMIN].who[Action.ADMIN]
-        lines = [access_text.line(self, rule, action, name, owner) for action, rule in rules.items()]
+        lines = [
+            access_text.line(rule, action, name, owner, from_file=self.from_file)
+            for action, rule in rules.items()
+        ]
         if admins.words:
             lines.append("Who may admin a project may do all of this.")
         return (*lines, access_text.uploads_line(self.upload_rules(name)))

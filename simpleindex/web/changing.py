@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.addresses import Network
     from simpleindex.web.admission import Admission
-    from simpleindex.web.intake import Sink
-    from simpleindex.web.response import Asked, Response
+    from simpleindex.web.response import Asked, Response, Sink
     from simpleindex.web.server import IndexRequest
     from simpleindex.web.upload import Uploads
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import h2.config
 import h2.connection
@@ -71,7 +71,7 @@ class NegotiatingChannel(IndexChannel):
         transport.unregisterProducer()
         self._let_go()
         self.site.connections.leave(self)
-        transport.wrappedProtocol = Http2Channel(self.site)
+        transport.wrappedProtocol = Http2Channel(cast("IndexSite", self.site))
         transport.wrappedProtocol.makeConnection(transport)
 
 

@@ -19,26 +19,10 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-    from simpleindex.web.response import Response
+    from simpleindex.web.response import Response, Sink
 
 MOST_WAITING: Final = 256 * 1024
 """Bytes that wait for the sink at most, beside what one read of the socket brings on top; as much again is in its hands."""
-
-
-class Sink(Protocol):
-    """Takes a body; blocks, and is called in one thread at a time."""
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            SimpleIndexError: It is refused, and with it the request.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of everything; the body did not come to its end, or is not wanted."""
-        ...
 
 
 class BodyConnection(Protocol):

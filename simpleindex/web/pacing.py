@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -23,14 +23,17 @@ from simpleindex.web import limits
 from simpleindex.web.transports import send_file, write_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from twisted.internet.interfaces import IDelayedCall, IProducer
     from twisted.python.failure import Failure
     from twisted.web.http_headers import Headers
+    from twisted.web.server import Request
 
     from simpleindex.sources.interface import Body
-    from simpleindex.web.server import IndexRequest, IndexSite
+    from simpleindex.web.connections import Connections
+    from simpleindex.web.express import Express
+    from simpleindex.web.response import Response
 
 
 _LOG: Final = Logger(namespace="simpleindex")
@@ -58,6 +61,25 @@ _SECONDS: Final[Mapping[Phase, float]] = {
 }
 
 
+class ChannelSite(Protocol):
+    """The site that a channel belongs to; see :class:`simpleindex.web.server.IndexSite`."""
+
+    connections: Connections
+    express: Express | None
+    access_log: Callable[[Any], None] | None
+    max_body: int
+    reactor: Any
+    bodies: Any
+
+    def log(self, request: http.Request) -> None:
+        """Write a request to the access log, if there is one."""
+        ...
+
+    def body_refusal(self, method: bytes) -> Response:
+        """Answer a request whose body is longer than is read."""
+        ...
+
+
 class PacedChannel(http.HTTPChannel):
     """Twisted's channel with deadlines and back-pressure.
 
@@ -66,7 +88,7 @@ class PacedChannel(http.HTTPChannel):
         phase: What it is about.
     """
 
-    site: IndexSite
+    site: ChannelSite
     # Whatever listens: Twisted's type for it lacks abortConnection.
     transport: Any
 
@@ -76,7 +98,7 @@ class PacedChannel(http.HTTPChannel):
         self._alarm: IDelayedCall | None = None
         self._outbox: deque[memoryview] = deque()
         self._slices_at_once = 0
-        self._finished: IndexRequest | None = None
+        self._finished: Request | None = None
 
     # Beginning and end
 
@@ -236,7 +258,7 @@ class PacedChannel(http.HTTPChannel):
             request, self._finished = self._finished, None
             self._conclude(request)
 
-    def requestDone(self, request: IndexRequest) -> None:
+    def requestDone(self, request: Request) -> None:
         if self.phase is Phase.CLOSED:
             self.requests.remove(request)
         elif self._waitingForTransport:
@@ -245,7 +267,7 @@ class PacedChannel(http.HTTPChannel):
         else:
             self._conclude(request)
 
-    def _conclude(self, request: IndexRequest) -> None:
+    def _conclude(self, request: Request) -> None:
         if self.phase is Phase.REFUSED:
             self.requests.remove(request)
             return

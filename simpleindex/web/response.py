@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simpleindex.core.problems import Problem
 from simpleindex.core.problems import reason_phrase as phrase_of
@@ -15,7 +15,31 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.sources.interface import Body
-    from simpleindex.web.intake import Intake
+
+
+class Sink(Protocol):
+    """Takes a body; blocks, and is called in one thread at a time."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            SimpleIndexError: It is refused, and with it the request.
+        """
+
+    def close(self) -> None:
+        """Let go of everything; the body did not come to its end, or is not wanted."""
+
+
+class RequestBody(Protocol):
+    """A request's body that is taken as it comes."""
+
+    async def sink(self) -> Sink:
+        """Wait until the sink has all of the body; the caller closes it.
+
+        Raises:
+            SimpleIndexError: It was refused.
+        """
 
 
 @dataclass(slots=True)
@@ -54,7 +78,7 @@ class Asked:
     is_local: bool = False
     address: str = ""
     is_secure: bool = True
-    body: Intake | None = None
+    body: RequestBody | None = None
     record: RequestRecord | None = None
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from simpleindex.web.express import Express
-    from simpleindex.web.intake import Intake, Sink
-    from simpleindex.web.response import RequestRecord, Response
+    from simpleindex.web.intake import Intake
+    from simpleindex.web.response import RequestRecord, Response, Sink
 
 _CLIENT_LEFT = 499
 """What nginx logs for a client that left before it got an answer."""

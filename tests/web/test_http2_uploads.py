@@ -11,12 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import NotAllowed
 from simpleindex.web import limits
-from simpleindex.web.intake import MOST_WAITING, Intake, Sink
+from simpleindex.web.intake import MOST_WAITING, Intake
 from simpleindex.web.respond import error_response
 from tests.web.http2_client import Http2Client
 from tests.web.wire import Wire
 
 if TYPE_CHECKING:
+    from simpleindex.web.response import Sink
     from simpleindex.web.server import IndexRequest
 
 KiB = 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from simpleindex.core.examination import NotExamined
 from simpleindex.store.examination.process import Ended
@@ -11,11 +11,60 @@ from simpleindex.store.examination.process import Ended
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simpleindex.store.examination.pool import ExaminationPool
     from simpleindex.store.examination.process import ExaminationProcess
     from simpleindex.store.examination.requests import Outcome, Request
 
 Value = TypeVar("Value")
+
+
+class Processes(Protocol):
+    """The processes that a line takes one of."""
+
+    def is_quick(self, batch: Sequence[Request[Any]], /) -> bool:
+        """Tell whether a batch can be sent before the answer to the one before it has come."""
+        ...
+
+    def take(self) -> ExaminationProcess:
+        """Return a process for the caller alone.
+
+        Raises:
+            NotExamined: None can be begun.
+        """
+        ...
+
+    def send(self, process: ExaminationProcess, batch: Sequence[Request[Any]], /) -> None:
+        """Send a batch to a process.
+
+        Raises:
+            Ended: The process is gone.
+        """
+        ...
+
+    def receive(
+        self, process: ExaminationProcess, batch: Sequence[Request[Value]], /
+    ) -> list[Outcome[Value]]:
+        """Return what came of the first batch that was sent and not answered.
+
+        Raises:
+            Ended: The process is gone, or must go.
+        """
+        ...
+
+    def examine(self, requests: Sequence[Request[Value]], /) -> list[Outcome[Value]]:
+        """Examine files in any process."""
+        ...
+
+    def examine_alone(self, batch: Sequence[Request[Value]], /) -> list[Outcome[Value]]:
+        """Examine each file by itself, so that one which ends its process costs no other."""
+        ...
+
+    def give_back(self, process: ExaminationProcess, /) -> None:
+        """Let others have a process."""
+        ...
+
+    def drop(self, process: ExaminationProcess, /) -> None:
+        """End a process."""
+        ...
 
 
 class Line(Generic[Value]):
@@ -27,7 +76,7 @@ class Line(Generic[Value]):
         pool: Has the processes.
     """
 
-    def __init__(self, pool: ExaminationPool) -> None:
+    def __init__(self, pool: Processes) -> None:
         self._pool = pool
         self._process: ExaminationProcess | None = None
         self._sent: deque[Sequence[Request[Value]]] = deque()
