@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -80,6 +81,9 @@ class OwnDirectory:
         self.path = path
         self._settings = settings
         self._reactor = reactor
+        self._examiner = examiner
+        self._in_read_thread = in_read_thread
+        self._failed = failed
         self._say = say if name == LOCAL else lambda sentence: say(severity.prefixed(name, sentence))
         self._watch: InotifyWatch | None = None
         self._sweeps = 0
@@ -102,7 +106,8 @@ class OwnDirectory:
             in_look_thread=in_look_thread,
             log=self._say,
             failed=failed,
-            workers=core_count(),
+            # One more, for what lies between two visits to a process.
+            workers=core_count() + 1,
             record=record,
         )
         self.live.follows_root = settings.follow_root
@@ -125,7 +130,20 @@ class OwnDirectory:
 
     def begin(self) -> Deferred[None]:
         """Read it for the first time; fires when all of it is known."""
+        preparing = Deferred.fromCoroutine(self._prepare())
+        preparing.addErrback(self._failed)
         return self.live.begin(self._watch or NoWatch())
+
+    async def _prepare(self) -> None:
+        await self._in_read_thread(self._prepare_for_files)
+
+    def _prepare_for_files(self) -> None:
+        """Have a process begun where files will have to be examined: while it begins, the directory is listed."""
+        if self.digests.remembers_anything():
+            return
+        with suppress(OSError), os.scandir(self.path) as entries:
+            if any(not entry.name.startswith(".") for entry in entries):
+                self._examiner.prepare()
 
     def sweep(self) -> Deferred[None]:
         """Look for changes that made no event."""

@@ -35,6 +35,9 @@ class ExaminesHere:
     def begun(self) -> None:
         """Nothing begins."""
 
+    def prepare(self) -> None:
+        """Nothing has to be made ready."""
+
     def end_idle(self) -> None:
         """Nothing idles."""
 

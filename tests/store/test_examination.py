@@ -560,6 +560,24 @@ def test_another_version_is_installed(monkeypatch: pytest.MonkeyPatch, bench: Be
     assert "another version is installed now; restart the server" in outcome.reason
 
 
+def test_prepared(bench: Bench) -> None:
+    """One process is begun ahead, and it is the one that the first file goes to."""
+    bench.pool.prepare()
+    bench.pool.prepare()
+    (pid,) = bench.pool.pids
+    bench.assert_works()
+    assert bench.pool.pids == (pid,)
+
+
+def test_prepared_in_vain(tmp_path: Path) -> None:
+    """Where none can be begun, that is said, and nothing else."""
+    with running(tmp_path, program=replace(wayward_program(), executable="/nonexistent/python")) as bench:
+        bench.pool.prepare()
+        assert len(bench.lines) == 1
+        bench.pool.stop()
+        bench.pool.prepare()
+
+
 # -- one batch after the other ------------------------------------------------------------------------------------------
 
 

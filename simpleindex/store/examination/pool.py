@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.examination import ExaminationOverrun, Limits, NotExamined
@@ -88,6 +89,15 @@ class ExaminationPool:
         """The numbers of the processes that there are."""
         with self._lock:
             return tuple(each.pid for each in (*self._busy, *(process for process, _ in self._idle)))
+
+    def prepare(self) -> None:
+        """Begin a process if there is none, so that it is ready when the first file comes."""
+        with self._lock:
+            if self._is_stopped or self._busy or self._idle or self._starting:
+                return
+            self._starting += 1
+        with suppress(NotExamined):
+            self.give_back(self._begin())
 
     def examine(self, requests: Sequence[Request[Value]]) -> list[Outcome[Value]]:
         """Examine files; see :class:`~simpleindex.store.examination.requests.Examiner`."""

@@ -61,6 +61,10 @@ class Request(Generic[Value_co]):
 class Examiner(Protocol):
     """Examines files; :class:`~simpleindex.store.examination.pool.ExaminationPool` does it in processes of their own."""
 
+    def prepare(self) -> None:
+        """Be ready for files that will come soon; blocking, though not for long."""
+        ...
+
     def examine(self, requests: Sequence[Request[Value]]) -> list[Outcome[Value]]:
         """Examine files; blocking.
 
