@@ -73,6 +73,11 @@ def _per_file(table: Table) -> float | None:
     return None if less is None or more is None else (more - less) * 1e6 / (_MEMORY_AT - 5_000)
 
 
+def _every_core(table: Table) -> float | None:
+    one = table("start, cold", "complete_s", size=_MEMORY_AT)
+    return _ratio(one, table("start, cold", "complete_s", "simpleindex, every core", size=_MEMORY_AT))
+
+
 def _logged(table: Table) -> float | None:
     return _ratio(table("access log", "cpu_us", "simpleindex --access-log"), table("access log", "cpu_us"))
 
@@ -120,6 +125,7 @@ GOALS: Final = (
     Goal("warm start, 10,000 x 5, first answer, s", 1, True, _value("start, warm", "first_s", _MEMORY_AT)),
     Goal("warm start, 10,000 x 5, complete, s", 3, True, _value("start, warm", "complete_s", _MEMORY_AT)),
     Goal("cold start, 10,000 x 5, first answer, s", 1, True, _value("start, cold", "first_s", _MEMORY_AT)),
+    Goal("cold start, 10,000 x 5: x as fast on every core as on one", 1.6, False, _every_core),
     Goal("change to listing, p99, ms", 100, True, _value("change to listing", "p99_ms")),
     Goal(
         "slowest page while files arrive, ms", 50, True, _value("answers while files arrive", "page_max_ms")

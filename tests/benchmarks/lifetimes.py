@@ -16,8 +16,10 @@ from tests.benchmarks.load import Asker, percentile
 from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor, wait_until
 from tests.benchmarks.servers import (
     START_SECONDS,
+    EveryCoreSimpleindex,
     NginxAutoindex,
     Pypiserver,
+    Server,
     Simpleindex,
     TwistdWeb,
 )
@@ -29,12 +31,17 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.bench import Bench, Values
     from tests.benchmarks.repository import Repository
-    from tests.benchmarks.servers import Server
 
 _RENAME: Final = "import os, sys\nfor line in open(sys.argv[1]): os.rename(*line.rstrip('\\n').split('\\t'))"
 
 _ROOT_EVERY: Final = 20
 """One in so many answers asked for while files arrive is the list of projects."""
+
+
+_WARMTHS: Final[dict[type[Server], tuple[str, ...]]] = {
+    Simpleindex: ("cold", "warm"),
+    EveryCoreSimpleindex: ("cold",),
+}
 
 
 def starts(bench: Bench) -> None:
@@ -43,8 +50,9 @@ def starts(bench: Bench) -> None:
         served = repository.repository(bench.workplace.repositories, projects, files_each)
         rows: dict[tuple[str, type[Server]], Row] = {}
         for _ in range(bench.sizes.rounds):
-            for kind in bench.among(Simpleindex, TwistdWeb, NginxAutoindex, Pypiserver):
-                for warmth in ("cold", "warm") if kind is Simpleindex else ("warm",):
+            kinds = bench.among(Simpleindex, TwistdWeb, NginxAutoindex, Pypiserver)
+            for kind in (*kinds, *bench.further(EveryCoreSimpleindex)):
+                for warmth in _WARMTHS.get(kind, ("warm",)):
                     print(f"start, {warmth} [{served.files}] {kind.name}", file=sys.stderr)
                     row = rows.setdefault((warmth, kind), Row(f"start, {warmth}", kind.name, served.files))
                     try:

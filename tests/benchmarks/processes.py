@@ -48,7 +48,7 @@ class Running:
         log: Path,
         environment: Mapping[str, str] | None = None,
         *,
-        processor: int = SERVER_PROCESSOR,
+        processor: int | None = SERVER_PROCESSOR,
     ) -> None:
         """Start it, with both outputs going to a file."""
         self.command = tuple(command)
@@ -119,10 +119,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def on_processor(number: int) -> Iterator[None]:
-    """What is started meanwhile stays on that processor."""
+def on_processor(number: int | None) -> Iterator[None]:
+    """What is started meanwhile stays on that processor; on all of them where it is None."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {number})
+    os.sched_setaffinity(0, _PROCESSORS if number is None else {number})
     try:
         yield
     finally:

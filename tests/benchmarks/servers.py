@@ -37,7 +37,7 @@ class Server(ABC):
     Attributes:
         name: As in the tables.
         has_tls: Whether it serves HTTPS too.
-        processor: Where it runs.
+        processor: Where it runs; None for all processors.
         most_files: Beyond which it is left out, because filling it takes too long; None if it serves the directory itself.
         port: Of HTTP.
         tls_port: Of HTTPS.
@@ -45,7 +45,7 @@ class Server(ABC):
 
     name: ClassVar[str]
     has_tls: ClassVar[bool] = False
-    processor: ClassVar[int] = SERVER_PROCESSOR
+    processor: ClassVar[int | None] = SERVER_PROCESSOR
     most_files: ClassVar[int | None] = None
     prefix: ClassVar[str] = ""
 
@@ -180,6 +180,13 @@ class Simpleindex(Server):
 
     def is_complete(self) -> bool:
         return self.answers("/-/ready")
+
+
+class EveryCoreSimpleindex(Simpleindex):
+    """On all processors, for what more than one helps."""
+
+    name = "simpleindex, every core"
+    processor = None
 
 
 class LoggingSimpleindex(Simpleindex):
