@@ -1,5 +1,5 @@
 """``python -m simpleindex`` is the ``simpleindex`` command."""
 
-from simpleindex.cli import main
+from simpleindex.commands.main import main
 
 raise SystemExit(main())

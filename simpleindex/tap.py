@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.python import usage
 
+from simpleindex.config.options import OPTIONS, Option, nearest
+from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import RefusedStart
-from simpleindex.options import OPTIONS, Option, nearest
-from simpleindex.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,9 +90,9 @@ def makeService(options: Any) -> IService:
     """Make the service; called by twistd before it changes directory, forks and drops its privileges."""
     from twisted.internet import reactor  # noqa: PLC0415
 
-    from simpleindex.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force  # noqa: PLC0415
-    from simpleindex.log_lines import foreground_observer  # noqa: PLC0415  (the same)
-    from simpleindex.service import IndexService, as_daemon, in_the_foreground  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force  # noqa: PLC0415
+    from simpleindex.service.log_lines import foreground_observer  # noqa: PLC0415  (the same)
+    from simpleindex.service.service import IndexService, as_daemon, in_the_foreground  # noqa: PLC0415  (after the reactor has been chosen)
 
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

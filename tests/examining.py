@@ -6,14 +6,14 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simpleindex.store.examination.child import _answer
-from simpleindex.store.examination.judgements import JUDGEMENTS
-from simpleindex.store.examination.process import Surprise, _outcome
+from simpleindex.archives.examination.child import _answer
+from simpleindex.archives.examination.judgements import JUDGEMENTS
+from simpleindex.archives.examination.process import Surprise, _outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from simpleindex.store.examination.requests import Outcome, Request
+    from simpleindex.archives.examination.requests import Outcome, Request
 
 Value = TypeVar("Value")
 

@@ -11,11 +11,12 @@ from twisted.python.failure import Failure
 
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.store.digests import Digests
-from simpleindex.store.directory import Directory, Stamp
-from simpleindex.store.live import LiveDirectory
-from simpleindex.store.reading import Reader
-from simpleindex.store.watching import NoWatch
+from simpleindex.directory.digest_cache import Digests
+from simpleindex.directory.layout import Directory
+from simpleindex.directory.live import LiveDirectory
+from simpleindex.directory.scanner import Reader
+from simpleindex.directory.watching import NoWatch
+from simpleindex.system.stamp import Stamp
 from tests.examining import ExaminesHere
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import Project
-    from simpleindex.store.own_names import NameRecord
-    from simpleindex.store.watching import Watch
+    from simpleindex.directory.own_names import NameRecord
+    from simpleindex.directory.watching import Watch
 
 ACME = ProjectName("acme")
 OTHER = ProjectName("other")

@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from simpleindex.core.access_file import parse_access
-from simpleindex.core.advisories import parse_advisory
-from simpleindex.core.conditional import not_modified
-from simpleindex.core.credentials import parse_authorization
-from simpleindex.core.deny_list import parse_deny_list
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.credentials import parse_authorization
+from simpleindex.access.identity import UploadRules
+from simpleindex.archives.entry_points import read_entry_points
+from simpleindex.archives.paths import Paths, plain_path
+from simpleindex.archives.strict_metadata import judge_installable
+from simpleindex.archives.tar import Stream, headers
+from simpleindex.archives.verify import examine_strictly
+from simpleindex.archives.wheel import judge_wheel_file
+from simpleindex.archives.wheel_record import judge_record
+from simpleindex.commands.lock_file import parse_lock_file
 from simpleindex.core.errors import SimpleIndexError
-from simpleindex.core.lock_files import parse_lock_file
 from simpleindex.core.metadata import read_details, read_metadata
 from simpleindex.core.names import ProjectName, parse_distribution_name
-from simpleindex.core.negotiation import choose_representation
-from simpleindex.core.project_file import parse_project_file
-from simpleindex.core.rights import UploadRules
-from simpleindex.core.strict_metadata import judge_installable
 from simpleindex.core.toml_text import load_toml
-from simpleindex.core.upstream_html import read_html
-from simpleindex.core.upstream_pages import parse_flat, parse_project
-from simpleindex.core.upstream_roots import parse_root
 from simpleindex.core.version_texts import parse_requirement, parse_specifiers, parse_version
-from simpleindex.store.entry_points import read_entry_points
-from simpleindex.store.paths import Paths, plain_path
-from simpleindex.store.strictness import examine_strictly
-from simpleindex.store.tars import Stream, headers
-from simpleindex.store.wheel_contents import judge_wheel_file
-from simpleindex.store.wheel_record import judge_record
-from simpleindex.web.line_feeds import LineFeedForm
-from simpleindex.web.multipart import FormSink
+from simpleindex.directory.project_file import parse_project_file
+from simpleindex.policy.deny_list import parse_deny_list
+from simpleindex.policy.osv import parse_advisory
+from simpleindex.upstreams.pages.html import read_html
+from simpleindex.upstreams.pages.listings import parse_flat, parse_project
+from simpleindex.upstreams.pages.roots import parse_root
+from simpleindex.web.conditional import not_modified
+from simpleindex.web.pages.negotiation import choose_representation
+from simpleindex.web.publish.line_feeds import LineFeedForm
+from simpleindex.web.publish.multipart import FormSink
+from tests.archives.strict_builders import Part, entry, raw_zip, tar, wheel_parts
+from tests.archives.test_tar import header, pax
 from tests.counted_work import work_of
-from tests.store.strict_builders import Part, entry, raw_zip, tar, wheel_parts
-from tests.store.test_tars import header, pax
 from tests.web.test_multipart import MemoryDraft
 
 if TYPE_CHECKING:

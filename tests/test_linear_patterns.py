@@ -23,7 +23,7 @@ _SHORT = 40
 """Repetitions in the shorter of two texts."""
 
 _NOT_OF_STRANGERS = {
-    "option_layers._SERVICE_LINK": "names of the environment, which the operator sets; the kernel bounds them",
+    "config.layers._SERVICE_LINK": "names of the environment, which the operator sets; the kernel bounds them",
 }
 
 

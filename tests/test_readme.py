@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simpleindex.options import OPTIONS, Option
+from simpleindex.config.options import OPTIONS, Option
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
 

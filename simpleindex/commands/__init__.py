@@ -1,1 +1,1 @@
-"""Commands for people: passwords and tokens, changed beside a running server, which takes them up by itself."""
+"""The shell command, one file a sub-command."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.rights import Access, default_access
 from simpleindex.commands.arguments import Parser, complain
-from simpleindex.core.access_file import parse_access
+from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import InvalidAccess, InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.rights import Access, default_access
-from simpleindex.settings import Settings, resolve
-from simpleindex.store.followed_file import read_text_file
-from simpleindex.store.records import Records
+from simpleindex.records.people import Records
+from simpleindex.system.followed_file import read_text_file
 
 
 def access(words: list[str]) -> int:

@@ -26,9 +26,9 @@ from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.policy import Allowance
 from simpleindex.core.version_texts import parse_requirement
-from simpleindex.store.records import Records
+from simpleindex.policy.rules import Allowance
+from simpleindex.records.people import Records
 
 if TYPE_CHECKING:
     import argparse

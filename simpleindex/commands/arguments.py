@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from simpleindex.core.beginnings import Beginning
+from simpleindex.config.settings import resolve_people
 from simpleindex.core.errors import RefusedStart
-from simpleindex.settings import resolve_people
-from simpleindex.store.audit import Audit
-from simpleindex.store.beginning import begin_records, beginning_of
-from simpleindex.store.system_errors import trouble_of
+from simpleindex.records.audit import Audit
+from simpleindex.records.beginning import begin_records, beginning_of
+from simpleindex.records.beginnings import Beginning
+from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.judging import reasons_against
 from simpleindex.commands.warm import add_warm
+from simpleindex.config.settings import resolve
 from simpleindex.core.errors import (
     InvalidFilename,
     InvalidPattern,
@@ -23,19 +24,18 @@ from simpleindex.core.errors import (
     InvalidSources,
     RefusedStart,
 )
-from simpleindex.core.flat import FLAT_PAGE, project_of
-from simpleindex.core.modes import Mode
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.patterns import ALL, matcher, parse_pattern
-from simpleindex.core.repair import dated, repaired
 from simpleindex.core.sizes import human_size
-from simpleindex.core.sources_file import parse_sources
-from simpleindex.settings import resolve
-from simpleindex.store.audit import Audit
-from simpleindex.store.file_keys import GivenKey
-from simpleindex.store.followed_file import read_text_file
-from simpleindex.store.pins import Pins
-from simpleindex.store.upstream_cache import UpstreamCache
+from simpleindex.records.audit import Audit
+from simpleindex.system.followed_file import read_text_file
+from simpleindex.upstreams.cache.cache import UpstreamCache
+from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.cache.pins import Pins
+from simpleindex.upstreams.modes import Mode
+from simpleindex.upstreams.pages.enrich import dated, repaired
+from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
+from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:
     import argparse
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source_settings import UpstreamSettings
-    from simpleindex.store.kept_files import Held
-    from simpleindex.store.kept_listings import KeptListing
+    from simpleindex.upstreams.cache.kept_files import Held
+    from simpleindex.upstreams.cache.kept_listings import KeptListing
+    from simpleindex.upstreams.settings import UpstreamSettings
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
 _UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}

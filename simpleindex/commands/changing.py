@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.remote import Remote
+from simpleindex.config.settings import resolve
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import Subject, select, subject_of
-from simpleindex.settings import resolve
-from simpleindex.store.audit import Audit
-from simpleindex.store.directory import Directory
-from simpleindex.store.extras import missing
-from simpleindex.store.project_files import ProjectFiles
-from simpleindex.store.writing import Writer
-from simpleindex.surroundings import excluded_paths
+from simpleindex.directory.layout import Directory
+from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.writer import Writer
+from simpleindex.records.audit import Audit
+from simpleindex.service.places import excluded_paths
+from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
     import argparse

@@ -7,41 +7,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.judging import reasons_against
+from simpleindex.config.settings import resolve
 from simpleindex.core.errors import AlreadyExists, InvalidSources, NameUsed, RefusedStart, SimpleIndexError
-from simpleindex.core.modes import Mode
-from simpleindex.core.promotion import files_of, parse_release
+from simpleindex.core.model import Strategy
 from simpleindex.core.sizes import human_size
-from simpleindex.core.sources_file import Sources, Strategy, parse_sources
-from simpleindex.core.toml_values import nearest
+from simpleindex.core.toml import nearest
 from simpleindex.core.views import LOCAL
-from simpleindex.settings import resolve
-from simpleindex.store.audit import Audit
-from simpleindex.store.copy_origins import FromDirectory, FromUpstream
-from simpleindex.store.copying import Copier
-from simpleindex.store.digests import Digests
-from simpleindex.store.directory import Directory
-from simpleindex.store.examination.pool import open_examination
-from simpleindex.store.extras import missing
-from simpleindex.store.followed_file import read_text_file
-from simpleindex.store.pins import Pins
-from simpleindex.store.project_files import ProjectFiles
-from simpleindex.store.upstream_cache import UpstreamCache
-from simpleindex.store.writing import Writer
-from simpleindex.surroundings import excluded_paths
+from simpleindex.directory.digest_cache import Digests
+from simpleindex.directory.layout import Directory
+from simpleindex.publishing.copy import Copier
+from simpleindex.publishing.copy_sources import FromDirectory, FromUpstream
+from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.promotion import files_of, parse_release
+from simpleindex.publishing.writer import Writer
+from simpleindex.records.audit import Audit
+from simpleindex.service.places import excluded_paths
+from simpleindex.system.extras import missing
+from simpleindex.system.followed_file import read_text_file
+from simpleindex.upstreams.cache.cache import UpstreamCache
+from simpleindex.upstreams.cache.pins import Pins
+from simpleindex.upstreams.modes import Mode
+from simpleindex.views.sources_file import Sources, parse_sources
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.config.settings import Settings
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source_settings import UpstreamSettings
-    from simpleindex.settings import Settings
-    from simpleindex.store.copy_origins import Origin
-    from simpleindex.store.copying import Copied
-    from simpleindex.store.examination.requests import Examiner
+    from simpleindex.publishing.copy import Copied
+    from simpleindex.publishing.copy_sources import Origin
+    from simpleindex.upstreams.settings import UpstreamSettings
 
 _PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
 _DESCRIPTION: Final = (

@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import complain
-from simpleindex.store.name_lists import NameLists
-from simpleindex.store.policies import Policies
-from simpleindex.store.records import Records
+from simpleindex.policy.lists import NameLists
+from simpleindex.records.people import Records
+from simpleindex.views.followed import Policies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from simpleindex.config.settings import Settings
     from simpleindex.core.model import Project
-    from simpleindex.settings import Settings
 
 
 def reasons_against(

@@ -7,13 +7,13 @@ import sys
 from getpass import getpass
 from typing import Final
 
+from simpleindex.access.credentials import LONGEST_PASSWORD
+from simpleindex.access.hashes import hash_password, require_libraries
+from simpleindex.access.htpasswd import parse_user_name, with_password, without_user
+from simpleindex.access.tokens import SECRET_PREFIX
+from simpleindex.access.users_file import change_users_file
 from simpleindex.commands.arguments import Parser, add_places, places, who
-from simpleindex.core.credentials import LONGEST_PASSWORD
 from simpleindex.core.errors import InvalidUserName, RefusedStart
-from simpleindex.core.tokens import SECRET_PREFIX
-from simpleindex.core.users import parse_user_name, with_password, without_user
-from simpleindex.store.passwords import hash_password, require_libraries
-from simpleindex.store.users_change import change_users_file
 
 _SHORT: Final = 12
 """Characters. NIST SP 800-63B wants 8 where there is a second factor and 15 where there is none."""

@@ -6,19 +6,19 @@ import os
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from simpleindex.core.access_file import parse_access
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.htpasswd import parse_users
+from simpleindex.access.rules import WHO_WORDS
 from simpleindex.core.errors import InvalidAccess
 from simpleindex.core.names import printable
-from simpleindex.core.rules import WHO_WORDS
-from simpleindex.core.users import parse_users
-from simpleindex.store.followed_file import read_text_file
+from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.core.rights import Access
-    from simpleindex.core.users import Users
-    from simpleindex.settings import Settings
+    from simpleindex.access.htpasswd import Users
+    from simpleindex.access.rights import Access
+    from simpleindex.config.settings import Settings
 
 
 def check_people(settings: Settings) -> tuple[list[str], bool]:

@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.access.htpasswd import parse_user_name, parse_users
+from simpleindex.access.identity import Action
 from simpleindex.commands.arguments import (
     Parser,
     Places,
@@ -22,16 +24,14 @@ from simpleindex.commands.arguments import (
 )
 from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStart, Unavailable
 from simpleindex.core.patterns import parse_pattern
-from simpleindex.core.rights import Action
-from simpleindex.core.users import parse_user_name, parse_users
-from simpleindex.store.followed_file import read_text_file
-from simpleindex.store.records import Records
+from simpleindex.records.people import Records
+from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from simpleindex.core.tokens import Token
+    from simpleindex.access.tokens import Token
 
 _ACTIONS: Final = ", ".join(action.value for action in Action)
 

@@ -13,17 +13,17 @@ from urllib.parse import unquote, urljoin
 from packaging.markers import default_environment
 from packaging.tags import compatible_tags, cpython_tags, sys_tags
 
+from simpleindex.commands.choose_files import choose
 from simpleindex.commands.remote import Remote
+from simpleindex.commands.requirements_files import read_requirements
 from simpleindex.commands.why import own_ca, own_url
+from simpleindex.config.settings import resolve
 from simpleindex.core import bounds
-from simpleindex.core.choosing import choose
 from simpleindex.core.errors import InvalidLockFile, InvalidSources, RefusedStart
 from simpleindex.core.json_text import load_json
 from simpleindex.core.sizes import human_size
-from simpleindex.core.sources_file import parse_sources
-from simpleindex.settings import resolve
-from simpleindex.store.followed_file import read_text_file
-from simpleindex.store.requirements_files import read_requirements
+from simpleindex.system.followed_file import read_text_file
+from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:
     import argparse
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.core.requirements import Wanted
-    from simpleindex.settings import Settings
+    from simpleindex.commands.requirements import Wanted
+    from simpleindex.config.settings import Settings
 
 _AT_ONCE: Final = 8
 _ATTEMPTS: Final = 12

@@ -10,12 +10,12 @@ from urllib.parse import quote, urlencode
 
 from simpleindex.commands.arguments import Parser
 from simpleindex.commands.remote import Remote
+from simpleindex.config.settings import resolve
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
-from simpleindex.settings import resolve
 
 if TYPE_CHECKING:
-    from simpleindex.settings import Listen, Settings
+    from simpleindex.config.settings import Listen, Settings
 
 _OFFERED: Final = '"answer":"offered"'
 _TCP: Final = re.compile(r"(?:tcp6?:)?([0-9]+)(?::|\Z)")

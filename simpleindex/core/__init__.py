@@ -1,1 +1,1 @@
-"""Layer 0: values and decisions. No Twisted, no files, no clock, no network."""
+"""The vocabulary: names, the model, the three questions, errors, and text. Pure: no Twisted, no files, no clock, no network."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Final
+
+from simpleindex.core import bounds
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
@@ -25,3 +28,15 @@ def timestamp(seconds: float) -> str:
 
 def _moment(seconds: float) -> datetime:
     return _EPOCH + timedelta(seconds=min(max(seconds, 0.0), _LAST))
+
+
+def http_date(date: str | None) -> int | None:
+    """Read an HTTP-date in any of its three forms (RFC 9110 5.6.7), or return None."""
+    if bounds.HTTP_DATE.excess(len(date or "")):
+        return None
+    try:
+        moment = parsedate_to_datetime(date or "")
+    except (ValueError, OverflowError):
+        return None
+    # asctime's form names no zone; HTTP's dates are all UTC.
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

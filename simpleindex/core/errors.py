@@ -1,7 +1,7 @@
 """Every error of ours: one small class per situation, each keeping its facts and making its own sentence.
 
 "Not here", "not allowed" and "can't tell now" never share a class (a client that is told 404 for a private name may take
-a public package of that name). The table from error to status code is in :mod:`simpleindex.web.respond`.
+a public package of that name). The table from error to status code is in :mod:`simpleindex.web.http.respond`.
 """
 
 from __future__ import annotations

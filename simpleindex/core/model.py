@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
 
@@ -154,3 +154,28 @@ class ProjectList:
 def file_order(file: File) -> tuple[Version, str]:
     """Sort key of a project's files: version, then name; total, so that pages do not depend on the order of input."""
     return Version(file.version), file.filename
+
+
+class Strategy(Enum):
+    """How several indexes are made one, by the names that uv and PEP 766 have for it."""
+
+    FIRST_INDEX = "first-index"
+    """The first that has a project owns it, entirely."""
+
+    MERGE = "merge"
+    """The union of their files by name, of which the first counts: whoever can publish in any of them can add a version."""
+
+    ISOLATED = "isolated"
+    """No upstream is asked."""
+
+
+LAST_MODIFIED: Final = "last-modified"
+"""Says of an upload time that it is what the file's server calls its last modification."""
+
+
+FIRST_SEEN: Final = "first-seen"
+"""The same: when the file was seen here first."""
+
+
+MISSING: Final = "upstream"
+"""The rule that withholds files which their upstream lists and does not give."""

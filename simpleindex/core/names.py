@@ -187,3 +187,12 @@ def _is_spelling(text: str, project: ProjectName) -> bool:
 def printable(name: str) -> str:
     """Return a file name as it may stand in a log or a report, whatever bytes it has."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)
+
+
+_SUFFIXES: Final = (METADATA_SUFFIX, *SIDE_FILE_SUFFIXES)
+
+
+def listed_file(filename: str) -> str:
+    """The name of the distribution that a file is, or lies beside."""
+    suffix = next((suffix for suffix in _SUFFIXES if filename.endswith(suffix)), "")
+    return filename.removesuffix(suffix)

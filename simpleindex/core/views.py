@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from simpleindex.core.sources_file import Strategy
+    from simpleindex.core.model import Strategy
 
 MAIN_VIEW: Final = "main"
 """The index at the root, where no other is named."""

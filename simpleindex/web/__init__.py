@@ -1,1 +1,1 @@
-"""Layer 3: HTTP."""
+"""HTTP: what is served where."""

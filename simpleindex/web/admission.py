@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from simpleindex.access.guarded import Guarded, Lists
+from simpleindex.access.identity import ANYONE, Action, Identity
+from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import NotAllowed, Unauthenticated
-from simpleindex.core.rights import ANYONE, Access, Action, Identity, default_access
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.sources.guarded import Guarded, Lists
 from simpleindex.web.routes import ProjectFile, ProjectPage, Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simpleindex.access.rights import Decision
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.rights import Decision
-    from simpleindex.sources.interface import Source
-    from simpleindex.web.response import Asked
+    from simpleindex.core.source import Source
+    from simpleindex.web.http.response import Asked
     from simpleindex.web.routes import Route
 
 

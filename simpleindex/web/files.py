@@ -7,7 +7,9 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from simpleindex.core.conditional import (
+from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribution_suffix
+from simpleindex.core.source import Elsewhere
+from simpleindex.web.conditional import (
     Part,
     Unsatisfiable,
     content_range,
@@ -16,16 +18,14 @@ from simpleindex.core.conditional import (
     parse_range,
     precondition_failed,
 )
-from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribution_suffix
-from simpleindex.sources.interface import Elsewhere
-from simpleindex.web.response import Content, Response, sentence
+from simpleindex.web.http.response import Content, Response, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.sources.interface import Body, Source
-    from simpleindex.web.response import Asked
+    from simpleindex.core.source import Body, Source
+    from simpleindex.web.http.response import Asked
 
 
 class Files:

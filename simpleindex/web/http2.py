@@ -28,15 +28,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from simpleindex.core.addresses import unmapped
-from simpleindex.web import limits
-from simpleindex.web.channel import IndexChannel
+from simpleindex.web.http import limits
+from simpleindex.web.http.channel import IndexChannel
 from simpleindex.web.http2_frames import Allowance, FrameMeter
 from simpleindex.web.http2_stream import Http2Stream
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
-    from simpleindex.web.server import IndexSite
+    from simpleindex.web.http.site import IndexSite
 
 _LOG: Final = Logger(namespace="simpleindex")
 

@@ -7,7 +7,7 @@ moves earns, and whoever has nothing left is a flood. The library would tell of 
 
 from __future__ import annotations
 
-from simpleindex.web import limits
+from simpleindex.web.http import limits
 
 _PREFACE_BYTES = 24
 _HEAD_BYTES = 9

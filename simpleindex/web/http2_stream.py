@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.web import limits
-from simpleindex.web.response import sentence
+from simpleindex.web.http import limits
+from simpleindex.web.http.response import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.http_headers import Headers
 
-    from simpleindex.web.http2 import Http2Channel
-    from simpleindex.web.response import Response
-    from simpleindex.web.server import IndexRequest
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.http.site import IndexRequest
 
 PROTOCOL: Final = b"HTTP/2.0"
 """As access logs have it."""
@@ -38,7 +37,7 @@ class Http2Stream:
 
     chunk_bytes = limits.STREAM_CHUNK_BYTES
 
-    def __init__(self, connection: Http2Channel, stream_id: int) -> None:
+    def __init__(self, connection: Any, stream_id: int) -> None:
         self.stream_id = stream_id
         self.site = self.factory = connection.site
         self.transport = connection.transport

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.web.resource import Resource
 
-from simpleindex.web.respond import respond
-from simpleindex.web.response import Response, sentence
+from simpleindex.web.http.respond import respond
+from simpleindex.web.http.response import Response, sentence
+from simpleindex.web.resource import acme_response, asked_of, cors_headers, moved
 from simpleindex.web.routes import requoted, split_target
-from simpleindex.web.site import acme_response, asked_of, cors_headers, moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
-    from simpleindex.web.response import Asked
+    from simpleindex.web.http.response import Asked
 
 _CHALLENGES: Final = b"/.well-known/acme-challenge/"
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import NotHere
-from simpleindex.web.response import Response, sentence
+from simpleindex.web.http.response import Response, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from simpleindex.core.unserved import Unserved
-    from simpleindex.web.response import Asked
+    from simpleindex.directory.unserved import Unserved
+    from simpleindex.web.http.response import Asked
     from simpleindex.web.troubles import ServerTrouble
 
 

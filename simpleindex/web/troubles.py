@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from simpleindex.store.system_errors import own_trouble
+from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from simpleindex.access.identity import Action
 from simpleindex.core.errors import (
     InvalidProjectName,
     NotAllowed,
@@ -15,23 +16,22 @@ from simpleindex.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from simpleindex.core.look import content_security_policy
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.rights import Action
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.core.why import Word, explain
-from simpleindex.core.why_pages import why_html, why_json, why_text
-from simpleindex.web.response import Response
+from simpleindex.views.explain import Word, explain
+from simpleindex.web.http.response import Response
+from simpleindex.web.pages.explain import why_html, why_json, why_text
+from simpleindex.web.pages.style import content_security_policy
 from simpleindex.web.routes import split_target, way_to_root
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from simpleindex.access.identity import Identity
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.rights import Identity
     from simpleindex.web.admission import Admission
-    from simpleindex.web.response import Asked
+    from simpleindex.web.http.response import Asked
 
     Words = Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]]
 

@@ -40,8 +40,8 @@ class PublishingSimpleindex(Simpleindex):
 
     def command(self) -> list[str]:
         # Only now: reading needs none of it.
-        from simpleindex.core.rights import Action
-        from simpleindex.store.records import Records
+        from simpleindex.access.identity import Action
+        from simpleindex.records.people import Records
 
         access = self.place / "access.toml"
         access.write_text(_ACCESS)

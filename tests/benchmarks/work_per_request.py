@@ -13,20 +13,20 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.policy import NamesList
 from simpleindex.core.views import LOCAL, MAIN_VIEW
-from simpleindex.sources.filtered import Filtered
-from simpleindex.sources.local import LocalSource
-from simpleindex.sources.merged import Member
-from simpleindex.sources.pinned import Pinned
-from simpleindex.store.pins import Pins
-from simpleindex.store.policies import Policies
-from simpleindex.store.records import Records
-from simpleindex.unions import union_of
-from simpleindex.web.express import Express
+from simpleindex.directory.source import LocalSource
+from simpleindex.policy.filtered import Filtered
+from simpleindex.policy.rules import NamesList
+from simpleindex.records.people import Records
+from simpleindex.service.unions import union_of
+from simpleindex.upstreams.cache.pins import Pins
+from simpleindex.upstreams.pinned import Pinned
+from simpleindex.views.followed import Policies
+from simpleindex.views.union import Member
+from simpleindex.web.fast.express import Express
 from tests.builders import add_wheel
 from tests.live_world import Threads, World
-from tests.sources.test_cached import World as UpstreamWorld
+from tests.upstreams.test_cached import World as UpstreamWorld
 from tests.web.memory_client import JSON, Index, read, request
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.upstream_urls import Reach, index_url
-from simpleindex.outgoing.agents import OutgoingAgent, tls_policy
-from simpleindex.outgoing.logins import FixedLogin
-from simpleindex.sources.upstream import HttpUpstream
+from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
+from simpleindex.upstreams.http.logins import FixedLogin
+from simpleindex.upstreams.pages.urls import Reach, index_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

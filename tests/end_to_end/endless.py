@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 if __name__ != "__main__":
     # In a process that examines files.
-    from simpleindex.store.examination.judgements import JUDGEMENTS as REAL
+    from simpleindex.archives.examination.judgements import JUDGEMENTS as REAL
 
     def _distribution(file: BinaryIO, filename: str, project: str | None) -> Any:
         while filename.startswith("endless"):
@@ -30,11 +30,11 @@ if __name__ != "__main__":
 def _main() -> None:
     from twisted.scripts.twistd import run
 
-    from simpleindex import composition
-    from simpleindex.core.examination import Limits
-    from simpleindex.store.directory import Directory
-    from simpleindex.store.examination.pool import ExaminationPool, core_count
-    from simpleindex.store.examination.process import default_program
+    from simpleindex.archives.examination.limits import Limits
+    from simpleindex.archives.examination.pool import ExaminationPool, core_count
+    from simpleindex.archives.examination.process import default_program
+    from simpleindex.directory.layout import Directory
+    from simpleindex.service import compose as composition
 
     seconds, *arguments = sys.argv[1:]
     program = default_program()

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from simpleindex.access.identity import UploadRules
+from simpleindex.archives.inspect import examine
+from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.names import parse_distribution_name
-from simpleindex.core.rights import UploadRules
-from simpleindex.store.archives import examine
-from simpleindex.store.strictness import examine_strictly
 from tests.end_to_end.clients import add_self_building_sdist
 from tests.end_to_end.installers import verdicts
-from tests.store.odd_wheels import FEATURES, FILENAME, Blueprint, Feature
+from tests.end_to_end.odd_wheels import FEATURES, FILENAME, Blueprint, Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from simpleindex.unit import SERVICE, SOCKET, UnitOptions, read_unit_options, render_unit, render_units
+from simpleindex.commands.systemd_unit import (
+    SERVICE,
+    SOCKET,
+    UnitOptions,
+    read_unit_options,
+    render_unit,
+    render_units,
+)
 from tests.builders import add_wheel
 from tests.end_to_end.seccomp import CANNOT
 

@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 
-from simpleindex import composition, service
-from simpleindex.service import IndexService
-from simpleindex.settings import Settings, resolve
+from simpleindex.config.settings import Settings, resolve
+from simpleindex.service import compose as composition
+from simpleindex.service import service
+from simpleindex.service.service import IndexService
 from tests.examining import ExaminesHere
 from tests.web.memory_client import NEAR, Reply, Transport, read, request
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.task import Clock
 
-from simpleindex import accepting
-from simpleindex.accepting import AGAIN_SECONDS, CLOSED_AT_ONCE, AcceptGate
-from simpleindex.store.descriptors import bounds_of
-from simpleindex.store.system_errors import own_trouble
+from simpleindex.service import accepting
+from simpleindex.service.accepting import AGAIN_SECONDS, CLOSED_AT_ONCE, AcceptGate
+from simpleindex.system.descriptors import bounds_of
+from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

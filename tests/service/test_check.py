@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.cli import main
+from simpleindex.commands.main import main
 from simpleindex.core.names import LEDGER
-from simpleindex.core.unserved import Cause, Unserved, sum_up
-from simpleindex.report import catalogue_lines, live_report, taken_line
+from simpleindex.directory.unserved import Cause, Unserved, sum_up
+from simpleindex.service.report import catalogue_lines, live_report, taken_line
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.live_world import World
 
@@ -117,7 +117,7 @@ def test_a_yank_of_what_was_deleted(tmp_path: Path) -> None:
     put(tmp_path / "root" / "acme" / "simpleindex.toml", b'[yanked]\n"1.0" = "bad"\n"2.0" = "bad"\n')
     world = World(tmp_path / "root").begin()
     assert [item.cause for item in world.live.unserved()] == [Cause.YANK]
-    from simpleindex.store.writing import Writer
+    from simpleindex.publishing.writer import Writer
 
     add_wheel(tmp_path / "root", "acme", "2.0")
     Writer(world.directory).delete(world.project().name, [wheel_name("acme", "2.0")], who="test")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.python.threadpool import ThreadPool
 
-from simpleindex.ending import Patience, PatientThread, bound_joins
+from simpleindex.service.ending import Patience, PatientThread, bound_joins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_threads_that_end_in_time_are_joined() -> None:
 STUCK = """
 import faulthandler, sys, threading
 from unittest import mock
-from simpleindex import ending
+from simpleindex.service import ending
 with mock.patch.object(ending, "_FORCE_SECONDS", 0.05):
     ending.end_by_force()
 threading.Event().wait()

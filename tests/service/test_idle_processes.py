@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from simpleindex.idle_processes import INTERVAL, IdleProcesses
+from simpleindex.service.idle_processes import INTERVAL, IdleProcesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simpleindex.store.examination.pool import ExaminationPool
+    from simpleindex.archives.examination.pool import ExaminationPool
 
 
 class Reactor(MemoryReactorClock):

@@ -14,9 +14,9 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 
+from simpleindex.config.values import to_listen
 from simpleindex.core.errors import RefusedStart
-from simpleindex.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
-from simpleindex.option_values import to_listen
+from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

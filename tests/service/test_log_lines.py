@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from simpleindex.core import severity
 from simpleindex.core.severity import Severity, prefixed, severity_of
-from simpleindex.log_lines import foreground_observer, is_journal, line_of
+from simpleindex.service.log_lines import foreground_observer, is_journal, line_of
 from simpleindex.tap import Options, makeService
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ def test_a_line_has_its_severity(level: str, priority: int) -> None:
 @pytest.mark.parametrize(
     ("text", "namespace"),
     [
-        ("Starting factory <simpleindex.web.server.IndexSite object at 0x7f>", "simpleindex.web.server"),
+        (
+            "Starting factory <simpleindex.web.http.site.IndexSite object at 0x7f>",
+            "simpleindex.web.http.site",
+        ),
         ("IndexSite (TLS) starting on 8443", "log_legacy"),
         ("(TCP Port 8443 Closed)", "log_legacy"),
         ("reactor class: twisted.internet.epollreactor.EPollReactor.", "twisted.scripts._twistd_unix"),

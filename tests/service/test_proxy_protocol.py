@@ -15,8 +15,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import ILogObserver, globalLogPublisher
 from zope.interface import implementer
 
-from simpleindex.listening import endpoint
-from simpleindex.option_values import to_listen
+from simpleindex.config.values import to_listen
+from simpleindex.service.listening import endpoint
 
 PROXY = IPv4Address("TCP", "192.0.2.9", 5)
 CLIENT = IPv4Address("TCP", "198.51.100.7", 4711)

@@ -9,7 +9,7 @@ import pytest
 
 from simpleindex import __version__
 from simpleindex.core.sizes import human_size
-from simpleindex.report import catalogue_lines, install_lines, live_report, meant_root
+from simpleindex.service.report import catalogue_lines, install_lines, live_report, meant_root
 from simpleindex.web.status import Report
 from tests.builders import add_sdist, add_wheel, put, wheel_name
 from tests.live_world import World

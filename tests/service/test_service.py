@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from simpleindex import own_directories
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
-from simpleindex.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
-from simpleindex.sources.local import LocalSource
-from simpleindex.store import watch
-from simpleindex.tls.transport import SwiftTLS
+from simpleindex.directory import inotify as watch
+from simpleindex.directory.source import LocalSource
+from simpleindex.service import compose_directory as own_directories
+from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
+from simpleindex.web.fast.tls import SwiftTLS
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.live_world import LONG_AFTER_NS
 from tests.service.service_world import Pool, ServiceWorld, service_world

@@ -15,11 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from simpleindex.commands.systemd_unit import (
+    SERVICE,
+    SOCKET,
+    UnitOptions,
+    quote,
+    read_unit_options,
+    render_unit,
+    unit_text,
+)
+from simpleindex.config.options import OPTION_NAMES
+from simpleindex.config.settings import resolve
 from simpleindex.core.errors import RefusedStart
-from simpleindex.options import OPTION_NAMES
-from simpleindex.settings import resolve
-from simpleindex.systemd import Notifier, start_watchdog
-from simpleindex.unit import SERVICE, SOCKET, UnitOptions, quote, read_unit_options, render_unit, unit_text
+from simpleindex.service.systemd import Notifier, start_watchdog
 from tests.end_to_end.seccomp import settings_of
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface.verify import verifyObject
 
-from simpleindex.options import OPTIONS
-from simpleindex.service import IndexService
+from simpleindex.config.options import OPTIONS
+from simpleindex.service.service import IndexService
 from simpleindex.tap import Options, makeService
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_the_service_knows_whom_twistd_will_become(monkeypatch: pytest.MonkeyPat
     """What is made now must belong to that user."""
     owners = []
     monkeypatch.setattr(
-        "simpleindex.service.IndexService", lambda *arguments, **_: owners.append(arguments[3])
+        "simpleindex.service.service.IndexService", lambda *arguments, **_: owners.append(arguments[3])
     )
     options = parsed("--http", "0")
     makeService(options)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.core.errors import InvalidSetting, RefusedStart
-from simpleindex.core.source_settings import UpstreamSettings
-from simpleindex.core.upstream_urls import BasicCredentials
-from simpleindex.upstream_secrets import Secrets, parse_credentials
+from simpleindex.service.upstream_secrets import Secrets, parse_credentials
+from simpleindex.upstreams.pages.urls import BasicCredentials
+from simpleindex.upstreams.settings import UpstreamSettings
 from tests.live_world import result
 from tests.tls.pems import issue
 

@@ -7,21 +7,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.core.access_file import parse_access
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.identity import ANYONE
+from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import AlreadyExists, NotHere, Unauthenticated
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.rights import ANYONE, Access, default_access
 from simpleindex.core.selection import select
-from simpleindex.core.upload import judge_size
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.sources.interface import Published
+from simpleindex.publishing.checks import judge_size
+from simpleindex.publishing.interface import Published
 from simpleindex.web.admission import Admission
-from simpleindex.web.api import JsonApi
-from simpleindex.web.changing import Changes
-from simpleindex.web.pacing import Phase
-from simpleindex.web.upload import Uploads
-from tests.core.rights_matrix import FILES, IDENTITIES, OWNERS
+from simpleindex.web.http.pacing import Phase
+from simpleindex.web.publish.api import JsonApi
+from simpleindex.web.publish.dispatch import Changes
+from simpleindex.web.publish.upload import Uploads
 from tests.web.memory_client import FAR, Index, Reply, Transport
+from tests.web.rights_matrix import FILES, IDENTITIES, OWNERS
 from tests.web.stub_source import StubBody, StubSource
 from tests.web.two_lanes import Counting
 from tests.web.wire import answers
@@ -29,10 +30,10 @@ from tests.web.wire import answers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simpleindex.access.identity import Identity, UploadRules
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.rights import Identity, UploadRules
-    from simpleindex.core.upload import Upload
+    from simpleindex.publishing.checks import Upload
 
 OWN_URL = "https://index.example/"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
     from twisted.internet.task import Clock
 
-    from simpleindex.web.server import IndexSite
+    from simpleindex.web.http.site import IndexSite
 
 
 @dataclass

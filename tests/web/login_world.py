@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from simpleindex.access.authentication import Authentication
+from simpleindex.access.htpasswd import Users
+from simpleindex.access.identity import Action, Identity
+from simpleindex.access.tokens import Token
 from simpleindex.core.errors import UnusableToken
-from simpleindex.core.rights import Action, Identity
-from simpleindex.core.tokens import Token
-from simpleindex.core.users import Users
-from simpleindex.web.auth import Authentication
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,13 +10,13 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.core.why import Word
+from simpleindex.views.explain import Word
 from simpleindex.web.admission import open_admission
-from simpleindex.web.channel import IndexChannel
 from simpleindex.web.files import Files
-from simpleindex.web.index import Listings, available_encodings
-from simpleindex.web.server import IndexSite
-from simpleindex.web.site import IndexResource
+from simpleindex.web.http.channel import IndexChannel
+from simpleindex.web.http.site import IndexSite
+from simpleindex.web.listings import Listings, available_encodings
+from simpleindex.web.resource import IndexResource
 from simpleindex.web.status import Report, StatusPages
 from simpleindex.web.why import WhyPages
 from tests.web.stub_source import StubSource
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from simpleindex.core.errors import SimpleIndexError
     from simpleindex.core.names import ProjectName
-    from simpleindex.sources.interface import Source
+    from simpleindex.core.source import Source
     from simpleindex.web.admission import Admission
-    from simpleindex.web.changing import Changes
+    from simpleindex.web.publish.dispatch import Changes
 
 FAR = IPv4Address("TCP", "192.0.2.7", 50000)
 NEAR = IPv4Address("TCP", "127.0.0.1", 50000)

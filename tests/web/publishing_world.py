@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from simpleindex import logins
-from simpleindex.core.rights import Action
+from simpleindex.access.identity import Action
+from simpleindex.service import compose_publishing as logins
 from tests.live_world import Threads
 from tests.service.service_world import Pool, ServiceWorld, service_world
 from tests.web.wire import Answer, answers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from simpleindex.service import IndexService
+    from simpleindex.service.service import IndexService
 
 ACCESS = """\
 [[rule]]

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import Changed, NotAllowed, NotHere
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX, parse_distribution_name, parse_project_name
-from simpleindex.sources.interface import Elsewhere
+from simpleindex.core.source import Elsewhere
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName

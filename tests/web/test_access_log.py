@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 
-from simpleindex.web.access_log import AccessLog, combined
+from simpleindex.web.http.access_log import AccessLog, combined
 from tests.web.wire import LinesTestCase, Wire
 
 LINE = re.compile(
@@ -252,7 +252,7 @@ class AccessLogTests(LinesTestCase):
         """A hyphen is the standard output, which stays open; it has nothing to reopen."""
         with (
             Path(self.mktemp()).open("w+b") as stdout,
-            mock.patch("simpleindex.web.access_log._STDOUT", stdout.fileno()),
+            mock.patch("simpleindex.web.http.access_log._STDOUT", stdout.fileno()),
         ):
             self.log = self.open("-")
             self.record()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.core.access_file import parse_access
+from simpleindex.access.access_file import parse_access
 from simpleindex.core.errors import CannotStore, InvalidProjectFile, InvalidSetting, Unavailable
 from simpleindex.core.model import Status
 from tests.web.guarded_world import GuardedWorld, bytes_of

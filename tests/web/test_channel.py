@@ -8,9 +8,9 @@ from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from simpleindex.core.rights import UploadRules
-from simpleindex.web import limits
-from simpleindex.web.channel import IndexChannel
+from simpleindex.access.identity import UploadRules
+from simpleindex.web.http import limits
+from simpleindex.web.http.channel import IndexChannel
 from tests.web.wire import Answer, SocketTransport, Wire, answers, get
 
 KiB = 1024

@@ -13,10 +13,10 @@ from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import Changed, Unavailable
 from simpleindex.core.names import parse_project_name
-from simpleindex.store.bodies import FileBody
-from simpleindex.web.channel import IndexChannel
-from simpleindex.web.download import CHUNK_SIZE, Download
-from simpleindex.web.response import Content
+from simpleindex.system.bodies import FileBody
+from simpleindex.web.http.channel import IndexChannel
+from simpleindex.web.http.download import CHUNK_SIZE, Download
+from simpleindex.web.http.response import Content
 from tests.web.memory_client import Index, Transport, read, request
 from tests.web.stub_source import StubBody
 

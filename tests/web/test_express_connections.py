@@ -10,9 +10,9 @@ from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from simpleindex.tls.transport import SwiftTLS
-from simpleindex.web import limits
-from simpleindex.web.pacing import Phase
+from simpleindex.web.fast.tls import SwiftTLS
+from simpleindex.web.http import limits
+from simpleindex.web.http.pacing import Phase
 from tests.web.memory_client import FAR
 from tests.web.test_pacing import Contexts
 from tests.web.two_lanes import CURL_LINES, PATHS, Pair, get, undated

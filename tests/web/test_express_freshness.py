@@ -12,17 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Changed, NotAllowed, NotHere, Unavailable
 from simpleindex.core.model import Status
-from simpleindex.sources.local import LocalSource
-from simpleindex.store.live import LONGEST_WAIT
-from simpleindex.store.watch import InotifyWatch
-from simpleindex.web import express as express_module
+from simpleindex.directory.inotify import InotifyWatch
+from simpleindex.directory.live import LONGEST_WAIT
+from simpleindex.directory.source import LocalSource
+from simpleindex.web.fast import express as express_module
 from tests.builders import add_wheel, wheel_name
 from tests.live_world import World
 from tests.web.two_lanes import CURL_LINES, PIP_LINES, POETRY_LINES, Pair, get, tagged
 from tests.web.wire import answers
 
 if TYPE_CHECKING:
-    from simpleindex.web.express import Express
+    from simpleindex.web.fast.express import Express
 
 
 class FreshnessTests(SynchronousTestCase):

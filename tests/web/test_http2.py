@@ -27,7 +27,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import Changed
-from simpleindex.web import limits
+from simpleindex.web.http import limits
 from simpleindex.web.http2 import Http2Channel
 from tests.web.http2_client import Got, Http2Client
 from tests.web.memory_client import JSON, Index

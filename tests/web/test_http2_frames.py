@@ -7,7 +7,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.web import limits
+from simpleindex.web.http import limits
 from simpleindex.web.http2_frames import Allowance, FrameMeter
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -10,15 +10,15 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import NotAllowed
-from simpleindex.web import limits
-from simpleindex.web.intake import MOST_WAITING, Intake
-from simpleindex.web.respond import error_response
+from simpleindex.web.http import limits
+from simpleindex.web.http.intake import MOST_WAITING, Intake
+from simpleindex.web.http.respond import error_response
 from tests.web.http2_client import Http2Client
 from tests.web.wire import Wire
 
 if TYPE_CHECKING:
-    from simpleindex.web.response import Sink
-    from simpleindex.web.server import IndexRequest
+    from simpleindex.web.http.response import Sink
+    from simpleindex.web.http.site import IndexRequest
 
 KiB = 1024
 FRAME = b"x" * 16 * KiB

@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from simpleindex.core.errors import RefusedUpload, SimpleIndexError
-from simpleindex.web import limits
-from simpleindex.web.intake import MOST_WAITING, Intake
-from simpleindex.web.respond import respond
-from simpleindex.web.response import Response, sentence
+from simpleindex.web.http import limits
+from simpleindex.web.http.intake import MOST_WAITING, Intake
+from simpleindex.web.http.respond import respond
+from simpleindex.web.http.response import Response, sentence
 from tests.web.wire import Wire, answers, get
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.http import Request
 
-    from simpleindex.web.server import IndexRequest
+    from simpleindex.web.http.site import IndexRequest
 
 KiB = 1024
 

@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.negotiation import Encoding
-from simpleindex.core.page_notes import NOTHING_MORE, IndexDescription
-from simpleindex.web.index import available_encodings
+from simpleindex.web.listings import available_encodings
+from simpleindex.web.pages.negotiation import Encoding
+from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply, read
 from tests.web.stub_source import StubSource
 

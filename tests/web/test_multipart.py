@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import RefusedUpload
-from simpleindex.web import multipart
-from simpleindex.web.multipart import FileSink, FormSink, Received, TextSink, boundary_of
+from simpleindex.web.publish import multipart
+from simpleindex.web.publish.multipart import FileSink, FormSink, Received, TextSink, boundary_of
 
 
 class MemoryDraft:

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IPushPr
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from simpleindex.tls.transport import SwiftTLS
-from simpleindex.web import limits
+from simpleindex.web.fast.tls import SwiftTLS
+from simpleindex.web.http import limits
 from tests.web.wire import FULL, LinesTestCase, SocketTransport, Wire, answers, get
 
 KiB = 1024

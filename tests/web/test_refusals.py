@@ -15,7 +15,7 @@ from simpleindex.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from simpleindex.web.respond import error_response
+from simpleindex.web.http.respond import error_response
 from tests.web.memory_client import JSON, PIP, Index
 from tests.web.two_lanes import Pair, get
 from tests.web.wire import answers

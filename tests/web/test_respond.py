@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from simpleindex.core import errors
-from simpleindex.web.respond import error_response, respond, to_its_end
-from simpleindex.web.response import Content, Response, sentence
+from simpleindex.web.http.respond import error_response, respond, to_its_end
+from simpleindex.web.http.response import Content, Response, sentence
 from tests.web.memory_client import Client, read, request
 from tests.web.stub_source import StubBody
 

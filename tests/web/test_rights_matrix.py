@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simpleindex.core.rights import Access, Action
-from tests.core.rights_matrix import FILES, IDENTITIES, OWNERS, cases
+from simpleindex.access.identity import Action
+from simpleindex.access.rights import Access
 from tests.web.guarded_world import GuardedWorld, Lanes, access_named, bytes_of, form_of, wheel_of
 from tests.web.memory_client import JSON, Index, Reply
+from tests.web.rights_matrix import FILES, IDENTITIES, OWNERS, cases
 from tests.web.two_lanes import stocked
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
-from simpleindex.sources.local import LocalSource
-from simpleindex.store.digests import Digests
-from simpleindex.store.directory import Directory
-from simpleindex.store.live import LiveDirectory
-from simpleindex.store.reading import Reader
-from simpleindex.store.watching import NoWatch
+from simpleindex.directory.digest_cache import Digests
+from simpleindex.directory.layout import Directory
+from simpleindex.directory.live import LiveDirectory
+from simpleindex.directory.scanner import Reader
+from simpleindex.directory.source import LocalSource
+from simpleindex.directory.watching import NoWatch
 from tests.builders import add_wheel, metadata_text, put, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply

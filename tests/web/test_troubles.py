@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
-from simpleindex.web.respond import error_response, is_to_be_reported
+from simpleindex.web.http.respond import error_response, is_to_be_reported
 from simpleindex.web.troubles import FORGOTTEN, LOGGED_AGAIN, Troubles
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.address import IPv4Address
 
-from simpleindex.core.rights import Action
+from simpleindex.access.identity import Action
 from tests.builders import add_wheel, wheel_bytes, wheel_name
 from tests.web.publishing_world import ACCESS, PublishingWorld, publishing_world
 from tests.web.test_upload_fuzz import BOUNDARY, TYPES, Part, form

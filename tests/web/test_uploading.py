@@ -11,15 +11,16 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from simpleindex.core.access_file import parse_access
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.identity import UploadRules
+from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import CannotStore, Unavailable
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
-from simpleindex.core.rights import Access, UploadRules, default_access
-from simpleindex.web.multipart import MOST_TEXT
-from simpleindex.web.pacing import Phase
-from simpleindex.web.upload import largest_file, refusal
+from simpleindex.web.http.pacing import Phase
+from simpleindex.web.publish.multipart import MOST_TEXT
+from simpleindex.web.publish.upload import largest_file, refusal
 from tests.web.guarded_world import GuardedWorld, bytes_of, form_of, wheel_of
 from tests.web.wire import answers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simpleindex.core.access_file import parse_access
+from simpleindex.access.access_file import parse_access
 from simpleindex.core.errors import NotAllowed, Unauthenticated, Unavailable
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from simpleindex.core.model import Status
-from simpleindex.web.express import Express
+from simpleindex.web.fast.express import Express
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index
 from tests.web.stub_source import StubSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simpleindex.web.express import Passed
+    from simpleindex.web.fast.express import Passed
     from tests.web.memory_client import Transport
 
 WHEEL = "acme-1.0-py3-none-any.whl"

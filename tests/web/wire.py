@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from simpleindex.web.server import IndexSite
+from simpleindex.web.http.site import IndexSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable

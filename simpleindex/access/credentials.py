@@ -1,0 +1,107 @@
+"""The Authorization header: what a client shows to say who it is (RFC 7617, RFC 6750; SPEC P47, T46)."""
+
+from __future__ import annotations
+
+import unicodedata
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import Final
+
+from simpleindex.access.htpasswd import TOKEN_USER
+from simpleindex.access.tokens import SECRET_PREFIX
+
+_LONGEST: Final = 4096
+"""Characters of a header that are looked at; the longest password has 1,024 bytes."""
+
+LONGEST_PASSWORD: Final = 1024
+"""Bytes; argon2 would read gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A user and a password.
+
+    Attributes:
+        user: The name as it was given, in NFC; perhaps nobody's.
+        password: As UTF-8, in whatever encoding the client sent it.
+    """
+
+    user: str
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenShown:
+    """A token.
+
+    Attributes:
+        user: The name beside it, which is for the log only.
+        secret: The token; perhaps none of ours.
+    """
+
+    user: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A header that cannot be read.
+
+    Attributes:
+        reason: What is wrong with it, without any of it.
+    """
+
+    reason: str
+
+
+Credentials = Password | TokenShown | Malformed
+
+
+def parse_authorization(header: str) -> Credentials | None:
+    """Read the field's value.
+
+    Args:
+        header: As latin-1, which is how bytes become text without loss.
+
+    Returns:
+        None if no secret is shown: for ``https://alice@host/`` pip sends a name with an empty password before it asks
+        the keyring.
+    """
+    if len(header) > _LONGEST:
+        return Malformed("it is too long")
+    scheme, _, rest = header.strip().partition(" ")
+    match scheme.lower():
+        case "basic":
+            return _parse_basic(rest.strip())
+        case "bearer" | "token":
+            # pypi.org takes both words.
+            return TokenShown(TOKEN_USER, rest.strip())
+    return Malformed("its scheme is none of Basic, Bearer and token")
+
+
+def _parse_basic(text: str) -> Credentials | None:
+    try:
+        data = b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        return Malformed("it is not base64")
+    name, colon, password = _decoded(data).partition(":")
+    if not colon:
+        return Malformed("it has no colon")
+    user = unicodedata.normalize("NFC", name)
+    if user == TOKEN_USER or password.strip().startswith(SECRET_PREFIX):
+        # A secret pasted with a newline is the commonest mistake with tokens.
+        return TokenShown(user, password.strip()) if password.strip() else None
+    if not password:
+        return None
+    encoded = password.encode()
+    return (
+        Password(user, encoded) if len(encoded) <= LONGEST_PASSWORD else Malformed("its password is too long")
+    )
+
+
+def _decoded(data: bytes) -> str:
+    """Clients send UTF-8 (uv, curl, browsers) or latin-1 (whatever uses requests: pip, twine, poetry) and do not say which."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,140 @@
+"""What one reader may see of a source: the same three questions, with other people's projects left out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.access.identity import ANYONE, Action
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from simpleindex.access.identity import Identity
+    from simpleindex.access.rights import Access
+    from simpleindex.core.model import Project, ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body, Elsewhere, Source
+
+_MOST_LISTS: Final = 64
+"""Lists of projects kept: one for each group of readers who see the same."""
+
+
+_NOBODY: Final[Mapping[ProjectName, str]] = {}
+"""One object, so that lists are the same as long as nothing changes also where no rule speaks of owners."""
+
+
+class Guarded:
+    """A source as one reader sees it.
+
+    What may not be read is refused only where it exists, so that "not here" stays true for every other name; that names
+    can be guessed in this way is the price of pip's asking for a password only where it is told to (SPEC T41).
+
+    Args:
+        source: All of it.
+        reader: Who asks.
+        access: Gives the rights now.
+        owner: Gives the owner of a project, or None.
+        lists: What readers of the same rights have been shown before.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reader: Identity,
+        access: Callable[[], Access],
+        owner: Callable[[ProjectName], str | None],
+        lists: Lists,
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._access = access
+        self._owner = owner
+        self._lists = lists
+
+    async def projects(self) -> ProjectList:
+        """Those that the reader may read."""
+        self._enter()
+        return self._lists.seen(await self._source.projects(), self._reader, self._access())
+
+    async def project(self, name: ProjectName) -> Project:
+        """One project, if the reader may read it."""
+        self._enter()
+        why = self._hindrance(name)
+        if why is None:
+            return await self._source.project(name)
+        raise await self._refusal(name, why)
+
+    def projects_now(self) -> ProjectList | None:
+        """As :meth:`projects`, if it can be told at once."""
+        self._enter()
+        listed = self._source.projects_now()
+        return None if listed is None else self._lists.seen(listed, self._reader, self._access())
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """As :meth:`project`, if it can be told at once."""
+        self._enter()
+        return None if self._hindrance(name) else self._source.project_now(name)
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """One file, if the reader may read its project."""
+        self._enter()
+        why = self._hindrance(name)
+        if why is None:
+            return await self._source.file(name, filename)
+        raise await self._refusal(name, why)
+
+    def _enter(self) -> None:
+        if self._access().private and not self._reader.authenticated:
+            raise Unauthenticated("This index is private: log in to read it.")
+
+    def _hindrance(self, name: ProjectName) -> str | None:
+        access = self._access()
+        if access.is_public(name):
+            return None
+        decision = access.decide(self._reader, Action.READ, name, self._owner(name))
+        return None if decision.allowed else decision.why
+
+    async def _refusal(self, name: ProjectName, why: str) -> SimpleIndexError:
+        try:
+            await self._source.project(name)
+        except NotHere as unknown:
+            return unknown
+        except SimpleIndexError:
+            # Why it cannot be told is not for somebody who may not read it either.
+            pass
+        return NotAllowed(why) if self._reader.authenticated else Unauthenticated(why)
+
+
+class Lists:
+    """The lists of projects that groups of readers see, each made once for each state of the index.
+
+    Args:
+        owners: Gives every owner by project; a new object whenever something changed.
+    """
+
+    def __init__(self, owners: Callable[[], Mapping[ProjectName, str]]) -> None:
+        self._owners = owners
+        self._kept: OrderedDict[Hashable, tuple[ProjectList, Access, Mapping[ProjectName, str], ProjectList]]
+        self._kept = OrderedDict()
+
+    def seen(self, listed: ProjectList, reader: Identity, access: Access) -> ProjectList:
+        """What a reader sees of a list: the same object as long as nothing changes, so that pages of it stay good."""
+        if access.everything_public:
+            return listed
+        group = access.reader_class(reader)
+        owners = self._owners() if access.uses_owners else _NOBODY
+        kept = self._kept.get(group)
+        if kept is not None and kept[0] is listed and kept[1] is access and kept[2] is owners:
+            self._kept.move_to_end(group)
+            return kept[3]
+        names = access.readable(reader, listed.names, owners)
+        # What strangers see is nobody's in particular; no project is called by a tuple.
+        view = None if group == access.reader_class(ANYONE) else ("readers", group)
+        seen = replace(listed, names=names, view=view)
+        self._kept[group] = (listed, access, owners, seen)
+        if len(self._kept) > _MOST_LISTS:
+            self._kept.popitem(last=False)
+        return seen

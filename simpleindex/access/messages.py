@@ -1,0 +1,135 @@
+"""What the rules of an access file say to people.
+
+No sentence says that a project or a file exists, and a refusal names neither who may nor other projects of a rule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.access.rules import (
+    ANYONE_WORD,
+    AUTHENTICATED_WORD,
+    GROUP_PREFIX,
+    OWNER_WORD,
+)
+from simpleindex.core.patterns import matching
+
+if TYPE_CHECKING:
+    from simpleindex.access.identity import Action, Identity, UploadRules
+    from simpleindex.access.rules import Rule
+    from simpleindex.core.names import ProjectName
+
+_DOING: Final = {
+    "read": "read",
+    "upload": "upload to",
+    "yank": "yank files of",
+    "delete": "delete files of",
+    "admin": "administer",
+}
+_WHO: Final = {
+    ANYONE_WORD: "anyone",
+    AUTHENTICATED_WORD: "everyone who logs in",
+    OWNER_WORD: "the owner",
+}
+
+
+def hindrance(identity: Identity, action: Action, name: ProjectName) -> str | None:
+    """Return why somebody cannot do something that not just anyone may, whatever the rules say; None if they might."""
+    if not identity.authenticated:
+        return f"A login is needed to {_DOING[action.value]} {name}."
+    token = identity.token
+    if token is not None and not token.allow(action):
+        limits = ", ".join(sorted(allowed.value for allowed in token.actions)) or "nothing"
+        return f"The token {token.id} is limited to {limits}, and cannot be used to {_DOING[action.value]} {name}."
+    if token is not None and not token.cover(name):
+        return f"The token {token.id} is limited to other projects than {name}."
+    return None
+
+
+def granted(rule: Rule, word: str, action: Action, name: ProjectName, *, from_file: bool) -> str:
+    """Say by which rule somebody may do something, or everything as an administrator.
+
+    Args:
+        rule: The one that decided.
+        word: The word in it that stands for whoever asked.
+        action: What the rule lists the word for.
+        name: The project.
+        from_file: Whether there is an access file.
+    """
+    doing, who = _DOING[action.value], _WHO.get(word, word)
+    if rule.number:
+        pattern = matching(rule.projects, name)
+        return f"Rule {rule.number} of the access file lets {who} {doing} {pattern}."
+    if not from_file:
+        return f"Without an access file, {who} may {doing} {name}."
+    return f"No rule of the access file decides who may {doing} {name}, so {who} may."
+
+
+def refused(rule: Rule, identity: Identity, action: Action, name: ProjectName, *, from_file: bool) -> str:
+    """Say by which rule somebody may not do something.
+
+    Args:
+        rule: The one that decided.
+        identity: Who asked, and is somebody.
+        action: What for.
+        name: The project.
+        from_file: Whether there is an access file.
+    """
+    doing = f"{_DOING[action.value]} {name}"
+    if not from_file:
+        return f"Without an access file, nobody may {doing}."
+    if not rule.number:
+        return f"No rule of the access file lets {identity} {doing}."
+    if not rule.who[action].words:
+        return f"Rule {rule.number} of the access file lets nobody {doing}."
+    return f"Rule {rule.number} of the access file does not let {identity} {doing}."
+
+
+def line(rule: Rule, action: Action, name: ProjectName, owner: str | None, *, from_file: bool) -> str:
+    """Return a line for the operator: who may do this with a project, and by which rule.
+
+    Args:
+        rule: The one that decides about it.
+        action: What may be done.
+        name: The project.
+        owner: Its owner, if it has one.
+        from_file: Whether there is an access file.
+    """
+    who = rule.who[action]
+    words = []
+    for word in who.words:
+        if word == OWNER_WORD:
+            unowned = "nobody yet: the first user who uploads" if action.value == "upload" else "nobody yet"
+            words.append(f"{word} ({unowned if owner is None else owner})")
+        elif word.startswith(GROUP_PREFIX):
+            words.append(f"{word} ({', '.join(who.groups[word]) or 'nobody'})")
+        else:
+            words.append(word)
+    if rule.number:
+        origin = f"rule {rule.number}, {matching(rule.projects, name)}"
+    else:
+        origin = "no rule decides" if from_file else "there is no access file"
+    return f"{action.value}: {', '.join(words) or 'nobody'} ({origin})"
+
+
+def uploads_line(rules: UploadRules) -> str:
+    """Return a line for the operator: how uploads are checked, in the words of the file."""
+    flags = {
+        "local-versions": rules.local_versions,
+        "require-record": rules.require_record,
+        "require-matching-tags": rules.tags_must_match,
+        "normalized-names": rules.normalized_names,
+        "overwrite": rules.overwrite,
+    }
+    sizes = {"max-file-size": rules.max_file_size, "max-project-size": rules.max_project_size}
+    words = [f"{key} = {str(value).lower()}" for key, value in flags.items()]
+    words += [f"{key} = {_size(value)}" for key, value in sizes.items()]
+    return f"uploads: {', '.join(words)}"
+
+
+def _size(size: int) -> str:
+    for unit, shift in (("G", 30), ("M", 20), ("K", 10)):
+        if size and not size % (1 << shift):
+            return f"{size >> shift}{unit}"
+    return str(size)

@@ -1,0 +1,104 @@
+"""What rules of an access file are made of; :mod:`simpleindex.access.rights` decides with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.patterns import ALL, FirstMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from simpleindex.access.identity import Action, Identity
+    from simpleindex.core.names import ProjectName
+
+ANYONE_WORD: Final = "anyone"
+AUTHENTICATED_WORD: Final = "authenticated"
+OWNER_WORD: Final = "owner"
+
+WHO_WORDS: Final = (ANYONE_WORD, AUTHENTICATED_WORD, OWNER_WORD)
+"""Words of a rule that stand for others; no rule can mean a user who is called so."""
+
+GROUP_PREFIX: Final = "group:"
+TOKEN_PREFIX: Final = "token:"  # noqa: S105 (a word of the file, no secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whom a rule lists for an action.
+
+    Attributes:
+        words: The words, as the file has them: users, ``group:NAME``, ``token:ID`` and those of :data:`WHO_WORDS`.
+        groups: The users of each group among them, by its word.
+        anyone: Whether the list is open to those without a login.
+        owner: Whether it depends on who owns the project.
+    """
+
+    words: tuple[str, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    anyone: bool = field(init=False, repr=False, compare=False)
+    owner: bool = field(init=False, repr=False, compare=False)
+    _users: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        users = {member: word for word, members in self.groups.items() for member in members}
+        users |= {word: word for word in self.words if ":" not in word and word not in WHO_WORDS}
+        object.__setattr__(self, "_users", users)
+        object.__setattr__(self, "anyone", ANYONE_WORD in self.words)
+        object.__setattr__(self, "owner", OWNER_WORD in self.words)
+
+    def word_for(self, identity: Identity) -> str | None:
+        """Return the word that lists this identity whoever owns the project, or None."""
+        if identity.user is not None and identity.user in self._users:
+            return self._users[identity.user]
+        if identity.token is not None and f"{TOKEN_PREFIX}{identity.token.id}" in self.words:
+            return f"{TOKEN_PREFIX}{identity.token.id}"
+        if identity.authenticated and AUTHENTICATED_WORD in self.words:
+            return AUTHENTICATED_WORD
+        return ANYONE_WORD if self.anyone else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the access file.
+
+    Attributes:
+        number: Its position in the file, from 1; 0 for what holds where no rule decides.
+        projects: Patterns, as :func:`simpleindex.core.patterns.parse_pattern` returns them.
+        who: Whom it lists, by action; an action that it does not name is left to later rules.
+        uploads: What it says of uploads: values by attribute of :class:`simpleindex.access.identity.UploadRules`.
+    """
+
+    number: int
+    projects: tuple[str, ...]
+    who: Mapping[Action, Who] = field(default_factory=dict)
+    uploads: Mapping[str, int] = field(default_factory=dict)
+
+
+class Deciding:
+    """The rules that name one action, compiled, up to the first one for all projects, which there must be.
+
+    Attributes:
+        rules: In their order.
+        lists: Whom each lists for the action.
+    """
+
+    __slots__ = ("_first", "lists", "rules")
+
+    def __init__(self, action: Action, rules: Sequence[Rule]) -> None:
+        naming = [rule for rule in rules if action in rule.who]
+        last = next(index for index, rule in enumerate(naming) if ALL in rule.projects)
+        self.rules: Final = tuple(naming[: last + 1])
+        self.lists: Final = tuple(rule.who[action] for rule in self.rules)
+        self._first: Final = FirstMatch([rule.projects for rule in self.rules])
+
+    def position(self, name: ProjectName) -> int:
+        """Return which of the rules decides about this project."""
+        found = self._first.find(name)
+        assert found is not None
+        return found
+
+    def rule(self, name: ProjectName) -> Rule:
+        """Return the rule that decides about this project."""
+        return self.rules[self.position(name)]

@@ -1,0 +1,1 @@
+"""Wheels and sdists from the inside: zip and tar, verification, metadata, and the processes that examine strangers' files."""

@@ -1,0 +1,71 @@
+"""What can be asked of a file, by name, in the terms of JSON; every function of the table runs in a child.
+
+The judgements themselves lie where the formats do: :mod:`simpleindex.archives.inspect` for what lies there,
+:mod:`simpleindex.archives.verify` for what is uploaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from simpleindex.access.identity import UploadRules
+from simpleindex.archives.inspect import examine, examine_side_file, metadata_of
+from simpleindex.archives.verify import examine_strictly
+from simpleindex.core.names import ProjectName, parse_distribution_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def _distribution(file: BinaryIO, filename: str, project: str | None) -> list[Any]:
+    name = parse_distribution_name(filename, None if project is None else ProjectName(project))
+    facts = examine(file, name)
+    sidecar, place = facts.sidecar, facts.place
+    return [
+        *(facts.version, facts.sha256, facts.requires_python),
+        # Not astuple(), which copies deeply and takes as long as reading a tenth of the file.
+        sidecar and (sidecar.sha256, sidecar.size),
+        place and (place.offset, place.stored_size, place.method),
+    ]
+
+
+def _side_file(file: BinaryIO, suffix: str) -> str:
+    return examine_side_file(file, suffix)
+
+
+def _upload(file: BinaryIO, filename: str, project: str, rules: dict[str, Any]) -> list[Any]:
+    name = parse_distribution_name(filename, ProjectName(project))
+    examined = examine_strictly(file, name, UploadRules(**rules))
+    return [astuple(examined.metadata), examined.metadata_version]
+
+
+class _Missing(Exception):
+    """Bytes that have not been fetched are needed."""
+
+
+def _wheel_end(file: BinaryIO, filename: str, size: int, parts: list[tuple[int, int]]) -> list[Any]:
+    """Read a wheel's metadata from what is known of it, or say what else is needed."""
+    wanted = [0, 0]
+
+    def pread(length: int, offset: int) -> bytes:
+        if not any(start <= offset and offset + length <= start + known for start, known in parts):
+            wanted[:] = offset, length
+            raise _Missing
+        file.seek(offset)
+        return file.read(length)
+
+    try:
+        data, requires_python = metadata_of(pread, size, parse_distribution_name(filename))
+    except _Missing:
+        return ["missing", *wanted]
+    # One character a byte: JSON has no bytes.
+    return ["metadata", data.decode("latin-1"), requires_python]
+
+
+JUDGEMENTS: Final[Mapping[str, Callable[..., Any]]] = {
+    "distribution": _distribution,
+    "side file": _side_file,
+    "upload": _upload,
+    "wheel end": _wheel_end,
+}

@@ -1,0 +1,231 @@
+"""What the server asks of the processes that examine files, and how it reads their answers: as it would a stranger's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from simpleindex.archives.inspect import Facts, Place
+from simpleindex.archives.verify import Examined
+from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
+from simpleindex.core.model import Sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeAlias
+
+    from simpleindex.access.identity import UploadRules
+    from simpleindex.core.names import DistributionName, ProjectName
+
+Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
+
+if TYPE_CHECKING:
+    Outcome: TypeAlias = Value | Exception
+    """A value, or the error that examining the file came to."""
+
+_LONGEST_TEXT: Final = 2_000
+_LONGEST_ANSWER: Final = 64 * 1024
+# JSON may write six characters for a byte.
+_LONGEST_METADATA: Final = 6 * MAXIMUM_SIZE + _LONGEST_ANSWER
+_LARGEST_NUMBER: Final = 1 << 63
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class BadAnswer(Exception):
+    """An answer that no judgement gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[Value_co]):
+    """A file to be examined.
+
+    Attributes:
+        kind: A name from :data:`~simpleindex.archives.examination.judgements.JUDGEMENTS`.
+        arguments: What else the judgement takes, in terms of JSON.
+        descriptor: The file, open for reading; it stays the caller's. It is read from any place.
+        size: Bytes that are there to be read; the limits grow with them.
+        read: Reads the answer; raises :class:`BadAnswer` where it is none.
+        longest_answer: Bytes that it may have.
+    """
+
+    kind: str
+    arguments: tuple[Any, ...]
+    descriptor: int
+    size: int
+    read: Callable[[Any], Value_co]
+    longest_answer: int = _LONGEST_ANSWER
+
+
+class Examiner(Protocol):
+    """Examines files; :class:`~simpleindex.archives.examination.pool.ExaminationPool` does it in processes of their own."""
+
+    def prepare(self) -> None:
+        """Be ready for files that will come soon; blocking, though not for long."""
+        ...
+
+    def examine(self, requests: Sequence[Request[Value]]) -> list[Outcome[Value]]:
+        """Examine files; blocking.
+
+        Returns:
+            For each request, in their order, its value or the error: BrokenArchive, InvalidFilename, NotExamined or OSError.
+        """
+        ...
+
+    def examine_in_turn(self, batches: Iterable[Sequence[Request[Value]]]) -> Iterator[list[Outcome[Value]]]:
+        """Examine batches of files, each as :meth:`examine` does; while one is examined, the next is taken."""
+        ...
+
+
+def value_of(outcome: Outcome[Value]) -> Value:
+    """Return a value, or raise the error that is in its place."""
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Bytes of a wheel that are needed to find its metadata.
+
+    Attributes:
+        offset: Where they begin.
+        length: How many.
+    """
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class WheelMetadata:
+    """What a wheel's end tells.
+
+    Attributes:
+        data: Its METADATA.
+        requires_python: As :class:`~simpleindex.archives.inspect.Facts` has it.
+    """
+
+    data: bytes
+    requires_python: str | None
+
+
+def distribution(descriptor: int, size: int, filename: str, project: ProjectName | None) -> Request[Facts]:
+    """Ask whether a distribution is whole, and what it says.
+
+    Args:
+        descriptor: Open for reading.
+        size: Bytes.
+        filename: Its name, which need not be valid.
+        project: In whose directory it lies; None if its name alone decides.
+    """
+    return Request("distribution", (filename, project), descriptor, size, _facts)
+
+
+def side_file(descriptor: int, size: int, suffix: str) -> Request[str]:
+    """Ask for the sha256, in lower-case hex, of a signature or provenance that can be served."""
+    return Request("side file", (suffix,), descriptor, size, _sha256)
+
+
+def upload(descriptor: int, size: int, name: DistributionName, rules: UploadRules) -> Request[Examined]:
+    """Ask whether what was uploaded is beyond doubt.
+
+    Args:
+        descriptor: Open for reading.
+        size: Bytes.
+        name: What its file name says.
+        rules: For its project.
+    """
+    return Request("upload", (name.filename, name.project, asdict(rules)), descriptor, size, _examined)
+
+
+def wheel_end(
+    descriptor: int, filename: str, size: int, parts: Sequence[tuple[int, int]]
+) -> Request[WheelMetadata | Missing]:
+    """Ask for the metadata of a wheel of which only parts are known.
+
+    Args:
+        descriptor: A file with these parts where they belong, open for reading.
+        filename: The wheel's name.
+        size: Its bytes.
+        parts: Offset and length of each known part.
+    """
+    known = sum(length for _, length in parts)
+    return Request(
+        "wheel end",
+        (filename, size, [*map(list, parts)]),
+        descriptor,
+        known,
+        _wheel_metadata,
+        _LONGEST_METADATA,
+    )
+
+
+def text(value: object, most: int = _LONGEST_TEXT) -> str:
+    """Read a text of moderate length, on one line.
+
+    Raises:
+        BadAnswer: It is none.
+    """
+    if not isinstance(value, str) or len(value) > most or not value.isprintable():
+        raise BadAnswer(repr(value)[:100])
+    return value
+
+
+def number(value: object) -> int:
+    """Read a number that is not negative and fits a file.
+
+    Raises:
+        BadAnswer: It is none.
+    """
+    if type(value) is not int or not 0 <= value < _LARGEST_NUMBER:
+        raise BadAnswer(repr(value)[:100])
+    return value
+
+
+def _row(value: object, length: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) != length:
+        raise BadAnswer(repr(value)[:100])
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
+def _sha256(value: object) -> str:
+    if not _SHA256.fullmatch(text(value)):
+        raise BadAnswer(repr(value)[:100])
+    return text(value)
+
+
+def _facts(value: object) -> Facts:
+    version, sha256, requires_python, sidecar, place = _row(value, 5)
+    if (sidecar is None) != (place is None):
+        raise BadAnswer("a sidecar without its place, or the other way round")
+    return Facts(
+        text(version),
+        _sha256(sha256),
+        _optional_text(requires_python),
+        None if sidecar is None else Sidecar(_sha256(_row(sidecar, 2)[0]), number(sidecar[1])),
+        None if place is None else Place(*map(number, _row(place, 3))),
+    )
+
+
+def _examined(value: object) -> Examined:
+    metadata, version = _row(value, 2)
+    name, stated, requires_python = _row(metadata, 3)
+    return Examined(CoreMetadata(text(name), text(stated), _optional_text(requires_python)), text(version))
+
+
+def _wheel_metadata(value: object) -> WheelMetadata | Missing:
+    kind, first, second = _row(value, 3)
+    if kind == "missing":
+        return Missing(number(first), number(second))
+    try:
+        if kind == "metadata" and isinstance(first, str) and len(first) <= MAXIMUM_SIZE:
+            return WheelMetadata(first.encode("latin-1"), _optional_text(second))
+    except UnicodeEncodeError:
+        pass
+    raise BadAnswer(repr(value)[:100])

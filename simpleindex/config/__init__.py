@@ -1,0 +1,1 @@
+"""Options: the command line, the environment and the configuration file, and the settings that follow."""

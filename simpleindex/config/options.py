@@ -1,0 +1,237 @@
+"""The table of options: what each is called, what it takes, what follows from it.
+
+The command line, the environment, the configuration file, ``--help`` and the README all follow this one table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VARIABLE_PREFIX: Final = "SIMPLEINDEX_"
+"""How the environment variables of options begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: As on the command line after ``--``, and as the key in the configuration file.
+        help: One sentence that says what follows from giving it.
+        metavar: What it takes, in capitals; empty for a flag.
+        default: What holds when it is not given, in words; empty for a flag, which is then off.
+        repeatable: Whether it can be given several times (an array in the file, split at white space in the environment).
+        number: Whether the configuration file may give it as a bare number.
+        restart_needed: Whether a change waits for a restart instead of being taken up on SIGHUP.
+    """
+
+    name: str
+    help: str
+    metavar: str = ""
+    default: str = ""
+    repeatable: bool = False
+    number: bool = False
+    restart_needed: bool = False
+
+    @property
+    def flag(self) -> bool:
+        """Whether it takes no value on the command line."""
+        return not self.metavar
+
+    @property
+    def field(self) -> str:
+        """Its attribute's name in :class:`simpleindex.config.settings.Settings`."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return VARIABLE_PREFIX + self.field.upper()
+
+
+OPTIONS: Final = (
+    Option(
+        "path",
+        "Serve the packages in this directory; only uploads and what else --access allows write to it.",
+        metavar="DIR",
+        default=".",
+        restart_needed=True,
+    ),
+    Option(
+        "https",
+        "Listen with TLS on this port of all addresses, or on this Twisted endpoint.",
+        metavar="PORT|ENDPOINT",
+        default="none",
+        repeatable=True,
+        number=True,
+        restart_needed=True,
+    ),
+    Option(
+        "http",
+        "Listen without TLS on this port or endpoint; beside --https it only redirects there.",
+        metavar="PORT|ENDPOINT",
+        default="8080 on loopback if there is no --https either",
+        repeatable=True,
+        number=True,
+        restart_needed=True,
+    ),
+    Option(
+        "serve-http",
+        "Serve the index over --http too instead of redirecting; what is read there can be changed on its way.",
+        restart_needed=True,
+    ),
+    Option(
+        "http2",
+        "Speak HTTP/2 too with clients that offer it over --https; needs the extra of that name.",
+        restart_needed=True,
+    ),
+    Option(
+        "acme-webroot",
+        "Answer /.well-known/acme-challenge/ over --http from this directory, so that certbot --webroot can renew.",
+        metavar="DIR",
+        default="none",
+    ),
+    Option(
+        "certs",
+        "Take certificates and keys from this directory; if it is empty a private CA is made for it.",
+        metavar="DIR",
+        default="certs",
+        restart_needed=True,
+    ),
+    Option(
+        "state",
+        "Keep here what cannot be rebuilt, such as the private CA's key; back it up.",
+        metavar="DIR",
+        default="$STATE_DIRECTORY, else $XDG_STATE_HOME/simpleindex, else ~/.local/state/simpleindex",
+        restart_needed=True,
+    ),
+    Option(
+        "new-records",
+        "Begin with new records where those in --state were lost, without their tokens and owners; for one start.",
+        restart_needed=True,
+    ),
+    Option(
+        "cache",
+        "Keep digests and extracted metadata here; deleting it costs time and nothing else.",
+        metavar="DIR",
+        default="$CACHE_DIRECTORY, else $XDG_CACHE_HOME/simpleindex, else ~/.cache/simpleindex",
+        restart_needed=True,
+    ),
+    Option(
+        "sources",
+        "Ask the indexes in this TOML file for what is not here, and keep what they have in --cache.",
+        metavar="FILE",
+        default="none",
+        restart_needed=True,
+    ),
+    Option(
+        "users",
+        "Let the people in this htpasswd file log in, and upload unless --access says otherwise.",
+        metavar="FILE",
+        default="none",
+        restart_needed=True,
+    ),
+    Option(
+        "access",
+        "Take from this TOML file who may read, upload, yank and delete what.",
+        metavar="FILE",
+        default="anyone reads, people of --users upload",
+        restart_needed=True,
+    ),
+    Option(
+        "insecure-auth",
+        "Take passwords and tokens over plain HTTP from other machines too; anybody on the way can read them.",
+    ),
+    Option(
+        "url",
+        "Use this URL wherever clients are told an absolute one, as they must be behind a proxy.",
+        metavar="URL",
+        default="the certificate's first name and the port",
+    ),
+    Option(
+        "watch",
+        "Learn of changes by inotify, by polling, by whichever works here (auto), or only at start (off).",
+        metavar="auto|inotify|poll|off",
+        default="auto",
+        restart_needed=True,
+    ),
+    Option(
+        "poll-interval",
+        "Look for changes this often where events do not tell; shorter is fresher and costs more.",
+        metavar="SECONDS",
+        default="2.0",
+        number=True,
+    ),
+    Option(
+        "follow-root",
+        "Serve a directory that takes the place of --path (a snapshot, a link turned) without SIGHUP, if it is on the same file "
+        "system and has most of the same projects.",
+        restart_needed=True,
+    ),
+    Option(
+        "access-log",
+        "Write a line per request, in the Combined Log Format, to this file, or to standard output (-).",
+        metavar="FILE|-|off",
+        default="off",
+    ),
+    Option(
+        "immutable-files",
+        "Tell clients to keep files for ever, and let the kernel send them over plain HTTP; pip then fails on the hash of a file that "
+        "is replaced.",
+    ),
+    Option(
+        "cors",
+        "Let web pages of this origin, of every origin (*) or of none (off) read the index.",
+        metavar="ORIGIN|*|off",
+        default="*",
+    ),
+    Option(
+        "trusted-proxy",
+        "Believe the client's address as these proxies forward it; anyone else's word is ignored.",
+        metavar="CIDR",
+        default="none",
+        repeatable=True,
+    ),
+    Option(
+        "max-connections-per-address",
+        "Close further connections of a client that has this many open; 0 sets no bound.",
+        metavar="N",
+        default="256",
+        number=True,
+    ),
+    Option(
+        "page-cache",
+        "Spend at most this much memory on rendered pages, in bytes or with K, M or G; others are rendered again.",
+        metavar="BYTES",
+        default="64M",
+        number=True,
+    ),
+    Option(
+        "config",
+        "Read options from this TOML file too; no file is read unless it is named.",
+        metavar="FILE",
+        default="none",
+        restart_needed=True,
+    ),
+)
+
+OPTION_NAMES: Final = tuple(option.name for option in OPTIONS)
+
+
+def nearest(word: str, words: Iterable[str] = OPTION_NAMES) -> str | None:
+    """Return the one of the words that was probably meant, in whatever case it was written, or None."""
+    lowered = {candidate.lower(): candidate for candidate in words}
+    # The words are short; matching takes time by the product of the lengths.
+    close = get_close_matches(word[:80].lower(), lowered, n=1)
+    return lowered[close[0]] if close else None
+
+
+def hint(word: str, words: Iterable[str] = OPTION_NAMES) -> str:
+    """Return the end of a sentence that names the word probably meant; empty if there is none."""
+    meant = nearest(word, words)
+    return "" if meant is None else f"; did you mean {meant!r}?"

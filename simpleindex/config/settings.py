@@ -1,0 +1,292 @@
+"""Every option of the service, decided once: command line before environment before configuration file before default."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.config.layers import Layers, from_command_line, from_environment, from_file
+from simpleindex.config.options import OPTIONS, Option, nearest
+from simpleindex.config.values import (
+    AccessLog,
+    Listen,
+    Network,
+    Watch,
+    to_access_log,
+    to_bytes,
+    to_cors,
+    to_count,
+    to_flag,
+    to_listen,
+    to_network,
+    to_path,
+    to_seconds,
+    to_url,
+    to_watch,
+)
+from simpleindex.core.errors import RefusedStart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["OPTIONS", "Listen", "Option", "Settings", "Watch", "changes", "nearest", "resolve"]
+
+# Loopback, because nobody has yet said that others may read the index, or read it unencrypted.
+_DEFAULT_HTTP: Final = (Listen("tcp:8080:interface=127.0.0.1"),)
+
+# systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
+_OWN_DIRECTORIES: Final = {
+    "state": ("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"),
+    "cache": ("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the service was told to do. All paths are absolute.
+
+    Attributes:
+        path: The served directory.
+        https: Where to listen with TLS.
+        http: Where to listen without.
+        serve_http: Whether the index is served without TLS although it is served with it.
+        http2: Whether HTTP/2 is spoken too where there is TLS.
+        acme_webroot: Where ACME challenges are answered from, or None.
+        certs: Certificates and keys.
+        state: Records: what cannot be rebuilt.
+        new_records: Whether lost records are begun anew, instead of refusing to start.
+        cache: What can.
+        sources: The file of the indexes behind this one, or None.
+        users: The htpasswd file of those who may log in, or None.
+        access: The file of their rights, or None.
+        insecure_auth: Whether credentials are taken over plain HTTP from other machines.
+        url: ``scheme://host[:port]/[path/]`` as clients reach it, or None if it follows from the certificate.
+        watch: How changes are learnt of.
+        poll_interval: Seconds between sweeps.
+        follow_root: Whether a directory that takes the place of the root is served without an operator's word, where it is like it.
+        access_log: A file, ``-`` for standard output, or None.
+        immutable_files: Whether clients may keep files for ever.
+        cors: The origin whose pages may read the index, ``*`` for all, None for none.
+        trusted_proxy: Networks whose word on the client's address is believed.
+        max_connections_per_address: How many; 0 for no bound.
+        page_cache: Bytes of rendered pages kept at most.
+        config: The configuration file, or None.
+        defaulted_http: Whether ``http`` is our choice because neither kind of listener was given.
+    """
+
+    path: Path
+    https: tuple[Listen, ...]
+    http: tuple[Listen, ...]
+    serve_http: bool
+    http2: bool
+    acme_webroot: Path | None
+    certs: Path
+    state: Path
+    new_records: bool
+    cache: Path
+    sources: Path | None
+    users: Path | None
+    access: Path | None
+    insecure_auth: bool
+    url: str | None
+    watch: Watch
+    poll_interval: float
+    follow_root: bool
+    access_log: AccessLog
+    immutable_files: bool
+    cors: str | None
+    trusted_proxy: tuple[Network, ...]
+    max_connections_per_address: int
+    page_cache: int
+    config: Path | None
+    defaulted_http: bool = False
+
+    @property
+    def has_logins(self) -> bool:
+        """Whether anybody can log in, and so may upload."""
+        return self.users is not None or self.access is not None
+
+    @property
+    def redirect_http(self) -> bool:
+        """Whether the listeners without TLS only send clients to those with it."""
+        return bool(self.https and self.http) and not self.serve_http
+
+
+def resolve(
+    command_line: Mapping[str, object],
+    environment: Mapping[str, str],
+    directory: Path,
+    *,
+    root_may_be_gone: bool = False,
+) -> Settings:
+    """Decide every option.
+
+    Args:
+        command_line: What was really given, by option name: a text, True for a flag, a tuple for a repeatable option.
+        environment: The process's environment.
+        directory: The working directory at the start; a daemon has left it by the time of a reload.
+        root_may_be_gone: True when reloading: a disk unmounted for the moment must not hold up other settings.
+
+    Raises:
+        RefusedStart: Something cannot be obeyed.
+    """
+    directory = directory.absolute()
+    layers, config = _layers(command_line, environment, directory)
+    settings = _settings(layers, config, environment, directory)
+    _refuse_contradictions(settings, layers)
+    if not root_may_be_gone:
+        _refuse_unusable_root(settings.path, layers.where("path"))
+    return settings
+
+
+def resolve_people(
+    command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
+) -> tuple[Path, Path | None]:
+    """Decide where the records and the users file are, as the server does, for commands that serve nothing.
+
+    Args:
+        command_line: As for :func:`resolve`.
+        environment: The same.
+        directory: The working directory.
+
+    Raises:
+        RefusedStart: Something cannot be obeyed.
+    """
+    directory = directory.absolute()
+    layers, _ = _layers(command_line, environment, directory)
+    return _own_directory("state", layers, environment, directory), layers.located("users", to_path, None)
+
+
+def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the options that differ: those to be taken up now, and those that wait for a restart."""
+    differing = [option for option in OPTIONS if getattr(old, option.field) != getattr(new, option.field)]
+    return (
+        tuple(option.name for option in differing if not option.restart_needed),
+        tuple(option.name for option in differing if option.restart_needed),
+    )
+
+
+def _layers(
+    command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
+) -> tuple[Layers, Path | None]:
+    home = _home(environment)
+    layers = Layers(
+        (from_environment(environment, directory), from_command_line(command_line, directory)), home
+    )
+    config = layers.located("config", to_path, None)
+    if config is not None:
+        layers = Layers((from_file(config), *layers.ascending), home)
+    return layers, config
+
+
+def _settings(
+    layers: Layers, config: Path | None, environment: Mapping[str, str], directory: Path
+) -> Settings:
+    https = layers.many("https", to_listen)
+    http = layers.many("http", to_listen)
+    return Settings(
+        path=layers.located("path", to_path, directory),
+        https=https,
+        http=http if http or https else _DEFAULT_HTTP,
+        serve_http=layers.one("serve-http", to_flag, False),
+        http2=layers.one("http2", to_flag, False),
+        acme_webroot=layers.located("acme-webroot", to_path, None),
+        certs=layers.located("certs", to_path, directory / "certs"),
+        state=_own_directory("state", layers, environment, directory),
+        new_records=layers.one("new-records", to_flag, False),
+        cache=_own_directory("cache", layers, environment, directory),
+        sources=layers.located("sources", to_path, None),
+        users=layers.located("users", to_path, None),
+        access=layers.located("access", to_path, None),
+        insecure_auth=layers.one("insecure-auth", to_flag, False),
+        url=layers.one("url", to_url, None),
+        watch=layers.one("watch", to_watch, Watch.AUTO),
+        poll_interval=layers.one("poll-interval", to_seconds, 2.0),
+        follow_root=layers.one("follow-root", to_flag, False),
+        access_log=layers.located("access-log", to_access_log, None),
+        immutable_files=layers.one("immutable-files", to_flag, False),
+        cors=layers.one("cors", to_cors, to_cors("*")),
+        trusted_proxy=layers.many("trusted-proxy", to_network),
+        max_connections_per_address=layers.one("max-connections-per-address", to_count, 256),
+        page_cache=layers.one("page-cache", to_bytes, to_bytes("64M")),
+        config=config,
+        defaulted_http=not http and not https,
+    )
+
+
+def _own_directory(name: str, layers: Layers, environment: Mapping[str, str], directory: Path) -> Path:
+    given = layers.located(name, to_path, None)
+    if given is not None:
+        return given
+    systemd, xdg, below_home = _OWN_DIRECTORIES[name]
+    # A unit with several directories gets them all, separated by colons.
+    if from_systemd := environment.get(systemd, "").partition(":")[0]:
+        return directory / from_systemd
+    # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
+    if os.path.isabs(from_xdg := environment.get(xdg, "")):
+        return directory / from_xdg / "simpleindex"
+    if layers.home is None:
+        raise RefusedStart(
+            f"--{name}: there is no home directory to keep it in; give one, as in --{name} DIR"
+        )
+    return directory / layers.home / below_home / "simpleindex"
+
+
+def _home(environment: Mapping[str, str]) -> str | None:
+    if home := environment.get("HOME"):
+        return home
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir or None
+    except KeyError:
+        return None
+
+
+def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
+    if settings.defaulted_http or not settings.http:
+        for name, given in (("serve-http", settings.serve_http), ("acme-webroot", settings.acme_webroot)):
+            if given:
+                raise RefusedStart(
+                    f"{layers.where(name)}: means nothing without --http; add it or leave this out"
+                )
+    if settings.insecure_auth and not settings.has_logins:
+        raise RefusedStart(
+            f"{layers.where('insecure-auth')}: means nothing without --users or --access; add one or leave this out"
+        )
+    if settings.http2 and not settings.https:
+        raise RefusedStart(
+            f"{layers.where('http2')}: means nothing without --https; add it or leave this out"
+        )
+    root = _place(settings.path)
+    for name, path in (("certs", settings.certs), ("state", settings.state), ("cache", settings.cache)):
+        if _place(path) == root:
+            raise RefusedStart(
+                f"{layers.where(name)}: {str(path)!r} is the served directory itself; give one beside it or inside it"
+            )
+    if _place(settings.state) == _place(settings.cache):
+        raise RefusedStart(
+            f"{layers.where('cache')}: {str(settings.cache)!r} is --state too, and a cache may be deleted; give another"
+        )
+
+
+def _place(path: Path) -> tuple[int, int] | str:
+    """Return what two paths to one place have in common, also where it does not exist yet."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def _refuse_unusable_root(path: Path, where: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise RefusedStart(f"{where}: {str(path)!r} does not exist; name the directory of packages") from None
+    except OSError as error:
+        raise RefusedStart(f"{where}: {str(path)!r} cannot be looked at: {error.strerror}") from None
+    if not stat.S_ISDIR(mode):
+        raise RefusedStart(f"{where}: {str(path)!r} is not a directory; name the directory of packages")

@@ -1,0 +1,210 @@
+"""From an option's text to its value: one function per kind of value, with no knowledge of where the text came from.
+
+All raise :class:`InvalidSetting`, whose reason continues a sentence that begins with the text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
+from typing import Final, Literal
+
+from simpleindex.config.options import hint
+from simpleindex.core.errors import InvalidSetting
+
+Network = IPv4Network | IPv6Network
+AccessLog = Path | Literal["-"] | None
+
+_TRUE: Final = ("1", "true", "yes", "on")
+_FALSE: Final = ("0", "false", "no", "off")
+
+# The name of the endpoint's type, as plugins register it, then its arguments.
+_ENDPOINT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
+_BYTES: Final = re.compile(r"([0-9]{1,15})([KMG]?)", re.IGNORECASE | re.ASCII)
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+# Scheme, host, port, rest (RFC 3986 section 3.2, without user information).
+_ORIGIN: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::([0-9]{1,5}))?(.*)",
+    re.DOTALL,
+)
+# Segments as RFC 3986 section 3.3 has them; no empty one, which proxies and clients count in different ways.
+_URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})+)*/?")
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_SHORTEST_POLL: Final = 0.05  # seconds; a sweep of 10,000 directories takes that long (DESIGN section 5)
+_LONGEST_POLL: Final = 86_400.0  # seconds; epoll refuses timeouts that do not fit an int of milliseconds
+
+
+class Watch(StrEnum):
+    """How changes in the directory are learnt of."""
+
+    AUTO = "auto"
+    INOTIFY = "inotify"
+    POLL = "poll"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen.
+
+    Attributes:
+        text: A port in decimal, or an endpoint string; whether Twisted knows such an endpoint is seen when it is bound.
+        port: The bare port (0 for any free one), to listen on at all addresses; None for an endpoint.
+    """
+
+    text: str
+    port: int | None = None
+
+
+def to_flag(text: str) -> bool:
+    """Read yes or no in the customary words."""
+    word = text.lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    words = (*_TRUE, *_FALSE)
+    raise InvalidSetting(f"is none of {', '.join(words)}{hint(text, words)}")
+
+
+def to_path(text: str, base: Path, home: str | None) -> Path:
+    """Make a path absolute.
+
+    ``..`` stays, for without following links its meaning is not known.
+
+    Args:
+        text: The path; ``~`` and ``~user`` at its start are expanded.
+        base: What it is relative to.
+        home: What ``~`` stands for, or None if nobody knows.
+    """
+    if "\0" in text:
+        raise InvalidSetting("contains a NUL character, which no path can")
+    if text.startswith("~"):
+        user, _, rest = text.partition("/")
+        place = home if user == "~" else os.path.expanduser(user)
+        if place is None or place == user:
+            raise InvalidSetting("begins with a home directory that is not known; write the whole path")
+        text = os.path.join(place, rest)
+    return Path(base, text)
+
+
+def to_access_log(text: str, base: Path, home: str | None) -> AccessLog:
+    """Read a file's path, ``-`` for standard output, or ``off`` (None)."""
+    if text == "off":
+        return None
+    return "-" if text == "-" else to_path(text, base, home)
+
+
+def to_listen(text: str) -> Listen:
+    """Read a port or the look of an endpoint string."""
+    if text.isascii() and text.isdecimal():
+        port = int(text[:6])
+        if len(text) > 5 or port > 65_535:
+            raise InvalidSetting("is not a port; ports go from 0 to 65535")
+        return Listen(str(port), port)
+    if not text.isprintable() or not _ENDPOINT.fullmatch(text):
+        raise InvalidSetting("is neither a port nor an endpoint such as 'tcp:443:interface=192.0.2.1'")
+    return Listen(text)
+
+
+def to_watch(text: str) -> Watch:
+    """Read how to watch."""
+    try:
+        return Watch(text)
+    except ValueError:
+        words = [mode.value for mode in Watch]
+        raise InvalidSetting(f"is none of {', '.join(words)}{hint(text, words)}") from None
+
+
+def to_seconds(text: str) -> float:
+    """Read an interval in seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise InvalidSetting("is not a number of seconds") from None
+    # Written so that nan, of which every comparison is false, is refused.
+    if not _SHORTEST_POLL <= seconds <= _LONGEST_POLL:
+        raise InvalidSetting(f"is not a number of seconds from {_SHORTEST_POLL:g} to {_LONGEST_POLL:g}")
+    return seconds
+
+
+def to_count(text: str) -> int:
+    """Read a whole number, 0 or more."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise InvalidSetting("is not a whole number from 0 to 999999999")
+    return int(text)
+
+
+def to_bytes(text: str) -> int:
+    """Read a number of bytes; K, M and G are powers of 1024."""
+    matched = _BYTES.fullmatch(text)
+    if matched is None:
+        raise InvalidSetting("is not a number of bytes such as 67108864 or '64M' (K, M or G)")
+    return int(matched[1]) * _UNITS[matched[2].upper()]
+
+
+def to_url(text: str) -> str:
+    """Read the URL under which clients reach the index's root; it comes back as ``scheme://host[:port]/[path/]``."""
+    scheme, origin, rest = _split_origin(text, "is not a URL like 'https://packages.example.com/'")
+    if scheme not in _DEFAULT_PORTS:
+        raise InvalidSetting("does not begin with http:// or https://")
+    if "?" in rest or "#" in rest:
+        raise InvalidSetting(f"has a query or a fragment; write {origin + '/'!r}")
+    if not _URL_PATH.fullmatch(rest) or {".", ".."} & {*rest.split("/")}:
+        raise InvalidSetting("has a path that is not written like '/pypi/'")
+    if rest.rstrip("/").endswith("/simple"):
+        raise InvalidSetting(
+            f"is the list of projects; write the index's root, {(origin + rest).rstrip('/')[:-6]!r}"
+        )
+    return f"{origin}{rest.rstrip('/')}/"
+
+
+def to_cors(text: str) -> str | None:
+    """Read an origin as browsers send it (RFC 6454 section 6.2), ``*``, or ``off`` (None)."""
+    if text in ("*", "off"):
+        return None if text == "off" else text
+    unlike = f"is neither an origin like 'https://app.example.com' nor '*' nor 'off'{hint(text, ['off'])}"
+    _, origin, rest = _split_origin(text, unlike)
+    if rest:
+        raise InvalidSetting(f"goes on after the host and port, where an origin ends; write {origin!r}")
+    return origin
+
+
+def to_network(text: str) -> Network:
+    """Read an address or a network; IPv4 in IPv6 becomes IPv4, as peers' addresses do when they connect."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise InvalidSetting("is not an address or a network such as '192.0.2.0/24' or '::1'") from None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return IPv4Network((int(mapped), network.prefixlen - 96))
+
+
+def _split_origin(text: str, unlike: str) -> tuple[str, str, str]:
+    """Return the scheme, the origin in its canonical spelling, and what follows it."""
+    if "@" in text:
+        raise InvalidSetting("holds an '@'; a user name and a password have no place here")
+    if not text.isascii():
+        raise InvalidSetting("is not ASCII; write an international name in its xn-- form")
+    matched = _ORIGIN.fullmatch(text)
+    # After an authority only these can follow (RFC 3986 section 3.2).
+    if matched is None or (matched[4] and matched[4][0] not in "/?#"):
+        raise InvalidSetting(unlike)
+    scheme, host = matched[1].lower(), matched[2].lower()
+    if host.startswith("["):
+        try:
+            host = f"[{IPv6Address(host[1:-1])}]"
+        except ValueError:
+            raise InvalidSetting("has an IPv6 address that is none") from None
+    port = _DEFAULT_PORTS.get(scheme) if matched[3] is None else int(matched[3])
+    if port is not None and not 0 < port < 65_536:
+        raise InvalidSetting("has a port that is none; ports go from 1 to 65535")
+    explicit = "" if port == _DEFAULT_PORTS.get(scheme) else f":{port}"
+    return scheme, f"{scheme}://{host}{explicit}", matched[4]

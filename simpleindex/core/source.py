@@ -1,0 +1,151 @@
+"""The three questions that make a source: which projects, this project, this file.
+
+The first two can also be put to what is known at this moment, by whoever would otherwise ask twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from simpleindex.core.model import Project, ProjectList
+    from simpleindex.core.names import ProjectName
+
+
+class Body(Protocol):
+    """A file's bytes, opened; whoever gets one closes it.
+
+    Attributes:
+        size: Bytes, or None if not known beforehand.
+        sha256: Lower-case hex digest of the whole, or None if not known beforehand.
+        modified_ns: When it was uploaded, nanoseconds since 1970 UTC, or None.
+        accepts_ranges: Whether a part of it may be given on its own. Not while it is on its way from somewhere else, for
+            only with its end it is known to be the right file.
+    """
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def sha256(self) -> str | None: ...
+
+    @property
+    def modified_ns(self) -> int | None: ...
+
+    @property
+    def accepts_ranges(self) -> bool: ...
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes from ``offset``, for a range that lies within the size.
+
+        Raises:
+            Changed: The bytes are no longer those that were listed; nothing more may be sent.
+        """
+        ...
+
+    def send_to(self, socket: int, offset: int, length: int) -> int | None:
+        """Have the kernel send these bytes to a socket's descriptor, without passing through here.
+
+        It takes pages, not bytes: what is written to a file in place is sent as it is by then.
+
+        Returns:
+            How many bytes it took, none if the socket is full or lost; None where it cannot be done without waiting.
+
+        Raises:
+            Changed: As for :meth:`read`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held; may be called more than once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A file that is not given from here: whoever wants it is sent to where it is.
+
+    Attributes:
+        url: Absolute.
+    """
+
+    url: str
+
+
+class Source(Protocol):
+    """Answers the three questions; most sources do it by wrapping another one.
+
+    Every question may raise :class:`~simpleindex.core.errors.Unavailable`: then nothing is known, and no union may go
+    past it to another source.
+    """
+
+    async def projects(self) -> ProjectList:
+        """Which projects are there?"""
+        ...
+
+    async def project(self, name: ProjectName) -> Project:
+        """What is in this project?
+
+        Raises:
+            NotHere: The source knows that it has no such project.
+            NotAllowed: It may not be had.
+        """
+        ...
+
+    def projects_now(self) -> ProjectList | None:
+        """What :meth:`projects` answers now, if it can without waiting or beginning anything; or None."""
+        ...
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """What :meth:`project` answers now, if it can without waiting or beginning anything; or None.
+
+        Raises:
+            SimpleIndexError: As there, or None is answered.
+        """
+        ...
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """Open this file: a distribution, its ``.metadata`` sidecar, or a signature or provenance beside it.
+
+        Raises:
+            NotHere: The project or the file is not here, or the file is not listed.
+            NotAllowed: It may not be had (a quarantined project, a rule).
+        """
+        ...
+
+
+class Located(Source, Protocol):
+    """A source that knows where else each of its files is."""
+
+    async def location(self, name: ProjectName, filename: str) -> str:
+        """The absolute URL of a listed file, or of its ``.metadata`` sidecar.
+
+        Raises:
+            NotHere: It is not listed.
+            NotAllowed: Its project is quarantined.
+        """
+        ...
+
+
+class Digests(Protocol):
+    """What is known of a finished draft's bytes; digests in lower-case hex.
+
+    Attributes:
+        size: Their number.
+        sha256: Of them.
+        blake2_256: BLAKE2b with 32 bytes.
+        md5: For old clients that send no other.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def blake2_256(self) -> str: ...
+
+    @property
+    def md5(self) -> str: ...

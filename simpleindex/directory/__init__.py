@@ -1,0 +1,1 @@
+"""The manual layout, live: what lies in a directory of packages, read, watched and remembered."""

@@ -1,0 +1,38 @@
+"""Which file names deleted files of a project had, read from its ledgers. Blocking."""
+
+from __future__ import annotations
+
+import os
+from io import FileIO
+from typing import TYPE_CHECKING
+
+from simpleindex.core.names import LEDGER, ProjectName
+from simpleindex.directory.ledger import used_names
+
+if TYPE_CHECKING:
+    from simpleindex.directory.layout import Directory
+
+
+def used_names_of(directory: Directory, project: ProjectName) -> frozenset[str]:
+    """The file names that deleted files of a project had.
+
+    Raises:
+        OSError: That cannot be told.
+    """
+    return frozenset().union(*(used_names(read_ledger(path)[0]) for path in ledger_paths(directory, project)))
+
+
+def ledger_paths(directory: Directory, project: ProjectName) -> list[str]:
+    """Return the path of the ledger in each directory of a project; a directory may have been renamed since."""
+    directories, _ = directory.places_of(project)
+    return [os.path.join(directory.root, raw, LEDGER) for raw in directories]
+
+
+def read_ledger(path: str) -> tuple[bytes, os.stat_result | None]:
+    """A ledger's content and state, where there is one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b"", None
+    with FileIO(descriptor, "rb") as file:
+        return file.readall(), os.fstat(descriptor)

@@ -1,0 +1,181 @@
+"""What is known of each file of a project, packed while nobody asks: see :mod:`simpleindex.core.packed` for why."""
+
+from __future__ import annotations
+
+# Only what this program has packed itself is ever unpacked; what comes back from the cache is proven by a checksum.
+import marshal
+import os
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.archives.inspect import Facts, Place
+from simpleindex.core.model import Sidecar, Withheld
+from simpleindex.core.packed import VERSION, PackedFiles, unpacked_files
+from simpleindex.system.stamp import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from simpleindex.core.model import File
+
+    Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What reading one file taught.
+
+    Attributes:
+        stamp: The state in which it was read.
+        outcome: What it is; a digest for a side file; or why it is withheld.
+        young: It was read within 2 s of its last change, or failed to be for a passing reason, so it must be read once
+            more before that is believed.
+        unfinished: It is withheld and may only be half-written.
+        left_alone: It was not read in this state, because it was still growing.
+    """
+
+    stamp: Stamp | None
+    outcome: Facts | str | Withheld
+    young: bool = False
+    unfinished: bool = False
+    left_alone: bool = False
+
+
+class KnownFiles(Mapping[str, Known]):
+    """What is known of each file, by path; never changed.
+
+    Of a listed file only what the list does not say is kept here, which is half of it.
+
+    Args:
+        known: The same, unpacked.
+        chosen: The path of each listed file, by file name.
+        files: The listed files, as they follow from what is known.
+
+    Attributes:
+        packed: All that is not in ``files``.
+        files: The listed files.
+        withheld: The paths of those that are not offered, which are looked at often.
+    """
+
+    __slots__ = ("files", "packed", "withheld")
+
+    def __init__(
+        self, known: Mapping[str, Known], chosen: Mapping[str, str], files: Sequence[File] = ()
+    ) -> None:
+        self.files = files if isinstance(files, PackedFiles) else PackedFiles(files)
+        places = {chosen[file.filename]: index for index, file in enumerate(files)}
+        rows = [_row(path, item, places.get(path)) for path, item in known.items()]
+        self.packed = marshal.dumps(rows, VERSION)
+        self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
+
+    @classmethod
+    def restored(cls, packed: bytes, files: PackedFiles) -> KnownFiles:
+        """What these are the attributes of, where nothing was withheld."""
+        self = cls.__new__(cls)
+        self.packed, self.files, self.withheld = packed, files, ()
+        return self
+
+    def __getitem__(self, path: str) -> Known:
+        return _known(*self._rows[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def _rows(self) -> dict[str, Row]:
+        return _unpacked(self.packed, self.files.packed)[0]
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The path of each listed file, by file name."""
+        return _unpacked(self.packed, self.files.packed)[1]
+
+    def unpacked(self) -> dict[str, Known]:
+        """All of it at once."""
+        return {path: _known(*row) for path, row in self._rows.items()}
+
+    def updated(self, newer: KnownFiles) -> KnownFiles:
+        """This, overridden by what is known since; listed is what is listed there."""
+        return KnownFiles({**self.unpacked(), **newer.unpacked()}, newer.chosen, newer.files)
+
+
+NOTHING_KNOWN: Final = KnownFiles({}, {})
+
+
+# A resolver asks for many files of a few projects.
+@lru_cache(maxsize=8)
+def _unpacked(packed: bytes, files: bytes) -> tuple[dict[str, Row], dict[str, str]]:
+    """Rows by path, each begun by the listed file that it is of, or None; and the path of each listed file."""
+    listed = unpacked_files(files)
+    rows: dict[str, Row] = {}
+    chosen: dict[str, str] = {}
+    for path, index, *row in marshal.loads(packed):  # noqa: S302  (see the import)
+        if index is None:
+            rows[path] = (None, *row)
+        else:
+            file = listed[index]
+            chosen[file.filename] = whole = os.path.join(path, file.filename)
+            rows[whole] = (file, *row)
+    return rows, chosen
+
+
+def _row(path: str, item: Known, index: int | None) -> Row:
+    """Begun by the path; of a listed file by its directory and its place in the list."""
+    flags = item.young, item.unfinished, item.left_alone
+    if index is None:
+        return path, None, item.stamp and tuple(item.stamp), _packed_outcome(item.outcome), *flags
+    stamp, outcome = item.stamp, item.outcome
+    assert stamp is not None  # listed with what this says
+    assert isinstance(outcome, Facts)
+    place = outcome.place and (outcome.place.offset, outcome.place.stored_size, outcome.place.method)
+    return os.path.dirname(path), index, (stamp.inode, stamp.ctime_ns, stamp.links), place, *flags
+
+
+def _known(file: File | None, stamp: Any, outcome: Any, *flags: bool) -> Known:
+    if file is None:
+        return Known(stamp and Stamp(*stamp), _outcome(*outcome), *flags)
+    # A local file's are known, all three.
+    assert file.size is not None
+    assert file.sha256 is not None
+    assert file.uploaded_ns is not None
+    inode, ctime_ns, links = stamp
+    place = outcome and Place(*outcome)
+    return Known(
+        Stamp(inode, file.size, file.uploaded_ns, ctime_ns, links),
+        Facts(file.version, file.sha256, file.requires_python, file.metadata, place),
+        *flags,
+    )
+
+
+def _packed_outcome(outcome: Facts | str | Withheld) -> tuple[Any, ...]:
+    """How it begins tells which it is: a digest as bytes, or a withheld file's name as text."""
+    if isinstance(outcome, str):
+        return (bytes.fromhex(outcome),)
+    if isinstance(outcome, Withheld):
+        return astuple(outcome)
+    packed = (bytes.fromhex(outcome.sha256), outcome.version, outcome.requires_python)
+    if outcome.sidecar is None or outcome.place is None:
+        return packed
+    place = outcome.place
+    return (
+        *packed,
+        *(bytes.fromhex(outcome.sidecar.sha256), outcome.sidecar.size),
+        *(place.offset, place.stored_size, place.method),
+    )
+
+
+def _outcome(first: bytes | str, *rest: Any) -> Facts | str | Withheld:
+    if isinstance(first, str):
+        return Withheld(first, *rest)
+    if not rest:
+        return first.hex()
+    version, requires_python, *sidecar = rest
+    if not sidecar:
+        return Facts(version, first.hex(), requires_python, None, None)
+    sha256, size, *place = sidecar
+    return Facts(version, first.hex(), requires_python, Sidecar(sha256.hex(), size), Place(*place))

@@ -1,0 +1,194 @@
+"""The three questions, answered from a local directory."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+
+from simpleindex.archives.inspect import Facts, read_sidecar
+from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, NothingYet, Unavailable
+from simpleindex.core.model import Status
+from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
+from simpleindex.system.bodies import BytesBody, BytesCache, FileBody
+from simpleindex.system.descriptors import keep_reserve
+from simpleindex.system.errors import own_trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import Project, ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body
+    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.live import LiveDirectory
+    from simpleindex.directory.scanned_files import Known
+    from simpleindex.directory.scanner import Shelf
+    from simpleindex.system.stamp import Stamp
+
+SIDECAR_CACHE_SIZE: Final = 16 * 1024 * 1024
+"""Bytes of extracted METADATA kept in memory; a resolver asks for many small ones, a few of them often."""
+
+
+class LocalSource:
+    """A source over a live directory.
+
+    Args:
+        live: The shelves.
+        directory: Where the bytes are.
+        in_read_thread: Calls a short blocking function in a thread.
+        slow_opens: Whether opening a file may block for long (a network file system), so that it needs a thread.
+    """
+
+    def __init__(
+        self,
+        live: LiveDirectory,
+        directory: Directory,
+        in_read_thread: Callable[..., Awaitable[Any]],
+        *,
+        slow_opens: bool = False,
+    ) -> None:
+        self._live = live
+        self._directory = directory
+        self._in_read_thread = in_read_thread
+        self._slow_opens = slow_opens
+        self._sidecars = BytesCache(SIDECAR_CACHE_SIZE)
+
+    async def projects(self) -> ProjectList:
+        """Every project that is offered."""
+        return await self._live.project_list()
+
+    async def project(self, name: ProjectName) -> Project:
+        """One project."""
+        return self._project(name, await self._live.settled(name))
+
+    def projects_now(self) -> ProjectList | None:
+        """Every project that is offered, if no change is being looked at."""
+        return self._live.project_list_now()
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """One project, if no change of it is being looked at.
+
+        Raises:
+            NotHere: There is none; without that an index behind this one could not be asked at once.
+        """
+        shelf = self._live.settled_now(name)
+        if shelf is not None:
+            return shelf.project
+        if self._live.is_absent_now(name):
+            # Written out, because it is asked for with every page of an upstream.
+            reason = self._live.why_own(name)
+            raise NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
+        return None
+
+    def takes(self, name: ProjectName) -> bool:
+        """Return whether a name of which nothing is served is the index's own all the same, as far as can be told at once."""
+        return self._live.why_own(name) is not None
+
+    async def file(self, name: ProjectName, filename: str) -> Body:
+        """One file, its sidecar, or a signature or provenance beside it."""
+        try:
+            return await self._open(name, filename, await self._live.settled(name))
+        except (Changed, BrokenArchive, OSError) as error:
+            if (trouble := own_trouble(error)) is not None and trouble.is_passing:
+                raise
+            # The disk is ahead of the shelf: let it catch up, and answer from what is there then.
+            shelf = await self._live.settled_anew(name)
+        try:
+            return await self._open(name, filename, shelf)
+        except (Changed, BrokenArchive, OSError) as error:
+            if own_trouble(error) is not None:
+                raise
+            raise Unavailable(f"{filename} is changing, or cannot be read now.", retry_after=2) from None
+
+    async def _open(self, name: ProjectName, filename: str, shelf: Shelf | None) -> Body:
+        project = self._project(name, shelf)
+        assert shelf is not None  # else that has raised
+        if project.status is Status.QUARANTINED:
+            raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
+        if filename.endswith(METADATA_SUFFIX):
+            return await self._sidecar(shelf, filename)
+        path = _path(shelf, filename)
+        known = shelf.known.get(path) if path else None
+        if path is None or known is None or known.stamp is None:
+            raise NotHere(f"file {filename}")
+        if isinstance(known.outcome, Facts):
+            sha256 = known.outcome.sha256
+        elif isinstance(known.outcome, str):
+            sha256 = known.outcome
+        else:
+            raise NotHere(f"file {filename}")
+        body = FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
+        if not body.stamp.may_be(known.stamp):
+            # Written to between the look at the open file and the state that the body compares with from now on.
+            body.close()
+            raise Changed(filename)
+        return body
+
+    def _project(self, name: ProjectName, shelf: Shelf | None) -> Project:
+        if shelf is None or shelf.project is None:
+            raise self._absent(name)
+        return shelf.project
+
+    def _absent(self, name: ProjectName) -> NotHere:
+        reason = self._live.why_own(name)
+        return NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
+
+    async def _sidecar(self, shelf: Shelf, filename: str) -> Body:
+        path = shelf.chosen.get(filename.removesuffix(METADATA_SUFFIX))
+        known = shelf.known.get(path) if path else None
+        if path is None or known is None or known.stamp is None or not isinstance(known.outcome, Facts):
+            raise NotHere(f"file {filename}")
+        facts, stamp = known.outcome, known.stamp
+        if facts.sidecar is None:
+            raise NotHere(f"file {filename}")
+        data = self._sidecars.get(facts.sidecar.sha256)
+        if data is not None and not self._slow_opens:
+            # The sidecar goes with its wheel: where the wheel is no longer the listed one, neither is to be had.
+            now = self._directory.stamp(path)
+            if now is None or not now.may_be(stamp):
+                raise Changed(filename)
+        else:
+            data = await self._in_read_thread(_extract, self._directory, path, known)
+            self._sidecars.put(facts.sidecar.sha256, data)
+        return BytesBody(data, facts.sidecar.sha256, stamp.mtime_ns)
+
+    async def _descriptor(self, path: str, stamp: Stamp) -> int:
+        if not self._slow_opens:
+            return keep_reserve(self._directory.open_file(path, stamp))
+        wanted: Deferred[int] = Deferred()
+
+        async def open_in_thread() -> int:
+            descriptor: int = await self._in_read_thread(self._directory.open_file, path, stamp)
+            return keep_reserve(descriptor)
+
+        def hand_over(descriptor: int) -> None:
+            # Whoever asked may have left by now, and a thread's result cannot be called back.
+            if wanted.called:
+                os.close(descriptor)
+            else:
+                wanted.callback(descriptor)
+
+        Deferred.fromCoroutine(open_in_thread()).addCallbacks(hand_over, wanted.errback)
+        return await wanted
+
+
+def _path(shelf: Shelf, filename: str) -> str | None:
+    """The path of a listed file, or of a side file that its listed file tells of."""
+    if filename in shelf.chosen:
+        return shelf.chosen[filename]
+    suffix = next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)
+    if suffix is None or filename.removesuffix(suffix) not in shelf.chosen:
+        return None
+    return shelf.chosen[filename.removesuffix(suffix)] + suffix
+
+
+def _extract(directory: Directory, path: str, known: Known) -> bytes:
+    assert known.stamp is not None
+    assert isinstance(known.outcome, Facts)
+    descriptor = directory.open_file(path, known.stamp)
+    try:
+        return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), known.outcome)
+    finally:
+        os.close(descriptor)

@@ -1,1 +1,0 @@
-"""How other servers are asked: the network's counterpart of the store."""

@@ -1,0 +1,199 @@
+"""A directory of security advisories that somebody keeps up to date, in the OSV format, one in each ``.json`` file."""
+
+from __future__ import annotations
+
+import os
+import time
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from simpleindex.core import severity
+from simpleindex.core.errors import InvalidAdvisory
+from simpleindex.core.names import printable
+from simpleindex.policy.osv import Advisories, parse_advisory
+from simpleindex.system.stamp import Stamp, is_young
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simpleindex.policy.osv import Advisory
+
+_SUFFIX: Final = ".json"
+_LARGEST: Final = 16 << 20
+"""Bytes of one advisory; the largest of the public ones has half a megabyte."""
+
+_MOST_NAMED: Final = 5
+"""Broken advisories that are named; a directory of other things must not bury the log."""
+
+GRACE: Final = 300.0
+"""Seconds for which an advisory that is gone stays in force: whoever brings the directory up to date may have taken all files
+away before putting them back. (Unpacking the 20,000 public ones takes some seconds.)"""
+
+
+class _Known(NamedTuple):
+    """One file.
+
+    Attributes:
+        stamp: Its state when it was read; None if it has to be read again.
+        digest: Of its bytes: those who unpack an archive every hour change every state, and few bytes.
+        advisories: What it says, or said before it was broken.
+        gone_since: When it was first missed, on the clock that only goes on; None while it is there.
+    """
+
+    stamp: Stamp | None
+    digest: bytes
+    advisories: tuple[Advisory, ...]
+    gone_since: float | None = None
+
+
+class AdvisoryDirectory:
+    """What the advisories in a directory, and in those below it, say now.
+
+    One that is broken is said once, and what it said before stays in force; so does everything while the directory
+    cannot be read, or has none at all.
+
+    Args:
+        path: The directory.
+        log: Takes a sentence for the operator.
+        seconds: A clock that only goes on.
+        now_ns: The time as files have it, nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        log: Callable[[str], None],
+        seconds: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._path = path
+        self._log = log
+        self._seconds = seconds
+        self._now_ns = now_ns
+        self._known: dict[str, _Known] = {}
+        self._broken: dict[str, str] = {}
+        self._current = Advisories(())
+        self._trouble: str | None = None
+
+    def current(self) -> Advisories:
+        """What they said when they were last looked at; the same object as long as they said the same."""
+        return self._current
+
+    def open(self) -> None:
+        """Read them for the first time; blocking, five seconds for the 20,000 public ones (0.15 s when none has changed).
+
+        Raises:
+            OSError: The directory cannot be read.
+            InvalidAdvisory: There is none in it.
+        """
+        self._read()
+
+    def refresh(self) -> None:
+        """Read what changed; blocking."""
+        try:
+            self._read()
+        except (OSError, InvalidAdvisory) as error:
+            reason = _reason(error)
+            if reason != self._trouble:
+                self._trouble = reason
+                self._log(
+                    severity.error(
+                        f"The directory of advisories {printable(self._path)} {reason}: what it said before stays in force."
+                    )
+                )
+
+    def _read(self) -> None:
+        found: dict[str, _Known] = {}
+        broken: dict[str, str] = {}
+        for path, stamp in _files(self._path):
+            before = self._known.get(path)
+            if before is not None and before.stamp == stamp:
+                found[path] = before._replace(gone_since=None)
+                if path in self._broken:
+                    broken[path] = self._broken[path]
+            else:
+                found[path] = self._file(path, stamp, before, broken)
+        if not found:
+            raise InvalidAdvisory(f"has no {_SUFFIX} file in it")
+        self._take({**found, **self._missed(found)})
+        self._tell(broken)
+
+    def _file(self, path: str, stamp: Stamp, before: _Known | None, broken: dict[str, str]) -> _Known:
+        # What changed within the last two seconds may change again and leave the same state (DESIGN section 4).
+        state = None if is_young(stamp, self._now_ns()) else stamp
+        digest, advisories = (b"", ()) if before is None else (before.digest, before.advisories)
+        try:
+            content = _content(path)
+            digest = blake2b(content, digest_size=16).digest()
+            if before is not None and before.digest == digest:
+                if path in self._broken:
+                    broken[path] = self._broken[path]
+            else:
+                advisories = parse_advisory(content)
+        except (OSError, InvalidAdvisory) as error:
+            broken[path] = _reason(error)
+        return _Known(state, digest, advisories)
+
+    def _missed(self, found: dict[str, _Known]) -> dict[str, _Known]:
+        now = self._seconds()
+        missed = {}
+        for path, known in self._known.items():
+            since = now if known.gone_since is None else known.gone_since
+            if path not in found and now < since + GRACE:
+                missed[path] = known._replace(stamp=None, gone_since=since)
+        return missed
+
+    def _take(self, known: dict[str, _Known]) -> None:
+        said, before = (
+            [each for _, file in sorted(files.items()) for each in file.advisories]
+            for files in (known, self._known)
+        )
+        is_first, self._known = not self._known, known
+        if said == before and not is_first:
+            return
+        self._current = Advisories(said)
+        again = "" if is_first else " again"
+        self._log(f"Advisories read{again} from {printable(self._path)}: {len(self._current):,}.")
+
+    def _tell(self, broken: dict[str, str]) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            self._log(f"The directory of advisories {printable(self._path)} can be obeyed again.")
+        new = [path for path, reason in broken.items() if self._broken.get(path) != reason]
+        self._broken = broken
+        for path in new[:_MOST_NAMED]:
+            self._log(severity.error(f"The advisory {printable(path)} is not obeyed: it {broken[path]}."))
+        if len(new) > _MOST_NAMED:
+            self._log(
+                severity.error(
+                    f"Nor are {len(new) - _MOST_NAMED:,} more files in {printable(self._path)}, for such reasons."
+                )
+            )
+
+
+def _files(path: str) -> Iterator[tuple[str, Stamp]]:
+    directories = [path]
+    while directories:
+        with os.scandir(directories.pop()) as entries:
+            for entry in sorted(entries, key=lambda each: each.name):
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.path)
+                elif entry.name.endswith(_SUFFIX) and entry.is_file():
+                    try:
+                        yield entry.path, Stamp.of(entry.stat())
+                    except FileNotFoundError:
+                        continue
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise InvalidAdvisory(f"has more than {_LARGEST >> 20} MiB")
+    return content
+
+
+def _reason(error: OSError | InvalidAdvisory) -> str:
+    return f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else error.reason

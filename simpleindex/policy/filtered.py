@@ -1,0 +1,233 @@
+"""A source with rules in front: what they withhold is neither listed nor given."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, NotShown
+from simpleindex.core.model import MISSING, Project
+from simpleindex.core.names import listed_file
+from simpleindex.core.source import Elsewhere
+from simpleindex.policy.rules import Blocked, Denial
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body, Source
+    from simpleindex.policy.rules import Policy
+
+_MOST_BYTES: Final = 32 * 1024 * 1024
+"""Of judgements that are kept, about."""
+
+_ENTRY: Final = 1_000
+_WITHHELD: Final = 1_000
+"""Bytes that a withheld file takes, about: most of it is the sentence."""
+
+_WORTH_A_THREAD: Final = 1_000
+"""Files of a project; above it judging them takes more than a few milliseconds."""
+
+_NAMES_WORTH_A_THREAD: Final = 5_000
+
+
+class Filtered:
+    """One source, judged.
+
+    The names of which rules deny everything are not even asked for. Each source of a union is judged by itself, so that what
+    a rule withholds of one is not taken from the next instead.
+
+    Args:
+        source: All of it.
+        name: What it is called.
+        policy: Gives the rules now; the same object as long as they are the same.
+        clock: The reactor; its time is seconds since 1970.
+        in_thread: Calls a function in a thread.
+        is_own: Whether it is one's own: what it has is then never taken for what nobody has, whatever a rule says, lest an
+            upstream be asked for it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        name: str,
+        policy: Callable[[], Policy],
+        clock: Any,
+        in_thread: Callable[..., Awaitable[Any]],
+        *,
+        is_own: bool = False,
+    ) -> None:
+        self._is_own = is_own
+        self._source = source
+        self._name = name
+        self._policy = policy
+        self._clock = clock
+        self._in_thread = in_thread
+        self._judged: OrderedDict[ProjectName, tuple[Project | Denial, Policy, Project]] = OrderedDict()
+        self._size = 0
+        self._list: tuple[ProjectList, Policy, ProjectList] | None = None
+
+    async def projects(self) -> ProjectList:
+        """Those of which something may be offered."""
+        listed, policy = await self._source.projects(), self._policy()
+        known = self._known_list(listed, policy)
+        if known is not None:
+            return known
+        if len(listed.names) > _NAMES_WORTH_A_THREAD:
+            kept: ProjectList = await self._in_thread(self._without_denied, listed, policy)
+        else:
+            kept = self._without_denied(listed, policy)
+        self._list = listed, policy, kept
+        return kept
+
+    def projects_now(self) -> ProjectList | None:
+        """As :meth:`projects`, if it can be told at once."""
+        listed = self._source.projects_now()
+        return None if listed is None else self._known_list(listed, self._policy())
+
+    async def project(self, name: ProjectName) -> Project:
+        """What is left of it.
+
+        Raises:
+            NotHere: The source has not got it, or a rule says that this is the answer.
+            NotAllowed: A rule says so.
+        """
+        policy = self._policy()
+        denial = self._denial(name, policy)
+        if denial is not None:
+            if self._is_own:
+                await self._source.project(name)
+            return self._denied(name, denial, policy)
+        project = await self._source.project(name)
+        # The rules may have changed meanwhile.
+        policy = self._policy()
+        known = self._known(project, policy)
+        if known is not None:
+            return known
+        if len(project.files) > _WORTH_A_THREAD:
+            judged: Project = await self._in_thread(policy.judge, project, self._name, self._now())
+        else:
+            judged = policy.judge(project, self._name, self._now())
+        return self._keep(name, project, policy, judged)
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """As :meth:`project`, if it can be told at once."""
+        policy = self._policy()
+        denial = self._denial(name, policy)
+        if denial is not None:
+            if self._is_own and self._source.project_now(name) is None:
+                return None
+            return self._denied(name, denial, policy)
+        project = self._source.project_now(name)
+        return None if project is None else self._known(project, policy)
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """A file that is offered, or what lies beside one.
+
+        Raises:
+            FileWithheld: A rule withholds it.
+        """
+        denial = self._denial(name, self._policy())
+        if denial is not None:
+            if self._is_own:
+                await self._source.project(name)
+            # Not the file's name, which may be made up: one line of the log is enough for a project.
+            raise FileWithheld(
+                denial.sentence, filename=name, rule=denial.rule, source=self._name, visible_from=None
+            )
+        project = await self.project(name)
+        self._refuse(project, name, filename)
+        body = await self._source.file(name, filename)
+        # The source may have another listing by now, of which it took the file.
+        try:
+            again = await self.project(name)
+            if again is not project:
+                self._refuse(again, name, filename)
+        except BaseException:
+            if not isinstance(body, Elsewhere):
+                body.close()
+            raise
+        return body
+
+    def _refuse(self, project: Project, name: ProjectName, filename: str) -> None:
+        """Refuse a file that is not offered."""
+        distribution = listed_file(filename)
+        for item in project.withheld:
+            # What an upstream does not give is told by asking it for that: it may be right again.
+            if item.filename == distribution and item.public and item.rule != MISSING:
+                raise FileWithheld(
+                    item.reason,
+                    filename=filename,
+                    rule=item.rule,
+                    source=item.source,
+                    visible_from=item.visible_from,
+                )
+        if self._policy().concerns(name, self._name) and not any(
+            file.filename == distribution for file in project.files
+        ):
+            # The source may have listed it since, and nobody has judged it yet.
+            raise NotHere(f"file {filename}")
+
+    def _denial(self, name: ProjectName, policy: Policy) -> Denial | None:
+        kept = self._judged.get(name)
+        if kept is not None and kept[1] is policy and not policy.allowances:
+            # Nothing but the end of an allowance would change that.
+            return kept[0] if isinstance(kept[0], Denial) else None
+        return policy.denial(name, self._name, self._now())
+
+    def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:
+        if denial.blocked is Blocked.REFUSED:
+            raise NotAllowed(denial.sentence)
+        if denial.blocked is Blocked.NOT_HERE:
+            raise (NotShown if self._is_own else NotHere)(f"project {name}")
+        kept = self._judged.get(name)
+        if kept is not None and kept[0] == denial:
+            return kept[2]
+        return self._keep(name, denial, policy, Project(name, denied=denial.sentence))
+
+    def _known(self, project: Project, policy: Policy) -> Project | None:
+        kept = self._judged.get(project.name)
+        if kept is None or kept[0] is not project or kept[1] is not policy:
+            return None if policy.concerns(project.name, self._name) else project
+        judged = kept[2]
+        if judged.valid_until is not None and judged.valid_until <= self._now():
+            return None
+        self._judged.move_to_end(project.name)
+        return judged
+
+    def _keep(self, name: ProjectName, of: Project | Denial, policy: Policy, judged: Project) -> Project:
+        before = self._judged.pop(name, None)
+        self._size += _weight(judged) - (0 if before is None else _weight(before[2]))
+        if before is not None and before[2] == judged:
+            # Pages that were made of it stay good.
+            judged = before[2]
+        self._judged[name] = of, policy, judged
+        while self._size > _MOST_BYTES and len(self._judged) > 1:
+            self._size -= _weight(self._judged.popitem(last=False)[1][2])
+        return judged
+
+    def _without_denied(self, listed: ProjectList, policy: Policy) -> ProjectList:
+        now = self._now()
+        names = tuple([name for name in listed.names if policy.denial(name, self._name, now) is None])
+        if len(names) == len(listed.names):
+            return listed
+        ends = [each.until for each in policy.allowances if each.until > now]
+        until = min([*ends, *([] if listed.valid_until is None else [listed.valid_until])], default=None)
+        return replace(listed, names=names, valid_until=until)
+
+    def _known_list(self, listed: ProjectList, policy: Policy) -> ProjectList | None:
+        if self._list is None or self._list[0] is not listed or self._list[1] is not policy:
+            return None
+        kept = self._list[2]
+        return None if kept.valid_until is not None and kept.valid_until <= self._now() else kept
+
+    def _now(self) -> float:
+        return float(self._clock.seconds())
+
+
+def _weight(judged: Project) -> int:
+    """Bytes that a judgement takes, about."""
+    packed = len(getattr(judged.files, "packed", b"")) or _ENTRY * len(judged.files)
+    return _ENTRY + packed + _WITHHELD * len(judged.withheld)

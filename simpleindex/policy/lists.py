@@ -1,0 +1,113 @@
+"""The lists that rules name: files of names, and directories of security advisories."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import InvalidAdvisory, InvalidNameList, InvalidSources
+from simpleindex.core.names import printable
+from simpleindex.policy.advisories import AdvisoryDirectory
+from simpleindex.policy.deny_list import parse_deny_list
+from simpleindex.system.followed_file import FollowedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.policy.rules import NamesList
+
+
+class NameLists:
+    """All lists that rules name.
+
+    Args:
+        directory: Relative paths are from here: where the sources file lies.
+        log: Takes a sentence for the operator.
+        seconds: A clock that only goes on.
+        now_ns: The time as files have it, nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        log: Callable[[str], None],
+        seconds: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._directory = directory
+        self._log = log
+        self._seconds = seconds
+        self._now_ns = now_ns
+        self._advisories: dict[str, AdvisoryDirectory] = {}
+        self._refused: dict[str, InvalidSources] = {}
+        self._wanted: set[str] | None = None
+
+    def open(self, key: str) -> Callable[[], NamesList]:
+        """Read a list for the first time; blocking.
+
+        Once :meth:`refresh` has been called, a directory of advisories is left to it, for it takes seconds: until then it is
+        refused, and those who ask again get it.
+
+        Args:
+            key: ``deny-names:FILE`` or ``advisories:DIRECTORY``.
+
+        Returns:
+            What gives it as it is now.
+
+        Raises:
+            InvalidSources: It cannot be used.
+        """
+        kind, _, path = key.partition(":")
+        path = os.path.join(self._directory, path)
+        if kind == "advisories":
+            return self._directory_of(path).current
+        names = FollowedFile(
+            path,
+            kind,
+            parse_deny_list,
+            taken=lambda _: None,
+            log=self._log,
+            seconds=self._seconds,
+            now_ns=self._now_ns,
+        )
+        try:
+            names.open()
+        except (OSError, InvalidNameList) as error:
+            raise _unusable(kind, path, error) from None
+        return names.current
+
+    def refresh(self) -> None:
+        """Look at the directories of advisories again; blocking, and not for the reactor's thread."""
+        wanted, self._wanted = self._wanted or set(), set()
+        for advisories in self._advisories.values():
+            advisories.refresh()
+        for path in wanted:
+            try:
+                self._advisories[path] = self._opened(path)
+            except InvalidSources as error:
+                self._refused[path] = error
+
+    def _directory_of(self, path: str) -> AdvisoryDirectory:
+        if path in self._advisories:
+            return self._advisories[path]
+        if self._wanted is None:
+            self._advisories[path] = self._opened(path)
+            return self._advisories[path]
+        self._wanted.add(path)
+        raise self._refused.pop(path, None) or InvalidSources(
+            f"has advisories = {printable(path)!r}, which are read first"
+        )
+
+    def _opened(self, path: str) -> AdvisoryDirectory:
+        advisories = AdvisoryDirectory(path, self._log, self._seconds, self._now_ns)
+        try:
+            advisories.open()
+        except (OSError, InvalidAdvisory) as error:
+            raise _unusable("advisories", path, error) from None
+        return advisories
+
+
+def _unusable(kind: str, path: str, error: OSError | InvalidAdvisory | InvalidNameList) -> InvalidSources:
+    reason = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else error.reason
+    return InvalidSources(f"has {kind} = {printable(path)!r}, which {reason}")

@@ -1,0 +1,100 @@
+"""What rules say to people. No sentence depends on the moment at which it is said, so that a page made of it stays the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.dates import day_and_time
+from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import ProjectName
+
+NO_HASH: Final = "no hash of it is known"
+
+_UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60))
+
+
+def denied(name: ProjectName, rule: str, message: str, why: str = "") -> str:
+    """Why nothing of a project is offered."""
+    return _sentence(f"{name} is denied by the rule {rule}", why, message)
+
+
+def quarantined(name: ProjectName, rule: str, message: str) -> str:
+    """Why a project is quarantined."""
+    return _sentence(f"{name} is quarantined by the rule {rule}", "", message)
+
+
+def withheld(filename: str, rule: str, why: str, message: str) -> str:
+    """Why a file is withheld.
+
+    Args:
+        filename: Which.
+        rule: By which rule.
+        why: What it has or lacks, as the end of a sentence; empty if the rule names it.
+        message: The rule's own.
+    """
+    return _sentence(f"{filename} is withheld by the rule {rule}", why, message)
+
+
+def too_young(uploaded: float | None, min_age: float, dated_by: str | None = None) -> str:
+    """Why a minimum age is not met.
+
+    Args:
+        uploaded: Seconds since 1970; None if not known.
+        min_age: Seconds.
+        dated_by: How that is known where nobody stated it, as :attr:`simpleindex.core.model.File.dated_by` has it.
+    """
+    if uploaded is None:
+        return "when it was uploaded is not known"
+    return (
+        f"{_dated(uploaded, dated_by)}, it is offered when it is {duration(min_age)} old, "
+        f"from {day_and_time(uploaded + min_age)}"
+    )
+
+
+def too_late(uploaded: float | None, not_after: float, dated_by: str | None = None) -> str:
+    """Why a date is not met; the arguments are as in :func:`too_young`."""
+    if uploaded is None:
+        return "when it was uploaded is not known"
+    return f"it was {_dated(uploaded, dated_by)}, after {day_and_time(not_after)}"
+
+
+def no_upload_times(upstream: str, rules: tuple[str, ...]) -> str:
+    """What an operator should know of rules about the age of files whose index does not say it."""
+    names = ", ".join(rules)
+    return (
+        f"{upstream} states no upload times for some files, so the rule{'' if len(rules) == 1 else 's'} {names} judge"
+        f"{'s' if len(rules) == 1 else ''} them by their last modification there, or, where that is not said either, "
+        "by when they were first seen here."
+    )
+
+
+def _dated(time: float, dated_by: str | None) -> str:
+    when = day_and_time(time // 60 * 60)
+    if dated_by == FIRST_SEEN:
+        return f"first seen here {when} (the upstream states no upload time)"
+    if dated_by == LAST_MODIFIED:
+        return f"last modified there {when} (the upstream states no upload time)"
+    return f"uploaded {when}"
+
+
+def too_large(size: int | None, max_size: int) -> str:
+    """Why a size is not met, both in bytes."""
+    if size is None:
+        return "its size is not known"
+    return f"it has {size:,} bytes, more than {max_size:,}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the largest unit in which it is a whole number."""
+    for unit, length in _UNITS:
+        if seconds >= length and not seconds % length:
+            number = int(seconds // length)
+            return f"{number:,} {unit}{'' if number == 1 else 's'}"
+    return f"{seconds:,.0f} seconds"
+
+
+def _sentence(beginning: str, why: str, message: str) -> str:
+    end = f"{beginning}: {why}." if why else f"{beginning}."
+    return f"{end} {message}" if message else end

@@ -1,0 +1,182 @@
+"""Where releases are copied from: a directory of one's own, or what is kept of an upstream index. Blocking."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from io import FileIO
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simpleindex.core.errors import NotCopied
+from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
+from simpleindex.directory.scanner import NO_SHELF, Reader
+from simpleindex.publishing.promotion import urls_of
+from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.pages.enrich import repaired
+from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.core.model import File, Project
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.digest_cache import Digests
+    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.scanner import Shelf
+    from simpleindex.upstreams.cache.cache import UpstreamCache
+    from simpleindex.upstreams.cache.pins import Pins
+
+_NO_BOUND: Final = 1 << 62
+_LARGEST_NOTE: Final = 1 << 24
+"""Bytes."""
+
+
+class Origin(Protocol):
+    """Where releases are copied from."""
+
+    def project(self, name: ProjectName) -> Project:
+        """What it has of a project.
+
+        Raises:
+            NotCopied: That cannot be told, or there is no such project.
+        """
+        ...
+
+    def open(self, name: ProjectName, file: File) -> FileIO | None:
+        """The bytes of a file; None if they are not here.
+
+        Raises:
+            OSError: They cannot be read.
+            Changed: They are others than those that are listed.
+        """
+        ...
+
+    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
+        """Signatures and provenance that lie beside a file, by their suffix; errors as for :meth:`open`."""
+        ...
+
+    def url(self, name: ProjectName, file: File) -> str | None:
+        """Where the origin has a file from itself; None if it does not say."""
+        ...
+
+
+class FromDirectory:
+    """A directory of one's own.
+
+    Args:
+        directory: The root.
+        digests: What is remembered of it, opened.
+        label: What it is called.
+        examiner: Examines files.
+    """
+
+    def __init__(self, directory: Directory, digests: Digests, label: str, *, examiner: Examiner) -> None:
+        self._directory = directory
+        self._reader = Reader(directory, digests, time.time_ns, label, examiner=examiner)
+        self._label = label
+        self._shelves: dict[ProjectName, Shelf] = {}
+        self._urls: dict[tuple[str, str], str] = {}
+
+    def project(self, name: ProjectName) -> Project:
+        """What would be served of it."""
+        try:
+            places = self._directory.places_of(name)
+        except OSError as error:
+            raise NotCopied(f"{self._label} cannot be read: {error.strerror}") from None
+        shelf = self._reader.read_project(
+            name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True
+        )
+        if shelf.trouble:
+            raise NotCopied(f"{self._label} cannot answer for {name}: {shelf.trouble}")
+        if shelf.project is None:
+            raise NotCopied(f"{self._label} has no project {name}")
+        self._shelves[name] = shelf
+        self._urls = {}
+        for raw in places[0]:
+            with suppress(OSError), open(os.path.join(self._directory.root, raw, COPIED), "rb") as note:
+                self._urls |= urls_of(note.read(_LARGEST_NOTE))
+        return shelf.project
+
+    def open(self, name: ProjectName, file: File) -> FileIO | None:
+        """The file, in the state in which it was read."""
+        return self._opened(name, self._shelves[name].chosen[file.filename])
+
+    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
+        """What is listed with it."""
+        path = self._shelves[name].chosen[file.filename]
+        found = {}
+        for suffix in SIDE_FILE_SUFFIXES:
+            known = self._shelves[name].known.get(path + suffix)
+            if known is not None and isinstance(known.outcome, str):
+                with self._opened(name, path + suffix) as beside:
+                    found[suffix] = beside.readall()
+        return found
+
+    def url(self, name: ProjectName, file: File) -> str | None:
+        """Where it was copied from, if it was."""
+        del name
+        return self._urls.get((file.filename, file.sha256 or ""))
+
+    def _opened(self, name: ProjectName, path: str) -> FileIO:
+        known = self._shelves[name].known.get(path)
+        assert known is not None
+        assert known.stamp is not None  # it is listed
+        return FileIO(self._directory.open_file(path, known.stamp), "rb")
+
+
+class FromUpstream:
+    """What is kept of an upstream.
+
+    Args:
+        cache: Of all of them.
+        pins: What is kept of them for good.
+        index: What identifies it.
+        label: What it is called.
+        flat: Whether it is one page with the files of many projects.
+    """
+
+    def __init__(self, cache: UpstreamCache, pins: Pins, index: str, label: str, *, flat: bool) -> None:
+        self._cache = cache
+        self._pins = pins
+        self._index = index
+        self._label = label
+        self._flat = flat
+        self._kept: dict[ProjectName, Project] = {}
+
+    def project(self, name: ProjectName) -> Project:
+        """What it said when it was asked last."""
+        kept = self._cache.listing(self._index, FLAT_PAGE if self._flat else name)
+        kept = kept or self._pins.listing(self._index, name)
+        if kept is None:
+            raise NotCopied(f"nothing is kept of what {self._label} has of {name}")
+        said, offered = kept.project, repaired(kept.project, kept.learnt, {}, 0)
+        if said.name == FLAT_PAGE:
+            if name not in split(said, {}):
+                raise NotCopied(f"{self._label} has no project {name}")
+            said, offered = (split(page, {})[name] for page in (said, offered))
+        self._kept[name] = said
+        return offered
+
+    def open(self, name: ProjectName, file: File) -> FileIO | None:
+        """The file, if it is held."""
+        if file.sha256 is None:
+            return None
+        key = GivenKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
+        found = self._cache.files.open(key, file.sha256)
+        if found is None:
+            found = self._pins.open(self._index, name, file.filename)
+            if found is not None and found[1].sha256 != file.sha256:
+                os.close(found[0])
+                return None
+        return None if found is None else FileIO(found[0], "rb")
+
+    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
+        """Nothing of that is kept."""
+        del name, file
+        return {}
+
+    def url(self, name: ProjectName, file: File) -> str | None:
+        """Where the upstream has it."""
+        return next((each.url for each in self._kept[name].files if each.filename == file.filename), None)

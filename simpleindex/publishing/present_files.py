@@ -1,0 +1,101 @@
+"""Which files of a project are there, and whether a new one may have its name. Blocking; called under the project's lock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from io import FileIO
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import AlreadyExists, Changed, NameUsed
+from simpleindex.core.identity import same_distribution
+from simpleindex.directory.ledger import UNKNOWN_DIGEST
+from simpleindex.directory.ledger_files import used_names_of
+from simpleindex.system.stamp import Stamp
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import DistributionName
+    from simpleindex.directory.layout import Directory, Entry
+
+
+def require_name(
+    directory: Directory, name: DistributionName, *, overwrite: bool, formats_may_differ: bool
+) -> None:
+    """Refuse a new file's name where the distribution is there under another one, or where it was used before.
+
+    Args:
+        directory: The root.
+        name: What the new file's name says.
+        overwrite: Whether a name that was used before may be used again. What is there under another name is never
+            replaced: the project would hold both then.
+        formats_may_differ: As in :func:`require_new`.
+
+    Raises:
+        AlreadyExists: It is there.
+        NameUsed: It was used.
+        Changed: Somebody changes what is there.
+        OSError: That cannot be told.
+    """
+    require_new(directory, name, formats_may_differ=formats_may_differ)
+    if not overwrite:
+        require_unused(directory, name, formats_may_differ=formats_may_differ)
+
+
+def require_new(directory: Directory, name: DistributionName, *, formats_may_differ: bool) -> None:
+    """Refuse a name if the same distribution is there under another one.
+
+    Args:
+        directory: The root.
+        name: What the new file's name says.
+        formats_may_differ: Whether an sdist of the release in another format may be there.
+
+    Raises:
+        AlreadyExists: It is there.
+        Changed: Somebody changes what is there.
+        OSError: That cannot be told.
+    """
+    places = directory.places_of(name.project)
+    names = directory.filenames_of(places)
+    for filename in same_distribution(name, names, formats_may_differ=formats_may_differ):
+        for entry in directory.entries_of(places, filename):
+            if not entry.trouble:
+                raise AlreadyExists(filename, digest_of(directory, entry), name.filename)
+
+
+def require_unused(directory: Directory, name: DistributionName, *, formats_may_differ: bool) -> None:
+    """Refuse a name if a deleted file had it, or another spelling of it; arguments as in :func:`require_new`.
+
+    Raises:
+        NameUsed: One had.
+        OSError: That cannot be told.
+    """
+    used = used_names_of(directory, name.project)
+    if name.filename in used:
+        raise NameUsed(name.filename)
+    for filename in same_distribution(name, used, formats_may_differ=formats_may_differ):
+        raise NameUsed(filename, name.filename)
+
+
+def digest_of(directory: Directory, entry: Entry) -> str:
+    """Return the sha256, in lower-case hex, of a file that has no trouble.
+
+    Raises:
+        Changed: It changed meanwhile.
+        OSError: It cannot be read.
+    """
+    assert entry.stamp is not None  # it has no trouble
+    with FileIO(directory.open_file(entry.path, entry.stamp), "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not Stamp.of(os.fstat(file.fileno())).may_be(entry.stamp):
+            raise Changed(entry.filename)
+    return digest
+
+
+def digest_if_readable(directory: Directory, entry: Entry) -> str:
+    """Return what :func:`digest_of` does, or ``-`` where it cannot be had."""
+    if entry.trouble:
+        return UNKNOWN_DIGEST
+    try:
+        return digest_of(directory, entry)
+    except (OSError, Changed):
+        return UNKNOWN_DIGEST

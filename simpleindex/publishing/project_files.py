@@ -1,0 +1,101 @@
+"""Changing a project's ``simpleindex.toml`` where it lies: comments, owner and mode are kept, and it is never half there.
+
+Needs tomlkit (the extra ``publish``). Blocking.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import CannotStore, InvalidProjectFile, NotHere
+from simpleindex.core.faults import Fault
+from simpleindex.core.names import PROJECT_FILE
+from simpleindex.publishing.locks import locked_project
+from simpleindex.publishing.project_file import with_status, with_yank, without_yank
+from simpleindex.publishing.staging import Staging
+from simpleindex.system.atomic import storing, sync_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.core.model import Status
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.layout import Directory
+    from simpleindex.publishing.locks import LockedProject
+
+    Change = Callable[[bytes | None], bytes | None]
+
+_NOTHING: bytes = b'status = "active"\n'
+"""Says nothing, and keeps a project known that has no files."""
+
+
+class ProjectFiles:
+    """Changes the project files under a root; any number of them may exist, in any number of processes.
+
+    Each method returns whether anything changed, and raises the same:
+
+    Raises:
+        NotHere: There is no such project.
+        InvalidSetting: The key or the reason cannot be one.
+        InvalidProjectFile: The file is broken and has been left alone.
+        CannotStore: It cannot be written.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._staging = Staging(directory)
+
+    def yank(self, project: ProjectName, key: str, reason: str = "", *, anew: bool = False) -> bool:
+        """Yank a version or a file (PEP 592); ``anew`` also where there is no such project yet."""
+        return self._change(project, partial(with_yank, key=key, reason=reason), anew=anew)
+
+    def unyank(self, project: ProjectName, key: str) -> bool:
+        """Take the yank of a version or a file back."""
+        return self._change(project, partial(without_yank, key=key))
+
+    def set_status(self, project: ProjectName, status: Status, reason: str | None = None) -> bool:
+        """Give a project a status (PEP 792)."""
+        return self._change(project, partial(with_status, status=status, reason=reason))
+
+    def _change(self, project: ProjectName, change: Change, *, anew: bool = False) -> bool:
+        with storing(os.path.join(self._directory.root, project)):
+            if not anew and not any(self._directory.places_of(project)):
+                raise NotHere(f"project {project}")
+        with locked_project(self._directory, self._staging, project) as place:
+            directories, loose = self._directory.places_of(project)
+            look = self._directory.look(directories, loose)
+            if look.trouble:
+                raise CannotStore(look.trouble, fault=Fault.UNKNOWN)
+            if look.project_file_trouble:
+                raise InvalidProjectFile(look.project_file_trouble)
+            before = look.project_file
+            after = change(before)
+            if after is None and before is not None and not look.entries and not look.has_ledger:
+                # A name that was taken must not become free by an edit.
+                after = _NOTHING
+            if after == before:
+                return False
+            raw = directories[0] if before is None else self._directory_of_file(directories)
+            _write(place, os.path.join(place.root, raw, PROJECT_FILE), after)
+            return True
+
+    def _directory_of_file(self, directories: tuple[str, ...]) -> str:
+        return next(
+            raw
+            for raw in directories
+            if os.path.lexists(os.path.join(self._directory.root, raw, PROJECT_FILE))
+        )
+
+
+def _write(place: LockedProject, path: str, data: bytes | None) -> None:
+    if data is None:
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
+        return
+    try:
+        like = os.lstat(path)
+    except FileNotFoundError:
+        like = None
+    place.replace(path, data, like)

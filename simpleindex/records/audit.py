@@ -1,0 +1,151 @@
+"""Who changed what, and who failed to log in: one JSON object on each line of ``audit.jsonl`` in the state directory.
+
+Lines are only ever appended, each in one write, so several processes share the file. Whoever rotates it renames it; the
+next line goes to a new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core import severity
+from simpleindex.core.names import printable
+from simpleindex.system.errors import trouble_of
+from simpleindex.system.state import make_private, make_state_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONGEST_TEXT: Final = 1000
+"""Characters of one value; clients choose some of them."""
+
+
+class Audit:
+    """The file; usable from any thread.
+
+    Args:
+        state_directory: Where it is; made if it is missing.
+        log: Told in a sentence, once until it is over, that it cannot be written.
+        now: The time, seconds since 1970.
+    """
+
+    def __init__(
+        self, state_directory: str, log: Callable[[str], None], now: Callable[[], float] = time.time
+    ) -> None:
+        self.path = os.path.join(state_directory, "audit.jsonl")
+        self._log = log
+        self._now = now
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._failing = False
+
+    def record(
+        self,
+        event: str,
+        *,
+        who: str | None = None,
+        token: str | None = None,
+        address: str | None = None,
+        project: str | None = None,
+        filename: str | None = None,
+        version: str | None = None,
+        digest: str | None = None,
+        detail: str | None = None,
+    ) -> bool:
+        """Append one line; what does not apply is left out of it.
+
+        Args:
+            event: What happened, in a word.
+            who: The user, or ``command:NAME`` for whoever ran a command here (no user's name has a colon).
+            token: The id of the token that was used or changed.
+            address: Where the request came from.
+            project: Of what.
+            filename: Of which file.
+            version: Of which version, where it was about all of its files.
+            digest: Its sha256, in hexadecimal.
+            detail: Anything else, in words; never a secret.
+
+        Returns:
+            Whether it was written.
+        """
+        given = {
+            "time": datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds"),
+            "event": event,
+            "who": who,
+            "token": token,
+            "address": address,
+            "project": project,
+            "filename": filename,
+            "version": version,
+            "digest": digest,
+            "detail": detail,
+        }
+        # ASCII only: a reader that ends lines at U+2028, or a terminal, is not led astray either.
+        line = json.dumps({key: _bounded(value) for key, value in given.items() if value is not None})
+        with self._lock:
+            try:
+                self._append(f"{line}\n".encode())
+            except OSError as error:
+                self._close()
+                self._tell(error)
+                return False
+            self._failing = False
+            return True
+
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        with self._lock:
+            self._close()
+
+    def _append(self, data: bytes) -> None:
+        descriptor = self._opened()
+        # A line that another process is writing just now looks as if it were cut off.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                # A full disk, here or in another process, has cut the last line off.
+                data = b"\n" + data
+            written = os.write(descriptor, data)
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        if written < len(data):
+            raise OSError(0, "only part of the line was written")
+
+    def _opened(self) -> int:
+        if self._descriptor is not None:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor)):
+                    return self._descriptor
+            self._close()
+        make_state_directory(os.path.dirname(self.path))
+        make_private(self.path)
+        flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(self.path, flags)
+        return self._descriptor
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _tell(self, error: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            self._log(
+                severity.error(
+                    f"The audit {printable(self.path)} cannot be written ({error.strerror}), so that what happens is not recorded there: "
+                    f"{trouble_of(error, self.path).remedy}"
+                )
+            )
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

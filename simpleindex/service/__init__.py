@@ -1,0 +1,1 @@
+"""Putting it together: the composition, the life of the service, listening, systemd."""

@@ -1,0 +1,80 @@
+"""Accepting connections only while there are descriptors for what they will ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.python.failure import Failure
+
+from simpleindex.system.descriptors import bounds, next_descriptor, no_descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+AGAIN_SECONDS: Final = 0.2
+"""Between two looks whether connections can be accepted again; those that wait meanwhile are held by the kernel."""
+
+CLOSED_AT_ONCE: Final = 16
+"""Idle connections that are closed each time that descriptors are short, the oldest first; clients open them again."""
+
+
+class AcceptGate:
+    """Stops the accepting of connections while descriptors are short, and begins it again.
+
+    Args:
+        reactor: Has the time.
+        failed: Hears of the shortage.
+        free: Gives the lowest free descriptor.
+
+    Attributes:
+        ports: What is listened on.
+        close_idle: Closes so many idle connections.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        failed: Callable[[Failure], None],
+        free: Callable[[], int] = next_descriptor,
+    ) -> None:
+        self.ports: Sequence[Any] = ()
+        self.close_idle: Callable[[int], None] = lambda _: None
+        self._reactor = reactor
+        self._failed = failed
+        self._free = free
+        self._look: IDelayedCall | None = None
+
+    def admits(self) -> bool:
+        """Whether a connection that was just accepted may stay; if descriptors are short no more are accepted for a while."""
+        free, most = self._free(), bounds()
+        if free < most.waiting:
+            return True
+        self._failed(Failure(no_descriptor()))
+        self.close_idle(CLOSED_AT_ONCE)
+        if self._look is None:
+            self._pause()
+        return free < most.closing
+
+    def stop(self) -> None:
+        """Let go of what is scheduled."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    def _pause(self) -> None:
+        for port in self.ports:
+            if hasattr(port, "stopReading"):
+                port.stopReading()
+        self._look = self._reactor.callLater(AGAIN_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._free() >= bounds().waiting:
+            self.close_idle(CLOSED_AT_ONCE)
+            self._pause()
+            return
+        for port in self.ports:
+            if hasattr(port, "startReading"):
+                port.startReading()

@@ -1,0 +1,339 @@
+"""The composition root: every real object is made and put together here, and nowhere else.
+
+Read :func:`compose` as a picture: directories -> sources -> views -> pages and files -> HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from simpleindex.archives.examination.pool import core_count, open_examination
+from simpleindex.core.addresses import is_within
+from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.service.compose_directory import OwnDirectory
+from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
+from simpleindex.service.idle_processes import IdleProcesses
+from simpleindex.service.places import own_directory, refuse_unreadable
+from simpleindex.service.report import readiness_of, report_of
+from simpleindex.system.extras import missing
+from simpleindex.tls.security import Security
+from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.views.explain import Word, what_is_there
+from simpleindex.web.acme import read_challenge
+from simpleindex.web.admission import open_admission
+from simpleindex.web.fast.express import Express
+from simpleindex.web.files import Files
+from simpleindex.web.http.site import IndexSite
+from simpleindex.web.https_redirect import RedirectResource
+from simpleindex.web.listings import Listings, available_encodings
+from simpleindex.web.pages.notes import IndexDescription
+from simpleindex.web.refused_log import RefusedDownloads
+from simpleindex.web.resource import IndexResource
+from simpleindex.web.status import StatusPages
+from simpleindex.web.why import WhyPages
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from simpleindex.archives.examination.pool import ExaminationPool
+    from simpleindex.config.settings import Settings
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Source
+    from simpleindex.records.used_names import UsedNames
+    from simpleindex.service.compose_publishing import Logins
+    from simpleindex.service.compose_upstreams import Upstreams
+    from simpleindex.tls.private_ca import Owner
+    from simpleindex.web.http.channel import IndexChannel
+    from simpleindex.web.troubles import Troubles
+
+READ_THREADS: Final = 8
+"""Threads for short blocking calls; they wait for disks, not for processors."""
+
+
+@dataclass
+class Index:
+    """The parts that the service starts, changes and stops.
+
+    Attributes:
+        security: Certificates; None without ``--https``.
+        own: One's own directories, that of ``--path`` first.
+        listings: The pages.
+        files: The files.
+        resource: All of it over HTTP.
+        redirect: What plain HTTP is answered beside HTTPS.
+        site: Serves ``resource``.
+        redirect_site: Serves ``redirect``.
+        read_pool: Threads for short blocking calls.
+        digest_pool: Threads for reading whole files.
+        look_pool: Threads that wait for small files to be examined; other short calls do not wait behind them.
+        wheel_pool: Threads that wait for upstreams' wheels to be examined.
+        examination: The processes that examine files.
+        idle_processes: Ends those that have nothing to do.
+        logins: People and what they change; None where nobody can log in.
+        upstreams: The indexes behind this one; None without a sources file.
+    """
+
+    security: Security | None
+    own: tuple[OwnDirectory, ...]
+    listings: Listings
+    files: Files
+    resource: IndexResource
+    redirect: RedirectResource
+    site: IndexSite
+    redirect_site: IndexSite
+    read_pool: ThreadPool
+    digest_pool: ThreadPool
+    look_pool: ThreadPool
+    wheel_pool: ThreadPool
+    examination: ExaminationPool
+    idle_processes: IdleProcesses
+    logins: Logins | None
+    upstreams: Upstreams | None
+
+
+def compose(
+    settings: Settings,
+    current: Callable[[], Settings],
+    reactor: Any,
+    *,
+    owner: Owner,
+    say: Callable[[str], None],
+    troubles: Troubles,
+) -> Index:
+    """Make an index.
+
+    Args:
+        settings: What it is told to do now.
+        current: Gives the settings at any later time; some change while it runs.
+        reactor: Runs everything.
+        owner: The user and group that the service will become, where it will.
+        say: Takes a sentence for the operator.
+        troubles: Collects the server's own troubles, and what should never happen.
+
+    Raises:
+        RefusedStart: It cannot start like this.
+    """
+    failed = troubles.failed
+    read_pool = ThreadPool(0, READ_THREADS, "reads")
+    digest_pool = ThreadPool(0, core_count(), "digests")
+    look_pool = ThreadPool(0, READ_THREADS, "looks")
+    wheel_pool = ThreadPool(0, READ_THREADS, "wheels")
+    in_read_thread = partial(deferToThreadPool, reactor, read_pool)
+    examination, idle_processes = _open_examination(reactor, in_read_thread, say, failed)
+    own_directory(settings.cache, owner)
+    security = None
+    if settings.https:
+        security = Security(
+            settings.certs, settings.state, url=settings.url, owner=owner, log=say, http2=settings.http2
+        )
+
+    used = _name_record(settings, owner, say)
+    open_directory = partial(
+        OwnDirectory,
+        settings=settings,
+        reactor=reactor,
+        in_read_thread=in_read_thread,
+        in_digest_thread=partial(deferToThreadPool, reactor, digest_pool),
+        in_look_thread=partial(deferToThreadPool, reactor, look_pool),
+        examiner=examination,
+        say=say,
+        failed=failed,
+        record=used,
+    )
+    first = open_directory(str(settings.path), LOCAL)
+    own: tuple[OwnDirectory, ...] = (first,)
+    local = first.source
+    views: Mapping[str, Source] = {MAIN_VIEW: local}
+    words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]] = partial(_own_words, local)
+    upstreams = None
+    if used is not None:
+        from simpleindex.records.people import Records  # noqa: PLC0415  (only with upstreams)
+        from simpleindex.service.compose_upstreams import compose_upstreams  # noqa: PLC0415  (the same)
+
+        records = Records(str(settings.state), say, begun=True)
+        upstreams = compose_upstreams(
+            settings,
+            reactor,
+            first,
+            open_directory,
+            allowances=records.allowances,
+            was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
+            used=used,
+            in_thread=in_read_thread,
+            wheels=WheelReading(examination, partial(deferToThreadPool, reactor, wheel_pool)),
+            say=say,
+            failed=failed,
+        )
+        own, views, words = upstreams.own, upstreams.views, upstreams.words
+    logins = None
+    pools = [read_pool, digest_pool, look_pool, wheel_pool]
+    admission = open_admission(views)
+    if settings.has_logins:
+        from simpleindex.service.compose_publishing import compose_logins  # noqa: PLC0415  (reading needs none of it)
+
+        own_directory(settings.state, owner)
+        refuse_unreadable(settings, owner)
+        logins = compose_logins(
+            settings,
+            current,
+            reactor,
+            views=views,
+            local=local,
+            live=first.live,
+            directory=first.directory,
+            own_url=lambda: listings.base_url,
+            examiner=examination,
+            say=say,
+            failed=failed,
+        )
+        admission = logins.admission
+        pools += logins.pools
+    patience = Patience(THREAD_SECONDS)
+    for pool in pools:
+        bound_joins(pool, patience)
+
+    listings = Listings(
+        admission.public,
+        base_url=settings.url,
+        encodings=available_encodings(),
+        cache_size=settings.page_cache,
+        in_thread=in_read_thread,
+        failed=failed,
+        description=IndexDescription(
+            has_private_ca=security is not None and security.certificates.ca_pem is not None,
+            unlisted=upstreams.unlisted if upstreams else {},
+            views=tuple(views),
+        ),
+    )
+    files = Files(immutable=settings.immutable_files)
+    status = StatusPages(
+        lambda: report_of(own),
+        lambda: readiness_of(own),
+        lambda: security.certificates.ca_pem if security else None,
+        troubles.shown,
+    )
+
+    def acme_challenge(token: str) -> bytes | None:
+        webroot = current().acme_webroot
+        return read_challenge(None if webroot is None else str(webroot), token)
+
+    resource = IndexResource(
+        listings=listings,
+        files=files,
+        status=status,
+        admission=admission,
+        why=WhyPages(admission, words),
+        changing=None if logins is None else logins.changes,
+        acme_challenge=acme_challenge,
+        trusted=settings.trusted_proxy,
+        cors=settings.cors,
+        refused=RefusedDownloads(reactor.seconds, logins.audit.record if logins else None),
+        failed=failed,
+    )
+    redirect = RedirectResource("", acme_challenge, failed, cors=settings.cors)
+    site, redirect_site = (
+        IndexSite(
+            served,
+            reactor,
+            max_connections_per_address=settings.max_connections_per_address,
+            exempt=lambda host: is_within(host, current().trusted_proxy),
+        )
+        for served in (resource, redirect)
+    )
+    site.express = Express(listings, resource.also)
+    if settings.http2:
+        site.protocol = negotiating_channel()
+    site.bodies = None if logins is None else logins.changes
+    return Index(
+        security=security,
+        own=own,
+        listings=listings,
+        files=files,
+        resource=resource,
+        redirect=redirect,
+        site=site,
+        redirect_site=redirect_site,
+        read_pool=read_pool,
+        digest_pool=digest_pool,
+        look_pool=look_pool,
+        wheel_pool=wheel_pool,
+        examination=examination,
+        idle_processes=idle_processes,
+        logins=logins,
+        upstreams=upstreams,
+    )
+
+
+def _open_examination(
+    reactor: Any,
+    in_thread: Callable[..., Awaitable[Any]],
+    say: Callable[[str], None],
+    failed: Callable[[Any], None],
+) -> tuple[ExaminationPool, IdleProcesses]:
+    """Make the processes that examine files, and what ends them when they have nothing to do."""
+    examination = open_examination(say)
+    idle_processes = IdleProcesses(examination, reactor, in_thread, failed)
+    examination.begun = idle_processes.begun
+    return examination, idle_processes
+
+
+def _name_record(settings: Settings, owner: Owner, say: Callable[[str], None]) -> UsedNames | None:
+    """What remembers the names of projects; None where no other index is asked for any."""
+    if settings.sources is None:
+        return None
+    from simpleindex.records.used_names import UsedNames  # noqa: PLC0415  (only with upstreams)
+
+    own_directory(settings.state, owner)
+    return UsedNames(str(settings.state), say, begun=True)
+
+
+def _for_a_second(
+    ask: Callable[[ProjectName], bool], seconds: Callable[[], float]
+) -> Callable[[ProjectName], bool]:
+    """Ask the records about a name once a second.
+
+    Each page of an upstream's project would ask them otherwise, for as long as all else of a warm answer takes. What is
+    published meanwhile is here, and found before this is asked.
+    """
+    known: dict[ProjectName, bool] = {}
+    until = 0.0
+
+    def asked(name: ProjectName) -> bool:
+        nonlocal until
+        now = seconds()
+        if now >= until:
+            known.clear()
+            until = now + 1.0
+        answer = known.get(name)
+        if answer is None:
+            answer = known[name] = ask(name)
+        return answer
+
+    return asked
+
+
+async def _own_words(local: Source, _: str, name: ProjectName) -> tuple[Word, ...]:
+    """What there is to say of a project where nothing stands behind one's own directory."""
+    try:
+        return (Word(LOCAL, what_is_there(await local.project(name))),)
+    except SimpleIndexError as error:
+        return (Word(LOCAL, what_is_there(error)),)
+
+
+def negotiating_channel() -> type[IndexChannel]:
+    """What a connection begins with where HTTP/2 may follow.
+
+    Raises:
+        RefusedStart: The library for it is not installed.
+    """
+    try:
+        from simpleindex.web.http2 import NegotiatingChannel  # noqa: PLC0415  (an extra)
+    except ModuleNotFoundError as error:
+        raise RefusedStart(f"--http2: {missing(error.name, 'http2')}") from None
+    return NegotiatingChannel

@@ -1,0 +1,240 @@
+"""Everything about people, put together: who may log in, what they may do, and what they change.
+
+A part of the composition root (:mod:`simpleindex.service.compose`), which asks for it only where there are logins.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from simpleindex.access import hashes as passwords
+from simpleindex.access.authentication import Authentication
+from simpleindex.access.followed import UsersFile
+from simpleindex.access.followed_rules import AccessRules
+from simpleindex.access.hashes import require_libraries
+from simpleindex.access.rights import default_access
+from simpleindex.core import severity
+from simpleindex.core.errors import RefusedStart
+from simpleindex.publishing.attestations import Attestations, load_attestations
+from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.publisher import LocalPublishing
+from simpleindex.publishing.writer import Writer
+from simpleindex.records.audit import Audit
+from simpleindex.records.people import Records
+from simpleindex.system.extras import missing
+from simpleindex.web.admission import Admission
+from simpleindex.web.publish.api import JsonApi
+from simpleindex.web.publish.dispatch import Changes
+from simpleindex.web.publish.upload import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.access.htpasswd import Users
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.config.settings import Settings
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Source
+    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.live import LiveDirectory
+
+WRITE_THREADS: Final = 4
+"""Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
+
+_OWNERS_SECONDS: Final = 1.0
+"""Between two looks at everybody's projects, for lists; what a single project's owner may do is always looked up."""
+
+
+@dataclass
+class Logins:
+    """What the service starts and stops for people.
+
+    Attributes:
+        admission: Who reads what.
+        changes: Uploads and other changes.
+        authentication: Who is who.
+        pools: Threads.
+        writer: Mends at the start what a killed process left.
+        records: Tokens and owners.
+        audit: What was done.
+        users: Gives the users as they are now; None without a users file.
+        files: The files about people.
+    """
+
+    admission: Admission
+    changes: Changes
+    authentication: Authentication
+    pools: tuple[ThreadPool, ...]
+    writer: Writer
+    records: Records
+    audit: Audit
+    users: Callable[[], Users] | None
+    files: tuple[UsersFile | AccessRules, ...] = ()
+
+    def reload(self) -> None:
+        """Look at the files about people because an operator says so."""
+        for each in self.files:
+            each.reload()
+
+    def follow(self) -> None:
+        """Look at the files about people; whoever mended one need not make a request to hear that it is understood."""
+        if self.users is not None:
+            self.users()
+        _ = self.admission.access
+
+    def close(self) -> None:
+        """Stop threads and close files."""
+        for pool in self.pools:
+            if pool.started:
+                pool.stop()
+        self.records.close()
+        self.audit.close()
+
+
+def compose_logins(
+    settings: Settings,
+    current: Callable[[], Settings],
+    reactor: Any,
+    *,
+    views: Mapping[str, Source],
+    local: Source,
+    live: LiveDirectory,
+    directory: Directory,
+    own_url: Callable[[], str | None],
+    examiner: Examiner,
+    say: Callable[[str], None],
+    failed: Callable[[Failure], None],
+) -> Logins:
+    """Make everything about people.
+
+    Raises:
+        RefusedStart: The users or the access file cannot be used, or the extra is missing.
+    """
+    require_libraries()
+    for module in ("python_multipart", "tomlkit"):
+        if find_spec(module) is None:
+            raise RefusedStart(missing(module, "publish"))
+    password_pool = ThreadPool(0, 1, "passwords")
+    write_pool = ThreadPool(0, WRITE_THREADS, "writes")
+    in_write_thread = partial(deferToThreadPool, reactor, write_pool)
+    records = Records(str(settings.state), say, begun=True)
+    audit = Audit(str(settings.state), say)
+    users_file, rules, default = _users(settings, say), _access(settings, say), default_access()
+    users = None if users_file is None else users_file.current
+    authentication = Authentication(
+        users=users,
+        tokens=records,
+        hashes=passwords,
+        audit=audit,
+        in_password_thread=partial(deferToThreadPool, reactor, password_pool),
+        in_thread=in_write_thread,
+        say=say,
+        insecure_auth=settings.insecure_auth,
+    )
+    admission = Admission(
+        views,
+        (lambda: default) if rules is None else rules.current,
+        authentication,
+        _Owners(records, reactor.seconds),
+    )
+    writer = Writer(directory)
+    publishing = LocalPublishing(
+        writer,
+        ProjectFiles(directory),
+        live,
+        local,
+        in_write_thread,
+        examiner=examiner,
+        provenance=_provenance(say),
+    )
+    uploads = Uploads(
+        publishing=publishing,
+        source=local,
+        admission=admission,
+        claim=lambda name, user: records.claim(name, user, time.time()),
+        record=audit.record,
+        in_thread=in_write_thread,
+        own_url=own_url,
+    )
+    changes = Changes(
+        admission,
+        uploads,
+        JsonApi(publishing, local, admission, uploads, audit.record),
+        trusted=lambda: current().trusted_proxy,
+        in_thread=in_write_thread,
+        failed=failed,
+    )
+    pools = (password_pool, write_pool)
+    files = tuple(each for each in (users_file, rules) if each is not None)
+    return Logins(admission, changes, authentication, pools, writer, records, audit, users, files)
+
+
+def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes | None] | None:
+    """What verifies attestations; None without the extra. Its libraries take a second to load, so the first upload does it."""
+    if find_spec("pypi_attestations") is None or find_spec("sigstore") is None:
+        return None
+    loaded: list[Attestations] = []
+
+    def provenance(text: str, filename: str, sha256: str) -> bytes | None:
+        if not loaded:
+            try:
+                attestations = load_attestations()
+            except (OSError, ValueError) as error:
+                say(
+                    severity.warning(
+                        f"The attestations of {filename} were ignored: the root of trust cannot be used ({error})."
+                    )
+                )
+                return None
+            assert attestations is not None  # both libraries are there
+            loaded.append(attestations)
+        return loaded[0].provenance(text, filename, sha256)
+
+    return provenance
+
+
+def _users(settings: Settings, say: Callable[[str], None]) -> UsersFile | None:
+    if settings.users is None:
+        return None
+    users = UsersFile(str(settings.users), say)
+    users.open()
+    return users
+
+
+def _access(settings: Settings, say: Callable[[str], None]) -> AccessRules | None:
+    if settings.access is None:
+        return None
+    rules = AccessRules(str(settings.access), say)
+    rules.open()
+    return rules
+
+
+class _Owners:
+    """The owners of projects, all of them read anew at most once a second."""
+
+    def __init__(self, records: Records, seconds: Callable[[], float]) -> None:
+        self._records = records
+        self._seconds = seconds
+        self._known: Mapping[ProjectName, str] = {}
+        self._next_look = 0.0
+
+    def owner(self, name: ProjectName) -> str | None:
+        return self._records.owner(name)
+
+    def owners(self) -> Mapping[ProjectName, str]:
+        now = self._seconds()
+        if now >= self._next_look:
+            self._next_look = now + _OWNERS_SECONDS
+            found = self._records.owners()
+            if found != self._known:
+                self._known = found
+        return self._known

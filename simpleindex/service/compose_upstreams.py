@@ -1,0 +1,390 @@
+"""The indexes behind one's own, put together: asked over HTTP, cached, in their order behind the local directory.
+
+A part of the composition root (:mod:`simpleindex.service.compose`), which asks for it only where there is a sources file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex import __version__
+from simpleindex.core import severity
+from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.policy.filtered import Filtered
+from simpleindex.policy.lists import NameLists
+from simpleindex.policy.messages import no_upload_times
+from simpleindex.records.first_seen import FirstSeen
+from simpleindex.service.compose_directory import refuse_overlap
+from simpleindex.service.unions import union_of
+from simpleindex.service.upstream_secrets import Secrets
+from simpleindex.upstreams.cache.cache import UpstreamCache
+from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.pins import Pins
+from simpleindex.upstreams.cached import Cached
+from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.flat_source import Flat
+from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
+from simpleindex.upstreams.limited import Queued
+from simpleindex.upstreams.modes import Mode, given_from_here, left_there
+from simpleindex.upstreams.pages.enrich import Times
+from simpleindex.upstreams.pages.urls import Reach
+from simpleindex.upstreams.pinned import Pinned
+from simpleindex.upstreams.range_metadata import WheelTails
+from simpleindex.upstreams.redirecting import Redirecting
+from simpleindex.upstreams.terms import Limits, Terms
+from simpleindex.views.followed import Policies
+from simpleindex.views.name_rules import NameRules, Scope
+from simpleindex.views.union import Member
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+    from simpleindex.config.settings import Settings
+    from simpleindex.core.model import Project
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Located, Source
+    from simpleindex.policy.rules import Allowance
+    from simpleindex.records.used_names import UsedNames
+    from simpleindex.service.compose_directory import OwnDirectory
+    from simpleindex.upstreams.settings import UpstreamSettings
+    from simpleindex.upstreams.wheel_reading import WheelReading
+    from simpleindex.views.explain import Word
+    from simpleindex.views.sources_file import Sources
+
+_FIRST_BYTE: Final = 120.0
+"""Seconds for the beginning of a file, where ``timeout`` allows no more."""
+
+_MODES: Final = {
+    Mode.CACHE: "",
+    Mode.REDIRECT: ", to which clients are sent for files",
+    Mode.LISTING_ONLY: ", whose files clients get there without asking here",
+}
+
+
+@dataclass
+class Upstreams:
+    """What the service starts and stops of other indexes.
+
+    Attributes:
+        own: One's own directories, that of ``--path`` first.
+        views: One's own index and what stands behind it, in each view.
+        words: What the sources of a view say of a project, for explanations.
+        unlisted: By view, the upstreams whose projects are not in its list.
+        follow: Looks at what rules depend on, for a moment in a thread.
+        reload: Takes of the sources file whatever needs no restart, and reads credentials and certificates again.
+        cached: The others.
+        agents: What asks them.
+        cache: What is kept of them.
+        lines: What is said at the start.
+        allow_upstream: Patterns of names that upstreams are asked for although they are one's own, as of the start.
+        first_seen: Remembers when files without an upload time came.
+        used: Remembers the names of one's own projects.
+        pins: What is pinned of them.
+        settings: Of each of them.
+        say: Takes a sentence for the operator.
+        policies: The rules.
+    """
+
+    own: tuple[OwnDirectory, ...]
+    views: Mapping[str, Source]
+    words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
+    unlisted: Mapping[str, tuple[str, ...]]
+    follow: Callable[[], Awaitable[None]]
+    reload: Callable[[], None]
+    cached: tuple[Cached, ...]
+    agents: tuple[OutgoingAgent, ...]
+    cache: UpstreamCache
+    lines: tuple[str, ...]
+    allow_upstream: tuple[str, ...]
+    first_seen: FirstSeen
+    used: UsedNames
+    pins: Pins
+    settings: tuple[UpstreamSettings, ...]
+    say: Callable[[str], None]
+    policies: Policies
+
+    def load(self) -> None:
+        """See what is kept; before anything is asked for. Blocking: it is a look at the cache's directories."""
+        self.cache.load()
+        for each in self.settings:
+            if each.credentials is not None:
+                try:
+                    self.pins.adopt(each.url, each.identity)
+                except OSError as error:
+                    self.say(
+                        severity.error(f"What is pinned of {each.name} cannot be read: {error.strerror}.")
+                    )
+        for line in _undated(self.policies, self.settings, self.cache):
+            self.say(severity.warning(line))
+
+    def keeping(self) -> list[Deferred[None]]:
+        """Return a Deferred for each fetched file that is whole, which fires once it is kept."""
+        return [kept for each in self.cached for kept in each.keeping()]
+
+    def stop(self) -> None:
+        """Give up what is being fetched."""
+        for each in self.cached:
+            each.stop()
+        for agent in self.agents:
+            agent.close()
+        self.first_seen.close()
+        self.used.close()
+
+
+def compose_upstreams(
+    settings: Settings,
+    reactor: Any,
+    first: OwnDirectory,
+    open_directory: Callable[[str, str], OwnDirectory],
+    *,
+    allowances: Callable[[float], tuple[Allowance, ...]],
+    was_used: Callable[[ProjectName], bool],
+    used: UsedNames,
+    in_thread: Callable[..., Awaitable[Any]],
+    wheels: WheelReading,
+    say: Callable[[str], None],
+    failed: Callable[[Failure], None],
+) -> Upstreams:
+    """Make everything about other indexes.
+
+    Args:
+        settings: Name the sources file and the cache.
+        reactor: Runs everything.
+        first: The directory of ``--path``.
+        open_directory: Makes another one of one's own, at a path and of a name.
+        allowances: Gives those that hold at a time, in seconds since 1970.
+        was_used: Whether a name was ever published here.
+        used: Remembers the names of one's own projects.
+        in_thread: Calls a blocking function in a thread.
+        wheels: Has wheels examined.
+        say: Takes a sentence for the operator.
+        failed: Told of what should never happen.
+
+    Raises:
+        RefusedStart: The sources file, or something that it names, cannot be used.
+    """
+    assert settings.sources is not None  # else there is nothing to make
+    lists = NameLists(str(settings.sources.parent), say)
+    policies = Policies(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
+    said = policies.open()
+    where = settings.sources.parent
+    own = (first, *(open_directory(str(where / each.path), each.name) for each in said.directories))
+    refuse_overlap(own, str(settings.sources))
+    room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
+    cache = UpstreamCache(str(settings.cache), say, room)
+    first_seen = FirstSeen(str(settings.state), say, begun=True)
+    pins = Pins(str(settings.state), say)
+    members: dict[str, Member] = {}
+    stages: list[Cached] = []
+    agents: list[OutgoingAgent] = []
+    secrets = Secrets(say, in_thread)
+    for each in said.upstreams:
+        agent = _agent(each, settings, reactor, secrets)
+        reach = Reach(each.url, each.hosts)
+        upstream = HttpUpstream(
+            each.name,
+            reach,
+            agent,
+            reactor,
+            in_thread,
+            login=secrets.login(each, _where(settings, each)),
+            terms=Terms(
+                Limits(each.timeout, max(_FIRST_BYTE, each.timeout), listing=max(30.0, each.timeout)),
+                each.missing,
+                each.lists,
+                f"simpleindex/{__version__}",
+            ),
+        )
+        agents.append(agent)
+        queued = Queued(upstream, each.connections, reactor)
+        cached = Cached(
+            queued,
+            cache,
+            reactor,
+            in_thread,
+            identity=each.identity,
+            first_seen=partial(_first_seen, first_seen, each.url),
+            times=_times(each),
+            offer=partial(given_from_here, reach=reach)
+            if each.mode is Mode.CACHE
+            else partial(_left_there, reach, each.mode),
+            removed=pins.keep_removed(cache) if each.keep_removed else None,
+            tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread, wheels)
+            if each.mode is Mode.CACHE
+            else None,
+            background=max(1, each.connections // 2),
+            judges_age=partial(_judges_age, policies, each),
+            wheels=wheels,
+            say=say,
+            failed=failed,
+        )
+        stages.append(cached)
+        located: Located = Flat(cached, in_thread) if each.flat else cached
+        source: Source = Redirecting(located)
+        if each.mode is Mode.CACHE:
+            source = Pinned(located, each.identity, pins, reactor, in_thread)
+        members[each.name] = Member(source, Scope(each.projects, each.exclude), each.lists, each.name)
+    views = {}
+    for view in said.views:
+        judged = partial(
+            Filtered, policy=policies.of_views(view.rules_of), clock=reactor, in_thread=in_thread
+        )
+        views[view.name] = union_of(
+            said,
+            view,
+            {each.name: judged(each.source, each.name, is_own=True) for each in own},
+            {name: replace(member, source=judged(member.source, name)) for name, member in members.items()},
+            was_used=lambda name: was_used(name) or used.has(name),
+            in_thread=in_thread,
+            bare={each.name: each.source for each in own},
+            takes=lambda name: any(each.source.takes(name) for each in own),
+        )
+    lines = (
+        *(f"Beside it: {each.name}, {each.path}." for each in own[1:]),
+        *(f"Behind it: {each.name}, {each.url}{_MODES[each.mode]}." for each in said.upstreams),
+        *(f"At /{view.name}/: {', '.join(view.sources)}." for view in said.views if view.name != MAIN_VIEW),
+    )
+
+    if said.rules:
+        names = ", ".join(rule.name for rule in said.rules)
+        lines = (*lines, f"{len(said.rules):,} rule{'' if len(said.rules) == 1 else 's'} in force: {names}.")
+
+    def refresh(names: set[ProjectName]) -> None:
+        used.add(names)
+        lists.refresh()
+        secrets.look()
+
+    def reload() -> None:
+        policies.reload()
+        secrets.look()
+
+    def follow() -> Awaitable[None]:
+        policies.current()
+        return in_thread(
+            refresh, {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
+        )
+
+    def changed(now: Sources) -> None:
+        scopes = {each.name: Scope(each.projects, each.exclude) for each in now.upstreams}
+        for view in now.views:
+            views[view.name].take(NameRules(view.strategy, now.own, now.allow_upstream), scopes)
+        for each, stage in zip(now.upstreams, stages, strict=True):
+            stage.take(_times(each))
+
+    policies.changed = changed
+    return Upstreams(
+        own=own,
+        views=views,
+        words=lambda view, name: views[view].words(name),
+        unlisted=_unlisted(said),
+        follow=follow,
+        reload=reload,
+        cached=tuple(stages),
+        agents=tuple(agents),
+        cache=cache,
+        lines=lines,
+        allow_upstream=NameRules(allow_upstream=said.allow_upstream).allow_upstream,
+        first_seen=first_seen,
+        used=used,
+        pins=pins,
+        settings=said.upstreams,
+        say=say,
+        policies=policies,
+    )
+
+
+def _unlisted(said: Sources) -> dict[str, tuple[str, ...]]:
+    names = {each.name for each in said.upstreams if not each.lists}
+    return {view.name: tuple(name for name in view.sources if name in names) for view in said.views}
+
+
+def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
+    """Read a sources file and what its rules name, as the server would at its start.
+
+    Args:
+        path: The sources file.
+        cache: The cache's directory, which tells what upstreams state.
+
+    Returns:
+        What is in it, in words, and the patterns of ``allow-upstream``.
+
+    Raises:
+        RefusedStart: The server would not start with it.
+    """
+    lines: list[str] = []
+    lists = NameLists(os.path.dirname(path), lines.append)
+    policies = Policies(path, open_list=lists.open, allowances=lambda _: (), log=lines.append)
+    said = policies.open()
+    counts = (
+        (len(said.upstreams), "upstream"),
+        (len(said.directories), "further directory"),
+        (len(said.views) - 1, "view"),
+        (len(said.rules), "rule"),
+    )
+    words = [f"{number:,} {noun}" for number, noun in counts]
+    lines += _undated(policies, said.upstreams, UpstreamCache(cache, lines.append))
+    text = "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+    return text, NameRules(allow_upstream=said.allow_upstream).allow_upstream
+
+
+def _undated(
+    policies: Policies, upstreams: Sequence[UpstreamSettings], cache: UpstreamCache
+) -> Iterator[str]:
+    """Say which rules judge the age of files whose upstreams do not state it, as far as what is kept of them tells."""
+    for each in upstreams:
+        rules = policies.current().judges_age(each.name)
+        if rules and cache.lacks_upload_times(each.identity):
+            yield no_upload_times(each.name, rules)
+
+
+def _plural(words: str) -> str:
+    if words.startswith("1 "):
+        return words
+    return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"
+
+
+def _times(said: UpstreamSettings) -> Times:
+    return Times(most=said.ttl, least=min(10.0, said.ttl))
+
+
+def _first_seen(
+    first_seen: FirstSeen, url: str, _: str, name: ProjectName, marks: Mapping[str, str], now_ns: int
+) -> Mapping[str, int]:
+    # By URL alone: a file must not be new again because its index is asked with other credentials.
+    return first_seen.times(url, name, marks, now_ns)
+
+
+def _judges_age(policies: Policies, upstream: UpstreamSettings, name: ProjectName) -> tuple[str, ...]:
+    return policies.current().judges_age(upstream.name, None if upstream.flat else name)
+
+
+def _left_there(
+    reach: Reach, mode: Mode, project: Project, _: object, first_seen: Mapping[str, int], generation: int
+) -> Project:
+    return left_there(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
+
+
+def _agent(said: UpstreamSettings, settings: Settings, reactor: Any, secrets: Secrets) -> OutgoingAgent:
+    where = _where(settings, said)
+    try:
+        trust = None if said.ca_file is None else secrets.trust(said.ca_file)
+        policy = tls_policy() if trust is None else trust.policy
+        agent = OutgoingAgent(reactor, Reach(said.url, said.hosts), policy, os.environ)
+    except OSError as error:
+        raise RefusedStart(f"{where} has a ca-file that cannot be read: {error.strerror}") from None
+    except (InvalidSetting, ValueError) as error:
+        raise RefusedStart(f"{where} cannot be asked: {error}") from None
+    if trust is not None:
+        trust.give_to(agent)
+    return agent
+
+
+def _where(settings: Settings, said: UpstreamSettings) -> str:
+    return f"{settings.sources}: the upstream {said.name}"

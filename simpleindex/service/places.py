@@ -1,0 +1,99 @@
+"""What the service finds around it and prepares: its directories, the mounts, the log of accesses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import InvalidSources, RefusedStart
+from simpleindex.system.followed_file import read_text_file
+from simpleindex.tls.files import hindrance
+from simpleindex.views.sources_file import parse_sources
+from simpleindex.web.http.access_log import AccessLog
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from simpleindex.config.settings import Settings
+
+
+def excluded_paths(settings: Settings) -> list[str]:
+    """What is never a project, wherever it lies (DESIGN section 4)."""
+    paths: list[Path | None] = [
+        settings.certs,
+        settings.state,
+        settings.cache,
+        settings.acme_webroot,
+        settings.config,
+        settings.sources,
+        settings.users,
+        settings.access,
+    ]
+    return [str(path) for path in paths if path is not None]
+
+
+def further_directories(settings: Settings) -> dict[str, Path]:
+    """Directories of packages that the sources file names, by their names, as far as it can be read.
+
+    Raises:
+        RefusedStart: It cannot be understood.
+    """
+    if settings.sources is None:
+        return {}
+    try:
+        said = parse_sources(read_text_file(str(settings.sources)))
+    except OSError:
+        # It may be written later; the server says then what is wrong with it.
+        return {}
+    except InvalidSources as error:
+        raise RefusedStart(f"{settings.sources}: {error}") from None
+    where = settings.sources.parent
+    return {each.name: Path(os.path.normpath(where / each.path)) for each in said.directories}
+
+
+def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:
+    """Make a directory for the user that the service will become; what cannot be made is noticed by who needs it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=False)
+        if os.getuid() == 0 and owner != (None, None):
+            os.chown(path, -1 if owner[0] is None else owner[0], -1 if owner[1] is None else owner[1])
+    except OSError:
+        return
+
+
+def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) -> None:
+    """Refuse files about people that the user whom the service becomes could not read again when they change.
+
+    Raises:
+        RefusedStart: That user cannot read one of them.
+    """
+    uid, gid = owner
+    for path in (settings.users, settings.access):
+        sentence = None if uid is None or path is None else hindrance(uid, gid, path)
+        if sentence:
+            raise RefusedStart(sentence)
+
+
+def mountinfo() -> str:
+    """The mounts of this process, or nothing where there is no such file."""
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def open_access_log(settings: Settings, clock: IReactorTime) -> AccessLog | None:
+    """Open the access log.
+
+    Raises:
+        RefusedStart: It cannot be written.
+    """
+    if settings.access_log is None:
+        return None
+    try:
+        return AccessLog(str(settings.access_log), clock, trusted=settings.trusted_proxy)
+    except OSError as error:
+        raise RefusedStart(
+            f"The access log {settings.access_log} cannot be written ({error.strerror}); choose another --access-log."
+        ) from None

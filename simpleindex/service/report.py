@@ -1,0 +1,148 @@
+"""What an operator reads at the start, and from ``simpleindex check``: pure text from what is known."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from simpleindex import __version__
+from simpleindex.core import severity
+from simpleindex.core.names import ProjectName
+from simpleindex.core.packed import total_size
+from simpleindex.core.patterns import matcher
+from simpleindex.core.sizes import human_size
+from simpleindex.core.views import LOCAL
+from simpleindex.directory.unserved import sum_up
+from simpleindex.web.status import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from simpleindex.directory.live import LiveDirectory
+    from simpleindex.service.compose_directory import OwnDirectory
+
+_MOST_WITHHELD: Final = 50
+"""Withheld files named; a directory of thousands of strays must not bury the lines that matter."""
+
+_MOST_TAKEN: Final = 20
+"""Names that a directory without distributions takes and that are named; a checkout has tens of directories."""
+
+_LIKELY_ROOTS: Final = ("simple", "packages")
+
+
+def catalogue_lines(report: Report, root: str) -> Iterator[str]:
+    """Say what is served and what is not.
+
+    Args:
+        report: The state.
+        root: The served directory, for "did you mean".
+    """
+    yield f"{_count(report.projects, 'project')}, {_count(report.files, 'file')}, {human_size(report.size)}."
+    for _, _, _, reason in report.withheld[:_MOST_WITHHELD]:
+        yield f"Withheld: {reason}"
+    if len(report.withheld) > _MOST_WITHHELD:
+        yield f"Withheld: {len(report.withheld) - _MOST_WITHHELD} more; /-/status names all of them on this machine."
+    yield from map(severity.warning, map(str, report.passed_over))
+    if not report.projects:
+        yield (
+            meant_root(root) or f"No projects yet: put files at {os.path.join(root, '<project>', '<file>')}."
+        )
+
+
+def meant_root(root: str) -> str | None:
+    """For a root without projects: the directory below it that was probably meant, as a sentence."""
+    for name in _LIKELY_ROOTS:
+        below = os.path.join(root, name)
+        if os.path.isdir(below):
+            return f"{root} holds no projects; did you mean --path {below}?"
+    return None
+
+
+def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -> Iterator[str]:
+    """Say how clients reach the index, and how they trust it.
+
+    Args:
+        base_url: Where the index is.
+        ca_path: The file of our private CA's certificate on this machine; None if certificates are the user's own.
+        fingerprint: Of that certificate, SHA-256.
+    """
+    if ca_path is None:
+        yield f"Install with: pip install --index-url {base_url}simple/ PACKAGE"
+        return
+    yield f"Install with: pip install --cert {ca_path} --index-url {base_url}simple/ PACKAGE"
+    yield f"The certificate comes from a private CA made for this machine, SHA-256 fingerprint {fingerprint}."
+    yield (
+        f"Clients elsewhere fetch it from {base_url}-/ca.pem, compare the fingerprint, and trust it with pip --cert FILE, "
+        "SSL_CERT_FILE=FILE uv, or poetry config certificates.NAME.cert FILE."
+    )
+
+
+def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | None:
+    """Say which names are the index's own only because something of that name lies in the directory; None if there are none.
+
+    Args:
+        names: They.
+        allow_upstream: Patterns of names that upstreams are asked for all the same.
+    """
+    taken = [name for name in names if matcher(tuple(allow_upstream)).find(ProjectName(name)) is None]
+    if not taken:
+        return None
+    shown = ", ".join(taken[:_MOST_TAKEN])
+    more = f" and {len(taken) - _MOST_TAKEN:,} more" if len(taken) > _MOST_TAKEN else ""
+    return (
+        f"{shown}{more}: no upstream is asked for {'this name' if len(taken) == 1 else 'these names'}, because something of that name "
+        "lies in the directory, though no distribution. Remove it, or name it in allow-upstream of the sources file, if it is no project "
+        "of yours."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def live_report(live: LiveDirectory, watch: str) -> Report:
+    """The state of a live directory."""
+    files = [shelf.project.files for shelf in live.shelves.values() if shelf.project]
+    strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
+    return Report(
+        ready=live.complete and live.suspended is None,
+        suspended=live.suspended,
+        projects=len(files),
+        files=sum(map(len, files)),
+        size=sum(map(total_size, files)),
+        withheld=strays
+        + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
+        watch="poll" if live.polling else watch,
+        version=__version__,
+        passed_over=live.unserved(),
+        taken=live.names_by_entries(),
+    )
+
+
+def readiness_of(own: Sequence[OwnDirectory]) -> tuple[bool, str | None]:
+    """Whether all of one's own directories are known, and why one of them keeps everything from being answered."""
+    suspended = [(each.name, each.live.suspended) for each in own if each.live.suspended is not None]
+    reason = None
+    if suspended:
+        name, sentence = suspended[0]
+        reason = sentence if name == LOCAL else f"The directory {name}: {sentence}"
+    return all(each.live.complete for each in own), reason
+
+
+def report_of(own: Sequence[OwnDirectory]) -> Report:
+    """The state of all of one's own directories together."""
+    reports = [live_report(each.live, each.choice.method) for each in own]
+    ready, suspended = readiness_of(own)
+    names = {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
+    return replace(
+        reports[0],
+        ready=ready and suspended is None,
+        suspended=suspended,
+        projects=len(names),
+        files=sum(report.files for report in reports),
+        size=sum(report.size for report in reports),
+        withheld=tuple(item for report in reports for item in report.withheld),
+        passed_over=sum_up(item for report in reports for item in report.passed_over),
+        taken=tuple(sorted({name for report in reports for name in report.taken} - names)),
+    )

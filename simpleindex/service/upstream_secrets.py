@@ -1,0 +1,166 @@
+"""What lets us into an upstream and whom we trust there: read from the operator's files, and again whenever these change.
+
+Tokens of some services live for an hour; whatever renews them writes the file anew.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import InvalidSetting, RefusedStart, SimpleIndexError
+from simpleindex.system.followed_file import FollowedFile
+from simpleindex.upstreams.http.agent import tls_policy
+from simpleindex.upstreams.http.logins import FixedLogin
+from simpleindex.upstreams.pages.urls import BasicCredentials
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from twisted.web.iweb import IPolicyForHTTPS
+
+    from simpleindex.upstreams.http.agent import OutgoingAgent
+    from simpleindex.upstreams.http.logins import Login
+    from simpleindex.upstreams.settings import UpstreamSettings
+
+
+class FileLogin:
+    """Credentials in a file.
+
+    Args:
+        path: It holds ``user:password``.
+        log: Takes a sentence for the operator.
+        in_thread: Calls a blocking function in a thread.
+
+    Raises:
+        OSError: The file cannot be read.
+        SimpleIndexError: It holds no credentials.
+    """
+
+    def __init__(
+        self, path: str, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]
+    ) -> None:
+        self._in_thread = in_thread
+        self._file: FollowedFile[BasicCredentials] = FollowedFile(
+            path, "credentials", parse_credentials, taken=self._take, log=log
+        )
+        self._file.open()
+
+    def _take(self, credentials: BasicCredentials) -> None:
+        self._credentials = credentials
+
+    def credentials(self) -> BasicCredentials:
+        """Return those that were read last."""
+        return self._credentials
+
+    async def read_again(self) -> None:
+        """Read them anew if the file has changed."""
+        await self._in_thread(self.look)
+
+    def look(self) -> None:
+        """Do the same; blocking."""
+        self._file.look_now()
+
+
+class FollowedTrust:
+    """Certificates of authorities in a file, by which an upstream is known.
+
+    Args:
+        path: They are in PEM form.
+        log: Takes a sentence for the operator.
+
+    Raises:
+        OSError: The file cannot be read.
+        SimpleIndexError: It holds no certificates.
+    """
+
+    def __init__(self, path: str, log: Callable[[str], None]) -> None:
+        self._agent: OutgoingAgent | None = None
+        self._file: FollowedFile[bytes] = FollowedFile(
+            os.path.abspath(path), "ca-file", _checked_ca, taken=self._take, log=log
+        )
+        self._file.open()
+
+    def _take(self, pem: bytes) -> None:
+        self.policy: IPolicyForHTTPS = tls_policy(pem)
+        if self._agent is not None:
+            self._agent.trust(self.policy)
+
+    def give_to(self, agent: OutgoingAgent) -> None:
+        """Have this agent trust what the file says from now on."""
+        self._agent = agent
+
+    def look(self) -> None:
+        """Read the file anew if it has changed; blocking."""
+        self._file.look_now()
+
+
+def _checked_ca(pem: bytes) -> bytes:
+    tls_policy(pem)
+    return pem
+
+
+def parse_credentials(content: bytes) -> BasicCredentials:
+    """Read ``user:password``, with blanks or a line's end around it.
+
+    Raises:
+        InvalidSetting: It is something else; it is not quoted, for it may be the secret.
+    """
+    try:
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise InvalidSetting("is no UTF-8 text") from None
+    user, colon, password = text.partition(":")
+    if not colon or "\n" in text or "\r" in text:
+        raise InvalidSetting("is not of the form user:password")
+    return BasicCredentials(user, password)
+
+
+class Secrets:
+    """The files of all upstreams, looked at together.
+
+    Args:
+        log: Takes a sentence for the operator.
+        in_thread: Calls a blocking function in a thread.
+    """
+
+    def __init__(self, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]) -> None:
+        self._log = log
+        self._in_thread = in_thread
+        self._followed: list[FileLogin | FollowedTrust] = []
+
+    def login(self, each: UpstreamSettings, where: str) -> Login:
+        """Open what holds the credentials for an upstream.
+
+        Args:
+            each: Names the place.
+            where: The upstream, for the sentence.
+
+        Raises:
+            RefusedStart: There are no credentials in it.
+        """
+        if each.credentials is None:
+            return FixedLogin()
+        kind, name = each.credentials
+        try:
+            if kind == "file":
+                login = FileLogin(name, self._log, self._in_thread)
+                self._followed.append(login)
+                return login
+            return FixedLogin(parse_credentials(os.environ.get(name, "").encode("utf-8", "surrogateescape")))
+        except (OSError, SimpleIndexError):
+            raise RefusedStart(
+                f"{where} has credentials in {kind}:{name}, where there is no user:password"
+            ) from None
+
+    def trust(self, path: str) -> FollowedTrust:
+        """Open a file with certificates; as :class:`FollowedTrust`."""
+        trust = FollowedTrust(path, self._log)
+        self._followed.append(trust)
+        return trust
+
+    def look(self) -> None:
+        """Read whatever has changed; blocking."""
+        for each in self._followed:
+            each.look()

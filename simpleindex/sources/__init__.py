@@ -1,1 +1,0 @@
-"""Layer 2: who answers the three questions."""

@@ -1,0 +1,252 @@
+"""The part of the disk that a cache may use: what lies there, in which order it was used, and what goes when room is wanted."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core import severity
+from simpleindex.system.atomic import write_all
+from simpleindex.system.ownership import give_to_owner_of, make_directories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FACTS: Final = ".facts"
+"""Suffix of the record beside a kept file."""
+
+_LISTINGS_SHARE: Final = 4
+"""Listings go before files once they take more than this part of the budget."""
+
+_SILENT_SECONDS: Final = 24 * 3600.0
+"""Between two lines of the log about making room."""
+
+_LEFT_OVER: Final = 24 * 3600
+"""Seconds after which an unfinished file is nobody's: no fetch lives so long without writing to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of the disk may be used.
+
+    Attributes:
+        budget: Bytes of all that is kept.
+        floor: Bytes that are to stay free on its file system.
+        largest: Bytes of one file; only so that an endless one ends.
+    """
+
+    budget: int = 20 * 1024**3
+    floor: int = 1024**3
+    largest: int = 20 * 1024**3
+
+
+class CacheSpace:
+    """A directory with a budget; usable from any thread.
+
+    Args:
+        root: The directory; it is made when something is written.
+        log: Takes a sentence for the operator.
+        room: How much of the disk may be used.
+        now: The time, seconds since 1970.
+    """
+
+    def __init__(self, root: str, log: Callable[[str], None], room: Room, now: Callable[[], float]) -> None:
+        self.root = root
+        self.room = room
+        self.now = now
+        self._log = log
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, int] = OrderedDict()
+        self._listings: OrderedDict[str, int] = OrderedDict()
+        self._size = self._listings_size = 0
+        self._silent_until = 0.0
+        self._prefix = os.path.join(root, "listings", "")
+        self._is_loaded = False
+        self._has_complained = False
+
+    def load(self) -> None:
+        """See what is there; remove what writers that died left behind, and what is too much."""
+        for path in self._scan("new"):
+            with suppress(OSError):
+                if os.stat(path).st_mtime < self.now() - _LEFT_OVER:
+                    os.unlink(path)
+        self._remove_older_form()
+        self._remove_empty_directories()
+        found = []
+        for kind in ("given", "listings"):
+            for path in self._scan(kind):
+                with suppress(OSError):
+                    if not path.endswith(FACTS):
+                        marker = path + FACTS if os.path.lexists(path + FACTS) else path
+                        found.append((os.stat(marker).st_mtime, path, os.stat(path).st_size))
+        with self._lock:
+            for _, path, size in sorted(found, reverse=True):
+                index = self._index_of(path)
+                if path not in index:
+                    index[path] = size
+                    index.move_to_end(path, last=False)
+                    self._count(path, size)
+            self._is_loaded = True
+        self.make_room(0)
+
+    def _scan(self, kind: str) -> Iterator[str]:
+        for directory, _, names in os.walk(os.path.join(self.root, kind)):
+            yield from (os.path.join(directory, name) for name in names)
+
+    def _remove_older_form(self) -> None:
+        """Remove files that were kept by digest alone: of them nobody knows any more which index gave them."""
+        older = os.path.join(self.root, "files")
+        if os.path.lexists(older):
+            shutil.rmtree(older, ignore_errors=True)
+            self._log(
+                f"What an older version kept in {older!a} was removed: it is fetched again when it is wanted."
+            )
+
+    def _remove_empty_directories(self) -> None:
+        """Remove the directories of projects of which nothing is kept any more."""
+        for directory, _, names in os.walk(os.path.join(self.root, "given"), topdown=False):
+            if not names:
+                with suppress(OSError):
+                    os.rmdir(directory)
+
+    def may_have(self, path: str) -> bool:
+        """Return whether looking for a file makes sense; at once."""
+        return not self._is_loaded or path in self._index_of(path)
+
+    def make_room(self, size: int) -> None:
+        """Remove what was used least recently until this much more fits: files first, then listings.
+
+        A file whose listing is gone could not be served, and a listing is a thousandth of its files.
+        """
+        while self._is_loaded and self._is_too_much(size):
+            path = self._least_used()
+            if path is None:
+                break
+            self._tell_of_eviction()
+            self.remove(path)
+
+    def _least_used(self) -> str | None:
+        with self._lock:
+            if self._files and self._listings_size <= self.room.budget // _LISTINGS_SHARE:
+                return next(iter(self._files))
+            return next(iter(self._listings), None) or next(iter(self._files), None)
+
+    def _tell_of_eviction(self) -> None:
+        if self.now() >= self._silent_until:
+            self._silent_until = self.now() + _SILENT_SECONDS
+            self._log(
+                f"The cache in {self.root!a} is full: what was used least recently makes room for new files. "
+                "Its size, and the bytes that stay free on its disk, are set by [cache] of the sources file."
+            )
+
+    def _is_too_much(self, size: int) -> bool:
+        # For one that is too large to be kept at all, nothing has to go.
+        if size <= self.room.budget < self._size + size:
+            return True
+        free = self.free()
+        return free is not None and free - size < self.room.floor
+
+    def free(self) -> int | None:
+        """Bytes that are free on its file system; None if that cannot be told."""
+        try:
+            status = os.statvfs(self.root)
+        except OSError:
+            return None
+        return status.f_frsize * status.f_bavail
+
+    def use(self, path: str) -> None:
+        """Note that a file was used."""
+        with self._lock:
+            index = self._index_of(path)
+            if path in index:
+                index.move_to_end(path)
+
+    def add(self, path: str, size: int) -> None:
+        """Count a file that was put there."""
+        with self._lock:
+            index = self._index_of(path)
+            self._count(path, size - index.pop(path, 0))
+            index[path] = size
+
+    def forget(self, path: str) -> None:
+        """Count a file no more."""
+        with self._lock:
+            self._count(path, -self._index_of(path).pop(path, 0))
+
+    def _index_of(self, path: str) -> OrderedDict[str, int]:
+        return self._listings if path.startswith(self._prefix) else self._files
+
+    def _count(self, path: str, size: int) -> None:
+        self._size += size
+        if path.startswith(self._prefix):
+            self._listings_size += size
+
+    def remove(self, path: str) -> None:
+        """Remove a file, and the record beside it."""
+        self.forget(path)
+        for name in (path + FACTS, path):
+            with suppress(OSError):
+                os.unlink(name)
+
+    def new_path(self) -> str:
+        """Return where a file can be written until it is whole."""
+        return os.path.join(self.root, "new", secrets.token_hex(8))
+
+    def write(self, path: str, data: bytes, *, counts: bool = True) -> None:
+        """Put a small file there, whole or not at all; trouble is said once.
+
+        Args:
+            path: Where.
+            data: All of it.
+            counts: Whether it is one of those that go when room is wanted.
+        """
+        aside = self.new_path()
+        try:
+            descriptor = self.create(aside)
+            try:
+                write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+            self.make_parent(path)
+            os.rename(aside, path)
+        except OSError as error:
+            self.complain(error)
+            with suppress(OSError):
+                os.unlink(aside)
+            return
+        if counts:
+            self.add(path, len(data))
+            self.make_room(0)
+
+    def create(self, path: str) -> int:
+        """Return a descriptor of a new file.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        self.make_parent(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        give_to_owner_of(os.path.dirname(path), descriptor)
+        return descriptor
+
+    @staticmethod
+    def make_parent(path: str) -> None:
+        """Make the directory of a file."""
+        make_directories(os.path.dirname(path), 0o700)
+
+    def complain(self, error: OSError) -> None:
+        """Tell the operator, once, that nothing can be kept."""
+        if not self._has_complained:
+            self._has_complained = True
+            self._log(
+                severity.error(
+                    f"What upstreams say cannot be kept in {self.root!a} ({error.strerror}); it is fetched again each time. "
+                    "Make --cache a directory that this user can write, and that has room."
+                )
+            )

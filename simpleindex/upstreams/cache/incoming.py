@@ -1,0 +1,95 @@
+"""A file that is on its way into the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from io import FileIO
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.system.atomic import write_all
+
+if TYPE_CHECKING:
+    from simpleindex.upstreams.cache.cache_space import CacheSpace
+
+_CHECK_ROOM_EVERY: Final = 64 * 1024 * 1024
+"""Bytes written, after which it is seen to that there is still room."""
+
+_CHUNK: Final = 1024 * 1024
+
+
+class Incoming:
+    """A file that is being fetched; used by one thread at a time.
+
+    Args:
+        space: Where it may be kept.
+        descriptor: Open for reading and writing.
+        path: Where it lies; None if nowhere.
+
+    Attributes:
+        size: Bytes so far.
+    """
+
+    def __init__(self, space: CacheSpace, descriptor: int, path: str | None) -> None:
+        self._space = space
+        self.descriptor = descriptor
+        self.path = path
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._checked = 0
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hex digest of what there is so far."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            OSError: There is no room for it.
+        """
+        try:
+            write_all(self.descriptor, data, self.size)
+        except OSError:
+            self._space.make_room(len(data) + _CHECK_ROOM_EVERY)
+            write_all(self.descriptor, data, self.size)
+        self.size += len(data)
+        self._digest.update(data)
+        if self.size - self._checked >= _CHECK_ROOM_EVERY:
+            self._checked = self.size
+            self._space.make_room(_CHECK_ROOM_EVERY)
+
+    def hexdigest(self, algorithm: str) -> str:
+        """Another digest of all of it."""
+        digest, offset = hashlib.new(algorithm, usedforsecurity=False), 0
+        while data := os.pread(self.descriptor, _CHUNK, offset):
+            digest.update(data)
+            offset += len(data)
+        return digest.hexdigest()
+
+    def reader(self) -> FileIO:
+        """Open what there is so far, for reading only where that can be had; the caller closes it."""
+        try:
+            # Another description of the same file, whatever its name is by now.
+            return FileIO(os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_CLOEXEC), "rb")
+        except OSError:
+            return FileIO(os.dup(self.descriptor), "rb")
+
+    def discard(self) -> None:
+        """Remove it unless it was kept; whoever has it open goes on reading."""
+        if self.path is not None:
+            with suppress(OSError):
+                os.unlink(self.path)
+            self.path = None
+
+    def close(self) -> None:
+        """Remove it unless it was kept, and let go."""
+        self.discard()
+        os.close(self.descriptor)
+
+
+def is_known_hash(algorithm: str) -> bool:
+    """Whether a file can be checked by a hash of this name."""
+    return algorithm in hashlib.algorithms_guaranteed and not algorithm.startswith("shake")

@@ -1,0 +1,89 @@
+"""What an upstream index answered about a project, as the cache keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.model import Project, Sidecar, Status, Withheld
+from simpleindex.core.names import ProjectName
+from simpleindex.core.packed import PackedFiles
+from simpleindex.upstreams.pages.enrich import Learnt
+from simpleindex.upstreams.pages.listing_faults import ListingFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+FORMAT: Final = 3
+"""Raised whenever what is packed changes."""
+
+OLDER_FORMAT: Final = 2
+"""That of versions which did not note faults and modification times; it is read too, for pins are records."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptListing:
+    """What an upstream said of a project.
+
+    Attributes:
+        project: As it has it.
+        etag: To ask again by; None if none came.
+        last_modified: The same.
+        fresh_for: Seconds for which it need not be asked again, as the upstream said; None if it did not.
+        fetched_at: When it said so, seconds since 1970.
+        learnt: What files themselves taught since, by name.
+        faults: What was found to be wrong with it since, by the name of a file or of its metadata.
+        modified: What the servers of files call their last modification, nanoseconds since 1970, by name; 0 where one does not say.
+    """
+
+    project: Project
+    etag: str | None
+    last_modified: str | None
+    fresh_for: float | None
+    fetched_at: float
+    learnt: Mapping[str, Learnt]
+    faults: Mapping[str, ListingFault] = field(default_factory=dict)
+    modified: Mapping[str, int] = field(default_factory=dict)
+
+
+def parts_of_listing(upstream: str, kept: KeptListing) -> tuple[Any, ...]:
+    """Return a listing as plain values, to be packed."""
+    project = kept.project
+    files = project.files if isinstance(project.files, PackedFiles) else PackedFiles(project.files)
+    return (
+        *(upstream, str(project.name), project.status.value, project.status_reason),
+        *(files.packed, len(files), files.size),
+        [astuple(item) for item in project.withheld],
+        *(kept.etag, kept.last_modified, kept.fresh_for, kept.fetched_at),
+        {name: astuple(learnt) for name, learnt in kept.learnt.items()},
+        {name: astuple(fault) for name, fault in kept.faults.items()},
+        dict(kept.modified),
+    )
+
+
+def listing_of_parts(parts: tuple[Any, ...]) -> KeptListing:
+    """Return the listing that was packed.
+
+    Raises:
+        ValueError, TypeError, KeyError, IndexError: It is none.
+    """
+    if parts[0] == OLDER_FORMAT:
+        parts = (*parts, {}, {})
+    _, _, name, status, reason, packed, count, size, withheld, *said, learnt, faults, modified = parts
+    etag, last_modified, fresh_for, fetched_at = said
+    project = Project(
+        name=ProjectName(name),
+        files=PackedFiles.restored(packed, count, size),
+        withheld=tuple(Withheld(*item) for item in withheld),
+        status=Status(status),
+        status_reason=reason,
+    )
+    known = dict(_learnt(learnt.items()))
+    wrong = {name: ListingFault(*fault) for name, fault in faults.items()}
+    return KeptListing(project, etag, last_modified, fresh_for, fetched_at, known, wrong, modified)
+
+
+def _learnt(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Learnt]]:
+    for name, (size, sha256, requires_python, sidecar, modified_ns) in items:
+        yield name, Learnt(size, sha256, requires_python, sidecar and Sidecar(*sidecar), modified_ns)

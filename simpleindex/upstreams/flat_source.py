@@ -1,0 +1,90 @@
+"""A source of one page with the files of many projects, as for pip's ``--find-links``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import NotHere
+from simpleindex.core.model import Project, ProjectList
+from simpleindex.core.names import listed_file
+from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body, Elsewhere, Located
+
+_WORTH_A_THREAD: Final = 1_000
+"""Files; above it taking a page apart takes more than a few milliseconds."""
+
+
+class Flat:
+    """The projects of a page.
+
+    Args:
+        source: Has the page as its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`, and its files as that project's.
+        in_thread: Calls a function in a thread.
+    """
+
+    def __init__(self, source: Located, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        self._source = source
+        self._in_thread = in_thread
+        self._page: Project | None = None
+        self._parts: dict[ProjectName, Project] = {}
+        self._list = ProjectList()
+
+    async def projects(self) -> ProjectList:
+        """Those that have a file on the page."""
+        await self._take(await self._source.project(FLAT_PAGE))
+        return self._list
+
+    async def project(self, name: ProjectName) -> Project:
+        """One of them."""
+        await self._take(await self._source.project(FLAT_PAGE))
+        return self._part(name)
+
+    def projects_now(self) -> ProjectList | None:
+        """As :meth:`projects`, if it can be told at once."""
+        return self._list if self._is_current() else None
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """As :meth:`project`, if it can be told at once."""
+        return self._part(name) if self._is_current() else None
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """A file of one of them, or its sidecar."""
+        await self._require(name, filename)
+        return await self._source.file(FLAT_PAGE, filename)
+
+    async def location(self, name: ProjectName, filename: str) -> str:
+        """Where such a file is."""
+        await self._require(name, filename)
+        return await self._source.location(FLAT_PAGE, filename)
+
+    async def _require(self, name: ProjectName, filename: str) -> None:
+        distribution = listed_file(filename)
+        if not any(file.filename == distribution for file in (await self.project(name)).files):
+            raise NotHere(f"file {filename}")
+
+    def _part(self, name: ProjectName) -> Project:
+        if name not in self._parts:
+            raise NotHere(f"project {name}")
+        return self._parts[name]
+
+    def _is_current(self) -> bool:
+        page = self._source.project_now(FLAT_PAGE)
+        return page is not None and page is self._page
+
+    async def _take(self, page: Project) -> None:
+        if page is self._page:
+            return
+        if len(page.files) > _WORTH_A_THREAD:
+            parts = await self._in_thread(split, page, self._parts)
+        else:
+            parts = split(page, self._parts)
+        # Also where a newer one was taken meanwhile: whoever asked gets what the source answered.
+        self._page, self._parts = page, parts
+        names = tuple(parts)
+        if (names, page.stale) != (self._list.names, self._list.stale):
+            self._list = ProjectList(names, page.generation, stale=page.stale)

@@ -1,0 +1,112 @@
+"""Headers of an upstream's answers, read strictly: what is malformed is as if it had not come."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from simpleindex.core.dates import http_date
+
+# RFC 9110 sections 8.8.3 and 14.4. None of the numbers takes long to convert.
+_ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1000}"')
+_DATE: Final = re.compile("[A-Za-z0-9:, +-]{1,60}")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
+_DIRECTIVE: Final = re.compile(
+    r"(?:\A|(?<=[,\s]))(no-cache|no-store|(?:s-maxage|max-age)=\"?\d{1,9}\"?)(?=[,\s]|\Z)", re.ASCII
+)
+_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+_FINAL_SERVER_ERRORS: Final = frozenset({501, 505, 506, 508, 510, 511})
+"""Server errors that the next answer will be too (RFC 9110 section 15.6, RFC 2295, 5842, 2774 and 6585)."""
+
+USUAL_WAIT: Final = 5
+"""Seconds after which an upstream in passing trouble that states no time may be better."""
+
+LONGEST_WAIT: Final = 3600
+"""Seconds that an upstream may ask us to wait before the next question."""
+_LONGEST_DATE: Final = 60  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """Which part of a file an answer has.
+
+    Attributes:
+        start: Its first byte.
+        stop: Behind its last byte.
+        size: Of the whole; None if it is not said.
+    """
+
+    start: int
+    stop: int
+    size: int | None
+
+
+def etag(text: str) -> str | None:
+    """An ETag that can be sent back as it is."""
+    text = text.strip()
+    return text if _ETAG.fullmatch(text) else None
+
+
+def date(text: str) -> str | None:
+    """A Last-Modified that can be sent back as it is; what it means is for whoever wrote it."""
+    text = text.strip()
+    return text if _DATE.fullmatch(text) else None
+
+
+def content_range(text: str) -> ContentRange | None:
+    """Read a Content-Range of bytes that is not empty and lies within the file."""
+    match = _CONTENT_RANGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    part = ContentRange(int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3]))
+    if part.stop <= part.start or (part.size is not None and part.stop > part.size):
+        return None
+    return part
+
+
+def fresh_for(cache_control: str, age: str) -> float | None:
+    """Seconds for which an answer need not be asked for again (RFC 9111 section 4.2.1); None if nothing is said.
+
+    Args:
+        cache_control: The header, several joined by commas.
+        age: How long a cache on the way had it already.
+    """
+    found = _DIRECTIVE.findall(cache_control.lower())
+    if "no-cache" in found or "no-store" in found:
+        return 0.0
+    ages = dict(each.replace('"', "").split("=") for each in found)
+    # We are a shared cache.
+    seconds = ages.get("s-maxage", ages.get("max-age"))
+    if seconds is None:
+        return None
+    spent = int(age) if _SECONDS.fullmatch(age := age.strip()) else 0
+    return float(max(0, int(seconds) - spent))
+
+
+def is_passing(status: int) -> bool:
+    """Return whether an upstream's status tells of trouble that ends by itself (RFC 9110 section 15.6, 8470, 6585)."""
+    return status in {408, 425, 429} or (status >= 500 and status not in _FINAL_SERVER_ERRORS)
+
+
+def retry_after(text: str, date: str, now: float) -> int:
+    """Read a Retry-After, which has seconds or an HTTP-date (RFC 9110 section 10.2.3).
+
+    Args:
+        text: The field.
+        date: The answer's Date, by whose clock a time is meant; may be empty.
+        now: Our own, in seconds since 1970.
+
+    Returns:
+        Seconds to wait, at least one and not more than an hour, however long somebody asks for.
+    """
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return min(max(int(text), 1), LONGEST_WAIT)
+    until = http_date(text) if len(text) <= _LONGEST_DATE else None
+    if until is None:
+        # More digits than any number of seconds has.
+        return LONGEST_WAIT if text.isascii() and text.isdecimal() else USUAL_WAIT
+    since = http_date(date) if len(date) <= _LONGEST_DATE else None
+    return min(max(until - int(now if since is None else since), 1), LONGEST_WAIT)

@@ -1,0 +1,38 @@
+"""What an upstream is shown to be let in; in a file it may change at any time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from simpleindex.upstreams.pages.urls import BasicCredentials
+
+
+class Login(Protocol):
+    """Knows the credentials for an upstream."""
+
+    def credentials(self) -> BasicCredentials | None:
+        """Return those that were read last; None if there are none."""
+        ...
+
+    async def read_again(self) -> None:
+        """Read them anew, if they can have changed."""
+        ...
+
+
+class FixedLogin:
+    """Credentials that do not change while the server runs: those of an environment variable, or none.
+
+    Args:
+        credentials: They.
+    """
+
+    def __init__(self, credentials: BasicCredentials | None = None) -> None:
+        self._credentials = credentials
+
+    def credentials(self) -> BasicCredentials | None:
+        """Return them."""
+        return self._credentials
+
+    async def read_again(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,256 @@
+"""Requests to one upstream: their headers, where redirects lead, and what a server asked for before the next one.
+
+Whatever the other side does, a request ends in bounded time with an answer or with
+:class:`~simpleindex.core.errors.UpstreamFailed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import CancelledError
+from twisted.web.http_headers import Headers
+
+from simpleindex.core.errors import UpstreamFailed
+from simpleindex.upstreams.http.body import ResponseBody, within
+from simpleindex.upstreams.http.errors import explain
+from simpleindex.upstreams.http.headers import USUAL_WAIT, is_passing, retry_after
+from simpleindex.upstreams.http.missing import may_mean_missing
+from simpleindex.upstreams.http.waits import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Wait, Waits
+from simpleindex.upstreams.pages.urls import absolute_url, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.web.iweb import IAgent, IResponse
+
+    from simpleindex.upstreams.http.logins import Login
+    from simpleindex.upstreams.pages.urls import BasicCredentials, Reach
+    from simpleindex.upstreams.terms import Limits
+
+MOST_REDIRECTS: Final = 5
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REFUSALS: Final = frozenset({401, 403})
+
+# What is read of a body that nobody wants, to keep its connection: bytes and seconds.
+_MOST_UNWANTED: Final = 64 * 1024
+_UNWANTED_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is requested.
+
+    Attributes:
+        url: As :func:`~simpleindex.upstreams.pages.urls.absolute_url` returns it.
+        headers: Those that are its own.
+        deadline: When its headers must be there, redirects included, on the clock; None for files, which have none.
+        missing: Statuses that are an answer, also where they are redirects.
+        method: Of the request.
+        seconds: For the beginning of an answer about a file; None for as long as files may take.
+    """
+
+    url: str
+    headers: dict[bytes, bytes]
+    deadline: float | None = None
+    missing: frozenset[int] = frozenset()
+    method: bytes = b"GET"
+    seconds: float | None = None
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a listing, not a file."""
+        return self.deadline is not None
+
+
+class UpstreamRequests:
+    """Makes requests to one upstream, and to where it leads.
+
+    Args:
+        name: What the configuration calls the upstream.
+        reach: Its URL, and where it may lead.
+        agent: Requests one URL without following; an :class:`~simpleindex.upstreams.http.agent.OutgoingAgent` of the same reach.
+        clock: For timeouts.
+        login: Knows the credentials for the upstream's own origin; they are sent nowhere else.
+        limits: How long it may take to begin an answer.
+        user_agent: What we call ourselves; operators of indexes want to know.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reach: Reach,
+        agent: IAgent,
+        clock: IReactorTime,
+        login: Login,
+        *,
+        limits: Limits,
+        user_agent: str,
+    ) -> None:
+        self._name = name
+        self._reach = reach
+        self._agent = agent
+        self._clock = clock
+        self._login = login
+        self._limits = limits
+        self._user_agent = user_agent.encode("ascii")
+        self._waits = Waits()
+
+    async def follow(self, wanted: Wanted) -> tuple[IResponse, str]:
+        """Make a request, and go where the answer says, as far as that is allowed.
+
+        Returns:
+            The answer, and the URL from which it came.
+
+        Raises:
+            UpstreamFailed: There is none, it leads where it may not, or the server asked to wait.
+        """
+        url = wanted.url
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await self._answer(url, wanted)
+            if response.code not in REDIRECTS or response.code in wanted.missing:
+                return response, url
+            await self.discard(response)
+            location = header(response, "location")
+            target = absolute_url(url, location) if location else None
+            refusal = self._reach.refuses_redirect(url, target, of_file=not wanted.is_page)
+            if refusal is not None or target is None:
+                raise self.failed(
+                    refusal or "it redirects nowhere", status=response.code if wanted.is_page else 0
+                )
+            url = target
+        raise self.failed(f"it redirects more than {MOST_REDIRECTS} times")
+
+    async def _answer(self, url: str, wanted: Wanted) -> IResponse:
+        """Request one URL; once more where it refuses credentials that have changed meanwhile."""
+        wait = self._waits.find(url, self._clock.seconds())
+        if wait is not None:
+            raise self._waiting(wait)
+        credentials = self._credentials_for(url)
+        response = await self._ask(url, wanted, credentials)
+        if credentials is not None and response.code in _REFUSALS:
+            await self._login.read_again()
+            changed = self._credentials_for(url)
+            if changed != credentials:
+                await self.discard(response)
+                response = await self._ask(url, wanted, changed)
+        self._note_wait(url, wanted, response)
+        return response
+
+    def _credentials_for(self, url: str) -> BasicCredentials | None:
+        return self._login.credentials() if origin(url) == origin(self._reach.url) else None
+
+    async def _ask(self, url: str, wanted: Wanted, credentials: BasicCredentials | None) -> IResponse:
+        headers = Headers({name: [value] for name, value in wanted.headers.items()})
+        headers.setRawHeaders(b"User-Agent", [self._user_agent])
+        if credentials is not None:
+            headers.setRawHeaders(b"Authorization", [credentials.header()])
+        allowed = self._limits.file if wanted.seconds is None else wanted.seconds
+        if wanted.deadline is not None:
+            allowed = min(self._limits.idle, wanted.deadline - self._clock.seconds())
+
+        async def asked() -> Any:
+            return await within(
+                allowed, self._clock, self._agent.request(wanted.method, url.encode("ascii"), headers)
+            )
+
+        response: IResponse = await self.awaited(asked())
+        return response
+
+    def _note_wait(self, url: str, wanted: Wanted, response: IResponse) -> None:
+        is_limited = response.code == TOO_MANY_REQUESTS
+        if is_limited or (response.code == SERVICE_UNAVAILABLE and header(response, "retry-after")):
+            now = self._clock.seconds()
+            wait = Wait(response.code, now + self._retry_after(response))
+            self._waits.add(url, wait, now, is_page=wanted.is_page)
+
+    def _waiting(self, wait: Wait) -> UpstreamFailed:
+        seconds = wait.seconds(self._clock.seconds())
+        return self.failed(f"it asked to wait ({wait.status}), for {seconds:,} s more", retry_after=seconds)
+
+    def _retry_after(self, response: IResponse) -> int:
+        return retry_after(header(response, "retry-after"), header(response, "date"), self._clock.seconds())
+
+    async def awaited(self, answer: Awaitable[Any]) -> Any:
+        """Wait for something that can fail in all the ways of a network."""
+        try:
+            return await answer
+        except CancelledError:
+            # The request that this was for has ended.
+            raise
+        except Exception as error:  # noqa: BLE001  (what arrives is written by strangers)
+            raise self.fault(error) from None
+
+    async def discard(self, response: IResponse) -> None:
+        """Read a body that nobody wants, so that its connection can be used again, if that is quickly done."""
+        body = ResponseBody(
+            response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS
+        )
+        await self.drain(body)
+
+    async def drain(self, body: ResponseBody) -> None:
+        """Do the same with a body that is already being read."""
+        try:
+            while await body.read() and body.received <= _MOST_UNWANTED:
+                pass
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001, S110  (as in awaited; and nobody wants it)
+            pass
+        finally:
+            body.close()
+
+    def status_error(self, response: IResponse, *, of_project: bool = False) -> UpstreamFailed:
+        """Make the error for a status that is no answer.
+
+        Args:
+            response: It.
+            of_project: Whether a project's page was requested, for which another status than 404 can mean that there is none.
+        """
+        code, seconds = response.code, self._retry_after(response)
+        if code in {401, 407}:
+            what = "refuses our credentials" if self._login.credentials() else "wants credentials"
+            return self.failed(f"it {what} ({code})")
+        if code == 403:
+            return self.failed("it does not let us in (403)", status=code if of_project else 0)
+        if code == TOO_MANY_REQUESTS:
+            return self.failed("it is asked too often (429)", retry_after=seconds)
+        return self.failed(
+            f"it answers {code}",
+            retry_after=seconds if is_passing(code) else None,
+            status=code if of_project else 0,
+        )
+
+    def fault(self, error: BaseException) -> UpstreamFailed:
+        """Make the error for what went wrong with a connection."""
+        fault = explain(error)
+        return self.failed(
+            fault.reason,
+            timed_out=fault.timed_out,
+            retry_after=USUAL_WAIT if fault.is_passing else None,
+        )
+
+    def failed(
+        self, reason: str, *, timed_out: bool = False, retry_after: int | None = None, status: int = 0
+    ) -> UpstreamFailed:
+        """Make the error of this upstream.
+
+        Args:
+            reason: A clause whose subject is the upstream.
+            timed_out: Whether it took too long.
+            retry_after: Seconds after which it may be better; None for trouble that waiting does not end.
+            status: A status for a project's page that the operator could say means "no such project"; 0 if there is none.
+        """
+        sentence = f"{reason}."
+        if may_mean_missing(status):
+            sentence += f" If {status} means that it has no such project, write missing = [{status}] in its table of the sources file."
+        return UpstreamFailed(self._name, sentence, timed_out=timed_out, retry_after=retry_after)
+
+
+def header(response: IResponse, name: str) -> str:
+    """Return a header's value, several joined; empty if there is none."""
+    values = response.headers.getRawHeaders(name.encode("ascii"), [])
+    return ", ".join(value.decode("latin-1") for value in values)

@@ -1,0 +1,85 @@
+"""What upstreams asked us to wait for: 429 and 503 with Retry-After (RFC 6585 section 4, RFC 9110 section 10.2.3)."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.upstreams.pages.urls import origin
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+_MOST: Final = 1_000
+"""URLs and servers that are remembered; the oldest are forgotten first."""
+
+TOO_MANY_REQUESTS: Final = 429
+SERVICE_UNAVAILABLE: Final = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """That nothing is to be requested for a while.
+
+    Attributes:
+        status: The answer that asked for it.
+        until: When it ends, on the clock of the requests, in seconds.
+    """
+
+    status: int
+    until: float
+
+    def seconds(self, now: float) -> int:
+        """Return how many whole seconds are left; 0 if it is over."""
+        return max(0, math.ceil(self.until - now))
+
+
+class Waits:
+    """Remembers until when which server, or which of its URLs, is not to be requested.
+
+    429 is about the client, so it holds for the whole server. 503 with a time may be about one page: another index that is
+    itself waiting for a file answers so. It holds for its URL, and for the whole server as soon as a second page says it.
+    """
+
+    def __init__(self) -> None:
+        self._waits: OrderedDict[Hashable, Wait] = OrderedDict()
+
+    def add(self, url: str, wait: Wait, now: float, *, is_page: bool) -> None:
+        """Remember that an answer asked to wait.
+
+        Args:
+            url: What was requested.
+            wait: What the answer said.
+            now: The time, in seconds.
+            is_page: Whether a page was requested, not a file.
+        """
+        server = origin(url)
+        if wait.status == TOO_MANY_REQUESTS:
+            self._put(server, wait)
+            return
+        if is_page and any(
+            self._is_of(key, server, url) and each.seconds(now) for key, each in self._waits.items()
+        ):
+            self._put(server, wait)
+        self._put(("page" if is_page else "file", url), wait)
+
+    def find(self, url: str, now: float) -> Wait | None:
+        """Return the wait that holds for a URL; None if it can be requested."""
+        for key in (origin(url), ("page", url), ("file", url)):
+            wait = self._waits.get(key)
+            if wait is not None and wait.seconds(now):
+                return wait
+        return None
+
+    @staticmethod
+    def _is_of(key: Hashable, server: Hashable, url: str) -> bool:
+        """Whether a key stands for another page of this server."""
+        return isinstance(key, tuple) and key[0] == "page" and key[1] != url and origin(key[1]) == server
+
+    def _put(self, key: Hashable, wait: Wait) -> None:
+        before = self._waits.pop(key, wait)
+        self._waits[key] = wait if wait.until >= before.until else before
+        if len(self._waits) > _MOST:
+            self._waits.popitem(last=False)

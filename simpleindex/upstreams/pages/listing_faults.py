@@ -1,0 +1,122 @@
+"""What was found to be wrong with a listing: what an upstream lists and does not give, or not as it says.
+
+It is not offered any more, for a time that grows with each time that it is found so again; then it is looked at once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import NotHere, WrongFile
+from simpleindex.core.model import MISSING, Withheld
+from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.packed import PackedFiles
+from simpleindex.upstreams.pages.enrich import mark_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.core.errors import SimpleIndexError
+    from simpleindex.core.model import File, Project
+
+
+_FIRST: Final = 300.0
+_GROWTH: Final = 6.0
+_LONGEST: Final = 24 * 3600.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingFault:
+    """What was found out about a listed file, or about its metadata.
+
+    Attributes:
+        reason: What is wrong, as a sentence.
+        until: When it is to be looked at again, seconds since 1970.
+        lasts: For how many seconds that is.
+    """
+
+    reason: str
+    until: float
+    lasts: float
+
+
+def found_again(before: ListingFault | None, reason: str, now: float) -> ListingFault:
+    """Return a fault that was found now.
+
+    Args:
+        before: What was found the last time; None if it was right then.
+        reason: What is wrong, as a sentence.
+        now: Seconds since 1970.
+    """
+    lasts = _FIRST if before is None else min(_LONGEST, before.lasts * _GROWTH)
+    if before is not None and now < before.until:
+        # A client that asks for it all the same, and finds what is known, tells nothing new.
+        return replace(before, reason=reason)
+    return ListingFault(reason, now + lasts, lasts)
+
+
+def why_not_offered(upstream: str, file: File, error: SimpleIndexError) -> str:
+    """Return the sentence that says why a listed file is not offered.
+
+    Args:
+        upstream: The name of the upstream that lists it.
+        file: The file.
+        error: What came of asking for it.
+    """
+    found = str(error)
+    if isinstance(error, NotHere):
+        found = f"{upstream} lists it, and has it not."
+    elif isinstance(error, WrongFile):
+        found = f"{upstream} sends another file than it lists: {error.difference}."
+    return f"{file.filename} is not offered: {found}"
+
+
+def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Project:
+    """Return a project as its upstream lists it, without what it does not give.
+
+    Args:
+        project: As it is listed.
+        faults: By the name of a file, or of its metadata, which ends in ``.metadata``.
+    """
+    if not faults:
+        return project
+    files: list[File] = []
+    withheld = list(project.withheld)
+    for file in project.files:
+        fault = faults.get(file.filename)
+        if fault is not None:
+            withheld.append(Withheld(file.filename, fault.reason, MISSING, file.source, public=True))
+            continue
+        has_metadata = file.metadata is not None and file.filename + METADATA_SUFFIX not in faults
+        files.append(file if has_metadata else replace(file, metadata=None))
+    return replace(project, files=PackedFiles(files), withheld=tuple(withheld))
+
+
+def still_faulty(
+    faults: Mapping[str, ListingFault], before: Project | None, now: Project
+) -> Mapping[str, ListingFault]:
+    """Return the faults of what is listed as it was: what is listed in another way may be right."""
+    if not faults or before is None:
+        return {}
+    marks = {name: mark for file in before.files for name, mark in _marks(file) if name in faults}
+    return {
+        name: faults[name]
+        for file in now.files
+        for name, mark in _marks(file)
+        if name in faults and marks.get(name) == mark
+    }
+
+
+def due(project: Project, faults: Mapping[str, ListingFault], now: float) -> tuple[tuple[File, str], ...]:
+    """Return what is to be looked at again: files, each with the name under which its fault is noted."""
+    names = {name for name, fault in faults.items() if fault.until <= now}
+    if not names:
+        return ()
+    return tuple((file, name) for file in project.files for name, _ in _marks(file) if name in names)
+
+
+def _marks(file: File) -> tuple[tuple[str, object], ...]:
+    mark = mark_of(file)
+    return (file.filename, mark), (file.filename + METADATA_SUFFIX, (mark, file.metadata))

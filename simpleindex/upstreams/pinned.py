@@ -1,0 +1,181 @@
+"""An upstream, and what an operator has pinned of it: that stays on offer, whatever becomes of the upstream."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
+from simpleindex.core.model import Status, file_order
+from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.packed import PackedFiles
+from simpleindex.system.bodies import BytesBody, FileBody
+from simpleindex.upstreams.download import open_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.core.model import File, Project, ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body, Elsewhere, Source
+    from simpleindex.upstreams.cache.pins import Pins
+
+_LOOK_SECONDS: Final = 1.0
+"""Between two looks at what is pinned, which every question asks for."""
+
+_MOST: Final = 1_000
+
+
+class Pinned:
+    """A source, with pinned files beside what it has.
+
+    What the upstream has counts: a pinned file is added only where it is not listed any more, and one whose project is
+    quarantined there is not offered.
+
+    Args:
+        source: The upstream.
+        index: Its URL.
+        pins: What is pinned.
+        clock: The reactor.
+        in_thread: Calls a blocking function in a thread.
+    """
+
+    def __init__(
+        self, source: Source, index: str, pins: Pins, clock: Any, in_thread: Callable[..., Awaitable[Any]]
+    ) -> None:
+        self._source = source
+        self._index = index
+        self._pins = pins
+        self._clock = clock
+        self._in_thread = in_thread
+        self._generations = count(1)
+        self._next_look = 0.0
+        self._state: object = object()
+        self._names: frozenset[ProjectName] = frozenset()
+        self._own: OrderedDict[ProjectName, Project] = OrderedDict()
+        self._merged: OrderedDict[ProjectName, tuple[Project | None, Project]] = OrderedDict()
+
+    async def projects(self) -> ProjectList:
+        """Those of the upstream."""
+        return await self._source.projects()
+
+    def projects_now(self) -> ProjectList | None:
+        """The same, if it can be told at once."""
+        return self._source.projects_now()
+
+    async def project(self, name: ProjectName) -> Project:
+        """One project, with what is pinned of it."""
+        own = await self._pinned(name)
+        if own is None:
+            return await self._source.project(name)
+        try:
+            project = await self._source.project(name)
+        except NotHere:
+            return own
+        except UpstreamFailed:
+            return replace(own, stale=True)
+        return self._union(project, own)
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """The same, if it can be told at once."""
+        self._look()
+        if name not in self._names:
+            return self._source.project_now(name)
+        own = self._own.get(name)
+        try:
+            project = self._source.project_now(name)
+        except NotHere:
+            return own
+        if project is None or own is None:
+            return None
+        merged = self._merged.get(name)
+        return merged[1] if merged is not None and merged[0] is project else None
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """A file of the upstream's, or a pinned one."""
+        own = await self._pinned(name)
+        distribution = filename.removesuffix(METADATA_SUFFIX)
+        pinned = None if own is None else _file(own, distribution)
+        if pinned is None:
+            return await self._source.file(name, filename)
+        try:
+            project = await self._source.project(name)
+        except (NotHere, UpstreamFailed):
+            project = None
+        if project is not None and project.status is Status.QUARANTINED:
+            raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
+        listed = None if project is None else _file(project, distribution)
+        if listed is not None and _digest(listed, filename) != _digest(pinned, filename):
+            return await self._source.file(name, filename)
+        body = await self._open(name, pinned, filename)
+        return await self._source.file(name, filename) if body is None else body
+
+    async def _pinned(self, name: ProjectName) -> Project | None:
+        self._look()
+        if name not in self._names:
+            return None
+        if name not in self._own:
+            offered = await self._in_thread(self._pins.offered, self._index, name, next(self._generations))
+            if offered is None:
+                return None
+            self._own[name] = offered
+            if len(self._own) > _MOST:
+                self._own.popitem(last=False)
+        return self._own[name]
+
+    def _look(self) -> None:
+        now = self._clock.seconds()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        state = self._pins.state(self._index)
+        if state != self._state:
+            self._state = state
+            self._names = self._pins.names(self._index)
+            self._own.clear()
+            self._merged.clear()
+
+    def _union(self, project: Project, own: Project) -> Project:
+        merged = self._merged.get(project.name)
+        if merged is not None and merged[0] is project:
+            return merged[1]
+        known = {file.filename for file in project.files} | {item.filename for item in project.withheld}
+        more = [file for file in own.files if file.filename not in known]
+        made = project
+        if more and project.status is not Status.QUARANTINED:
+            files = PackedFiles(sorted([*project.files, *more], key=file_order))
+            made = replace(project, files=files, generation=next(self._generations))
+        self._merged[project.name] = project, made
+        if len(self._merged) > _MOST:
+            self._merged.popitem(last=False)
+        return made
+
+    async def _open(self, name: ProjectName, file: File, filename: str) -> Body | None:
+        if filename != file.filename:
+            sidecar = file.metadata
+            if sidecar is None:
+                raise NotHere(f"file {filename}")
+            data = await self._in_thread(self._pins.read_metadata, self._index, name, file.filename)
+            return None if data is None else BytesBody(data, sidecar.sha256, file.uploaded_ns)
+        assert file.sha256 is not None  # what is pinned was hashed
+        found = await open_in_thread(
+            lambda: self._pins.open(self._index, name, file.filename), self._in_thread
+        )
+        if found is None:
+            return None
+        body = FileBody(found[0], filename, file.sha256, self._in_thread)
+        body.modified_ns = file.uploaded_ns
+        return body
+
+
+def _digest(file: File, filename: str) -> str | None:
+    """The digest that is listed for a file, or for its metadata."""
+    if filename == file.filename:
+        return file.sha256
+    return None if file.metadata is None else file.metadata.sha256
+
+
+def _file(project: Project, filename: str) -> File | None:
+    return next((file for file in project.files if file.filename == filename), None)

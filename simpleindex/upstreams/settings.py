@@ -1,0 +1,219 @@
+"""The sources that a sources file names: further directories of one's own, and upstreams."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from simpleindex.core.errors import InvalidSources
+from simpleindex.core.metadata import shown
+from simpleindex.core.toml import (
+    check_keys,
+    to_choice,
+    to_flag,
+    to_patterns,
+    to_seconds,
+    to_text,
+    to_texts,
+)
+from simpleindex.upstreams.http.missing import refuses_missing
+from simpleindex.upstreams.modes import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DIRECTORY_KEYS: Final = ("name", "path")
+_UPSTREAM_KEYS: Final = (
+    "name",
+    "url",
+    "mode",
+    "flat",
+    "projects",
+    "exclude",
+    "credentials",
+    "ca-file",
+    "ttl",
+    "timeout",
+    "list",
+    "hosts",
+    "connections",
+    "keep-removed",
+    "missing",
+)
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_CREDENTIALS: Final = re.compile(r"(env|file):(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySettings:
+    """A directory of one's own beside that of ``--path``.
+
+    Attributes:
+        name: What it is called in logs and explanations.
+        path: Where; relative to the sources file.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """One upstream.
+
+    Attributes:
+        name: What it is called in logs and explanations.
+        url: Its index, with a slash at the end; or its page.
+        mode: Who gives its files.
+        flat: Whether it is one page with the files of many projects, as for pip's ``--find-links``.
+        projects: Patterns of the names that it is asked for.
+        exclude: Patterns of names that it is never asked for.
+        credentials: ``("env", NAME)`` or ``("file", PATH)``, which hold ``user:password``; None without.
+        ca_file: CA certificates to trust for it, or None for the system's.
+        ttl: Seconds for which a listing is taken as it is.
+        timeout: Seconds in which an answer must begin.
+        lists: Whether its projects are in our list.
+        hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private.
+        connections: How many pages, and how many files, it is asked for at once; others wait their turn.
+        missing: Statuses of a project's page by which it says "no such project", beside 404 and 410.
+        keep_removed: Whether files that it has no more stay on offer where they are held. An index also removes what is harmful.
+    """
+
+    name: str
+    url: str
+    mode: Mode = Mode.CACHE
+    flat: bool = False
+    projects: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    credentials: tuple[str, str] | None = None
+    ca_file: str | None = None
+    ttl: float = 300.0
+    timeout: float = 10.0
+    lists: bool = False
+    hosts: tuple[str, ...] = ()
+    connections: int = 16
+    keep_removed: bool = False
+    missing: frozenset[int] = frozenset()
+
+    @property
+    def identity(self) -> str:
+        """What tells this index from others in records and in the cache: it may give others less, or other things.
+
+        So what was given to credentials is not served to readers of an upstream with the same URL that has others, or none.
+        """
+        return self.url if self.credentials is None else f"{self.url} ({self.name})"
+
+
+def parse_directory(table: Mapping[str, object], number: int) -> DirectorySettings:
+    """Read one ``[[directory]]``.
+
+    Args:
+        table: As it was read.
+        number: Which it is, from 1, for the sentence.
+
+    Raises:
+        InvalidSources: It is none.
+    """
+    name = _source_name(table, f"directory {number}", _DIRECTORY_KEYS, "path")
+    return DirectorySettings(name, to_text(table["path"], f"'path' of the directory {name}"))
+
+
+def _source_name(table: Mapping[str, object], where: str, keys: tuple[str, ...], place: str) -> str:
+    check_keys(table, keys, f" in {where}")
+    for key in ("name", place):
+        if key not in table:
+            raise InvalidSources(f"has no {key!r} in {where}")
+    name = to_text(table["name"], f"'name' of {where}")
+    if not _NAME.fullmatch(name):
+        raise InvalidSources(f"calls {where} {shown(name)}; a name has small letters, digits and hyphens")
+    return name
+
+
+def parse_upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
+    """Read one ``[[upstream]]``; as :func:`parse_directory`."""
+    name = _source_name(table, f"upstream {number}", _UPSTREAM_KEYS, "url")
+    where = f"the upstream {name}"
+    mode = to_choice(table.get("mode", Mode.CACHE.value), Mode, f"'mode' of {where}")
+    keep_removed = to_flag(table.get("keep-removed", False), f"'keep-removed' of {where}")
+    if mode is not Mode.CACHE and keep_removed:
+        raise InvalidSources(
+            f"has 'keep-removed' of {where}, of which nothing is kept with mode = \"{mode.value}\"; leave one of the two out"
+        )
+    if mode is not Mode.CACHE and "credentials" in table:
+        raise InvalidSources(
+            f"has 'credentials' of {where}, whose clients are sent there without; use mode = \"cache\", or leave one of the two out"
+        )
+    flat = to_flag(table.get("flat", False), f"'flat' of {where}")
+    return UpstreamSettings(
+        name=name,
+        url=_url(table["url"], where, is_page=flat),
+        mode=mode,
+        flat=flat,
+        projects=to_patterns(table.get("projects", ["*"]), f"'projects' of {where}"),
+        exclude=to_patterns(table.get("exclude", []), f"'exclude' of {where}"),
+        credentials=_credentials(table.get("credentials"), where),
+        ca_file=None if "ca-file" not in table else to_text(table["ca-file"], f"'ca-file' of {where}"),
+        ttl=to_seconds(table.get("ttl", "5m"), f"'ttl' of {where}"),
+        timeout=to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
+        lists=to_flag(table.get("list", flat), f"'list' of {where}"),
+        hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
+        keep_removed=keep_removed,
+        missing=_missing(table.get("missing", []), where, flat=flat),
+        connections=_connections(table.get("connections", 16), where),
+    )
+
+
+def _connections(value: object, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1000:
+        raise InvalidSources(f"has 'connections' of {where} that are no number from 1 to 1000")
+    return value
+
+
+def _missing(value: object, where: str, *, flat: bool) -> frozenset[int]:
+    if not isinstance(value, list):
+        raise InvalidSources(f"has a 'missing' of {where} that is no list; write missing = [403]")
+    for status in value:
+        refusal = refuses_missing(status)
+        if refusal is not None:
+            shows = status if isinstance(status, int) else shown(str(status))
+            raise InvalidSources(
+                f"has {shows} in 'missing' of {where}, which {refusal}; it takes statuses that mean \"no such project\", such as 403"
+            )
+    if value and flat:
+        raise InvalidSources(
+            f"has 'missing' of {where}, which is one page without any for projects; leave it out"
+        )
+    return frozenset(value)
+
+
+def _url(value: object, where: str, *, is_page: bool) -> str:
+    url = to_text(value, f"'url' of {where}")
+    try:
+        split = urlsplit(url)
+        host, _ = split.hostname, split.port
+    except ValueError:
+        host, split = None, urlsplit("")
+    if split.scheme not in {"http", "https"} or not host or not url.isascii() or " " in url:
+        raise InvalidSources(
+            f"has a 'url' of {where} that is no URL of an index, such as https://host/simple/"
+        )
+    if split.username is not None or split.password is not None:
+        raise InvalidSources(f"has a login in the 'url' of {where}; give it by 'credentials' instead")
+    if split.query or split.fragment:
+        raise InvalidSources(f"has a ? or # in the 'url' of {where}; an index has none")
+    return url if url.endswith("/") or is_page else f"{url}/"
+
+
+def _credentials(value: object, where: str) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    matched = _CREDENTIALS.fullmatch(to_text(value, f"'credentials' of {where}"))
+    if matched is None:
+        # Not shown: it may be the secret itself.
+        raise InvalidSources(
+            f'has \'credentials\' of {where} that name no place; write "env:NAME" or "file:PATH", which holds user:password'
+        )
+    return matched[1], matched[2]

@@ -1,0 +1,142 @@
+"""What the wheels of an upstream say of themselves: read by the processes that examine files, not by the server."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from io import FileIO
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from simpleindex.archives.examination.limits import NotExamined
+from simpleindex.archives.examination.process import Surprise
+from simpleindex.archives.examination.requests import Missing, WheelMetadata, distribution, wheel_end
+from simpleindex.archives.inspect import Facts
+from simpleindex.core.errors import BrokenArchive, SimpleIndexError
+from simpleindex.core.names import WHEEL_SUFFIX
+from simpleindex.system.atomic import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.upstreams.cache.incoming import Incoming
+
+_LEAST: Final = 4096
+"""Bytes to ask an upstream for at least."""
+
+
+class WheelReading:
+    """Has wheels examined.
+
+    Args:
+        examiner: Examines files.
+        in_thread: Calls a blocking function in a thread, of which nobody expects that it is soon free again.
+    """
+
+    def __init__(self, examiner: Examiner, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        self._examiner = examiner
+        self._in_thread = in_thread
+
+    async def whole(self, incoming: Incoming, filename: str) -> Facts:
+        """Learn from a wheel what it says of itself; of any other file, and of one that is none, only its digest is known.
+
+        It is what the upstream says that it is; that no more can be said of it is not for us to judge.
+        """
+        if not filename.endswith(WHEEL_SUFFIX):
+            return _only_digest(incoming)
+        facts: Facts = await self._in_thread(self._whole, incoming, filename)
+        return facts
+
+    def _whole(self, incoming: Incoming, filename: str) -> Facts:
+        with incoming.reader() as file:
+            (facts,) = self._examiner.examine([distribution(file.fileno(), incoming.size, filename, None)])
+        is_true = isinstance(facts, Facts) and facts.sha256 == incoming.sha256
+        return facts if isinstance(facts, Facts) and is_true else _only_digest(incoming)
+
+    async def end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing:
+        """Learn the metadata of a wheel from parts of it.
+
+        Args:
+            parts: What is known of it.
+            filename: Its name.
+            size: Its bytes.
+
+        Returns:
+            The metadata, or which bytes are needed for them.
+
+        Raises:
+            BrokenArchive: It is no wheel.
+            InvalidFilename: Its name is none.
+            NotExamined: That cannot be found out now.
+        """
+        outcome = await self._in_thread(self._end, parts, filename, size)
+        match outcome:
+            case Missing(offset, length):
+                if offset + length > size:
+                    raise BrokenArchive("it ends before its end")
+                return Missing(offset, max(length, _LEAST))
+            case WheelMetadata():
+                return outcome
+            case Surprise():
+                raise BrokenArchive(str(outcome)) from outcome
+            case OSError():
+                raise NotExamined(f"it cannot be read: {outcome.strerror}") from outcome
+        assert isinstance(outcome, SimpleIndexError)  # of Examiner.examine
+        raise outcome
+
+    def _end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing | Exception:
+        (outcome,) = self._examiner.examine([wheel_end(parts.file.fileno(), filename, size, parts.known)])
+        return outcome
+
+
+class WheelParts:
+    """Parts of a wheel, each in its place in a file that takes no more room than they do; also a context manager.
+
+    Attributes:
+        file: It.
+        known: Offset and length of each part.
+        size: Bytes of all parts.
+
+    Raises:
+        NotExamined: There can be no such file now.
+    """
+
+    def __init__(self) -> None:
+        self.known: list[tuple[int, int]] = []
+        self.size = 0
+        try:
+            self.file = _unnamed_file()
+        except OSError as error:
+            raise NotExamined(f"there is no room for a part of it: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def add(self, offset: int, data: bytes) -> None:
+        """Add a part.
+
+        Raises:
+            BrokenArchive: No file is as long as that.
+        """
+        try:
+            write_all(self.file.fileno(), data, offset)
+        except (OSError, OverflowError) as error:
+            raise BrokenArchive("it is too large to be read") from error
+        self.known.append((offset, len(data)))
+        self.size += len(data)
+
+
+def _unnamed_file() -> FileIO:
+    try:
+        return FileIO(os.memfd_create("wheel"), "r+b")
+    except (AttributeError, OSError):
+        # Not on Linux, or not allowed.
+        with tempfile.TemporaryFile() as file:
+            return FileIO(os.dup(file.fileno()), "r+b")
+
+
+def _only_digest(incoming: Incoming) -> Facts:
+    return Facts("", incoming.sha256, None, None, None)

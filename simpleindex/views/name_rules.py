@@ -1,0 +1,173 @@
+"""Which of several indexes a name is asked of, and what several answers come to (DESIGN 1.5).
+
+Names of one's own never leave the house: whoever asks another index for a private name tells it that the name exists, and
+takes what it has to offer for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.model import Project, ProjectList, Status, Strategy, Withheld, file_order
+from simpleindex.core.patterns import ALL, matcher, matching, parse_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from simpleindex.core.model import File
+    from simpleindex.core.names import ProjectName
+
+
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """What an operator says of names.
+
+    Attributes:
+        strategy: Of several indexes.
+        own: Patterns of names that are asked of no upstream, whether or not they exist.
+        allow_upstream: Patterns of names that are, although they are one's own.
+
+    Raises:
+        InvalidPattern: One of them is none; to ignore it would let a name out.
+    """
+
+    strategy: Strategy = Strategy.FIRST_INDEX
+    own: tuple[str, ...] = ()
+    allow_upstream: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("own", "allow_upstream"):
+            object.__setattr__(self, field, tuple(map(parse_pattern, getattr(self, field))))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which names an upstream is asked for at all.
+
+    Attributes:
+        projects: Patterns of those that it is.
+        exclude: Patterns of those of them that it is not.
+
+    Raises:
+        InvalidPattern: One of them is none.
+    """
+
+    projects: tuple[str, ...] = (ALL,)
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("projects", "exclude"):
+            object.__setattr__(self, field, tuple(map(parse_pattern, getattr(self, field))))
+
+    def has(self, name: ProjectName) -> bool:
+        """Whether a name is among them."""
+        return matcher(self.projects).find(name) is not None and matcher(self.exclude).find(name) is None
+
+
+EVERYTHING: Final = Scope()
+
+
+def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was_used: bool) -> str | None:
+    """Say why upstreams are not asked for a name; None if they may be.
+
+    Args:
+        name: Which.
+        rules: What the operator says.
+        is_local: Whether the project exists here, if only with files that are withheld, or deleted; or something here takes
+            its name.
+        was_used: Whether it ever did.
+    """
+    if rules.strategy is Strategy.ISOLATED:
+        return "No upstream index is asked for anything: the strategy is isolated."
+    if matcher(rules.allow_upstream).find(name) is not None:
+        return None
+    if matcher(rules.own).find(name) is not None:
+        return f'{name} is one of this index\'s own names: own has "{matching(rules.own, name)}".'
+    if is_local:
+        return f"{name} is a name of this index, so no upstream is asked for it."
+    if was_used:
+        return f"{name} was once a project of this index, so no upstream is asked for it unless allow-upstream names it."
+    return None
+
+
+def owner_of(filename: str, parts: Sequence[Project]) -> int | None:
+    """Which part a distribution comes from in their union: the first that knows its name, if it offers it."""
+    for position, part in enumerate(parts):
+        if any(file.filename == filename for file in part.files):
+            return position
+        if any(item.filename == filename for item in part.withheld):
+            break
+    return None
+
+
+def merge(parts: Sequence[Project], generation: int = 0) -> Project:
+    """The union of what several indexes have of one project.
+
+    A file that an earlier one withholds is not taken from a later one either; what one of them has quarantined is
+    quarantined. All else that is said of the project is the first one's word.
+
+    Args:
+        parts: At least one, the preferred first.
+        generation: Of the result.
+    """
+    files: dict[str, File] = {}
+    known: set[str] = set()
+    for part in parts:
+        files.update((file.filename, file) for file in part.files if file.filename not in known)
+        known.update(file.filename for file in part.files)
+        known.update(item.filename for item in part.withheld)
+    withheld = [item for part in parts for item in part.withheld]
+    quarantined = next((part for part in parts if part.status is Status.QUARANTINED), None)
+    says = quarantined or parts[0]
+    if quarantined is not None:
+        reason = "is not offered: one of the indexes that have the project has quarantined it."
+        withheld += [
+            Withheld(name, f"{name} {reason}", "status", file.source) for name, file in files.items()
+        ]
+        files = {}
+    return Project(
+        name=parts[0].name,
+        files=tuple(sorted(files.values(), key=file_order)),
+        withheld=tuple(withheld),
+        status=says.status,
+        status_reason=says.status_reason,
+        generation=generation,
+        valid_until=_soonest(part.valid_until for part in parts),
+        stale=any(part.stale for part in parts),
+        denied=None if files else next((part.denied for part in parts if part.denied), None),
+    )
+
+
+def merge_lists(
+    local: ProjectList,
+    others: Iterable[tuple[ProjectList, Scope]],
+    is_own: Callable[[ProjectName], bool],
+    generation: int = 0,
+) -> ProjectList:
+    """The names of several indexes.
+
+    Args:
+        local: One's own.
+        others: Each upstream's, and which of them it is asked for.
+        is_own: Whether no upstream is asked for a name that is not in ``local``.
+        generation: Of the result.
+    """
+    names = set(local.names)
+    parts = [local]
+    for listed, scope in others:
+        parts.append(listed)
+        names.update(
+            name for name in listed.names if name not in names and scope.has(name) and not is_own(name)
+        )
+    return ProjectList(
+        names=tuple(sorted(names)),
+        generation=generation,
+        valid_until=_soonest(part.valid_until for part in parts),
+        stale=any(part.stale for part in parts),
+        view=local.view,
+    )
+
+
+def _soonest(times: Iterable[float | None]) -> float | None:
+    return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,306 @@
+"""Several indexes as one: one's own, and behind it upstreams, in order."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError
+from simpleindex.core.model import Project, Status, Strategy
+from simpleindex.core.names import listed_file
+from simpleindex.core.views import LOCAL
+from simpleindex.views.explain import Word, what_is_there
+from simpleindex.views.name_rules import EVERYTHING, merge, merge_lists, owner_of, why_not_upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from simpleindex.core.model import ProjectList
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body, Elsewhere, Source
+    from simpleindex.views.name_rules import NameRules, Scope
+
+_WORTH_A_THREAD: Final = 5_000
+"""Names of an upstream; above it sorting and judging them takes more than a few milliseconds."""
+
+_MOST_MERGED: Final = 1_000
+"""Projects whose unions are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An upstream in a union.
+
+    Attributes:
+        source: It.
+        scope: Which names it is asked for.
+        is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
+            much memory, which no installer reads: hence not unless it is asked for.
+        name: What it is called, in explanations.
+    """
+
+    source: Source
+    scope: Scope = EVERYTHING
+    is_listed: bool = False
+    name: str = "upstream"
+
+
+class Union:
+    """A local source, and upstreams for the names that it has not got.
+
+    Whatever a source cannot tell ends the question: no later one is asked, and the error is the answer (DESIGN 1.5). The
+    local source is always the first, also for names that upstreams may be asked for.
+
+    Args:
+        local: One's own index.
+        upstreams: The others, in order.
+        rules: Which names upstreams are asked for, and how answers are put together.
+        was_used: Whether a name was ever a project here; it may raise Unavailable, which ends the question too.
+        in_thread: Calls a function in a thread; it also calls ``was_used`` and ``hides`` there.
+        hides: Whether a name that the local source has not got is on no list all the same, as far as can be told at once.
+        name: What the local source is called, in explanations.
+        own_words: What the parts of the local source say of a project, for explanations, where it has any.
+    """
+
+    def __init__(
+        self,
+        local: Source,
+        upstreams: Sequence[Member],
+        rules: NameRules,
+        *,
+        was_used: Callable[[ProjectName], bool],
+        in_thread: Callable[..., Awaitable[Any]],
+        hides: Callable[[ProjectName], bool] = lambda _: False,
+        name: str = LOCAL,
+        own_words: Callable[[ProjectName], Awaitable[Sequence[Word]]] | None = None,
+    ) -> None:
+        self._local = local
+        self._upstreams = tuple(upstreams)
+        self._rules = rules
+        self._was_used = was_used
+        self._in_thread = in_thread
+        self._hides = hides
+        self._name = name
+        self._own_words = own_words
+        self._generation = 0
+        self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
+        self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
+
+    def take(self, rules: NameRules, scopes: Mapping[str, Scope]) -> None:
+        """Judge names by other rules from now on.
+
+        Args:
+            rules: They.
+            scopes: Which names each upstream is asked for, by its name.
+        """
+        self._rules = rules
+        self._upstreams = tuple(
+            replace(member, scope=scopes.get(member.name, member.scope)) for member in self._upstreams
+        )
+        self._list = None
+
+    async def projects(self) -> ProjectList:
+        """One's own projects, and those of upstreams that are listed."""
+        rules = self._rules
+        parts = [await self._local.projects()]
+        parts += [await member.source.projects() for member in self._listed()]
+        known = self._known_list(parts)
+        if known is not None:
+            return known
+        arguments = parts[0], [*zip(parts[1:], [member.scope for member in self._listed()], strict=True)]
+        self._generation += 1
+        if sum(len(part.names) for part in parts[1:]) > _WORTH_A_THREAD:
+            made: ProjectList = await self._in_thread(merge_lists, *arguments, self._is_own, self._generation)
+        else:
+            made = merge_lists(*arguments, self._is_own, self._generation)
+        if rules is self._rules:
+            self._list = tuple(parts), made
+        return made
+
+    async def project(self, name: ProjectName) -> Project:
+        """One project, of the index that owns it, or of all that have it."""
+        parts = await self._ask(name)
+        return self._union(tuple(project for _, project in parts))
+
+    def projects_now(self) -> ProjectList | None:
+        """As :meth:`projects`, if everybody can tell at once."""
+        parts = []
+        for source in (self._local, *(member.source for member in self._listed())):
+            listed = source.projects_now()
+            if listed is None:
+                return None
+            parts.append(listed)
+        return self._known_list(parts)
+
+    def project_now(self, name: ProjectName) -> Project | None:
+        """As :meth:`project`, if everybody who must be asked can tell at once."""
+        parts: list[Project] = []
+        is_local = False
+        absence = NotHere(f"project {name}")
+        try:
+            found = self._local.project_now(name)
+        except NotHere as unknown:
+            is_local, absence = isinstance(unknown, NotShown), unknown
+        else:
+            if found is None or self._is_the_owner(name):
+                return found
+            is_local = True
+            parts.append(found)
+        for member in self._members_for(name, is_local=is_local):
+            try:
+                found = member.source.project_now(name)
+            except NotHere as unknown:
+                absence = _stronger(absence, unknown)
+                continue
+            if found is None or self._rules.strategy is not Strategy.MERGE:
+                return found
+            parts.append(found)
+        if not parts:
+            raise absence
+        return self._union(tuple(parts))
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """One file, from the index that the project's page has it from."""
+        parts = await self._ask(name)
+        if len(parts) == 1:
+            return await parts[0][0].file(name, filename)
+        projects = [project for _, project in parts]
+        if any(project.status is Status.QUARANTINED for project in projects):
+            raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
+        position = owner_of(listed_file(filename), projects)
+        if position is None:
+            raise NotHere(f"file {filename}")
+        return await parts[position][0].file(name, filename)
+
+    async def words(self, name: ProjectName) -> tuple[Word, ...]:
+        """What each source says of a project, or why it is not asked; for explanations."""
+        end = None
+        is_local = False
+        outcome: Project | SimpleIndexError
+        try:
+            outcome = await self._local.project(name)
+        except SimpleIndexError as error:
+            outcome, is_local = error, isinstance(error, NotShown)
+        else:
+            is_local = True
+            if self._is_the_owner(name):
+                end = f"{self._name} comes first, and has it"
+        said = [Word(self._name, what_is_there(outcome))]
+        if self._own_words is not None:
+            said = [*await self._own_words(name)]
+        if not isinstance(outcome, Project | NotHere):
+            return tuple(said)
+        hindrance = self._why_not(name, is_local=is_local)
+        for member in self._upstreams:
+            if hindrance is not None:
+                sentence = f"is not asked. {hindrance}"
+            elif not member.scope.has(name):
+                sentence = "is not asked: its projects and exclude leave this name out."
+            elif end is not None:
+                sentence = f"is not asked: {end}."
+            else:
+                try:
+                    sentence = what_is_there(await member.source.project(name))
+                    if self._rules.strategy is not Strategy.MERGE:
+                        end = f"{member.name} comes first, and has it"
+                except NotHere as error:
+                    sentence = what_is_there(error)
+                except SimpleIndexError as error:
+                    sentence, end = what_is_there(error), f"{member.name} comes first, and cannot tell"
+            said.append(Word(member.name, sentence))
+        return tuple(said)
+
+    async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
+        """Who has it, and what; at least one, and more only where they are to be merged."""
+        parts: list[tuple[Source, Project]] = []
+        is_local = False
+        absence = NotHere(f"project {name}")
+        try:
+            parts.append((self._local, await self._local.project(name)))
+        except NotHere as unknown:
+            is_local, absence = isinstance(unknown, NotShown), unknown
+        else:
+            is_local = True
+            if self._is_the_owner(name):
+                return parts
+        for member in self._members_for(name, is_local=is_local):
+            try:
+                parts.append((member.source, await member.source.project(name)))
+            except NotHere as unknown:
+                absence = _stronger(absence, unknown)
+                continue
+            if self._rules.strategy is not Strategy.MERGE:
+                break
+        if not is_local and parts:
+            return await self._unless_local_meanwhile(name, parts)
+        if not parts:
+            raise absence
+        return parts
+
+    async def _unless_local_meanwhile(
+        self, name: ProjectName, parts: list[tuple[Source, Project]]
+    ) -> list[tuple[Source, Project]]:
+        """Of a project that was published here while upstreams were asked, theirs is not the answer any more."""
+        try:
+            own = self._local, await self._local.project(name)
+        except NotShown:
+            if self._why_not(name, is_local=True) is not None:
+                raise
+            return parts
+        except NotHere:
+            return parts
+        return [own] if self._is_the_owner(name) else [own, *parts]
+
+    def _is_the_owner(self, name: ProjectName) -> bool:
+        """Whether a project that exists here is nobody else's business."""
+        if self._rules.strategy is not Strategy.MERGE:
+            return True
+        return why_not_upstream(name, self._rules, is_local=True, was_used=True) is not None
+
+    def _members_for(self, name: ProjectName, *, is_local: bool) -> list[Member]:
+        members = [member for member in self._upstreams if member.scope.has(name)]
+        if not members or self._why_not(name, is_local=is_local) is not None:
+            return []
+        return members
+
+    def _why_not(self, name: ProjectName, *, is_local: bool = False) -> str | None:
+        return why_not_upstream(name, self._rules, is_local=is_local, was_used=self._was_used(name))
+
+    def _is_own(self, name: ProjectName) -> bool:
+        return self._why_not(name, is_local=self._hides(name)) is not None
+
+    def _listed(self) -> list[Member]:
+        if self._rules.strategy is Strategy.ISOLATED:
+            return []
+        return [member for member in self._upstreams if member.is_listed]
+
+    def _known_list(self, parts: list[ProjectList]) -> ProjectList | None:
+        if len(parts) == 1:
+            return parts[0]
+        if self._list is None or not _are_same(self._list[0], parts):
+            return None
+        return self._list[1]
+
+    def _union(self, parts: tuple[Project, ...]) -> Project:
+        """The same object as long as the parts are, so that pages made of it stay good."""
+        if len(parts) == 1:
+            return parts[0]
+        name = parts[0].name
+        kept = self._merged.get(name)
+        if kept is None or not _are_same(kept[0], parts):
+            self._generation += 1
+            kept = self._merged[name] = parts, merge(parts, self._generation)
+            if len(self._merged) > _MOST_MERGED:
+                self._merged.popitem(last=False)
+        self._merged.move_to_end(name)
+        return kept[1]
+
+
+def _stronger(absence: NotHere, other: NotHere) -> NotHere:
+    """Of two sources that have not got a project, the word of the one whose own the name is."""
+    return other if isinstance(other, NotShown) and not isinstance(absence, NotShown) else absence
+
+
+def _are_same(kept: Sequence[object], parts: Sequence[object]) -> bool:
+    return len(kept) == len(parts) and all(one is other for one, other in zip(kept, parts, strict=True))

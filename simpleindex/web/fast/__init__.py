@@ -1,0 +1,1 @@
+"""Short cuts that can be deleted, and nothing but speed would change."""

@@ -1,0 +1,295 @@
+"""The express lane: an optimisation that can be deleted, and nothing but speed would change.
+
+Most requests of an installer are whole, single, anonymous GETs of a page, with the same few headers each time. They are
+answered here from their bytes, with one write, instead of through Twisted's parser and request. Whatever is not exactly of
+that kind is left to the ordinary lane, and not remembered (so no secret is). The answer is byte for byte the ordinary
+lane's, which a property test holds; it is as fresh, since the same source is asked every time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+from twisted.web.http import datetimeToString
+from twisted.web.http_headers import Headers
+
+from simpleindex.core.errors import SimpleIndexError
+from simpleindex.web.routes import ProjectPage, Root, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IAddress
+
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.listings import Form, Listings, Page
+
+    Also = tuple[tuple[str, str], ...]
+
+_Value = TypeVar("_Value")
+
+_LINE_END: Final = b"/ HTTP/1.1"
+_END: Final = b"\r\n\r\n"
+
+_LONGEST: Final = 4096
+"""Bytes of a request; pip's, which describes its whole platform, has 700."""
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""Bytes that each memory holds at most: the lines of 14,000 projects, or the headers of 1,500 kinds of clients."""
+
+_LINE_BYTES: Final = 256
+_BLOCK_BYTES: Final = 1536
+"""What an entry takes in CPython beside twice its own length; the memory test says so."""
+
+# Fields that decide nothing but what is judged here. All others, known or not, are the ordinary lane's.
+_FIELDS: Final = frozenset(
+    {
+        b"host",
+        b"user-agent",
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"connection",
+        b"cache-control",
+        b"dnt",
+    }
+)
+
+# RFC 9112 section 5, in the one way that every client writes it: no space before the colon, no folding, no odd bytes.
+_FIELD: Final = re.compile(rb"([A-Za-z-]+): ([!-~](?:[ -~]*[!-~])?)\Z")
+
+_REQUEST_LINE: Final = re.compile(rb"GET (/[A-Za-z0-9._/-]*) HTTP/1\.1\Z")
+
+# pip writes it in the one way, uv in the other. A list, a weak tag or a star is the ordinary lane's.
+_IF_NONE_MATCH: Final = (b"\r\nIf-None-Match: ", b"\r\nif-none-match: ")
+_ONE_TAG: Final = re.compile(rb'"[!#-~]*"\Z')
+
+_TAG: Final = '"\x01"'
+"""Stands in a template where a page's tag goes."""
+
+
+class Heads(NamedTuple):
+    """The heads of answers in one form, without their beginnings, and cut where something is put in.
+
+    Attributes:
+        full: A whole page's: up to its tag, and from there to its length, which is its end.
+        unchanged: A 304's: up to its tag, and from there to its end.
+    """
+
+    full: tuple[bytes, bytes]
+    unchanged: tuple[bytes, bytes]
+
+
+class Fields(dict[bytes, bytes]):
+    """Header fields by their names in lower case, each of which came once: as much of Twisted's as the log asks for."""
+
+    def getRawHeaders(self, name: bytes, default: Sequence[bytes] | None = None) -> Sequence[bytes] | None:
+        value = self.get(name.lower())
+        return default if value is None else (value,)
+
+
+class Judged(NamedTuple):
+    """A header block, judged once and remembered by its exact bytes.
+
+    Attributes:
+        form: What it asks for.
+        fields: For the access log.
+    """
+
+    form: Form
+    fields: Fields
+
+
+class Passed(NamedTuple):
+    """An answer of the express lane.
+
+    Attributes:
+        wire: All its bytes.
+        line: The request's first line.
+        code: Its status.
+        body_size: Bytes of its body.
+        fields: The request's.
+    """
+
+    wire: bytes
+    line: bytes
+    code: int
+    body_size: int
+    fields: Fields
+
+
+class PassedRequest:
+    """What the access log wants to know of a request; made only where there is one."""
+
+    method = b"GET"
+    clientproto = b"HTTP/1.1"
+
+    def __init__(self, address: IAddress, passed: Passed) -> None:
+        self._address = address
+        self.uri = passed.line[len(b"GET ") : -len(b" HTTP/1.1")]
+        self.code = passed.code
+        self.sentLength = passed.body_size
+        self.requestHeaders = passed.fields
+
+    def getClientAddress(self) -> IAddress:
+        return self._address
+
+    def getHeader(self, name: bytes) -> bytes | None:
+        return self.requestHeaders.get(name.lower())
+
+
+class Express:
+    """Answers simple requests from their bytes.
+
+    Args:
+        listings: The pages; they alone know what is on them.
+        also: Gives the headers that every response carries.
+    """
+
+    def __init__(self, listings: Listings, also: Callable[[], Also]) -> None:
+        self._listings = listings
+        self._also = also
+        self._blocks: _Memory[Judged] = _Memory(_BLOCK_BYTES)
+        self._lines: _Memory[Page] = _Memory(_LINE_BYTES)
+        self._heads: dict[Form, Heads] = {}
+        self._heads_also: Also | None = None
+        self._second = 0
+        self._full = self._unchanged = b""
+
+    def answer(self, data: bytes) -> Passed | None:
+        """Answer a request, or leave it to the ordinary lane.
+
+        Args:
+            data: What came at the beginning of a request.
+        """
+        if len(data) > _LONGEST:
+            return None
+        end = data.find(b"\r\n")
+        # Whatever is remembered was looked at whole: of what is found here no byte need be looked at again.
+        line, block, tag = data[:end], data[end:], None
+        page = self._lines.get(line) or self._read_line(line)
+        if page is None:
+            return None
+        judged = self._blocks.get(block)
+        if judged is None:
+            if block.find(_END) != len(block) - len(_END):
+                return None  # It is not whole, or something follows.
+            block, tag = _cut_tag(block)
+            judged = self._blocks.get(block) or self._judge(block)
+            if judged is None:
+                return None
+        form, fields = judged
+        try:
+            rendered = self._listings.at_hand(page, form)
+        except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
+            return None
+        if rendered is None:
+            return None
+        if self._second != int(time.time()):
+            self._begin_second()
+        heads = self._heads_of(form)
+        etag, body = rendered.etag.encode(), rendered.body
+        if tag == etag:
+            before, after = heads.unchanged
+            wire = b"".join((self._unchanged, before, etag, after))
+            return Passed(wire, line, 304, 0, fields)
+        if tag is not None and _ONE_TAG.match(tag) is None:
+            return None
+        before, after = heads.full
+        wire = b"".join((self._full, before, etag, after, b"%d\r\n\r\n" % len(body), body))
+        return Passed(wire, line, 200, len(body), fields)
+
+    def _begin_second(self) -> None:
+        self._second = int(time.time())
+        date = b"\r\nServer: simpleindex\r\nDate: %b\r\n" % datetimeToString(self._second)
+        self._full = b"HTTP/1.1 200 OK" + date
+        self._unchanged = b"HTTP/1.1 304 Not Modified" + date
+
+    def _heads_of(self, form: Form) -> Heads:
+        also = self._also()
+        if also is not self._heads_also:
+            self._heads_also = also
+            self._heads.clear()
+        heads = self._heads.get(form)
+        if heads is None:
+            full, unchanged = self._listings.full(_TAG, form), self._listings.unchanged(_TAG)
+            heads = Heads(
+                _cut_head(full, also, b"Content-Length: "),
+                _cut_head(unchanged, also, b"\r\n"),
+            )
+            self._heads[form] = heads
+        return heads
+
+    def _judge(self, block: bytes) -> Judged | None:
+        fields = Fields()
+        for line in block.split(b"\r\n")[1:-2]:
+            match = _FIELD.match(line)
+            if match is None or (name := match[1].lower()) not in _FIELDS or name in fields:
+                return None
+            fields[name] = match[2]
+        if b"host" not in fields or fields.get(b"connection", b"keep-alive") != b"keep-alive":
+            return None
+        accept, accept_encoding = (_text(fields.get(name)) for name in (b"accept", b"accept-encoding"))
+        try:
+            form = self._listings.choose(accept, None, accept_encoding)
+        except SimpleIndexError:
+            return None
+        return self._blocks.keep(block, Judged(form, fields))
+
+    def _read_line(self, line: bytes) -> Page | None:
+        if not line.endswith(_LINE_END):
+            return None  # A file's, most likely: pages end with a slash.
+        match = _REQUEST_LINE.match(line)
+        if match is None:
+            return None
+        try:
+            found = route(match[1], self._listings.views)
+        except SimpleIndexError:
+            return None
+        return self._lines.keep(line, found) if isinstance(found, ProjectPage | Root) else None
+
+
+class _Memory(dict[bytes, _Value], Generic[_Value]):
+    """Forgets everything when it would hold too much: a client that never sends the same twice gains nothing here."""
+
+    def __init__(self, entry_bytes: int) -> None:
+        super().__init__()
+        self._entry_bytes = entry_bytes
+        self._size = 0
+
+    def keep(self, key: bytes, value: _Value) -> _Value:
+        size = self._entry_bytes + 2 * len(key)
+        if self._size + size > _MOST_BYTES:
+            self.clear()
+            self._size = 0
+        self._size += size
+        self[key] = value
+        return value
+
+
+def _cut_tag(block: bytes) -> tuple[bytes, bytes | None]:
+    """Take If-None-Match out, which differs from page to page, so that the rest is the same each time."""
+    for name in _IF_NONE_MATCH:
+        start = block.find(name)
+        if start >= 0:
+            end = block.find(b"\r\n", start + 2)
+            return block[:start] + block[end:], block[start + len(name) : end]
+    return block, None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("ascii")
+
+
+def _cut_head(response: Response, also: Also, end: bytes) -> tuple[bytes, bytes]:
+    """A response's head as Twisted writes it behind its date, cut in two where the tag goes."""
+    headers = Headers()
+    for name, value in (*response.headers, *also):
+        headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+    fields = b"".join(
+        b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values
+    )
+    before, _, after = fields.partition(_TAG.encode())
+    return before, after + end

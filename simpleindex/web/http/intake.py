@@ -1,0 +1,169 @@
+"""A request's body on its way: not before the head is judged, and no faster than it is taken.
+
+An upload has gigabytes. What arrives is handed on in pieces to a :class:`Sink`, which blocks and so runs in a thread; while
+that is busy the connection is read no further, so memory stays the same whatever is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+
+from simpleindex.core.errors import ClientLeft
+from simpleindex.system.errors import own_trouble
+from simpleindex.web.http.response import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.web.http.response import Response, Sink
+
+MOST_WAITING: Final = 256 * 1024
+"""Bytes that wait for the sink at most, beside what one read of the socket brings on top; as much again is in its hands."""
+
+
+class BodyConnection(Protocol):
+    """What an intake asks of the connection that brings the body."""
+
+    def hold_body(self) -> None:
+        """Read no further for now."""
+        ...
+
+    def go_on_with_body(self) -> None:
+        """Read on."""
+        ...
+
+    def invite_body(self) -> None:
+        """The head is accepted: tell a client that waits for that (RFC 9110 section 10.1.1)."""
+        ...
+
+    def refuse_with(self, response: Response) -> None:
+        """Answer now, take nothing more, and close."""
+        ...
+
+
+class Intake:
+    """One body.
+
+    Args:
+        connection: Brings it.
+        in_thread: Calls a blocking function in a thread.
+        error_response: Gives the answer to an error, or None for what should never happen.
+        failed: Told of what should never happen.
+    """
+
+    def __init__(
+        self,
+        connection: BodyConnection,
+        in_thread: Callable[..., Awaitable[Any]],
+        error_response: Callable[[BaseException | None], Response | None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._connection = connection
+        self._in_thread = in_thread
+        self._error_response = error_response
+        self._failed = failed
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._is_held = False
+        self._has_ended = False
+        self._is_lost = False
+        self._is_handed_over = False
+        self._news: Deferred[None] | None = None
+        self._outcome: Deferred[Sink] = Deferred()
+
+    def begin(self, judging: Coroutine[Any, Any, Sink]) -> None:
+        """Judge the head, and take the body if that gives a sink for it."""
+        running = Deferred.fromCoroutine(self._run(judging))
+        running.addCallbacks(self._outcome.callback, self._refuse)
+
+    def received(self, data: bytes) -> None:
+        """Take note of a piece that has arrived."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MOST_WAITING and not self._is_held:
+            self._is_held = True
+            self._connection.hold_body()
+        self._wake()
+
+    def ended(self) -> None:
+        """Take note that this was all."""
+        self._has_ended = True
+        self._wake()
+
+    def lost(self) -> None:
+        """Take note that nobody waits for it any more; nothing happens to a sink that was handed over."""
+        if self._is_lost:
+            return
+        self._is_lost = True
+        self._pieces.clear()
+        # Nobody else will look at it.
+        if not self._is_handed_over:
+            self._outcome.addCallbacks(self._close, lambda _: None)
+        self._wake()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is we who keep the client from sending."""
+        return self._is_held
+
+    async def sink(self) -> Sink:
+        """Wait until the sink has all of the body; whoever gets it closes it.
+
+        Raises:
+            SimpleIndexError: It was refused.
+        """
+        self._is_handed_over = True
+        return await self._outcome
+
+    async def _run(self, judging: Coroutine[Any, Any, Sink]) -> Sink:
+        sink = await judging
+        try:
+            if not self._has_ended:
+                self._connection.invite_body()
+            while not self._is_lost:
+                if self._pieces:
+                    await self._in_thread(sink.feed, self._take())
+                elif self._has_ended:
+                    return sink
+                else:
+                    self._news = Deferred()
+                    await self._news
+            raise ClientLeft
+        except BaseException:
+            await self._in_thread(sink.close)
+            raise
+
+    def _take(self) -> bytes:
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        if self._is_held:
+            self._is_held = False
+            self._connection.go_on_with_body()
+        return data
+
+    def _wake(self) -> None:
+        news, self._news = self._news, None
+        if news is not None:
+            news.callback(None)
+
+    def _close(self, sink: Sink) -> None:
+        async def close() -> None:
+            await self._in_thread(sink.close)
+
+        Deferred.fromCoroutine(close()).addErrback(self._failed)
+
+    def _refuse(self, failure: Failure) -> None:
+        if self._has_ended or self._is_lost:
+            self._outcome.errback(failure)
+            return
+        response = self._error_response(failure.value)
+        if response is None or own_trouble(failure.value) is not None:
+            self._failed(failure)
+        if response is None:
+            response = sentence(500, "Something went wrong here; the server's log says what.")
+        self._connection.refuse_with(response)

@@ -1,0 +1,168 @@
+"""What is asked and what is answered, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from simpleindex.access.identity import ANYONE, Identity
+from simpleindex.web.http.problems import Problem
+from simpleindex.web.http.problems import reason_phrase as phrase_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body
+
+
+class Sink(Protocol):
+    """Takes a body; blocks, and is called in one thread at a time."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            SimpleIndexError: It is refused, and with it the request.
+        """
+
+    def close(self) -> None:
+        """Let go of everything; the body did not come to its end, or is not wanted."""
+
+
+class RequestBody(Protocol):
+    """A request's body that is taken as it comes."""
+
+    async def sink(self) -> Sink:
+        """Wait until the sink has all of the body; the caller closes it.
+
+        Raises:
+            SimpleIndexError: It was refused.
+        """
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Hold what becomes known of a request while it is answered, for the access log and the audit.
+
+    Attributes:
+        identity: The user or token whose credentials were accepted; anonymous before that.
+        project: The project that an upload or a change is for, once that is known.
+        filename: The distribution file that it is for, once that is known.
+    """
+
+    identity: Identity = ANYONE
+    project: ProjectName | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as far as anybody decides by it.
+
+    Attributes:
+        method: Upper case as it came.
+        target: The request target's path and query, raw (RFC 9112 section 3.2).
+        header: Gives a field's value by lower-case name, several joined by comma; None if absent.
+        is_local: Whether the client sits on this machine, and no proxy speaks for another.
+        address: The client's, as far as trusted proxies tell; empty for a Unix socket.
+        is_secure: Whether nobody between the client and us could read it: TLS, to us or to a trusted proxy, or loopback.
+        body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.intake`.
+        record: What the logs record of it; None for reads without credentials, of which nothing more becomes known.
+    """
+
+    method: str
+    target: bytes
+    header: Callable[[str], str | None]
+    is_local: bool = False
+    address: str = ""
+    is_secure: bool = True
+    body: RequestBody | None = None
+    record: RequestRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A range of an opened body, which whoever sends it closes.
+
+    Attributes:
+        body: Opened.
+        start: First byte.
+        stop: One past the last byte.
+        by_kernel: Whether the bytes never change, so that the kernel may send them from the file itself: it takes pages, and
+            sends what is on them by then (DESIGN section 5).
+    """
+
+    body: Body
+    start: int
+    stop: int
+    by_kernel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer.
+
+    Attributes:
+        status: HTTP status code.
+        headers: Fields in order; Date, Server and Connection are the channel's.
+        body: What follows; the Content-Length is made from it.
+        problem: What is refused and why, from which the reason phrase follows and a body in the form that the client reads;
+            None for every answer that is no refusal.
+        is_private: Whether it is for this reader only: no shared cache may keep it, and no other site's page read it.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | Content = b""
+    problem: Problem | None = None
+    is_private: bool = False
+
+    def for_this_reader(self) -> Response:
+        """The same answer, kept by no shared cache (RFC 9111 section 5.2.2.7; SPEC T45)."""
+        headers = tuple(
+            (name, value.removeprefix("public, ")) if name == "Cache-Control" else (name, value)
+            for name, value in self.headers
+        )
+        headers = tuple(
+            (name, f"private, {value}") if name == "Cache-Control" and value != "no-store" else (name, value)
+            for name, value in headers
+        )
+        if all(name != "Cache-Control" for name, _ in headers):
+            headers = (*headers, ("Cache-Control", "private"))
+        return replace(self, headers=headers, is_private=True)
+
+
+def sentence(status: int, text: str, *headers: tuple[str, str], **facts: str | int | None) -> Response:
+    """Make a short text answer that no cache keeps; from 400 on it is a refusal, sent in the form that its client reads.
+
+    Args:
+        status: HTTP status code.
+        text: The sentence.
+        headers: Further fields.
+        facts: Members of a refusal's JSON form, with "_" for "-"; None is left out.
+    """
+    problem = None
+    if status >= 400:
+        known = tuple((name.replace("_", "-"), value) for name, value in facts.items() if value is not None)
+        problem = Problem(status, text, known)
+    return Response(
+        status,
+        (
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            *headers,
+        ),
+        f"{text}\n".encode("utf-8", "backslashreplace"),
+        problem,
+    )
+
+
+def reason_phrase(response: Response) -> bytes | None:
+    """Return an answer's reason phrase, or None for the one that Twisted knows of its status."""
+    if response.problem is not None:
+        return phrase_of(response.problem.sentence)
+    # Those that Twisted does not know (429) from the standard library.
+    return HTTPStatus(response.status).phrase.encode() if response.status > 417 else None

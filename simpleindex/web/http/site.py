@@ -1,0 +1,195 @@
+"""The server as a factory: the requests and connections of one site of resources."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.web import http, server
+
+from simpleindex.web.http import limits
+from simpleindex.web.http.channel import IndexChannel
+from simpleindex.web.http.connections import Connections
+from simpleindex.web.http.presenting import presented
+from simpleindex.web.http.response import reason_phrase, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+    from twisted.web.resource import IResource
+
+    from simpleindex.web.fast.express import Express
+    from simpleindex.web.http.intake import Intake
+    from simpleindex.web.http.response import RequestRecord, Response, Sink
+
+_CLIENT_LEFT = 499
+"""What nginx logs for a client that left before it got an answer."""
+
+
+class IndexRequest(server.Request):
+    """A request whose body is taken as it comes, or counted and dropped: never kept, never parsed by Twisted.
+
+    Attributes:
+        intake: Takes the body; None where it is dropped.
+        record: What the access log and the audit record of it beside what it asks for; None where there is nothing.
+    """
+
+    channel: IndexChannel
+    method = b"-"
+    uri = b"-"
+    clientproto = b"HTTP/1.1"
+    intake: Intake | None = None
+    record: RequestRecord | None = None
+
+    def open_intake(self, length: int | None) -> Intake | None:
+        """See whether anybody takes the body; its method and target are known by now.
+
+        Args:
+            length: Its bytes; None if that is not known beforehand.
+        """
+        bodies = self.channel.site.bodies
+        if bodies is not None and length != 0:
+            self.intake = bodies.intake(self)
+        return self.intake
+
+    def begin_intake(self, length: int | None) -> None:
+        """Let the body be taken, now that its coming can be held up."""
+        assert self.intake is not None  # open_intake has said so
+        assert self.channel.site.bodies is not None  # the same
+        self.intake.begin(self.channel.site.bodies.judge(self, length))
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if self.intake is not None:
+            self.intake.ended()
+        super().requestReceived(command, path, version)
+
+    def finish(self) -> None:
+        super().finish()
+        if self.intake is not None:
+            self.intake.lost()
+
+    def gotLength(self, length: int | None) -> None:  # noqa: ARG002 (Twisted's signature)
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        # A decoder goes on with what it holds after a refusal, when the channel is gone already.
+        if not self.finished:
+            self.channel.body_received(len(data), is_taken=self.intake is not None)
+            if self.intake is not None:
+                self.intake.received(data)
+
+    def refuse(self, response: Response) -> None:
+        """Give an answer whose body is bytes instead of being processed."""
+        response = presented(response, self)
+        assert isinstance(response.body, bytes)
+        self.setResponseCode(response.status, reason_phrase(response))
+        self.setHeader(b"Date", http.datetimeToString())
+        for name, value in response.headers:
+            self.responseHeaders.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        self.setHeader(b"Content-Length", b"%d" % len(response.body))
+        self.write(response.body)
+        self.finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        # One that was not read to its end was none; one that was answered is logged already.
+        if self.path is not None and not self.finished:
+            if not self.startedWriting:
+                self.code = _CLIENT_LEFT
+            self.channel.site.log(self)
+        if self.intake is not None:
+            self.intake.lost()
+        super().connectionLost(reason)
+
+
+class Bodies(Protocol):
+    """Who takes the bodies of some requests."""
+
+    def intake(self, request: IndexRequest) -> Intake | None:
+        """Make an intake for a request whose body is wanted; None for all others, whose bodies are dropped."""
+        ...
+
+    def judge(self, request: IndexRequest, length: int | None) -> Coroutine[Any, Any, Sink]:
+        """Judge a request's head, and give what takes its body.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        ...
+
+
+class IndexSite(server.Site):
+    """A site that offers what its channel speaks: HTTP/1.1, unless it was given one that makes room for HTTP/2.
+
+    Attributes:
+        connections: Those that are open.
+        max_body: How much of a request's body is read, in bytes.
+        access_log: Called once with each request that is over: answered, refused, or left by its client.
+        bodies: Takes the bodies of uploads, if anything does.
+    """
+
+    # Twisted's own wraps the channel, to put HTTP/2 in its place.
+    protocol = IndexChannel  # type: ignore[assignment]  # Twisted names its wrapper as the type
+    requestFactory = IndexRequest  # noqa: N815 (Twisted's name)
+    noisy = False
+
+    def __init__(
+        self,
+        resource: IResource,
+        reactor: IReactorTime,
+        *,
+        log: Callable[[Any], None] | None = None,
+        max_body: int = limits.BODY_BYTES,
+        max_connections_per_address: int = limits.CONNECTIONS_PER_ADDRESS,
+        exempt: Callable[[str], bool] = lambda _: False,
+        express: Express | None = None,
+    ) -> None:
+        """Serve a resource.
+
+        Args:
+            resource: What is asked.
+            reactor: For every deadline.
+            log: See ``access_log``.
+            max_body: See above.
+            max_connections_per_address: 0 for any number; loopback and Unix sockets are never counted.
+            exempt: Tells of an address whether it is not counted either (a trusted proxy).
+            express: Answers simple requests before they are parsed, if given.
+        """
+        # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
+        super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
+        self.access_log = log
+        self.express = express
+        self.max_body = max_body
+        self.bodies: Bodies | None = None
+        self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        return list(self.protocol.protocols)
+
+    def body_refusal(self, method: bytes) -> Response:
+        """Answer a request whose body is longer than is read."""
+        if method in (b"GET", b"HEAD"):
+            text = f"The request's body is longer than the {self.max_body} bytes that are read here."
+            return sentence(413, text)
+        # What is too long to be read is an upload, and wants to be told so.
+        text = "This index is read-only: uploads are not enabled on it."
+        if self.bodies is not None:
+            text = "This URL is for reading; uploads go to /legacy/."
+        return sentence(405, text, ("Allow", "GET, HEAD, OPTIONS"))
+
+    def startFactory(self) -> None:
+        """Leave out Twisted's own access log, which wakes up every second."""
+
+    def log(self, request: http.Request) -> None:
+        if self.access_log is not None:
+            self.access_log(request)
+
+    def drain(self) -> Deferred[None]:
+        """Bring every connection to its end; see :meth:`Connections.drain`."""
+        return self.connections.drain()
+
+    def abort_all(self) -> None:
+        """Close every connection now, whatever is lost."""
+        self.connections.abort_all()

@@ -1,0 +1,321 @@
+"""The listings: negotiated, rendered once, compressed once, revalidated by their content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from simpleindex.core.model import Project
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.upstreams.single_flight import Shared
+from simpleindex.web.conditional import not_modified
+from simpleindex.web.http.response import Response
+from simpleindex.web.pages import simple as pages
+from simpleindex.web.pages.negotiation import Encoding, Representation, choose_encoding, choose_representation
+from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
+from simpleindex.web.pages.style import content_security_policy
+from simpleindex.web.routes import split_target
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
+
+    from twisted.python.failure import Failure
+
+    from simpleindex.core.model import ProjectList
+    from simpleindex.core.source import Source
+    from simpleindex.web.http.response import Asked
+    from simpleindex.web.routes import ProjectPage, Root
+
+    Subject = Project | ProjectList
+    Page = Root | ProjectPage
+    # The view; a project's name, or which readers' list of projects (None for everybody's); the form.
+    Key = tuple[str, Hashable, "Form"]
+
+# SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
+_REVALIDATE: Final = ("Cache-Control", "no-cache")
+_VARY: Final = ("Vary", "Accept, Accept-Encoding, Origin, Sec-Fetch-Mode")
+
+_OF_SCRIPTS: Final = frozenset({"cors", "same-origin"})
+"""Modes of a browser's requests that a script in a page makes; a page's own host gets no Origin with GET (Fetch standard)."""
+
+_FORMAT: Final = b"format="
+
+_WORTH_A_THREAD: Final = 300
+"""Files or projects on a page; above it rendering takes more than a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """In which form a page is sent; one object for each, so that it is looked up by its identity, which costs least.
+
+    Attributes:
+        representation: Its content type.
+        encoding: Its content encoding.
+        is_absolute: Whether the URLs of files are absolute, as scripts in web pages want them.
+    """
+
+    representation: Representation
+    encoding: Encoding
+    is_absolute: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One representation of a page.
+
+    Attributes:
+        subject: What it was made from; it is good as long as the source answers with this very object.
+        body: As sent.
+        etag: Made from the content, so that a restart keeps it.
+    """
+
+    subject: Subject
+    body: bytes
+    etag: str
+
+
+class Listings:
+    """The list of projects and each project's page.
+
+    Args:
+        public: Who knows what everybody may read, in each view, for :meth:`at_hand`.
+        base_url: ``--url``, where the protocol demands absolute URLs.
+        description: What else the pages tell.
+        encodings: Content encodings that can be made, with their compressors, best first.
+        cache_size: Bytes of rendered pages kept at most.
+        in_thread: Calls a function in a thread; rendering a very large page takes long.
+        failed: Receives failures that no request waits for any more.
+    """
+
+    def __init__(
+        self,
+        public: Mapping[str, Source],
+        *,
+        base_url: str | None,
+        encodings: dict[Encoding, Callable[[bytes], bytes]],
+        cache_size: int,
+        in_thread: Callable[..., Awaitable[Any]],
+        failed: Callable[[Failure], None],
+        description: IndexDescription = NOTHING_MORE,
+    ) -> None:
+        self._public = public
+        # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
+        self._renderings = Shared(failed)
+        self._in_thread = in_thread
+        self._encodings = encodings
+        self._forms = {
+            (representation, encoding, is_absolute): Form(representation, encoding, is_absolute)
+            for representation in Representation
+            for encoding in (*encodings, Encoding.IDENTITY)
+            for is_absolute in (False, True)
+        }
+        self.base_url = self.files_url = base_url
+        self.description = description
+        self._cache = _PageCache(cache_size)
+
+    def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
+        """Take new settings; every page is rendered anew.
+
+        Args:
+            base_url: As for the constructor.
+            files_url: The same where clients elsewhere surely reach the index by it, else None.
+            cache_size: As for the constructor.
+        """
+        self.base_url = base_url
+        self.files_url = files_url
+        self._cache = _PageCache(cache_size)
+
+    def describe(self, description: IndexDescription) -> None:
+        """Take what the pages tell of the index; they are rendered anew if that is something new."""
+        if description != self.description:
+            self.description = description
+            self._cache = _PageCache(self._cache.limit)
+
+    @property
+    def views(self) -> Mapping[str, object]:
+        """The views that there are."""
+        return self._public
+
+    async def answer(self, page: Page, asked: Asked, source: Source) -> Response:
+        """A view's list of projects, or one project's page, of what a source has of it."""
+        if page.name is not None:
+            return await self._answer(page.view, page.name, await source.project(page.name), asked)
+        listed = await source.projects()
+        return await self._answer(page.view, listed.view, listed, asked)
+
+    def choose(
+        self,
+        accept: str | None,
+        query_format: str | None,
+        accept_encoding: str | None,
+        *,
+        is_for_script: bool = False,
+    ) -> Form:
+        """Return in which form a client gets a page.
+
+        Args:
+            accept: The header of that name.
+            query_format: The value of ``?format=``.
+            accept_encoding: The header of that name.
+            is_for_script: Whether a script in a web page asks.
+
+        Raises:
+            NotAcceptable: In none of those that there are.
+        """
+        offered = (*self._encodings, Encoding.IDENTITY)
+        representation = choose_representation(accept, query_format)
+        is_absolute = is_for_script and self.files_url is not None and representation is Representation.JSON
+        return self._forms[representation, choose_encoding(accept_encoding, offered), is_absolute]
+
+    def at_hand(self, page: Page, form: Form) -> Rendered | None:
+        """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out.
+
+        Args:
+            page: Which.
+            form: In which form.
+
+        Raises:
+            SimpleIndexError: As the ordinary way, or None is answered.
+        """
+        name, view = page.name, page.view
+        source = self._public[view]
+        subject: Subject | None = source.projects_now() if name is None else source.project_now(name)
+        rendered = self._cache.get((view, name, form))
+        if rendered is None or rendered.subject is not subject or subject.stale:
+            return None
+        return rendered
+
+    @staticmethod
+    def full(etag: str, form: Form, *, stale: bool = False) -> Response:
+        """The head of a whole page."""
+        headers = [("Content-Type", form.representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
+        if form.encoding is not Encoding.IDENTITY:
+            headers.append(("Content-Encoding", form.encoding.value))
+        headers.append(("X-Content-Type-Options", "nosniff"))
+        if form.representation is not Representation.JSON:
+            headers.append(("Content-Security-Policy", content_security_policy))
+            headers.append(("Referrer-Policy", "no-referrer"))
+        return Response(200, tuple(headers))
+
+    @staticmethod
+    def unchanged(etag: str, *, stale: bool = False) -> Response:
+        """The answer to a client that has the page already."""
+        return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
+
+    async def _answer(self, view: str, what: Hashable, subject: Subject, asked: Asked) -> Response:
+        _, query = split_target(asked.target)
+        form = self.choose(
+            asked.header("accept"),
+            _format(query),
+            asked.header("accept-encoding"),
+            is_for_script=asked.header("origin") is not None
+            or (asked.header("sec-fetch-mode") or "").lower() in _OF_SCRIPTS,
+        )
+        rendered = await self._rendered((view, what, form), subject)
+        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
+            return self.unchanged(rendered.etag, stale=subject.stale)
+        return replace(self.full(rendered.etag, form, stale=subject.stale), body=rendered.body)
+
+    async def _rendered(self, key: Key, subject: Subject) -> Rendered:
+        # Not the one that forget() puts in its place while a page is made with the old settings.
+        cache = self._cache
+        kept = cache.get(key)
+        if kept is not None and kept.subject is subject:
+            return kept
+        view, _, form = key
+        entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
+        if entries > _WORTH_A_THREAD:
+            return await self._rendered_in_thread(key, subject, cache)
+        rendered = self._render(view, subject, form)
+        cache.put(key, rendered)
+        return rendered
+
+    async def _rendered_in_thread(self, key: Key, subject: Subject, cache: _PageCache) -> Rendered:
+        async def render() -> Rendered:
+            view, _, form = key
+            rendered: Rendered = await self._in_thread(self._render, view, subject, form)
+            cache.put(key, rendered)
+            return rendered
+
+        rendering: Rendered = await self._renderings.do((key, id(subject), id(cache)), render)
+        return rendering
+
+    def _render(self, view: str, subject: Subject, form: Form) -> Rendered:
+        representation, encoding = form.representation, form.encoding
+        base_url, files_url = (self._url_of(view, url) for url in (self.base_url, self.files_url))
+        if not isinstance(subject, Project):
+            is_json = representation is Representation.JSON
+            body = pages.root_json(subject) if is_json else pages.root_html(subject, self.description, view)
+        elif representation is Representation.JSON:
+            body = pages.project_json(subject, base_url, files_url if form.is_absolute else None)
+        else:
+            body = pages.project_html(subject, base_url, view, self.description)
+        # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
+        tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
+        if encoding is not Encoding.IDENTITY:
+            body = self._encodings[encoding](body)
+            tag = f"{tag}-{encoding.value}"
+        return Rendered(subject, body, f'"{tag}"')
+
+    @staticmethod
+    def _url_of(view: str, url: str | None) -> str | None:
+        return url if url is None or view == MAIN_VIEW else f"{url}{view}/"
+
+
+class _PageCache:
+    """Rendered pages by key, the least recently used dropped first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._size = 0
+        self._pages: OrderedDict[Key, Rendered] = OrderedDict()
+
+    def get(self, key: Key) -> Rendered | None:
+        page = self._pages.get(key)
+        if page is not None:
+            self._pages.move_to_end(key)
+        return page
+
+    def put(self, key: Key, page: Rendered) -> None:
+        before = self._pages.pop(key, None)
+        self._size += len(page.body) - (len(before.body) if before else 0)
+        self._pages[key] = page
+        while self._size > self.limit and self._pages:
+            self._size -= len(self._pages.popitem(last=False)[1].body)
+
+
+def _caching(*, stale: bool) -> tuple[str, str]:
+    # A stale answer is not worth keeping: the source behind it may be back at any moment.
+    return ("Cache-Control", "no-store") if stale else _REVALIDATE
+
+
+def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:
+    """The content encodings that this installation can make, best first."""
+    encodings: dict[Encoding, Callable[[bytes], bytes]] = {}
+    if (zstd := _zstd()) is not None:
+        encodings[Encoding.ZSTD] = zstd
+    # The same bytes for the same content: no file name and no time in the header.
+    encodings[Encoding.GZIP] = lambda data: gzip.compress(data, compresslevel=6, mtime=0)
+    return encodings
+
+
+def _zstd() -> Callable[[bytes], bytes] | None:
+    try:
+        from compression import zstd  # noqa: PLC0415  (Python 3.14 and later)
+    except ImportError:
+        try:
+            import zstandard  # noqa: PLC0415  (the extra "zstd")
+        except ImportError:
+            return None
+        return lambda data: zstandard.ZstdCompressor(level=6).compress(data)
+    return lambda data: zstd.compress(data, level=6)
+
+
+def _format(query: bytes) -> str | None:
+    """The one value of ``?format=`` (SPEC N6); none if there are several."""
+    values = [field[len(_FORMAT) :] for field in query.split(b"&") if field.startswith(_FORMAT)]
+    return unquote_plus(values[0].decode("latin-1")) if len(values) == 1 else None

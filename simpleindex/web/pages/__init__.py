@@ -1,0 +1,1 @@
+"""The pages: simple listings in HTML and JSON, explanations, and their style."""

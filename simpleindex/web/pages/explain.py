@@ -1,0 +1,153 @@
+"""An explanation as JSON, as a page for people, and as text for terminals."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from simpleindex.core.dates import day_and_time, timestamp
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.views.explain import Answer
+from simpleindex.web.pages.style import STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.views.explain import Explanation, FileWord
+
+
+def why_json(explanation: Explanation) -> bytes:
+    """All of it for machines; what is not known is left out."""
+    page: dict[str, Any] = {"name": explanation.name}
+    if explanation.version is not None:
+        page["version"] = explanation.version
+    page |= {
+        "view": explanation.view,
+        "answer": explanation.answer.value,
+        "summary": explanation.summary,
+        "sources": [{"source": word.source, "says": word.sentence} for word in explanation.words],
+        "files": [*map(_file_json, explanation.files)],
+    }
+    if explanation.more:
+        page["more"] = explanation.more
+    return json.dumps(page, separators=(",", ":")).encode()
+
+
+def _file_json(file: FileWord) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "filename": file.filename,
+        "version": file.version,
+        "source": file.source,
+        "offered": file.is_offered,
+        "rule": file.rule,
+        "says": file.sentence,
+        "visible-from": None if file.visible_from is None else timestamp(file.visible_from),
+    }
+    return {key: value for key, value in entry.items() if value not in (None, "")}
+
+
+def why_text(explanation: Explanation) -> str:
+    """All of it for a terminal."""
+    return "".join(f"{_printable(line)}\n" for line in _lines(explanation))
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield explanation.summary
+    if explanation.view != MAIN_VIEW:
+        yield f"This is so in the view {explanation.view}."
+    if explanation.words:
+        yield ""
+        width = max(len(word.source) for word in explanation.words)
+        for word in explanation.words:
+            yield f"  {word.source:{width}}  {word.sentence}"
+    for is_offered, title in ((False, "Withheld:"), (True, "Offered:")):
+        files = [file for file in explanation.files if file.is_offered is is_offered]
+        if files:
+            yield ""
+            yield title
+        for file in files:
+            yield f"  {file.filename} ({file.source})"
+            if file.sentence:
+                yield f"      {file.sentence}"
+            if more := _more(file):
+                yield f"      {more}"
+    if rest := _rest(explanation):
+        yield ""
+        yield rest
+
+
+def _rest(explanation: Explanation) -> str:
+    return f"{explanation.more:,} more files: ask about a version." if explanation.more else ""
+
+
+def why_html(explanation: Explanation, root: str) -> bytes:
+    """Render all of it for a browser.
+
+    Args:
+        explanation: What there is to say.
+        root: The URL of the index's root, relative to the page's.
+    """
+    what = " ".join(filter(None, (explanation.name, explanation.version)))
+    where = "" if explanation.view == MAIN_VIEW else f" in the view {explanation.view}"
+    words = "".join(
+        f"<section>\n<h2>{_text(word.source)}</h2>\n<p>{_text(word.sentence)}</p>\n</section>\n"
+        for word in explanation.words
+    )
+    parts = []
+    for is_offered, title in ((False, "Withheld"), (True, "Offered")):
+        items = "".join(_item(file) for file in explanation.files if file.is_offered is is_offered)
+        if items:
+            parts.append(f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Why {_text(what)}</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{_text(what)}</h1>
+<p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
+<p class="status{" good" if explanation.answer is Answer.OFFERED else ""}">{_text(explanation.summary)}</p>
+{words}{"".join(parts)}<p>{_rest(explanation)}</p>
+<p class="ways"><a href="{_page_of(explanation, root)}">The project's page</a>\
+<a href="{_list_of(explanation, root)}">All projects</a></p>
+</body>
+</html>
+""".encode()
+
+
+def _page_of(explanation: Explanation, root: str) -> str:
+    """Return the URL of the project's own page, under the prefix that every project has."""
+    return f"{_list_of(explanation, root)}{explanation.name}/"
+
+
+def _list_of(explanation: Explanation, root: str) -> str:
+    view = "" if explanation.view == MAIN_VIEW else f"{explanation.view}/"
+    return f"{root}{view}simple/"
+
+
+def _item(file: FileWord) -> str:
+    lines = "".join(f"<p>{_text(note)}</p>\n" for note in (file.sentence, _more(file)) if note)
+    return (
+        f"<li>\n<b>{_text(file.filename)}</b><span>{_text(file.source)}</span><span></span>\n{lines}</li>\n"
+    )
+
+
+def _more(file: FileWord) -> str:
+    """What the sentence does not say already."""
+    when = "" if file.visible_from is None else day_and_time(file.visible_from)
+    facts = (("rule: ", file.rule), ("visible from ", when))
+    return "; ".join(f"{what}{value}" for what, value in facts if value and value not in file.sentence)
+
+
+def _text(text: str) -> str:
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """Text of others as one line that moves no cursor."""
+    return "".join(character if character.isprintable() else "?" for character in text)

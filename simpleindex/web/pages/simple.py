@@ -1,0 +1,350 @@
+"""Listings as bytes: version 1.4 of the simple API, as JSON and as HTML (SPEC sections 2 and 3).
+
+Pure and deterministic: equal values give equal bytes, so an ETag over them survives a restart. Links are bare file
+names, so a page is the same under every prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from simpleindex.core.model import Status
+from simpleindex.core.names import PROVENANCE_SUFFIX, Kind
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.pages.notes import (
+    NOTHING_MORE,
+    IndexDescription,
+    ca_note,
+    install_command,
+    surroundings,
+    why_link,
+)
+from simpleindex.web.pages.style import PROJECT_SCRIPT, ROOT_SCRIPT, STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simpleindex.core.model import File, Project, ProjectList
+
+# The newest version of the standard (PEP 792). Never 1.2's keys (PEP 708 was rejected), nor 1.5 without PEP 752.
+_API_VERSION: Final = "1.4"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# uv's times end on 9999-12-30, and a client's conversion to local time must not leave the calendar either.
+_LAST_US: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) - 1
+
+# Control characters, which HTML can hold not even as references, and lone surrogates, which UTF-8 cannot hold. Tabs
+# and line breaks may stay.
+_NO_TEXT: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
+_UNWRITABLE: Final = re.compile(f"[{_NO_TEXT}]")
+_UNSAFE_IN_HTML: Final = re.compile(f"[&<>\"'\t\n\r{_NO_TEXT}]")
+# Line breaks too, so that an anchor stays on one line (SPEC H15) whatever a reason contains.
+_REFERENCES: Final = {character: f"&#{ord(character)};" for character in "'\t\n\r"} | {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+}
+
+_STATUS_MEANING: Final = {
+    Status.ARCHIVED: "No new releases are expected.",
+    Status.DEPRECATED: "It is obsolete; another project may have taken its place.",
+    Status.QUARANTINED: "It is considered unsafe, so none of its files is offered.",
+}
+
+
+def root_json(projects: ProjectList) -> bytes:
+    """Render the list of projects as JSON (PEP 691)."""
+    return _json(
+        {"meta": {"api-version": _API_VERSION}, "projects": [{"name": name} for name in projects.names]}
+    )
+
+
+def project_json(project: Project, base_url: str | None, files_url: str | None = None) -> bytes:
+    """Render a project as JSON (PEP 691, 700, 714, 740, 792).
+
+    Args:
+        project: What is offered, in the order in which it is listed.
+        base_url: The index's own URL, ending in a slash, for what the protocol wants absolute; None if not known.
+        files_url: The same, where the URLs of files have to be absolute too: micropip, which runs in web pages, resolves no
+            relative ones (https://github.com/pyodide/micropip/issues/150); None for bare names.
+    """
+    beside = "" if files_url is None else f"{files_url}simple/{project.name}/"
+    page: dict[str, Any] = {"meta": {"api-version": _API_VERSION}, "name": project.name}
+    if project.status is not Status.ACTIVE:
+        page["project-status"] = {"status": project.status.value}
+        if project.status_reason:
+            page["project-status"]["reason"] = _writable(project.status_reason)
+    page["versions"] = project.versions
+    page["files"] = [
+        _file_json(file, beside, _provenance_url(project, file, base_url)) for file in project.files
+    ]
+    if project.denied is not None:
+        page["_denied"] = _writable(project.denied)
+    if project.withheld:
+        # A key with an underscore is the server's own (PEP 691).
+        page["_withheld"] = len(project.withheld)
+    return _json(page)
+
+
+def _json(page: dict[str, Any]) -> bytes:
+    return json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any]:
+    """One file's entry; what is not known is left out, because uv refuses a page with nulls (SPEC J21)."""
+    # Only one: pip looks at nothing but the first (SPEC J23).
+    digest = _digest(file)
+    entry: dict[str, Any] = {
+        "filename": file.filename,
+        "url": file.url or f"{beside}{_url(file)}",
+        "hashes": {} if digest is None else {digest[0]: digest[1]},
+    }
+    if file.size is not None:
+        entry["size"] = file.size
+    if (uploaded := _upload_time(file)) is not None:
+        entry["upload-time"] = uploaded
+        if file.dated_by:
+            entry["_upload-time-by"] = file.dated_by
+    if file.requires_python:
+        entry["requires-python"] = _writable(file.requires_python)
+    if file.metadata:
+        entry["core-metadata"] = {"sha256": file.metadata.sha256}
+    if file.yanked is not None:
+        # An empty reason would read as "not yanked" (SPEC J22).
+        entry["yanked"] = _writable(file.yanked) or True
+    if _is_signed(file):
+        entry["gpg-sig"] = True
+    if provenance:
+        entry["provenance"] = provenance
+    return entry
+
+
+def _provenance_url(project: Project, file: File, base_url: str | None) -> str | None:
+    """Return where the file's provenance is, or None if there is none or no secure URL for it (PEP 740)."""
+    if file.provenance_url is not None:
+        return file.provenance_url
+    if not file.provenance or base_url is None or not base_url.startswith("https://"):
+        return None
+    # With the prefix, under which alone projects called "simple" or "legacy" can be reached.
+    return f"{base_url}simple/{project.name}/{quote(file.filename, safe='')}{PROVENANCE_SUFFIX}"
+
+
+def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, view: str = MAIN_VIEW) -> bytes:
+    """Render the list of projects as HTML: PEP 503 for tools, a page with a filter for people.
+
+    Args:
+        projects: What is listed.
+        about: The index.
+        view: In which view.
+    """
+    command = f"""<pre id="command" hidden><code id="install">{install_command("PROJECT", about)}</code></pre>
+{ca_note(about, "")}{surroundings(about, view)}"""
+    if not projects.names:
+        body = f"""<h1>Package index</h1>
+<p>No projects yet. Put a wheel or an sdist at <b>&lt;root&gt;/&lt;project&gt;/&lt;file&gt;</b> and it is listed here.</p>
+{command}<script>{ROOT_SCRIPT}</script>
+"""
+        return _page("Package index", (), body)
+    # Normalized names need no escaping.
+    links = "".join([f'<a href="{name}/">{name}</a>\n' for name in projects.names])
+    body = f"""<h1>Package index</h1>
+<p id="count" role="status">{_count(len(projects.names), "project")}</p>
+{command}<input id="filter" type="search" placeholder="Filter projects" aria-label="Filter projects" autocomplete="off" hidden>
+<nav id="some"></nav>
+<div id="all"><nav>
+{links}</nav></div>
+<script>{ROOT_SCRIPT}</script>
+"""
+    return _page("Package index", (), body)
+
+
+def project_html(
+    project: Project,
+    base_url: str | None,
+    view: str = MAIN_VIEW,
+    about: IndexDescription = NOTHING_MORE,
+) -> bytes:
+    """Render a project as HTML: PEP 503 for tools, its releases with the newest first for people.
+
+    Args:
+        project: What is offered.
+        base_url: As in :func:`project_json`.
+        view: In which view.
+        about: The index.
+    """
+    metas = []
+    if project.status is not Status.ACTIVE:
+        metas.append(("project-status", project.status.value))
+        if project.status_reason:
+            metas.append(("project-status-reason", project.status_reason))
+    body = f"""<button id="up" type="button" hidden>← All projects</button>
+<h1>{project.name}</h1>
+{_summary(project, view, about)}{_status(project)}{_releases(project, base_url)}<script>{PROJECT_SCRIPT}</script>
+"""
+    return _page(project.name, metas, body)
+
+
+def _page(title: str, metas: Iterable[tuple[str, str]], body: str) -> bytes:
+    """Put a document together. It has neither a base tag nor anchors of its own: clients obey and follow those."""
+    lines = "".join(f'<meta name="pypi:{name}" content="{_escape(value)}">\n' for name, value in metas)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="pypi:repository-version" content="{_API_VERSION}">
+{lines}<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}</style>
+</head>
+<body>
+{body}</body>
+</html>
+""".encode()
+
+
+def _summary(project: Project, view: str, about: IndexDescription) -> str:
+    """Counts, and how to install it; or why there is nothing to install."""
+    withheld = ""
+    if project.withheld:
+        withheld = (
+            f"{_count(len(project.withheld), 'file')} withheld: {why_link(project.name, view)} says why"
+        )
+    if project.files:
+        facts = [_count(len(project.versions), "release"), _count(len(project.files), "file"), withheld]
+        return f"""<p>{" · ".join(filter(None, facts))}</p>
+<pre><code id="install">{install_command(project.name, about)}</code>\
+<button id="copy" type="button" hidden>Copy</button></pre>
+{ca_note(about, "../")}"""
+    if project.status is Status.QUARANTINED:
+        return "<p>No files are offered.</p>\n"
+    if project.denied is not None:
+        return f'<p class="status">No files are offered: <bdi>{_escape(project.denied)}</bdi></p>\n'
+    if withheld:
+        return f"<p>No files are offered: {withheld}.</p>\n"
+    return "<p>No files yet.</p>\n"
+
+
+def _status(project: Project) -> str:
+    if project.status is Status.ACTIVE:
+        return ""
+    value = project.status.value
+    reason = _escape(project.status_reason or _STATUS_MEANING[project.status])
+    return f'<p class="status {value}"><b>{value.title()}:</b> <bdi>{reason}</bdi></p>\n'
+
+
+def _releases(project: Project, base_url: str | None) -> str:
+    """The files by release, newest release first, wheels before sdists."""
+    # "If used, on every link" (PEP 503, data-gpg-sig).
+    signatures = any(map(_is_signed, project.files))
+    releases: dict[str, list[File]] = {version: [] for version in reversed(project.versions)}
+    for file in project.files:
+        releases[file.version].append(file)
+    sections = []
+    for version, files in releases.items():
+        files.sort(key=lambda file: (file.kind is Kind.SDIST, file.filename))
+        # What all files of a release share is said once, beside its version.
+        python = _shared([file.requires_python for file in files])
+        yanked = _shared([file.yanked for file in files])
+        sections.append(f"<section>\n<div><h2>{_escape(version)}</h2>{_notes(python, yanked)}</div>\n<ul>\n")
+        for file in files:
+            notes = _notes(
+                file.requires_python if file.requires_python != python else None,
+                file.yanked if file.yanked != yanked else None,
+            )
+            uploaded = _upload_time(file)
+            anchor = _anchor(file, uploaded, _provenance_url(project, file, base_url), signatures)
+            size = "" if file.size is None else _human_size(file.size)
+            facts = f"<span>{size}</span><span>{(uploaded or '')[:10]}</span>"
+            sections.append(f"<li>\n{anchor}\n{facts}{notes}</li>\n")
+        sections.append("</ul>\n</section>\n")
+    return "".join(sections)
+
+
+def _anchor(file: File, uploaded: str | None, provenance: str | None, signatures: bool) -> str:
+    """The one line that clients read (PEP 503, 592, 658, 714, 740); size and time are for uv, which alone reads them."""
+    digest = _digest(file)
+    fragment = "" if digest is None else f"#{digest[0]}={digest[1]}"
+    attributes = [f'href="{_escape(_url(file))}{fragment}"']
+    if file.requires_python:
+        attributes.append(f'data-requires-python="{_escape(file.requires_python)}"')
+    if file.yanked is not None:
+        # Never bare: pip takes an attribute without a value as absent (SPEC H12).
+        attributes.append(f'data-yanked="{_escape(file.yanked)}"')
+    if file.metadata:
+        # Never "false": pip takes any value as "there is one" (SPEC H13). The second name is for clients before 2023.
+        metadata = f'metadata="sha256={file.metadata.sha256}"'
+        attributes.append(f"data-core-{metadata} data-dist-info-{metadata}")
+    if signatures:
+        attributes.append(f'data-gpg-sig="{str(_is_signed(file)).lower()}"')
+    if provenance:
+        attributes.append(f'data-provenance="{_escape(provenance)}"')
+    if file.size is not None:
+        attributes.append(f'data-size="{file.size}"')
+    if uploaded is not None:
+        attributes.append(f'data-upload-time="{uploaded}"')
+    return f"<a {' '.join(attributes)}>{_escape(file.filename)}</a>"
+
+
+def _notes(requires_python: str | None, yanked: str | None) -> str:
+    # Spaces, so that a long specifier can wrap.
+    python = f"<p>Python {_escape(requires_python).replace(',', ', ')}</p>" if requires_python else ""
+    if yanked is None:
+        return python
+    reason = f": <bdi>{_escape(yanked)}</bdi>" if yanked else ""
+    return f'{python}<p class="yanked">Yanked{reason}</p>'
+
+
+def _shared(values: list[str | None]) -> str | None:
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _is_signed(file: File) -> bool:
+    """The protocol's signature is the .asc beside the file (PEP 503); a .sig is only relayed."""
+    return ".asc" in file.signatures
+
+
+def _url(file: File) -> str:
+    """A bare name, beside the page, or where an upstream has it."""
+    return file.url or quote(file.filename, safe="")
+
+
+def _digest(file: File) -> tuple[str, str] | None:
+    return file.other_hash if file.sha256 is None else ("sha256", file.sha256)
+
+
+def _upload_time(file: File) -> str | None:
+    """PEP 700's form, with six digits of a second or none (SPEC J25), kept within a calendar that clients can read."""
+    if file.uploaded_ns is None:
+        return None
+    time = _EPOCH + timedelta(microseconds=min(max(file.uploaded_ns // 1000, 0), _LAST_US))
+    return time.isoformat().removesuffix("+00:00") + "Z"
+
+
+def _human_size(size: int) -> str:
+    """Three significant digits in decimal units, as in "4.52 MB"."""
+    if size < 1000:
+        return f"{size} B"
+    number = size / 1000
+    for unit in ("kB", "MB", "GB"):
+        if number < 999.5:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:,.0f} TB"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _writable(text: str) -> str:
+    return _UNWRITABLE.sub("\ufffd", text)
+
+
+def _escape(text: str) -> str:
+    return _UNSAFE_IN_HTML.sub(lambda match: _REFERENCES.get(match[0], "\ufffd"), text)

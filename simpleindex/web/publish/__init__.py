@@ -1,0 +1,1 @@
+"""Uploads and other changes over HTTP."""

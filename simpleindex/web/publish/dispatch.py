@@ -1,0 +1,164 @@
+"""Everything over HTTP that is not reading: uploads, and the small JSON interface below ``/-/api/``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from twisted.python.failure import Failure
+
+from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.system.errors import own_trouble
+from simpleindex.web.http.intake import Intake
+from simpleindex.web.http.respond import to_its_end
+from simpleindex.web.http.response import sentence
+from simpleindex.web.publish.upload import refusal
+from simpleindex.web.resource import API_PREFIX, asked_of
+from simpleindex.web.routes import OwnPage, Root, Upload, is_within, route, split_target
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from simpleindex.core.addresses import Network
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.http.response import Asked, Response, Sink
+    from simpleindex.web.http.site import IndexRequest
+    from simpleindex.web.publish.upload import Uploads
+
+_ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST, PUT")
+
+
+class Api(Protocol):
+    """The JSON interface."""
+
+    async def judge(self, asked: Asked, length: int | None) -> Sink:
+        """Judge a request's head, and give what takes its body."""
+        ...
+
+    async def answer(self, page: str, asked: Asked) -> Response:
+        """Answer a request for something below ``/-/api/``."""
+        ...
+
+
+class Changes:
+    """Sorts what is not reading, and words what is refused.
+
+    Args:
+        admission: Who may.
+        uploads: Takes uploads.
+        api: Takes other changes.
+        trusted: Gives the networks whose word on the client's address is believed.
+        in_thread: Calls a blocking function in a thread.
+        failed: Told of what should never happen.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        uploads: Uploads,
+        api: Api,
+        *,
+        trusted: Callable[[], Sequence[Network]],
+        in_thread: Callable[..., Awaitable[Any]],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self._admission = admission
+        self._uploads = uploads
+        self._api = api
+        self._trusted = trusted
+        self._in_thread = in_thread
+        self._failed = failed
+
+    # What a connection asks when a request's head is there
+
+    def intake(self, request: IndexRequest) -> Intake | None:
+        """Take the body of an upload or of another change; every other body is dropped."""
+        if (
+            request.method not in {b"POST", b"PUT"}
+            or self._kind(request.method.decode(), request.uri) is None
+        ):
+            return None
+
+        def refuse(error: BaseException | None) -> Response | None:
+            return self._refuse(error, asked_of(request, self._trusted()))
+
+        return Intake(request.channel, self._in_thread, refuse, self._failed)
+
+    async def judge(self, request: IndexRequest, length: int | None) -> Sink:
+        """Judge a request's head, and give what takes its body.
+
+        Raises:
+            SimpleIndexError: It is refused.
+        """
+        asked = asked_of(request, self._trusted())
+        kind = self._kind(asked.method, asked.target)
+        if isinstance(kind, str):
+            return await self._uploads.judge(asked, length, kind)
+        if isinstance(kind, OwnPage):
+            return await self._api.judge(asked, length)
+        return await self._uploads.judge(asked, length, None)
+
+    # What the resource asks when all of it is there
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
+        try:
+            return await to_its_end(self._answer(asked), self._failed)
+        except (SimpleIndexError, OSError, MemoryError) as error:
+            response = self._refuse(error, asked)
+            if response is None:
+                raise
+            if own_trouble(error) is not None:
+                self._failed(Failure())
+            return response
+
+    def _refuse(self, error: BaseException | None, asked: Asked) -> Response | None:
+        response = refusal(error)
+        kind = self._kind(asked.method, asked.target)
+        if response is not None and kind is not None:
+            event = "change-refused" if isinstance(kind, OwnPage) else "upload-refused"
+            self._uploads.record_refusal(event, asked, response.status, str(error))
+        return response
+
+    async def _answer(self, asked: Asked) -> Response:
+        kind = self._kind(asked.method, asked.target)
+        if isinstance(kind, OwnPage):
+            return await self._api.answer(kind.name.removeprefix(API_PREFIX), asked)
+        if kind is None:
+            await self._admission.enter(asked)
+            text = "This URL is for reading; uploads go to /legacy/."
+            return sentence(405, text, _ALLOW)
+        return await self._uploads.answer(asked)
+
+    def _kind(self, method: str, target: bytes) -> Upload | OwnPage | str | None:
+        """What a request wants: an upload by form, one of the interface's pages, a bare file's name, or nothing of ours."""
+        views = self._admission.public
+        if method == "PUT":
+            # A view shows what lies elsewhere, so nothing is put there.
+            return None if is_within(target, views) else _bare_filename(target)
+        if method == "POST" and split_target(target)[0] == b"/simple":
+            # Reading it is redirected to the slash; an upload must not be (SPEC P48).
+            return Upload()
+        try:
+            found = route(target, views)
+        except NotHere:
+            return None
+        match found:
+            case OwnPage(name) if name.startswith(API_PREFIX):
+                return found
+            case Upload() if method == "POST":
+                return found
+            case Root(view) if method == "POST" and view == MAIN_VIEW:
+                return Upload()
+        return None
+
+
+def _bare_filename(target: bytes) -> str | None:
+    """The file name of ``PUT /<file>``, with anything before it that ends with a slash."""
+    path, _ = split_target(target)
+    try:
+        name = unquote_to_bytes(path.rpartition(b"/")[2]).decode()
+    except UnicodeDecodeError:
+        return None
+    return name or None

@@ -1,0 +1,96 @@
+"""Refused downloads: in the log what a rule withholds, in the audit who may not read a private file."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.logger import Logger
+
+from simpleindex.core.dates import timestamp
+from simpleindex.core.errors import FileWithheld, NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from simpleindex.core.errors import SimpleIndexError
+    from simpleindex.web.http.response import Asked
+    from simpleindex.web.publish.upload import Record
+    from simpleindex.web.routes import ProjectFile
+
+_AGAIN: Final = 60.0
+"""Seconds after which the same refusal is recorded again: an installer that tries in a loop must not fill the disk."""
+
+_MOST: Final = 1_000
+
+
+class RefusedDownloads:
+    """Records each refused download once a minute.
+
+    A file that a rule withholds is logged; every line has the fields ``withheld`` (the rule), ``source``, ``filename`` and
+    ``visible_from`` for those who collect logs as structures. A file that a user or token may not read is a line of the
+    audit. A reader without credentials is in the access log only: every installer first tries without.
+
+    Args:
+        seconds: A clock.
+        audit: Writes a line of the audit; None where nobody can log in.
+        log: Where to log.
+    """
+
+    def __init__(self, seconds: Callable[[], float], audit: Record | None = None, log: Any = None) -> None:
+        self._seconds = seconds
+        self._audit = audit
+        self._log = log or Logger(namespace="simpleindex")
+        self._recorded: OrderedDict[Hashable, float] = OrderedDict()
+
+    def __call__(self, error: SimpleIndexError, file: ProjectFile, asked: Asked) -> None:
+        """Record one refusal.
+
+        Args:
+            error: Why the file was not sent.
+            file: The file that was requested.
+            asked: The request.
+        """
+        match error:
+            case FileWithheld():
+                if self._is_new(error.filename):
+                    self._log_withheld(error)
+            case NotAllowed():
+                self._audit_refused(error, file, asked)
+
+    def _audit_refused(self, error: NotAllowed, file: ProjectFile, asked: Asked) -> None:
+        if self._audit is None or asked.record is None or not asked.record.identity.authenticated:
+            return
+        identity = asked.record.identity
+        if self._is_new((str(identity), asked.address, file.name, file.filename)):
+            self._audit(
+                "download-refused",
+                who=identity.user,
+                token=identity.token.id if identity.token else None,
+                address=asked.address,
+                project=file.name,
+                filename=file.filename,
+                detail=str(error),
+            )
+
+    def _is_new(self, refusal: Hashable) -> bool:
+        now = self._seconds()
+        if now < self._recorded.get(refusal, 0.0):
+            return False
+        self._recorded[refusal] = now + _AGAIN
+        self._recorded.move_to_end(refusal)
+        if len(self._recorded) > _MOST:
+            self._recorded.popitem(last=False)
+        return True
+
+    def _log_withheld(self, error: FileWithheld) -> None:
+        until = None if error.visible_from is None else timestamp(error.visible_from)
+        self._log.warn(
+            "Refused: {sentence} (withheld={withheld!r} source={source!r}{until})",
+            sentence=str(error),
+            withheld=error.rule,
+            source=error.source,
+            filename=error.filename,
+            visible_from=until,
+            until=f" visible_from={until}" if until else "",
+        )

@@ -1,0 +1,329 @@
+"""The one resource: from a Twisted request to a route, to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.web.resource import Resource
+
+from simpleindex.core.addresses import client_address, is_loopback, is_within
+from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.web.http.hosts import is_own_host
+from simpleindex.web.http.respond import error_response, respond
+from simpleindex.web.http.response import Asked, RequestRecord, Response, sentence
+from simpleindex.web.http.site import IndexRequest
+from simpleindex.web.pages.site_files import site_file
+from simpleindex.web.routes import (
+    AcmeChallenge,
+    OwnPage,
+    ProjectFile,
+    ProjectPage,
+    Redirect,
+    Root,
+    SiteFile,
+    Upload,
+    relative_location,
+    route,
+)
+from simpleindex.web.status import OPEN_PAGES
+from simpleindex.web.why import WHY_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.python.failure import Failure
+    from twisted.web.server import Request
+
+    from simpleindex.access.identity import Identity
+    from simpleindex.core.addresses import Network
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.files import Files
+    from simpleindex.web.listings import Listings
+    from simpleindex.web.routes import Route
+    from simpleindex.web.status import StatusPages
+    from simpleindex.web.why import WhyPages
+
+_READ_METHODS = ("GET", "HEAD")
+_ALLOW = ("Allow", "GET, HEAD, OPTIONS")
+
+
+_OF_PROXIES = (
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "forwarded",
+    "via",
+)
+
+
+API_PREFIX = "api/"
+
+
+class Changing(Protocol):
+    """Answers everything that is not reading."""
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer a request.
+
+        Raises:
+            SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
+        """
+        ...
+
+
+class IndexResource(Resource):
+    """Everything that an index serves.
+
+    Args:
+        listings: Project pages and their list.
+        files: The files beside them.
+        status: The pages below ``/-/``.
+        admission: Who reads what.
+        why: Explains what is withheld.
+        changing: What else can be asked for than reading; None where nothing can be changed.
+        acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
+        trusted: Networks whose word on the client's address is believed.
+        cors: The origin whose pages may read the index, ``*`` for all, None for none.
+        refused: Records a download that was refused.
+        failed: Told of what should never happen.
+    """
+
+    isLeaf = True  # noqa: N815  (Twisted's name)
+
+    def __init__(
+        self,
+        *,
+        listings: Listings,
+        files: Files,
+        status: StatusPages,
+        admission: Admission,
+        why: WhyPages,
+        changing: Changing | None = None,
+        acme_challenge: Callable[[str], bytes | None],
+        trusted: Sequence[Network],
+        cors: str | None,
+        refused: Callable[[SimpleIndexError, ProjectFile, Asked], None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        super().__init__()
+        self._refused = refused
+        self.listings = listings
+        self.files = files
+        self.trusted = trusted
+        self.cors = cors
+        self._status = status
+        self._admission = admission
+        self._why = why
+        self._changing = changing
+        self._acme_challenge = acme_challenge
+        self._failed = failed
+
+    def render(self, request: Request) -> int:
+        asked = asked_of(request, self.trusted)
+        if asked.is_local and not is_own_host(asked.header("host"), self.listings.base_url):
+            asked = replace(asked, is_local=False)
+        return respond(request, self.answer(asked), also=self.also(), failed=self._failed)
+
+    def also(self) -> tuple[tuple[str, str], ...]:
+        """The headers that every response carries."""
+        return cors_headers(self.cors)
+
+    async def answer(self, asked: Asked) -> Response:
+        """Answer one request.
+
+        Raises:
+            SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
+        """
+        if asked.method in _READ_METHODS:
+            return await self._read(asked)
+        if asked.method == "OPTIONS":
+            return self._options(asked)
+        if self._changing is None:
+            return _nothing_changes(asked)
+        return await self._changing.answer(asked)
+
+    async def _read(self, asked: Asked) -> Response:
+        try:
+            found = route(asked.target, self.listings.views)
+        except NotHere:
+            # Whether there could be such a page is not for the anonymous either, where an index is private.
+            found = None
+        match found:
+            case AcmeChallenge(token):
+                return acme_response(self._acme_challenge(token))
+            case SiteFile(name):
+                return site_file(name)
+            case OwnPage(page) if page in OPEN_PAGES:
+                return self._status.answer(page, asked)
+        reader = await self._admission.identify(asked)
+        try:
+            self._admission.refuse_entry(reader)
+            response = await self._read_as(reader, found, asked)
+        except SimpleIndexError as error:
+            if isinstance(found, ProjectFile):
+                self._refused(error, found, asked)
+            refused = error_response(error)
+            if refused is None:
+                raise
+            response = _naming_project(refused, found)
+        # A refusal tells that there is something to refuse, so it is no other site's business either.
+        return response if self._admission.is_shared(found, reader) else response.for_this_reader()
+
+    async def _read_as(self, reader: Identity, found: Route | None, asked: Asked) -> Response:
+        match found:
+            case Root() | ProjectPage():
+                source = self._admission.reading(reader, found.view)
+                return await self.listings.answer(found, asked, source)
+            case ProjectFile(name, filename, view):
+                source = self._admission.reading(reader, view)
+                return await self.files.answer(name, filename, asked, source)
+            case Redirect(location):
+                return moved(301, relative_location(asked.target, location))
+            case Upload():
+                return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
+            case OwnPage(page):
+                if page.startswith(API_PREFIX) and self._changing is not None:
+                    return await self._changing.answer(asked)
+                if page.startswith(WHY_PREFIX):
+                    return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, asked)
+                return self._status.answer(page, asked)
+        raise NotHere("page")
+
+    def _options(self, asked: Asked) -> Response:
+        if self._changing is None:
+            return Response(204, (("Allow", "OPTIONS"),)) if _is_upload(asked) else _preflight(self.cors)
+        # Nothing that changes is open to other sites' pages, so a browser's preflight is told of reading only.
+        return (
+            Response(204, (("Allow", "POST, OPTIONS"),))
+            if _is_upload(asked)
+            else _preflight(self.cors, "GET, HEAD, OPTIONS, POST, PUT")
+        )
+
+
+def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
+    """Take from a request what answers are decided by."""
+    headers = request.requestHeaders
+
+    def header(name: str) -> str | None:
+        # As bytes, because Twisted's text is UTF-8 or an exception.
+        values = headers.getRawHeaders(name.encode())
+        return None if values is None else b", ".join(values).decode("latin-1")
+
+    method = request.method.decode("latin-1")
+    asked = Asked(method, request.uri, header, _is_local(request, header, trusted))
+    if method in _READ_METHODS and header("authorization") is None:
+        return asked
+    peer = getattr(request.getClientAddress(), "host", None) or ""
+    return replace(
+        asked,
+        address=client_address(peer, header("x-forwarded-for") or "", trusted),
+        is_secure=request.isSecure() or _is_secure_way(peer, header("x-forwarded-proto"), trusted),
+        body=getattr(request, "intake", None),
+        record=_record_of(request),
+    )
+
+
+def _record_of(request: Request) -> RequestRecord:
+    """Return the record of a request; its head is judged before its body comes, and both times by the same record."""
+    if not isinstance(request, IndexRequest):
+        return RequestRecord()
+    if request.record is None:
+        request.record = RequestRecord()
+    return request.record
+
+
+def _is_secure_way(peer: str, forwarded: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether nobody could read what came without TLS: from this machine, or from a proxy that had it by TLS."""
+    is_here = not peer or is_loopback(peer)
+    if forwarded is None:
+        return is_here
+    return (is_here or is_within(peer, trusted)) and forwarded.rpartition(",")[2].strip().lower() == "https"
+
+
+def _is_local(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> bool:
+    """Whether the client sits on this machine; a proxy or a browser on it may speak for anybody."""
+    peer = getattr(request.getClientAddress(), "host", "")
+    if header("origin") is not None:
+        # A web page of anybody's, to whom CORS lets a browser here hand our answer on.
+        return False
+    if all(header(name) is None for name in _OF_PROXIES):
+        return is_loopback(peer)
+    # Without the peer: a proxy that does not say who its client is has not said that it is itself.
+    client = client_address("", header("x-forwarded-for") or "", trusted)
+    return is_within(peer, trusted) and is_loopback(client)
+
+
+def acme_response(content: bytes | None) -> Response:
+    """Answer a certificate authority's challenge."""
+    if content is None:
+        raise NotHere("challenge")
+    return Response(
+        200, (("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store")), content
+    )
+
+
+def moved(status: int, location: str) -> Response:
+    """The same thing elsewhere for good, so clients may keep it (SPEC U7, N12)."""
+    response = sentence(status, f"It is at {location}")
+    headers = tuple(item for item in response.headers if item[0] != "Cache-Control")
+    return Response(
+        status, (("Location", location), ("Vary", "Accept, Accept-Encoding"), *headers), response.body
+    )
+
+
+def _naming_project(refused: Response, found: Route | None) -> Response:
+    """Let a refusal's page link to the explanation of the project that was asked for."""
+    if refused.problem is None or not isinstance(found, ProjectPage | ProjectFile):
+        return refused
+    return replace(refused, problem=replace(refused.problem, project=found.name, view=found.view))
+
+
+def _is_upload(asked: Asked) -> bool:
+    try:
+        return isinstance(route(asked.target), Upload)
+    except NotHere:
+        return False
+
+
+def _nothing_changes(asked: Asked) -> Response:
+    if _is_upload(asked):
+        return _upload_refused(("OPTIONS",))
+    # "PUT /<file>" is an upload too, and a file's name need not be a project's.
+    text = "This index is read-only: uploads are not enabled on it."
+    return sentence(405, text, _ALLOW)
+
+
+def _upload_refused(allowed: tuple[str, ...]) -> Response:
+    text = "Uploads are not enabled on this index."
+    if "POST" in allowed:
+        # twine and flit show this where somebody took the one URL for the other (SPEC P49).
+        text = "This URL takes uploads (POST); what is here to read is at /simple/."
+    return sentence(405, text, ("Allow", ", ".join(allowed)))
+
+
+def _preflight(cors: str | None, allow: str = _ALLOW[1]) -> Response:
+    headers = [("Allow", allow)]
+    if cors is not None:
+        headers += [
+            ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+            (
+                "Access-Control-Allow-Headers",
+                "If-None-Match, If-Modified-Since, If-Range, Range, Cache-Control",
+            ),
+            ("Access-Control-Max-Age", "86400"),
+        ]
+    return Response(204, tuple(headers))
+
+
+@lru_cache(maxsize=2)
+def cors_headers(cors: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that let web pages of this origin read an answer; none for None."""
+    if cors is None:
+        return ()
+    return (
+        ("Access-Control-Allow-Origin", cors),
+        ("Access-Control-Expose-Headers", "ETag, Content-Length, Content-Range, Accept-Ranges"),
+    )

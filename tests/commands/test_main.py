@@ -1,0 +1,168 @@
+"""The ``simpleindex`` command, in this process."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex import __version__
+from simpleindex.commands.main import USAGE, main
+from simpleindex.directory.layout import Directory
+from tests.builders import add_wheel, put, wheel_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory that is served, and no configuration from the environment."""
+    root = tmp_path / "root"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
+    return root
+
+
+@pytest.mark.parametrize(("words", "status"), [([], 2), (["-h"], 0), (["--help"], 0), (["help"], 0)])
+def test_usage(words: list[str], status: int, capsys: Captured) -> None:
+    """It is asked for, or it is what was missing."""
+    assert main(words) == status
+    assert capsys.readouterr() == (USAGE, "")
+
+
+def test_version(capsys: Captured) -> None:
+    """The name and the number."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"simpleindex {__version__}\n", "")
+
+
+def test_unknown_command(capsys: Captured) -> None:
+    """One sentence with the commands that there are."""
+    assert main(["chek"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        (
+            "simpleindex: there is no command 'chek'; there are check, systemd-unit, passwd, token, access, why, copy, cache, allow, disallow, "
+            "yank, unyank, status, delete, restore, free, purge.\n"
+        ),
+    )
+
+
+def test_check_of_a_good_directory(root: Path, capsys: Captured) -> None:
+    """Everything is served: one line, status 0, and the digests are remembered for the server."""
+    size = add_wheel(root).stat().st_size + add_wheel(root, "other").stat().st_size
+    assert main(["check"]) == 0
+    assert capsys.readouterr() == (f"2 projects, 2 files, {size / 1024:.1f} KiB.\n", "")
+    assert (root.parent / "cache" / "digests.sqlite3").exists()
+
+
+def test_check_of_what_is_withheld(root: Path, capsys: Captured) -> None:
+    """Each thing is named with its reason: a broken archive, a stray, a project that cannot be answered for."""
+    add_wheel(root)
+    put(root / "acme" / wheel_name("acme", "2.0"), b"no archive")
+    put(root / "stray.whl", b"")
+    put(root / "other" / "simpleindex.toml", b"[")
+    assert main(["check", "--path", str(root)]) == 1
+    out, err = capsys.readouterr()
+    _, *lines = out.splitlines()
+    assert err == ""
+    assert all(line.startswith("Withheld: ") for line in lines)
+    stray, broken, trouble = lines
+    assert "stray.whl" in stray
+    assert "acme-2.0" in broken
+    assert "other cannot be answered for: The project's simpleindex.toml is" in trouble
+
+
+def test_check_of_an_empty_directory(root: Path, capsys: Captured) -> None:
+    """Nothing is withheld, and it is said what to do."""
+    (root / "simple").mkdir()
+    assert main(["check"]) == 0
+    assert "did you mean --path" in capsys.readouterr().out
+
+
+def test_check_of_further_directories(root: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Each is read too, and named; one that cannot be is a sentence."""
+    add_wheel(root)
+    staging = tmp_path / "staging"
+    add_wheel(staging, "other")
+    sources = tmp_path / "sources.toml"
+    sources.write_text('[[directory]]\nname = "staging"\npath = "staging"\n')
+    assert main(["check", "--sources", str(sources)]) == 0
+    out = capsys.readouterr().out
+    assert f"\n{staging}: 1 project, 1 file, " in out
+    put(staging / "other" / wheel_name("other", "2.0"), b"no archive")
+    assert main(["check", "--sources", str(sources)]) == 1
+    assert f"{staging}: Withheld: " in capsys.readouterr().out
+    staging.rename(tmp_path / "away")
+    assert main(["check", "--sources", str(sources)]) == 2
+    assert f"{staging} cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_check_without_a_cache(root: Path, capsys: Captured) -> None:
+    """That costs time and a line, not the answer."""
+    add_wheel(root)
+    (root.parent / "file").touch()
+    assert main(["check", "--cache", str(root.parent / "file" / "cache")]) == 0
+    assert "Digests cannot be remembered" in capsys.readouterr().err
+
+
+def test_check_of_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch, root: Path, capsys: Captured) -> None:
+    """A directory that fails underway is a sentence and status 2."""
+
+    def refuse(_: Directory) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Directory, "survey", refuse)
+    assert main(["check"]) == 2
+    assert capsys.readouterr() == ("", f"simpleindex: {root} cannot be read: Permission denied.\n")
+
+
+@pytest.mark.parametrize("words", [["--path", "missing"], ["--pth", "x"], ["--watch", "pol"]])
+def test_check_with_wrong_options(words: list[str], capsys: Captured) -> None:
+    """Status 2, for 1 says that the directory was read."""
+    assert main(["check", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("simpleindex: ")
+    assert err.count("\n") == 1
+
+
+def test_check_tells_its_options(capsys: Captured) -> None:
+    """It says where they are listed; asking for them is no mistake."""
+    assert main(["check", "--help"]) == 0
+    assert "twistd simpleindex --help" in capsys.readouterr().out
+
+
+def test_systemd_unit(root: Path, capsys: Captured) -> None:
+    """The unit for these options goes to standard output as it is."""
+    assert main(["systemd-unit", "--path", str(root), "--https", "443"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith(("#", "[Unit]"))
+    assert f"RequiresMountsFor={root}" in out
+    assert os.path.join(sys.prefix, "bin", "twistd") in out
+
+
+def test_systemd_unit_with_wrong_options(capsys: Captured) -> None:
+    """A unit that would not start is not printed."""
+    assert main(["systemd-unit", "--watch", "pol"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("simpleindex: ")
+
+
+def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """``python -m simpleindex`` is the command, and its status the process's."""
+    monkeypatch.setattr(sys, "argv", ["simpleindex", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("simpleindex", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"simpleindex {__version__}\n"

@@ -1,0 +1,473 @@
+"""``simpleindex passwd`` and ``simpleindex token``, in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.access.hashes import verify
+from simpleindex.access.htpasswd import parse_users
+from simpleindex.access.identity import Action
+from simpleindex.commands import passwd as passwd_module
+from simpleindex.commands import tokens as tokens_module
+from simpleindex.commands.main import main
+from simpleindex.core.errors import UnusableToken
+from simpleindex.records.beginning import begin_records
+from simpleindex.records.beginnings import BEGUN
+from simpleindex.records.people import Records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Captured = pytest.CaptureFixture[str]
+
+HASH = "$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+
+
+class Terminal(io.StringIO):
+    """A standard input that is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class World:
+    """A state directory, a users file, and somebody at the keyboard."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.users = path / "users"
+        self.state = path / "state"
+        self._monkeypatch = monkeypatch
+
+    def type(self, *answers: str) -> list[str]:
+        """Give these answers to what is asked for; returns what was."""
+        asked: list[str] = []
+        waiting = list(answers)
+
+        def ask(prompt: str) -> str:
+            asked.append(prompt)
+            return waiting.pop(0)
+
+        self._monkeypatch.setattr(sys, "stdin", Terminal())
+        self._monkeypatch.setattr(passwd_module, "getpass", ask)
+        return asked
+
+    def pipe(self, text: str) -> None:
+        """Send this to the standard input."""
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    def audited(self) -> list[dict[str, Any]]:
+        """What is in the audit."""
+        path = self.state / "audit.jsonl"
+        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
+        return [line for line in lines if line["event"] != BEGUN]
+
+    def begin(self) -> None:
+        """Let a server have used the state directory."""
+        begin_records(str(self.state), anew=False, log=print)
+
+    def records(self) -> Records:
+        """As a server has them."""
+        return Records(str(self.state), print)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """One that the environment names, in a hurry with hashes."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SIMPLEINDEX_CONFIG", "STATE_DIRECTORY", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SIMPLEINDEX_USERS", str(tmp_path / "users"))
+    monkeypatch.setenv("SIMPLEINDEX_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(passwd_module, "hash_password", lambda text: f"hash of {text}")
+    return World(tmp_path, monkeypatch)
+
+
+def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
+    """Run a command; returns what it printed."""
+    capsys.readouterr()
+    assert main(words) == status
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return out, err
+
+
+def test_passwd_at_a_terminal(world: World, capsys: Captured) -> None:
+    """It is asked for twice, unseen; nothing goes to standard output; the audit knows."""
+    asked = world.type("secret", "secret")
+    out, err = run(capsys, "passwd", "alice")
+    assert asked == ["New password for alice: ", "Once more: "]
+    assert out == ""
+    assert err.startswith(f"The password of alice is set in {world.users}.\n")
+    assert world.users.read_text() == "alice:hash of secret\n"
+    (line,) = world.audited()
+    assert (line["event"], line["detail"]) == ("password-set", f"alice in {world.users}")
+    assert line["who"].startswith("command:")
+
+
+def test_passwd_that_differs(world: World, capsys: Captured) -> None:
+    """Nothing is changed, and no file is made."""
+    world.type("secret", "secrte")
+    _, err = run(capsys, "passwd", "alice", status=2)
+    assert err == "simpleindex: The two differ; nothing is changed.\n"
+    assert not world.users.exists()
+    assert world.audited() == []
+
+
+@pytest.mark.parametrize("text", ["secret\n", "secret\r\n", "secret", "secret\nmore\n"])
+def test_passwd_from_a_pipe(world: World, capsys: Captured, text: str) -> None:
+    """One line is read, and its end is no part of it."""
+    world.pipe(text)
+    run(capsys, "passwd", "--users", "others", "alice")
+    assert (world.path / "others").read_text() == "alice:hash of secret\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("\n", "is empty"),
+        ("", "is empty"),
+        ("a\tb\n", "cannot be typed"),
+        ("a\udcffb\n", "cannot be typed"),
+        ("x" * 1025, "longer than 1024 bytes"),
+        ("sidx-abc\n", "would be taken for one"),
+    ],
+)
+def test_passwords_that_could_not_be_used(world: World, capsys: Captured, text: str, reason: str) -> None:
+    """They are refused here, not at the first login; and not repeated."""
+    world.pipe(text)
+    _, err = run(capsys, "passwd", "alice", status=2)
+    assert reason in err
+    assert not text.strip() or text.strip() not in err
+    assert not world.users.exists()
+
+
+def test_passwd_changes_one_line(world: World, capsys: Captured) -> None:
+    """Comments, order and others stay."""
+    world.users.write_text(f"# People\nalice:{HASH}:since 2020\nbob:{HASH}\n")
+    world.pipe("new\n")
+    _, err = run(capsys, "passwd", "alice")
+    assert err.splitlines() == [
+        f"The password of alice is set in {world.users}.",
+        "It has only 3 characters, which are soon guessed; 12 or more are safer.",
+    ]
+    assert world.users.read_text() == f"# People\nalice:hash of new:since 2020\nbob:{HASH}\n"
+
+
+def test_passwd_delete(world: World, capsys: Captured) -> None:
+    """Who is not there cannot be deleted."""
+    world.users.write_text(f"alice:{HASH}\n")
+    _, err = run(capsys, "passwd", "alice", "--delete")
+    assert "alice is no longer in" in err
+    assert parse_users(world.users.read_bytes()).hashes == {}
+    assert world.users.read_bytes()
+    _, err = run(capsys, "passwd", "--delete", "alice", status=2)
+    assert err == f"simpleindex: There is no user alice in {world.users}.\n"
+    assert [line["event"] for line in world.audited()] == ["user-deleted"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "required: USER; see simpleindex passwd --help"),
+        (("a:b",), "The user name has a colon"),
+        (("__token__",), "stands for a token"),
+        (("a", "--del"), "unrecognized arguments: --del"),
+        (("a", "--users", "missing/users"), "cannot be changed: No such file or directory."),
+        (("a", "--users", "."), "cannot be changed"),
+        (("a", "--config", "missing"), "there is no such configuration file"),
+    ],
+)
+def test_passwd_that_is_refused(world: World, capsys: Captured, words: tuple[str, ...], reason: str) -> None:
+    """One sentence."""
+    world.pipe("secret\n")
+    _, err = run(capsys, "passwd", *words, status=2)
+    assert reason in err
+    assert err.startswith("simpleindex: ")
+    assert err.count("\n") == 1
+
+
+def test_passwd_without_a_users_file(world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no default that a server would read; a configuration file may name it."""
+    monkeypatch.delenv("SIMPLEINDEX_USERS")
+    world.pipe("secret\n")
+    _, err = run(capsys, "passwd", "alice", status=2)
+    assert "--users FILE" in err
+    (world.path / "simpleindex.toml").write_text('users = "people"\nstate = "elsewhere"\n')
+    monkeypatch.delenv("SIMPLEINDEX_STATE")
+    run(capsys, "passwd", "alice", "--config", "simpleindex.toml")
+    assert (world.path / "people").exists()
+    assert (world.path / "elsewhere" / "audit.jsonl").exists()
+
+
+def test_a_real_password(world: World) -> None:
+    """By the real command and the real hash."""
+    words = [sys.executable, "-m", "simpleindex", "passwd", "alice"]
+    result = subprocess.run(
+        words, input="pässwörd\n", text=True, encoding="utf-8", capture_output=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    users = parse_users(world.users.read_bytes())
+    assert users.refused == ()
+    assert verify(users.hashes["alice"], "pässwörd".encode())
+
+
+def create(capsys: Captured, *words: str) -> tuple[str, str]:
+    """Make a token; returns the secret and what was said of it."""
+    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False, log=print)
+    out, err = run(capsys, "token", "create", *words)
+    assert out.count("\n") == 1
+    return out.strip(), err
+
+
+def test_token_create(world: World, capsys: Captured) -> None:
+    """Only the secret goes to standard output, and it works; what it is for is said, kept and audited."""
+    world.users.write_text(f"alice:{HASH}\n")
+    before = time.time()
+    secret, err = create(
+        capsys,
+        *("--user", "alice", "--can", "upload,read", "--can", "yank", "--projects", "Acme_*,other"),
+        *("--project", "third", "--expires", "30d", "--note", "ci"),
+    )
+    records = world.records()
+    token = records.find_token(secret, time.time())
+    records.close()
+    assert (token.user, token.note, token.projects) == ("alice", "ci", ("acme-*", "other", "third"))
+    assert token.actions == {Action.UPLOAD, Action.READ, Action.YANK}
+    assert token.expires is not None
+    assert 0 <= token.expires - int(before) - 30 * 86_400 <= 10
+    words = f"of alice, can read,upload,yank on acme-*, other, third, until {tokens_module._minute(token.expires)} UTC (ci)"
+    assert err.splitlines()[0] == f"Token {token.id} {words}; the records are in {world.state}."
+    assert secret not in err
+    (line,) = world.audited()
+    assert (line["event"], line["token"], line["detail"]) == ("token-created", token.id, words)
+    assert secret not in json.dumps(line)
+
+
+def test_token_defaults(world: World, capsys: Captured) -> None:
+    """Every project, a year, nobody's, and it is said what that means."""
+    secret, err = create(capsys, "--can", "read")
+    records = world.records()
+    token = records.find_token(secret, time.time() + 364 * 86_400)
+    assert (token.user, token.projects, token.note) == (None, ("*",), "")
+    with pytest.raises(UnusableToken):
+        records.find_token(secret, time.time() + 366 * 86_400)
+    records.close()
+    assert f"token:{token.id}" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("never", None), ("1h", 3600), ("12h", 43_200), ("2w", 1_209_600), ("99999d", 8_639_913_600)],
+)
+def test_durations(text: str, seconds: int | None) -> None:
+    """In hours, days and weeks, or for ever."""
+    assert tokens_module._expires(text, 0.9) == seconds
+
+
+def test_token_of_an_unknown_user(world: World, capsys: Captured) -> None:
+    """A misspelt name would make a token that never works; one that is yet to be made has to be said."""
+    world.begin()
+    world.users.write_text(f"alice:{HASH}\nbob:weak\n")
+    for user in ("bob", "carol"):
+        _, err = run(capsys, "token", "create", "--user", user, "--can", "read", status=2)
+        assert err.startswith(f"simpleindex: {user} is not in {world.users}, or has no usable password there")
+        _, err = create(capsys, "--user", user, "--can", "read", "--future-user")
+        assert err.startswith("Token ")
+    world.users.unlink()
+    _, err = run(capsys, "token", "create", "--user", "alice", "--can", "read", status=2)
+    assert err.startswith(f"simpleindex: {world.users} cannot be read: No such file")
+    del os.environ["SIMPLEINDEX_USERS"]
+    _, err = create(capsys, "--user", "alice", "--can", "read")
+    assert err.startswith("simpleindex: Whether there is a user alice is not known")
+
+
+def test_token_for_no_server(world: World, capsys: Captured) -> None:
+    """In a directory that no server has used nobody would know it, so none is made there unless that is meant."""
+    words = ("token", "create", "--can", "read")
+    out, err = run(capsys, *words, status=2)
+    assert out == ""
+    assert err.startswith(f"simpleindex: No server has used {world.state}, so none would know this token.")
+    assert not world.state.exists()
+    # An audit alone, as yank and passwd make one, is no sign of a server.
+    world.state.mkdir()
+    (world.state / "audit.jsonl").write_text('{"event": "password-set"}\n')
+    run(capsys, *words, status=2)
+    run(capsys, *words, "--new-state")
+    run(capsys, *words)
+    (world.state / "records.sqlite3").unlink()
+    for option in ((), ("--new-state",)):
+        _, err = run(capsys, *words, *option, status=2)
+        assert "is empty or gone" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "required: COMMAND"),
+        (("crate",), "invalid choice: 'crate'"),
+        (("create",), "required: --can; see simpleindex token create --help"),
+        (("create", "--can", "fly"), "--can: 'fly' is none of read, upload, yank, delete, admin"),
+        (("create", "--can", ","), "--can: give at least one"),
+        (("create", "--can", "read", "--projects", "a/b"), "--projects: 'a/b' is no name"),
+        (("create", "--can", "read", "--projects", ""), "--projects: name at least one"),
+        (("create", "--can", "read", "--expires", "30"), "--expires: '30' is no time"),
+        (("create", "--can", "read", "--expires", "0d"), "--expires: '0d' is no time"),
+        (("create", "--can", "read", "--note", "a\nb"), "--note: it must be one line"),
+        (("create", "--can", "read", "--user", "a:b"), "The user name has a colon"),
+        (("revoke",), "required: ID"),
+        (("list", "--jsn"), "unrecognized arguments"),
+    ],
+)
+def test_token_that_is_refused(world: World, capsys: Captured, words: tuple[str, ...], reason: str) -> None:
+    """One sentence, and nothing is made."""
+    out, err = run(capsys, "token", *words, status=2)
+    assert out == ""
+    assert reason in err
+    assert err.count("\n") == 1
+    assert not world.state.exists()
+
+
+def test_token_list(world: World, capsys: Captured) -> None:
+    """A table as wide as it must be; the oldest first."""
+    records = world.records()
+    now = 1_700_000_000
+    made = [
+        records.create_token(
+            user=user, actions=actions, projects=projects, expires=expires, note=note, now=now + number
+        )[0].id
+        for number, (user, actions, projects, expires, note) in enumerate(
+            [
+                ("alice", [Action.UPLOAD, Action.READ], ["acme-*", "other"], now + 10**10, "ci"),
+                (None, [Action.READ], ["*"], None, ""),
+                ("bob", [Action.ADMIN], ["*"], now + 60, "long ago"),
+                ("carol", [Action.YANK], ["x"], None, ""),
+            ]
+        )
+    ]
+    records.touch(made[1], now + 3600)
+    records.revoke(made[3], now)
+    records.close()
+    out, err = run(capsys, "token", "list")
+    assert err == ""
+    assert out.splitlines() == [
+        "ID        USER   CAN          PROJECTS       CREATED     EXPIRES             LAST USED         NOTE",
+        f"{made[0]}  alice  read,upload  acme-*, other  2023-11-14  2340-10-04          never             ci",
+        f"{made[1]}  -      read         *              2023-11-14  never               2023-11-14 23:13  -",
+        f"{made[2]}  bob    admin        *              2023-11-14  expired 2023-11-14  never             long ago",
+        f"{made[3]}  carol  yank         x              2023-11-14  revoked 2023-11-14  never             -",
+    ]
+    out, _ = run(capsys, "token", "list", "--json")
+    listed = json.loads(out)
+    assert listed[0] == {
+        "id": made[0],
+        "user": "alice",
+        "can": ["read", "upload"],
+        "projects": ["acme-*", "other"],
+        "created": "2023-11-14T22:13:20Z",
+        "expires": "2340-10-04T16:00:00Z",
+        "last_used": None,
+        "revoked": None,
+        "usable": True,
+        "note": "ci",
+    }
+    assert [one["usable"] for one in listed] == [True, True, False, False]
+    assert listed[3]["revoked"] == "2023-11-14T22:13:20Z"
+
+
+def test_an_end_that_is_near(world: World, capsys: Captured) -> None:
+    """It is listed to the minute."""
+    secret, _ = create(capsys, "--can", "read", "--expires", "12h")
+    records = world.records()
+    expires = records.find_token(secret, time.time()).expires
+    records.close()
+    assert expires is not None
+    assert tokens_module._minute(expires) in run(capsys, "token", "list")[0]
+
+
+def test_token_list_of_none(world: World, capsys: Captured) -> None:
+    """It says where it looked; for programs it is an empty list; and nothing is made by looking."""
+    assert run(capsys, "token", "list") == ("", f"There are no tokens in {world.state}.\n")
+    assert run(capsys, "token", "list", "--json") == ("[]\n", "")
+    assert not world.state.exists()
+
+
+def test_token_revoke(world: World, capsys: Captured) -> None:
+    """At once, once; the others that are named too."""
+    secret, _ = create(capsys, "--can", "read", "--note", "ci")
+    records = world.records()
+    id_ = records.find_token(secret, time.time()).id
+    _, err = run(capsys, "token", "revoke", "nothere0", id_, status=2)
+    assert err.splitlines()[0] == f"simpleindex: There is no token 'nothere0' in {world.state}."
+    assert err.splitlines()[1].startswith(f"Token {id_} is revoked: of nobody, can read on *")
+    with pytest.raises(UnusableToken, match="revoked"):
+        records.find_token(secret, time.time())
+    records.close()
+    _, err = run(capsys, "token", "revoke", id_)
+    assert "already" in err
+    assert [line["event"] for line in world.audited()] == ["token-created", "token-revoked"]
+
+
+def test_records_that_cannot_be_used(world: World, capsys: Captured) -> None:
+    """A sentence with the place, and status 2."""
+    world.state.mkdir()
+    (world.state / "records.sqlite3").write_bytes(b"no database" * 100)
+    for words in (["list"], ["create", "--can", "read"], ["revoke", "ab12cd34"]):
+        out, err = run(capsys, "token", *words, status=2)
+        assert out == ""
+        assert f"{world.state}/records.sqlite3 cannot be used" in err
+        assert err.count("\n") == 1
+
+
+def test_an_audit_that_cannot_be_written(world: World, capsys: Captured) -> None:
+    """What was done is done, and it is said that the audit does not know."""
+    world.begin()
+    (world.state / "audit.jsonl").unlink()
+    (world.state / "audit.jsonl").mkdir()
+    secret, err = create(capsys, "--can", "read")
+    assert secret.startswith("sidx-")
+    assert "audit.jsonl cannot be written" in err
+
+
+@pytest.mark.parametrize(
+    "words", [["passwd"], ["token"], ["token", "create"], ["token", "list"], ["token", "revoke"]]
+)
+def test_help(words: list[str], capsys: Captured) -> None:
+    """Each has its own."""
+    out, err = run(capsys, *words, "--help")
+    assert out.startswith(f"usage: simpleindex {' '.join(words)}")
+    assert err == ""
+
+
+def test_who(monkeypatch: pytest.MonkeyPatch, world: World, capsys: Captured) -> None:
+    """Behind sudo, who it is for; a user without a name is a number."""
+    monkeypatch.setenv("SUDO_USER", "alice")
+    create(capsys, "--can", "read")
+    monkeypatch.delenv("SUDO_USER")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    create(capsys, "--can", "read")
+    first, second = (line["who"] for line in world.audited())
+    assert first.endswith(" for alice")
+    assert second == "command:4000000"
+
+
+def test_a_reader_that_has_read_enough(world: World) -> None:
+    """``token list | head`` ends without a traceback."""
+    records = world.records()
+    for _ in range(2000):
+        records.create_token(
+            user=None, actions=[Action.READ], projects=["*"], expires=None, note="x" * 100, now=0
+        )
+    records.close()
+    command = f"{sys.executable} -m simpleindex token list | head -1"
+    result = subprocess.run(command, shell=True, text=True, capture_output=True, timeout=60, check=False)
+    assert result.stdout.startswith("ID ")
+    assert result.stderr == ""

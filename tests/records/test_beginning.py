@@ -1,0 +1,151 @@
+"""Records that are gone are never taken for records that never were."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.core.errors import RefusedStart, Unavailable
+from simpleindex.core.names import ProjectName
+from simpleindex.records.beginning import RECORDS, begin_records, beginning_of
+from simpleindex.records.beginnings import AuditTale, Beginning, judge_beginning, tale_of
+from simpleindex.records.people import Records
+from simpleindex.records.used_names import UsedNames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACME = ProjectName("acme")
+
+
+def line(event: str, project: str | None = None) -> bytes:
+    """A line of the audit."""
+    found = {"time": "2026-01-01T00:00:00.000+00:00", "event": event, "project": project}
+    return json.dumps({key: value for key, value in found.items() if value}).encode() + b"\n"
+
+
+TALES = [
+    ("upload", True, True),
+    ("upload again", True, True),
+    ("token-created", True, False),
+    ("records-begun", True, False),
+    ("allowance-given", True, False),
+    ("delete", False, True),
+    ("yank", False, True),
+    ("copy", False, True),
+    # What anybody can cause, or is about others' names.
+    ("login-failed", False, False),
+    ("upload-refused", False, False),
+    ("download-refused", False, False),
+    ("pinned", False, False),
+    ("password-set", False, False),
+]
+
+
+@pytest.mark.parametrize(("event", "had_records", "is_own"), TALES)
+def test_what_an_event_tells(event: str, had_records: bool, is_own: bool) -> None:
+    """Whether there were records then, and whether its project is one of one's own."""
+    names = frozenset({ACME} if is_own else ())
+    assert tale_of([line(event, "Acme")]) == AuditTale(is_there=True, had_records=had_records, names=names)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\n", b"{", b"[]", b"1\n", b"\xff\xfe", b'{"event": ["upload"]}', b'{"event": "upload", "project": 1}'],
+)
+def test_lines_that_tell_nothing(data: bytes) -> None:
+    """They are there all the same, and the others are read."""
+    tale = tale_of([data, line("delete", "acme"), b'{"event": "delete", "project": "no name!"}'])
+    assert tale.is_there
+    assert tale.names == frozenset({ACME})
+
+
+@pytest.mark.parametrize(
+    ("size", "tale", "beginning"),
+    [
+        (None, AuditTale(), Beginning.NEW),
+        (0, AuditTale(), Beginning.NEW),
+        (4096, AuditTale(), Beginning.KNOWN),
+        (4096, AuditTale(is_there=True, had_records=True), Beginning.KNOWN),
+        (None, AuditTale(is_there=True), Beginning.NEW),
+        (0, AuditTale(is_there=True), Beginning.LOST),
+        (None, AuditTale(is_there=True, had_records=True), Beginning.LOST),
+        (0, AuditTale(is_there=True, had_records=True), Beginning.LOST),
+    ],
+)
+def test_what_a_directory_is(size: int | None, tale: AuditTale, beginning: Beginning) -> None:
+    """Anybody can cause a failed login before anything is kept; an empty file beside an audit is a loss."""
+    assert judge_beginning(size, tale) is beginning
+
+
+def begin(state: Path, *, anew: bool = False) -> list[str]:
+    """Begin; return what is logged."""
+    said: list[str] = []
+    begin_records(str(state), anew=anew, log=said.append)
+    return said
+
+
+def test_a_new_directory(tmp_path: Path) -> None:
+    """Records are made without a word, once; from then on their loss shows."""
+    state = tmp_path / "state"
+    assert beginning_of(str(state)) is Beginning.NEW
+    assert begin(state) == begin(state) == []
+    assert beginning_of(str(state)) is Beginning.KNOWN
+    assert [json.loads(text)["event"] for text in (state / "audit.jsonl").read_text().splitlines()] == [
+        "records-begun"
+    ]
+    (state / RECORDS).unlink()
+    with pytest.raises(RefusedStart, match="--new-records"):
+        begin(state)
+
+
+@pytest.mark.parametrize("how", ["empty", "gone", "rotated", "compressed"])
+def test_lost_records(tmp_path: Path, how: str) -> None:
+    """The start is refused, nothing is made; where that is meant the names in the audit stay used."""
+    state = tmp_path / "state"
+    begin(state)
+    lines = line("upload", "acme") + line("login-failed", "x") + line("delete", "other")
+    if how == "rotated":
+        (state / "audit.jsonl.1").write_bytes(lines)
+        (state / "audit.jsonl").unlink()
+    elif how == "compressed":
+        (state / "audit.jsonl").unlink()
+        (state / "audit.jsonl-20260101.gz").write_bytes(gzip.compress(lines))
+    else:
+        (state / "audit.jsonl").write_bytes(lines)
+    (state / RECORDS).unlink()
+    if how == "empty":
+        (state / RECORDS).touch()
+    before = sorted(path.name for path in state.iterdir())
+    with pytest.raises(RefusedStart, match="is empty or gone"):
+        begin(state)
+    assert sorted(path.name for path in state.iterdir()) == before
+    (sentence,) = begin(state, anew=True)
+    assert "The 2 names of your own" in sentence
+    used = UsedNames(str(state), lambda _: None, begun=True)
+    assert [used.has(ProjectName(name)) for name in ("acme", "other", "x")] == [True, True, False]
+    used.close()
+    assert begin(state, anew=True) == []
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_records_lost_while_it_runs(tmp_path: Path, how: str) -> None:
+    """What never looked before does not take them for new either, and makes none."""
+    begin(tmp_path)
+    records = Records(str(tmp_path), lambda _: None, begun=True)
+    used = UsedNames(str(tmp_path), lambda _: None, begun=True)
+    (tmp_path / RECORDS).unlink()
+    if how == "empty":
+        (tmp_path / RECORDS).touch()
+    for ask in (
+        lambda: records.owner(ACME),
+        lambda: records.claim(ACME, "alice", 0.0),
+        lambda: used.has(ACME),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+    used.add([ACME])
+    assert not (tmp_path / RECORDS).exists() or not (tmp_path / RECORDS).stat().st_size

@@ -1,0 +1,455 @@
+"""What is kept of upstreams: whatever becomes of the directory, nothing wrong comes back."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from io import FileIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import succeed
+
+from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.upstreams.cache import kept_files
+from simpleindex.upstreams.cache.cache import UpstreamCache
+from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.file_keys import DigestKey, GivenKey
+from simpleindex.upstreams.cache.kept_files import KeptFiles
+from simpleindex.upstreams.cache.kept_listings import KeptListing
+from simpleindex.upstreams.pages.enrich import Learnt
+from simpleindex.upstreams.wheel_reading import WheelReading
+from tests.builders import metadata_text, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
+from tests.publishing.faults import KILLED, Faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simpleindex.upstreams.cache.file_keys import FileKey
+
+ACME = ProjectName("acme")
+INDEX = "https://pypi.example.org/simple/"
+WHEEL, SDIST = wheel_name(), "acme-2.0.tar.gz"
+SIDECAR = f"{WHEEL}.metadata"
+OLD, NEW = wheel_bytes(), wheel_bytes("acme", "1.0", "Summary: new")
+METADATA = metadata_text("acme", "1.0")
+LONG_AGO = 1_600_000_000
+
+
+def sha256(data: bytes) -> str:
+    """Lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def key_of(filename: str) -> GivenKey:
+    """What a file of acme is found by."""
+    return GivenKey(INDEX, ACME, filename)
+
+
+def listing(data: bytes = OLD, name: ProjectName = ACME) -> KeptListing:
+    """What an upstream says of a project with one wheel, of which more has been learnt."""
+    file = File(WHEEL, "1.0", Kind.WHEEL, None, sha256(data), None, url=f"https://x.example/{WHEEL}")
+    return KeptListing(
+        Project(name, (file,), (Withheld("x", "why", "name"),), Status.DEPRECATED, "old"),
+        '"tag"',
+        None,
+        60.0,
+        1e9,
+        {WHEEL: Learnt(len(data), sha256(data), ">=3")},
+    )
+
+
+class Place:
+    """A cache in a directory."""
+
+    def __init__(self, root: Path, room: Room | None = None) -> None:
+        self.root = root
+        self.room = room or Room(floor=0)
+        self.lines: list[str] = []
+
+    def cache(self) -> UpstreamCache:
+        """As it is after a start."""
+        cache = UpstreamCache(str(self.root), self.lines.append, self.room)
+        cache.load()
+        return cache
+
+    def put(self, data: bytes, filename: str = WHEEL, cache: UpstreamCache | None = None) -> None:
+        """Fetch a file."""
+        cache = cache or self.cache()
+        incoming = cache.files.begin(len(data))
+        try:
+            for start in range(0, len(data), 200):
+                incoming.write(data[start : start + 200])
+            facts = WheelReading(ExaminesHere(), succeed)._whole(incoming, filename)
+            cache.files.keep(incoming, key_of(filename), facts)
+        finally:
+            incoming.close()
+
+    def get(self, data: bytes, cache: UpstreamCache | None = None, filename: str = WHEEL) -> bytes | None:
+        """What is served for a file, if anything is."""
+        found = (cache or self.cache()).files.open(key_of(filename), sha256(data))
+        if found is None:
+            return None
+        with FileIO(found[0]) as file:
+            return file.readall()
+
+    def path(self, filename: str = WHEEL) -> Path:
+        """Where a file lies."""
+        return self.root / "upstream" / key_of(filename).path
+
+    def paths(self) -> list[Path]:
+        """Everything that lies there."""
+        return sorted(path for path in self.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty one."""
+    return Place(tmp_path / "cache")
+
+
+def test_a_listing_comes_back_as_it_was(place: Place) -> None:
+    """For the index that it is of, and for no other of the same name."""
+    cache = place.cache()
+    for name in (ACME, ProjectName("a" * 400)):
+        cache.keep_listing(INDEX, listing(name=name))
+        assert place.cache().listing(INDEX, name) == listing(name=name)
+    assert cache.listing(INDEX + "other/", ACME) is None
+    assert cache.listing(INDEX, ProjectName("other")) is None
+    cache.drop_listing(INDEX, ACME)
+    assert cache.listing(INDEX, ACME) is None
+
+
+def test_a_listing_of_another_is_not_taken_for_it(place: Place) -> None:
+    """A file that was renamed says whose it is."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    (path,) = place.paths()
+    path.rename(path.with_name("other"))
+    assert cache.listing(INDEX, ProjectName("other")) is None
+
+
+def test_a_file_comes_back_with_its_facts(place: Place) -> None:
+    """And a wheel's metadata, also by themselves."""
+    place.put(OLD)
+    cache = place.cache()
+    assert place.get(OLD) == OLD
+    assert cache.files.read_sidecar(key_of(WHEEL), sha256(OLD), sha256(METADATA)) == METADATA
+    assert cache.files.read_sidecar(key_of(WHEEL), sha256(OLD), sha256(b"other")) is None
+    assert cache.files.read(key_of(SIDECAR), sha256(METADATA), 10_000) == METADATA
+    assert cache.files.read(key_of(SIDECAR), sha256(METADATA), 10) is None
+    assert cache.files.may_have(key_of(WHEEL))
+    assert not cache.files.may_have(key_of("acme-2.0.tar.gz"))
+    assert place.get(NEW) is None
+
+
+def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the next process either, until the machine starts anew."""
+    place.put(OLD)
+    # Long after: the clock, not the file, is set.
+    monkeypatch.setattr(time, "time_ns", lambda: 4_000_000_000_000_000_000)
+    assert place.get(OLD) == OLD
+    proofs: list[str] = []
+    real = KeptFiles._prove
+
+    def prove(self: KeptFiles, key: FileKey, *rest: Any) -> bool:
+        proofs.append(key.filename)
+        return real(self, key, *rest)
+
+    monkeypatch.setattr(KeptFiles, "_prove", prove)
+    assert place.get(OLD) == OLD
+    assert proofs == []
+    monkeypatch.setattr(kept_files, "_BOOT", "another")
+    assert place.get(OLD) == OLD
+    assert len(proofs) == 1
+
+
+@pytest.mark.parametrize("keeps_time", [False, True])
+def test_a_damaged_file_is_removed(place: Place, keeps_time: bool) -> None:
+    """And is no more served, whatever its time says."""
+    place.put(OLD)
+    path = place.path()
+    status = path.stat()
+    path.write_bytes(OLD[:-1] + b"?")
+    if keeps_time:
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert place.get(OLD) is None
+    assert not path.exists()
+    place.put(OLD)
+    assert place.get(OLD) == OLD
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_whatever_is_damaged_nothing_wrong_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """A byte changed, a file cut, emptied, removed, or exchanged for another."""
+    place = Place(tmp_path_factory.mktemp("cache"))
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    place.put(OLD, cache=cache)
+    for _ in range(data.draw(st.integers(1, 3))):
+        paths = place.paths()
+        path = data.draw(st.sampled_from(paths))
+        was = bytearray(path.read_bytes())
+        match data.draw(st.sampled_from(["flip", "cut", "remove", "swap", "directory"])):
+            case "flip" if was:
+                was[data.draw(st.integers(0, len(was) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+                path.write_bytes(was)
+            case "cut":
+                path.write_bytes(was[: data.draw(st.integers(0, len(was)))])
+            case "remove" if len(paths) > 1:
+                path.unlink()
+            case "swap":
+                other = data.draw(st.sampled_from(paths))
+                path.write_bytes(other.read_bytes())
+            case "directory" if len(paths) > 1:
+                path.unlink()
+                path.mkdir()
+    fresh = place.cache()
+    assert fresh.listing(INDEX, ACME) in (None, listing())
+    assert place.get(OLD, fresh) in (None, OLD)
+    assert fresh.files.read_sidecar(key_of(WHEEL), sha256(OLD), sha256(METADATA)) in (None, METADATA)
+    assert fresh.files.read(key_of(SIDECAR), sha256(METADATA), 10_000) in (None, METADATA)
+
+
+def test_what_was_used_least_recently_goes_first(place: Place) -> None:
+    """When the budget is used up, also after a restart."""
+    datas = [bytes([number]) * 1000 for number in range(4)]
+    cache = place.cache()
+    names = [f"x-{number}.tar.gz" for number in range(4)]
+    for data, name in zip(datas[:3], names, strict=False):
+        place.put(data, name, cache)
+    for age, name in enumerate(names[:3]):
+        os.utime(f"{place.path(name)}.facts", (LONG_AGO - age, LONG_AGO - age))
+    place.room = Room(budget=3500, floor=0)
+    cache = place.cache()
+    assert place.get(datas[2], cache, names[2]) == datas[2]
+    place.put(datas[3], names[3], cache)
+    kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
+    assert kept == [True, False, True, True]
+    place.room = Room(budget=1500, floor=0)
+    cache = place.cache()
+    kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
+    assert sum(kept) == 1
+
+
+def test_files_go_before_their_listings(place: Place) -> None:
+    """What has no listing could not be served; but listings alone do not fill a cache. It is said once a day."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    size = sum(path.stat().st_size for path in place.paths())
+    for number in range(3):
+        place.put(bytes(1000), f"acme-{number}.tar.gz", cache)
+    place.room = Room(budget=2 * 1000 + 4 * size, floor=0)
+    for number in range(3, 12):
+        cache = place.cache()
+        place.put(bytes([number]) * 1000, f"acme-{number}.tar.gz", cache)
+        assert cache.listing(INDEX, ACME) == listing()
+        assert place.get(bytes([number]) * 1000, cache, f"acme-{number}.tar.gz") is not None
+    assert place.lines
+    assert {line.partition(": ")[0].endswith("is full") for line in place.lines} == {True}
+    place.room = Room(budget=4 * size, floor=0)
+    cache = place.cache()
+    for number in range(12):
+        cache.keep_listing(INDEX, listing(name=ProjectName(f"p{number}")))
+    assert 0 < len(cache.kept_names(INDEX)) < 5
+
+
+def test_the_floor_is_kept(place: Place) -> None:
+    """Where others fill the disk, everything goes; what is fetched is passed on all the same."""
+    place.put(OLD)
+    place.room = Room(floor=2**62)
+    cache = place.cache()
+    assert place.get(OLD, cache) is None
+    place.put(NEW, cache=cache)
+    assert place.paths() == []
+
+
+def test_directories_of_what_is_gone_are_removed_by_the_next_start(place: Place) -> None:
+    """Of those that still have a file, none."""
+    place.put(OLD)
+    cache = place.cache()
+    cache.files.keep_bytes(b"text", GivenKey(INDEX, "other", "other-1.0.tar.gz"))
+    cache.files.remove(GivenKey(INDEX, "other", "other-1.0.tar.gz"))
+    cache = place.cache()
+    assert [path.name for path in place.path().parent.parent.iterdir()] == [ACME]
+    assert place.get(OLD, cache) == OLD
+
+
+def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None:
+    """Not those of another process that is at work."""
+    incoming = place.cache().files.begin()
+    (path,) = place.paths()
+    place.cache()
+    assert path.exists()
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    place.cache()
+    assert not path.exists()
+    incoming.close()
+
+
+def test_an_open_file_outlives_its_removal(place: Place) -> None:
+    """Whoever reads it reads on."""
+    place.put(OLD)
+    found = place.cache().files.open(key_of(WHEEL), sha256(OLD))
+    assert found is not None
+    shutil.rmtree(place.root)
+    with FileIO(found[0]) as file:
+        assert file.readall() == OLD
+
+
+def test_a_directory_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+    """Nothing fails for it."""
+    place = Place(tmp_path / "file")
+    place.root.write_text("in the way")
+    cache = place.cache()
+    place.put(OLD, cache=cache)
+    cache.keep_listing(INDEX, listing())
+    assert cache.listing(INDEX, ACME) is None
+    assert place.get(OLD, cache) is None
+    assert len(place.lines) == 1
+
+
+def test_a_file_is_found_by_what_gave_it_alone(place: Place) -> None:
+    """Not by its digest: not for another index, project, file or kind of file."""
+    place.put(OLD)
+    files = place.cache().files
+    for other in (
+        GivenKey(INDEX + "other/", ACME, WHEEL),
+        GivenKey(INDEX, "other", WHEEL),
+        GivenKey(INDEX, ACME, SDIST),
+        GivenKey(INDEX, ACME, SIDECAR),
+        DigestKey(sha256(OLD), WHEEL),
+        DigestKey(sha256(METADATA)),
+    ):
+        assert files.open(other, sha256(OLD)) is None
+        assert files.read(other, sha256(OLD), 100_000) is None
+    # And one with another digest stays what it is.
+    assert files.open(key_of(WHEEL), sha256(NEW)) is None
+    assert place.get(OLD) == OLD
+
+
+def test_a_record_of_another_file_is_not_believed(place: Place) -> None:
+    """Whoever exchanges two of them gets nothing that is not listed."""
+    place.put(OLD)
+    place.put(b"sdist", SDIST)
+    wheel, sdist = (place.path(name) for name in (WHEEL, SDIST))
+    wheel.with_name(wheel.name + ".facts").write_bytes(sdist.with_name(sdist.name + ".facts").read_bytes())
+    wheel.write_bytes(b"sdist")
+    assert place.get(b"sdist") == b"sdist"  # hashed: it is what is listed by then
+    assert place.get(OLD) is None
+
+
+def test_long_names(place: Place) -> None:
+    """As long as file systems take, with what lies beside them."""
+    name = "a" * 243 + "-1.0.tar.gz"
+    place.put(b"data", name)
+    assert place.get(b"data", filename=name) == b"data"
+    key = GivenKey(INDEX, "p" * 400, name).metadata("")
+    assert place.cache().files.keep_bytes(b"text", key)
+    assert place.cache().files.read(key, sha256(b"text"), 10) == b"text"
+
+
+def test_what_an_older_version_kept_by_digest_is_removed_once(place: Place) -> None:
+    """Nobody knows any more which index gave it; its listings stay good."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    older = place.root / "upstream" / "files" / sha256(OLD)[:2] / sha256(OLD)
+    older.parent.mkdir(parents=True)
+    older.write_bytes(OLD)
+    cache = place.cache()
+    assert not older.exists()
+    assert place.get(OLD, cache) is None
+    assert cache.listing(INDEX, ACME) == listing()
+    place.cache()
+    assert len(place.lines) == 1
+
+
+# -- crash sweep --------------------------------------------------------------------------------------------------------
+
+
+def _act(place: Place) -> None:
+    """Everything that writes."""
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing(NEW))
+    place.put(NEW, cache=cache)
+    place.get(OLD, cache)
+    place.put(b"x" * 900, SDIST, cache)
+    cache.drop_listing(INDEX, ProjectName("other"))
+
+
+def _prepared(root: Path) -> Place:
+    place = Place(root, Room(budget=5000, floor=0))
+    cache = place.cache()
+    cache.keep_listing(INDEX, listing())
+    cache.keep_listing(INDEX, listing(name=ProjectName("other")))
+    place.put(OLD, cache=cache)
+    return place
+
+
+def _require_truth(place: Place) -> None:
+    """What a start finds is old or new, whole, or not there; and it works on."""
+    cache = place.cache()
+    assert cache.listing(INDEX, ACME) in (None, listing(), listing(NEW))
+    assert cache.listing(INDEX, ProjectName("other")) in (None, listing(name=ProjectName("other")))
+    for data, filename in ((OLD, WHEEL), (NEW, WHEEL), (b"x" * 900, SDIST)):
+        assert place.get(data, cache, filename) in (None, data)
+    cache.keep_listing(INDEX, listing(NEW))
+    place.put(NEW, cache=cache)
+    assert place.get(NEW) == NEW
+    assert place.cache().listing(INDEX, ACME) == listing(NEW)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_killed_at_any_write(tmp_path: Path, half: bool) -> None:
+    """After the next start nothing wrong is served."""
+    with Faults().between() as faults:
+        _act(_prepared(tmp_path / "all"))
+    prepared = len(faults.calls)
+    assert {"pwrite", "rename", "mkdir", "open", "unlink"} <= {*faults.calls}
+    for at in range(1, prepared + 1):
+        place = _prepared(tmp_path / f"{at}")
+        if (child := os.fork()) == 0:
+            status = 1
+            try:
+                with Faults(at, half=half).between():
+                    _act(place)
+                status = 0
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in {0, KILLED}
+        _require_truth(place)
+        shutil.rmtree(place.root)
+        if status == 0:
+            break
+    else:
+        pytest.fail("the sweep did not come to its end")
+
+
+@pytest.mark.parametrize("for_ever", [False, True])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_failing_at_any_write(tmp_path: Path, number: int, for_ever: bool) -> None:
+    """The process lives on, and so does the truth."""
+    at, calls = 0, 1
+    while at <= calls:
+        at += 1
+        place = _prepared(tmp_path / f"{at}")
+        failed: list[Any] = []
+        with Faults(at, number, for_ever=for_ever, half=True).between() as faults:
+            try:
+                _act(place)
+            except OSError as error:
+                failed.append(error)
+        calls = len(faults.calls)
+        _require_truth(place)
+        shutil.rmtree(place.root)

@@ -1,0 +1,227 @@
+"""What an operator has pinned of an upstream stays on offer, whatever becomes of the upstream and of the cache."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
+from simpleindex.core.model import Project, Status
+from simpleindex.core.names import ProjectName
+from simpleindex.upstreams.cache.pins import Pins
+from simpleindex.upstreams.cached import Cached
+from simpleindex.upstreams.pinned import Pinned
+from simpleindex.upstreams.wheel_reading import WheelReading
+from tests.builders import metadata_text, sdist_name, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
+from tests.live_world import error, result
+from tests.upstreams import test_cached
+from tests.upstreams.test_cached import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACME = ProjectName("acme")
+URL = "https://pypi.example.org/simple/"
+WHEEL, SDIST = wheel_name(), sdist_name("acme", "2.0")
+DATA, METADATA = wheel_bytes("acme", "1.0"), metadata_text("acme", "1.0")
+
+
+class World(test_cached.World):
+    """An upstream with a wheel and an sdist, its cache, and pins in front."""
+
+    def __init__(self, root: Path, *, keep_removed: bool = False) -> None:
+        self.state = root / "state"
+        self.keep_removed = keep_removed
+        super().__init__(root / "cache")
+        self.upstream.add(WHEEL, DATA)
+        self.upstream.add(SDIST, b"sdist", bare=True)
+
+    def restart(self) -> None:
+        super().restart()
+        self.pins = Pins(str(self.state), self.lines.append)
+        if self.keep_removed:
+            self.source = Cached(
+                self.upstream,
+                self.cache,
+                self.clock,
+                self.threads,
+                identity=URL,
+                times=self.times,
+                removed=self.pins.keep_removed(self.cache),
+                wheels=WheelReading(ExaminesHere(), self.threads),
+                say=self.lines.append,
+                failed=self.failures.append,
+            )
+        self.pinned = Pinned(self.source, URL, self.pins, self.clock, self.threads)
+
+    def pin(self, *filenames: str) -> tuple[str, ...]:
+        """Fetch files, and pin them as the command does, in another process."""
+        for filename in filenames:
+            assert read(result(self.pinned.file(ACME, filename)))
+        kept = self.cache.listing(URL, ACME)
+        assert kept is not None
+        files = [file for file in kept.project.files if file.filename in filenames]
+        done = Pins(str(self.state), self.lines.append).pin(URL, kept, files, self.cache)
+        self.clock.advance(1)
+        return done
+
+    def lose_the_cache(self) -> None:
+        """Delete it, and begin anew."""
+        shutil.rmtree(self.root)
+        self.restart()
+
+    def names(self) -> list[str]:
+        """What is offered."""
+        return [file.filename for file in result(self.pinned.project(ACME)).files]
+
+    def content(self, filename: str) -> bytes:
+        """A file's bytes."""
+        return read(result(self.pinned.file(ACME, filename)))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """One of its own for each test."""
+    return World(tmp_path)
+
+
+def test_without_pins_nothing_is_added(world: World) -> None:
+    """Every answer is the source's own."""
+    project = world.project()
+    assert result(world.pinned.project(ACME)) is project is world.pinned.project_now(ACME)
+    assert world.content(WHEEL) == DATA
+    assert result(world.pinned.projects()) is result(world.source.projects()) is world.pinned.projects_now()
+
+
+def test_while_the_upstream_has_it_nothing_changes(world: World) -> None:
+    """Its listing counts, and is the very object that it was."""
+    assert world.pin(WHEEL) == (WHEEL,)
+    assert result(world.pinned.project(ACME)) is world.project()
+    assert world.pinned.project_now(ACME) is world.project()
+    assert world.content(WHEEL) == DATA
+    assert world.content(f"{WHEEL}.metadata") == METADATA
+
+
+def test_removed_upstream(world: World) -> None:
+    """It is offered all the same, with all that is known of it; other files are not."""
+    assert world.pin(WHEEL, SDIST) == (WHEEL, SDIST)
+    offered: Project = result(world.pinned.project(ACME))
+    before = {file.filename: file for file in offered.files}
+    world.upstream.put(Project(ACME))
+    world.upstream.add("acme-3.0.zip", b"new")
+    world.clock.advance(10_000)
+    assert world.names() == [WHEEL, SDIST, "acme-3.0.zip"]
+    project: Project = result(world.pinned.project(ACME))
+    assert world.pinned.project_now(ACME) is project
+    assert result(world.pinned.project(ACME)) is project
+    after = {file.filename: file for file in project.files}
+    assert (after[WHEEL], after[SDIST].sha256) == (before[WHEEL], before[SDIST].sha256)
+    world.lose_the_cache()
+    assert (world.content(WHEEL), world.content(SDIST)) == (DATA, b"sdist")
+    assert world.content(f"{WHEEL}.metadata") == METADATA
+    assert isinstance(error(world.pinned.file(ACME, f"{SDIST}.metadata")), NotHere)
+
+
+def test_the_project_is_gone_or_the_upstream(world: World) -> None:
+    """What is pinned is offered by itself; that it may be out of date is said where it may be."""
+    world.pin(WHEEL)
+    world.lose_the_cache()
+    world.upstream.error = UpstreamFailed("pypi", "it is down")
+    project: Project = result(world.pinned.project(ACME))
+    assert ([file.filename for file in project.files], project.stale) == ([WHEEL], True)
+    assert world.content(WHEEL) == DATA
+    world.upstream.error = None
+    del world.upstream.pages[ACME]
+    world.clock.advance(10_000)
+    project = result(world.pinned.project(ACME))
+    assert ([file.filename for file in project.files], project.stale) == ([WHEEL], False)
+    assert world.pinned.project_now(ACME) is project
+    assert world.content(WHEEL) == DATA
+
+
+def test_quarantined_upstream(world: World) -> None:
+    """What is considered unsafe there is not offered here."""
+    world.pin(WHEEL)
+    world.upstream.put(Project(ACME, status=Status.QUARANTINED))
+    world.clock.advance(10_000)
+    assert world.names() == []
+    assert isinstance(error(world.pinned.file(ACME, WHEEL)), NotAllowed)
+
+
+def test_replaced_upstream(world: World) -> None:
+    """The listing counts, and so does the digest in it."""
+    world.pin(WHEEL)
+    other = wheel_bytes("acme", "1.0", "Summary: other")
+    world.upstream.add(WHEEL, other)
+    world.clock.advance(10_000)
+    assert world.content(WHEEL) == other
+
+
+def test_what_is_not_held_is_not_pinned(world: World) -> None:
+    """The bytes have to be there."""
+    world.project()
+    kept = world.cache.listing(URL, ACME)
+    assert kept is not None
+    assert world.pins.pin(URL, kept, kept.project.files, world.cache) == ()
+    assert world.pins.names(URL) == frozenset()
+
+
+def test_unpinned(world: World) -> None:
+    """One of two, then the other; a running server notices."""
+    world.pin(WHEEL, SDIST)
+    world.upstream.put(Project(ACME))
+    world.clock.advance(10_000)
+    assert world.names() == [WHEEL, SDIST]
+    assert world.pins.unpin(URL, ACME, lambda file: file.version == "2.0") == (SDIST,)
+    world.clock.advance(1)
+    assert world.names() == [WHEEL]
+    assert world.pins.unpin(URL, ACME, lambda _: True) == (WHEEL,)
+    assert world.pins.unpin(URL, ACME, lambda _: True) == ()
+    world.clock.advance(1)
+    assert world.names() == []
+
+
+def test_damaged_bytes_are_not_given(world: World) -> None:
+    """A pinned file is proven like a cached one; the upstream is asked then."""
+    world.pin(SDIST)
+    world.upstream.put(Project(ACME))
+    (path,) = (path for path in (world.state / "pinned").rglob("files/*/*") if path.read_bytes() == b"sdist")
+    path.write_bytes(b"wrong")
+    world.lose_the_cache()
+    assert isinstance(error(world.pinned.file(ACME, SDIST)), NotHere)
+
+
+def test_what_is_removed_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
+    """As far as it is held, and it is said; also when all of the project is gone."""
+    world = World(tmp_path, keep_removed=True)
+    assert world.content(WHEEL) == DATA
+    world.upstream.put(Project(ACME))
+    world.upstream.add("acme-3.0.zip", b"new")
+    world.clock.advance(10_000)
+    # Told of by the next question after the one that found it out.
+    world.names()
+    world.clock.advance(1)
+    assert world.names() == [WHEEL, "acme-3.0.zip"]
+    assert world.lines == [f"{WHEEL} is gone from {URL}; it is kept, and still offered."]
+    assert world.content("acme-3.0.zip") == b"new"
+    del world.upstream.pages[ACME]
+    world.clock.advance(10_000)
+    world.names()
+    world.clock.advance(1)
+    assert world.names() == [WHEEL, "acme-3.0.zip"]
+
+
+def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    """And the rest goes on."""
+    world = World(tmp_path, keep_removed=True)
+    assert world.content(WHEEL) == DATA
+    world.state.write_text("no directory")
+    world.upstream.put(Project(ACME))
+    world.clock.advance(10_000)
+    assert world.names() == []
+    assert world.lines == [
+        f"What is gone from {URL} cannot be kept in {str(world.state / 'pinned')!r}: it cannot be written."
+    ]

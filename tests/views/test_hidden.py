@@ -1,0 +1,113 @@
+"""Views that show less than what is one's own: what is hidden is nobody else's all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from simpleindex.core.errors import NotHere, NotShown, SimpleIndexError, Unavailable
+from simpleindex.core.model import ProjectList, Strategy
+from simpleindex.core.names import ProjectName
+from simpleindex.views.hidden import Hiding, Nothing
+from simpleindex.views.name_rules import NameRules
+from simpleindex.views.union import Member, Union
+from tests.live_world import Threads, error, result
+from tests.views.test_union import Absent
+
+ACME, SECRET, PUBLIC = map(ProjectName, ("acme", "secret", "public"))
+
+
+class House:
+    """A view of one directory; another directory of one's own has the project secret; so has an upstream, with bytes of its own."""
+
+    def __init__(self, rules: NameRules | None = None) -> None:
+        self.shown, self.hidden, self.upstream = Absent(), Absent(), Absent()
+        self.shown.add("acme-1.0.zip")
+        self.hidden.add("secret-1.0.zip", b"own")
+        for filename in ("secret-1.0.zip", "secret-9.0.zip", "public-1.0.zip"):
+            self.upstream.add(filename, b"evil")
+        self.hiding = Hiding(self.shown, [self.hidden])
+        self.union = Union(
+            self.hiding,
+            [Member(self.upstream, is_listed=True, name="pypi")],
+            rules or NameRules(),
+            was_used=lambda _: False,
+            in_thread=Threads(),
+            hides=self.hiding.hides,
+        )
+
+
+@pytest.mark.parametrize("strategy", [Strategy.FIRST_INDEX, Strategy.MERGE])
+def test_a_hidden_name_is_asked_of_nobody(strategy: Strategy) -> None:
+    """It is not here, by all ways to ask; others come from the upstream."""
+    house = House(NameRules(strategy))
+    assert isinstance(error(house.union.project(SECRET)), NotHere)
+    assert isinstance(error(house.union.file(SECRET, "secret-9.0.zip")), NotHere)
+    with pytest.raises(NotHere):
+        house.union.project_now(SECRET)
+    assert SECRET not in house.upstream.names()
+    assert result(house.union.project(PUBLIC)).files
+    assert result(house.union.project(ACME)).files
+    assert result(house.union.projects()).names == (ACME, PUBLIC)
+
+
+def test_unless_it_may_be_asked_for() -> None:
+    """The exception is for hidden ones too."""
+    house = House(NameRules(allow_upstream=("secret",)))
+    assert [file.version for file in result(house.union.project(SECRET)).files] == ["1.0", "9.0"]
+    assert house.union.project_now(SECRET) is not None
+    assert SECRET in result(house.union.projects()).names
+
+
+@pytest.mark.parametrize("broken", [Unavailable("unmounted")])
+def test_a_hidden_directory_that_cannot_tell_ends_the_question(broken: SimpleIndexError) -> None:
+    """Nobody is asked for what may be in it; what is shown is not affected."""
+    house = House()
+    house.hidden.error = broken
+    assert error(house.union.project(PUBLIC)) is broken
+    with pytest.raises(Unavailable):
+        house.union.project_now(PUBLIC)
+    assert not house.upstream.names()
+    assert result(house.union.project(ACME)).files
+
+
+def test_what_is_not_known_yet_is_not_told_at_once() -> None:
+    """Neither shown, nor hidden, nor on the list."""
+    house = House()
+    house.hidden.project_now = lambda name: None  # type: ignore[method-assign]
+    assert house.union.project_now(PUBLIC) is None
+    assert house.hiding.hides(PUBLIC)
+    assert result(house.union.projects()).names == (ACME,)
+
+
+def test_published_in_a_hidden_directory_meanwhile() -> None:
+    """An upstream's answer is none any more."""
+    house = House()
+    project = house.upstream.project
+
+    async def slow(name: ProjectName) -> object:
+        answer = await project(name)
+        house.hidden.add("public-1.0.zip")
+        return answer
+
+    house.upstream.project = slow  # type: ignore[method-assign, assignment]
+    assert isinstance(error(house.union.project(PUBLIC)), NotShown)
+
+
+def test_said() -> None:
+    """An explanation says that a view does not show it, and that nobody was asked."""
+    local, upstream = result(House().union.words(SECRET))
+    assert local.sentence == "has it, and this view does not show it."
+    assert (
+        upstream.sentence == "is not asked. secret is a name of this index, so no upstream is asked for it."
+    )
+
+
+def test_nothing() -> None:
+    """A view need not show any directory of one's own."""
+    nothing = Nothing()
+    assert result(nothing.projects()) == ProjectList() == nothing.projects_now()
+    assert result(nothing.projects()) is nothing.projects_now()
+    assert isinstance(error(nothing.project(ACME)), NotHere)
+    assert isinstance(error(nothing.file(ACME, "acme-1.0.zip")), NotHere)
+    with pytest.raises(NotHere):
+        nothing.project_now(ACME)
