@@ -44,13 +44,20 @@ class Disk:
     """Changes a root, and knows what was ever there.
 
     Attributes:
-        held: Whether anything like a distribution was ever there.
+        held: Whether anything like a distribution was ever there, where it could be noticed: in a directory that is new, what
+            comes and goes before the first look at it is nobody's to know.
         took: Whether anything was ever there that takes the name.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.held = self.took = False
+        self._seen: set[int] = set()
+
+    def look(self) -> None:
+        """Note what is there when somebody looks at all of it."""
+        self.held = self.held or self.holds()
+        self._seen = {place.stat().st_ino for place in self._places()}
 
     def change(self, what: str, *names: str) -> None:
         """Make one change, where it is possible."""
@@ -65,12 +72,13 @@ class Disk:
                 put(path / names[1], BYTES)
             case "flash" if is_directory and not (path / names[1]).exists():
                 put(path / names[1], BYTES)
-                self.held = self.held or self.holds()
+                self.held = self.held or self.holds(only_seen=True)
                 (path / names[1]).unlink()
             case "empty" if is_directory:
                 for entry in path.iterdir():
                     entry.unlink()
             case "remove" if is_directory:
+                self._seen.discard(path.stat().st_ino)
                 shutil.rmtree(path)
             case "remove" | "tidy" if path.is_symlink() or path.is_file():
                 path.unlink()
@@ -79,7 +87,7 @@ class Disk:
                     path.rename(self.root / names[1])
             case "loose":
                 put(path, BYTES)
-        self.held = self.held or self.holds()
+        self.held = self.held or self.holds(only_seen=True)
         self.took = self.took or self.takes()
 
     def takes(self) -> bool:
@@ -89,10 +97,17 @@ class Disk:
             for entry in self.root.iterdir()
         )
 
-    def holds(self) -> bool:
-        """Whether anything like a distribution is there."""
-        places = [self.root / spelling for spelling in SPELLINGS]
-        inside = [entry.name for place in places if place.is_dir() for entry in place.iterdir()]
+    def _places(self) -> list[Path]:
+        return [place for spelling in SPELLINGS if (place := self.root / spelling).is_dir()]
+
+    def holds(self, *, only_seen: bool = False) -> bool:
+        """Whether anything like a distribution is there.
+
+        Args:
+            only_seen: Leave out directories at which nobody has looked yet.
+        """
+        places = [each for each in self._places() if not only_seen or each.stat().st_ino in self._seen]
+        inside = [entry.name for place in places for entry in place.iterdir()]
         return any(
             map(is_trace, (*inside, *(entry.name for entry in self.root.iterdir() if entry.is_file())))
         )
@@ -112,6 +127,7 @@ def test_no_sequence_lets_a_name_out(polling: bool, sequence: list[tuple[str, ..
             if what != "ask":
                 disk.change(what, *names)
                 continue
+            disk.look()
             is_own = is_own or (disk.holds() if polling else disk.held)
             status, is_heard = house.ask()
             assert not (is_heard and (is_own or disk.takes()))
