@@ -184,7 +184,7 @@ def compose_upstreams(
     members: dict[str, Member] = {}
     stages: list[Cached] = []
     agents: list[OutgoingAgent] = []
-    secrets = Secrets(say, in_thread)
+    secrets = Secrets(str(where), say, in_thread)
     for each in said.upstreams:
         agent = _agent(each, settings, reactor, secrets)
         reach = Reach(each.url, each.hosts)
@@ -378,7 +378,9 @@ def _agent(said: UpstreamSettings, settings: Settings, reactor: Any, secrets: Se
         policy = tls_policy() if trust is None else trust.policy
         agent = OutgoingAgent(reactor, Reach(said.url, said.hosts), policy, os.environ)
     except OSError as error:
-        raise RefusedStart(f"{where} has a ca-file that cannot be read: {error.strerror}") from None
+        raise RefusedStart(
+            f"{where} has the ca-file {error.filename}, which cannot be read: {error.strerror}"
+        ) from None
     except (InvalidSetting, ValueError) as error:
         raise RefusedStart(f"{where} cannot be asked: {error}") from None
     if trust is not None:

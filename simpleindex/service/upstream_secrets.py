@@ -121,11 +121,15 @@ class Secrets:
     """The files of all upstreams, looked at together.
 
     Args:
+        directory: Where the sources file lies: its paths are relative to that.
         log: Takes a sentence for the operator.
         in_thread: Calls a blocking function in a thread.
     """
 
-    def __init__(self, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self, directory: str, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]
+    ) -> None:
+        self._directory = directory
         self._log = log
         self._in_thread = in_thread
         self._followed: list[FileLogin | FollowedTrust] = []
@@ -145,20 +149,29 @@ class Secrets:
         kind, name = each.credentials
         try:
             if kind == "file":
+                name = self._path(name)
                 login = FileLogin(name, self._log, self._in_thread)
                 self._followed.append(login)
                 return login
             return FixedLogin(parse_credentials(os.environ.get(name, "").encode("utf-8", "surrogateescape")))
-        except (OSError, SimpleIndexError):
+        except OSError as error:
+            reason = error.strerror or error
+            raise RefusedStart(
+                f"{where} has credentials in {kind}:{name}, which cannot be read: {reason}"
+            ) from None
+        except SimpleIndexError:
             raise RefusedStart(
                 f"{where} has credentials in {kind}:{name}, where there is no user:password"
             ) from None
 
     def trust(self, path: str) -> FollowedTrust:
         """Open a file with certificates; as :class:`FollowedTrust`."""
-        trust = FollowedTrust(path, self._log)
+        trust = FollowedTrust(self._path(path), self._log)
         self._followed.append(trust)
         return trust
+
+    def _path(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._directory, path))
 
     def look(self) -> None:
         """Read whatever has changed; blocking."""

@@ -110,14 +110,17 @@ def fail(failure: Failure) -> None:
     [
         (None, "sources.toml cannot be read: No such file"),
         ("own = 1", "not a list of texts for 'own'"),
-        (UPSTREAM + 'ca-file = "/nowhere/ca.pem"', "the upstream behind has a ca-file that cannot be read"),
+        (
+            UPSTREAM + 'ca-file = "/nowhere/ca.pem"',
+            "the upstream behind has the ca-file /nowhere/ca.pem, which cannot be read: No such file or directory",
+        ),
         (
             UPSTREAM + 'credentials = "env:NO_SUCH_VARIABLE"',
             "env:NO_SUCH_VARIABLE, where there is no user:password",
         ),
         (
             UPSTREAM + 'credentials = "file:/nowhere/login"',
-            "file:/nowhere/login, where there is no user:password",
+            "file:/nowhere/login, which cannot be read: No such file or directory",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from tests.tls.pems import issue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -24,9 +24,9 @@ async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def secrets(log: list[str]) -> Secrets:
+def secrets(log: list[str], directory: Path = Path("/nowhere")) -> Secrets:
     """With a log in memory."""
-    return Secrets(log.append, at_once)
+    return Secrets(str(directory), log.append, at_once)
 
 
 def upstream(place: tuple[str, str]) -> UpstreamSettings:
@@ -80,6 +80,23 @@ def test_a_file_that_is_renewed(tmp_path: Path) -> None:
     assert login.credentials() == BasicCredentials("me", "three")
     assert any("stays in force" in line for line in log)
     assert not any(secret in line for line in log for secret in ("s3cret", "two", "three"))
+
+
+def test_paths_are_relative_to_the_sources_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the server is started; a file that is not there is named whole, with the reason."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "login").write_text("me:one")
+    monkeypatch.chdir(tmp_path)
+    login = secrets([], tmp_path / "etc").login(upstream(("file", "login")), "the upstream up")
+    assert login.credentials() == BasicCredentials("me", "one")
+    with pytest.raises(RefusedStart) as caught:
+        secrets([], tmp_path / "etc").login(upstream(("file", "../login")), "the upstream up")
+    assert str(caught.value) == (
+        f"the upstream up has credentials in file:{tmp_path}/login, which cannot be read: No such file or directory"
+    )
+    with pytest.raises(FileNotFoundError) as missing:
+        secrets([], tmp_path / "etc").trust("ca.pem")
+    assert missing.value.filename == f"{tmp_path}/etc/ca.pem"
 
 
 def test_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
