@@ -60,7 +60,34 @@ class GuardedReactor:
         return getattr(self._reactor, name)
 
 
-class _BoundedHead(ProtocolWrapper):
+class _Abortable(ProtocolWrapper):
+    """A wrapper whose connection can be aborted in every state.
+
+    Twisted's TLS forgets its connection when that is lost, and raises AttributeError if it is aborted afterwards. A pool does
+    so, since it keeps connections that the other side has closed.
+    """
+
+    _is_lost = False
+
+    def abortConnection(self) -> None:
+        """End the connection at once; nothing happens before it is made, after it is lost, or the second time."""
+        transport: Any = self.transport
+        if transport is None or self._is_lost:
+            return
+        self._is_lost = True
+        self.disconnecting = 1
+        transport.abortConnection()
+
+    def loseConnection(self) -> None:
+        if self.transport is not None and not self._is_lost:
+            super().loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._is_lost = True
+        super().connectionLost(reason)
+
+
+class _BoundedHead(_Abortable):
     """Ends a connection whose answer begins with endless headers, and ends every connection at once.
 
     A client has nothing to say any more when it lets go of a connection, so there is nothing to wait for; TLS would wait for
@@ -91,7 +118,7 @@ class _BoundedHead(ProtocolWrapper):
         if self._head is not None and not self._is_within(data):
             self._is_over = True
             self.wrappedProtocol.connectionLost(Failure(UnusableAnswer("its headers are too long")))
-            _abort(self)
+            self.abortConnection()
             return
         super().dataReceived(data)
 
@@ -110,19 +137,14 @@ class _BoundedHead(ProtocolWrapper):
         return self._before + len(head) <= MOST_HEAD_BYTES
 
     def loseConnection(self) -> None:
-        self.disconnecting = 1
-        _abort(self)
+        self.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._is_lost = True
         self.factory.unregisterProtocol(self)
         if not self._is_over:
             self._is_over = True
             self.wrappedProtocol.connectionLost(reason)
-
-
-def _abort(wrapper: ProtocolWrapper) -> None:
-    transport: Any = wrapper.transport
-    transport.abortConnection()
 
 
 def _is_interim(head: bytearray) -> bool:
@@ -151,12 +173,12 @@ class BoundedEndpoint:
         return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)
 
 
-class _Tunnel(ProtocolWrapper):
+class _Tunnel(_Abortable):
     """Asks a proxy for a tunnel, and becomes the transport of what goes through it."""
 
     def __init__(self, factory: _TunnelFactory, wrapped: IProtocol) -> None:
         super().__init__(factory, wrapped)
-        self.opened: Deferred[IProtocol] = Deferred(lambda _: _abort(self))
+        self.opened: Deferred[IProtocol] = Deferred(lambda _: self.abortConnection())
         self._request = factory.request
         self._head = bytearray()
         self._is_open = False
@@ -196,7 +218,7 @@ class _Tunnel(ProtocolWrapper):
         self.opened.callback(self.wrappedProtocol)
 
     def _fail(self, reason: str, *, is_passing: bool = False) -> None:
-        _abort(self)
+        self.abortConnection()
         if not self.opened.called:
             self.opened.errback(UnusableAnswer(reason, is_passing=is_passing))
 
@@ -204,6 +226,7 @@ class _Tunnel(ProtocolWrapper):
         if self._is_open:
             super().connectionLost(reason)
             return
+        self._is_lost = True
         self.factory.unregisterProtocol(self)
         if not self.opened.called:
             self.opened.errback(UnusableAnswer("the proxy closes the connection", is_passing=True))
