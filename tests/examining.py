@@ -38,6 +38,9 @@ class ExaminesHere:
     def prepare(self) -> None:
         """Nothing has to be made ready."""
 
+    def check(self) -> None:
+        """There is nothing to be run."""
+
     def end_idle(self) -> None:
         """Nothing idles."""
 

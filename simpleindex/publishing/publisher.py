@@ -151,6 +151,11 @@ class LocalPublishing:
             except BrokenArchive as error:
                 raise refused_archive(name, error) from None
             except NotExamined as error:
+                if error.trouble is not None:
+                    raise CannotStore(
+                        f"Uploads cannot be examined: {error}; the operator of the index has to mend that.",
+                        trouble=error.trouble,
+                    ) from None
                 raise Unavailable(f"Uploads cannot be examined now: {error}.", retry_after=2) from None
 
     def _judge_attestations(self, upload: Upload, sha256: str) -> tuple[bytes | None, tuple[str, ...]]:

@@ -186,6 +186,7 @@ class IndexService(Service):
         for own in self._index.own:
             own.digests.open()
         if self._index.logins is not None:
+            self._index.examination.check()
             self._start_logins(self._index.logins)
         if self._index.upstreams is not None:
             self._index.upstreams.load()

@@ -22,7 +22,7 @@ from simpleindex.core.errors import (
     RefusedUpload,
     Unavailable,
 )
-from simpleindex.core.faults import Fault
+from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.source import LocalSource
@@ -133,6 +133,13 @@ def place(tmp_path: Path) -> Place:
             NotExamined("no process can be begun"),
             Unavailable,
             "Uploads cannot be examined now: no process can be begun.",
+        ),
+        (
+            NotExamined(
+                "no process can be begun", Trouble(Fault.FORBIDDEN, "Permission denied", "/root/python")
+            ),
+            CannotStore,
+            "Uploads cannot be examined: no process can be begun; the operator of the index has to mend that.",
         ),
         (OSError(errno.EIO, "Input/output error"), CannotStore, "The disk of the index has a fault"),
         (InterruptedError(errno.EINTR, "the service is stopping"), CannotStore, ""),

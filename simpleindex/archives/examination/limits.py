@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import BrokenArchive, SimpleIndexError
+
+if TYPE_CHECKING:
+    from simpleindex.core.faults import Trouble
 
 _MIB: Final = 1024 * 1024
 
@@ -62,11 +65,13 @@ class NotExamined(SimpleIndexError):
 
     Attributes:
         reason: Why, as a sentence without its subject.
+        trouble: What the operating system refuses, where that lasts until an operator mends it.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, trouble: Trouble | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.trouble = trouble
 
     def __str__(self) -> str:
         return self.reason

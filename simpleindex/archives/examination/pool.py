@@ -23,6 +23,8 @@ from simpleindex.archives.examination.process import (
     Surprise,
     default_program,
 )
+from simpleindex.core import severity
+from simpleindex.core.faults import Trouble, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -275,7 +277,7 @@ class ExaminationPool:
             with self._lock:
                 self._starting -= 1
                 self._wake()
-            failed = NotExamined(f"no process that examines files can be begun: {error.strerror or error}")
+            failed = self._not_begun(error)
             self._complain(failed)
             raise failed from None
         with self._lock:
@@ -314,11 +316,31 @@ class ExaminationPool:
         if self._waiters:
             self._waiters.popleft().event.set()
 
+    def check(self) -> None:
+        """Log now if this user cannot run the program, instead of when the first file comes; begins no process."""
+        executable = self._program.executable
+        if not os.access(executable, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            missing = not os.path.exists(executable)
+            number = errno.ENOENT if missing else errno.EACCES
+            self._complain(self._not_begun(OSError(number, os.strerror(number))))
+
+    def _not_begun(self, error: OSError) -> NotExamined:
+        trouble = Trouble(fault_of(error.errno), error.strerror or str(error), self._program.executable)
+        reason = f"no process that examines files can be begun: {trouble.cause}"
+        return NotExamined(reason, None if trouble.is_passing else trouble)
+
     def _complain(self, error: NotExamined) -> None:
         now = self._monotonic()
         if now >= self._silent_until:
             self._silent_until = now + _SILENT_SECONDS
-            self._log(f"Files cannot be examined now, and are tried again: {error}.")
+            self._log(severity.warning(f"Files cannot be examined now, and are tried again: {error}."))
+            if error.trouble is not None:
+                self._log(
+                    severity.error(
+                        f"{error.trouble.place} cannot be run by this user ({error.trouble.cause}): no file is examined, and "
+                        "no upload taken. Install Python and the virtual environment where the service's user may read them."
+                    )
+                )
 
 
 def _stopping() -> InterruptedError:

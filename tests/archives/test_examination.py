@@ -40,6 +40,7 @@ from simpleindex.archives.examination.requests import (
 from simpleindex.archives.inspect import examine
 from simpleindex.core.errors import BrokenArchive, InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
+from simpleindex.core.severity import Severity, severity_of
 from simpleindex.directory.digest_cache import Digests
 from simpleindex.directory.layout import Directory
 from simpleindex.directory.scanner import NO_SHELF, Reader
@@ -549,7 +550,23 @@ def test_none_can_be_begun(tmp_path: Path) -> None:
         for outcome in bench.outcomes(bench.request("content"), bench.request("content", size=MIB)):
             assert isinstance(outcome, NotExamined)
             assert "no process that examines files can be begun: No such file or directory" in outcome.reason
-        assert len(bench.lines) == 1
+            assert outcome.trouble is not None
+            assert outcome.trouble.status == 500
+        first, second = bench.lines
+        assert severity_of(first) is Severity.WARN
+        assert severity_of(second) is Severity.ERROR
+        assert second.startswith("/nonexistent/python cannot be run by this user (No such file or directory)")
+
+
+def test_a_program_that_cannot_be_run_is_known_at_the_start(tmp_path: Path) -> None:
+    """Before the first file comes, and without a process: a Python below another user's home is common."""
+    forbidden = tmp_path / "python"
+    forbidden.write_text("#!/bin/sh")
+    for executable, count in ((sys.executable, 0), (str(forbidden), 2), ("/nonexistent/python", 2)):
+        with running(tmp_path, program=replace(wayward_program(), executable=executable)) as bench:
+            bench.pool.check()
+            assert len(bench.lines) == count
+            assert bench.pool.pids == ()
 
 
 def test_another_version_is_installed(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
@@ -573,7 +590,7 @@ def test_prepared_in_vain(tmp_path: Path) -> None:
     """Where none can be begun, that is said, and nothing else."""
     with running(tmp_path, program=replace(wayward_program(), executable="/nonexistent/python")) as bench:
         bench.pool.prepare()
-        assert len(bench.lines) == 1
+        assert len(bench.lines) == 2
         bench.pool.stop()
         bench.pool.prepare()
 
