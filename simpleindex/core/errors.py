@@ -300,6 +300,20 @@ class Unavailable(SimpleIndexError):
         return self.reason
 
 
+class BrokenProject(Unavailable):
+    """A project whose ``simpleindex.toml`` somebody has to mend before anything can be said of it (424).
+
+    Installers do not retry 424 and never take it for "not here"; see ``docs/refusals.md``.
+
+    Attributes:
+        reason: What is wrong, with the file's path below the root, as a sentence.
+        retry_after: None, since waiting does not mend it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, None)
+
+
 class Changed(SimpleIndexError):
     """A file's bytes are no longer those that were listed; nothing of it may be sent any more.
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twiste
 from twisted.python.failure import Failure
 
 from simpleindex.core import severity
-from simpleindex.core.errors import InvalidProjectName, Unavailable, WatchUnavailable
+from simpleindex.core.errors import BrokenProject, InvalidProjectName, Unavailable, WatchUnavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.directory.batch_reading import BatchReader, Job
@@ -356,6 +356,8 @@ class LiveDirectory:
         # What has been found in a root that was emptied is true; of the rest nothing is known.
         if self.suspended and not (self._guard.is_emptied and shelf.project is not None):
             raise Unavailable(self.suspended, retry_after=30)
+        if shelf.trouble and shelf.is_file_broken and not shelf.young:
+            raise BrokenProject(shelf.trouble)
         if shelf.trouble:
             raise Unavailable(shelf.trouble, retry_after=30)
         if shelf.partial or (shelf.project is None and not in_time):

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MAXIMUM_SIZE: Final = 64 * 1024
 """Bytes; beyond it the file is not read."""
 
+_MOST_MISTAKES: Final = 5
+"""That one sentence names."""
+
 _KEYS: Final = ("status", "reason", "yanked")
 
 
@@ -66,7 +69,7 @@ def parse_project_file(data: bytes) -> ProjectFile:
     """Read a ``simpleindex.toml``.
 
     Raises:
-        InvalidProjectFile: It is not wholly understood; nothing of it may be used then.
+        InvalidProjectFile: It is not wholly understood; nothing of it may be used then. It names every mistake.
     """
     if not data.strip():
         # An editor that truncates before it writes would otherwise lift every yank for a moment.
@@ -75,15 +78,29 @@ def parse_project_file(data: bytes) -> ProjectFile:
         content = read_toml(data)
     except InvalidText as error:
         raise InvalidProjectFile(error.reason) from None
-    for key in content:
-        if key not in _KEYS:
-            raise InvalidProjectFile(f"has the unknown key {shown(key)}{_nearest(key, _KEYS)}")
+    mistakes = [
+        f"has the unknown key {shown(key)}{_nearest(key, _KEYS)}" for key in content if key not in _KEYS
+    ]
     reason = content.get("reason")
     if reason is not None and not isinstance(reason, str):
-        raise InvalidProjectFile("has a reason that is not a string")
-    return ProjectFile(
-        _status(content.get("status", "active")), reason or None, _yanked(content.get("yanked", {}))
-    )
+        mistakes.append("has a reason that is not a string")
+    status = Status.ACTIVE
+    try:
+        status = _status(content.get("status", "active"))
+    except InvalidProjectFile as error:
+        mistakes.append(error.reason)
+    yanked = _yanked(content.get("yanked", {}), mistakes)
+    if mistakes:
+        raise InvalidProjectFile(_joined(mistakes))
+    return ProjectFile(status, reason if isinstance(reason, str) and reason else None, yanked)
+
+
+def _joined(mistakes: list[str]) -> str:
+    """Return all mistakes as the end of one sentence; of many only their number is given."""
+    named = mistakes[:_MOST_MISTAKES]
+    if left := len(mistakes) - len(named):
+        named.append(f"has {left:,} more mistakes" if left > 1 else "has 1 more mistake")
+    return ", and ".join(named)
 
 
 def _status(value: object) -> Status:
@@ -96,10 +113,18 @@ def _status(value: object) -> Status:
     return Status(value)
 
 
-def _yanked(value: object) -> Mapping[str, str]:
+def _yanked(value: object, mistakes: list[str]) -> Mapping[str, str]:
+    """Read the yanks, and add what is wrong with them to the mistakes."""
+    found: dict[str, str] = {}
     if not isinstance(value, dict):
-        raise InvalidProjectFile("has a 'yanked' that is not a table")
-    return {yank_key(key): _yank_reason(key, reason) for key, reason in value.items()}
+        mistakes.append("has a 'yanked' that is not a table")
+        return found
+    for key, reason in value.items():
+        try:
+            found[yank_key(key)] = _yank_reason(key, reason)
+        except InvalidProjectFile as error:
+            mistakes.append(error.reason)
+    return found
 
 
 def yank_key(key: str) -> str:
@@ -150,7 +175,7 @@ def _yank_reason(key: str, reason: object) -> str:
 def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     near = get_close_matches(word[:100], known, n=1)
     return (
-        f"; did you mean {near[0]!r}?"
+        f" (did you mean {near[0]!r}?)"
         if near
         else f" (known: {', '.join(known)}; see the README on {PROJECT_FILE})"
     )

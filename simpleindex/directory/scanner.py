@@ -35,7 +35,7 @@ from simpleindex.directory.unserved import Cause, Unserved
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.names import ProjectName
@@ -62,6 +62,7 @@ class Shelf:
             nothing but the ctime.
         has_traces: Whether anything like a distribution lies there, whole or not, or may do.
         unserved: What lies there and is passed over, one item for each cause.
+        is_file_broken: Whether the trouble is the project's own file, which cannot be obeyed.
     """
 
     project: Project | None = None
@@ -76,15 +77,13 @@ class Shelf:
     doubtful: bool = False
     has_traces: bool = False
     unserved: tuple[Unserved, ...] = ()
+    is_file_broken: bool = False
 
     @property
     def chosen(self) -> Mapping[str, str]:
         """The path of each listed file, by file name."""
         return self.known.chosen
 
-
-ABOUT_PROJECT_FILE: Final = f"The project's {PROJECT_FILE}"
-"""How the trouble of a project begins whose own file cannot be obeyed."""
 
 NO_SHELF: Final = Shelf()
 
@@ -253,7 +252,7 @@ class Reader:
         name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
         stamps = dict(look.stamps or {})
         now = self.now_ns()
-        project_file, trouble, reason = _project_file(look, previous)
+        project_file, trouble, reason = _project_file(look, previous, directories)
         if self._may_be_half(directories, stamps, now) and _loses_rules(previous.project_file, project_file):
             project_file = previous.project_file
         young = any(item.young for item in known.values()) or self._any_young(stamps)
@@ -269,7 +268,7 @@ class Reader:
                 project,
                 Withheld(
                     PROJECT_FILE,
-                    f"{printable(directories[0])}/{PROJECT_FILE} {reason}.",
+                    reason,
                     "project-file",
                     self.source,
                 ),
@@ -281,6 +280,7 @@ class Reader:
         return Shelf(
             *(project, trouble, KnownFiles(known, chosen, project.files), stamps, project_file),
             *(begun.pending, begun.unverified, young, partial, begun.doubtful),
+            is_file_broken=trouble is not None,
         )
 
     def _with_what_is_passed_over(self, shelf: Shelf, name: ProjectName, look: Look) -> Shelf:
@@ -459,8 +459,10 @@ def _file(entry: Entry, stamp: Stamp, facts: Facts, known: Mapping[str, Known]) 
     )
 
 
-def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None, str | None]:
-    """The project file in force, and why the project cannot be answered for, or else what is wrong with the file."""
+def _project_file(
+    look: Look, previous: Shelf, directories: Sequence[str]
+) -> tuple[ProjectFile, str | None, str | None]:
+    """Return the project file in force, and the sentence why the project cannot be answered for, or else what is wrong."""
     reason = look.project_file_trouble
     if reason is None and look.project_file is not None:
         try:
@@ -469,9 +471,17 @@ def _project_file(look: Look, previous: Shelf) -> tuple[ProjectFile, str | None,
             reason = error.reason
     if reason is None:
         return NO_PROJECT_FILE, None, None
+    where = _place_of_project_file(look, directories)
     if previous.project_file is not NO_PROJECT_FILE:
-        return previous.project_file, None, f"{reason}; what it said before stays in force"
-    return NO_PROJECT_FILE, f"{ABOUT_PROJECT_FILE} {reason}.", None
+        return previous.project_file, None, f"{where} {reason}; what it said before stays in force."
+    return NO_PROJECT_FILE, f"{where} {reason}.", None
+
+
+def _place_of_project_file(look: Look, directories: Sequence[str]) -> str:
+    """Return where it lies below the root; the first directory's, where there are several."""
+    of_first = f"{directories[0]}/{PROJECT_FILE}"
+    found = [path for path in look.stamps or {} if path.endswith(f"/{PROJECT_FILE}")]
+    return printable(found[0] if found else of_first)
 
 
 def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core import severity
 from simpleindex.core.model import Withheld
-from simpleindex.directory.scanner import ABOUT_PROJECT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,7 @@ class WithheldLog:
         if shelf.trouble:
             reason = f"{name} cannot be answered for: {shelf.trouble}"
             reasons.add(reason)
-            if shelf.young and shelf.trouble.startswith(ABOUT_PROJECT_FILE):
+            if shelf.young and shelf.is_file_broken:
                 # An editor makes it before it writes it; if it stays so the next look says it.
                 unfinished.add(reason)
         before = self._logged.pop(name, frozenset())

@@ -78,7 +78,7 @@ def test_check_of_what_is_withheld(root: Path, capsys: Captured) -> None:
     stray, broken, trouble = lines
     assert "stray.whl" in stray
     assert "acme-2.0" in broken
-    assert "other cannot be answered for: The project's simpleindex.toml is" in trouble
+    assert "other cannot be answered for: other/simpleindex.toml is" in trouble
 
 
 def test_check_of_an_empty_directory(root: Path, capsys: Captured) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from simpleindex.core.errors import Unavailable, WatchUnavailable
+from simpleindex.core.errors import BrokenProject, Unavailable, WatchUnavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.directory import batch_reading
@@ -1605,4 +1605,22 @@ def test_a_project_file_that_is_just_being_made(world: World, root: Path) -> Non
     world.now_ns = LONG_AFTER_NS
     world.clock.advance(3)
     (line,) = world.taken_lines()
-    assert line.startswith("acme cannot be answered for: The project's simpleindex.toml is empty")
+    assert line.startswith("acme cannot be answered for: acme/simpleindex.toml is empty")
+    failure = error(world.ask())
+    assert isinstance(failure, BrokenProject)
+    assert (str(failure).split(" is ")[0], failure.retry_after) == ("acme/simpleindex.toml", None)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[", b"yankd = 1", b"status = 'gone'", b"[yanked]\n'x' = true", b"\xff"]
+)
+def test_a_broken_project_file_is_lasting(world: World, root: Path, content: bytes) -> None:
+    """It is named with its path, and nobody is invited to come again."""
+    put(root / "acme" / "simpleindex.toml", content)
+    world.now_ns = LONG_AFTER_NS
+    tell(world, "acme")
+    failure = error(world.ask())
+    assert isinstance(failure, BrokenProject)
+    assert str(failure).startswith("acme/simpleindex.toml ")
+    assert not str(failure).endswith("?.")
+    assert failure.retry_after is None

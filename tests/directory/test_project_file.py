@@ -89,11 +89,11 @@ def test_a_file_s_own_reason_comes_before_its_version_s() -> None:
         (b"\0" * 100, "line 1 has a NUL byte"),
         (b"reason = 1" + b"0" * 5000, "not valid TOML"),
         (b"reason = " + b"[" * 60_000, "nested too deeply"),
-        (b"yank = {}", "has the unknown key 'yank'; did you mean 'yanked'?"),
+        (b"yank = {}", "has the unknown key 'yank' (did you mean 'yanked'?)"),
         (b"zzz = 1", "has the unknown key 'zzz' (known: status, reason, yanked"),
         (b'"a\\nb" = 1', r"has the unknown key 'a\nb'"),
         (b"reason = 1", "reason that is not a string"),
-        (b"status = 'quarantine'", "has the status 'quarantine'; did you mean 'quarantined'?"),
+        (b"status = 'quarantine'", "has the status 'quarantine' (did you mean 'quarantined'?)"),
         (b"status = ''", "(known: active, archived, deprecated, quarantined"),
         (b"status = 1", "status that is not a string"),
         (b"status = 0x" + b"f" * 60_000, "status that is not a string"),
@@ -113,6 +113,34 @@ def test_what_is_not_understood_is_refused(data: bytes, sentence: str) -> None:
     assert message.startswith("simpleindex.toml ")
     assert sentence in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            b"yankd = 1\nstatus = 'quarantine'",
+            "has the unknown key 'yankd' (did you mean 'yanked'?), and has the status 'quarantine' (did you mean 'quarantined'?)",
+        ),
+        (
+            b"reason = 1\n[yanked]\n'one' = true\n'1.0' = 1",
+            (
+                "has a reason that is not a string, and yanks 'one', which is neither a version nor a distribution's file name, "
+                "and yanks '1.0' with what is neither a reason in quotes nor true"
+            ),
+        ),
+        (
+            b"[yanked]\n" + b"".join(b"'1.%d' = 1\n" % number for number in range(9)),
+            ", and ".join(
+                f"yanks '1.{number}' with what is neither a reason in quotes nor true" for number in range(5)
+            )
+            + ", and has 4 more mistakes",
+        ),
+    ],
+)
+def test_every_mistake_is_named(data: bytes, expected: str) -> None:
+    """Whoever corrects a file does not start the index once for each mistake."""
+    assert refusal(data) == f"simpleindex.toml {expected}"
 
 
 @pytest.mark.parametrize("data", [b"status = '%s'", b"%s = 1", b"[yanked]\n'%s' = true"])

@@ -741,10 +741,19 @@ def test_without_a_good_project_file_nothing_can_be_said(shop: Shop, kind: str) 
     BROKEN_FILES[kind](shop.root / "acme" / "simpleindex.toml")
     shelf = shop.look()
     assert shelf.trouble is not None
-    assert shelf.trouble.startswith("The project's simpleindex.toml ")
+    assert shelf.trouble.startswith("acme/simpleindex.toml ")
     assert shelf.trouble.endswith(".")
     assert shelf.trouble.isprintable()
     assert withheld(shelf) == {}
+
+
+def test_a_broken_project_file_is_named_where_it_lies(shop: Shop) -> None:
+    """The path below the root leads to it, also in a second spelling's directory."""
+    add_wheel(shop.root)
+    put(shop.root / "Acme" / "simpleindex.toml", b"yankd = 1")
+    shelf = shop.look()
+    assert shelf.trouble == "Acme/simpleindex.toml has the unknown key 'yankd' (did you mean 'yanked'?)."
+    assert shelf.is_file_broken
 
 
 def test_two_project_files_leave_the_last_good_one(shop: Shop) -> None:

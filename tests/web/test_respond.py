@@ -123,6 +123,12 @@ class RespondTests(SynchronousTestCase):
             (errors.TooManyFailures(1), 429, str(errors.TooManyFailures(1)), {"retry-after": "1"}),
             (errors.InsecureCredentials(), 403, str(errors.InsecureCredentials()), {}),
             (errors.Unavailable("Soon.", retry_after=7), 503, "Soon.", {"retry-after": "2"}),
+            (
+                errors.BrokenProject("acme/simpleindex.toml is empty."),
+                424,
+                "acme/simpleindex.toml is empty.",
+                {},
+            ),
             (errors.Unavailable("Soon."), 503, "Soon.", {"retry-after": "2"}),
             (errors.Changed("a.whl"), 503, "a.whl changed while it was being read.", {"retry-after": "1"}),
             (

@@ -12,6 +12,7 @@ from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import (
     AlreadyExists,
     BrokenArchive,
+    BrokenProject,
     CannotStore,
     Changed,
     ClientLeft,
@@ -81,6 +82,9 @@ def error_response(error: BaseException | None) -> Response | None:
             # RFC 4918 section 11.4. Never 403 or 404, after which uv and poetry go on to another index's package of
             # that name; no client retries it. See docs/refusals.md.
             return sentence(424, str(error), upstream=error.upstream)
+        case BrokenProject():
+            # Alike: it lasts until somebody mends the file.
+            return sentence(424, str(error))
         case Unavailable(retry_after=seconds):
             upstream = error.upstream if isinstance(error, UpstreamFailed) else None
             return sentence(503, str(error), *_retry_after(seconds), upstream=upstream, retry_after=seconds)
