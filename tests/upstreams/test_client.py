@@ -541,6 +541,32 @@ class TestWaits(SynchronousTestCase):
         assert world.project() is not None
         world.close()
 
+    def test_broken_projects_take_no_sound_ones_down(self) -> None:
+        """However many pages of another index say 503 with a time, its other pages are requested."""
+        for seconds in (2, 60):
+
+            def answer(request: Request, seconds: int = seconds) -> list[bytes]:
+                if "/broken" in request.path:
+                    return [response(b"", f"Retry-After: {seconds}", status="503 x")]
+                return [response(GOOD, JSON)]
+
+            world = World(answer)
+            for number in range(4):
+                broken = world.upstream.project(parse_project_name(f"broken{number}"), None)
+                with pytest.raises(UpstreamFailed, match="answers 503"):
+                    world.network.run(broken)
+                assert world.project() is not None
+            world.close()
+
+    def test_a_server_that_is_down_is_left_alone(self) -> None:
+        """Three pages in a row that ask for long enough speak for all of it."""
+        world = World(page(b"", "Retry-After: 60", status="503 x"))
+        for number in range(6):
+            with pytest.raises(UpstreamFailed):
+                world.network.run(world.upstream.project(parse_project_name(f"a{number}"), None))
+        assert len(world.network.requests) == 3
+        world.close()
+
     def test_503_without_a_time(self) -> None:
         """Asks for nothing."""
         world = World(page(b"", "X-A: b", status="503 x"))

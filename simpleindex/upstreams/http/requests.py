@@ -166,6 +166,8 @@ class UpstreamRequests:
             now = self._clock.seconds()
             wait = Wait(response.code, now + self._retry_after(response))
             self._waits.add(url, wait, now, is_page=wanted.is_page)
+        elif wanted.is_page and response.code < 500:
+            self._waits.note_answer(url)
 
     def _waiting(self, wait: Wait) -> UpstreamFailed:
         seconds = wait.seconds(self._clock.seconds())

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 _MOST: Final = 1_000
 """URLs and servers that are remembered; the oldest are forgotten first."""
 
+_PAGES_THAT_HOLD: Final = 3
+"""So many different pages have to say 503 before the whole server is left alone."""
+
+_LONG: Final = 30
+"""Seconds of a Retry-After from which on 503 counts towards that; a server that is down for maintenance names minutes."""
+
 TOO_MANY_REQUESTS: Final = 429
 SERVICE_UNAVAILABLE: Final = 503
 
@@ -40,11 +46,15 @@ class Waits:
     """Remembers until when which server, or which of its URLs, is not to be requested.
 
     429 is about the client, so it holds for the whole server. 503 with a time may be about one page: another index that is
-    itself waiting for a file answers so. It holds for its URL, and for the whole server as soon as a second page says it.
+    itself waiting for a file answers so, as does one of whose projects some are broken. It holds for its URL. It holds for
+    the whole server once three different pages have asked for at least 30 s each, those times still run, and no page was
+    answered in between.
     """
 
     def __init__(self) -> None:
         self._waits: OrderedDict[Hashable, Wait] = OrderedDict()
+        # By server, the pages that speak for its being down.
+        self._evidence: OrderedDict[Hashable, dict[str, Wait]] = OrderedDict()
 
     def add(self, url: str, wait: Wait, now: float, *, is_page: bool) -> None:
         """Remember that an answer asked to wait.
@@ -59,11 +69,17 @@ class Waits:
         if wait.status == TOO_MANY_REQUESTS:
             self._put(server, wait)
             return
-        if is_page and any(
-            self._is_of(key, server, url) and each.seconds(now) for key, each in self._waits.items()
-        ):
+        if is_page and self._is_down(server, url, wait, now):
             self._put(server, wait)
         self._put(("page" if is_page else "file", url), wait)
+
+    def note_answer(self, url: str) -> None:
+        """Remember that a page was answered, so that its server is not down.
+
+        Args:
+            url: What was requested.
+        """
+        self._evidence.pop(origin(url), None)
 
     def find(self, url: str, now: float) -> Wait | None:
         """Return the wait that holds for a URL; None if it can be requested."""
@@ -73,10 +89,16 @@ class Waits:
                 return wait
         return None
 
-    @staticmethod
-    def _is_of(key: Hashable, server: Hashable, url: str) -> bool:
-        """Whether a key stands for another page of this server."""
-        return isinstance(key, tuple) and key[0] == "page" and key[1] != url and origin(key[1]) == server
+    def _is_down(self, server: Hashable, url: str, wait: Wait, now: float) -> bool:
+        """Return whether enough pages say so, this one included."""
+        if wait.seconds(now) < _LONG:
+            return False
+        before = self._evidence.pop(server, {})
+        pages = {page: each for page, each in before.items() if each.seconds(now)} | {url: wait}
+        self._evidence[server] = pages
+        if len(self._evidence) > _MOST:
+            self._evidence.popitem(last=False)
+        return len(pages) >= _PAGES_THAT_HOLD
 
     def _put(self, key: Hashable, wait: Wait) -> None:
         before = self._waits.pop(key, wait)
