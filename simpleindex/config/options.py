@@ -86,11 +86,6 @@ OPTIONS: Final = (
         restart_needed=True,
     ),
     Option(
-        "http2",
-        "Speak HTTP/2 too with clients that offer it over --https; needs the extra of that name.",
-        restart_needed=True,
-    ),
-    Option(
         "acme-webroot",
         "Answer /.well-known/acme-challenge/ over --http from this directory, so that certbot --webroot can renew.",
         metavar="DIR",

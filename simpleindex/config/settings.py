@@ -54,7 +54,6 @@ class Settings:
         https: Where to listen with TLS.
         http: Where to listen without.
         serve_http: Whether the index is served without TLS although it is served with it.
-        http2: Whether HTTP/2 is spoken too where there is TLS.
         acme_webroot: Where ACME challenges are answered from, or None.
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
@@ -82,7 +81,6 @@ class Settings:
     https: tuple[Listen, ...]
     http: tuple[Listen, ...]
     serve_http: bool
-    http2: bool
     acme_webroot: Path | None
     certs: Path
     state: Path
@@ -193,7 +191,6 @@ def _settings(
         https=https,
         http=http if http or https else _DEFAULT_HTTP,
         serve_http=layers.one("serve-http", to_flag, False),
-        http2=layers.one("http2", to_flag, False),
         acme_webroot=layers.located("acme-webroot", to_path, None),
         certs=layers.located("certs", to_path, directory / "certs"),
         state=_own_directory("state", layers, environment, directory),
@@ -255,10 +252,6 @@ def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
     if settings.insecure_auth and not settings.has_logins:
         raise RefusedStart(
             f"{layers.where('insecure-auth')}: means nothing without --users or --access; add one or leave this out"
-        )
-    if settings.http2 and not settings.https:
-        raise RefusedStart(
-            f"{layers.where('http2')}: means nothing without --https; add it or leave this out"
         )
     root = _place(settings.path)
     for name, path in (("certs", settings.certs), ("state", settings.state), ("cache", settings.cache)):

@@ -14,14 +14,13 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.archives.examination.pool import core_count, open_examination
 from simpleindex.core.addresses import is_within
-from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory, refuse_unreadable
 from simpleindex.service.report import readiness_of, report_of
-from simpleindex.system.extras import missing
 from simpleindex.tls.security import Security
 from simpleindex.upstreams.wheel_reading import WheelReading
 from simpleindex.views.explain import Word, what_is_there
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from simpleindex.service.compose_publishing import Logins
     from simpleindex.service.compose_upstreams import Upstreams
     from simpleindex.tls.private_ca import Owner
-    from simpleindex.web.http.channel import IndexChannel
     from simpleindex.web.troubles import Troubles
 
 READ_THREADS: Final = 8
@@ -129,9 +127,7 @@ def compose(
     own_directory(settings.cache, owner)
     security = None
     if settings.https:
-        security = Security(
-            settings.certs, settings.state, url=settings.url, owner=owner, log=say, http2=settings.http2
-        )
+        security = Security(settings.certs, settings.state, url=settings.url, owner=owner, log=say)
 
     used = _name_record(settings, owner, say)
     open_directory = partial(
@@ -247,8 +243,6 @@ def compose(
         for served in (resource, redirect)
     )
     site.express = Express(listings, resource.also)
-    if settings.http2:
-        site.protocol = negotiating_channel()
     site.bodies = None if logins is None else logins.changes
     return Index(
         security=security,
@@ -324,16 +318,3 @@ async def _own_words(local: Source, _: str, name: ProjectName) -> tuple[Word, ..
         return (Word(LOCAL, what_is_there(await local.project(name))),)
     except SimpleIndexError as error:
         return (Word(LOCAL, what_is_there(error)),)
-
-
-def negotiating_channel() -> type[IndexChannel]:
-    """What a connection begins with where HTTP/2 may follow.
-
-    Raises:
-        RefusedStart: The library for it is not installed.
-    """
-    try:
-        from simpleindex.web.http2 import NegotiatingChannel  # noqa: PLC0415  (an extra)
-    except ModuleNotFoundError as error:
-        raise RefusedStart(f"--http2: {missing(error.name, 'http2')}") from None
-    return NegotiatingChannel

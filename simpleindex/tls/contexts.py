@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 HTTP: Final = (b"http/1.1",)
 """The protocols that we speak, as ALPN calls them (RFC 7301 section 6), the one that we like best first."""
 
-HTTP2: Final = (b"h2", *HTTP)
-"""The same with ``--http2``."""
-
 _TLS13_SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 """AES-128 first: unbroken, and the cheapest."""
 

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
-from simpleindex.tls.contexts import HTTP, HTTP2
 from simpleindex.tls.files import not_certificates
 from simpleindex.tls.machine import this_machine
 from simpleindex.tls.private_ca import ensure
@@ -33,7 +32,6 @@ class Security:
         owner: The user and group that the service will become, where it will.
         log: Takes a sentence for the operator.
         now: Tells the time, UTC.
-        http2: Whether HTTP/2 is agreed on with those who offer it.
 
     Raises:
         RefusedStart: There is nothing that can be served.
@@ -48,7 +46,6 @@ class Security:
         owner: Owner,
         log: Callable[[str], None],
         now: Clock = lambda: datetime.now(UTC),
-        http2: bool = False,
     ) -> None:
         self._certs = certs
         self._state = state
@@ -62,7 +59,6 @@ class Security:
             ca=ca.certificate if ca else None,
             now=now,
             log=log,
-            protocols=HTTP2 if http2 else HTTP,
         )
         self.certificates.passed_over = ca.orphans if ca else frozenset()
         self._warnings: tuple[str, ...] = ()

@@ -30,7 +30,6 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "uploads": publishing.uploads,
     "caches": caches.caches,
     "uv": clients.uv,
-    "http2": clients.http2,
 }
 
 
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:
-            chosen = [name for name in given.only if name not in ("uv", "http2")]
+            chosen = [name for name in given.only if name != "uv"]
             _run(Bench(Workplace(Path(directory)), SMOKE, NEED_NO_SETUP), chosen, given.output)
         return
     workplace = Workplace(given.work.absolute())

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from tests.benchmarks.load import LoadFailedError
 from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor
 from tests.benchmarks.relay import distant
 from tests.benchmarks.repository import Repository
-from tests.benchmarks.servers import Http2Simpleindex, NginxStatic, Simpleindex
+from tests.benchmarks.servers import NginxStatic, Simpleindex
 from tests.benchmarks.setup import REAL_PROJECTS, find
 
 if TYPE_CHECKING:
@@ -42,29 +41,6 @@ def uv(bench: Bench) -> None:
             Part("uv pip install", servers, lambda server: _installed(server, tls=False)),
             Part("uv pip compile TLS", servers, lambda server: _compiled(server, tls=True)),
             Part("uv pip install TLS", servers, lambda server: _installed(server, tls=True)),
-        )
-
-
-def http2(bench: Bench) -> None:
-    """The same over TLS, once with HTTP/1.1 and once with HTTP/2, beside the server and 50 ms away from it."""
-    if find("uv") is None or not bench.workplace.real.is_dir():
-        bench.note("http2 is left out: uv, or the real packages, are not set up.")
-        return
-    if reason := Http2Simpleindex.missing(bench.workplace):
-        bench.note(f"http2 is left out: {reason}.")
-        return
-    real = Repository(bench.workplace.real, len(os.listdir(bench.workplace.real)), 1)
-    with bench.started([Simpleindex, Http2Simpleindex], real) as servers:
-        bench.rounds(
-            *(
-                Part(
-                    f"uv pip {what}, {seconds * 1e3:.0f} ms away",
-                    servers,
-                    partial(did, tls=True, away=seconds),
-                )
-                for what, did in (("compile", _compiled), ("install", _installed))
-                for seconds in _AWAY
-            )
         )
 
 

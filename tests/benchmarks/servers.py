@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import os
 import shutil
@@ -203,17 +202,6 @@ class ImmutableSimpleindex(Simpleindex):
 
     name = "simpleindex --immutable-files"
     more = ("--immutable-files",)
-
-
-class Http2Simpleindex(Simpleindex):
-    """With HTTP/2."""
-
-    name = "simpleindex --http2"
-    more = ("--http2",)
-
-    @classmethod
-    def missing(cls, workplace: Workplace) -> str | None:
-        return None if importlib.util.find_spec("h2") else "h2 is not installed"
 
 
 class TwistdWeb(Server):

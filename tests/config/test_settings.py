@@ -29,7 +29,6 @@ def test_defaults(tmp_path: Path) -> None:
         https=(),
         http=(Listen("tcp:8080:interface=127.0.0.1"),),
         serve_http=False,
-        http2=False,
         acme_webroot=None,
         certs=tmp_path / "certs",
         state=Path("/home/me/.local/state/simpleindex"),
@@ -59,7 +58,6 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     words = ("none", "$", "8080 on", "the certificate", "anyone reads")
     spelled = {option.name: option.default for option in OPTIONS if not option.default.startswith(words)}
     spelled.pop("serve-http")
-    spelled.pop("http2")
     spelled.pop("new-records")
     spelled.pop("immutable-files")
     spelled.pop("follow-root")
@@ -73,7 +71,6 @@ EVERYTHING: Given = {
     "https": ("443", "tcp:8443:interface=192.0.2.1"),
     "http": ("80",),
     "serve-http": True,
-    "http2": True,
     "acme-webroot": "acme",
     "certs": "~/certs",
     "state": "state",
@@ -103,7 +100,6 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         https=(Listen("443", 443), Listen("tcp:8443:interface=192.0.2.1")),
         http=(Listen("80", 80),),
         serve_http=True,
-        http2=True,
         acme_webroot=base / "acme",
         certs=Path("/home/me/certs"),
         state=base / "state",
@@ -302,9 +298,6 @@ NO_HTTPS = "means nothing without --https; add it or leave this out"
         ({"serve-http": True}, f"--serve-http: {NO_HTTP}"),
         ({"serve-http": True, "https": "443"}, f"--serve-http: {NO_HTTP}"),
         ({"acme-webroot": "a", "https": "443"}, f"--acme-webroot: {NO_HTTP}"),
-        ({"http2": True}, f"--http2: {NO_HTTPS}"),
-        ({"http2": True, "http": "80"}, f"--http2: {NO_HTTPS}"),
-        ({"http2": True, "https": "443"}, None),
         ({"path": "."}, None),
         ({"state": "."}, f"--state: '{{}}' {SERVED}"),
         ({"cache": "x/.."}, f"--cache: '{{}}/x/..' {SERVED}"),
@@ -371,7 +364,6 @@ RESTART = {
     "https": (Listen("1", 1),),
     "http": (),
     "serve-http": True,
-    "http2": True,
     "certs": Path("/c"),
     "state": Path("/s"),
     "new-records": True,

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builders import wheel_bytes, wheel_name
-from tests.end_to_end.clients import uv
 from tests.end_to_end.publishing import make_dist, start_publishing, twine
 from tests.end_to_end.running import PATIENCE, Server, wait_until
 from tests.end_to_end.uploading import form_ends, head_of, large_wheel, litter, peak_memory, upload
@@ -315,25 +314,3 @@ def test_a_tree_that_cannot_be_written(
     assert upload(server, token, "third", "1.0", wheel_bytes("third")).status == 200
     assert litter(server.root) == []
     server.stop()
-
-
-# -- HTTP/2 -------------------------------------------------------------------------------------------------------------
-
-
-def test_uv_publishes_over_http2(new_server: Callable[..., Server], tmp_path: Path) -> None:
-    """It negotiates it, and what it sends arrives; a refusal is shown in our words."""
-    publishing = start_publishing(new_server, "--http2")
-    server = publishing.server
-    made = [*make_dist(tmp_path, "h2-app"), large_wheel(tmp_path / "dist", "h2-large", 20 * MiB)]
-    client = uv(tmp_path, server.ca)
-    client("publish", "--publish-url", publishing.legacy, "--token", publishing.token(), *made)
-    assert listed(server) == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in made}
-    refused = client.try_to(
-        "publish", "--publish-url", publishing.legacy, "--token", "sidx-" + "A" * 43, made[2]
-    )
-    assert "unknown, expired or revoked" in refused.stderr
-    server.requests()
-    log = (server.home / "access.log").read_text()
-    assert '"POST /legacy/ HTTP/2.0" 200' in log
-    assert '"POST /legacy/ HTTP/1.1"' not in log
-    publishing.assert_no_secret_was_told()

@@ -20,7 +20,7 @@ from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import certificates, serving
-from simpleindex.tls.contexts import HTTP, HTTP2
+from simpleindex.tls.contexts import HTTP
 from simpleindex.tls.files import read_place
 from simpleindex.tls.machine import Identity
 from simpleindex.tls.private_ca import ensure
@@ -262,25 +262,6 @@ def test_other_protocols_are_refused(server: Server, version: ssl.TLSVersion) ->
     client.set_alpn_protocols(["h2"])
     with pytest.raises(SSL.Error, match="no application protocol"):
         server.shake("a.example.com", client)
-
-
-@BOTH_VERSIONS
-@pytest.mark.parametrize(
-    ("offered", "selected"), [(["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), ([], None)]
-)
-def test_http_2_is_preferred_where_it_is_spoken(
-    tmp_path: Path, version: ssl.TLSVersion, offered: list[str], selected: str | None
-) -> None:
-    """Our order decides, under every name."""
-    server = Server(tmp_path / "certs", protocols=HTTP2)
-    A.put_pair(tmp_path / "certs/a.example.com")
-    B.put(tmp_path / "certs/b/host.pem")
-    server.certificates.load()
-    client = client_for(version)
-    if offered:
-        client.set_alpn_protocols(offered)
-    for host in ("a.example.com", "b.example.com"):
-        assert server.shake(host, client).client.selected_alpn_protocol() == selected
 
 
 def test_no_renegotiation(server: Server) -> None:

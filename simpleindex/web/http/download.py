@@ -55,8 +55,6 @@ class Download:
             Changed: The bytes are no longer those that were promised; the connection must be broken.
         """
         content = self._content
-        # HTTP/2 has many on one connection, and wants less of each.
-        self._chunk_size = getattr(self._request.channel, "chunk_bytes", CHUNK_SIZE)
         chunk = await self._next(content.start)
         self._begin()
         self._request.registerProducer(self, True)

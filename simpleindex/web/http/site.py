@@ -121,7 +121,7 @@ class Bodies(Protocol):
 
 
 class IndexSite(server.Site):
-    """A site that offers what its channel speaks: HTTP/1.1, unless it was given one that makes room for HTTP/2.
+    """A site that speaks HTTP/1.1, whatever is installed beside it.
 
     Attributes:
         connections: Those that are open.
