@@ -386,7 +386,7 @@ class Cached:
             self._unreachable_until = self._clock.seconds() + self._times.failing
         if not self._is_failing:
             self._is_failing = True
-            self._say(severity.warning(f"{error} What is kept of it is served meanwhile."))
+            self._say(severity.warning(f"{error} What is kept of it here, if anything, is served meanwhile."))
 
     def _can(self) -> None:
         if self._is_failing:

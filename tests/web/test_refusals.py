@@ -84,8 +84,11 @@ def test_a_browser_gets_a_way_back(target: str, prefix: str) -> None:
         ),
         (UpstreamFailed("pypi", "it is odd."), {"upstream": "pypi"}),
         (UpstreamFailed("pypi", "it is slow.", timed_out=True), {"upstream": "pypi"}),
-        (UpstreamFailed("pypi", "it is away.", retry_after=600), {"upstream": "pypi", "retry-after": 600}),
-        (Unavailable("Soon.", retry_after=30), {"retry-after": 30}),
+        (UpstreamFailed("pypi", "it is away.", retry_after=600), {"upstream": "pypi", "retry-after": 2}),
+        (Unavailable("Soon.", retry_after=30), {"retry-after": 2}),
+        (Unavailable("Soon.", retry_after=1), {"retry-after": 1}),
+        (Unavailable("Not soon.", retry_after=None), {}),
+        (TooManyFailures(2), {"retry-after": 2}),
         (TooManyFailures(60), {"retry-after": 60}),
         (AlreadyExists("a-1.zip", "00ff"), {"filename": "a-1.zip", "sha256": "00ff"}),
     ],
@@ -97,6 +100,9 @@ def test_facts(error: SimpleIndexError, facts: dict[str, object]) -> None:
     found = index.get("/acme/", ("Accept", JSON)).json
     response = error_response(error)
     assert response is not None
+    header = dict(response.headers).get("Retry-After")
+    if header is not None:
+        assert header == str(facts["retry-after"])
     assert (found.pop("status"), found.pop("detail")) == (response.status, str(error))
     assert found.pop("type") == "about:blank"
     assert found.pop("title")

@@ -87,7 +87,8 @@ def error_response(error: BaseException | None) -> Response | None:
             return sentence(424, str(error))
         case Unavailable(retry_after=seconds):
             upstream = error.upstream if isinstance(error, UpstreamFailed) else None
-            return sentence(503, str(error), *_retry_after(seconds), upstream=upstream, retry_after=seconds)
+            wait = None if seconds is None else min(seconds, LONGEST_RETRY_AFTER)
+            return sentence(503, str(error), *_retry_after(wait), upstream=upstream, retry_after=wait)
         case Changed():
             return sentence(503, str(error), *_retry_after(1))
         case RefusedUpload(status=status):
