@@ -68,7 +68,7 @@ def judge_wheel_file(data: bytes, name: DistributionName, *, tags_must_match: bo
         stated = _tags(tags)
         if stated and stated != parse_wheel_filename(name.filename)[3]:
             raise BrokenArchive(
-                "its WHEEL file states other tags than its file name; do not rename what was built"
+                "its WHEEL file states other tags than its file name; build it again instead of renaming it"
             )
 
 

@@ -138,7 +138,7 @@ class CutOff(BrokenArchive):
     """An archive whose end is missing."""
 
     def __init__(self) -> None:
-        super().__init__("it ends before its end: cut off, or still being written", perhaps_unfinished=True)
+        super().__init__("it is incomplete: cut off, or still being copied", perhaps_unfinished=True)
 
 
 class NotHere(SimpleIndexError):

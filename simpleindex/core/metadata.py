@@ -117,7 +117,7 @@ def read_sdist_metadata(data: bytes, name: DistributionName) -> str | None:
 
 def _of_another(project: str, version: str, name: DistributionName) -> InvalidMetadata:
     return InvalidMetadata(
-        f"its metadata are those of {shown(project)} {shown(version)}, not of {name.project} {name.version}"
+        f"its metadata say {shown(project)} {shown(version)}, its name says {name.project} {name.version}"
     )
 
 

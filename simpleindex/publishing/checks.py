@@ -259,8 +259,8 @@ def _name(
     if stated and Version(name.version) != stated[1]:
         raise RefusedUpload(
             400,
-            f"Invalid file name {shown(filename)}: it states the version {name.version}, and the form "
-            f"{shown(str(stated[1]))}; do not rename what was built.",
+            f"Invalid file name {shown(filename)}: it is version {name.version}, and the upload says "
+            f"{shown(str(stated[1]))}. Build it again instead of renaming it.",
         )
     if rules.normalized_names:
         _judge_spelling(name)

@@ -119,5 +119,5 @@ class WheelTails:
         finally:
             stream.close()
         if len(data) < length:
-            raise BrokenArchive("it ends before its end")
+            raise BrokenArchive("it is incomplete")
         known.add(offset, data)

@@ -73,7 +73,7 @@ class WheelReading:
         match outcome:
             case Missing(offset, length):
                 if offset + length > size:
-                    raise BrokenArchive("it ends before its end")
+                    raise BrokenArchive("it is incomplete")
                 return Missing(offset, max(length, _LEAST))
             case WheelMetadata():
                 return outcome

@@ -154,7 +154,7 @@ def _shortened(files: Sequence[FileWord]) -> tuple[tuple[FileWord, ...], int]:
 def what_is_there(outcome: Project | SimpleIndexError) -> str:
     """What a source answers for a project, as a sentence without its subject."""
     if isinstance(outcome, NothingYet):
-        return f"has no such project, but the name is its own: {outcome.reason}."
+        return f"has no files of it yet, but the name is yours, so no upstream is asked: {outcome.reason}."
     if isinstance(outcome, NotShown):
         return "has it, and this view does not show it."
     if isinstance(outcome, NotHere):

@@ -196,7 +196,7 @@ class Union:
             if hindrance is not None:
                 sentence = f"is not asked. {hindrance}"
             elif not member.scope.has(name):
-                sentence = "is not asked: its projects and exclude leave this name out."
+                sentence = "is not asked for this name, by its `projects` or `exclude`."
             elif end is not None:
                 sentence = f"is not asked: {end}."
             else:

@@ -145,9 +145,9 @@ MINE = ("acme-1.0.dist-info/METADATA", metadata_text("acme", "1.0"))
         ),
         (
             [(MINE[0], metadata_text("other", "1.0"))],
-            "its metadata are those of 'other' '1.0', not of acme 1.0",
+            "its metadata say 'other' '1.0', its name says acme 1.0",
         ),
-        ([(MINE[0], metadata_text("acme", "2"))], "its metadata are those of 'acme' '2', not of acme 1.0"),
+        ([(MINE[0], metadata_text("acme", "2"))], "its metadata say 'acme' '2', its name says acme 1.0"),
         ([(MINE[0], b"")], "its metadata have no Name"),
         ([(MINE[0], b"\0" * ((16 << 20) + 1))], "its 'acme-1.0.dist-info/METADATA' is larger than 16 MiB"),
     ],
@@ -297,7 +297,7 @@ def test_an_sdist_may_have_no_pkg_info_but_no_strangers(suffix: str) -> None:
         unread = zip_bytes(("acme-1.0/PKG-INFO", b""), ("acme-1.0/PKG-INFO2", b""), method=zipfile.ZIP_BZIP2)
         assert "compressed by method 12" in str(refusal(unread, filename))
     stranger = sdist(("other-1.0/PKG-INFO", metadata_text("other", "1.0")))
-    assert str(refusal(stranger, filename)) == "its metadata are those of 'other' '1.0', not of acme 1.0"
+    assert str(refusal(stranger, filename)) == "its metadata say 'other' '1.0', its name says acme 1.0"
 
 
 _PKG_INFO = b"Metadata-Version: 1.0\nName: %s\nVersion: %s\nRequires-Python: >=3\n"
@@ -339,13 +339,13 @@ def test_an_sdist_whose_pkg_info_is_anothers_is_withheld(info: bytes) -> None:
     """With a byte order mark or without."""
     for data in (info, b"\xef\xbb\xbf" + info, info.partition(b"\n")[2]):
         packed = gzip.compress(tar(("acme-1.0/PKG-INFO", data), info=None))
-        assert "its metadata are those of" in str(refusal(packed, "acme-1.0.tar.gz"))
+        assert "its metadata say" in str(refusal(packed, "acme-1.0.tar.gz"))
 
 
 def test_an_sdists_version_may_be_spelt_otherwise() -> None:
     """Versions are compared by PEP 440."""
     assert facts_of(sdist_bytes("acme", "1.0.0"), sdist_name("acme", "1")).sidecar is None
-    assert "not of acme 1.1" in str(refusal(sdist_bytes("acme", "1.0"), sdist_name("acme", "1.1")))
+    assert "its name says acme 1.1" in str(refusal(sdist_bytes("acme", "1.0"), sdist_name("acme", "1.1")))
 
 
 class Changing(io.BytesIO):

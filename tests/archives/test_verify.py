@@ -127,7 +127,7 @@ LONG = struct.pack("<2HQ", 1, 8, 3)
 ZIPS: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "it is empty"),
     "text": (b"no archive at all", "it is not a zip archive"),
-    "cut-off": (GOOD[:-30], "it ends before its end"),
+    "cut-off": (GOOD[:-30], "it is incomplete"),
     "before": (b"#!/bin/sh\n" + GOOD, "it is not a zip archive"),
     "before-and-shifted": (with_first(before=b"%PDF-1.7\n"), "other data lie before its member 'acme.py'"),
     "between": (with_first(after=b"hidden"), "other data lie before its member"),
@@ -135,14 +135,14 @@ ZIPS: dict[str, tuple[bytes, str]] = {
         raw_zip(*wheel_parts(), before_directory=b"hidden"),
         "other data lie before its zip directory",
     ),
-    "after-directory": (raw_zip(*wheel_parts(), after_directory=b"hidden"), "it ends before its end"),
+    "after-directory": (raw_zip(*wheel_parts(), after_directory=b"hidden"), "it is incomplete"),
     "after-end": (GOOD + b"hidden", "6 bytes follow the end of its zip archive"),
     "records-in-comment": (
         raw_zip(*wheel_parts(), comment=b"x" * 30 + b"PK\1\2"),
         "a comment that looks like",
     ),
     "end-in-comment": (raw_zip(*wheel_parts(), comment=b"xxPK\5\6xx"), "it "),
-    "zip-in-comment": (raw_zip(*wheel_parts(), comment=GOOD), "it ends before its end"),
+    "zip-in-comment": (raw_zip(*wheel_parts(), comment=GOOD), "it is incomplete"),
     "twice": (raw_zip(*wheel_parts(), wheel_parts()[0]), "its member 'acme.py' is there twice"),
     "twice-in-other-words": (
         raw_zip(*wheel_parts(), Part(b"./acme.py", b"other")),
@@ -325,7 +325,7 @@ WHEELS: dict[str, tuple[list[Part], str | None]] = {
     ),
     "other-metadata": (
         wheel_parts(metadata=metadata_text("other", "1.0")),
-        "its metadata are those of 'other' '1.0', not of acme 1.0",
+        "its metadata say 'other' '1.0', its name says acme 1.0",
     ),
     "two-dist-infos": (wheel_parts(Part(b"x-1.dist-info/METADATA")), "it has several .dist-info directories"),
 }

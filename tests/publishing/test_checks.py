@@ -248,7 +248,7 @@ REFUSALS: list[tuple[int, str, str | None, dict[str, Any]]] = [
     ),
     (
         400,
-        f"Invalid file name '{WHEEL}': it states the version 1.0, and the form '2'",
+        f"Invalid file name '{WHEEL}': it is version 1.0, and the upload says '2'",
         WHEEL,
         {"version": "2"},
     ),

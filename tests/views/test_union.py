@@ -309,7 +309,7 @@ def test_words() -> None:
     assert words_of(house, ProjectName("other")) == [
         "local has no such project.",
         "one has no such project.",
-        "two is not asked: its projects and exclude leave this name out.",
+        "two is not asked for this name, by its `projects` or `exclude`.",
     ]
     assert words_of(house, ProjectName("secret")) == [
         "local has no such project.",

@@ -193,7 +193,7 @@ REPORT = Report(
     projects=2,
     files=3,
     size=4096,
-    withheld=(("acme", "acme-2.0.zip", "archive", "it ends before its end"),),
+    withheld=(("acme", "acme-2.0.zip", "archive", "it is incomplete"),),
     watch="inotify",
     version="1.0",
 )

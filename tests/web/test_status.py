@@ -79,7 +79,7 @@ def test_status_at_the_machine() -> None:
         "project": "acme",
         "filename": "acme-2.0.zip",
         "rule": "archive",
-        "reason": "it ends before its end",
+        "reason": "it is incomplete",
     }
     assert reply.json == NUMBERS | {"withheld-files": [withheld], "own-troubles": [], "passed-over-files": []}
 
