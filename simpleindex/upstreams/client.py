@@ -195,8 +195,9 @@ class HttpUpstream:
             await self._requests.discard(response)
             raise NotHere(f"file {ascii(basename(target))[1:-1][:200]}")
         if response.code in _EXPIRED:
-            await self._requests.discard(response)
-            raise FileRefused(self._name, self._requests.status_error(response).reason)
+            raise FileRefused(self._name, (await self._requests.refusal(response)).reason)
+        if response.code not in _WHOLE and response.code != 206:
+            raise await self._requests.refusal(response)
         body = ResponseBody(
             response,
             self._clock,
@@ -307,11 +308,11 @@ class HttpUpstream:
             if known == Validators():
                 raise self._failed("it says that nothing has changed, which it was not asked")
             return _Answer(url, "", b"", known, _fresh_for(response), is_unchanged=True)
+        if response.code not in _WHOLE:
+            raise await self._requests.refusal(response, of_project=missing is not None)
         left = deadline - self._clock.seconds()
         body = ResponseBody(response, self._clock, idle=self._limits.idle, patience=lambda _: left)
         try:
-            if response.code not in _WHOLE:
-                raise self._requests.status_error(response, of_project=missing is not None)
             if response.length is not UNKNOWN_LENGTH and response.length > most:
                 raise self._failed(f"its page is larger than {most:,} bytes")
             content_type = header(response, "content-type")

@@ -13,8 +13,9 @@ from twisted.internet.defer import CancelledError
 from twisted.web.http_headers import Headers
 
 from simpleindex.core.errors import UpstreamFailed
-from simpleindex.upstreams.http.body import ResponseBody, within
+from simpleindex.upstreams.http.body import ResponseBody, read_decoded, within
 from simpleindex.upstreams.http.errors import explain
+from simpleindex.upstreams.http.explanations import MOST_BYTES, explanation_of, is_telling
 from simpleindex.upstreams.http.headers import USUAL_WAIT, is_passing, retry_after
 from simpleindex.upstreams.http.missing import may_mean_missing
 from simpleindex.upstreams.http.waits import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Wait, Waits
@@ -205,23 +206,56 @@ class UpstreamRequests:
         finally:
             body.close()
 
-    def status_error(self, response: IResponse, *, of_project: bool = False) -> UpstreamFailed:
+    async def refusal(self, response: IResponse, *, of_project: bool = False) -> UpstreamFailed:
+        """Make the error for a status that is no answer, with what the upstream says of it.
+
+        Args:
+            response: It; its body has not been read.
+            of_project: As :meth:`status_error`.
+        """
+        return self.status_error(
+            response, of_project=of_project, explanation=await self._explanation(response)
+        )
+
+    async def _explanation(self, response: IResponse) -> str:
+        """Return the upstream's own sentence; empty where there is none, or it does not come soon."""
+        body = ResponseBody(
+            response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS
+        )
+        content_type = header(response, "content-type")
+        try:
+            if not is_telling(content_type):
+                return ""
+            data = await read_decoded(body, header(response, "content-encoding"), MOST_BYTES)
+            return explanation_of(content_type, data, self._login.credentials())
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001  (as in awaited; the status says enough)
+            return ""
+        finally:
+            body.close()
+
+    def status_error(
+        self, response: IResponse, *, of_project: bool = False, explanation: str = ""
+    ) -> UpstreamFailed:
         """Make the error for a status that is no answer.
 
         Args:
             response: It.
             of_project: Whether a project's page was requested, for which another status than 404 can mean that there is none.
+            explanation: What the upstream says of it, without its end; empty if nothing.
         """
         code, seconds = response.code, self._retry_after(response)
+        saying = f', saying "{explanation}"' if explanation else ""
         if code in {401, 407}:
             what = "refuses our credentials" if self._login.credentials() else "wants credentials"
-            return self.failed(f"it {what} ({code})")
+            return self.failed(f"it {what} ({code}){saying}")
         if code == 403:
-            return self.failed("it does not let us in (403)", status=code if of_project else 0)
+            return self.failed(f"it does not let us in (403){saying}", status=code if of_project else 0)
         if code == TOO_MANY_REQUESTS:
-            return self.failed("it is asked too often (429)", retry_after=seconds)
+            return self.failed(f"it is asked too often (429){saying}", retry_after=seconds)
         return self.failed(
-            f"it answers {code}",
+            f"it answers {code}{saying}",
             retry_after=seconds if is_passing(code) else None,
             status=code if of_project else 0,
         )
