@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from simpleindex.core.names import Kind, ProjectName
 
@@ -142,6 +142,8 @@ class ProjectList:
         stale: As in :class:`Project`.
         view: Which readers see this list, where not all see the same; None for everybody. What is made for some is not given
             to others.
+        serials: A number for each project (others may be in it too) that rises with every change of what is listed of it,
+            for mirrors; None where nobody can tell, as of other indexes.
     """
 
     names: tuple[ProjectName, ...] = ()
@@ -149,6 +151,7 @@ class ProjectList:
     valid_until: float | None = None
     stale: bool = False
     view: Hashable = field(default=None, compare=False)
+    serials: Mapping[ProjectName, int] | None = field(default=None, compare=False)
 
 
 def file_order(file: File) -> tuple[Version, str]:

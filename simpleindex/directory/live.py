@@ -23,6 +23,7 @@ from simpleindex.directory.listing_changes import describe_changes
 from simpleindex.directory.own_names import ENTRY, UPLOAD, NoRecord, OwnNames
 from simpleindex.directory.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.directory.scanner import NO_SHELF
+from simpleindex.directory.serials import Serials
 from simpleindex.directory.sweep import is_outdated, sweep
 from simpleindex.directory.traces import is_trace
 from simpleindex.directory.unserved import Unserved, sum_up
@@ -125,6 +126,7 @@ class LiveDirectory:
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
         self._names: ProjectList | None = None
+        self._serials = Serials(reader.now_ns)
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._root_look: IDelayedCall | None = None
         self._withheld_log = WithheldLog(log)
@@ -397,7 +399,7 @@ class LiveDirectory:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
         if self._names is None:
             names = sorted(name for name, shelf in self.shelves.items() if _is_offered(shelf))
-            self._names = ProjectList(tuple(names), self.generation)
+            self._names = ProjectList(tuple(names), self.generation, serials=self._serials.of(names))
         return self._names
 
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
@@ -629,6 +631,9 @@ class LiveDirectory:
         else:
             self.shelves[name] = shelf
         self._withheld_log.tell(name, shelf)
+        if self.complete and shelf.project is not before.project:
+            self._serials.note(name)
+            self._names = None
         # After an emptied root was forgotten, its return would log every file of the index.
         if self.complete and not self._guard.is_emptied and shelf.project is not before.project:
             change = describe_changes(name, (before.project, before.chosen), (shelf.project, shelf.chosen))

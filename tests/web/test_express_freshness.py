@@ -221,7 +221,8 @@ class LiveTests(SynchronousTestCase):
             self.assertNotIn(b"new%d" % number, self.listed(pair, b"/"))
             add_wheel(self.root, f"new{number}")
             self.assertIn(b"new%d" % number, self.listed(pair, b"/"))
-        self.assertEqual(5, len(pair.passed))
+        # The first list came after changes of a project, whose serials are in the list.
+        self.assertEqual(4, len(pair.passed))
         (self.root / "acme" / wheel_name("acme", "3.0")).unlink()
         self.assertNotIn(b"acme-3.0", self.listed(pair, b"/acme/"))
         self.world.live.stop()

@@ -584,3 +584,18 @@ def test_what_an_upstream_does_not_say_is_left_out() -> None:
     assert (
         'data-provenance="https://p.example/x" data-size="1" data-upload-time="1970-01-01T00:00:00Z"' in page
     )
+
+
+@pytest.mark.parametrize("names", [(), ("acme",), ("acme", "other")])
+def test_serials_of_the_list(names: tuple[str, ...]) -> None:
+    """As PyPI writes them, the largest in the head; none of projects that are not listed, and none where nobody can tell."""
+    projects = tuple(map(ProjectName, names))
+    serials = {ProjectName("acme"): 7, ProjectName("other"): 9, ProjectName("secret"): 11}
+    page = json.loads(root_json(ProjectList(projects, serials=serials)))
+    assert {each["name"]: each["_last-serial"] for each in page["projects"]} == {
+        name: serials[ProjectName(name)] for name in names
+    }
+    assert page["meta"]["_last-serial"] == max((serials[name] for name in projects), default=0)
+    plain = json.loads(root_json(ProjectList(projects)))
+    assert "_last-serial" not in plain["meta"]
+    assert plain["projects"] == [{"name": name} for name in names]

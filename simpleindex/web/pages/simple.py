@@ -58,10 +58,17 @@ _STATUS_MEANING: Final = {
 
 
 def root_json(projects: ProjectList) -> bytes:
-    """Render the list of projects as JSON (PEP 691)."""
-    return _json(
-        {"meta": {"api-version": _API_VERSION}, "projects": [{"name": name} for name in projects.names]}
-    )
+    """Render the list of projects as JSON (PEP 691).
+
+    Serials are written as PyPI does, in keys that PEP 691 leaves to servers ("_" first); bandersnatch reads them.
+    """
+    serials = projects.serials
+    if serials is None:
+        listed: list[dict[str, Any]] = [{"name": name} for name in projects.names]
+        return _json({"meta": {"api-version": _API_VERSION}, "projects": listed})
+    listed = [{"name": name, "_last-serial": serials[name]} for name in projects.names]
+    last = max((each["_last-serial"] for each in listed), default=0)
+    return _json({"meta": {"api-version": _API_VERSION, "_last-serial": last}, "projects": listed})
 
 
 def project_json(project: Project, base_url: str | None, files_url: str | None = None) -> bytes:

@@ -1,0 +1,39 @@
+"""Serials of projects, by which a mirror finds out what has changed since it looked last.
+
+PyPI numbers every change; bandersnatch keeps the largest number and later takes the projects that have a larger one. Here a
+serial is a time, so that nothing has to be kept and no restart can make it smaller: the microsecond at which a change of
+what is listed was noticed or, for what has not changed since, at which the server started. After a restart a mirror so looks
+at every project once more, and misses none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from simpleindex.core.names import ProjectName
+
+
+class Serials:
+    """The serial of each project of a directory.
+
+    Args:
+        now_ns: The time, nanoseconds since 1970.
+    """
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._first = self._last = now_ns() // 1000
+        self._changed: dict[ProjectName, int] = {}
+
+    def note(self, name: ProjectName) -> None:
+        """Give a project a serial larger than any before, because what is listed of it has changed."""
+        # A clock that is set back must not make a change look older than what a mirror has seen.
+        self._last = max(self._now_ns() // 1000, self._last + 1)
+        self._changed[name] = self._last
+
+    def of(self, names: Iterable[ProjectName]) -> Mapping[ProjectName, int]:
+        """Return the serial of each of these projects."""
+        return {name: self._changed.get(name, self._first) for name in names}
