@@ -33,6 +33,7 @@ from simpleindex.commands.systemd_unit import (
     render_unit,
     render_units,
 )
+from tests.benchmarks.processes import free_port
 from tests.builders import add_wheel
 from tests.end_to_end.seccomp import CANNOT
 
@@ -371,10 +372,3 @@ def bound(address: str) -> socket.socket:
     receiver.bind(address)
     receiver.settimeout(20)
     return receiver
-
-
-def free_port() -> int:
-    """A port that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
