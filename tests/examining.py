@@ -38,8 +38,9 @@ class ExaminesHere:
     def prepare(self) -> None:
         """Nothing has to be made ready."""
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """There is nothing to be run."""
+        return True
 
     def end_idle(self) -> None:
         """Nothing idles."""

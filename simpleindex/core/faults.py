@@ -103,11 +103,13 @@ class Trouble:
         fault: Its kind.
         cause: The system's own words for it, such as "Too many open files".
         place: The path that it is about; None where that is not known.
+        sentence: What the operator reads, where more is known than the kind tells; empty otherwise.
     """
 
     fault: Fault
     cause: str
     place: str | None = None
+    sentence: str = ""
 
     @property
     def is_passing(self) -> bool:
@@ -130,6 +132,8 @@ class Trouble:
 
     def for_operator(self) -> str:
         """Return a sentence with the place and the remedy."""
+        if self.sentence:
+            return self.sentence
         place = "A file of the index" if self.place is None else self.place
         return f"{place} cannot be used ({self.cause}): {self.remedy}"
 

@@ -143,6 +143,7 @@ class IndexService(Service):
             for listen in listens
         ]
         self._notifier = Notifier({}, os.getpid())
+        self._examines = True
         self._access_log: AccessLog | None = None
         self._ports: list[tuple[str, IListeningPort]] = []
         self._loops: list[LoopingCall] = []
@@ -185,8 +186,8 @@ class IndexService(Service):
         self._index.wheel_pool.start()
         for own in self._index.own:
             own.digests.open()
+        self._examines = self._index.examination.check()
         if self._index.logins is not None:
-            self._index.examination.check()
             self._start_logins(self._index.logins)
         if self._index.upstreams is not None:
             self._index.upstreams.load()
@@ -410,7 +411,7 @@ class IndexService(Service):
 
     def _upload_lines(self) -> Iterable[str]:
         logins, settings = self._index.logins, self._settings
-        if logins is None:
+        if logins is None or not self._examines:
             return
         who = f"the rules of {settings.access}" if settings.access else "everybody who can log in"
         users = "" if logins.users is None else f"; {settings.users} has {len(logins.users().hashes)} users"

@@ -22,6 +22,7 @@ from simpleindex.service import compose_directory as own_directories
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.web.fast.tls import SwiftTLS
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
+from tests.examining import ExaminesHere
 from tests.live_world import LONG_AFTER_NS
 from tests.service.service_world import Pool, ServiceWorld, service_world
 from tests.tls.pems import issue
@@ -752,6 +753,18 @@ def test_a_trouble_that_is_logged_is_shown(world: ServiceWorld) -> None:
     service._say(severity.error("The disk of /srv is full."))
     service._say("All is well.")
     assert [each.sentence for each in service._troubles.shown()] == ["The disk of /srv is full."]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_uploads_are_announced_where_they_can_be_examined(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch, runs: bool
+) -> None:
+    """The pool logs why not; to say after it that uploads are taken would be untrue."""
+    monkeypatch.setattr(ExaminesHere, "check", lambda _: runs)
+    users = world.place / "users"
+    users.write_text("# nobody yet\n")
+    world.start(users=str(users))
+    assert any("Uploads are taken" in line for line in world.taken()) is runs
 
 
 def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceWorld) -> None:

@@ -24,13 +24,14 @@ from simpleindex.archives.examination.process import (
     default_program,
 )
 from simpleindex.core import severity
-from simpleindex.core.faults import Trouble, fault_of
+from simpleindex.system.programs import cannot_run, not_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simpleindex.archives.examination.process import Program
     from simpleindex.archives.examination.requests import Outcome, Request
+    from simpleindex.core.faults import Trouble
 
 Value = TypeVar("Value")
 
@@ -277,7 +278,7 @@ class ExaminationPool:
             with self._lock:
                 self._starting -= 1
                 self._wake()
-            failed = self._not_begun(error)
+            failed = _not_begun(not_run(self._program.executable, error))
             self._complain(failed)
             raise failed from None
         with self._lock:
@@ -316,31 +317,27 @@ class ExaminationPool:
         if self._waiters:
             self._waiters.popleft().event.set()
 
-    def check(self) -> None:
-        """Log now if this user cannot run the program, instead of when the first file comes; begins no process."""
-        executable = self._program.executable
-        if not os.access(executable, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            missing = not os.path.exists(executable)
-            number = errno.ENOENT if missing else errno.EACCES
-            self._complain(self._not_begun(OSError(number, os.strerror(number))))
-
-    def _not_begun(self, error: OSError) -> NotExamined:
-        trouble = Trouble(fault_of(error.errno), error.strerror or str(error), self._program.executable)
-        reason = f"no process that examines files can be begun: {trouble.cause}"
-        return NotExamined(reason, None if trouble.is_passing else trouble)
+    def check(self) -> bool:
+        """Return whether this user can run the program, and log why not; begins no process."""
+        trouble = cannot_run(self._program.executable)
+        if trouble is None:
+            return True
+        self._complain(_not_begun(trouble))
+        return False
 
     def _complain(self, error: NotExamined) -> None:
         now = self._monotonic()
         if now >= self._silent_until:
             self._silent_until = now + _SILENT_SECONDS
-            self._log(severity.warning(f"Files cannot be examined now, and are tried again: {error}."))
-            if error.trouble is not None:
-                self._log(
-                    severity.error(
-                        f"{error.trouble.place} cannot be run by this user ({error.trouble.cause}): no file is examined, and "
-                        "no upload taken. Install Python and the virtual environment where the service's user may read them."
-                    )
-                )
+            if error.trouble is None:
+                self._log(severity.warning(f"Files cannot be examined now, and are tried again: {error}."))
+            else:
+                self._log(severity.error(error.trouble.for_operator()))
+
+
+def _not_begun(trouble: Trouble) -> NotExamined:
+    reason = f"no process that examines files can be begun: {trouble.cause}"
+    return NotExamined(reason, None if trouble.is_passing else trouble)
 
 
 def _stopping() -> InterruptedError:
