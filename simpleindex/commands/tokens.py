@@ -194,13 +194,15 @@ def _user(arguments: argparse.Namespace, where: Places) -> str | None:
         raise RefusedStart(f"{error}.") from None
     if where.users is None:
         complain(
-            f"Whether there is a user {user} is not known, because no users file is named (--users FILE)."
+            f"Whether there is a user {user} is not known, because no users file is named: "
+            f"name it with --users FILE, or make one with simpleindex passwd --users FILE {user}."
         )
         return user
     try:
         is_known = user in parse_users(read_text_file(str(where.users))).hashes
     except OSError as error:
-        raise RefusedStart(f"{where.users} cannot be read: {error.strerror}") from None
+        hint = f"; simpleindex passwd {user} makes it" if isinstance(error, FileNotFoundError) else ""
+        raise RefusedStart(f"{where.users} cannot be read: {error.strerror}{hint}") from None
     if not is_known and not arguments.future_user:
         raise RefusedStart(
             f"{user} is not in {where.users}, or has no usable password there; make the user first (simpleindex passwd {user}), or "

@@ -284,10 +284,13 @@ def test_token_of_an_unknown_user(world: World, capsys: Captured) -> None:
         assert err.startswith("Token ")
     world.users.unlink()
     _, err = run(capsys, "token", "create", "--user", "alice", "--can", "read", status=2)
-    assert err.startswith(f"simpleindex: {world.users} cannot be read: No such file")
+    assert err == (
+        f"simpleindex: {world.users} cannot be read: No such file or directory; simpleindex passwd alice makes it\n"
+    )
     del os.environ["SIMPLEINDEX_USERS"]
     _, err = create(capsys, "--user", "alice", "--can", "read")
     assert err.startswith("simpleindex: Whether there is a user alice is not known")
+    assert "or make one with simpleindex passwd --users FILE alice." in err.splitlines()[0]
 
 
 def test_token_for_no_server(world: World, capsys: Captured) -> None:
