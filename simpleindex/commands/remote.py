@@ -33,6 +33,10 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 _URL: Final = re.compile(r"https?://[!-~]+")
 
 
+class Unreachable(RefusedStart):
+    """No connection to the index can be made, whatever is asked of it."""
+
+
 class Remote:
     """An index elsewhere.
 
@@ -134,7 +138,10 @@ class Remote:
             hint = (
                 "; name its CA with --cert FILE" if isinstance(reason, ssl.SSLCertVerificationError) else ""
             )
-            raise RefusedStart(f"the index at {self._root} cannot be asked: {reason}{hint}") from None
+            # Only what goes wrong before the answer begins comes as URLError.
+            is_connecting = isinstance(error, URLError) and not isinstance(reason, TimeoutError)
+            kind = Unreachable if is_connecting else RefusedStart
+            raise kind(f"the index at {self._root} cannot be asked: {reason}{hint}") from None
 
 
 def _text(response: HTTPResponse) -> str:

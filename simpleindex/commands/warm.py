@@ -14,7 +14,7 @@ from packaging.markers import default_environment
 from packaging.tags import compatible_tags, cpython_tags, sys_tags
 
 from simpleindex.commands.choose_files import choose
-from simpleindex.commands.remote import Remote
+from simpleindex.commands.remote import Remote, Unreachable
 from simpleindex.commands.requirements_files import read_requirements
 from simpleindex.commands.why import own_ca, own_url
 from simpleindex.config.settings import resolve
@@ -107,7 +107,8 @@ def run_warm(given: argparse.Namespace) -> int:
         problems.append(
             f"The files are larger than the cache, whose size is {human_size(limit)} in [cache] of the sources file: not all of them stay."
         )
-    for problem in problems:
+    # That the index cannot be reached is the same for every line.
+    for problem in dict.fromkeys(problems):
         print(problem)
     print(
         f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} line{'' if len(wanted) == 1 else 's'}, {human_size(sum(done))}"
@@ -186,6 +187,8 @@ def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) 
     try:
         found = load_json(remote.read(page, _JSON), bounds.PAGE_VALUES)
         choice = choose(found, wanted, platforms)
+    except Unreachable as error:
+        return [], f"{error}"
     except RefusedStart as error:
         return [], f"{wanted.name}: {error}"
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -230,6 +233,8 @@ def _fetch(remote: Remote, page: str, progress: Progress) -> tuple[int, str]:
     filename = unquote(page.rpartition("/")[2])
     try:
         return _drain(remote, page), ""
+    except Unreachable as error:
+        return 0, f"{error}"
     except RefusedStart as error:
         if "the index answered 302" in str(error):
             return (

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.commands.main import main
-from simpleindex.commands.remote import TOKEN_VARIABLE
-from simpleindex.commands.warm import Progress, platforms_of
+from simpleindex.commands.remote import TOKEN_VARIABLE, Remote
+from simpleindex.commands.warm import Progress, _fetch, platforms_of
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
@@ -417,6 +417,19 @@ def test_warm_refused(server: Serving, tmp_path: Path, capsys: Captured) -> None
     assert "--python-version: 'three' is no version" in capsys.readouterr().err
     assert main(["cache", "warm", str(tmp_path / "none"), "--index-url", "http://127.0.0.1:1"]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_warm_names_a_dead_server_once(server: Serving, tmp_path: Path, capsys: Captured) -> None:
+    """It is the same for every line of the file, and for every file where it dies later."""
+    (tmp_path / "wanted").write_text("acme\nother\nthird\n")
+    words = ["cache", "warm", str(tmp_path / "wanted"), "--index-url"]
+    assert main([*words, "http://127.0.0.1:1/"]) == 1
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("the index at http://127.0.0.1:1/ cannot be asked: ")
+    assert last == "0 files for 3 lines, 0 bytes."
+    remote = Remote("http://127.0.0.1:1/", None, None, needs_token=False)
+    outcomes = {_fetch(remote, f"files/{name}.whl", Progress(io.StringIO())) for name in "abc"}
+    assert outcomes == {(0, first)}
 
 
 def test_warm_leaves_out(server: Serving, tmp_path: Path, capsys: Captured) -> None:
