@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -256,6 +257,51 @@ Offered:
     )
     elsewhere = explain(ACME, None, "stable", (), NotHere("project acme"), is_operator=False)
     assert why_text(elsewhere) == "There is no project acme here.\nThis is so in the view stable.\n"
+
+
+_OWN = "is not asked. acme is a name of this index, so no upstream is asked for it."
+_OUT = "is not asked for this name, by its `projects` or `exclude`."
+_BROKEN = "simpleindex.toml is broken."
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "lines"),
+    [
+        (
+            [("local", "has no such project."), ("a", _OWN), ("b", _OUT), ("c", _OWN), ("d", _OUT)],
+            NotHere("project acme"),
+            [
+                ("local", "has no such project."),
+                ("a, c", "are not asked. acme is a name of this index, so no upstream is asked for it."),
+                ("b, d", "are not asked for this name, by its `projects` or `exclude`."),
+            ],
+        ),
+        (
+            [("a", "has no such project."), ("b", "has no such project."), ("c", _OWN)],
+            NotHere("project acme"),
+            [("a", "has no such project."), ("b", "has no such project."), ("c", _OWN)],
+        ),
+        ([("local", _BROKEN)], NotAllowed(_BROKEN), [("local", "answers so.")]),
+        (
+            [("a", "has no such project."), ("b", "cannot tell: It is down.")],
+            Unavailable("It is down.", retry_after=2),
+            [("a", "has no such project."), ("b", "cannot tell, as above.")],
+        ),
+    ],
+)
+def test_people_read_nothing_twice(
+    said: list[tuple[str, str]], outcome: SimpleIndexError, lines: list[tuple[str, str]]
+) -> None:
+    """Sources that were not asked for one reason are one line; programs get each source by itself."""
+    words = [Word(*each) for each in said]
+    explanation = explain(ACME, None, "main", words, outcome, is_operator=False)
+    shown = [line.strip().split("  ", 1) for line in why_text(explanation).splitlines()[2:]]
+    assert [(name, sentence.strip()) for name, sentence in shown] == lines
+    html = why_html(explanation, "../../").decode()
+    assert all(html.count(f"<h2>{name}</h2>\n<p>{escape(sentence)}</p>") == 1 for name, sentence in lines)
+    assert html.count("<h2>") == len(lines)
+    sources = json.loads(why_json(explanation))["sources"]
+    assert [(each["source"], each["says"]) for each in sources] == said
 
 
 class _Tags(HTMLParser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.views import MAIN_VIEW
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simpleindex.views.explain import Explanation, FileWord
+
+
+_SKIPPED: Final = "is not asked"
+"""How the sentences of sources that were not asked begin."""
+
+_WIDEST: Final = 20
+"""Characters of the column of sources; after longer lists of names the sentence follows at once."""
 
 
 def why_json(explanation: Explanation) -> bytes:
@@ -56,11 +63,11 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield explanation.summary
     if explanation.view != MAIN_VIEW:
         yield f"This is so in the view {explanation.view}."
-    if explanation.words:
+    if sources := _sources(explanation):
         yield ""
-        width = max(len(word.source) for word in explanation.words)
-        for word in explanation.words:
-            yield f"  {word.source:{width}}  {word.sentence}"
+        width = min(_WIDEST, max(len(name) for name, _ in sources))
+        for name, sentence in sources:
+            yield f"  {name:{width}}  {sentence}"
     for is_offered, title in ((False, "Withheld:"), (True, "Offered:")):
         files = [file for file in explanation.files if file.is_offered is is_offered]
         if files:
@@ -77,6 +84,29 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield rest
 
 
+def _sources(explanation: Explanation) -> list[tuple[str, str]]:
+    """Return sources with their sentences, for people.
+
+    Sources that were not asked for the same reason are one line, and the summary is not repeated.
+    """
+    names: dict[tuple[str, int], list[str]] = {}
+    for number, word in enumerate(explanation.words):
+        is_skipped = word.sentence.startswith(_SKIPPED)
+        names.setdefault((word.sentence, -1 if is_skipped else number), []).append(word.source)
+    return [
+        (", ".join(those), _sentence(sentence, len(those), explanation.summary))
+        for (sentence, _), those in names.items()
+    ]
+
+
+def _sentence(sentence: str, count: int, summary: str) -> str:
+    if count > 1:
+        return f"are{sentence.removeprefix('is')}"
+    if not summary:
+        return sentence
+    return "answers so." if sentence == summary else sentence.replace(f": {summary}", ", as above.")
+
+
 def _rest(explanation: Explanation) -> str:
     return f"{explanation.more:,} more files: ask about a version." if explanation.more else ""
 
@@ -91,8 +121,8 @@ def why_html(explanation: Explanation, root: str) -> bytes:
     what = " ".join(filter(None, (explanation.name, explanation.version)))
     where = "" if explanation.view == MAIN_VIEW else f" in the view {explanation.view}"
     words = "".join(
-        f"<section>\n<h2>{_text(word.source)}</h2>\n<p>{_text(word.sentence)}</p>\n</section>\n"
-        for word in explanation.words
+        f"<section>\n<h2>{_text(name)}</h2>\n<p>{_text(sentence)}</p>\n</section>\n"
+        for name, sentence in _sources(explanation)
     )
     parts = []
     for is_offered, title in ((False, "Withheld"), (True, "Offered")):
