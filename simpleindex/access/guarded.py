@@ -119,11 +119,14 @@ class Lists:
         self._owners = owners
         self._kept: OrderedDict[Hashable, tuple[ProjectList, Access, Mapping[ProjectName, str], ProjectList]]
         self._kept = OrderedDict()
+        self._was_restricted = False
+        self._without_serials: tuple[ProjectList, ProjectList] | None = None
 
     def seen(self, listed: ProjectList, reader: Identity, access: Access) -> ProjectList:
         """What a reader sees of a list: the same object as long as nothing changes, so that pages of it stay good."""
         if access.everything_public:
-            return listed
+            return self._for_everybody(listed)
+        self._was_restricted = True
         group = access.reader_class(reader)
         owners = self._owners() if access.uses_owners else _NOBODY
         kept = self._kept.get(group)
@@ -133,8 +136,17 @@ class Lists:
         names = access.readable(reader, listed.names, owners)
         # What strangers see is nobody's in particular; no project is called by a tuple.
         view = None if group == access.reader_class(ANYONE) else ("readers", group)
-        seen = replace(listed, names=names, view=view)
+        # A project that becomes readable has not changed, so a mirror would miss it by its serial.
+        seen = replace(listed, names=names, view=view, serials=None)
         self._kept[group] = (listed, access, owners, seen)
         if len(self._kept) > _MOST_LISTS:
             self._kept.popitem(last=False)
         return seen
+
+    def _for_everybody(self, listed: ProjectList) -> ProjectList:
+        """Return a list without serials where some projects may have been hidden before; a restart raises all serials."""
+        if not self._was_restricted or listed.serials is None:
+            return listed
+        if self._without_serials is None or self._without_serials[0] is not listed:
+            self._without_serials = listed, replace(listed, serials=None)
+        return self._without_serials[1]

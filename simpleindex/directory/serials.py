@@ -1,9 +1,9 @@
 """Serials of projects, by which a mirror finds out what has changed since it looked last.
 
 PyPI numbers every change; bandersnatch keeps the largest number and later takes the projects that have a larger one. Here a
-serial is a time, so that nothing has to be kept and no restart can make it smaller: the microsecond at which a change of
-what is listed was noticed or, for what has not changed since, at which the server started. After a restart a mirror so looks
-at every project once more, and misses none.
+serial is a time, so that nothing has to be kept: the microsecond at which a change of what is listed was noticed or, for what
+has not changed since, at which the server started. After a restart a mirror so looks at every project once more, and misses
+none, as long as the machine's clock was not set back meanwhile.
 """
 
 from __future__ import annotations

@@ -211,11 +211,12 @@ class Filtered:
     def _without_denied(self, listed: ProjectList, policy: Policy) -> ProjectList:
         now = self._now()
         names = tuple([name for name in listed.names if policy.denial(name, self._name, now) is None])
-        if len(names) == len(listed.names):
+        if len(names) == len(listed.names) and listed.serials is None:
             return listed
         ends = [each.until for each in policy.allowances if each.until > now]
         until = min([*ends, *([] if listed.valid_until is None else [listed.valid_until])], default=None)
-        return replace(listed, names=names, valid_until=until)
+        # A project that a rule lets out again has not changed, so a mirror would miss it by its serial.
+        return replace(listed, names=names, valid_until=until, serials=None)
 
     def _known_list(self, listed: ProjectList, policy: Policy) -> ProjectList | None:
         if self._list is None or self._list[0] is not listed or self._list[1] is not policy:

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.guarded import Lists
+from simpleindex.access.identity import ANYONE
+from simpleindex.access.rights import default_access
+from simpleindex.core.model import ProjectList
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.serials import Serials
 from tests.builders import add_wheel
@@ -86,3 +91,18 @@ def test_every_change_of_what_is_listed_counts(tmp_path: Path) -> None:
         assert after[0] > max(before)
         assert after[1] == before[1]
         before = after
+
+
+def test_no_serials_where_projects_may_be_hidden() -> None:
+    """What becomes readable, or is let out by a rule, has no new serial: a mirror would never see it."""
+    listed = ProjectList((ACME, OTHER), serials={ACME: 1, OTHER: 2})
+    lists = Lists(dict)
+    everybody = default_access()
+    hidden = parse_access(b'[[rule]]\nprojects = ["acme"]\nread = ["alice"]\n')
+    assert everybody.everything_public
+    assert lists.seen(listed, ANYONE, everybody) is listed
+    assert lists.seen(listed, ANYONE, hidden).names == (OTHER,)
+    assert lists.seen(listed, ANYONE, hidden).serials is None
+    afterwards = lists.seen(listed, ANYONE, everybody)
+    assert (afterwards.names, afterwards.serials) == (listed.names, None)
+    assert lists.seen(listed, ANYONE, everybody) is afterwards

@@ -214,6 +214,21 @@ def test_lists() -> None:
     assert world.filtered.projects_now() is None
 
 
+@pytest.mark.parametrize("rules", [(), (deny(projects=("other*",)),)])
+def test_lists_have_no_serials(monkeypatch: pytest.MonkeyPatch, rules: tuple[Rule, ...]) -> None:
+    """What a rule lets out again has not changed, so its serial would hide it from a mirror."""
+    world = World(*rules)
+    source = replace(result(world.source.projects()), serials={ACME: 1})
+
+    async def projects() -> Any:
+        return source
+
+    monkeypatch.setattr(world.source, "projects", projects)
+    listed = result(world.filtered.projects())
+    assert (listed.names, listed.serials) == (source.names, None)
+    assert result(world.filtered.projects()) is listed
+
+
 def test_large_ones_are_judged_in_a_thread() -> None:
     """Lists and projects."""
     world = World(deny(projects=("acme",), versions=SpecifierSet("<500")))
