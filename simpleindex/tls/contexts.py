@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from simpleindex.tls.certificates import ServerCertificate
 
-HTTP: Final = (b"http/1.1",)
-"""The protocols that we speak, as ALPN calls them (RFC 7301 section 6), the one that we like best first."""
+HTTP: Final = b"http/1.1"
+"""The protocol that we speak, as ALPN calls it (RFC 7301 section 6)."""
 
 _TLS13_SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 """AES-128 first: unbroken, and the cheapest."""
@@ -56,9 +56,7 @@ class Served:
         return self.contexts.get(name) or self.contexts.get(wildcard_for(name)) or self.default_context
 
 
-def serve(
-    certificates: Sequence[ServerCertificate], url_host: str | None, protocols: Sequence[bytes] = HTTP
-) -> Served:
+def serve(certificates: Sequence[ServerCertificate], url_host: str | None) -> Served:
     """Prepare everything for ``certificates``, of which there is at least one.
 
     The default is what covers ``url_host``; else the operator's own first certificate, else our CA's.
@@ -68,7 +66,7 @@ def serve(
     def context_with(chosen: Sequence[ServerCertificate]) -> SSL.Context:
         key = tuple(each.where for each in chosen)
         if key not in prepared:
-            prepared[key] = certificate_context(chosen, protocols)
+            prepared[key] = certificate_context(chosen)
         return prepared[key]
 
     first = min(certificates, key=lambda each: each.private)
@@ -78,15 +76,13 @@ def serve(
     return Served(tuple(certificates), default, context_with(default), contexts)
 
 
-def certificate_context(
-    certificates: Sequence[ServerCertificate], protocols: Sequence[bytes] = HTTP
-) -> SSL.Context:
+def certificate_context(certificates: Sequence[ServerCertificate]) -> SSL.Context:
     """A context that answers with the first of ``certificates`` whose kind of signature the client knows.
 
     Raises:
         UnusableCertificate: OpenSSL does not take one of them.
     """
-    context = new_context(protocols)
+    context = new_context()
     issuers: dict[x509.Certificate, None] = {}
     for each in certificates:
         try:
@@ -104,7 +100,7 @@ def certificate_context(
     return context
 
 
-def new_context(protocols: Sequence[bytes] = HTTP) -> SSL.Context:
+def new_context() -> SSL.Context:
     """A context without certificate, with all that holds for every connection."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -119,13 +115,12 @@ def new_context(protocols: Sequence[bytes] = HTTP) -> SSL.Context:
     # Sessions travel in tickets, so none is kept here. One id everywhere: a session is refused under another one's.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"simpleindex")
-    context.set_alpn_select_callback(lambda _, offered: _select_protocol(protocols, offered))
+    context.set_alpn_select_callback(lambda _, offered: _select_protocol(offered))
     return context
 
 
-def _select_protocol(protocols: Sequence[bytes], offered: list[bytes]) -> bytes:
-    for protocol in protocols:
-        if protocol in offered:
-            return protocol
+def _select_protocol(offered: list[bytes]) -> bytes:
+    if HTTP in offered:
+        return HTTP
     # Ends in the alert no_application_protocol (RFC 7301 section 3.2) and an error that Twisted expects.
     raise SSL.Error([("SSL routines", "", "no application protocol")])

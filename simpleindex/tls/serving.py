@@ -15,7 +15,7 @@ from zope.interface import implementer
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart, UnusableCertificate
 from simpleindex.tls.certificates import canonical, covers, expiry_warnings, refuse_invalid_now
-from simpleindex.tls.contexts import HTTP, certificate_context, new_context, serve
+from simpleindex.tls.contexts import certificate_context, new_context, serve
 from simpleindex.tls.files import hindrance, is_settled, places, read_place, signature
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ class Certificates:
         ca: Our own CA, if it is in use.
         now: Tells the time, UTC.
         log: Takes a sentence for the operator.
-        protocols: What is agreed on by ALPN, the best first.
     """
 
     def __init__(
@@ -74,10 +73,8 @@ class Certificates:
         ca: x509.Certificate | None,
         now: Callable[[], datetime],
         log: Callable[[str], None],
-        protocols: Sequence[bytes] = HTTP,
     ) -> None:
         self.passed_over: frozenset[str] = frozenset()
-        self._protocols = protocols
         self._certs = certs
         self._ca = ca
         self._now = now
@@ -121,7 +118,7 @@ class Certificates:
             if sentence:
                 raise RefusedStart(sentence)
         self._url_host = url_host
-        self._served = serve(certificates, url_host, self._protocols)
+        self._served = serve(certificates, url_host)
         return self.warnings()
 
     def reload(self, force: bool = False) -> bool:
@@ -155,7 +152,7 @@ class Certificates:
         self._tell(problems)
         if not certificates or certificates == list(former.values()):
             return False
-        self._served = serve(certificates, self._url_host, self._protocols)
+        self._served = serve(certificates, self._url_host)
         for each in certificates:
             if former.get(each.where) != each:
                 self._log(f"{each.where} is in use now; it is good until {each.expires:%Y-%m-%d}.")
@@ -208,7 +205,7 @@ class Certificates:
         return self._served
 
     def _make_entrance(self) -> None:
-        self._entrance = new_context(self._protocols)
+        self._entrance = new_context()
         self._entrance.set_tlsext_servername_callback(self._take_context)
         self._entrance_made = self._now()
 

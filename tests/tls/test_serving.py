@@ -20,7 +20,6 @@ from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import certificates, serving
-from simpleindex.tls.contexts import HTTP
 from simpleindex.tls.files import read_place
 from simpleindex.tls.machine import Identity
 from simpleindex.tls.private_ca import ensure
@@ -28,7 +27,6 @@ from simpleindex.tls.serving import Certificates
 from tests.tls.pems import NOW, Handshake, Issued, issue, shake, trusting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from cryptography import x509
@@ -47,17 +45,13 @@ RSA_A = issue("a.example.com", by=OTHER_MIDDLE, key="rsa")
 class Server:
     """Certificates of a directory, with a clock and a log of its own."""
 
-    def __init__(
-        self, certs: Path, ca: x509.Certificate | None = None, protocols: Sequence[bytes] = HTTP
-    ) -> None:
+    def __init__(self, certs: Path, ca: x509.Certificate | None = None) -> None:
         self.certs = certs
         self.now = NOW
         self.lines: list[str] = []
         # What Twisted passes in is not looked at.
         self.protocol = TLSMemoryBIOProtocol(None, None)
-        self.certificates = Certificates(
-            certs, ca=ca, now=lambda: self.now, log=self.lines.append, protocols=protocols
-        )
+        self.certificates = Certificates(certs, ca=ca, now=lambda: self.now, log=self.lines.append)
 
     def shake(
         self,

@@ -27,12 +27,7 @@ class IndexChannel(PacedChannel):
     """The server's side of one HTTP/1.1 connection.
 
     Whole, simple requests are answered by the express lane before Twisted sees them.
-
-    Attributes:
-        protocols: What may be agreed on with a client by ALPN (RFC 7301), the best first.
     """
-
-    protocols: tuple[bytes, ...] = (b"http/1.1",)
 
     # Never reached, because ours are narrower; Twisted answers them with 400.
     totalHeadersSize = limits.REQUEST_LINE_BYTES + limits.HEADER_BYTES  # noqa: N815 (Twisted's name)

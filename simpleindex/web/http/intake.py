@@ -105,11 +105,6 @@ class Intake:
             self._outcome.addCallbacks(self._close, lambda _: None)
         self._wake()
 
-    @property
-    def is_held(self) -> bool:
-        """Whether it is we who keep the client from sending."""
-        return self._is_held
-
     async def sink(self) -> Sink:
         """Wait until the sink has all of the body; whoever gets it closes it.
 

@@ -130,7 +130,7 @@ class IndexSite(server.Site):
         bodies: Takes the bodies of uploads, if anything does.
     """
 
-    # Twisted's own wraps the channel, to put HTTP/2 in its place.
+    # Without the wrapper of Twisted's own, which puts HTTP/2 in its place.
     protocol = IndexChannel  # type: ignore[assignment]  # Twisted names its wrapper as the type
     requestFactory = IndexRequest  # noqa: N815 (Twisted's name)
     noisy = False
@@ -166,7 +166,8 @@ class IndexSite(server.Site):
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 
     def acceptableProtocols(self) -> list[bytes]:
-        return list(self.protocol.protocols)
+        # Twisted's own offers HTTP/2 too where its library is installed.
+        return [b"http/1.1"]
 
     def body_refusal(self, method: bytes) -> Response:
         """Answer a request whose body is longer than is read."""
