@@ -67,7 +67,7 @@ PURE = (
     "publishing.interface",
     "publishing.project_file",
     "publishing.promotion",
-    "records.beginnings",
+    "records.lost_records",
     "upstreams.pages.documents",
     "upstreams.pages.enrich",
     "upstreams.pages.entries",

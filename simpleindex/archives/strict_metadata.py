@@ -1,4 +1,4 @@
-"""The metadata of an upload: what pip and uv must be able to parse before they install it (PyPUG "core-metadata").
+"""Strict checks of the metadata of an upload: pip and uv must be able to parse it (PyPUG "core-metadata").
 
 Both read more leniently than the specification in places, and each in others; what passes here is read by both.
 """

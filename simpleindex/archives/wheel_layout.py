@@ -1,4 +1,4 @@
-"""Where in a wheel its files lie: what is beneath ``NAME-VERSION.data`` goes elsewhere (PyPUG "binary-distribution-format")."""
+"""The layout of a wheel: where its files are installed, those below ``NAME-VERSION.data`` too (PyPUG "binary-distribution-format")."""
 
 from __future__ import annotations
 

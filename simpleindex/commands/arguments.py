@@ -15,7 +15,7 @@ from simpleindex.config.settings import resolve_people
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.audit import Audit
 from simpleindex.records.beginning import begin_records, beginning_of
-from simpleindex.records.beginnings import Beginning
+from simpleindex.records.lost_records import Beginning
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:

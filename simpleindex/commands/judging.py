@@ -1,4 +1,4 @@
-"""What the rules of the sources file say against files of a source, for commands that work on what is kept of it."""
+"""Apply the rules of the sources file to files of a source, for commands that work on the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``simpleindex check`` says of the files about people: the users and the access file."""
+"""Check the users file and the access file, for ``simpleindex check``."""
 
 from __future__ import annotations
 

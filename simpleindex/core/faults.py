@@ -1,4 +1,4 @@
-"""What the operating system's refusals mean: whose doing they are, how long they last, and what mends them.
+"""Meanings of operating system errors: who caused them, whether they pass, and what mends them.
 
 A file that cannot be opened for want of descriptors is not gone, and a full disk is not the client's mistake. Every place
 that meets an error of the system takes its meaning from here.

@@ -1,4 +1,4 @@
-"""Which file names stand for the same distribution, however they are spelt.
+"""The identity of a distribution, by which different spellings of one file name are recognised.
 
 Installers look for a release by its parsed name, version and tags, not by the text of a file name: ``Acme-1.0-py3-none-any.whl``
 and ``acme-1.0.0-py3-none-any.whl`` are the same wheel to them, and which of the two they take is different from one to the

@@ -1,4 +1,4 @@
-"""JSON that strangers wrote, read within bounds.
+"""Read JSON from strangers within bounds.
 
 :func:`json.loads` is linear, but makes an object of some 60 bytes of every two characters, refuses numbers of more than 4,300
 digits with another error than its own, and reads nested arrays by recursion, as deep as Python allows.

@@ -1,4 +1,4 @@
-"""Severities of the sentences that the log gets: what an operator must mend stands out from what merely happened.
+"""Severities of log sentences: what an operator must mend stands out from what merely happened.
 
 A sentence is plain text of severity ``info`` unless :func:`warning` or :func:`error` has marked it.
 """

@@ -1,4 +1,4 @@
-"""From the bytes of a file that a person wrote to its text, whatever editor or shell made it.
+"""Decode text files that people wrote: encodings, byte order marks, line ends.
 
 Editors of Windows begin UTF-8 files with a byte order mark, and PowerShell's ``>`` writes UTF-16. pip takes both, and a comment
 that names the encoding (pip's documentation, "Requirements File Format", encoding; PEP 263). TOML is UTF-8 only.

@@ -1,4 +1,4 @@
-"""TOML, read within bounds.
+"""Read TOML within bounds.
 
 :mod:`tomllib` compares each part of a dotted key with all before it, which is quadratic in the key; and it reads nested
 arrays by recursion.

@@ -1,4 +1,4 @@
-"""Versions, specifiers and requirements (PEP 440, PEP 508) that strangers wrote, parsed within bounds.
+"""Parse versions, specifiers and requirements (PEP 440, PEP 508) within bounds.
 
 :mod:`packaging` parses them, and bounds none of them. Two of its habits matter here: a number of more than 4,300 digits
 is another error than an invalid version, and markers in parentheses are parsed by recursion.

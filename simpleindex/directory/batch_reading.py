@@ -1,4 +1,4 @@
-"""Reading a batch of projects in one visit to a thread, which costs more than looking at one small project."""
+"""Read a batch of projects in one visit to a thread, which costs more than looking at one small project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the files of projects that are new or have changed: opened here, examined elsewhere."""
+"""Read the files of projects that are new or have changed: opened here, examined by other processes."""
 
 from __future__ import annotations
 

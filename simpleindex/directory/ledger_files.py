@@ -1,4 +1,4 @@
-"""Which file names deleted files of a project had, read from its ledgers. Blocking."""
+"""Read which file names are used up by deleted files, from the ledgers of a project. Blocking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed among a project's files, in one line for the log."""
+"""Describe changes among a project's files in one line for the log."""
 
 from __future__ import annotations
 

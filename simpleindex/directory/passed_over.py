@@ -1,4 +1,4 @@
-"""What a look at the directory passes over: distributions too deep, of other formats or half copied. Blocking."""
+"""Find distributions that are not served: too deep, of other formats, or half copied. Blocking."""
 
 from __future__ import annotations
 

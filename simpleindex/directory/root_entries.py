@@ -1,4 +1,4 @@
-"""Entries of the root that are neither projects' directories nor distributions, and the names that they take all the same."""
+"""Entries of the root that are neither projects' directories nor distributions, and the names that they reserve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the root is still the directory that was read, and whether its emptiness can be believed.
+"""Guard against a lost root: is it still the directory that was read, and is its emptiness credible?
 
 An unmounted disk is often an empty directory, and a machine that has just started may not have mounted it yet. Nothing here
 reads the disk: a live directory says what it saw.

@@ -1,4 +1,4 @@
-"""What a file name tells of a distribution that is not served: it is on its way, of another format, or misspelt.
+"""Recognise names of distributions that are not served: still being copied, of another format, or misspelt.
 
 A copy that is not finished has a temporary name. rsync writes ``.acme-1.0.tar.gz.Xy12Zz``, browsers ``.part`` or
 ``.crdownload``, ProFTPD ``.in.acme-1.0.tar.gz.``, Syncthing ``.syncthing.acme-1.0.tar.gz.tmp``. Each states the project.

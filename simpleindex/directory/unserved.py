@@ -1,4 +1,4 @@
-"""What lies in a directory of packages, is meant to be served and is not, summed up: a count and one example of each cause."""
+"""Summaries of distributions that are not served: a count and one example for each cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a project are there, and whether a new one may have its name. Blocking; called under the project's lock."""
+"""The files of a project that are there, and whether a new file may have its name. Blocking; called under the project's lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first thing that a server does with its state directory: see that its records are there, or make them. Blocking."""
+"""Check at the start that the records are there, or make them. Blocking."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import printable
 from simpleindex.records.audit import Audit
-from simpleindex.records.beginnings import BEGUN, AuditTale, Beginning, judge_beginning, tale_of
 from simpleindex.records.database import RecordsFile
+from simpleindex.records.lost_records import BEGUN, AuditEvidence, Beginning, evidence_of, judge_beginning
 
 if TYPE_CHECKING:
     import sqlite3
@@ -43,7 +43,7 @@ def begin_records(state_directory: str, *, anew: bool, log: Callable[[str], None
         OSError: They cannot be made.
         sqlite3.Error: The same.
     """
-    beginning, tale = _judged(state_directory)
+    beginning, evidence = _judged(state_directory)
     if beginning is Beginning.KNOWN:
         return
     path = printable(os.path.join(state_directory, RECORDS))
@@ -52,7 +52,7 @@ def begin_records(state_directory: str, *, anew: bool, log: Callable[[str], None
             f"{path} is empty or gone, and the audit beside it tells of tokens, owners and names in it. Restore it from a "
             "backup; or start once with --new-records to begin anew, without those tokens and owners."
         )
-    names = sorted(tale.names)
+    names = sorted(evidence.names)
 
     def fill(connection: sqlite3.Connection) -> None:
         connection.executemany("INSERT OR IGNORE INTO used_names VALUES (?)", [(name,) for name in names])
@@ -72,13 +72,13 @@ def begin_records(state_directory: str, *, anew: bool, log: Callable[[str], None
         )
 
 
-def _judged(state_directory: str) -> tuple[Beginning, AuditTale]:
+def _judged(state_directory: str) -> tuple[Beginning, AuditEvidence]:
     try:
         size: int | None = os.stat(os.path.join(state_directory, RECORDS)).st_size
     except FileNotFoundError:
         size = None
-    tale = AuditTale() if size else tale_of(_audit_lines(state_directory))
-    return judge_beginning(size, tale), tale
+    evidence = AuditEvidence() if size else evidence_of(_audit_lines(state_directory))
+    return judge_beginning(size, evidence), evidence
 
 
 def _audit_lines(state_directory: str) -> Iterator[bytes]:

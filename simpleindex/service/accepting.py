@@ -1,4 +1,4 @@
-"""Accepting connections only while there are descriptors for what they will ask for."""
+"""Accept connections only while enough file descriptors are left to serve them."""
 
 from __future__ import annotations
 

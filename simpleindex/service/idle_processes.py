@@ -1,4 +1,4 @@
-"""Ending the processes that examine files when they have nothing to do; while there are none, nothing wakes up for that."""
+"""End examining processes that are idle; no timer runs while there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lets us into an upstream and whom we trust there: read from the operator's files, and again whenever these change.
+"""Credentials and CA certificates for upstreams, read from files and read again when these change.
 
 Tokens of some services live for an hour; whatever renews them writes the file anew.
 """

@@ -1,4 +1,4 @@
-"""File descriptors, of which a process has a fixed number for its connections, its files and its directory together.
+"""File descriptors: the limit of this process, and the reserve for files and directories.
 
 Connections end first: new ones wait when a part of the descriptors is left, and are closed when half of that part is left;
 then no more files are opened for clients either. The last of them are for reading the directory and the records, without

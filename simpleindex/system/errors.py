@@ -1,4 +1,4 @@
-"""From an exception of the operating system, or of SQLite over it, to the trouble that it means (:mod:`simpleindex.core.faults`)."""
+"""Classify exceptions of the operating system, and of SQLite, as troubles (:mod:`simpleindex.core.faults`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to say where a library of an extra is missing: which extra, of which installation.
+"""Name the extra that brings a missing library, and how to install it where this installation came from.
 
 No command that fetches the project by its name from an index: what has that name there may be somebody else's.
 """

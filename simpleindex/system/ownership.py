@@ -1,4 +1,4 @@
-"""Whose the files are that a command makes: run by root, it must not leave behind what the service cannot use."""
+"""Owners of files that commands make: run by root, a command gives them to the service's user."""
 
 from __future__ import annotations
 

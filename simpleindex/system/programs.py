@@ -1,4 +1,4 @@
-"""Whether this process's user can run a program: found out from the file system, without running it."""
+"""Find out from the file system whether this process's user can run a program, without running it."""
 
 from __future__ import annotations
 

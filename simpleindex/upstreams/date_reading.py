@@ -1,4 +1,4 @@
-"""Asking when files were modified, of indexes that do not say when they were uploaded, before rules judge their age."""
+"""Request modification times (HEAD) from indexes that state no upload times, before rules judge age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking again at what was found to be wrong with listings, when its time has come and while nobody waits for it."""
+"""Check faulty listings again when they are due, in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the ends of wheels while nobody waits for it, so that the next resolver finds their metadata."""
+"""Read the ends of wheels in the background, so that the next resolver finds their metadata."""
 
 from __future__ import annotations
 

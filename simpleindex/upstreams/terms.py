@@ -1,4 +1,4 @@
-"""What an operator says of one upstream, and how much it may take."""
+"""Settings of one upstream that its client needs: limits, timeouts, and statuses that mean "missing"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the wheels of an upstream say of themselves: read by the processes that examine files, not by the server."""
+"""Read the metadata of an upstream's wheels in examining processes."""
 
 from __future__ import annotations
 

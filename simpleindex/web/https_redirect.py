@@ -1,4 +1,4 @@
-"""What plain HTTP is answered beside HTTPS: the way there."""
+"""Redirect plain HTTP to HTTPS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refused downloads: in the log what a rule withholds, in the audit who may not read a private file."""
+"""Record refused downloads: files withheld by a rule in the log, unreadable private files in the audit."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.rules import Allowance
 from simpleindex.records.beginning import begin_records
-from simpleindex.records.beginnings import BEGUN
+from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.people import Records
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from simpleindex.commands import tokens as tokens_module
 from simpleindex.commands.main import main
 from simpleindex.core.errors import UnusableToken
 from simpleindex.records.beginning import begin_records
-from simpleindex.records.beginnings import BEGUN
+from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.people import Records
 
 if TYPE_CHECKING:

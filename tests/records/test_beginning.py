@@ -11,7 +11,7 @@ import pytest
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.records.beginning import RECORDS, begin_records, beginning_of
-from simpleindex.records.beginnings import AuditTale, Beginning, judge_beginning, tale_of
+from simpleindex.records.lost_records import AuditEvidence, Beginning, evidence_of, judge_beginning
 from simpleindex.records.people import Records
 from simpleindex.records.used_names import UsedNames
 
@@ -49,7 +49,9 @@ TALES = [
 def test_what_an_event_tells(event: str, had_records: bool, is_own: bool) -> None:
     """Whether there were records then, and whether its project is one of one's own."""
     names = frozenset({ACME} if is_own else ())
-    assert tale_of([line(event, "Acme")]) == AuditTale(is_there=True, had_records=had_records, names=names)
+    assert evidence_of([line(event, "Acme")]) == AuditEvidence(
+        is_there=True, had_records=had_records, names=names
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,27 +60,27 @@ def test_what_an_event_tells(event: str, had_records: bool, is_own: bool) -> Non
 )
 def test_lines_that_tell_nothing(data: bytes) -> None:
     """They are there all the same, and the others are read."""
-    tale = tale_of([data, line("delete", "acme"), b'{"event": "delete", "project": "no name!"}'])
-    assert tale.is_there
-    assert tale.names == frozenset({ACME})
+    evidence = evidence_of([data, line("delete", "acme"), b'{"event": "delete", "project": "no name!"}'])
+    assert evidence.is_there
+    assert evidence.names == frozenset({ACME})
 
 
 @pytest.mark.parametrize(
-    ("size", "tale", "beginning"),
+    ("size", "evidence", "beginning"),
     [
-        (None, AuditTale(), Beginning.NEW),
-        (0, AuditTale(), Beginning.NEW),
-        (4096, AuditTale(), Beginning.KNOWN),
-        (4096, AuditTale(is_there=True, had_records=True), Beginning.KNOWN),
-        (None, AuditTale(is_there=True), Beginning.NEW),
-        (0, AuditTale(is_there=True), Beginning.LOST),
-        (None, AuditTale(is_there=True, had_records=True), Beginning.LOST),
-        (0, AuditTale(is_there=True, had_records=True), Beginning.LOST),
+        (None, AuditEvidence(), Beginning.NEW),
+        (0, AuditEvidence(), Beginning.NEW),
+        (4096, AuditEvidence(), Beginning.KNOWN),
+        (4096, AuditEvidence(is_there=True, had_records=True), Beginning.KNOWN),
+        (None, AuditEvidence(is_there=True), Beginning.NEW),
+        (0, AuditEvidence(is_there=True), Beginning.LOST),
+        (None, AuditEvidence(is_there=True, had_records=True), Beginning.LOST),
+        (0, AuditEvidence(is_there=True, had_records=True), Beginning.LOST),
     ],
 )
-def test_what_a_directory_is(size: int | None, tale: AuditTale, beginning: Beginning) -> None:
+def test_what_a_directory_is(size: int | None, evidence: AuditEvidence, beginning: Beginning) -> None:
     """Anybody can cause a failed login before anything is kept; an empty file beside an audit is a loss."""
-    assert judge_beginning(size, tale) is beginning
+    assert judge_beginning(size, evidence) is beginning
 
 
 def begin(state: Path, *, anew: bool = False) -> list[str]:

@@ -1,4 +1,4 @@
-"""The process that examines files: takes requests over a socket, one after the other, until nobody sends any more."""
+"""The examining process: takes requests over a socket, one after the other, until the socket is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process that examines files denies itself, with means that need no privileges and work in every container.
+"""The limits that an examining process puts on itself, with means that need no privileges and work in every container.
 
 Enforced by the kernel until the process ends:
 

@@ -1,4 +1,4 @@
-"""What goes over the socket between the server and a process that examines files: a length, JSON, and descriptors.
+"""Messages between the server and an examining process: a length, JSON, and file descriptors.
 
 JSON, because reading it can at worst fail: whoever took over such a process through a damaged archive must gain nothing
 by what it answers.

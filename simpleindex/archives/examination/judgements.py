@@ -1,4 +1,4 @@
-"""What can be asked of a file, by name, in the terms of JSON; every function of the table runs in a child.
+"""The judgements that an examining process knows, by name, with arguments and results in JSON.
 
 The judgements themselves lie where the formats do: :mod:`simpleindex.archives.inspect` for what lies there,
 :mod:`simpleindex.archives.verify` for what is uploaded.

@@ -1,4 +1,4 @@
-"""How much the examination of one file may use, and the errors where it cannot be brought to an end."""
+"""Limits of the examination of one file, and the errors where it cannot be completed."""
 
 from __future__ import annotations
 

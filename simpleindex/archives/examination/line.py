@@ -1,4 +1,4 @@
-"""Batches that go to one process, the next of them before the answer to the last has come."""
+"""Pipelining: batches of files are sent to one examining process before the previous batch is answered."""
 
 from __future__ import annotations
 

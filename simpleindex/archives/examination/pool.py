@@ -1,4 +1,4 @@
-"""The processes that examine files: begun when they are needed, ended when they are not, replaced when they fail.
+"""The pool of examining processes: started on demand, ended when idle, replaced when they fail.
 
 Usable from any thread, and blocking: whoever has a file examined reads a disk, writes to it or waits for a network in the
 same function, in a thread already. A process that is free goes to who has waited longest.

@@ -1,4 +1,4 @@
-"""One process that examines files, as the server sees it."""
+"""The server's end of one examining process."""
 
 from __future__ import annotations
 

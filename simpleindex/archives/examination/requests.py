@@ -1,4 +1,4 @@
-"""What the server asks of the processes that examine files, and how it reads their answers: as it would a stranger's."""
+"""Requests to examining processes, and their answers, which are checked like a stranger's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of upstream indexes in the cache directory: listings, and files. Blocking.
+"""The cache of upstream indexes: listings and files in the cache directory. Blocking.
 
 Everything here may be deleted, damaged or unwritable at any time, which costs speed and never truth: whatever is read back
 is proven first. A listing carries a checksum.

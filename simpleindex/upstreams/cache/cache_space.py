@@ -1,4 +1,4 @@
-"""The part of the disk that a cache may use: what lies there, in which order it was used, and what goes when room is wanted."""
+"""The disk space of the cache: sizes, order of use, and eviction."""
 
 from __future__ import annotations
 

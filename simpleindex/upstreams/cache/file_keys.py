@@ -1,4 +1,4 @@
-"""Under which names files are kept.
+"""Keys under which cached files are kept.
 
 A digest that an index states is a thing to verify, never an address: whoever writes a listing could name the digest of a file that
 another index, or another project, gave to those who may read it. So a file of a cache is kept under what gave it. A digest is an

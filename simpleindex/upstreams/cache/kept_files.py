@@ -1,4 +1,4 @@
-"""The files that a cache keeps, each under what gave it. Blocking.
+"""Cached files, each under the source, project and file name that it came from. Blocking.
 
 A file is hashed again unless it is, by the file system's word, in the very state in which that was done before, since the machine
 last started: nothing is forced to the disk, so a power cut may leave anything.

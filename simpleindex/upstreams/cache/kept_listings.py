@@ -1,4 +1,4 @@
-"""What an upstream index answered about a project, as the cache keeps it."""
+"""An upstream's listing of a project, as the cache keeps it."""
 
 from __future__ import annotations
 

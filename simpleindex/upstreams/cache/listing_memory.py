@@ -1,4 +1,4 @@
-"""The listings of an upstream that are in memory, within a bound; and which projects it was found not to have."""
+"""Listings in memory, within a bound, and the projects that an upstream does not have."""
 
 from __future__ import annotations
 

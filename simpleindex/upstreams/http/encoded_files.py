@@ -1,4 +1,4 @@
-"""Files that come with a Content-Encoding although none was asked for: are the bytes the file, or is the file encoded in them?
+"""Files with a Content-Encoding that was not requested: decide whether the bytes are the file or an encoding of it.
 
 Many servers derive the field from a file's name (``Content-Encoding: gzip`` for every ``.tar.gz``: ``twistd web``, Apache's
 AddEncoding), and object stores repeat what was said at the upload. pip and uv take the bytes as they are. A layer that really

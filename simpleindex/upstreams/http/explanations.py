@@ -1,4 +1,4 @@
-"""What an upstream says of its own refusal, made fit for our sentence: short, printable, without markup and secrets."""
+"""An upstream's own reason for a refusal, made safe to quote: short, printable, without markup and secrets."""
 
 from __future__ import annotations
 

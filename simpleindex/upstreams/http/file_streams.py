@@ -1,4 +1,4 @@
-"""A file on its way from an upstream: as many bytes as the answer says, decoded where the file was encoded on the way."""
+"""A file being downloaded from an upstream, decoded where it was encoded on the way."""
 
 from __future__ import annotations
 

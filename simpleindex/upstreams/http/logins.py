@@ -1,4 +1,4 @@
-"""What an upstream is shown to be let in; in a file it may change at any time."""
+"""Credentials for an upstream; those in a file may change at any time."""
 
 from __future__ import annotations
 

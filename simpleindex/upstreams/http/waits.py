@@ -1,4 +1,4 @@
-"""What upstreams asked us to wait for: 429 and 503 with Retry-After (RFC 6585 section 4, RFC 9110 section 10.2.3)."""
+"""Waits that upstreams ask for: 429 and 503 with Retry-After (RFC 6585 section 4, RFC 9110 section 10.2.3)."""
 
 from __future__ import annotations
 

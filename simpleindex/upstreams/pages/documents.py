@@ -1,4 +1,4 @@
-"""Pages of other indexes before their meaning: which form they have, read as JSON or as HTML, and of a version that is known."""
+"""Pages of other indexes as documents: their format, API version, and parsed JSON or HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links of an upstream's page that could be meant as distributions and cannot be offered: each with its reason.
+"""Links of an upstream's page that look like distributions and cannot be offered, each with its reason.
 
 Navigation is none: parent directories, orders of sorting, home pages, files of other kinds.
 """

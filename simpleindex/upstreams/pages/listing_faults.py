@@ -1,4 +1,4 @@
-"""What was found to be wrong with a listing: what an upstream lists and does not give, or not as it says.
+"""Faults of listings: files and metadata that an upstream lists and does not give, or not as it states.
 
 It is not offered any more, for a time that grows with each time that it is found so again; then it is looked at once more.
 """

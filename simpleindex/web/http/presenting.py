@@ -1,4 +1,4 @@
-"""A refusal on its way out gets the form that its client reads."""
+"""Give a refusal the form that its client reads."""
 
 from __future__ import annotations
 

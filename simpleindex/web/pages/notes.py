@@ -1,4 +1,4 @@
-"""What the pages tell people of the index itself: how to trust it, what stands behind it, and which others there are.
+"""Notes on pages about the index itself: its CA, the upstreams behind it, and other views.
 
 Tools take every anchor of a listing for a project or a file, so none of this is an anchor in the page: a script makes
 links of elements with ``data-href``, and without scripts the text says where to look.

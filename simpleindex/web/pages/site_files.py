@@ -1,4 +1,4 @@
-"""The two files that browsers and crawlers ask every host for."""
+"""``/robots.txt`` and ``/favicon.ico``."""
 
 from __future__ import annotations
 

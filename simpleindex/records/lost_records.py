@@ -1,4 +1,4 @@
-"""Whether a state directory without records is new, or has lost them: a deleted name of one's own must not become a stranger's."""
+"""Decide whether a state directory without records is new or has lost them, so that no deleted name is given to upstreams."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Beginning(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditTale:
+class AuditEvidence:
     """What an audit tells of the records that belong to it.
 
     Attributes:
@@ -53,7 +53,7 @@ class AuditTale:
     names: frozenset[ProjectName] = frozenset()
 
 
-def tale_of(lines: Iterable[bytes]) -> AuditTale:
+def evidence_of(lines: Iterable[bytes]) -> AuditEvidence:
     """Return what an audit tells; lines that are cut off or are not of ours tell nothing."""
     is_there = had_records = False
     names = set()
@@ -70,18 +70,18 @@ def tale_of(lines: Iterable[bytes]) -> AuditTale:
                 names.add(parse_project_name(found["project"]))
             except InvalidProjectName:
                 continue
-    return AuditTale(is_there, had_records, frozenset(names))
+    return AuditEvidence(is_there, had_records, frozenset(names))
 
 
-def judge_beginning(records_size: int | None, tale: AuditTale) -> Beginning:
+def judge_beginning(records_size: int | None, evidence: AuditEvidence) -> Beginning:
     """Return what a state directory is.
 
     Args:
         records_size: Bytes of the records; None if there are none.
-        tale: What the audit beside them tells.
+        evidence: What the audit beside them tells.
     """
     if records_size:
         return Beginning.KNOWN
     # An empty file is made only for the records, by whoever then fills it.
-    is_lost = tale.had_records or (records_size == 0 and tale.is_there)
+    is_lost = evidence.had_records or (records_size == 0 and evidence.is_there)
     return Beginning.LOST if is_lost else Beginning.NEW
