@@ -11,10 +11,10 @@ from twisted.python.failure import Failure
 
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.directory.live import LiveDirectory
-from simpleindex.directory.scanner import Reader
+from simpleindex.directory.scanner import Scanner
 from simpleindex.directory.watching import NoWatch
 from simpleindex.system.stamp import Stamp
 from tests.examining import ExaminesHere
@@ -115,10 +115,10 @@ class World:
         self.failures: list[Failure] = []
         self.now_ns = LONG_AFTER_NS
         self.watch = watch or NoWatch()
-        self.directory = Directory(str(root), excluded)
-        self.digests = Digests("/nonexistent", str(root), self.lines.append)
+        self.directory = PackageDirectory(str(root), excluded)
+        self.digests = DigestCache("/nonexistent", str(root), self.lines.append)
         self.live = LiveDirectory(
-            Reader(
+            Scanner(
                 self.directory,
                 self.digests,
                 lambda: self.now_ns,

@@ -18,7 +18,7 @@ from simpleindex.access.identity import UploadRules
 from simpleindex.archives.entry_points import read_entry_points
 from simpleindex.archives.paths import Paths, plain_path
 from simpleindex.archives.strict_metadata import judge_installable
-from simpleindex.archives.tar import Stream, headers
+from simpleindex.archives.tar import TarStream, headers
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.archives.wheel import judge_wheel_file
 from simpleindex.archives.wheel_record import judge_record
@@ -159,11 +159,11 @@ FORMS = {
     ),
     "sdist-top": Form(partial(examine, SDIST), lambda n: tar((f"{'-' * n}1.0/PKG-INFO", b"x"))),
     "tar-records": Form(
-        lambda data: [*headers(Stream(iter([data])))],
+        lambda data: [*headers(TarStream(iter([data])))],
         lambda n: pax(*(b"%d GNU.sparse.%04d=x\n" % (19, i) for i in range(n))) + header(b"x") + bytes(1024),
     ),
     "tar-headers": Form(
-        lambda data: [*headers(Stream(iter([data])))],
+        lambda data: [*headers(TarStream(iter([data])))],
         lambda n: pax(b"9 path=x\n") * n + header(b"x") + bytes(1024),
     ),
     "zip-members": Form(

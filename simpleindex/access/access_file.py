@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.access.htpasswd import parse_user_name
 from simpleindex.access.identity import Action, UploadRules
 from simpleindex.access.rights import Access
-from simpleindex.access.rules import ANYONE_WORD, GROUP_PREFIX, TOKEN_PREFIX, WHO_WORDS, Rule, Who
+from simpleindex.access.rules import (
+    ANYONE_WORD,
+    GROUP_PREFIX,
+    TOKEN_PREFIX,
+    WHO_WORDS,
+    AccessRule,
+    Principals,
+)
 from simpleindex.access.tokens import SECRET_PREFIX
 from simpleindex.core.errors import InvalidAccess, InvalidPattern, InvalidText, InvalidUserName
 from simpleindex.core.metadata import shown
@@ -139,7 +146,7 @@ def _member(word: str, where: str) -> str:
     return _user(word, where)
 
 
-def _rule(table: Mapping[str, object], number: int, groups: Mapping[str, tuple[str, ...]]) -> Rule:
+def _rule(table: Mapping[str, object], number: int, groups: Mapping[str, tuple[str, ...]]) -> AccessRule:
     where = f"rule {number}"
     _check_keys(table, _RULE_KEYS, f" in {where}")
     if "projects" not in table:
@@ -159,15 +166,15 @@ def _rule(table: Mapping[str, object], number: int, groups: Mapping[str, tuple[s
         if key in table
     }
     checks = {key: value for key, value in table.items() if key in _UPLOAD_KEYS or key == _OVERWRITE}
-    return Rule(number, projects, who, _uploads(checks, where))
+    return AccessRule(number, projects, who, _uploads(checks, where))
 
 
-def _who(value: object, action: Action, where: str, groups: Mapping[str, tuple[str, ...]]) -> Who:
+def _who(value: object, action: Action, where: str, groups: Mapping[str, tuple[str, ...]]) -> Principals:
     words = tuple(dict.fromkeys(_word(word, where, groups) for word in _texts(value, where)))
     if ANYONE_WORD in words and action is not Action.READ:
         raise InvalidAccess(f"lists 'anyone' in {where}, but only reading can be had without a login")
     named = (word.removeprefix(GROUP_PREFIX) for word in words if word.startswith(GROUP_PREFIX))
-    return Who(words, {GROUP_PREFIX + name: groups[name] for name in named})
+    return Principals(words, {GROUP_PREFIX + name: groups[name] for name in named})
 
 
 def _word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class UsersFile:
+class LiveUsersFile:
     """Users, as the file says them now; those that are refused are named once.
 
     Args:

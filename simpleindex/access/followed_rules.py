@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from simpleindex.access.rights import Access
 
 
-class AccessRules:
+class LiveAccessRules:
     """Rights, as the file says them now.
 
     Args:

@@ -26,7 +26,7 @@ _NOBODY: Final[Mapping[ProjectName, str]] = {}
 """One object, so that lists are the same as long as nothing changes also where no rule speaks of owners."""
 
 
-class Guarded:
+class GuardedSource:
     """A source as one reader sees it.
 
     What may not be read is refused only where it exists, so that "not here" stays true for every other name; that names

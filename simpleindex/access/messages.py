@@ -17,7 +17,7 @@ from simpleindex.core.patterns import matching
 
 if TYPE_CHECKING:
     from simpleindex.access.identity import Action, Identity, UploadRules
-    from simpleindex.access.rules import Rule
+    from simpleindex.access.rules import AccessRule
     from simpleindex.core.names import ProjectName
 
 _DOING: Final = {
@@ -47,7 +47,7 @@ def hindrance(identity: Identity, action: Action, name: ProjectName) -> str | No
     return None
 
 
-def granted(rule: Rule, word: str, action: Action, name: ProjectName, *, from_file: bool) -> str:
+def granted(rule: AccessRule, word: str, action: Action, name: ProjectName, *, from_file: bool) -> str:
     """Say by which rule somebody may do something, or everything as an administrator.
 
     Args:
@@ -66,7 +66,9 @@ def granted(rule: Rule, word: str, action: Action, name: ProjectName, *, from_fi
     return f"No rule of the access file decides who may {doing} {name}, so {who} may."
 
 
-def refused(rule: Rule, identity: Identity, action: Action, name: ProjectName, *, from_file: bool) -> str:
+def refused(
+    rule: AccessRule, identity: Identity, action: Action, name: ProjectName, *, from_file: bool
+) -> str:
     """Say by which rule somebody may not do something.
 
     Args:
@@ -86,7 +88,7 @@ def refused(rule: Rule, identity: Identity, action: Action, name: ProjectName, *
     return f"Rule {rule.number} of the access file does not let {identity} {doing}."
 
 
-def line(rule: Rule, action: Action, name: ProjectName, owner: str | None, *, from_file: bool) -> str:
+def line(rule: AccessRule, action: Action, name: ProjectName, owner: str | None, *, from_file: bool) -> str:
     """Return a line for the operator: who may do this with a project, and by which rule.
 
     Args:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from simpleindex.access import messages as access_text
 from simpleindex.access.identity import Action, Identity, UploadRules
-from simpleindex.access.rules import ANYONE_WORD, AUTHENTICATED_WORD, OWNER_WORD, Deciding, Rule, Who
+from simpleindex.access.rules import (
+    ANYONE_WORD,
+    AUTHENTICATED_WORD,
+    OWNER_WORD,
+    AccessRule,
+    ActionRules,
+    Principals,
+)
 from simpleindex.core.patterns import ALL, matcher
 
 if TYPE_CHECKING:
@@ -47,17 +54,17 @@ class Access:
         uses_owners: Whether any decision depends on who owns a project.
     """
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[AccessRule, ...] = ()
     private: bool = False
     uploads: UploadRules = field(default_factory=UploadRules)
     from_file: bool = True
     everything_public: bool = field(init=False, repr=False, compare=False)
     uses_owners: bool = field(init=False, repr=False, compare=False)
-    _deciding: Mapping[Action, Deciding] = field(init=False, repr=False, compare=False)
+    _deciding: Mapping[Action, ActionRules] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         rules = (*self.rules, self._default_rule())
-        deciding = {action: Deciding(action, rules) for action in Action}
+        deciding = {action: ActionRules(action, rules) for action in Action}
         public = all(who.anyone for who in deciding[Action.READ].lists)
         owners = any(who.owner for rules in deciding.values() for who in rules.lists)
         object.__setattr__(self, "_deciding", deciding)
@@ -168,13 +175,13 @@ class Access:
 
         return may_read
 
-    def _default_rule(self) -> Rule:
+    def _default_rule(self) -> AccessRule:
         """Return what holds where no rule decides."""
-        who = dict.fromkeys(Action, Who())
-        who[Action.READ] = Who((AUTHENTICATED_WORD if self.private else ANYONE_WORD,))
+        who = dict.fromkeys(Action, Principals())
+        who[Action.READ] = Principals((AUTHENTICATED_WORD if self.private else ANYONE_WORD,))
         if not self.from_file:
-            who[Action.UPLOAD] = Who((AUTHENTICATED_WORD,))
-        return Rule(0, (ALL,), who)
+            who[Action.UPLOAD] = Principals((AUTHENTICATED_WORD,))
+        return AccessRule(0, (ALL,), who)
 
 
 def default_access() -> Access:

@@ -25,7 +25,7 @@ TOKEN_PREFIX: Final = "token:"  # noqa: S105 (a word of the file, no secret)
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Principals:
     """Whom a rule lists for an action.
 
     Attributes:
@@ -60,7 +60,7 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     """One rule of the access file.
 
     Attributes:
@@ -72,11 +72,11 @@ class Rule:
 
     number: int
     projects: tuple[str, ...]
-    who: Mapping[Action, Who] = field(default_factory=dict)
+    who: Mapping[Action, Principals] = field(default_factory=dict)
     uploads: Mapping[str, int] = field(default_factory=dict)
 
 
-class Deciding:
+class ActionRules:
     """The rules that name one action, compiled, up to the first one for all projects, which there must be.
 
     Attributes:
@@ -86,7 +86,7 @@ class Deciding:
 
     __slots__ = ("_first", "lists", "rules")
 
-    def __init__(self, action: Action, rules: Sequence[Rule]) -> None:
+    def __init__(self, action: Action, rules: Sequence[AccessRule]) -> None:
         naming = [rule for rule in rules if action in rule.who]
         last = next(index for index, rule in enumerate(naming) if ALL in rule.projects)
         self.rules: Final = tuple(naming[: last + 1])
@@ -99,6 +99,6 @@ class Deciding:
         assert found is not None
         return found
 
-    def rule(self, name: ProjectName) -> Rule:
+    def rule(self, name: ProjectName) -> AccessRule:
         """Return the rule that decides about this project."""
         return self.rules[self.position(name)]

@@ -13,7 +13,7 @@ from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.tar import read_tar
-from simpleindex.archives.zip import Place, find_directory, members, place_of, unpack
+from simpleindex.archives.zip import MemberSpan, find_directory, members, place_of, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, InvalidMetadata
 from simpleindex.core.json_text import load_json
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from simpleindex.archives.zip import Member, Pread
+    from simpleindex.archives.zip import Pread, ZipMember
     from simpleindex.core.names import DistributionName
 
 __all__ = [
-    "Facts",
-    "Place",
+    "ArchiveInfo",
+    "MemberSpan",
     "examine",
     "examine_side_file",
     "read_sidecar",
@@ -56,7 +56,7 @@ _COMPRESSED_CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ArchiveInfo:
     """What reading an archive taught.
 
     Attributes:
@@ -72,10 +72,10 @@ class Facts:
     sha256: str
     requires_python: str | None
     sidecar: Sidecar | None
-    place: Place | None
+    place: MemberSpan | None
 
 
-def examine(file: BinaryIO, name: DistributionName) -> Facts:
+def examine(file: BinaryIO, name: DistributionName) -> ArchiveInfo:
     """Read an open distribution: whether it is whole, then its metadata, then every byte for the digest.
 
     Args:
@@ -94,7 +94,7 @@ def examine(file: BinaryIO, name: DistributionName) -> Facts:
         return _examine_zip(file, size, name)
     digest = hashlib.sha256()
     data = read_tar(_hashed(file, size, digest.update, _COMPRESSED_CHUNK), size, suffix)
-    return Facts(name.version, digest.hexdigest(), _requires_python(data, name), None, None)
+    return ArchiveInfo(name.version, digest.hexdigest(), _requires_python(data, name), None, None)
 
 
 def metadata_of(pread: Pread, size: int, name: DistributionName) -> tuple[bytes, str | None]:
@@ -106,7 +106,7 @@ def metadata_of(pread: Pread, size: int, name: DistributionName) -> tuple[bytes,
         name: What its file name says.
 
     Returns:
-        The metadata, and their Requires-Python as :class:`Facts` has it.
+        The metadata, and their Requires-Python as :class:`ArchiveInfo` has it.
 
     Raises:
         BrokenArchive: It is no wheel.
@@ -119,7 +119,7 @@ def metadata_of(pread: Pread, size: int, name: DistributionName) -> tuple[bytes,
     return data, _requires_python(data, name)
 
 
-def read_sidecar(pread: Pread, facts: Facts) -> bytes:
+def read_sidecar(pread: Pread, facts: ArchiveInfo) -> bytes:
     """Read a wheel's METADATA straight from its place.
 
     Args:
@@ -178,7 +178,7 @@ def _hashed(file: BinaryIO, size: int, update: Callable[[bytes], object], chunk_
         raise BrokenArchive("it changed while it was read", perhaps_unfinished=True)
 
 
-def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> Facts:
+def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> ArchiveInfo:
     """Judge what is cheap to judge first; the digest of a large wheel takes seconds."""
 
     def pread(length: int, offset: int) -> bytes:
@@ -199,19 +199,19 @@ def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> Facts:
     for _ in _hashed(file, size, digest.update, _CHUNK):
         pass
     if data is None or name.kind is not Kind.WHEEL:
-        return Facts(name.version, digest.hexdigest(), requires_python, None, None)
+        return ArchiveInfo(name.version, digest.hexdigest(), requires_python, None, None)
     sidecar = Sidecar(hashlib.sha256(data).hexdigest(), len(data))
-    return Facts(name.version, digest.hexdigest(), requires_python, sidecar, place)
+    return ArchiveInfo(name.version, digest.hexdigest(), requires_python, sidecar, place)
 
 
-def wheel_metadata(found: Iterator[Member], name: DistributionName) -> Member:
+def wheel_metadata(found: Iterator[ZipMember], name: DistributionName) -> ZipMember:
     """Choose METADATA in the only ``.dist-info`` directory: pip refuses wheels with several, and so it names the files.
 
     Raises:
         BrokenArchive: There is not exactly one of them, with METADATA in it once; or it is another distribution's.
     """
     directory: bytes | None = None
-    metadata: Member | None = None
+    metadata: ZipMember | None = None
     for member in found:
         top, _, rest = member.path.partition(b"/")
         if not top.endswith(_DIST_INFO):
@@ -236,9 +236,9 @@ def wheel_metadata(found: Iterator[Member], name: DistributionName) -> Member:
     return metadata
 
 
-def sdist_metadata(found: Iterator[Member], _: DistributionName) -> Member | None:
+def sdist_metadata(found: Iterator[ZipMember], _: DistributionName) -> ZipMember | None:
     """Choose the first PKG-INFO in a top directory; old sdists have none."""
-    metadata: Member | None = None
+    metadata: ZipMember | None = None
     for member in found:
         # All are taken, because taking one checks it.
         if metadata is None and is_sdist_metadata(member.path):

@@ -42,7 +42,7 @@ SPARSE: Final = b"GNU.sparse."
 """How the keywords of records begin that state a member's holes; all of them are kept as one of this name."""
 
 
-class Header(NamedTuple):
+class TarHeader(NamedTuple):
     """A member's header, with what extended headers say of it.
 
     Attributes:
@@ -80,7 +80,7 @@ def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
     """
     compressed = is_compressed(suffix)
     is_over = False
-    stream = Stream(unpacked(raw, size, suffix, is_over=lambda: is_over) if compressed else raw)
+    stream = TarStream(unpacked(raw, size, suffix, is_over=lambda: is_over) if compressed else raw)
     metadata: bytes | None = None
     for header in headers(stream):
         if header.kind in REGULAR and metadata is None and is_sdist_metadata(header.path):
@@ -98,7 +98,7 @@ def read_tar(raw: Iterator[bytes], size: int, suffix: str) -> bytes | None:
     return metadata
 
 
-class Stream:
+class TarStream:
     """Bytes taken or skipped in any portion from an iterator of chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -132,7 +132,7 @@ class Stream:
             yield portion
 
 
-def headers(stream: Stream) -> Iterator[Header]:
+def headers(stream: TarStream) -> Iterator[TarHeader]:
     """Go from header to header up to the end mark; whoever asks takes each one's data before the next.
 
     Raises:
@@ -154,7 +154,7 @@ def headers(stream: Stream) -> Iterator[Header]:
             extensions |= _extensions(kind, body_of(stream, stated, stated))
             continue
         if kind == b"g":
-            yield Header(kind, b"", b"", stated, stated, {})
+            yield TarHeader(kind, b"", b"", stated, stated, {})
             continue
         if b"size" in extensions:
             stated = _decimal(extensions[b"size"])
@@ -167,7 +167,7 @@ def headers(stream: Stream) -> Iterator[Header]:
         is_negative = extensions.get(b"mtime", b"").startswith(b"-") or any(
             block[at] == 0xFF for at in _OWNER_GROUP_AND_TIME
         )
-        yield Header(kind, path, link, 0 if is_empty else stated, stated, extensions, is_negative)
+        yield TarHeader(kind, path, link, 0 if is_empty else stated, stated, extensions, is_negative)
         extensions, extended = {}, 0
     if first:
         raise BrokenArchive("it is an empty tar archive")
@@ -181,14 +181,14 @@ def is_header(block: bytes) -> bool:
         return False
 
 
-def _block(stream: Stream, *, first: bool = False) -> bytes:
+def _block(stream: TarStream, *, first: bool = False) -> bytes:
     block = stream.take(_BLOCK)
     if len(block) < _BLOCK:
         raise BrokenArchive(_NOT_TAR, perhaps_unfinished=True) if first else CutOff
     return block
 
 
-def body_of(stream: Stream, size: int, most: int) -> bytes:
+def body_of(stream: TarStream, size: int, most: int) -> bytes:
     """Take a member's data.
 
     Raises:
@@ -202,7 +202,7 @@ def body_of(stream: Stream, size: int, most: int) -> bytes:
     return padded[:size]
 
 
-def pass_over(stream: Stream, size: int) -> None:
+def pass_over(stream: TarStream, size: int) -> None:
     """Leave a member's data.
 
     Raises:
@@ -212,7 +212,7 @@ def pass_over(stream: Stream, size: int) -> None:
         raise CutOff
 
 
-def _pass_over_sparse_map(stream: Stream, block: bytes) -> None:
+def _pass_over_sparse_map(stream: TarStream, block: bytes) -> None:
     """Skip GNU's continued list of holes, which the size does not count."""
     continued = block[482]
     while continued:

@@ -27,7 +27,7 @@ from simpleindex.archives.wheel import (
 )
 from simpleindex.archives.wheel_layout import WheelLayout
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
-from simpleindex.archives.zip import Place, members, place_of, read_local_header
+from simpleindex.archives.zip import MemberSpan, members, place_of, read_local_header
 from simpleindex.core.errors import BrokenArchive, InvalidMetadata
 from simpleindex.core.metadata import (
     MAXIMUM_SIZE,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from simpleindex.access.identity import UploadRules
     from simpleindex.archives.paths import Paths
-    from simpleindex.archives.zip import Directory, Member, Pread
+    from simpleindex.archives.zip import Pread, ZipDirectory, ZipMember
     from simpleindex.core.metadata import Details
     from simpleindex.core.names import DistributionName
 
@@ -124,7 +124,7 @@ def _examine_zip(
     directory = strict_zips.find_strictly(pread, size)
     is_wheel = name.kind is Kind.WHEEL
     choose = wheel_metadata if is_wheel else sdist_metadata
-    texts: dict[bytes, Member] = {}
+    texts: dict[bytes, ZipMember] = {}
     layout = WheelLayout()
     judge_path = layout.judge if is_wheel else None
     member = choose(_noting(members(pread, directory), texts, judge_path), name)
@@ -148,8 +148,8 @@ def _examine_zip(
 
 
 def _noting(
-    found: Iterator[Member], texts: dict[bytes, Member], judge_path: Callable[[bytes], None] | None
-) -> Iterator[Member]:
+    found: Iterator[ZipMember], texts: dict[bytes, ZipMember], judge_path: Callable[[bytes], None] | None
+) -> Iterator[ZipMember]:
     """Note on the way the members that are read later, by their names in the .dist-info directory, and judge all paths."""
     for member in found:
         if judge_path is not None:
@@ -161,7 +161,11 @@ def _noting(
 
 
 def _judge_texts(
-    pread: Pread, directory: Directory, texts: dict[bytes, Member], name: DistributionName, rules: UploadRules
+    pread: Pread,
+    directory: ZipDirectory,
+    texts: dict[bytes, ZipMember],
+    name: DistributionName,
+    rules: UploadRules,
 ) -> None:
     if (wheel := texts.get(b"WHEEL")) is None:
         raise BrokenArchive("it has no WHEEL in its .dist-info directory")
@@ -173,7 +177,7 @@ def _judge_texts(
 
 
 def _judge_record(
-    pread: Pread, directory: Directory, record: Member | None, paths: Paths, dist_info: str
+    pread: Pread, directory: ZipDirectory, record: ZipMember | None, paths: Paths, dist_info: str
 ) -> None:
     if record is None:
         raise BrokenArchive("it has no RECORD in its .dist-info directory")
@@ -191,9 +195,9 @@ def _judge_record(
         judge_owed_digest(path, _data_of(pread, member, directory), paths)
 
 
-def _data_of(pread: Pread, member: Member, directory: Directory) -> Iterator[bytes]:
+def _data_of(pread: Pread, member: ZipMember, directory: ZipDirectory) -> Iterator[bytes]:
     _, offset = read_local_header(pread, member, directory)
-    place = Place(offset, member.stored_size, member.method)
+    place = MemberSpan(offset, member.stored_size, member.method)
     yield from strict_zips.unpacked_member(pread, member, place)
 
 
@@ -227,7 +231,7 @@ def _judge_metadata(data: bytes, name: DistributionName) -> tuple[Examined, Deta
     return Examined(metadata, version), details
 
 
-def _read(pread: Pread, member: Member, directory: Directory, most: int) -> bytes:
+def _read(pread: Pread, member: ZipMember, directory: ZipDirectory, most: int) -> bytes:
     """Read a small member whole."""
     if member.size > most:
         raise BrokenArchive(f"its {shown(plain_path(member.path))} is larger than {most >> 20} MiB")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.compression import is_compressed, unpacked
 from simpleindex.archives.paths import Paths, plain_path, shown_path
-from simpleindex.archives.tar import SPARSE, Stream, body_of, headers, pass_over, pax_keywords
+from simpleindex.archives.tar import SPARSE, TarStream, body_of, headers, pass_over, pax_keywords
 from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
@@ -15,7 +15,7 @@ from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.archives.tar import Header
+    from simpleindex.archives.tar import TarHeader
 
 _BLOCK: Final = 512
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
@@ -45,7 +45,7 @@ def read_strictly(raw: Iterator[bytes], size: int, suffix: str, most: int) -> tu
         BrokenArchive: It is damaged, a bomb, or ambiguous in any way.
     """
     compressed = is_compressed(suffix)
-    stream = Stream(unpacked(raw, size, suffix, most=most, single=True) if compressed else raw)
+    stream = TarStream(unpacked(raw, size, suffix, most=most, single=True) if compressed else raw)
     paths, links = Paths(), dict[str, tuple[int, str]]()
     metadata: bytes | None = None
     for header in headers(stream):
@@ -63,7 +63,7 @@ def read_strictly(raw: Iterator[bytes], size: int, suffix: str, most: int) -> tu
     return paths, metadata
 
 
-def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> str:
+def _judge(header: TarHeader, paths: Paths, links: dict[str, tuple[int, str]]) -> str:
     """Judge one member, and return its path."""
     path = plain_path(header.path)
     kind = header.kind
@@ -101,7 +101,7 @@ def _judge(header: Header, paths: Paths, links: dict[str, tuple[int, str]]) -> s
     return path
 
 
-def _target(header: Header) -> tuple[int, str]:
+def _target(header: TarHeader) -> tuple[int, str]:
     """Return how many steps upwards a symbolic link's target begins with, and what follows them."""
     if excess := bounds.LINK.excess(len(header.link)):
         raise BrokenArchive(excess)
@@ -131,7 +131,7 @@ def _judge_global(records: bytes) -> None:
         )
 
 
-def _judge_end(stream: Stream, *, whole_blocks: bool) -> None:
+def _judge_end(stream: TarStream, *, whole_blocks: bool) -> None:
     """Judge what follows the first block of the end mark: its second one, and perhaps more zeros (POSIX, pax)."""
     if not whole_blocks:
         raise CutOff

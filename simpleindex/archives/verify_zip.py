@@ -15,7 +15,7 @@ from simpleindex.archives.tar import is_header
 from simpleindex.archives.zip import (
     DEFLATED,
     STORED,
-    Place,
+    MemberSpan,
     check_readable,
     extra_fields,
     extra_kinds,
@@ -31,7 +31,7 @@ from simpleindex.core.errors import BrokenArchive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.archives.zip import Directory, Member, Pread
+    from simpleindex.archives.zip import Pread, ZipDirectory, ZipMember
 
 _CHUNK: Final = 1024 * 1024
 # Smaller for compressed data, so that what one chunk unpacks to seldom has to wait for the next call.
@@ -48,7 +48,7 @@ _ZIP64_FIELD: Final = 0x0001
 _OTHER_PATH_FIELD: Final = 0x7075
 
 
-def find_strictly(pread: Pread, size: int) -> Directory:
+def find_strictly(pread: Pread, size: int) -> ZipDirectory:
     """Find the central directory of a file that has nothing else at its end, and is nothing else.
 
     Raises:
@@ -68,7 +68,7 @@ def find_strictly(pread: Pread, size: int) -> Directory:
     return directory
 
 
-def read_strictly(pread: Pread, directory: Directory, most: int, *, with_digests: bool) -> Paths:
+def read_strictly(pread: Pread, directory: ZipDirectory, most: int, *, with_digests: bool) -> Paths:
     """Unpack every member in little memory, and throw the data away.
 
     Args:
@@ -118,7 +118,7 @@ def fingerprint(digest: bytes, size: int) -> bytes:
     return digest + size.to_bytes(8)
 
 
-def unpacked_member(pread: Pread, member: Member, place: Place) -> Iterator[bytes]:
+def unpacked_member(pread: Pread, member: ZipMember, place: MemberSpan) -> Iterator[bytes]:
     """Unpack a member in chunks of at most 1 MiB; its last byte comes only if all were as stated.
 
     Raises:
@@ -138,12 +138,12 @@ def unpacked_member(pread: Pread, member: Member, place: Place) -> Iterator[byte
         raise BrokenArchive(f"its member {shown_path(member.path)} is damaged")
 
 
-def _stored(pread: Pread, place: Place) -> Iterator[bytes]:
+def _stored(pread: Pread, place: MemberSpan) -> Iterator[bytes]:
     for at in range(0, place.stored_size, _CHUNK):
         yield read_exactly(pread, min(_CHUNK, place.stored_size - at), place.offset + at)
 
 
-def _inflated(pread: Pread, place: Place) -> Iterator[bytes]:
+def _inflated(pread: Pread, place: MemberSpan) -> Iterator[bytes]:
     """Unpack deflated data, which must end exactly where their place does."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     for at in range(0, place.stored_size, _COMPRESSED_CHUNK):
@@ -162,13 +162,13 @@ def _inflated(pread: Pread, place: Place) -> Iterator[bytes]:
         yield chunk
 
 
-def _path(member: Member) -> str:
+def _path(member: ZipMember) -> str:
     if not member.path.isascii() and not member.flags & _UTF_8:
         raise BrokenArchive(f"the name of its member {shown_path(member.path)} is not marked as UTF-8")
     return plain_path(member.path)
 
 
-def _place(pread: Pread, member: Member, directory: Directory) -> Place:
+def _place(pread: Pread, member: ZipMember, directory: ZipDirectory) -> MemberSpan:
     """Find a member's data if both its headers say the same."""
     check_readable(member)
     if member.flags & _DESCRIPTOR:
@@ -189,7 +189,7 @@ def _place(pread: Pread, member: Member, directory: Directory) -> Place:
         raise BrokenArchive(f"the two headers of its member {shown_path(member.path)} contradict each other")
     if member.method != DEFLATED and member.stored_size != member.size:
         raise misplaced(member)
-    return Place(offset, member.stored_size, member.method)
+    return MemberSpan(offset, member.stored_size, member.method)
 
 
 def _has_other_path(extra: bytes, path: bytes) -> bool:

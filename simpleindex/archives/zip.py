@@ -48,7 +48,7 @@ _LONGEST_ENTRY: Final = _ENTRY.size + 3 * 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class ZipDirectory:
     """Where the central directory lies.
 
     Attributes:
@@ -63,7 +63,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ZipMember:
     """One entry of the central directory; sizes and offset in bytes."""
 
     path: bytes
@@ -77,7 +77,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MemberSpan:
     """Where a member's data lie in the file.
 
     Attributes:
@@ -91,7 +91,7 @@ class Place:
     method: int
 
 
-def find_directory(pread: Pread, size: int) -> Directory:
+def find_directory(pread: Pread, size: int) -> ZipDirectory:
     """Find the central directory from the end of the file; what is looked at does not grow with the file.
 
     Raises:
@@ -118,10 +118,10 @@ def find_directory(pread: Pread, size: int) -> Directory:
         raise BrokenArchive("it is an empty zip archive")
     if length > MAXIMUM_DIRECTORY:
         raise BrokenArchive(f"its zip directory is larger than {MAXIMUM_DIRECTORY >> 20} MiB")
-    return Directory(offset, length, entries % 0x10000)
+    return ZipDirectory(offset, length, entries % 0x10000)
 
 
-def members(pread: Pread, directory: Directory) -> Iterator[Member]:
+def members(pread: Pread, directory: ZipDirectory) -> Iterator[ZipMember]:
     """Go through the central directory, a piece at a time.
 
     Raises:
@@ -143,7 +143,7 @@ def members(pread: Pread, directory: Directory) -> Iterator[Member]:
         raise BrokenArchive("its zip directory has not as many entries as its end record says")
 
 
-def place_of(pread: Pread, member: Member, directory: Directory) -> Place:
+def place_of(pread: Pread, member: ZipMember, directory: ZipDirectory) -> MemberSpan:
     """Find where a member's data begin, if they can be served.
 
     Raises:
@@ -155,10 +155,10 @@ def place_of(pread: Pread, member: Member, directory: Directory) -> Place:
     local, data_offset = read_local_header(pread, member, directory)
     if local.path != member.path or data_offset + member.stored_size > directory.offset:
         raise misplaced(member)
-    return Place(data_offset, member.stored_size, member.method)
+    return MemberSpan(data_offset, member.stored_size, member.method)
 
 
-def check_readable(member: Member) -> None:
+def check_readable(member: ZipMember) -> None:
     """Judge whether every installer can unpack a member.
 
     Raises:
@@ -172,7 +172,7 @@ def check_readable(member: Member) -> None:
         )
 
 
-def read_local_header(pread: Pread, member: Member, directory: Directory) -> tuple[Member, int]:
+def read_local_header(pread: Pread, member: ZipMember, directory: ZipDirectory) -> tuple[ZipMember, int]:
     """Read what the header before a member's data says of it, and where they begin.
 
     Raises:
@@ -190,10 +190,10 @@ def read_local_header(pread: Pread, member: Member, directory: Directory) -> tup
         raise misplaced(member)
     rest = read_exactly(pread, path_length + extra_length, path_offset)
     path, extra = rest[:path_length], rest[path_length:]
-    return Member(path, flags, method, crc, stored_size, size, member.header_offset, extra), data_offset
+    return ZipMember(path, flags, method, crc, stored_size, size, member.header_offset, extra), data_offset
 
 
-def long_sizes(local: Member) -> tuple[int, int]:
+def long_sizes(local: ZipMember) -> tuple[int, int]:
     """Return the stored size and the size in a local header, wherever in it they are.
 
     Raises:
@@ -203,12 +203,12 @@ def long_sizes(local: Member) -> tuple[int, int]:
     return stored_size, size
 
 
-def misplaced(member: Member) -> BrokenArchive:
+def misplaced(member: ZipMember) -> BrokenArchive:
     """Say that a member's header does not lie where the directory says, or is another's."""
     return BrokenArchive(f"its {_shown(member.path)} is not where the zip directory says")
 
 
-def unpack(pread: Pread, place: Place, size: int) -> bytes:
+def unpack(pread: Pread, place: MemberSpan, size: int) -> bytes:
     """Read a member's data, never making more than ``size`` bytes and one.
 
     Raises:
@@ -267,7 +267,7 @@ def _zip64(pread: Pread, end: int, stated: tuple[int, int, int]) -> tuple[int, t
     return record, true
 
 
-def _entry(buffer: bytes, at: int) -> tuple[Member, int]:
+def _entry(buffer: bytes, at: int) -> tuple[ZipMember, int]:
     """Return the entry that begins there, and where the next one does."""
     if len(buffer) - at < _ENTRY.size:
         raise BrokenArchive("its zip directory is damaged")
@@ -286,7 +286,7 @@ def _entry(buffer: bytes, at: int) -> tuple[Member, int]:
     numbers = (size, stored_size, offset)
     if 0xFFFFFFFF in numbers:
         size, stored_size, offset = _long(numbers, buffer[extra_at : extra_at + extra_length])
-    return Member(
+    return ZipMember(
         path, flags, method, crc, stored_size, size, offset, buffer[extra_at : extra_at + extra_length]
     ), end
 

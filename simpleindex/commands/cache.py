@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.kept_files import Held
-    from simpleindex.upstreams.cache.kept_listings import KeptListing
+    from simpleindex.upstreams.cache.kept_files import CachedFile
+    from simpleindex.upstreams.cache.kept_listings import CachedListing
     from simpleindex.upstreams.settings import UpstreamSettings
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
@@ -73,7 +73,7 @@ class Entry:
     project: ProjectName
     file: File
     key: GivenKey
-    held: Held
+    held: CachedFile
     is_pinned: bool
 
 
@@ -339,7 +339,7 @@ def _why(given: argparse.Namespace) -> int:
     return 0
 
 
-def _why_not_kept(kept: _Kept, upstream: UpstreamSettings, listing: KeptListing, file: File) -> str:
+def _why_not_kept(kept: _Kept, upstream: UpstreamSettings, listing: CachedListing, file: File) -> str:
     """Say, as a clause, why a file is not kept; what a rule withholds is never fetched."""
     if upstream.mode is not Mode.CACHE:
         return f"clients get it from {upstream.name} itself, whose mode is {upstream.mode.value}"

@@ -13,7 +13,7 @@ from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import Subject, select, subject_of
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
@@ -103,7 +103,7 @@ def _days(text: str) -> int:
 def _here(command: str, given: argparse.Namespace) -> list[str]:
     options = {name: getattr(given, name) for name in ("path", "state", "config") if getattr(given, name)}
     settings = resolve(options, os.environ, Path.cwd())
-    directory = Directory(str(settings.path), excluded_paths(settings))
+    directory = PackageDirectory(str(settings.path), excluded_paths(settings))
     try:
         directory.survey()
     except OSError as error:

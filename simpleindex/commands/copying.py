@@ -16,10 +16,10 @@ from simpleindex.core.model import Strategy
 from simpleindex.core.sizes import human_size
 from simpleindex.core.toml import nearest
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.publishing.copy import Copier
-from simpleindex.publishing.copy_sources import FromDirectory, FromUpstream
+from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.promotion import files_of, parse_release
 from simpleindex.publishing.writer import Writer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.copy import Copied
-    from simpleindex.publishing.copy_sources import Origin
+    from simpleindex.publishing.copy_sources import CopySource
     from simpleindex.upstreams.settings import UpstreamSettings
 
 _PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
@@ -114,7 +114,7 @@ class _Sources:
     directories: dict[str, str]
     upstreams: dict[str, UpstreamSettings]
 
-    def directory(self, name: str) -> Directory:
+    def directory(self, name: str) -> PackageDirectory:
         """One of one's own.
 
         Raises:
@@ -126,14 +126,14 @@ class _Sources:
             )
         if name not in self.directories:
             raise RefusedStart(f"--to: there is no directory {name!r}{nearest(name, self.directories)}")
-        directory = Directory(self.directories[name], excluded_paths(self.settings))
+        directory = PackageDirectory(self.directories[name], excluded_paths(self.settings))
         try:
             directory.survey()
         except OSError as error:
             raise RefusedStart(f"{self.directories[name]} cannot be read: {error.strerror}") from None
         return directory
 
-    def origin(self, name: str, examiner: Examiner) -> Origin:
+    def origin(self, name: str, examiner: Examiner) -> CopySource:
         """Any source, to copy from; what it opens is closed with the process.
 
         Raises:
@@ -145,11 +145,11 @@ class _Sources:
         if (upstream := self.upstreams.get(name)) is not None:
             cache = UpstreamCache(str(self.settings.cache), complain)
             pins = Pins(str(self.settings.state), complain)
-            return FromUpstream(cache, pins, upstream.identity, name, flat=upstream.flat)
+            return UpstreamCopySource(cache, pins, upstream.identity, name, flat=upstream.flat)
         directory = self.directory(name)
-        digests = Digests(str(self.settings.cache), directory.root, complain)
+        digests = DigestCache(str(self.settings.cache), directory.root, complain)
         digests.open()
-        return FromDirectory(directory, digests, name, examiner=examiner)
+        return DirectoryCopySource(directory, digests, name, examiner=examiner)
 
 
 def _sources(given: argparse.Namespace) -> _Sources:

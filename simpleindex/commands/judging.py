@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simpleindex.commands.arguments import complain
 from simpleindex.policy.lists import NameLists
 from simpleindex.records.people import Records
-from simpleindex.views.followed import Policies
+from simpleindex.views.followed import LiveSourcesFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -33,7 +33,7 @@ def reasons_against(
     records = Records(str(settings.state), complain)
     try:
         lists = NameLists(str(settings.sources.parent), complain)
-        policies = Policies(
+        policies = LiveSourcesFile(
             str(settings.sources), open_list=lists.open, allowances=records.allowances, log=complain
         )
         policies.open()

@@ -16,14 +16,14 @@ from simpleindex.commands.systemd_unit import unit_text
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.packed import total_size
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
-from simpleindex.directory.scanner import NO_SHELF, Reader
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.scanner import NO_SHELF, Scanner
 from simpleindex.directory.unserved import sum_up
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.service.report import catalogue_lines, taken_line
 from simpleindex.tap import Options
-from simpleindex.web.status import Report
+from simpleindex.web.status import StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -206,7 +206,7 @@ def _change(command: str, words: list[str]) -> int:
     return change(command, words)
 
 
-def check(settings: Settings, name: str = LOCAL) -> Report:
+def check(settings: Settings, name: str = LOCAL) -> StatusReport:
     """Read the whole directory once, as the server would.
 
     Args:
@@ -216,8 +216,10 @@ def check(settings: Settings, name: str = LOCAL) -> Report:
     Raises:
         RefusedStart: It cannot be read.
     """
-    directory = Directory(str(settings.path), excluded_paths(settings))
-    digests = Digests(str(settings.cache), directory.root, lambda sentence: print(sentence, file=sys.stderr))
+    directory = PackageDirectory(str(settings.path), excluded_paths(settings))
+    digests = DigestCache(
+        str(settings.cache), directory.root, lambda sentence: print(sentence, file=sys.stderr)
+    )
     digests.open()
     examination = open_examination(partial(print, file=sys.stderr))
     try:
@@ -229,9 +231,11 @@ def check(settings: Settings, name: str = LOCAL) -> Report:
         digests.close()
 
 
-def _read_all(directory: Directory, digests: Digests, examiner: Examiner, source: str) -> Report:
+def _read_all(
+    directory: PackageDirectory, digests: DigestCache, examiner: Examiner, source: str
+) -> StatusReport:
     survey = directory.survey()
-    reader = Reader(directory, digests, time.time_ns, source, examiner=examiner)
+    reader = Scanner(directory, digests, time.time_ns, source, examiner=examiner)
     projects = 0
     files: list[File] = []
     passed_over = [*survey.unserved]
@@ -250,7 +254,7 @@ def _read_all(directory: Directory, digests: Digests, examiner: Examiner, source
             files += shelf.project.files
             withheld += [(name, item.filename, item.rule, item.reason) for item in shelf.project.withheld]
     size = total_size(files)
-    return Report(
+    return StatusReport(
         *(True, None, projects, len(files), size, tuple(withheld), "off", __version__),
         passed_over=sum_up(passed_over),
         taken=tuple(sorted(taken)),

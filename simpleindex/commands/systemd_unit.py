@@ -20,7 +20,7 @@ from simpleindex.service.places import further_directories
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from simpleindex.config.settings import Listen, Settings
+    from simpleindex.config.settings import ListenAddress, Settings
 
 SERVICE: Final = "simpleindex.service"
 SOCKET: Final = "simpleindex.socket"
@@ -258,13 +258,13 @@ def _adopting(settings: Settings) -> dict[str, list[str]]:
     return {"https": endpoints[: len(settings.https)], "http": endpoints[len(settings.https) :]}
 
 
-def _listen_stream(listen: Listen) -> str:
+def _listen_stream(listen: ListenAddress) -> str:
     if not listen.port:
         raise RefusedStart(f"--socket: systemd listens on ports; give one instead of {listen.text!r}")
     return str(listen.port)
 
 
-def _ports(listen: Listen) -> list[int]:
+def _ports(listen: ListenAddress) -> list[int]:
     """Every number that may be a port in it."""
     fields = (field.removeprefix("port=") for field in _UNESCAPED_COLON.split(listen.text))
     return [int(field) for field in fields if field.isdecimal()]
@@ -285,7 +285,7 @@ def _log_directories(settings: Settings) -> list[Path]:
     return [settings.access_log.parent] if isinstance(settings.access_log, Path) else []
 
 
-def _socket_directories(listening: Iterable[Listen]) -> list[Path]:
+def _socket_directories(listening: Iterable[ListenAddress]) -> list[Path]:
     """The directories in which ``unix:`` endpoints make their sockets."""
     split = (_UNESCAPED_COLON.split(listen.text) for listen in listening)
     return [

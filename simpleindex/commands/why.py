@@ -15,7 +15,7 @@ from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
 
 if TYPE_CHECKING:
-    from simpleindex.config.settings import Listen, Settings
+    from simpleindex.config.settings import ListenAddress, Settings
 
 _OFFERED: Final = '"answer":"offered"'
 _TCP: Final = re.compile(r"(?:tcp6?:)?([0-9]+)(?::|\Z)")
@@ -88,7 +88,7 @@ def own_url(settings: Settings) -> str:
     raise RefusedStart("where the index is cannot be told from its settings; name it with --index-url URL")
 
 
-def _port(listen: Listen) -> int | None:
+def _port(listen: ListenAddress) -> int | None:
     matched = _TCP.match(listen.text)
     return int(matched[1]) if matched else None
 

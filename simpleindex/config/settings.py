@@ -12,9 +12,9 @@ from simpleindex.config.layers import Layers, from_command_line, from_environmen
 from simpleindex.config.options import OPTIONS, Option, nearest
 from simpleindex.config.values import (
     AccessLog,
-    Listen,
+    ListenAddress,
     Network,
-    Watch,
+    WatchMode,
     to_access_log,
     to_bytes,
     to_cors,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["OPTIONS", "Listen", "Option", "Settings", "Watch", "changes", "nearest", "resolve"]
+__all__ = ["OPTIONS", "ListenAddress", "Option", "Settings", "WatchMode", "changes", "nearest", "resolve"]
 
 # Loopback, because nobody has yet said that others may read the index, or read it unencrypted.
-_DEFAULT_HTTP: Final = (Listen("tcp:8080:interface=127.0.0.1"),)
+_DEFAULT_HTTP: Final = (ListenAddress("tcp:8080:interface=127.0.0.1"),)
 
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
 _OWN_DIRECTORIES: Final = {
@@ -78,8 +78,8 @@ class Settings:
     """
 
     path: Path
-    https: tuple[Listen, ...]
-    http: tuple[Listen, ...]
+    https: tuple[ListenAddress, ...]
+    http: tuple[ListenAddress, ...]
     serve_http: bool
     acme_webroot: Path | None
     certs: Path
@@ -91,7 +91,7 @@ class Settings:
     access: Path | None
     insecure_auth: bool
     url: str | None
-    watch: Watch
+    watch: WatchMode
     poll_interval: float
     follow_root: bool
     access_log: AccessLog
@@ -201,7 +201,7 @@ def _settings(
         access=layers.located("access", to_path, None),
         insecure_auth=layers.one("insecure-auth", to_flag, False),
         url=layers.one("url", to_url, None),
-        watch=layers.one("watch", to_watch, Watch.AUTO),
+        watch=layers.one("watch", to_watch, WatchMode.AUTO),
         poll_interval=layers.one("poll-interval", to_seconds, 2.0),
         follow_root=layers.one("follow-root", to_flag, False),
         access_log=layers.located("access-log", to_access_log, None),

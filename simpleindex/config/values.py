@@ -41,7 +41,7 @@ _SHORTEST_POLL: Final = 0.05  # seconds; a sweep of 10,000 directories takes tha
 _LONGEST_POLL: Final = 86_400.0  # seconds; epoll refuses timeouts that do not fit an int of milliseconds
 
 
-class Watch(StrEnum):
+class WatchMode(StrEnum):
     """How changes in the directory are learnt of."""
 
     AUTO = "auto"
@@ -51,7 +51,7 @@ class Watch(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
+class ListenAddress:
     """Where to listen.
 
     Attributes:
@@ -100,24 +100,24 @@ def to_access_log(text: str, base: Path, home: str | None) -> AccessLog:
     return "-" if text == "-" else to_path(text, base, home)
 
 
-def to_listen(text: str) -> Listen:
+def to_listen(text: str) -> ListenAddress:
     """Read a port or the look of an endpoint string."""
     if text.isascii() and text.isdecimal():
         port = int(text[:6])
         if len(text) > 5 or port > 65_535:
             raise InvalidSetting("is not a port; ports go from 0 to 65535")
-        return Listen(str(port), port)
+        return ListenAddress(str(port), port)
     if not text.isprintable() or not _ENDPOINT.fullmatch(text):
         raise InvalidSetting("is neither a port nor an endpoint such as 'tcp:443:interface=192.0.2.1'")
-    return Listen(text)
+    return ListenAddress(text)
 
 
-def to_watch(text: str) -> Watch:
+def to_watch(text: str) -> WatchMode:
     """Read how to watch."""
     try:
-        return Watch(text)
+        return WatchMode(text)
     except ValueError:
-        words = [mode.value for mode in Watch]
+        words = [mode.value for mode in WatchMode]
         raise InvalidSetting(f"is none of {', '.join(words)}{hint(text, words)}") from None
 
 

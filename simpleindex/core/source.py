@@ -128,7 +128,7 @@ class Located(Source, Protocol):
         ...
 
 
-class Digests(Protocol):
+class FileDigests(Protocol):
     """What is known of a finished draft's bytes; digests in lower-case hex.
 
     Attributes:

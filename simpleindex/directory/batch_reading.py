@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from twisted.python.failure import Failure
 
 from simpleindex.core.names import PROJECT_FILE
-from simpleindex.directory.scanner import Begun, Shelf
+from simpleindex.directory.scanner import Begun, ProjectSnapshot
 from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.own_names import OwnNames
-    from simpleindex.directory.scanner import Reader
+    from simpleindex.directory.scanner import Scanner
 
     Identity = tuple[int, int]
 
@@ -24,13 +24,13 @@ _BUDGET: Final = 64 * 1024 * 1024
 """Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours."""
 
 
-def _unread(before: Shelf, error: OSError | MemoryError) -> Shelf:
+def _unread(before: ProjectSnapshot, error: OSError | MemoryError) -> ProjectSnapshot:
     """What is said of a project that could not be looked at just now: the same as before, until the next look."""
     trouble = own_trouble(error)
     if before.project is not None and trouble is not None and trouble.is_passing:
         return replace(before, young=True)
     sentence = "It could not be read; the log says more." if trouble is None else trouble.for_client()
-    return Shelf(trouble=sentence, known=before.known, project_file=before.project_file, young=True)
+    return ProjectSnapshot(trouble=sentence, known=before.known, project_file=before.project_file, young=True)
 
 
 class Job(NamedTuple):
@@ -48,7 +48,7 @@ class Job(NamedTuple):
     name: ProjectName
     directories: tuple[str, ...]
     loose: tuple[str, ...]
-    before: Shelf
+    before: ProjectSnapshot
     is_surveyed: bool = True
     is_traced: bool = False
 
@@ -63,13 +63,13 @@ class BatchReader:
         failed: Told of what should never happen.
     """
 
-    reader: Reader
+    reader: Scanner
     own_names: OwnNames
     failed: Callable[[Failure], None]
 
     def read(
         self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
-    ) -> list[Shelf] | None:
+    ) -> list[ProjectSnapshot] | None:
         """Read projects; None if the root is no longer the one they lay in. Blocking.
 
         Args:
@@ -78,7 +78,7 @@ class BatchReader:
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
         """
-        shelves: dict[ProjectName, Shelf] = {}
+        shelves: dict[ProjectName, ProjectSnapshot] = {}
         befores = {job.name: job.before for job in jobs}
 
         def begun() -> Iterator[Begun]:
@@ -113,7 +113,12 @@ class BatchReader:
         return [shelves[job.name] for job in jobs]
 
     def _guarded(
-        self, name: ProjectName, before: Shelf, function: Callable[..., Any], *arguments: Any, **named: Any
+        self,
+        name: ProjectName,
+        before: ProjectSnapshot,
+        function: Callable[..., Any],
+        *arguments: Any,
+        **named: Any,
     ) -> Any:
         """Call a function; where it fails, return what is to be said of the project then."""
         try:
@@ -124,7 +129,7 @@ class BatchReader:
         except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
             self.failed(Failure())
             trouble = f"The project {name} could not be read; the log says more."
-            return Shelf(trouble=trouble, project_file=before.project_file, has_traces=True)
+            return ProjectSnapshot(trouble=trouble, project_file=before.project_file, has_traces=True)
 
     def identity(self) -> Identity | None:
         """Device and inode of the root now; None if it is not there."""
@@ -134,7 +139,7 @@ class BatchReader:
             return None
 
 
-def _is_to_be_remembered(job: Job, shelf: Shelf) -> bool:
+def _is_to_be_remembered(job: Job, shelf: ProjectSnapshot) -> bool:
     """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
     if shelf.has_traces or job.is_traced:
         return True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound="Hashable")
 
 
-class Rounds(Generic[Key]):
+class Coalescer(Generic[Key]):
     """Runs work for keys in batches; a key asked for during its own run is run once more afterwards.
 
     Args:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from simpleindex.archives.inspect import Facts, Place
+from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core import severity
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import printable
@@ -57,7 +57,7 @@ _MOST_AHEAD: Final = 8 * _AHEAD
 """Rows of resting directories that are read ahead; as many as there are projects in a batch, for several batches at once."""
 
 
-class Resting(NamedTuple):
+class CachedProject(NamedTuple):
     """A project as :mod:`simpleindex.directory.resting` keeps it.
 
     Attributes:
@@ -73,7 +73,7 @@ class Resting(NamedTuple):
     size: int
 
 
-class Digests:
+class DigestCache:
     """The memory of facts about the files of one root; usable from any thread.
 
     Args:
@@ -131,7 +131,7 @@ class Digests:
             self._gathered.rows = None
             self._write(rows)
 
-    def recall(self, directory: str, entries: Iterable[Entry]) -> Mapping[str, tuple[Stamp, Facts]]:
+    def recall(self, directory: str, entries: Iterable[Entry]) -> Mapping[str, tuple[Stamp, ArchiveInfo]]:
         """What is remembered of the entries of one directory, by path; the caller compares the stamps.
 
         The link count is not remembered: the stamps that come back carry the entries' own.
@@ -155,7 +155,7 @@ class Digests:
                 recalled[entry.path] = stamp, _facts(facts)
         return recalled
 
-    def recall_resting(self, directory: str, state: bytes) -> Resting | None:
+    def recall_resting(self, directory: str, state: bytes) -> CachedProject | None:
         """What was kept of a directory in this state, as it was given."""
         row = self._ahead.pop(directory, None)
         if row is None:
@@ -173,10 +173,10 @@ class Digests:
         with suppress(ValueError, TypeError):
             was, checksum, known, files, number, size = row
             if was == state and checksum == _sum_of(state, known, files, number, size):
-                return Resting(known, files, int(number), int(size))
+                return CachedProject(known, files, int(number), int(size))
         return None
 
-    def keep_resting(self, directory: str, state: bytes, kept: Resting) -> None:
+    def keep_resting(self, directory: str, state: bytes, kept: CachedProject) -> None:
         """Keep this of a directory in this state, in place of what was kept before."""
         self._ahead.pop(directory, None)
         row = (kept.known, kept.files, str(kept.number), str(kept.size))
@@ -189,7 +189,7 @@ class Digests:
         """Whether there ever was a file under this root."""
         return bool(self._run("SELECT 1 FROM facts WHERE root = ? LIMIT 1", (self._root,)))
 
-    def remember(self, learnt: Iterable[tuple[str, Stamp, Facts]]) -> None:
+    def remember(self, learnt: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
         """Keep facts by path; durable once this returns, or what :meth:`together` gives is left."""
         self._write_rows(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -280,7 +280,7 @@ class Digests:
                 self._give_up(error)
                 return []
 
-    def _row(self, path: str, stamp: Stamp, facts: Facts) -> tuple[object, ...]:
+    def _row(self, path: str, stamp: Stamp, facts: ArchiveInfo) -> tuple[object, ...]:
         directory, filename = os.path.split(path)
         sidecar, place = facts.sidecar, facts.place
         row = (
@@ -335,9 +335,9 @@ def _sum_of(state: bytes, known: bytes, files: bytes, number: str, size: str) ->
     return digest.digest()
 
 
-def _facts(row: list[Any]) -> Facts:
+def _facts(row: list[Any]) -> ArchiveInfo:
     version, sha256, requires_python, sidecar_sha256, sidecar_size, offset, stored_size, method = row
     if sidecar_sha256 is None:
-        return Facts(version, sha256, requires_python, None, None)
-    sidecar, place = Sidecar(sidecar_sha256, sidecar_size), Place(offset, stored_size, method)
-    return Facts(version, sha256, requires_python, sidecar, place)
+        return ArchiveInfo(version, sha256, requires_python, None, None)
+    sidecar, place = Sidecar(sidecar_sha256, sidecar_size), MemberSpan(offset, stored_size, method)
+    return ArchiveInfo(version, sha256, requires_python, sidecar, place)

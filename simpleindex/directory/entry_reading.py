@@ -14,7 +14,7 @@ from simpleindex.archives.examination.requests import distribution, side_file
 from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename
 from simpleindex.core.model import Withheld
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, printable
-from simpleindex.directory.scanned_files import Known
+from simpleindex.directory.scanned_files import ScannedFile
 from simpleindex.system.errors import raise_if_short
 from simpleindex.system.stamp import Stamp, is_young
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from threading import Event
 
     from simpleindex.archives.examination.requests import Examiner, Request
-    from simpleindex.archives.inspect import Facts
+    from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Directory, Entry
+    from simpleindex.directory.layout import Entry, PackageDirectory
 
 _MOST_AT_ONCE: Final = 32
 """Files that are examined in one go; twice as many are open at the same time, for each thread that reads."""
@@ -58,7 +58,7 @@ class _Portion(Generic[Files]):
     """
 
     opened: list[tuple[Entry, ProjectName, int]] = field(default_factory=list)
-    known: dict[str, Known | OSError] = field(default_factory=dict)
+    known: dict[str, ScannedFile | OSError] = field(default_factory=dict)
     ended: list[Files] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -80,12 +80,12 @@ class EntryReader:
         stopping: Set when the service stops.
     """
 
-    directory: Directory
+    directory: PackageDirectory
     examiner: Examiner
     now_ns: Callable[[], int]
     stopping: Event
 
-    def read(self, projects: Iterable[Files]) -> Iterator[tuple[Files, dict[str, Known | OSError]]]:
+    def read(self, projects: Iterable[Files]) -> Iterator[tuple[Files, dict[str, ScannedFile | OSError]]]:
         """Read files of projects; while some are examined, the next are opened.
 
         Args:
@@ -97,12 +97,12 @@ class EntryReader:
         """
         waiting: deque[_Portion[Files]] = deque()
 
-        def requests() -> Iterator[Sequence[Request[Facts | str]]]:
+        def requests() -> Iterator[Sequence[Request[ArchiveInfo | str]]]:
             for portion in self._portions(projects):
                 waiting.append(portion)
                 yield [_request(*each) for each in portion.opened]
 
-        known: dict[str, Known | OSError] = {}
+        known: dict[str, ScannedFile | OSError] = {}
         try:
             for outcomes in self.examiner.examine_in_turn(requests()):
                 portion = waiting[0]
@@ -138,7 +138,9 @@ class EntryReader:
         except (Changed, OSError) as error:
             portion.known[entry.path] = self._failed(entry, error)
 
-    def _known(self, entry: Entry, descriptor: int, outcome: Facts | str | Exception) -> Known | OSError:
+    def _known(
+        self, entry: Entry, descriptor: int, outcome: ArchiveInfo | str | Exception
+    ) -> ScannedFile | OSError:
         assert entry.stamp is not None  # see above
         if isinstance(outcome, Exception):
             return self._failed(entry, outcome)
@@ -150,9 +152,9 @@ class EntryReader:
             return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
         # Where it may have been written to while it was read, the state before keeps that in doubt.
         stamp = after if after.may_be(entry.stamp) else entry.stamp
-        return Known(stamp, outcome, young=is_young(after, self.now_ns()))
+        return ScannedFile(stamp, outcome, young=is_young(after, self.now_ns()))
 
-    def _failed(self, entry: Entry, error: Exception) -> Known | OSError:
+    def _failed(self, entry: Entry, error: Exception) -> ScannedFile | OSError:
         match error:
             case InvalidFilename():
                 return self._withheld(entry, error.reason, "name")
@@ -168,7 +170,7 @@ class EntryReader:
                 return self._withheld(entry, error.reason, "file", passing=True)
         return self._withheld(entry, str(error), "archive")
 
-    def _unreadable(self, entry: Entry, error: OSError) -> Known | OSError:
+    def _unreadable(self, entry: Entry, error: OSError) -> ScannedFile | OSError:
         try:
             raise_if_short(error)
         except OSError:
@@ -178,13 +180,15 @@ class EntryReader:
 
     def _withheld(
         self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False, passing: bool = False
-    ) -> Known:
+    ) -> ScannedFile:
         sentence = f"{printable(entry.path)} is not served: {reason.rstrip('.')}."
         young = passing or (entry.stamp is not None and is_young(entry.stamp, self.now_ns()))
-        return Known(entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished)
+        return ScannedFile(
+            entry.stamp, Withheld(printable(entry.filename), sentence, rule), young, unfinished
+        )
 
 
-def _request(entry: Entry, name: ProjectName, descriptor: int) -> Request[Facts | str]:
+def _request(entry: Entry, name: ProjectName, descriptor: int) -> Request[ArchiveInfo | str]:
     assert entry.stamp is not None  # see above
     size = entry.stamp.size
     suffix = next((each for each in SIDE_FILE_SUFFIXES if entry.filename.endswith(each)), None)

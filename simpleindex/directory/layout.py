@@ -1,6 +1,6 @@
 """The manual layout on disk: which projects lie there, what a project's directories hold, and opening a file of it.
 
-Everything here blocks and runs in threads, except :meth:`Directory.open_file`, which is quick on a local file system.
+Everything here blocks and runs in threads, except :meth:`PackageDirectory.open_file`, which is quick on a local file system.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ if TYPE_CHECKING:
 
     from simpleindex.directory.unserved import Unserved
 
-__all__ = ["YOUNG_NS", "Directory", "Entry", "Look", "Stamp", "Survey", "is_young", "printable"]
+__all__ = [
+    "YOUNG_NS",
+    "Entry",
+    "PackageDirectory",
+    "ProjectListing",
+    "RootListing",
+    "Stamp",
+    "is_young",
+    "printable",
+]
 
 # A FIFO must not block the open, and a descriptor must not leak into a child.
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -67,7 +76,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProjectListing:
     """A project's places, looked at once.
 
     Attributes:
@@ -94,7 +103,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class RootListing:
     """The root, looked at once.
 
     Attributes:
@@ -119,7 +128,7 @@ class Survey:
     unserved: tuple[Unserved, ...] = ()
 
 
-class Directory:
+class PackageDirectory:
     """A root with the manual layout.
 
     Args:
@@ -142,7 +151,7 @@ class Directory:
         status = os.stat(self._path)
         return status.st_dev, status.st_ino
 
-    def survey(self) -> Survey:
+    def survey(self) -> RootListing:
         """List the root.
 
         Raises:
@@ -172,7 +181,7 @@ class Directory:
                 else:
                     self._take_other(entry, others)
         others.passed_over.look_into(self.root, others.unnamed, Cause.NO_NAME)
-        return Survey(
+        return RootListing(
             identity=(status.st_dev, status.st_ino),
             stamp=Stamp.of(status),
             directories={
@@ -301,7 +310,7 @@ class Directory:
             return name if self._is_inside(real) else None
         return name
 
-    def look(self, directories: Sequence[str], loose: Iterable[str]) -> Look:
+    def look(self, directories: Sequence[str], loose: Iterable[str]) -> ProjectListing:
         """List everything of one project.
 
         Args:
@@ -325,7 +334,7 @@ class Directory:
                 continue
             except OSError as error:
                 raise_if_short(error)
-                return Look(
+                return ProjectListing(
                     stamps=stamps, trouble=f"The directory {directory} cannot be read: {error.strerror}."
                 )
             for filename in names:
@@ -351,7 +360,7 @@ class Directory:
                     self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(directories))
         content, trouble = self._project_file(project_files, stamps)
         has_traces = bool(entries or side_files or project_files or has_ledger or passed_over.has_traces)
-        return Look(
+        return ProjectListing(
             *(tuple(entries), side_files, content, trouble, stamps),
             has_ledger=has_ledger,
             has_traces=has_traces,

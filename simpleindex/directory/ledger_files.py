@@ -10,10 +10,10 @@ from simpleindex.core.names import LEDGER, ProjectName
 from simpleindex.directory.ledger import used_names
 
 if TYPE_CHECKING:
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
 
 
-def used_names_of(directory: Directory, project: ProjectName) -> frozenset[str]:
+def used_names_of(directory: PackageDirectory, project: ProjectName) -> frozenset[str]:
     """The file names that deleted files of a project had.
 
     Raises:
@@ -22,7 +22,7 @@ def used_names_of(directory: Directory, project: ProjectName) -> frozenset[str]:
     return frozenset().union(*(used_names(read_ledger(path)[0]) for path in ledger_paths(directory, project)))
 
 
-def ledger_paths(directory: Directory, project: ProjectName) -> list[str]:
+def ledger_paths(directory: PackageDirectory, project: ProjectName) -> list[str]:
     """Return the path of the ledger in each directory of a project; a directory may have been renamed since."""
     directories, _ = directory.places_of(project)
     return [os.path.join(directory.root, raw, LEDGER) for raw in directories]

@@ -18,7 +18,7 @@ from simpleindex.core.errors import BrokenProject, InvalidProjectName, Unavailab
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.directory.batch_reading import BatchReader, Job
-from simpleindex.directory.coalescer import Rounds
+from simpleindex.directory.coalescer import Coalescer
 from simpleindex.directory.listing_changes import describe_changes
 from simpleindex.directory.own_names import ENTRY, UPLOAD, NoRecord, OwnNames
 from simpleindex.directory.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from simpleindex.core.model import Withheld
-    from simpleindex.directory.layout import Survey
+    from simpleindex.directory.layout import RootListing
     from simpleindex.directory.own_names import NameRecord
-    from simpleindex.directory.scanner import Reader, Shelf
+    from simpleindex.directory.scanner import ProjectSnapshot, Scanner
     from simpleindex.directory.watching import Watch
     from simpleindex.system.stamp import Stamp
 
@@ -91,7 +91,7 @@ class LiveDirectory:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Scanner,
         clock: IReactorTime,
         *,
         in_read_thread: InThread,
@@ -106,7 +106,7 @@ class LiveDirectory:
         self.complete = False
         self.follows_root = False
         self.generation = 0
-        self.shelves: dict[ProjectName, Shelf] = {}
+        self.shelves: dict[ProjectName, ProjectSnapshot] = {}
         self.strays: Mapping[str, str] = {}
         self._reader = reader
         self.own_names = OwnNames(record or NoRecord())
@@ -131,9 +131,9 @@ class LiveDirectory:
         self._root_look: IDelayedCall | None = None
         self._withheld_log = WithheldLog(log)
         self._when_complete: list[Deferred[None]] = []
-        self._surveys = Rounds(self._survey, workers=1, batch=1, failed=failed)
-        self._looks = Rounds(self._look, workers=workers, batch=_BATCH, failed=failed)
-        self._long_reads = Rounds(self._read_long, workers=workers, batch=1, failed=failed)
+        self._surveys = Coalescer(self._survey, workers=1, batch=1, failed=failed)
+        self._looks = Coalescer(self._look, workers=workers, batch=_BATCH, failed=failed)
+        self._long_reads = Coalescer(self._read_long, workers=workers, batch=1, failed=failed)
 
     @property
     def suspended(self) -> str | None:
@@ -281,7 +281,7 @@ class LiveDirectory:
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    async def settled(self, name: ProjectName) -> Shelf | None:
+    async def settled(self, name: ProjectName) -> ProjectSnapshot | None:
         """Return a project's shelf, in step with the disk; None if there is no such project.
 
         Raises:
@@ -303,7 +303,7 @@ class LiveDirectory:
         directories, _ = self._places.get(name, ((name,), ()))
         return any(self._reader.directory.stamp(raw) != known.get(raw) for raw in directories)
 
-    def settled_now(self, name: ProjectName) -> Shelf | None:
+    def settled_now(self, name: ProjectName) -> ProjectSnapshot | None:
         """As :meth:`settled`; None also where that would wait."""
         # Written out, because it is asked for with every page: nearly always it is this.
         self._watch.drain()
@@ -327,7 +327,7 @@ class LiveDirectory:
             return False
         return self._answer(name, in_time=True) is None and not self._has_appeared(name)
 
-    async def settled_anew(self, name: ProjectName) -> Shelf | None:
+    async def settled_anew(self, name: ProjectName) -> ProjectSnapshot | None:
         """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
         in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
         return self._answer(name, in_time=in_time)
@@ -353,7 +353,7 @@ class LiveDirectory:
             (*self._passed_over, *(item for shelf in self.shelves.values() for item in shelf.unserved))
         )
 
-    def _answer(self, name: ProjectName, *, in_time: bool) -> Shelf | None:
+    def _answer(self, name: ProjectName, *, in_time: bool) -> ProjectSnapshot | None:
         shelf = self.shelves.get(name, NO_SHELF)
         # What has been found in a root that was emptied is true; of the rest nothing is known.
         if self.suspended and not (self._guard.is_emptied and shelf.project is not None):
@@ -453,7 +453,7 @@ class LiveDirectory:
             if self._looks.is_busy(name) and self.shelves.get(name, NO_SHELF).project is None:
                 await self._looks.join(name)
 
-    def _check(self, shelf: Shelf) -> tuple[Stamp | None, bool]:
+    def _check(self, shelf: ProjectSnapshot) -> tuple[Stamp | None, bool]:
         # Thorough, for one project: a file written in place leaves its directory's stamp alone.
         return self._reader.directory.stamp("."), is_outdated(self._reader.directory, shelf, thorough=True)
 
@@ -470,7 +470,7 @@ class LiveDirectory:
 
     async def _survey(self, _: Sequence[str]) -> None:
         try:
-            survey: Survey = await self._in_read_thread(self._survey_now, self.own_names.begin_survey())
+            survey: RootListing = await self._in_read_thread(self._survey_now, self.own_names.begin_survey())
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
             return
@@ -512,7 +512,7 @@ class LiveDirectory:
         if self.suspended and not self._guard.is_emptied:
             self._resume()
 
-    def _is_successor(self, survey: Survey) -> bool:
+    def _is_successor(self, survey: RootListing) -> bool:
         """Whether a root of another identity is like the one that was read."""
         before = {name for name, shelf in self.shelves.items() if _exists(shelf)}
         now = {*survey.directories, *survey.loose}
@@ -544,7 +544,7 @@ class LiveDirectory:
         self._root_look = None
         self._surveys.ask(_ROOT)
 
-    def _survey_now(self, appeared: Sequence[str]) -> Survey:
+    def _survey_now(self, appeared: Sequence[str]) -> RootListing:
         """Survey the root, and remember names that it takes; blocking."""
         directory = self._reader.directory
         survey = directory.survey()
@@ -614,7 +614,7 @@ class LiveDirectory:
         self._finish_first_reads({*names}.difference(overtaken))
         return overtaken
 
-    def _publish(self, name: ProjectName, before: Shelf, shelf: Shelf) -> bool:
+    def _publish(self, name: ProjectName, before: ProjectSnapshot, shelf: ProjectSnapshot) -> bool:
         """Replace a shelf; return whether what was read is still newer than it."""
         current = self.shelves.get(name, NO_SHELF)
         if current is not before:
@@ -700,17 +700,17 @@ class LiveDirectory:
         self.strays = strays
 
 
-def _exists(shelf: Shelf) -> bool:
+def _exists(shelf: ProjectSnapshot) -> bool:
     """Whether something lies there, even if it cannot be read."""
     return shelf.project is not None or shelf.trouble is not None
 
 
-def _is_unread(shelf: Shelf) -> bool:
+def _is_unread(shelf: ProjectSnapshot) -> bool:
     """Whether a request has to wait for bytes to be read."""
     return shelf.pending or shelf.doubtful
 
 
-def _is_offered(shelf: Shelf) -> bool:
+def _is_offered(shelf: ProjectSnapshot) -> bool:
     """Whether the root listing names the project: not while it is quarantined (PEP 792, as PyPI does)."""
     if shelf.project is None:
         return shelf.trouble is not None

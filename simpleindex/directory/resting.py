@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.packed import VERSION, PackedFiles
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import Resting
-from simpleindex.directory.scanned_files import KnownFiles
+from simpleindex.directory.digest_cache import CachedProject
+from simpleindex.directory.scanned_files import ScannedFiles
 
 if TYPE_CHECKING:
-    from simpleindex.directory.digest_cache import Digests
-    from simpleindex.directory.layout import Look
+    from simpleindex.directory.digest_cache import DigestCache
+    from simpleindex.directory.layout import ProjectListing
 
 
-def state_of(look: Look, source: str = LOCAL) -> bytes | None:
+def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
     """The state of all that a look saw, in short; None where there is more to it than files that can be served.
 
     Args:
@@ -37,15 +37,15 @@ def state_of(look: Look, source: str = LOCAL) -> bytes | None:
     return blake2b(marshal.dumps(sorted(rows), VERSION), digest_size=16).digest()
 
 
-def recall(digests: Digests, directory: str, state: bytes) -> KnownFiles | None:
+def recall(digests: DigestCache, directory: str, state: bytes) -> ScannedFiles | None:
     """What was known of a project, and listed, when it was in this very state."""
     kept = digests.recall_resting(directory, state)
     if kept is None:
         return None
-    return KnownFiles.restored(kept.known, PackedFiles.restored(kept.files, kept.number, kept.size))
+    return ScannedFiles.restored(kept.known, PackedFiles.restored(kept.files, kept.number, kept.size))
 
 
-def keep(digests: Digests, directory: str, state: bytes, known: KnownFiles) -> None:
+def keep(digests: DigestCache, directory: str, state: bytes, known: ScannedFiles) -> None:
     """Have this recalled when the project is in this state; none of its files may be withheld, or young."""
     files = known.files
-    digests.keep_resting(directory, state, Resting(known.packed, files.packed, len(files), files.size))
+    digests.keep_resting(directory, state, CachedProject(known.packed, files.packed, len(files), files.size))

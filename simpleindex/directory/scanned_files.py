@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.archives.inspect import Facts, Place
+from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.model import Sidecar, Withheld
 from simpleindex.core.packed import VERSION, PackedFiles, unpacked_files
 from simpleindex.system.stamp import Stamp
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ScannedFile:
     """What reading one file taught.
 
     Attributes:
@@ -37,13 +37,13 @@ class Known:
     """
 
     stamp: Stamp | None
-    outcome: Facts | str | Withheld
+    outcome: ArchiveInfo | str | Withheld
     young: bool = False
     unfinished: bool = False
     left_alone: bool = False
 
 
-class KnownFiles(Mapping[str, Known]):
+class ScannedFiles(Mapping[str, ScannedFile]):
     """What is known of each file, by path; never changed.
 
     Of a listed file only what the list does not say is kept here, which is half of it.
@@ -62,7 +62,7 @@ class KnownFiles(Mapping[str, Known]):
     __slots__ = ("files", "packed", "withheld")
 
     def __init__(
-        self, known: Mapping[str, Known], chosen: Mapping[str, str], files: Sequence[File] = ()
+        self, known: Mapping[str, ScannedFile], chosen: Mapping[str, str], files: Sequence[File] = ()
     ) -> None:
         self.files = files if isinstance(files, PackedFiles) else PackedFiles(files)
         places = {chosen[file.filename]: index for index, file in enumerate(files)}
@@ -71,13 +71,13 @@ class KnownFiles(Mapping[str, Known]):
         self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
 
     @classmethod
-    def restored(cls, packed: bytes, files: PackedFiles) -> KnownFiles:
+    def restored(cls, packed: bytes, files: PackedFiles) -> ScannedFiles:
         """What these are the attributes of, where nothing was withheld."""
         self = cls.__new__(cls)
         self.packed, self.files, self.withheld = packed, files, ()
         return self
 
-    def __getitem__(self, path: str) -> Known:
+    def __getitem__(self, path: str) -> ScannedFile:
         return _known(*self._rows[path])
 
     def __iter__(self) -> Iterator[str]:
@@ -95,16 +95,16 @@ class KnownFiles(Mapping[str, Known]):
         """The path of each listed file, by file name."""
         return _unpacked(self.packed, self.files.packed)[1]
 
-    def unpacked(self) -> dict[str, Known]:
+    def unpacked(self) -> dict[str, ScannedFile]:
         """All of it at once."""
         return {path: _known(*row) for path, row in self._rows.items()}
 
-    def updated(self, newer: KnownFiles) -> KnownFiles:
+    def updated(self, newer: ScannedFiles) -> ScannedFiles:
         """This, overridden by what is known since; listed is what is listed there."""
-        return KnownFiles({**self.unpacked(), **newer.unpacked()}, newer.chosen, newer.files)
+        return ScannedFiles({**self.unpacked(), **newer.unpacked()}, newer.chosen, newer.files)
 
 
-NOTHING_KNOWN: Final = KnownFiles({}, {})
+NOTHING_KNOWN: Final = ScannedFiles({}, {})
 
 
 # A resolver asks for many files of a few projects.
@@ -124,35 +124,35 @@ def _unpacked(packed: bytes, files: bytes) -> tuple[dict[str, Row], dict[str, st
     return rows, chosen
 
 
-def _row(path: str, item: Known, index: int | None) -> Row:
+def _row(path: str, item: ScannedFile, index: int | None) -> Row:
     """Begun by the path; of a listed file by its directory and its place in the list."""
     flags = item.young, item.unfinished, item.left_alone
     if index is None:
         return path, None, item.stamp and tuple(item.stamp), _packed_outcome(item.outcome), *flags
     stamp, outcome = item.stamp, item.outcome
     assert stamp is not None  # listed with what this says
-    assert isinstance(outcome, Facts)
+    assert isinstance(outcome, ArchiveInfo)
     place = outcome.place and (outcome.place.offset, outcome.place.stored_size, outcome.place.method)
     return os.path.dirname(path), index, (stamp.inode, stamp.ctime_ns, stamp.links), place, *flags
 
 
-def _known(file: File | None, stamp: Any, outcome: Any, *flags: bool) -> Known:
+def _known(file: File | None, stamp: Any, outcome: Any, *flags: bool) -> ScannedFile:
     if file is None:
-        return Known(stamp and Stamp(*stamp), _outcome(*outcome), *flags)
+        return ScannedFile(stamp and Stamp(*stamp), _outcome(*outcome), *flags)
     # A local file's are known, all three.
     assert file.size is not None
     assert file.sha256 is not None
     assert file.uploaded_ns is not None
     inode, ctime_ns, links = stamp
-    place = outcome and Place(*outcome)
-    return Known(
+    place = outcome and MemberSpan(*outcome)
+    return ScannedFile(
         Stamp(inode, file.size, file.uploaded_ns, ctime_ns, links),
-        Facts(file.version, file.sha256, file.requires_python, file.metadata, place),
+        ArchiveInfo(file.version, file.sha256, file.requires_python, file.metadata, place),
         *flags,
     )
 
 
-def _packed_outcome(outcome: Facts | str | Withheld) -> tuple[Any, ...]:
+def _packed_outcome(outcome: ArchiveInfo | str | Withheld) -> tuple[Any, ...]:
     """How it begins tells which it is: a digest as bytes, or a withheld file's name as text."""
     if isinstance(outcome, str):
         return (bytes.fromhex(outcome),)
@@ -169,13 +169,13 @@ def _packed_outcome(outcome: Facts | str | Withheld) -> tuple[Any, ...]:
     )
 
 
-def _outcome(first: bytes | str, *rest: Any) -> Facts | str | Withheld:
+def _outcome(first: bytes | str, *rest: Any) -> ArchiveInfo | str | Withheld:
     if isinstance(first, str):
         return Withheld(first, *rest)
     if not rest:
         return first.hex()
     version, requires_python, *sidecar = rest
     if not sidecar:
-        return Facts(version, first.hex(), requires_python, None, None)
+        return ArchiveInfo(version, first.hex(), requires_python, None, None)
     sha256, size, *place = sidecar
-    return Facts(version, first.hex(), requires_python, Sidecar(sha256.hex(), size), Place(*place))
+    return ArchiveInfo(version, first.hex(), requires_python, Sidecar(sha256.hex(), size), MemberSpan(*place))

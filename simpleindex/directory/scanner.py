@@ -1,7 +1,7 @@
 """Reading a project: from what lies there to what can be served of it. Blocking; runs in threads.
 
 :func:`read_project` is the whole way of one change, "directory -> facts -> project", and its result is frozen: a
-:class:`Shelf` is swapped whole.
+:class:`ProjectSnapshot` is swapped whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.archives.inspect import Facts
+from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import InvalidProjectFile
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import (
@@ -30,7 +30,7 @@ from simpleindex.directory.assemble import Found, assemble
 from simpleindex.directory.entry_reading import EntryReader
 from simpleindex.directory.ledger_files import used_names_of
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile, idle_yanks, parse_project_file
-from simpleindex.directory.scanned_files import NOTHING_KNOWN, Known, KnownFiles
+from simpleindex.directory.scanned_files import NOTHING_KNOWN, ScannedFile, ScannedFiles
 from simpleindex.directory.unserved import Cause, Unserved
 from simpleindex.system.stamp import Stamp, is_young
 
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.digest_cache import Digests
-    from simpleindex.directory.layout import Directory, Entry, Look
+    from simpleindex.directory.digest_cache import DigestCache
+    from simpleindex.directory.layout import Entry, PackageDirectory, ProjectListing
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ProjectSnapshot:
     """Everything that can be said and served of one project; never changed, only replaced.
 
     Attributes:
@@ -67,7 +67,7 @@ class Shelf:
 
     project: Project | None = None
     trouble: str | None = None
-    known: KnownFiles = field(default_factory=lambda: NOTHING_KNOWN)
+    known: ScannedFiles = field(default_factory=lambda: NOTHING_KNOWN)
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
     project_file: ProjectFile = NO_PROJECT_FILE
     pending: bool = False
@@ -85,7 +85,7 @@ class Shelf:
         return self.known.chosen
 
 
-NO_SHELF: Final = Shelf()
+NO_SHELF: Final = ProjectSnapshot()
 
 
 @dataclass(slots=True)
@@ -102,20 +102,20 @@ class Begun:
         unread: Files to be read.
         known: What is known of every file without that, by path; None of those to be read.
         remembered: What was known of them before.
-        pending: As :class:`Shelf` has it; so are the other two.
+        pending: As :class:`ProjectSnapshot` has it; so are the other two.
         unverified: See there.
         doubtful: See there.
     """
 
     name: ProjectName
     directories: tuple[str, ...]
-    look: Look
-    previous: Shelf
+    look: ProjectListing
+    previous: ProjectSnapshot
     generation: int
     state: bytes | None
     unread: list[Entry] = field(default_factory=list)
-    known: dict[str, Known | None] = field(default_factory=dict)
-    remembered: Mapping[str, Known] = field(default_factory=dict)
+    known: dict[str, ScannedFile | None] = field(default_factory=dict)
+    remembered: Mapping[str, ScannedFile] = field(default_factory=dict)
     pending: bool = False
     unverified: bool = False
     doubtful: bool = False
@@ -131,7 +131,7 @@ _TOLD_BY_THEIR_END: Final = (".whl", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class Scanner:
     """Where projects are read from, and how patiently.
 
     Attributes:
@@ -146,8 +146,8 @@ class Reader:
         whole: States of project files, and of directories that lost theirs, which we left ourselves: nobody is writing there.
     """
 
-    directory: Directory
-    digests: Digests
+    directory: PackageDirectory
+    digests: DigestCache
     now_ns: Callable[[], int]
     source: str = LOCAL
     patient: bool = False
@@ -165,12 +165,12 @@ class Reader:
         name: ProjectName,
         directories: tuple[str, ...],
         loose: tuple[str, ...],
-        previous: Shelf,
+        previous: ProjectSnapshot,
         *,
         budget: int,
         generation: int,
         verify: bool = False,
-    ) -> Shelf:
+    ) -> ProjectSnapshot:
         """Look at a project and read what is new there.
 
         Args:
@@ -188,7 +188,7 @@ class Reader:
         begun = self.begin(
             name, directories, loose, previous, budget=budget, generation=generation, verify=verify
         )
-        if isinstance(begun, Shelf):
+        if isinstance(begun, ProjectSnapshot):
             return begun
         ((_, read),) = self.entries.read([begun])
         return self.finish(begun, read)
@@ -198,12 +198,12 @@ class Reader:
         name: ProjectName,
         directories: tuple[str, ...],
         loose: tuple[str, ...],
-        previous: Shelf,
+        previous: ProjectSnapshot,
         *,
         budget: int,
         generation: int,
         verify: bool,
-    ) -> Begun | Shelf:
+    ) -> Begun | ProjectSnapshot:
         """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
 
         Returns:
@@ -212,7 +212,7 @@ class Reader:
         look = self.directory.look(directories, loose)
         if look.trouble:
             # Young, because nothing tells when it can be read again: no change of the directory need go with it.
-            return Shelf(
+            return ProjectSnapshot(
                 trouble=look.trouble,
                 known=previous.known,
                 project_file=previous.project_file,
@@ -224,13 +224,13 @@ class Reader:
         if state is not None and is_first and (known := resting.recall(self.digests, directories[0], state)):
             project = Project(name, known.files, generation=generation)
             stamps = dict(look.stamps or {})
-            shelf = Shelf(project, known=known, stamps=stamps, young=self._any_young(stamps))
+            shelf = ProjectSnapshot(project, known=known, stamps=stamps, young=self._any_young(stamps))
             return self._with_what_is_passed_over(shelf, name, look)
         begun = Begun(name, directories, look, previous, generation, state)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
 
-    def finish(self, begun: Begun, read: Mapping[str, Known | OSError]) -> Shelf:
+    def finish(self, begun: Begun, read: Mapping[str, ScannedFile | OSError]) -> ProjectSnapshot:
         """Put a project together.
 
         Args:
@@ -248,7 +248,7 @@ class Reader:
             resting.keep(self.digests, begun.directories[0], begun.state, shelf.known)
         return self._with_what_is_passed_over(shelf, begun.name, begun.look)
 
-    def _put_together(self, begun: Begun, known: Mapping[str, Known]) -> Shelf:
+    def _put_together(self, begun: Begun, known: Mapping[str, ScannedFile]) -> ProjectSnapshot:
         name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
         stamps = dict(look.stamps or {})
         now = self.now_ns()
@@ -258,7 +258,7 @@ class Reader:
         young = any(item.young for item in known.values()) or self._any_young(stamps)
         is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
         if is_nothing and not trouble and reason is None:
-            return Shelf(known=KnownFiles(known, {}), stamps=stamps, young=young)
+            return ProjectSnapshot(known=ScannedFiles(known, {}), stamps=stamps, young=young)
         found = _found(look, known)
         project, chosen = assemble(name, found, project_file, begun.generation)
         if self.source != LOCAL:
@@ -277,19 +277,23 @@ class Reader:
             # The same answer is the same object, so that pages made from it stay good.
             project = previous.project
         partial = begun.pending and (previous.project is None or previous.partial)
-        return Shelf(
-            *(project, trouble, KnownFiles(known, chosen, project.files), stamps, project_file),
+        return ProjectSnapshot(
+            *(project, trouble, ScannedFiles(known, chosen, project.files), stamps, project_file),
             *(begun.pending, begun.unverified, young, partial, begun.doubtful),
             is_file_broken=trouble is not None,
         )
 
-    def _with_what_is_passed_over(self, shelf: Shelf, name: ProjectName, look: Look) -> Shelf:
+    def _with_what_is_passed_over(
+        self, shelf: ProjectSnapshot, name: ProjectName, look: ProjectListing
+    ) -> ProjectSnapshot:
         if not look.has_traces and not look.unserved:
             return shelf
         unserved = (*look.unserved, *self._idle_yanks(name, look, shelf.project_file))
         return replace(shelf, has_traces=look.has_traces, unserved=unserved)
 
-    def _idle_yanks(self, name: ProjectName, look: Look, project_file: ProjectFile) -> Iterator[Unserved]:
+    def _idle_yanks(
+        self, name: ProjectName, look: ProjectListing, project_file: ProjectFile
+    ) -> Iterator[Unserved]:
         """What is yanked and is not there, nor was there and is deleted."""
         if not project_file.yanked:
             return
@@ -352,11 +356,11 @@ class Reader:
             # Those that are read keep their places.
             begun.known[entry.path] = item
 
-    def _remember(self, known: Mapping[str, Known], remembered: Mapping[str, Known]) -> None:
+    def _remember(self, known: Mapping[str, ScannedFile], remembered: Mapping[str, ScannedFile]) -> None:
         learnt = [
             (path, item.stamp, item.outcome)
             for path, item in known.items()
-            if isinstance(item.outcome, Facts)
+            if isinstance(item.outcome, ArchiveInfo)
             and item.stamp
             and not item.young
             and remembered.get(path) is not item
@@ -364,23 +368,23 @@ class Reader:
         if learnt:
             self.digests.remember(learnt)
 
-    def _remembered(self, entries: tuple[Entry, ...], previous: Shelf) -> Mapping[str, Known]:
+    def _remembered(self, entries: tuple[Entry, ...], previous: ProjectSnapshot) -> Mapping[str, ScannedFile]:
         if (known := previous.known.unpacked()) or not entries:
             return known
         by_directory: dict[str, list[Entry]] = {}
         for entry in entries:
             by_directory.setdefault(os.path.dirname(entry.path), []).append(entry)
         return {
-            path: Known(stamp, facts)
+            path: ScannedFile(stamp, facts)
             for directory, those in by_directory.items()
             for path, (stamp, facts) in self.digests.recall(directory, those).items()
         }
 
-    def _without_reading(self, entry: Entry, before: Known | None) -> Known | None:
+    def _without_reading(self, entry: Entry, before: ScannedFile | None) -> ScannedFile | None:
         """What is known of a file without reading it, or None if it must be read."""
         if entry.trouble or entry.stamp is None:
             reason = f"{printable(entry.path)} is not served: {entry.trouble}."
-            return Known(entry.stamp, Withheld(printable(entry.filename), reason, "file"))
+            return ScannedFile(entry.stamp, Withheld(printable(entry.filename), reason, "file"))
         if before is None:
             return None
         if before.stamp == entry.stamp and before.left_alone:
@@ -389,24 +393,24 @@ class Reader:
             # What was read while young is read again once the same stamp can no longer hide a change.
             return before if not before.young or is_young(entry.stamp, self.now_ns()) else None
         if self.patient and before.unfinished and not entry.filename.endswith(_TOLD_BY_THEIR_END):
-            return Known(entry.stamp, before.outcome, young=True, unfinished=True, left_alone=True)
+            return ScannedFile(entry.stamp, before.outcome, young=True, unfinished=True, left_alone=True)
         return None
 
 
-def _raised_if_short(item: Known | OSError) -> Known:
+def _raised_if_short(item: ScannedFile | OSError) -> ScannedFile:
     if isinstance(item, OSError):
         raise item
     return item
 
 
-def _rests(shelf: Shelf) -> bool:
+def _rests(shelf: ProjectSnapshot) -> bool:
     """Whether there is nothing about a project that is to be read, judged or said again."""
     is_in_flux = shelf.pending or shelf.unverified or shelf.young or shelf.partial or shelf.trouble
     withheld = shelf.known.withheld or (shelf.project and shelf.project.withheld)
     return not (is_in_flux or withheld) and shelf.project_file is NO_PROJECT_FILE
 
 
-def _stays_listed(stamp: Stamp, before: Known) -> bool:
+def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
     """Whether a file stays as it is until it is read again: nothing but ctime or links changed, as backups do it.
 
     What is withheld is read at once instead: it may have become readable.
@@ -418,7 +422,7 @@ def _stays_listed(stamp: Stamp, before: Known) -> bool:
     )
 
 
-def _found(look: Look, known: Mapping[str, Known]) -> list[Found]:
+def _found(look: ProjectListing, known: Mapping[str, ScannedFile]) -> list[Found]:
     found = []
     for entry in look.entries:
         item = known.get(entry.path)
@@ -427,7 +431,7 @@ def _found(look: Look, known: Mapping[str, Known]) -> list[Found]:
         if isinstance(item.outcome, Withheld):
             found.append(Found(entry.path, entry.rank, item.outcome))
             continue
-        assert isinstance(item.outcome, Facts)  # digests alone are of side files
+        assert isinstance(item.outcome, ArchiveInfo)  # digests alone are of side files
         assert item.stamp is not None  # read in that state
         file = _file(entry, item.stamp, item.outcome, known)
         found.append(Found(entry.path, entry.rank, file))
@@ -439,7 +443,7 @@ def _found(look: Look, known: Mapping[str, Known]) -> list[Found]:
     return found
 
 
-def _file(entry: Entry, stamp: Stamp, facts: Facts, known: Mapping[str, Known]) -> File:
+def _file(entry: Entry, stamp: Stamp, facts: ArchiveInfo, known: Mapping[str, ScannedFile]) -> File:
     beside = {
         suffix
         for suffix in SIDE_FILE_SUFFIXES
@@ -460,7 +464,7 @@ def _file(entry: Entry, stamp: Stamp, facts: Facts, known: Mapping[str, Known]) 
 
 
 def _project_file(
-    look: Look, previous: Shelf, directories: Sequence[str]
+    look: ProjectListing, previous: ProjectSnapshot, directories: Sequence[str]
 ) -> tuple[ProjectFile, str | None, str | None]:
     """Return the project file in force, and the sentence why the project cannot be answered for, or else what is wrong."""
     reason = look.project_file_trouble
@@ -477,7 +481,7 @@ def _project_file(
     return NO_PROJECT_FILE, f"{where} {reason}.", None
 
 
-def _place_of_project_file(look: Look, directories: Sequence[str]) -> str:
+def _place_of_project_file(look: ProjectListing, directories: Sequence[str]) -> str:
     """Return where it lies below the root; the first directory's, where there are several."""
     of_first = f"{directories[0]}/{PROJECT_FILE}"
     found = [path for path in look.stamps or {} if path.endswith(f"/{PROJECT_FILE}")]

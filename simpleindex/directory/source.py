@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.archives.inspect import Facts, read_sidecar
+from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
 from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, NothingYet, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.directory.live import LiveDirectory
-    from simpleindex.directory.scanned_files import Known
-    from simpleindex.directory.scanner import Shelf
+    from simpleindex.directory.scanned_files import ScannedFile
+    from simpleindex.directory.scanner import ProjectSnapshot
     from simpleindex.system.stamp import Stamp
 
 SIDECAR_CACHE_SIZE: Final = 16 * 1024 * 1024
@@ -44,7 +44,7 @@ class LocalSource:
     def __init__(
         self,
         live: LiveDirectory,
-        directory: Directory,
+        directory: PackageDirectory,
         in_read_thread: Callable[..., Awaitable[Any]],
         *,
         slow_opens: bool = False,
@@ -102,7 +102,7 @@ class LocalSource:
                 raise
             raise Unavailable(f"{filename} is changing, or cannot be read now.", retry_after=2) from None
 
-    async def _open(self, name: ProjectName, filename: str, shelf: Shelf | None) -> Body:
+    async def _open(self, name: ProjectName, filename: str, shelf: ProjectSnapshot | None) -> Body:
         project = self._project(name, shelf)
         assert shelf is not None  # else that has raised
         if project.status is Status.QUARANTINED:
@@ -113,7 +113,7 @@ class LocalSource:
         known = shelf.known.get(path) if path else None
         if path is None or known is None or known.stamp is None:
             raise NotHere(f"file {filename}")
-        if isinstance(known.outcome, Facts):
+        if isinstance(known.outcome, ArchiveInfo):
             sha256 = known.outcome.sha256
         elif isinstance(known.outcome, str):
             sha256 = known.outcome
@@ -126,7 +126,7 @@ class LocalSource:
             raise Changed(filename)
         return body
 
-    def _project(self, name: ProjectName, shelf: Shelf | None) -> Project:
+    def _project(self, name: ProjectName, shelf: ProjectSnapshot | None) -> Project:
         if shelf is None or shelf.project is None:
             raise self._absent(name)
         return shelf.project
@@ -135,10 +135,10 @@ class LocalSource:
         reason = self._live.why_own(name)
         return NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
 
-    async def _sidecar(self, shelf: Shelf, filename: str) -> Body:
+    async def _sidecar(self, shelf: ProjectSnapshot, filename: str) -> Body:
         path = shelf.chosen.get(filename.removesuffix(METADATA_SUFFIX))
         known = shelf.known.get(path) if path else None
-        if path is None or known is None or known.stamp is None or not isinstance(known.outcome, Facts):
+        if path is None or known is None or known.stamp is None or not isinstance(known.outcome, ArchiveInfo):
             raise NotHere(f"file {filename}")
         facts, stamp = known.outcome, known.stamp
         if facts.sidecar is None:
@@ -174,7 +174,7 @@ class LocalSource:
         return await wanted
 
 
-def _path(shelf: Shelf, filename: str) -> str | None:
+def _path(shelf: ProjectSnapshot, filename: str) -> str | None:
     """The path of a listed file, or of a side file that its listed file tells of."""
     if filename in shelf.chosen:
         return shelf.chosen[filename]
@@ -184,9 +184,9 @@ def _path(shelf: Shelf, filename: str) -> str | None:
     return shelf.chosen[filename.removesuffix(suffix)] + suffix
 
 
-def _extract(directory: Directory, path: str, known: Known) -> bytes:
+def _extract(directory: PackageDirectory, path: str, known: ScannedFile) -> bytes:
     assert known.stamp is not None
-    assert isinstance(known.outcome, Facts)
+    assert isinstance(known.outcome, ArchiveInfo)
     descriptor = directory.open_file(path, known.stamp)
     try:
         return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), known.outcome)

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Directory
-    from simpleindex.directory.scanner import Shelf
+    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.scanner import ProjectSnapshot
 
 
 def sweep(
-    directory: Directory, shelves: Iterable[tuple[ProjectName, Shelf]], *, thorough: bool
+    directory: PackageDirectory, shelves: Iterable[tuple[ProjectName, ProjectSnapshot]], *, thorough: bool
 ) -> list[ProjectName]:
     """Name the projects that must be looked at again.
 
@@ -29,7 +29,7 @@ def sweep(
     return [name for name, shelf in shelves if is_outdated(directory, shelf, thorough=thorough)]
 
 
-def is_outdated(directory: Directory, shelf: Shelf, *, thorough: bool = False) -> bool:
+def is_outdated(directory: PackageDirectory, shelf: ProjectSnapshot, *, thorough: bool = False) -> bool:
     """Whether what is known of one project need no longer be true."""
     if shelf.trouble or shelf.young:
         return True

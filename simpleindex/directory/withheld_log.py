@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.scanner import Shelf
+    from simpleindex.directory.scanner import ProjectSnapshot
 
 
 class WithheldLog:
@@ -25,7 +25,7 @@ class WithheldLog:
         self._log = log
         self._logged: dict[ProjectName, frozenset[str]] = {}
 
-    def tell(self, name: ProjectName, shelf: Shelf) -> None:
+    def tell(self, name: ProjectName, shelf: ProjectSnapshot) -> None:
         """Say what is new among what a project does not offer."""
         reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
         unfinished = {

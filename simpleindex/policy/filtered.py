@@ -33,7 +33,7 @@ _WORTH_A_THREAD: Final = 1_000
 _NAMES_WORTH_A_THREAD: Final = 5_000
 
 
-class Filtered:
+class FilteredSource:
     """One source, judged.
 
     The names of which rules deny everything are not even asked for. Each source of a union is judged by itself, so that what

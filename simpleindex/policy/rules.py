@@ -33,7 +33,7 @@ _NS: Final = 1_000_000_000
 _ALL_KINDS: Final = frozenset(Kind)
 
 
-class Action(Enum):
+class RuleAction(Enum):
     """What a rule does with the files that it is about."""
 
     DENY = "deny"
@@ -100,7 +100,7 @@ class Rule:
     """
 
     name: str
-    action: Action
+    action: RuleAction
     projects: tuple[str, ...] = (ALL,)
     exclude: tuple[str, ...] = ()
     sources: frozenset[str] | None = None
@@ -268,9 +268,9 @@ class Policy:
         for rule in self.rules:
             if not rule.concerns(name, source):
                 continue
-            if rule.action is Action.ALLOW:
+            if rule.action is RuleAction.ALLOW:
                 return None
-            if rule.action is not Action.DENY:
+            if rule.action is not RuleAction.DENY:
                 continue
             if rule.is_about_whole_projects:
                 sentence = policy_text.denied(name, rule.name, rule.message)
@@ -338,9 +338,9 @@ class Policy:
         if is_exempt:
             return None
         for rule in rules:
-            if rule.action is Action.QUARANTINE:
+            if rule.action is RuleAction.QUARANTINE:
                 return rule
-            if rule.action is Action.ALLOW and rule.is_about_whole_projects:
+            if rule.action is RuleAction.ALLOW and rule.is_about_whole_projects:
                 break
         return None
 
@@ -353,14 +353,14 @@ class Policy:
             why = self._listed(rule, name, file.version) if rule.lists else ""
             if why is None:
                 continue
-            if rule.action is Action.ALLOW:
+            if rule.action is RuleAction.ALLOW:
                 break
-            if rule.action is Action.DENY:
+            if rule.action is RuleAction.DENY:
                 sentence = policy_text.withheld(
                     file.filename, rule.name, why or rule.what(file), rule.message
                 )
                 reasons.append(_Reason(rule.name, sentence, None))
-            elif rule.action is Action.REQUIRE:
+            elif rule.action is RuleAction.REQUIRE:
                 reasons += self._lacks(rule, file, name)
         return reasons
 

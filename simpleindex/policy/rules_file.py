@@ -32,7 +32,7 @@ from simpleindex.core.toml import (
     to_texts,
 )
 from simpleindex.core.version_texts import parse_specifiers
-from simpleindex.policy.rules import Action, Blocked, Rule
+from simpleindex.policy.rules import Blocked, Rule, RuleAction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -110,10 +110,10 @@ def _rule(
     return Rule(name=name, action=action, **values)
 
 
-def _action(table: Mapping[str, object], where: str) -> Action:
+def _action(table: Mapping[str, object], where: str) -> RuleAction:
     requiring = [key for key in _REQUIRING if key in table]
     listing = [key for key in _LISTS if key in table]
-    choices = [action.value for action in Action if action is not Action.REQUIRE]
+    choices = [action.value for action in RuleAction if action is not RuleAction.REQUIRE]
     given = table.get("action")
     if given is not None and given not in choices:
         near = nearest(given, choices) if isinstance(given, str) else f" (known: {', '.join(choices)})"
@@ -128,17 +128,17 @@ def _action(table: Mapping[str, object], where: str) -> Action:
     if requiring:
         if "blocked" in table:
             raise InvalidSources(f"has 'blocked' in {where}, which denies no whole project; leave it out")
-        return Action.REQUIRE
+        return RuleAction.REQUIRE
     if given is None and listing:
-        return Action.DENY
+        return RuleAction.DENY
     if given is None:
         raise InvalidSources(
             f"has nothing that {where} does: give it an action ({', '.join(choices)}) or what files must have "
             f"({', '.join(_REQUIRING)})"
         )
-    action = Action(given)
+    action = RuleAction(given)
     selecting = [key for key in _SELECTING if key in table]
-    if action is Action.QUARANTINE and selecting:
+    if action is RuleAction.QUARANTINE and selecting:
         raise InvalidSources(
             f'has {selecting[0]!r} in {where}, but whole projects are quarantined; to withhold some files use action = "deny"'
         )

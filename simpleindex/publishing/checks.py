@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.errors import BrokenArchive
     from simpleindex.core.metadata import CoreMetadata
-    from simpleindex.publishing.form import Form
+    from simpleindex.publishing.form import UploadForm
 
 # Characters: what a file system allows, less the longest suffix of what may lie beside the file.
 _LONGEST_FILENAME: Final = 255 - len(PROVENANCE_SUFFIX)
@@ -65,7 +65,7 @@ class Upload:
     attestations: str | None = None
 
 
-def judge_form(form: Form, rules: UploadRules) -> Upload:
+def judge_form(form: UploadForm, rules: UploadRules) -> Upload:
     """Judge everything that can be judged without the bytes, in PyPI's order (SPEC 7.2).
 
     A form that says nothing of the distribution, as curl's users send it, is taken at its file name.
@@ -94,7 +94,7 @@ def judge_form(form: Form, rules: UploadRules) -> Upload:
     )
 
 
-def stated_project(form: Form) -> ProjectName | None:
+def stated_project(form: UploadForm) -> ProjectName | None:
     """Tell which project a form is about, as far as it has come; whether that is true is judged by :func:`judge_form`.
 
     Returns:
@@ -198,7 +198,7 @@ def refused_archive(name: DistributionName, error: BrokenArchive) -> RefusedUplo
     return RefusedUpload(400, f"Invalid distribution file. {shown(name.filename)}: {reason}. Build it again.")
 
 
-def _stated(form: Form) -> tuple[ProjectName, Version, Kind]:
+def _stated(form: UploadForm) -> tuple[ProjectName, Version, Kind]:
     """Return what the form says of the distribution (SPEC P4-P6, P19)."""
     values = {}
     for key in _DESCRIBING:
@@ -243,7 +243,7 @@ def _version(text: str) -> Version:
 
 
 def _name(
-    form: Form, stated: tuple[ProjectName, Version, Kind] | None, rules: UploadRules
+    form: UploadForm, stated: tuple[ProjectName, Version, Kind] | None, rules: UploadRules
 ) -> DistributionName:
     """Judge the file part's name and type (SPEC P3, P25, P26, P35, P36)."""
     filename = form.filename

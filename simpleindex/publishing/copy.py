@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.publishing.copy_sources import Origin
+    from simpleindex.publishing.copy_sources import CopySource
     from simpleindex.publishing.project_files import ProjectFiles
     from simpleindex.publishing.staging import Draft
     from simpleindex.publishing.writer import Writer
@@ -62,7 +62,7 @@ class Copier:
 
     def __init__(
         self,
-        origin: Origin,
+        origin: CopySource,
         source: str,
         writer: Writer,
         project_files: ProjectFiles,

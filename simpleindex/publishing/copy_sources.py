@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.errors import NotCopied
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
-from simpleindex.directory.scanner import NO_SHELF, Reader
+from simpleindex.directory.scanner import NO_SHELF, Scanner
 from simpleindex.publishing.promotion import urls_of
 from simpleindex.upstreams.cache.file_keys import GivenKey
 from simpleindex.upstreams.pages.enrich import repaired
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.digest_cache import Digests
-    from simpleindex.directory.layout import Directory
-    from simpleindex.directory.scanner import Shelf
+    from simpleindex.directory.digest_cache import DigestCache
+    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.scanner import ProjectSnapshot
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.pins import Pins
 
@@ -33,7 +33,7 @@ _LARGEST_NOTE: Final = 1 << 24
 """Bytes."""
 
 
-class Origin(Protocol):
+class CopySource(Protocol):
     """Where releases are copied from."""
 
     def project(self, name: ProjectName) -> Project:
@@ -62,7 +62,7 @@ class Origin(Protocol):
         ...
 
 
-class FromDirectory:
+class DirectoryCopySource:
     """A directory of one's own.
 
     Args:
@@ -72,11 +72,13 @@ class FromDirectory:
         examiner: Examines files.
     """
 
-    def __init__(self, directory: Directory, digests: Digests, label: str, *, examiner: Examiner) -> None:
+    def __init__(
+        self, directory: PackageDirectory, digests: DigestCache, label: str, *, examiner: Examiner
+    ) -> None:
         self._directory = directory
-        self._reader = Reader(directory, digests, time.time_ns, label, examiner=examiner)
+        self._reader = Scanner(directory, digests, time.time_ns, label, examiner=examiner)
         self._label = label
-        self._shelves: dict[ProjectName, Shelf] = {}
+        self._shelves: dict[ProjectName, ProjectSnapshot] = {}
         self._urls: dict[tuple[str, str], str] = {}
 
     def project(self, name: ProjectName) -> Project:
@@ -126,7 +128,7 @@ class FromDirectory:
         return FileIO(self._directory.open_file(path, known.stamp), "rb")
 
 
-class FromUpstream:
+class UpstreamCopySource:
     """What is kept of an upstream.
 
     Args:

@@ -25,7 +25,7 @@ _HEX_32: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class UploadForm:
     """What came in a request, in whatever order.
 
     Attributes:
@@ -63,7 +63,7 @@ class StatedDigests:
     md5: str | None = None
 
 
-def judge_protocol(form: Form) -> None:
+def judge_protocol(form: UploadForm) -> None:
     """Judge how the client speaks, whatever it says (SPEC P1, P2, P16).
 
     Raises:
@@ -87,7 +87,7 @@ def judge_protocol(form: Form) -> None:
         )
 
 
-def stated_digests(form: Form) -> StatedDigests:
+def stated_digests(form: UploadForm) -> StatedDigests:
     """Read the digests that the client states (SPEC P7-P9); it need not state any.
 
     Raises:
@@ -100,7 +100,7 @@ def stated_digests(form: Form) -> StatedDigests:
     )
 
 
-def _hex_digest(form: Form, key: str) -> str | None:
+def _hex_digest(form: UploadForm, key: str) -> str | None:
     value = form.value(key)
     if value is None:
         return None

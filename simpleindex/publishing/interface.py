@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import Digests
+    from simpleindex.core.source import FileDigests
     from simpleindex.publishing.checks import Upload
 
 
@@ -26,7 +26,7 @@ class Draft(Protocol):
         """
         ...
 
-    def finish(self) -> Digests:
+    def finish(self) -> FileDigests:
         """See to it that all of it is on the disk.
 
         Raises:

@@ -16,7 +16,7 @@ from simpleindex.directory.ledger_files import ledger_paths, read_ledger
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 
@@ -61,7 +61,9 @@ def note_copied(project: LockedProject, line: bytes) -> None:
     project.replace(path, before + line, like)
 
 
-def free_name(directory: Directory, project: LockedProject, filename: str, *, now: float, who: str) -> None:
+def free_name(
+    directory: PackageDirectory, project: LockedProject, filename: str, *, now: float, who: str
+) -> None:
     """Give a name back.
 
     Args:

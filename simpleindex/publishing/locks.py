@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.publishing.staging import StagedFile, Staging
 
 PATIENCE: Final = 60.0
@@ -48,7 +48,7 @@ class LockedProject:
         is_new: Whether it was made for this, so that it goes again if nothing comes of it.
     """
 
-    def __init__(self, directory: Directory, staging: Staging, name: ProjectName) -> None:
+    def __init__(self, directory: PackageDirectory, staging: Staging, name: ProjectName) -> None:
         self.name = name
         self.root = directory.root
         self.path = os.path.join(directory.root, name)
@@ -158,7 +158,7 @@ class LockedProject:
 
 @contextmanager
 def locked_project(
-    directory: Directory, staging: Staging, name: ProjectName, *, patience: float = PATIENCE
+    directory: PackageDirectory, staging: Staging, name: ProjectName, *, patience: float = PATIENCE
 ) -> Iterator[LockedProject]:
     """Keep every other writer out of a project.
 
@@ -193,7 +193,9 @@ def locked_project(
                 os.close(descriptor)
 
 
-def _acquire(directory: Directory, project: LockedProject, descriptors: list[int], patience: float) -> None:
+def _acquire(
+    directory: PackageDirectory, project: LockedProject, descriptors: list[int], patience: float
+) -> None:
     for _ in range(_TRIES):
         if reason := directory.refusal(project.name):
             raise CannotStore(reason)

@@ -15,11 +15,11 @@ from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
-    from simpleindex.directory.layout import Directory, Entry
+    from simpleindex.directory.layout import Entry, PackageDirectory
 
 
 def require_name(
-    directory: Directory, name: DistributionName, *, overwrite: bool, formats_may_differ: bool
+    directory: PackageDirectory, name: DistributionName, *, overwrite: bool, formats_may_differ: bool
 ) -> None:
     """Refuse a new file's name where the distribution is there under another one, or where it was used before.
 
@@ -41,7 +41,7 @@ def require_name(
         require_unused(directory, name, formats_may_differ=formats_may_differ)
 
 
-def require_new(directory: Directory, name: DistributionName, *, formats_may_differ: bool) -> None:
+def require_new(directory: PackageDirectory, name: DistributionName, *, formats_may_differ: bool) -> None:
     """Refuse a name if the same distribution is there under another one.
 
     Args:
@@ -62,7 +62,7 @@ def require_new(directory: Directory, name: DistributionName, *, formats_may_dif
                 raise AlreadyExists(filename, digest_of(directory, entry), name.filename)
 
 
-def require_unused(directory: Directory, name: DistributionName, *, formats_may_differ: bool) -> None:
+def require_unused(directory: PackageDirectory, name: DistributionName, *, formats_may_differ: bool) -> None:
     """Refuse a name if a deleted file had it, or another spelling of it; arguments as in :func:`require_new`.
 
     Raises:
@@ -76,7 +76,7 @@ def require_unused(directory: Directory, name: DistributionName, *, formats_may_
         raise NameUsed(filename, name.filename)
 
 
-def digest_of(directory: Directory, entry: Entry) -> str:
+def digest_of(directory: PackageDirectory, entry: Entry) -> str:
     """Return the sha256, in lower-case hex, of a file that has no trouble.
 
     Raises:
@@ -91,7 +91,7 @@ def digest_of(directory: Directory, entry: Entry) -> str:
     return digest
 
 
-def digest_if_readable(directory: Directory, entry: Entry) -> str:
+def digest_if_readable(directory: PackageDirectory, entry: Entry) -> str:
     """Return what :func:`digest_of` does, or ``-`` where it cannot be had."""
     if entry.trouble:
         return UNKNOWN_DIGEST

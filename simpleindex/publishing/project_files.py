@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
     Change = Callable[[bytes | None], bytes | None]
@@ -43,7 +43,7 @@ class ProjectFiles:
         CannotStore: It cannot be written.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: PackageDirectory) -> None:
         self._directory = directory
         self._staging = Staging(directory)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
     from simpleindex.publishing.staging import StagedFile, Staging
 
@@ -42,7 +42,7 @@ def moving_note(paths: Iterable[str], names: Iterable[str] = ()) -> bytes:
     return json.dumps({"paths": [*paths], "names": [*names]}).encode()
 
 
-def mend(directory: Directory, staging: Staging, now: float) -> list[str]:
+def mend(directory: PackageDirectory, staging: Staging, now: float) -> list[str]:
     """Put right what was left undone.
 
     Args:
@@ -62,7 +62,7 @@ def mend(directory: Directory, staging: Staging, now: float) -> list[str]:
     return said
 
 
-def _mend_one(directory: Directory, staging: Staging, staged: StagedFile, now: float) -> str:
+def _mend_one(directory: PackageDirectory, staging: Staging, staged: StagedFile, now: float) -> str:
     name = _project_of(staged)
     if name is None:
         size = os.fstat(staged.descriptor).st_size
@@ -91,7 +91,9 @@ def _project_of(staged: StagedFile) -> ProjectName | None:
     return name if name == staged.project else None
 
 
-def _finish_moving(directory: Directory, project: LockedProject, staged: StagedFile, now: float) -> None:
+def _finish_moving(
+    directory: PackageDirectory, project: LockedProject, staged: StagedFile, now: float
+) -> None:
     for path in _noted(staged, "paths"):
         if os.path.dirname(path) not in {*directory.places_of(project.name)[0], ""}:
             continue

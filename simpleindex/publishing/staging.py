@@ -23,7 +23,7 @@ from simpleindex.system.ownership import give_to_owner_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
 
 STAGING: Final = f"{OWN_PREFIX}-uploads"
 
@@ -55,7 +55,7 @@ class DraftDigests:
 class Staging:
     """The place for unfinished files under a root."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: PackageDirectory) -> None:
         self._directory = directory
 
     @property

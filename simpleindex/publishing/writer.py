@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Directory, Entry
+    from simpleindex.directory.layout import Entry, PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 _TRIES: Final = 20
@@ -97,7 +97,7 @@ class Writer:
         now: Seconds since 1970.
     """
 
-    def __init__(self, directory: Directory, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, directory: PackageDirectory, now: Callable[[], float] = time.time) -> None:
         self._directory = directory
         self._staging = Staging(directory)
         self._now = now

@@ -23,11 +23,11 @@ from simpleindex.service.places import own_directory, refuse_unreadable
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.tls.security import Security
 from simpleindex.upstreams.wheel_reading import WheelReading
-from simpleindex.views.explain import Word, what_is_there
+from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.web.acme import read_challenge
 from simpleindex.web.admission import open_admission
 from simpleindex.web.fast.express import Express
-from simpleindex.web.files import Files
+from simpleindex.web.files import FileResponses
 from simpleindex.web.http.site import IndexSite
 from simpleindex.web.https_redirect import RedirectResource
 from simpleindex.web.listings import Listings, available_encodings
@@ -55,7 +55,7 @@ READ_THREADS: Final = 8
 
 
 @dataclass
-class Index:
+class ComposedIndex:
     """The parts that the service starts, changes and stops.
 
     Attributes:
@@ -80,7 +80,7 @@ class Index:
     security: Security | None
     own: tuple[OwnDirectory, ...]
     listings: Listings
-    files: Files
+    files: FileResponses
     resource: IndexResource
     redirect: RedirectResource
     site: IndexSite
@@ -103,7 +103,7 @@ def compose(
     owner: Owner,
     say: Callable[[str], None],
     troubles: Troubles,
-) -> Index:
+) -> ComposedIndex:
     """Make an index.
 
     Args:
@@ -146,7 +146,7 @@ def compose(
     own: tuple[OwnDirectory, ...] = (first,)
     local = first.source
     views: Mapping[str, Source] = {MAIN_VIEW: local}
-    words: Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]] = partial(_own_words, local)
+    words: Callable[[str, ProjectName], Awaitable[tuple[SourceNote, ...]]] = partial(_own_words, local)
     upstreams = None
     if used is not None:
         from simpleindex.records.people import Records  # noqa: PLC0415  (only with upstreams)
@@ -207,7 +207,7 @@ def compose(
             views=tuple(views),
         ),
     )
-    files = Files(immutable=settings.immutable_files)
+    files = FileResponses(immutable=settings.immutable_files)
     status = StatusPages(
         lambda: report_of(own),
         lambda: readiness_of(own),
@@ -244,7 +244,7 @@ def compose(
     )
     site.express = Express(listings, resource.also)
     site.bodies = None if logins is None else logins.changes
-    return Index(
+    return ComposedIndex(
         security=security,
         own=own,
         listings=listings,
@@ -312,9 +312,9 @@ def _for_a_second(
     return asked
 
 
-async def _own_words(local: Source, _: str, name: ProjectName) -> tuple[Word, ...]:
+async def _own_words(local: Source, _: str, name: ProjectName) -> tuple[SourceNote, ...]:
     """What there is to say of a project where nothing stands behind one's own directory."""
     try:
-        return (Word(LOCAL, what_is_there(await local.project(name))),)
+        return (SourceNote(LOCAL, what_is_there(await local.project(name))),)
     except SimpleIndexError as error:
-        return (Word(LOCAL, what_is_there(error)),)
+        return (SourceNote(LOCAL, what_is_there(error)),)

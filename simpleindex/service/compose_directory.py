@@ -16,11 +16,11 @@ from simpleindex.archives.examination.pool import core_count
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart, WatchUnavailable
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import Digests
+from simpleindex.directory.digest_cache import DigestCache
 from simpleindex.directory.inotify import InotifyWatch
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.directory.live import LiveDirectory
-from simpleindex.directory.scanner import Reader
+from simpleindex.directory.scanner import Scanner
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import choose, network_filesystem
 from simpleindex.directory.watching import NoWatch
@@ -87,12 +87,12 @@ class OwnDirectory:
         self._say = say if name == LOCAL else lambda sentence: say(severity.prefixed(name, sentence))
         self._watch: InotifyWatch | None = None
         self._sweeps = 0
-        self.directory = Directory(path, excluded_paths(settings))
+        self.directory = PackageDirectory(path, excluded_paths(settings))
         filesystem = network_filesystem(self.directory.root, mountinfo())
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
-        self.digests = Digests(str(settings.cache), self.directory.root, self._say)
+        self.digests = DigestCache(str(settings.cache), self.directory.root, self._say)
         self.live = LiveDirectory(
-            Reader(
+            Scanner(
                 self.directory,
                 self.digests,
                 time.time_ns,

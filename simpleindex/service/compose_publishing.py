@@ -16,8 +16,8 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.access import hashes as passwords
 from simpleindex.access.authentication import Authentication
-from simpleindex.access.followed import UsersFile
-from simpleindex.access.followed_rules import AccessRules
+from simpleindex.access.followed import LiveUsersFile
+from simpleindex.access.followed_rules import LiveAccessRules
 from simpleindex.access.hashes import require_libraries
 from simpleindex.access.rights import default_access
 from simpleindex.core import severity
@@ -31,7 +31,7 @@ from simpleindex.records.people import Records
 from simpleindex.system.extras import missing
 from simpleindex.web.admission import Admission
 from simpleindex.web.publish.api import JsonApi
-from simpleindex.web.publish.dispatch import Changes
+from simpleindex.web.publish.dispatch import WriteRequests
 from simpleindex.web.publish.upload import Uploads
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.directory.live import LiveDirectory
 
 WRITE_THREADS: Final = 4
@@ -71,14 +71,14 @@ class Logins:
     """
 
     admission: Admission
-    changes: Changes
+    changes: WriteRequests
     authentication: Authentication
     pools: tuple[ThreadPool, ...]
     writer: Writer
     records: Records
     audit: Audit
     users: Callable[[], Users] | None
-    files: tuple[UsersFile | AccessRules, ...] = ()
+    files: tuple[LiveUsersFile | LiveAccessRules, ...] = ()
 
     def reload(self) -> None:
         """Look at the files about people because an operator says so."""
@@ -108,7 +108,7 @@ def compose_logins(
     views: Mapping[str, Source],
     local: Source,
     live: LiveDirectory,
-    directory: Directory,
+    directory: PackageDirectory,
     own_url: Callable[[], str | None],
     examiner: Examiner,
     say: Callable[[str], None],
@@ -165,7 +165,7 @@ def compose_logins(
         in_thread=in_write_thread,
         own_url=own_url,
     )
-    changes = Changes(
+    changes = WriteRequests(
         admission,
         uploads,
         JsonApi(publishing, local, admission, uploads, audit.record),
@@ -202,18 +202,18 @@ def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes |
     return provenance
 
 
-def _users(settings: Settings, say: Callable[[str], None]) -> UsersFile | None:
+def _users(settings: Settings, say: Callable[[str], None]) -> LiveUsersFile | None:
     if settings.users is None:
         return None
-    users = UsersFile(str(settings.users), say)
+    users = LiveUsersFile(str(settings.users), say)
     users.open()
     return users
 
 
-def _access(settings: Settings, say: Callable[[str], None]) -> AccessRules | None:
+def _access(settings: Settings, say: Callable[[str], None]) -> LiveAccessRules | None:
     if settings.access is None:
         return None
-    rules = AccessRules(str(settings.access), say)
+    rules = LiveAccessRules(str(settings.access), say)
     rules.open()
     return rules
 

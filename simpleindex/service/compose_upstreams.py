@@ -14,7 +14,7 @@ from simpleindex import __version__
 from simpleindex.core import severity
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.policy.filtered import Filtered
+from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.lists import NameLists
 from simpleindex.policy.messages import no_upload_times
 from simpleindex.records.first_seen import FirstSeen
@@ -22,23 +22,23 @@ from simpleindex.service.compose_directory import refuse_overlap
 from simpleindex.service.unions import union_of
 from simpleindex.service.upstream_secrets import Secrets
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.cached import Cached
+from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.client import HttpUpstream
-from simpleindex.upstreams.flat_source import Flat
+from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
-from simpleindex.upstreams.limited import Queued
+from simpleindex.upstreams.limited import LimitedUpstream
 from simpleindex.upstreams.modes import Mode, given_from_here, left_there
-from simpleindex.upstreams.pages.enrich import Times
-from simpleindex.upstreams.pages.urls import Reach
-from simpleindex.upstreams.pinned import Pinned
+from simpleindex.upstreams.pages.enrich import Ttls
+from simpleindex.upstreams.pages.urls import HostPolicy
+from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.range_metadata import WheelTails
-from simpleindex.upstreams.redirecting import Redirecting
-from simpleindex.upstreams.terms import Limits, Terms
-from simpleindex.views.followed import Policies
+from simpleindex.upstreams.redirecting import RedirectingSource
+from simpleindex.upstreams.terms import Terms, UpstreamLimits
+from simpleindex.views.followed import LiveSourcesFile
 from simpleindex.views.name_rules import NameRules, Scope
-from simpleindex.views.union import Member
+from simpleindex.views.union import UpstreamMember
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from simpleindex.service.compose_directory import OwnDirectory
     from simpleindex.upstreams.settings import UpstreamSettings
     from simpleindex.upstreams.wheel_reading import WheelReading
-    from simpleindex.views.explain import Word
+    from simpleindex.views.explain import SourceNote
     from simpleindex.views.sources_file import Sources
 
 _FIRST_BYTE: Final = 120.0
@@ -94,11 +94,11 @@ class Upstreams:
 
     own: tuple[OwnDirectory, ...]
     views: Mapping[str, Source]
-    words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[Word, ...]]]
+    words: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[SourceNote, ...]]]
     unlisted: Mapping[str, tuple[str, ...]]
     follow: Callable[[], Awaitable[None]]
     reload: Callable[[], None]
-    cached: tuple[Cached, ...]
+    cached: tuple[CachedSource, ...]
     agents: tuple[OutgoingAgent, ...]
     cache: UpstreamCache
     lines: tuple[str, ...]
@@ -108,7 +108,7 @@ class Upstreams:
     pins: Pins
     settings: tuple[UpstreamSettings, ...]
     say: Callable[[str], None]
-    policies: Policies
+    policies: LiveSourcesFile
 
     def load(self) -> None:
         """See what is kept; before anything is asked for. Blocking: it is a look at the cache's directories."""
@@ -172,22 +172,22 @@ def compose_upstreams(
     """
     assert settings.sources is not None  # else there is nothing to make
     lists = NameLists(str(settings.sources.parent), say)
-    policies = Policies(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
+    policies = LiveSourcesFile(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
     said = policies.open()
     where = settings.sources.parent
     own = (first, *(open_directory(str(where / each.path), each.name) for each in said.directories))
     refuse_overlap(own, str(settings.sources))
-    room = Room(said.cache.size, said.cache.free, said.cache.largest_file)
+    room = DiskBudget(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), say, room)
     first_seen = FirstSeen(str(settings.state), say, begun=True)
     pins = Pins(str(settings.state), say)
-    members: dict[str, Member] = {}
-    stages: list[Cached] = []
+    members: dict[str, UpstreamMember] = {}
+    stages: list[CachedSource] = []
     agents: list[OutgoingAgent] = []
     secrets = Secrets(str(where), say, in_thread)
     for each in said.upstreams:
         agent = _agent(each, settings, reactor, secrets)
-        reach = Reach(each.url, each.hosts)
+        reach = HostPolicy(each.url, each.hosts)
         upstream = HttpUpstream(
             each.name,
             reach,
@@ -196,15 +196,15 @@ def compose_upstreams(
             in_thread,
             login=secrets.login(each, _where(settings, each)),
             terms=Terms(
-                Limits(each.timeout, max(_FIRST_BYTE, each.timeout), listing=max(30.0, each.timeout)),
+                UpstreamLimits(each.timeout, max(_FIRST_BYTE, each.timeout), listing=max(30.0, each.timeout)),
                 each.missing,
                 each.lists,
                 f"simpleindex/{__version__}",
             ),
         )
         agents.append(agent)
-        queued = Queued(upstream, each.connections, reactor)
-        cached = Cached(
+        queued = LimitedUpstream(upstream, each.connections, reactor)
+        cached = CachedSource(
             queued,
             cache,
             reactor,
@@ -226,15 +226,15 @@ def compose_upstreams(
             failed=failed,
         )
         stages.append(cached)
-        located: Located = Flat(cached, in_thread) if each.flat else cached
-        source: Source = Redirecting(located)
+        located: Located = FlatPageUpstream(cached, in_thread) if each.flat else cached
+        source: Source = RedirectingSource(located)
         if each.mode is Mode.CACHE:
-            source = Pinned(located, each.identity, pins, reactor, in_thread)
-        members[each.name] = Member(source, Scope(each.projects, each.exclude), each.lists, each.name)
+            source = PinnedSource(located, each.identity, pins, reactor, in_thread)
+        members[each.name] = UpstreamMember(source, Scope(each.projects, each.exclude), each.lists, each.name)
     views = {}
     for view in said.views:
         judged = partial(
-            Filtered, policy=policies.of_views(view.rules_of), clock=reactor, in_thread=in_thread
+            FilteredSource, policy=policies.of_views(view.rules_of), clock=reactor, in_thread=in_thread
         )
         views[view.name] = union_of(
             said,
@@ -320,7 +320,7 @@ def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
     """
     lines: list[str] = []
     lists = NameLists(os.path.dirname(path), lines.append)
-    policies = Policies(path, open_list=lists.open, allowances=lambda _: (), log=lines.append)
+    policies = LiveSourcesFile(path, open_list=lists.open, allowances=lambda _: (), log=lines.append)
     said = policies.open()
     counts = (
         (len(said.upstreams), "upstream"),
@@ -335,7 +335,7 @@ def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _undated(
-    policies: Policies, upstreams: Sequence[UpstreamSettings], cache: UpstreamCache
+    policies: LiveSourcesFile, upstreams: Sequence[UpstreamSettings], cache: UpstreamCache
 ) -> Iterator[str]:
     """Say which rules judge the age of files whose upstreams do not state it, as far as what is kept of them tells."""
     for each in upstreams:
@@ -350,8 +350,8 @@ def _plural(words: str) -> str:
     return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"
 
 
-def _times(said: UpstreamSettings) -> Times:
-    return Times(most=said.ttl, least=min(10.0, said.ttl))
+def _times(said: UpstreamSettings) -> Ttls:
+    return Ttls(most=said.ttl, least=min(10.0, said.ttl))
 
 
 def _first_seen(
@@ -361,12 +361,12 @@ def _first_seen(
     return first_seen.times(url, name, marks, now_ns)
 
 
-def _judges_age(policies: Policies, upstream: UpstreamSettings, name: ProjectName) -> tuple[str, ...]:
+def _judges_age(policies: LiveSourcesFile, upstream: UpstreamSettings, name: ProjectName) -> tuple[str, ...]:
     return policies.current().judges_age(upstream.name, None if upstream.flat else name)
 
 
 def _left_there(
-    reach: Reach, mode: Mode, project: Project, _: object, first_seen: Mapping[str, int], generation: int
+    reach: HostPolicy, mode: Mode, project: Project, _: object, first_seen: Mapping[str, int], generation: int
 ) -> Project:
     return left_there(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
 
@@ -376,7 +376,7 @@ def _agent(said: UpstreamSettings, settings: Settings, reactor: Any, secrets: Se
     try:
         trust = None if said.ca_file is None else secrets.trust(said.ca_file)
         policy = tls_policy() if trust is None else trust.policy
-        agent = OutgoingAgent(reactor, Reach(said.url, said.hosts), policy, os.environ)
+        agent = OutgoingAgent(reactor, HostPolicy(said.url, said.hosts), policy, os.environ)
     except OSError as error:
         raise RefusedStart(
             f"{where} has the ca-file {error.filename}, which cannot be read: {error.strerror}"

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
-    from simpleindex.config.values import Listen
+    from simpleindex.config.values import ListenAddress
 
 
 def endpoint(
     reactor: Any,
-    listen: Listen,
+    listen: ListenAddress,
     option: str,
     *,
     has_ipv6: Callable[[], bool],
@@ -61,7 +61,7 @@ def endpoint(
 
 
 def listen_now(
-    where: IStreamServerEndpoint, factory: IProtocolFactory, listen: Listen, option: str
+    where: IStreamServerEndpoint, factory: IProtocolFactory, listen: ListenAddress, option: str
 ) -> IListeningPort:
     """Bind, now.
 

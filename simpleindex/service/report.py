@@ -14,7 +14,7 @@ from simpleindex.core.patterns import matcher
 from simpleindex.core.sizes import human_size
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.unserved import sum_up
-from simpleindex.web.status import Report
+from simpleindex.web.status import StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _MOST_TAKEN: Final = 20
 _LIKELY_ROOTS: Final = ("simple", "packages")
 
 
-def catalogue_lines(report: Report, root: str) -> Iterator[str]:
+def catalogue_lines(report: StatusReport, root: str) -> Iterator[str]:
     """Say what is served and what is not.
 
     Args:
@@ -101,11 +101,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def live_report(live: LiveDirectory, watch: str) -> Report:
+def live_report(live: LiveDirectory, watch: str) -> StatusReport:
     """The state of a live directory."""
     files = [shelf.project.files for shelf in live.shelves.values() if shelf.project]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
-    return Report(
+    return StatusReport(
         ready=live.complete and live.suspended is None,
         suspended=live.suspended,
         projects=len(files),
@@ -130,7 +130,7 @@ def readiness_of(own: Sequence[OwnDirectory]) -> tuple[bool, str | None]:
     return all(each.live.complete for each in own), reason
 
 
-def report_of(own: Sequence[OwnDirectory]) -> Report:
+def report_of(own: Sequence[OwnDirectory]) -> StatusReport:
     """The state of all of one's own directories together."""
     reports = [live_report(each.live, each.choice.method) for each in own]
     ready, suspended = readiness_of(own)

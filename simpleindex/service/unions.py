@@ -11,10 +11,10 @@ from simpleindex.core.errors import NotShown, SimpleIndexError
 from simpleindex.core.model import Strategy
 from simpleindex.core.patterns import ALL
 from simpleindex.core.views import LOCAL
-from simpleindex.views.explain import Word, what_is_there
+from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.views.hidden import Hiding, Nothing
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import Member, Union
+from simpleindex.views.union import UnionSource, UpstreamMember
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -29,13 +29,13 @@ def union_of(
     said: Sources,
     view: ViewSettings,
     own: Mapping[str, Source],
-    members: Mapping[str, Member],
+    members: Mapping[str, UpstreamMember],
     *,
     was_used: Callable[[ProjectName], bool],
     in_thread: Callable[..., Awaitable[Any]],
     bare: Mapping[str, Source] | None = None,
     takes: Callable[[ProjectName], bool] = lambda _: False,
-) -> Union:
+) -> UnionSource:
     """One view: the own directories that it shows, and the upstreams that it asks.
 
     Args:
@@ -43,16 +43,16 @@ def union_of(
         view: Which.
         own: One's own directories, with rules in front.
         members: The upstreams.
-        was_used: As in :class:`simpleindex.views.union.Union`.
+        was_used: As in :class:`simpleindex.views.union.UnionSource`.
         in_thread: The same.
         bare: The own directories without rules, for what is hidden: no rule makes a name anybody else's.
         takes: Whether a name of which nothing is served is one's own all the same, as far as can be told at once.
     """
-    shown = [Member(own[name], is_listed=True, name=name) for name in view.sources if name in own]
+    shown = [UpstreamMember(own[name], is_listed=True, name=name) for name in view.sources if name in own]
     first: Source = shown[0].source if shown else Nothing()
     # They are one's own all, so that a view without upstreams shows them all the same.
     strategy = Strategy.MERGE if view.strategy is Strategy.MERGE else Strategy.FIRST_INDEX
-    together = Union(
+    together = UnionSource(
         first,
         shown[1:],
         NameRules(strategy, allow_upstream=(ALL,)),
@@ -63,11 +63,11 @@ def union_of(
     hidden = {name: source for name, source in (bare or own).items() if name not in view.sources}
     hiding = Hiding(together if shown[1:] else first, [*hidden.values()])
 
-    async def own_words(name: ProjectName) -> tuple[Word, ...]:
+    async def own_words(name: ProjectName) -> tuple[SourceNote, ...]:
         said = await together.words(name) if shown else ()
-        return (*said, *[Word(other, await _hidden(source, name)) for other, source in hidden.items()])
+        return (*said, *[SourceNote(other, await _hidden(source, name)) for other, source in hidden.items()])
 
-    return Union(
+    return UnionSource(
         hiding,
         [members[name] for name in view.sources if name in members],
         NameRules(view.strategy, said.own, said.allow_upstream),

@@ -36,7 +36,7 @@ Signature: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CertificatePlace:
     """Where one certificate and its key lie.
 
     Attributes:
@@ -67,7 +67,7 @@ class Step:
     has_acl: bool = False
 
 
-def places(certs: Path) -> tuple[Place, ...]:
+def places(certs: Path) -> tuple[CertificatePlace, ...]:
     """Find the certificates: first those directly in ``certs``, then those of its sub-directories, each by name.
 
     A directory that does not exist holds none. Links are followed; dot-files are not looked at, and of what does not end in
@@ -88,7 +88,7 @@ def places(certs: Path) -> tuple[Place, ...]:
         ) from error
 
 
-def read_place(place: Place, ca: x509.Certificate | None = None) -> ServerCertificate:
+def read_place(place: CertificatePlace, ca: x509.Certificate | None = None) -> ServerCertificate:
     """Read the certificate and the key at ``place``; ``ca`` is our own CA, if there is one.
 
     Raises:
@@ -120,7 +120,7 @@ def read_file(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def signature(found: Iterable[Place]) -> Signature:
+def signature(found: Iterable[CertificatePlace]) -> Signature:
     """A value that changes when any of the files does; replacing the target of a link changes it too."""
     return tuple((str(path), _file_signature(path)) for place in found for path in place.files)
 
@@ -160,20 +160,20 @@ def judge_permission(
     return None
 
 
-def _places_directly_in(directory: Path) -> Iterator[Place]:
+def _places_directly_in(directory: Path) -> Iterator[CertificatePlace]:
     names = _certificate_files(directory)
     pair = [name for name in (CHAIN, KEY) if name in names]
     if pair:
         # Named by the chain even while that is missing: certbot unlinks each of the two links before it makes it anew.
-        yield Place(str(directory / CHAIN), tuple(directory / name for name in pair))
+        yield CertificatePlace(str(directory / CHAIN), tuple(directory / name for name in pair))
     keys = _keys_beside(names)
     for name in names:
         if name in pair or (pair and name in _BESIDE_A_PAIR):
             continue
         if name in keys:
-            yield Place(str(directory / name), (directory / name, directory / keys[name]))
+            yield CertificatePlace(str(directory / name), (directory / name, directory / keys[name]))
         elif name.endswith(".pem"):
-            yield Place(str(directory / name), (directory / name,))
+            yield CertificatePlace(str(directory / name), (directory / name,))
 
 
 def _certificate_files(directory: Path) -> list[str]:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from simpleindex.tls.machine import Identity
+from simpleindex.tls.machine import MachineIdentity
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,11 +60,11 @@ class Permission:
         left_out: The names and addresses that it may not.
     """
 
-    allowed: Identity
+    allowed: MachineIdentity
     left_out: tuple[str, ...]
 
 
-def name_constraints(identity: Identity) -> x509.NameConstraints:
+def name_constraints(identity: MachineIdentity) -> x509.NameConstraints:
     """What a CA made for ``identity`` may certify, so that whoever steals its key cannot pose as any other site.
 
     Names and public addresses: exactly this machine's. Private addresses: all, since they change with every network that
@@ -86,7 +86,7 @@ def name_constraints(identity: Identity) -> x509.NameConstraints:
     )
 
 
-def permitted(ca: x509.Certificate, identity: Identity) -> Permission:
+def permitted(ca: x509.Certificate, identity: MachineIdentity) -> Permission:
     """Divide ``identity`` by the name constraints of ``ca``."""
     constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
     permitted_bases = [each.value for each in constraints.permitted_subtrees or ()]
@@ -102,7 +102,9 @@ def permitted(ca: x509.Certificate, identity: Identity) -> Permission:
         return any(address in network for network in networks)
 
     return Permission(
-        Identity(tuple(filter(may_name, identity.names)), tuple(filter(may_address, identity.addresses))),
+        MachineIdentity(
+            tuple(filter(may_name, identity.names)), tuple(filter(may_address, identity.addresses))
+        ),
         (
             *(name for name in identity.names if not may_name(name)),
             *(str(address) for address in identity.addresses if not may_address(address)),
@@ -110,7 +112,7 @@ def permitted(ca: x509.Certificate, identity: Identity) -> Permission:
     )
 
 
-def is_due(certificate: x509.Certificate, identity: Identity, now: datetime) -> bool:
+def is_due(certificate: x509.Certificate, identity: MachineIdentity, now: datetime) -> bool:
     """Tell whether a server certificate must be made anew: nearly over, not valid yet, or something is not in it."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     subject = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -131,7 +133,7 @@ def is_made_here(certificate: x509.Certificate) -> bool:
     return subject == [_SERVER_NAME] and len(issuer) == 1 and issuer[0].startswith(f"{_CA_NAME} ")
 
 
-def make_ca(key: ec.EllipticCurvePrivateKey, identity: Identity, now: datetime) -> x509.Certificate:
+def make_ca(key: ec.EllipticCurvePrivateKey, identity: MachineIdentity, now: datetime) -> x509.Certificate:
     """Make the certificate of a CA that may certify ``identity`` and no other site (RFC 5280 sections 4.2 and 6.1)."""
     # The day tells two of them apart in a list of trusted CAs; a common name has at most 64 characters (X.520).
     name = _common_name(f"{_CA_NAME} {now:%Y-%m-%d} {identity.names[0]}"[:64])
@@ -146,7 +148,7 @@ def make_ca(key: ec.EllipticCurvePrivateKey, identity: Identity, now: datetime) 
 
 def make_server_certificate(
     public_key: ec.EllipticCurvePublicKey,
-    identity: Identity,
+    identity: MachineIdentity,
     ca: x509.Certificate,
     ca_key: ec.EllipticCurvePrivateKey,
     now: datetime,

@@ -25,7 +25,7 @@ _TEMPORARY_OR_UNFIT: Final = 0x01 | 0x08 | 0x20 | 0x40
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class MachineIdentity:
     """What clients may call this machine.
 
     Attributes:
@@ -39,7 +39,7 @@ class Identity:
 
 def this_machine(
     url_host: str | None = None, hostname: str | None = None, root: Path = Path("/")
-) -> Identity:
+) -> MachineIdentity:
     """Find this machine's names and addresses.
 
     No resolver is asked, as ``socket.getfqdn`` does: one that does not answer would hold up the start for a minute.
@@ -63,7 +63,7 @@ def this_machine(
             addresses.add(ip_address(url_host))
         except ValueError:
             found.insert(0, url_host.lower().rstrip("."))
-    return Identity(
+    return MachineIdentity(
         tuple(name for name in dict.fromkeys(found) if _DNS_NAME.fullmatch(name)),
         tuple(sorted(addresses, key=lambda address: (address.version, int(address)))),
     )

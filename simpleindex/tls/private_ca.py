@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from simpleindex.tls.machine import Identity
+    from simpleindex.tls.machine import MachineIdentity
 
 SERVER_FILE: Final = "simpleindex.pem"
 """What we write into ``certs/``: key and certificate of this machine."""
@@ -58,7 +58,7 @@ class PrivateCA:
 
 
 def ensure(
-    certs: Path, state: Path, identity: Identity, now: datetime, owner: Owner = (None, None)
+    certs: Path, state: Path, identity: MachineIdentity, now: datetime, owner: Owner = (None, None)
 ) -> PrivateCA | None:
     """See to it that there is a certificate to serve: at the start, and every few hours for its renewal.
 
@@ -127,7 +127,7 @@ def _lost(orphan: Path, home: Path, server: Path) -> str:
 
 
 def _ensure_server_certificate(
-    server: Path, home: Path, identity: Identity, now: datetime, owner: Owner
+    server: Path, home: Path, identity: MachineIdentity, now: datetime, owner: Owner
 ) -> PrivateCA:
     ca = _read_ca(home) or _create_ca(home, identity, now, owner)
     present = _read_server_certificate(server)
@@ -165,7 +165,7 @@ def _later_hindrances(server: Path, home: Path, owner: Owner) -> Iterator[str]:
                 yield f"{server} will be renewed at restarts only: {sentence}"
 
 
-def _create_ca(home: Path, identity: Identity, now: datetime, owner: Owner) -> x509.Certificate:
+def _create_ca(home: Path, identity: MachineIdentity, now: datetime, owner: Owner) -> x509.Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     ca = make_ca(key, identity, now)
     # The certificate last: without it a key left behind by a crash is not yet a CA, and is replaced.
@@ -175,7 +175,7 @@ def _create_ca(home: Path, identity: Identity, now: datetime, owner: Owner) -> x
 
 
 def _server_pem(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, identity: Identity, now: datetime
+    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, identity: MachineIdentity, now: datetime
 ) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = make_server_certificate(key.public_key(), identity, ca, ca_key, now)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from simpleindex.tls.certificates import ServerCertificate
     from simpleindex.tls.contexts import Served
-    from simpleindex.tls.files import Place
+    from simpleindex.tls.files import CertificatePlace
 
 TICKET_KEY_LIFETIME: Final = timedelta(days=1)
 """How long session tickets are sealed with one key, which must change for forward secrecy to hold (RFC 9325 section 3.4)."""
@@ -213,7 +213,7 @@ class Certificates:
         # Called for every greeting, also for one without a name.
         connection.set_context(self._loaded.context_for(connection.get_servername()))
 
-    def _look(self) -> tuple[tuple[Place, ...], bool]:
+    def _look(self) -> tuple[tuple[CertificatePlace, ...], bool]:
         found = tuple(
             place for place in places(self._certs) if self.passed_over.isdisjoint(map(str, place.files))
         )
@@ -222,14 +222,14 @@ class Certificates:
         self._signature = taken if is_settled(taken, self._now()) else None
         return found, changed
 
-    def _read(self, place: Place) -> ServerCertificate:
+    def _read(self, place: CertificatePlace) -> ServerCertificate:
         certificate = read_place(place, self._ca)
         refuse_invalid_now(certificate, self._now())
         certificate_context([certificate])  # OpenSSL has requirements of its own
         return certificate
 
     def _read_or_keep(
-        self, found: Sequence[Place], former: Mapping[str, ServerCertificate]
+        self, found: Sequence[CertificatePlace], former: Mapping[str, ServerCertificate]
     ) -> tuple[list[ServerCertificate], list[str]]:
         certificates, problems = [], []
         for place in found:

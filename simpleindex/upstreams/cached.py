@@ -24,7 +24,7 @@ from simpleindex.core.packed import PackedFiles
 from simpleindex.policy.messages import no_upload_times
 from simpleindex.system.bodies import FileBody
 from simpleindex.upstreams.cache.file_keys import GivenKey
-from simpleindex.upstreams.cache.kept_listings import KeptListing
+from simpleindex.upstreams.cache.kept_listings import CachedListing
 from simpleindex.upstreams.cache.listing_memory import ListingEntry, ListingMemory
 from simpleindex.upstreams.date_reading import DateReading
 from simpleindex.upstreams.download import open_in_thread
@@ -32,8 +32,8 @@ from simpleindex.upstreams.downloads import Fetches, taught_by
 from simpleindex.upstreams.interface import Validators
 from simpleindex.upstreams.metadata import Sidecars
 from simpleindex.upstreams.pages.enrich import (
-    Learnt,
-    Times,
+    FileFacts,
+    Ttls,
     dated,
     mark_of,
     metadata_url,
@@ -51,7 +51,7 @@ from simpleindex.upstreams.pages.listing_faults import (
     without_faults,
 )
 from simpleindex.upstreams.rechecks import Rechecks
-from simpleindex.upstreams.single_flight import Shared
+from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.upstreams.tail_reading import TailReading
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _nothing_seen(*_: object) -> Mapping[str, int]:
     return {}
 
 
-class Cached:
+class CachedSource:
     """A source over an upstream.
 
     Args:
@@ -112,10 +112,10 @@ class Cached:
         *,
         identity: str,
         first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen,
-        times: Times | None = None,
-        offer: Callable[[Project, Mapping[str, Learnt], Mapping[str, int], int], Project] = repaired,
-        removed: Callable[[str, KeptListing, Sequence[File]], None] | None = None,
-        tail: Callable[[ProjectName, File], Awaitable[Learnt]] | None = None,
+        times: Ttls | None = None,
+        offer: Callable[[Project, Mapping[str, FileFacts], Mapping[str, int], int], Project] = repaired,
+        removed: Callable[[str, CachedListing, Sequence[File]], None] | None = None,
+        tail: Callable[[ProjectName, File], Awaitable[FileFacts]] | None = None,
         memory: int = MEMORY,
         background: int = 8,
         judges_age: Callable[[ProjectName], tuple[str, ...]] = _no_rules,
@@ -129,14 +129,14 @@ class Cached:
         self._in_thread = in_thread
         self._identity = identity
         self._first_seen = first_seen
-        self._times = times or Times()
+        self._times = times or Ttls()
         self._offer = offer
         self._memory = ListingMemory(memory)
         self._removed = removed
         self._say = say
         self._failed = failed
         self._generations = count(1)
-        self._shared = Shared(failed)
+        self._shared = SingleFlight(failed)
         self._list: ProjectList | None = None
         self._list_until = self._unreachable_until = 0.0
         self._is_failing = False
@@ -174,7 +174,7 @@ class Cached:
         )
         self._rechecks = Rechecks(self._fetches.probe, self._sidecars.fetch, self._found_again, failed)
 
-    def take(self, times: Times) -> None:
+    def take(self, times: Ttls) -> None:
         """Let answers be good for as long as this from now on; those that are fresh stay so for their time."""
         self._times = times
 
@@ -309,13 +309,13 @@ class Cached:
         self._memory.put(name, entry)
         return entry
 
-    def _read(self, name: ProjectName) -> tuple[KeptListing, Project] | None:
+    def _read(self, name: ProjectName) -> tuple[CachedListing, Project] | None:
         kept = self._cache.listing(self._identity, name)
         if kept is None:
             return None
         return kept, self._repaired(kept)
 
-    def _repaired(self, kept: KeptListing) -> Project:
+    def _repaired(self, kept: CachedListing) -> Project:
         now_ns = int(self._clock.seconds() * 1e9)
         seen = self._first_seen(self._identity, kept.project.name, undated(kept.project), now_ns)
         listed = dated(without_faults(kept.project, kept.faults), kept.learnt, kept.modified)
@@ -330,7 +330,7 @@ class Cached:
                 {} if before is None else still_true(before.kept.learnt, before.kept.project, listing.project)
             )
             validators = listing.validators
-            kept = KeptListing(
+            kept = CachedListing(
                 listing.project,
                 validators.etag,
                 validators.last_modified,
@@ -351,7 +351,7 @@ class Cached:
             if (self._memory.get(name) or entry) is before:
                 return ListingEntry(kept, shown, self._fresh_until(listing.fresh_for))
 
-    def _keep(self, kept: KeptListing, before: Project | None) -> tuple[KeptListing, Project]:
+    def _keep(self, kept: CachedListing, before: Project | None) -> tuple[CachedListing, Project]:
         files = PackedFiles(sorted(kept.project.files, key=file_order))
         kept = replace(kept, project=replace(kept.project, files=files))
         self._cache.keep_listing(self._identity, kept)
@@ -364,7 +364,7 @@ class Cached:
             await self._tell_removed(entry.kept, None)
             await self._in_thread(self._cache.drop_listing, self._identity, name)
 
-    async def _tell_removed(self, before: KeptListing, now: Project | None) -> None:
+    async def _tell_removed(self, before: CachedListing, now: Project | None) -> None:
         if self._removed is not None:
             left = set() if now is None else {file.filename for file in now.files}
             gone = [file for file in before.project.files if file.filename not in left]
@@ -490,7 +490,7 @@ class Cached:
             listed = without_faults(kept.project, kept.faults)
             self._tails.begin(name, without_sidecars(listed, kept.learnt))
 
-    async def _learn_tails(self, name: ProjectName, learnt: Mapping[File, Learnt]) -> None:
+    async def _learn_tails(self, name: ProjectName, learnt: Mapping[File, FileFacts]) -> None:
         while (entry := self._memory.get(name)) is not None:
             # What whole files taught meanwhile, and what has changed upstream, counts.
             more = {
@@ -516,7 +516,7 @@ class Cached:
         await self._note(name, file, file.filename, why_not_offered(self._upstream.name, file, error))
 
     async def _found_metadata(
-        self, name: ProjectName, file: File, error: SimpleIndexError | None, learnt: Learnt | None
+        self, name: ProjectName, file: File, error: SimpleIndexError | None, learnt: FileFacts | None
     ) -> None:
         """Offer metadata no more that are not there, but those that the wheel itself has."""
         if learnt is not None:
@@ -573,7 +573,7 @@ class Cached:
         reason = None if error is None else why_not_offered(self._upstream.name, file, error)
         await self._note(name, file, key, reason)
 
-    async def _learn(self, name: ProjectName, file: File, learnt: Learnt) -> None:
+    async def _learn(self, name: ProjectName, file: File, learnt: FileFacts) -> None:
         """Say from now on what a file itself taught."""
         while (entry := self._memory.get(name)) is not None:
             if _file(entry.kept.project, file.filename) != file:
@@ -598,14 +598,14 @@ class Cached:
         self,
         name: ProjectName,
         entry: ListingEntry,
-        learnt: Mapping[str, Learnt],
+        learnt: Mapping[str, FileFacts],
         faults: Mapping[str, ListingFault] | None = None,
     ) -> bool:
         """Put an entry in the place of one of which less was known, unless somebody else has done so."""
         faults = entry.kept.faults if faults is None else faults
         return await self._put(name, entry, replace(entry.kept, learnt=learnt, faults=faults))
 
-    async def _put(self, name: ProjectName, entry: ListingEntry, now: KeptListing) -> bool:
+    async def _put(self, name: ProjectName, entry: ListingEntry, now: CachedListing) -> bool:
         kept, shown = await self._in_thread(self._keep, now, entry.shown)
         if self._memory.get(name) is not entry:
             return False

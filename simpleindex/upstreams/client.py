@@ -27,10 +27,10 @@ from simpleindex.upstreams.pages.documents import is_html
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.pages.html import ends
 from simpleindex.upstreams.pages.listings import parse_flat, parse_project
-from simpleindex.upstreams.pages.roots import Root, parse_root
+from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
 from simpleindex.upstreams.pages.signed_urls import seconds_left, shorter
 from simpleindex.upstreams.pages.urls import absolute_url, basename, quoted_as_pip_does
-from simpleindex.upstreams.single_flight import Shared
+from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.upstreams.terms import Terms
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.http.logins import Login
-    from simpleindex.upstreams.pages.urls import Reach
+    from simpleindex.upstreams.pages.urls import HostPolicy
 
 _ACCEPT: Final = (
     b"application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -90,7 +90,7 @@ class HttpUpstream:
     def __init__(
         self,
         name: str,
-        reach: Reach,
+        reach: HostPolicy,
         agent: IAgent,
         clock: IReactorTime,
         in_thread: Callable[..., Awaitable[Any]],
@@ -106,10 +106,10 @@ class HttpUpstream:
         self._limits = terms.limits
         self._missing = terms.missing
         self._lists = terms.lists
-        self._root = Root()
+        self._root = UpstreamRoot()
         self._root_until = 0.0
         # What should never happen ends up in the log as an unhandled error.
-        self._shared = Shared(lambda failure: failure.raiseException())
+        self._shared = SingleFlight(lambda failure: failure.raiseException())
         self._requests = UpstreamRequests(
             name,
             reach,

@@ -13,12 +13,12 @@ from twisted.internet.task import deferLater
 from simpleindex.core.dates import http_date
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.upstreams.cache.incoming import is_known_hash
-from simpleindex.upstreams.cache.partial_file import GrowingFile
+from simpleindex.upstreams.cache.partial_file import PartialFile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simpleindex.archives.inspect import Facts
+    from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.file_keys import FileKey
     from simpleindex.upstreams.cache.incoming import Incoming
@@ -46,7 +46,7 @@ class Arriving(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedFile:
     """What is said of a file before it comes.
 
     Attributes:
@@ -90,7 +90,7 @@ class Fetch:
     def __init__(
         self,
         upstream: str,
-        expected: Expected,
+        expected: ExpectedFile,
         begin: Callable[[int, Any], Awaitable[Arriving]],
         *,
         cache: UpstreamCache,
@@ -111,11 +111,11 @@ class Fetch:
         self._beginning: Deferred[Arriving] | None = None
         self._validators: Any = None
         self._stream: Arriving | None = None
-        self.growing = GrowingFile()
+        self.growing = PartialFile()
         self.has_begun = False
         self.size = 0
 
-    async def run(self) -> Facts:
+    async def run(self) -> ArchiveInfo:
         """Fetch it, prove it, keep it.
 
         Returns:
@@ -138,7 +138,9 @@ class Fetch:
             if self.growing.error is None:
                 self.growing.complete(incoming.size)
             learnt = self._wheels and await self._wheels.whole(incoming, self._expected.filename)
-            facts: Facts = await self._in_thread(self._cache.files.keep, incoming, self._expected.key, learnt)
+            facts: ArchiveInfo = await self._in_thread(
+                self._cache.files.keep, incoming, self._expected.key, learnt
+            )
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
             self.growing.fail(failed)
@@ -334,8 +336,8 @@ def _is_page(beginning: bytes) -> bool:
 
 
 async def open_in_thread(
-    opens: Callable[[], tuple[int, Facts] | None], in_thread: Callable[..., Awaitable[Any]]
-) -> tuple[int, Facts] | None:
+    opens: Callable[[], tuple[int, ArchiveInfo] | None], in_thread: Callable[..., Awaitable[Any]]
+) -> tuple[int, ArchiveInfo] | None:
     """Open a kept file in a thread; a request that is given up meanwhile leaves nothing open.
 
     Args:
@@ -343,15 +345,15 @@ async def open_in_thread(
         in_thread: Calls a blocking function in a thread.
 
     Returns:
-        As :meth:`simpleindex.upstreams.cache.kept_files.KeptFiles.open`.
+        As :meth:`simpleindex.upstreams.cache.kept_files.CachedFiles.open`.
     """
-    wanted: Deferred[tuple[int, Facts] | None] = Deferred()
+    wanted: Deferred[tuple[int, ArchiveInfo] | None] = Deferred()
 
-    async def opened() -> tuple[int, Facts] | None:
-        found: tuple[int, Facts] | None = await in_thread(opens)
+    async def opened() -> tuple[int, ArchiveInfo] | None:
+        found: tuple[int, ArchiveInfo] | None = await in_thread(opens)
         return found
 
-    def hand_over(found: tuple[int, Facts] | None) -> None:
+    def hand_over(found: tuple[int, ArchiveInfo] | None) -> None:
         # Whoever asked may have left by now, and a thread's result cannot be called back.
         if not wanted.called:
             wanted.callback(found)

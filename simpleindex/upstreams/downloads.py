@@ -11,16 +11,16 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.upstreams.cache.file_keys import GivenKey
-from simpleindex.upstreams.cache.partial_file import GrowingBody
-from simpleindex.upstreams.download import Expected, Fetch
-from simpleindex.upstreams.pages.enrich import Learnt, mark_of
+from simpleindex.upstreams.cache.partial_file import PartialFileBody
+from simpleindex.upstreams.download import ExpectedFile, Fetch
+from simpleindex.upstreams.pages.enrich import FileFacts, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from twisted.python.failure import Failure
 
-    from simpleindex.archives.inspect import Facts
+    from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cache import UpstreamCache
@@ -69,7 +69,7 @@ class Fetches:
         in_thread: Callable[..., Awaitable[Any]],
         *,
         index: str,
-        learn: Callable[[ProjectName, File, Learnt], Awaitable[None]],
+        learn: Callable[[ProjectName, File, FileFacts], Awaitable[None]],
         doubt: Callable[[ProjectName, File, SimpleIndexError], Awaitable[None]],
         failing_for: float,
         background: int,
@@ -109,7 +109,7 @@ class Fetches:
         """Whether a file of a project is being fetched."""
         return _identity(name, file) in self._under_way
 
-    async def body(self, name: ProjectName, file: File, shown: File) -> GrowingBody:
+    async def body(self, name: ProjectName, file: File, shown: File) -> PartialFileBody:
         """A file, while it is on its way.
 
         Args:
@@ -121,7 +121,7 @@ class Fetches:
         begun = Deferred.fromCoroutine(fetch.growing.until_begun())
         try:
             await begun.addTimeout(PATIENCE, self._clock)
-            return GrowingBody(
+            return PartialFileBody(
                 fetch.growing, file.filename, shown.sha256, shown.uploaded_ns, in_thread=self._in_thread
             )
         except TookTooLong:
@@ -149,7 +149,7 @@ class Fetches:
         fetch = Fetch(
             self._upstream,
             # A size that only a part of it told is not what it must have.
-            Expected(
+            ExpectedFile(
                 GivenKey(self._index, name, file.filename),
                 file.size if shown.sha256 is None else shown.size,
                 shown.sha256,
@@ -231,7 +231,7 @@ def _identity(name: ProjectName, file: File) -> Hashable:
     return name, file.filename, mark_of(file)
 
 
-def taught_by(facts: Facts, size: int, modified_ns: int | None) -> Learnt:
+def taught_by(facts: ArchiveInfo, size: int, modified_ns: int | None) -> FileFacts:
     """What a whole file teaches.
 
     Args:
@@ -239,4 +239,4 @@ def taught_by(facts: Facts, size: int, modified_ns: int | None) -> Learnt:
         size: Bytes.
         modified_ns: Its last modification, if its server said so.
     """
-    return Learnt(size, facts.sha256, facts.requires_python, facts.sidecar, modified_ns)
+    return FileFacts(size, facts.sha256, facts.requires_python, facts.sidecar, modified_ns)

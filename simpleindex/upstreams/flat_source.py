@@ -19,7 +19,7 @@ _WORTH_A_THREAD: Final = 1_000
 """Files; above it taking a page apart takes more than a few milliseconds."""
 
 
-class Flat:
+class FlatPageUpstream:
     """The projects of a page.
 
     Args:

@@ -21,7 +21,7 @@ _MOST_WAITING: Final = 500
 """More cannot have their turn in that time."""
 
 
-class Queued:
+class LimitedUpstream:
     """Asks an upstream for so many pages, and so many files, at a time.
 
     Pages do not wait for files: a few large ones would hold up every resolver.

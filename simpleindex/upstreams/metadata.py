@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.download import Arriving
     from simpleindex.upstreams.downloads import Fetches
-    from simpleindex.upstreams.pages.enrich import Learnt
-    from simpleindex.upstreams.single_flight import Shared
+    from simpleindex.upstreams.pages.enrich import FileFacts
+    from simpleindex.upstreams.single_flight import SingleFlight
     from simpleindex.upstreams.tail_reading import TailReading
 
 _SMALL: Final = 8 * 1024 * 1024
@@ -65,9 +65,9 @@ class Sidecars:
         index: str,
         begin: Callable[[str], Awaitable[Arriving]],
         fetches: Fetches,
-        shared: Shared,
+        shared: SingleFlight,
         tails: TailReading | None,
-        found: Callable[[ProjectName, File, SimpleIndexError | None, Learnt | None], Awaitable[None]],
+        found: Callable[[ProjectName, File, SimpleIndexError | None, FileFacts | None], Awaitable[None]],
         say: Callable[[str], None],
     ) -> None:
         self._upstream = upstream

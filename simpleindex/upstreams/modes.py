@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.model import File
-    from simpleindex.upstreams.pages.enrich import Learnt
-    from simpleindex.upstreams.pages.urls import Reach
+    from simpleindex.upstreams.pages.enrich import FileFacts
+    from simpleindex.upstreams.pages.urls import HostPolicy
 
 
 class Mode(Enum):
@@ -33,11 +33,11 @@ class Mode(Enum):
 
 def given_from_here(
     project: Project,
-    learnt: Mapping[str, Learnt],
+    learnt: Mapping[str, FileFacts],
     first_seen: Mapping[str, int],
     generation: int,
     *,
-    reach: Reach,
+    reach: HostPolicy,
 ) -> Project:
     """An upstream's project as it is offered where its files are fetched and given from here.
 
@@ -65,7 +65,7 @@ def _refused(file: File, reason: str) -> Withheld:
 
 
 def left_there(
-    project: Project, first_seen: Mapping[str, int], generation: int, *, reach: Reach, linked: bool
+    project: Project, first_seen: Mapping[str, int], generation: int, *, reach: HostPolicy, linked: bool
 ) -> Project:
     """An upstream's project as it is offered where clients get its files from the upstream themselves.
 

@@ -28,7 +28,7 @@ _LOOK_SECONDS: Final = 1.0
 _MOST: Final = 1_000
 
 
-class Pinned:
+class PinnedSource:
     """A source, with pinned files beside what it has.
 
     What the upstream has counts: a pinned file is added only where it is not listed any more, and one whose project is

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from simpleindex.archives.examination.requests import WheelMetadata
 from simpleindex.core.errors import BrokenArchive, NoRanges
 from simpleindex.core.model import Sidecar
-from simpleindex.upstreams.pages.enrich import Learnt
+from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.wheel_reading import WheelParts
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class WheelTails:
         self._in_thread = in_thread
         self._wheels = wheels
 
-    async def __call__(self, project: ProjectName, file: File) -> Learnt:
+    async def __call__(self, project: ProjectName, file: File) -> FileFacts:
         """Learn what a wheel's end tells, and keep its metadata.
 
         Raises:
@@ -84,7 +84,7 @@ class WheelTails:
         if not await self._in_thread(self._keep, project, file, found.data):
             raise BrokenArchive("its metadata cannot be kept")
         sidecar = Sidecar(hashlib.sha256(found.data).hexdigest(), len(found.data))
-        return Learnt(size, None, found.requires_python, sidecar)
+        return FileFacts(size, None, found.requires_python, sidecar)
 
     async def _find(self, url: str, filename: str, size: int, known: WheelParts) -> WheelMetadata:
         start = max(0, size - _TAIL)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Located
 
 
-class Redirecting:
+class RedirectingSource:
     """A source that lists what another one lists, and gives no bytes.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
 
 
-class Shared:
+class SingleFlight:
     """Work that is done once for all who want it at a time, and not given up when some of them leave.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.pages.enrich import Learnt
+    from simpleindex.upstreams.pages.enrich import FileFacts
 
 _MOST_IN_VAIN: Final = 1_000
 _MOST_PROJECTS: Final = 4
@@ -41,9 +41,9 @@ class TailReading:
 
     def __init__(
         self,
-        tail: Callable[[ProjectName, File], Awaitable[Learnt]],
+        tail: Callable[[ProjectName, File], Awaitable[FileFacts]],
         clock: Any,
-        learned: Callable[[ProjectName, Mapping[File, Learnt]], Awaitable[None]],
+        learned: Callable[[ProjectName, Mapping[File, FileFacts]], Awaitable[None]],
         failed: Callable[[Failure], None],
     ) -> None:
         self._tail = tail
@@ -63,16 +63,16 @@ class TailReading:
             self._projects.add(name)
             Deferred.fromCoroutine(self._read(name, wheels)).addErrback(self._failed)
 
-    async def read(self, name: ProjectName, file: File) -> Learnt | None:
+    async def read(self, name: ProjectName, file: File) -> FileFacts | None:
         """Read one wheel's end now, for a client that waits; return what it tells, None if nothing."""
         if file in self._in_vain or self._clock.seconds() < self._resting_until:
             return None
-        learnt: dict[File, Learnt] = {}
+        learnt: dict[File, FileFacts] = {}
         await self._read_one(name, file, learnt)
         return learnt.get(file)
 
     async def _read(self, name: ProjectName, wheels: Sequence[File]) -> None:
-        learnt: dict[File, Learnt] = {}
+        learnt: dict[File, FileFacts] = {}
         try:
             for file in wheels:
                 if not await self._read_one(name, file, learnt):
@@ -82,7 +82,7 @@ class TailReading:
         if learnt:
             await self._learned(name, learnt)
 
-    async def _read_one(self, name: ProjectName, file: File, learnt: dict[File, Learnt]) -> bool:
+    async def _read_one(self, name: ProjectName, file: File, learnt: dict[File, FileFacts]) -> bool:
         """Read one; returns whether the upstream may be asked for more."""
         try:
             learnt[file] = await self._tail(name, file)

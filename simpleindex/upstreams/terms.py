@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UpstreamLimits:
     """How long and how much an upstream may take.
 
     Attributes:
@@ -38,7 +38,7 @@ class Terms:
         user_agent: What we call ourselves; operators of indexes want to know.
     """
 
-    limits: Limits = Limits()
+    limits: UpstreamLimits = UpstreamLimits()
     missing: frozenset[int] = frozenset()
     lists: bool = False
     user_agent: str = "simpleindex"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import Surprise
 from simpleindex.archives.examination.requests import Missing, WheelMetadata, distribution, wheel_end
-from simpleindex.archives.inspect import Facts
+from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import BrokenArchive, SimpleIndexError
 from simpleindex.core.names import WHEEL_SUFFIX
 from simpleindex.system.atomic import write_all
@@ -37,21 +37,21 @@ class WheelReading:
         self._examiner = examiner
         self._in_thread = in_thread
 
-    async def whole(self, incoming: Incoming, filename: str) -> Facts:
+    async def whole(self, incoming: Incoming, filename: str) -> ArchiveInfo:
         """Learn from a wheel what it says of itself; of any other file, and of one that is none, only its digest is known.
 
         It is what the upstream says that it is; that no more can be said of it is not for us to judge.
         """
         if not filename.endswith(WHEEL_SUFFIX):
             return _only_digest(incoming)
-        facts: Facts = await self._in_thread(self._whole, incoming, filename)
+        facts: ArchiveInfo = await self._in_thread(self._whole, incoming, filename)
         return facts
 
-    def _whole(self, incoming: Incoming, filename: str) -> Facts:
+    def _whole(self, incoming: Incoming, filename: str) -> ArchiveInfo:
         with incoming.reader() as file:
             (facts,) = self._examiner.examine([distribution(file.fileno(), incoming.size, filename, None)])
-        is_true = isinstance(facts, Facts) and facts.sha256 == incoming.sha256
-        return facts if isinstance(facts, Facts) and is_true else _only_digest(incoming)
+        is_true = isinstance(facts, ArchiveInfo) and facts.sha256 == incoming.sha256
+        return facts if isinstance(facts, ArchiveInfo) and is_true else _only_digest(incoming)
 
     async def end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing:
         """Learn the metadata of a wheel from parts of it.
@@ -138,5 +138,5 @@ def _unnamed_file() -> FileIO:
             return FileIO(os.dup(file.fileno()), "r+b")
 
 
-def _only_digest(incoming: Incoming) -> Facts:
-    return Facts("", incoming.sha256, None, None, None)
+def _only_digest(incoming: Incoming) -> ArchiveInfo:
+    return ArchiveInfo("", incoming.sha256, None, None, None)

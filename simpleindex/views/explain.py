@@ -47,7 +47,7 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SourceNote:
     """What one source says of a project, or why it was not asked.
 
     Attributes:
@@ -60,7 +60,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class FileWord:
+class FileNote:
     """What there is to say of one file.
 
     Attributes:
@@ -102,8 +102,8 @@ class Explanation:
     view: str
     answer: Answer
     summary: str
-    words: tuple[Word, ...]
-    files: tuple[FileWord, ...] = ()
+    words: tuple[SourceNote, ...]
+    files: tuple[FileNote, ...] = ()
     more: int = 0
 
 
@@ -111,7 +111,7 @@ def explain(
     name: ProjectName,
     version: str | None,
     view: str,
-    words: Sequence[Word],
+    words: Sequence[SourceNote],
     outcome: Project | SimpleIndexError,
     *,
     is_operator: bool,
@@ -142,9 +142,9 @@ def explain(
     return Explanation(name, asked, view, answer, summary, tuple(words), *_shortened(files))
 
 
-def _shortened(files: Sequence[FileWord]) -> tuple[tuple[FileWord, ...], int]:
+def _shortened(files: Sequence[FileNote]) -> tuple[tuple[FileNote, ...], int]:
     """The newest of each kind, newest first, and how many more there are."""
-    shown: list[FileWord] = []
+    shown: list[FileNote] = []
     for is_offered in (False, True):
         kind = [file for file in files if file.is_offered is is_offered]
         shown += reversed(kind[-_MOST_SHOWN:])
@@ -186,7 +186,7 @@ def _answer_of(error: SimpleIndexError) -> Answer:
     return Answer.REFUSED
 
 
-def _answer(files: Sequence[FileWord]) -> Answer:
+def _answer(files: Sequence[FileNote]) -> Answer:
     if not files:
         return Answer.EMPTY
     offered = sum(file.is_offered for file in files)
@@ -196,7 +196,7 @@ def _answer(files: Sequence[FileWord]) -> Answer:
 
 
 def _summary(
-    name: ProjectName, version: str | None, project: Project, files: Sequence[FileWord], answer: Answer
+    name: ProjectName, version: str | None, project: Project, files: Sequence[FileNote], answer: Answer
 ) -> str:
     what = name if version is None else f"{name} {version}"
     offered = sum(file.is_offered for file in files)
@@ -233,7 +233,7 @@ def _status(project: Project) -> str:
     return f"The project is {project.status.value}{reason.removesuffix('.')}."
 
 
-def _withheld(item: Withheld, name: ProjectName, *, is_operator: bool) -> FileWord:
+def _withheld(item: Withheld, name: ProjectName, *, is_operator: bool) -> FileNote:
     filename = item.filename
     parsed = _parsed(filename, name)
     version, is_its = (parsed.version, parsed.project == name) if parsed else (None, False)
@@ -241,7 +241,7 @@ def _withheld(item: Withheld, name: ProjectName, *, is_operator: bool) -> FileWo
     if not (is_its or item.public or is_operator):
         # What lies in the wrong directory may have a name that is not for its readers.
         filename, version = "a file of another name", None
-    return FileWord(filename, version, item.source, False, sentence, item.rule, item.visible_from)
+    return FileNote(filename, version, item.source, False, sentence, item.rule, item.visible_from)
 
 
 def _parsed(filename: str, name: ProjectName) -> DistributionName | None:
@@ -254,14 +254,14 @@ def _parsed(filename: str, name: ProjectName) -> DistributionName | None:
     return None
 
 
-def _offered(file: File) -> FileWord:
+def _offered(file: File) -> FileNote:
     notes = []
     if file.yanked is not None:
         reason = f": {file.yanked}" if file.yanked else ""
         notes.append(f"It is yanked, so installers take it only where it is pinned{reason}.")
     if file.requires_python:
         notes.append(f"It is for Python {file.requires_python}.")
-    return FileWord(file.filename, file.version, file.source, True, " ".join(notes))
+    return FileNote(file.filename, file.version, file.source, True, " ".join(notes))
 
 
 def _count(number: int, noun: str) -> str:

@@ -24,7 +24,7 @@ _LOOK_SECONDS: Final = 1.0
 """Between two looks at everything, which every request asks for."""
 
 
-class Policies:
+class LiveSourcesFile:
     """What holds now.
 
     What cannot be read again stays as it was; allowances end all the same.

@@ -10,7 +10,7 @@ from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexEr
 from simpleindex.core.model import Project, Status, Strategy
 from simpleindex.core.names import listed_file
 from simpleindex.core.views import LOCAL
-from simpleindex.views.explain import Word, what_is_there
+from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.views.name_rules import EVERYTHING, merge, merge_lists, owner_of, why_not_upstream
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _MOST_MERGED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class UpstreamMember:
     """An upstream in a union.
 
     Attributes:
@@ -46,7 +46,7 @@ class Member:
     name: str = "upstream"
 
 
-class Union:
+class UnionSource:
     """A local source, and upstreams for the names that it has not got.
 
     Whatever a source cannot tell ends the question: no later one is asked, and the error is the answer (DESIGN 1.5). The
@@ -66,14 +66,14 @@ class Union:
     def __init__(
         self,
         local: Source,
-        upstreams: Sequence[Member],
+        upstreams: Sequence[UpstreamMember],
         rules: NameRules,
         *,
         was_used: Callable[[ProjectName], bool],
         in_thread: Callable[..., Awaitable[Any]],
         hides: Callable[[ProjectName], bool] = lambda _: False,
         name: str = LOCAL,
-        own_words: Callable[[ProjectName], Awaitable[Sequence[Word]]] | None = None,
+        own_words: Callable[[ProjectName], Awaitable[Sequence[SourceNote]]] | None = None,
     ) -> None:
         self._local = local
         self._upstreams = tuple(upstreams)
@@ -173,7 +173,7 @@ class Union:
             raise NotHere(f"file {filename}")
         return await parts[position][0].file(name, filename)
 
-    async def words(self, name: ProjectName) -> tuple[Word, ...]:
+    async def words(self, name: ProjectName) -> tuple[SourceNote, ...]:
         """What each source says of a project, or why it is not asked; for explanations."""
         end = None
         is_local = False
@@ -186,7 +186,7 @@ class Union:
             is_local = True
             if self._is_the_owner(name):
                 end = f"{self._name} comes first, and has it"
-        said = [Word(self._name, what_is_there(outcome))]
+        said = [SourceNote(self._name, what_is_there(outcome))]
         if self._own_words is not None:
             said = [*await self._own_words(name)]
         if not isinstance(outcome, Project | NotHere):
@@ -208,7 +208,7 @@ class Union:
                     sentence = what_is_there(error)
                 except SimpleIndexError as error:
                     sentence, end = what_is_there(error), f"{member.name} comes first, and cannot tell"
-            said.append(Word(member.name, sentence))
+            said.append(SourceNote(member.name, sentence))
         return tuple(said)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
@@ -258,7 +258,7 @@ class Union:
             return True
         return why_not_upstream(name, self._rules, is_local=True, was_used=True) is not None
 
-    def _members_for(self, name: ProjectName, *, is_local: bool) -> list[Member]:
+    def _members_for(self, name: ProjectName, *, is_local: bool) -> list[UpstreamMember]:
         members = [member for member in self._upstreams if member.scope.has(name)]
         if not members or self._why_not(name, is_local=is_local) is not None:
             return []
@@ -270,7 +270,7 @@ class Union:
     def _is_own(self, name: ProjectName) -> bool:
         return self._why_not(name, is_local=self._hides(name)) is not None
 
-    def _listed(self) -> list[Member]:
+    def _listed(self) -> list[UpstreamMember]:
         if self._rules.strategy is Strategy.ISOLATED:
             return []
         return [member for member in self._upstreams if member.is_listed]

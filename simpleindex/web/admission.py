@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simpleindex.access.guarded import Guarded, Lists
+from simpleindex.access.guarded import GuardedSource, Lists
 from simpleindex.access.identity import ANYONE, Action, Identity
 from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import NotAllowed, Unauthenticated
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.web.routes import ProjectFile, ProjectPage, Root
+from simpleindex.web.routes import FileRoute, ProjectRoute, RootRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simpleindex.access.rights import Decision
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.routes import Route
 
 
@@ -83,7 +83,7 @@ class Admission:
         """The rights now."""
         return self._access()
 
-    async def identify(self, asked: Asked) -> Identity:
+    async def identify(self, asked: RequestInfo) -> Identity:
         """Find out who asks.
 
         Raises:
@@ -100,7 +100,7 @@ class Admission:
             asked.record.identity = identity
         return identity
 
-    async def enter(self, asked: Asked) -> Identity:
+    async def enter(self, asked: RequestInfo) -> Identity:
         """Find out who asks, and refuse those who may not even know what there is.
 
         Raises:
@@ -115,7 +115,7 @@ class Admission:
         source = self._views[view]
         if self._identification is None:
             return source
-        return Guarded(source, reader, self._access, self._owners.owner, self._lists[view])
+        return GuardedSource(source, reader, self._access, self._owners.owner, self._lists[view])
 
     def refuse_entry(self, reader: Identity) -> None:
         """Refuse those who may not even know what there is.
@@ -137,9 +137,9 @@ class Admission:
         if access.everything_public:
             return True
         match found:
-            case Root():
+            case RootRoute():
                 return not access.private and not reader.authenticated
-            case ProjectPage(name) | ProjectFile(name):
+            case ProjectRoute(name) | FileRoute(name):
                 return access.is_public(name)
         return not access.private
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Source
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
 
 
-class Files:
+class FileResponses:
     """The files beside the project pages.
 
     Args:
@@ -40,7 +40,7 @@ class Files:
         self._now = now
         self.immutable = immutable
 
-    async def answer(self, name: ProjectName, filename: str, asked: Asked, source: Source) -> Response:
+    async def answer(self, name: ProjectName, filename: str, asked: RequestInfo, source: Source) -> Response:
         """Answer a GET or HEAD for one file with what a source has of it."""
         body = await source.file(name, filename)
         if isinstance(body, Elsewhere):
@@ -64,7 +64,7 @@ class Files:
         return self.immutable and bool(distribution_suffix(filename.removesuffix(METADATA_SUFFIX)))
 
 
-def _answer(body: Body, filename: str, asked: Asked, cache_control: str, now: float) -> Response:
+def _answer(body: Body, filename: str, asked: RequestInfo, cache_control: str, now: float) -> Response:
     size = body.size
     assert size is not None  # every source of ours knows it beforehand
     # No tag is made up where the digest is not known beforehand; an empty one equals none.
@@ -104,7 +104,7 @@ def _modified(body: Body, now: float) -> int | None:
     return body.modified_ns // 1_000_000_000
 
 
-def _selected(asked: Asked, etag: str, modified: int | None, size: int) -> Part | Unsatisfiable | None:
+def _selected(asked: RequestInfo, etag: str, modified: int | None, size: int) -> Part | Unsatisfiable | None:
     """The part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
     if asked.method != "GET":
         return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
 
 _CHALLENGES: Final = b"/.well-known/acme-challenge/"
 
@@ -53,7 +53,7 @@ class RedirectResource(Resource):
             request, self.answer(asked_of(request, ())), also=cors_headers(self.cors), failed=self._failed
         )
 
-    async def answer(self, asked: Asked) -> Response:
+    async def answer(self, asked: RequestInfo) -> Response:
         """Answer one request."""
         if asked.method not in ("GET", "HEAD"):
             text = f"Nothing is taken without TLS here; use {self.base_url} instead."

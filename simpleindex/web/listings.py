@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from simpleindex.core.model import Project
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.upstreams.single_flight import Shared
+from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages import simple as pages
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.source import Source
-    from simpleindex.web.http.response import Asked
-    from simpleindex.web.routes import ProjectPage, Root
+    from simpleindex.web.http.response import RequestInfo
+    from simpleindex.web.routes import ProjectRoute, RootRoute
 
     Subject = Project | ProjectList
-    Page = Root | ProjectPage
+    Page = RootRoute | ProjectRoute
     # The view; a project's name, or which readers' list of projects (None for everybody's); the form.
-    Key = tuple[str, Hashable, "Form"]
+    Key = tuple[str, Hashable, "ListingForm"]
 
 # SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
@@ -49,7 +49,7 @@ _WORTH_A_THREAD: Final = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Form:
+class ListingForm:
     """In which form a page is sent; one object for each, so that it is looked up by its identity, which costs least.
 
     Attributes:
@@ -104,11 +104,11 @@ class Listings:
     ) -> None:
         self._public = public
         # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
-        self._renderings = Shared(failed)
+        self._renderings = SingleFlight(failed)
         self._in_thread = in_thread
         self._encodings = encodings
         self._forms = {
-            (representation, encoding, is_absolute): Form(representation, encoding, is_absolute)
+            (representation, encoding, is_absolute): ListingForm(representation, encoding, is_absolute)
             for representation in Representation
             for encoding in (*encodings, Encoding.IDENTITY)
             for is_absolute in (False, True)
@@ -140,7 +140,7 @@ class Listings:
         """The views that there are."""
         return self._public
 
-    async def answer(self, page: Page, asked: Asked, source: Source) -> Response:
+    async def answer(self, page: Page, asked: RequestInfo, source: Source) -> Response:
         """A view's list of projects, or one project's page, of what a source has of it."""
         if page.name is not None:
             return await self._answer(page.view, page.name, await source.project(page.name), asked)
@@ -154,7 +154,7 @@ class Listings:
         accept_encoding: str | None,
         *,
         is_for_script: bool = False,
-    ) -> Form:
+    ) -> ListingForm:
         """Return in which form a client gets a page.
 
         Args:
@@ -171,7 +171,7 @@ class Listings:
         is_absolute = is_for_script and self.files_url is not None and representation is Representation.JSON
         return self._forms[representation, choose_encoding(accept_encoding, offered), is_absolute]
 
-    def at_hand(self, page: Page, form: Form) -> Rendered | None:
+    def at_hand(self, page: Page, form: ListingForm) -> Rendered | None:
         """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out.
 
         Args:
@@ -190,7 +190,7 @@ class Listings:
         return rendered
 
     @staticmethod
-    def full(etag: str, form: Form, *, stale: bool = False) -> Response:
+    def full(etag: str, form: ListingForm, *, stale: bool = False) -> Response:
         """The head of a whole page."""
         headers = [("Content-Type", form.representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
         if form.encoding is not Encoding.IDENTITY:
@@ -206,7 +206,7 @@ class Listings:
         """The answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
-    async def _answer(self, view: str, what: Hashable, subject: Subject, asked: Asked) -> Response:
+    async def _answer(self, view: str, what: Hashable, subject: Subject, asked: RequestInfo) -> Response:
         _, query = split_target(asked.target)
         form = self.choose(
             asked.header("accept"),
@@ -244,7 +244,7 @@ class Listings:
         rendering: Rendered = await self._renderings.do((key, id(subject), id(cache)), render)
         return rendering
 
-    def _render(self, view: str, subject: Subject, form: Form) -> Rendered:
+    def _render(self, view: str, subject: Subject, form: ListingForm) -> Rendered:
         representation, encoding = form.representation, form.encoding
         base_url, files_url = (self._url_of(view, url) for url in (self.base_url, self.files_url))
         if not isinstance(subject, Project):

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from simpleindex.core.errors import SimpleIndexError
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.publish.upload import Record
-    from simpleindex.web.routes import ProjectFile
+    from simpleindex.web.routes import FileRoute
 
 _AGAIN: Final = 60.0
 """Seconds after which the same refusal is recorded again: an installer that tries in a loop must not fill the disk."""
@@ -43,7 +43,7 @@ class RefusedDownloads:
         self._log = log or Logger(namespace="simpleindex")
         self._recorded: OrderedDict[Hashable, float] = OrderedDict()
 
-    def __call__(self, error: SimpleIndexError, file: ProjectFile, asked: Asked) -> None:
+    def __call__(self, error: SimpleIndexError, file: FileRoute, asked: RequestInfo) -> None:
         """Record one refusal.
 
         Args:
@@ -58,7 +58,7 @@ class RefusedDownloads:
             case NotAllowed():
                 self._audit_refused(error, file, asked)
 
-    def _audit_refused(self, error: NotAllowed, file: ProjectFile, asked: Asked) -> None:
+    def _audit_refused(self, error: NotAllowed, file: FileRoute, asked: RequestInfo) -> None:
         if self._audit is None or asked.record is None or not asked.record.identity.authenticated:
             return
         identity = asked.record.identity

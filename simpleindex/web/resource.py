@@ -12,18 +12,18 @@ from simpleindex.core.addresses import client_address, is_loopback, is_within
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.http.hosts import is_own_host
 from simpleindex.web.http.respond import error_response, respond
-from simpleindex.web.http.response import Asked, RequestRecord, Response, sentence
+from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, sentence
 from simpleindex.web.http.site import IndexRequest
 from simpleindex.web.pages.site_files import site_file
 from simpleindex.web.routes import (
-    AcmeChallenge,
-    OwnPage,
-    ProjectFile,
-    ProjectPage,
-    Redirect,
-    Root,
-    SiteFile,
-    Upload,
+    AcmeRoute,
+    FileRoute,
+    OwnPageRoute,
+    ProjectRoute,
+    RedirectRoute,
+    RootRoute,
+    SiteFileRoute,
+    UploadRoute,
     relative_location,
     route,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.core.addresses import Network
     from simpleindex.web.admission import Admission
-    from simpleindex.web.files import Files
+    from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
     from simpleindex.web.routes import Route
     from simpleindex.web.status import StatusPages
@@ -65,7 +65,7 @@ API_PREFIX = "api/"
 class Changing(Protocol):
     """Answers everything that is not reading."""
 
-    async def answer(self, asked: Asked) -> Response:
+    async def answer(self, asked: RequestInfo) -> Response:
         """Answer a request.
 
         Raises:
@@ -97,7 +97,7 @@ class IndexResource(Resource):
         self,
         *,
         listings: Listings,
-        files: Files,
+        files: FileResponses,
         status: StatusPages,
         admission: Admission,
         why: WhyPages,
@@ -105,7 +105,7 @@ class IndexResource(Resource):
         acme_challenge: Callable[[str], bytes | None],
         trusted: Sequence[Network],
         cors: str | None,
-        refused: Callable[[SimpleIndexError, ProjectFile, Asked], None],
+        refused: Callable[[SimpleIndexError, FileRoute, RequestInfo], None],
         failed: Callable[[Failure], None],
     ) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class IndexResource(Resource):
         """The headers that every response carries."""
         return cors_headers(self.cors)
 
-    async def answer(self, asked: Asked) -> Response:
+    async def answer(self, asked: RequestInfo) -> Response:
         """Answer one request.
 
         Raises:
@@ -145,25 +145,25 @@ class IndexResource(Resource):
             return _nothing_changes(asked)
         return await self._changing.answer(asked)
 
-    async def _read(self, asked: Asked) -> Response:
+    async def _read(self, asked: RequestInfo) -> Response:
         try:
             found = route(asked.target, self.listings.views)
         except NotHere:
             # Whether there could be such a page is not for the anonymous either, where an index is private.
             found = None
         match found:
-            case AcmeChallenge(token):
+            case AcmeRoute(token):
                 return acme_response(self._acme_challenge(token))
-            case SiteFile(name):
+            case SiteFileRoute(name):
                 return site_file(name)
-            case OwnPage(page) if page in OPEN_PAGES:
+            case OwnPageRoute(page) if page in OPEN_PAGES:
                 return self._status.answer(page, asked)
         reader = await self._admission.identify(asked)
         try:
             self._admission.refuse_entry(reader)
             response = await self._read_as(reader, found, asked)
         except SimpleIndexError as error:
-            if isinstance(found, ProjectFile):
+            if isinstance(found, FileRoute):
                 self._refused(error, found, asked)
             refused = error_response(error)
             if refused is None:
@@ -172,19 +172,19 @@ class IndexResource(Resource):
         # A refusal tells that there is something to refuse, so it is no other site's business either.
         return response if self._admission.is_shared(found, reader) else response.for_this_reader()
 
-    async def _read_as(self, reader: Identity, found: Route | None, asked: Asked) -> Response:
+    async def _read_as(self, reader: Identity, found: Route | None, asked: RequestInfo) -> Response:
         match found:
-            case Root() | ProjectPage():
+            case RootRoute() | ProjectRoute():
                 source = self._admission.reading(reader, found.view)
                 return await self.listings.answer(found, asked, source)
-            case ProjectFile(name, filename, view):
+            case FileRoute(name, filename, view):
                 source = self._admission.reading(reader, view)
                 return await self.files.answer(name, filename, asked, source)
-            case Redirect(location):
+            case RedirectRoute(location):
                 return moved(301, relative_location(asked.target, location))
-            case Upload():
+            case UploadRoute():
                 return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
-            case OwnPage(page):
+            case OwnPageRoute(page):
                 if page.startswith(API_PREFIX) and self._changing is not None:
                     return await self._changing.answer(asked)
                 if page.startswith(WHY_PREFIX):
@@ -192,7 +192,7 @@ class IndexResource(Resource):
                 return self._status.answer(page, asked)
         raise NotHere("page")
 
-    def _options(self, asked: Asked) -> Response:
+    def _options(self, asked: RequestInfo) -> Response:
         if self._changing is None:
             return Response(204, (("Allow", "OPTIONS"),)) if _is_upload(asked) else _preflight(self.cors)
         # Nothing that changes is open to other sites' pages, so a browser's preflight is told of reading only.
@@ -203,7 +203,7 @@ class IndexResource(Resource):
         )
 
 
-def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
+def asked_of(request: Request, trusted: Sequence[Network]) -> RequestInfo:
     """Take from a request what answers are decided by."""
     headers = request.requestHeaders
 
@@ -213,7 +213,7 @@ def asked_of(request: Request, trusted: Sequence[Network]) -> Asked:
         return None if values is None else b", ".join(values).decode("latin-1")
 
     method = request.method.decode("latin-1")
-    asked = Asked(method, request.uri, header, _is_local(request, header, trusted))
+    asked = RequestInfo(method, request.uri, header, _is_local(request, header, trusted))
     if method in _READ_METHODS and header("authorization") is None:
         return asked
     peer = getattr(request.getClientAddress(), "host", None) or ""
@@ -276,19 +276,19 @@ def moved(status: int, location: str) -> Response:
 
 def _naming_project(refused: Response, found: Route | None) -> Response:
     """Let a refusal's page link to the explanation of the project that was asked for."""
-    if refused.problem is None or not isinstance(found, ProjectPage | ProjectFile):
+    if refused.problem is None or not isinstance(found, ProjectRoute | FileRoute):
         return refused
     return replace(refused, problem=replace(refused.problem, project=found.name, view=found.view))
 
 
-def _is_upload(asked: Asked) -> bool:
+def _is_upload(asked: RequestInfo) -> bool:
     try:
-        return isinstance(route(asked.target), Upload)
+        return isinstance(route(asked.target), UploadRoute)
     except NotHere:
         return False
 
 
-def _nothing_changes(asked: Asked) -> Response:
+def _nothing_changes(asked: RequestInfo) -> Response:
     if _is_upload(asked):
         return _upload_refused(("OPTIONS",))
     # "PUT /<file>" is an upload too, and a file's name need not be a project's.

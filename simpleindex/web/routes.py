@@ -34,7 +34,7 @@ _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class RootRoute:
     """The list of projects of a view."""
 
     name: ClassVar[None] = None
@@ -42,7 +42,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectPage:
+class ProjectRoute:
     """One project's page in a view."""
 
     name: ProjectName
@@ -50,7 +50,7 @@ class ProjectPage:
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectFile:
+class FileRoute:
     """A file beside a project's page."""
 
     name: ProjectName
@@ -59,7 +59,7 @@ class ProjectFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Redirect:
+class RedirectRoute:
     """The same thing at its canonical URL, in one hop.
 
     Attributes:
@@ -70,32 +70,41 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPage:
+class OwnPageRoute:
     """Something below ``/-/`` that is not index."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class AcmeChallenge:
+class AcmeRoute:
     """A token of the certificate authority's HTTP challenge (RFC 8555 section 8.3)."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadRoute:
     """Where uploads go."""
 
 
 @dataclass(frozen=True, slots=True)
-class SiteFile:
+class SiteFileRoute:
     """What browsers and crawlers ask every host for."""
 
     name: str
 
 
-Route = Root | ProjectPage | ProjectFile | Redirect | OwnPage | SiteFile | AcmeChallenge | Upload
+Route = (
+    RootRoute
+    | ProjectRoute
+    | FileRoute
+    | RedirectRoute
+    | OwnPageRoute
+    | SiteFileRoute
+    | AcmeRoute
+    | UploadRoute
+)
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -152,12 +161,12 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
     if first == _OWN and segments[1:2] == ["view"] and segments[2:] and segments[2] in {*views, MAIN_VIEW}:
         return _redirect(f"/{segments[2]}/" if segments[2] != MAIN_VIEW else "/", query)
     if first == _OWN and len(segments) > 1:
-        return OwnPage("/".join(segments[1:]))
+        return OwnPageRoute("/".join(segments[1:]))
     if first == _UPLOAD and segments[1:] in ([], [""]):
-        return Upload()
+        return UploadRoute()
     if first == _WELL_KNOWN:
         if len(segments) == 3 and segments[1] == "acme-challenge":
-            return AcmeChallenge(segments[2])
+            return AcmeRoute(segments[2])
         raise NotHere("page")
     view = MAIN_VIEW
     if first in views and first != MAIN_VIEW:
@@ -165,7 +174,7 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
         if not segments:
             return _redirect(f"{prefix}/", query)
     if not prefix and len(segments) == 1 and first in _SITE_FILES:
-        return SiteFile(first)
+        return SiteFileRoute(first)
     if segments[0] == _PREFIX:
         segments, prefix = segments[1:], f"{prefix}/{_PREFIX}"
         if not segments:
@@ -183,7 +192,7 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
 
 def _index_route(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:
     if segments == [""]:
-        return Root(view)
+        return RootRoute(view)
     if segments == [_INDEX_PAGE]:
         return _redirect(f"{prefix}/", query)
     if len(segments) == 1 and segments[0].lower().endswith(_OF_WEBSITES):
@@ -204,7 +213,7 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
             # "/Simple/" means a project whose own URL is taken.
             prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
-    return ProjectFile(name, filename, view) if filename else ProjectPage(name, view)
+    return FileRoute(name, filename, view) if filename else ProjectRoute(name, view)
 
 
 def _behind_doubled_slashes(segments: list[str], views: Collection[str]) -> Route:
@@ -215,7 +224,7 @@ def _behind_doubled_slashes(segments: list[str], views: Collection[str]) -> Rout
     *levels, last = segments
     path = "/".join(["", *(quote(each, safe="") for each in levels if each), quote(last, safe="")])
     found = route(path.encode(), views)
-    if not isinstance(found, Root | ProjectPage | ProjectFile):
+    if not isinstance(found, RootRoute | ProjectRoute | FileRoute):
         raise NotHere("page")
     return found
 
@@ -229,8 +238,8 @@ def is_within(target: bytes, views: Collection[str]) -> bool:
         return False
 
 
-def _redirect(path: str, query: bytes) -> Redirect:
-    return Redirect(path + (f"?{requoted(query)}" if query else ""))
+def _redirect(path: str, query: bytes) -> RedirectRoute:
+    return RedirectRoute(path + (f"?{requoted(query)}" if query else ""))
 
 
 def _segments(path: bytes) -> list[str]:

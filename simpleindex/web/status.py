@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from simpleindex.directory.unserved import Unserved
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.troubles import ServerTrouble
 
 
@@ -23,7 +23,7 @@ OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StatusReport:
     """The state of what is served.
 
     Attributes:
@@ -64,7 +64,7 @@ class StatusPages:
 
     def __init__(
         self,
-        report: Callable[[], Report],
+        report: Callable[[], StatusReport],
         readiness: Callable[[], tuple[bool, str | None]],
         ca_certificate: Callable[[], bytes | None],
         troubles: Callable[[], Sequence[ServerTrouble]] = tuple,
@@ -74,7 +74,7 @@ class StatusPages:
         self._ca_certificate = ca_certificate
         self._troubles = troubles
 
-    def answer(self, page: str, asked: Asked) -> Response:
+    def answer(self, page: str, asked: RequestInfo) -> Response:
         """Answer a GET or HEAD.
 
         Raises:
@@ -101,7 +101,7 @@ class StatusPages:
         return sentence(200, "ready")
 
 
-def _status(report: Report, troubles: Sequence[ServerTrouble], *, details: bool) -> Response:
+def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details: bool) -> Response:
     content: dict[str, object] = {
         "version": report.version,
         "ready": report.ready,

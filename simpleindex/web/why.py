@@ -18,7 +18,7 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.views.explain import Word, explain
+from simpleindex.views.explain import SourceNote, explain
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages.explain import why_html, why_json, why_text
 from simpleindex.web.pages.style import content_security_policy
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
 
-    Words = Callable[[str, ProjectName], Awaitable[tuple[Word, ...]]]
+    Words = Callable[[str, ProjectName], Awaitable[tuple[SourceNote, ...]]]
 
 WHY_PREFIX: Final = "why/"
 
@@ -52,7 +52,7 @@ class WhyPages:
         self._admission = admission
         self._words = words
 
-    async def answer(self, page: str, reader: Identity, asked: Asked) -> Response:
+    async def answer(self, page: str, reader: Identity, asked: RequestInfo) -> Response:
         """Answer a GET or HEAD.
 
         Args:

@@ -13,7 +13,7 @@ from simpleindex.access.access_file import MAXIMUM_SIZE, parse_access
 from simpleindex.access.htpasswd import parse_user_name
 from simpleindex.access.identity import ANYONE, Action, Identity, UploadRules
 from simpleindex.access.rights import Access
-from simpleindex.access.rules import WHO_WORDS, Rule, Who
+from simpleindex.access.rules import WHO_WORDS, AccessRule, Principals
 from simpleindex.core.errors import InvalidAccess, InvalidUserName
 from simpleindex.core.names import parse_project_name
 
@@ -61,15 +61,15 @@ def test_everything_that_can_be_said() -> None:
         """
     )
     staff = {"group:staff": ("alice", "bob")}
-    rule = Rule(
+    rule = AccessRule(
         1,
         ("acme-*", "tool"),
         {
-            Action.READ: Who(("group:staff", "token:ab12cd34", "authenticated"), staff),
-            Action.UPLOAD: Who(("owner", "jane doe")),
-            Action.YANK: Who(),
-            Action.DELETE: Who(("alice@example.com",)),
-            Action.ADMIN: Who(("J\u00fcrgen",)),
+            Action.READ: Principals(("group:staff", "token:ab12cd34", "authenticated"), staff),
+            Action.UPLOAD: Principals(("owner", "jane doe")),
+            Action.YANK: Principals(),
+            Action.DELETE: Principals(("alice@example.com",)),
+            Action.ADMIN: Principals(("J\u00fcrgen",)),
         },
         {"overwrite": True, "max_file_size": 0, "require_matching_tags": False},
     )

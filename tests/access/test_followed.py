@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.access import followed as users_file
-from simpleindex.access.followed import UsersFile
+from simpleindex.access.followed import LiveUsersFile
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system import followed_file
 from simpleindex.system.followed_file import MAXIMUM_SIZE
@@ -28,7 +28,7 @@ class World:
         self.logged: list[str] = []
         self.time = 0.0
         self.now_ns = FAR_NS
-        self.users = UsersFile(str(path), self.logged.append, lambda: self.time, lambda: self.now_ns)
+        self.users = LiveUsersFile(str(path), self.logged.append, lambda: self.time, lambda: self.now_ns)
 
     def names(self, wait: float = 1.0) -> list[str]:
         """Who is a user after a while."""

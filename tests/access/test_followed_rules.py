@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.access.followed_rules import AccessRules
+from simpleindex.access.followed_rules import LiveAccessRules
 from simpleindex.access.identity import ANYONE, Action
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
@@ -29,7 +29,7 @@ class World:
         self.now = 100.0
         self.now_ns = 2_000_000_000_000_000_000
         self.stamp = 0
-        self.rules = AccessRules(str(self.path), self.said.append, lambda: self.now, lambda: self.now_ns)
+        self.rules = LiveAccessRules(str(self.path), self.said.append, lambda: self.now, lambda: self.now_ns)
 
     def write(self, text: str) -> None:
         """Put another file in its place."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.access import guarded
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.guarded import Guarded, Lists
+from simpleindex.access.guarded import GuardedSource, Lists
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.access.rights import Access
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated, Unavailable
@@ -47,8 +47,8 @@ class World:
         self.asked += 1
         return self.owned
 
-    def seen(self, reader: Identity = ANYONE) -> Guarded:
-        return Guarded(self.source, reader, lambda: self.access, self.owned.get, self.lists)
+    def seen(self, reader: Identity = ANYONE) -> GuardedSource:
+        return GuardedSource(self.source, reader, lambda: self.access, self.owned.get, self.lists)
 
     def listed(self, reader: Identity = ANYONE) -> ProjectList:
         found: ProjectList = result(self.seen(reader).projects())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits, UploadRules
 from simpleindex.access.rights import Access, default_access
-from simpleindex.access.rules import Rule, Who
+from simpleindex.access.rules import AccessRule, Principals
 from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.publishing import checks as upload
@@ -106,7 +106,11 @@ class TestIdentity:
     def test_a_user_called_like_a_word_is_nobody_special(self) -> None:
         """No one becomes the owner, or a token, by a name."""
         rules = (
-            Rule(1, ("*",), {Action.YANK: Who(("owner", "token:t1", "group:g"), {"group:g": ("alice",)})}),
+            AccessRule(
+                1,
+                ("*",),
+                {Action.YANK: Principals(("owner", "token:t1", "group:g"), {"group:g": ("alice",)})},
+            ),
         )
         for user in ("owner", "anyone", "token:t1", "group:g"):
             assert not Access(rules).decide(Identity(user), Action.YANK, named("acme"), "bob").allowed
@@ -316,21 +320,21 @@ WORDS = ("alice", "bob", "group:staff", "group:other", "token:t1", "token:t2", "
 GROUPS = {"group:staff": ("alice", "carol"), "group:other": ("bob",)}
 
 
-def who(words: tuple[str, ...]) -> Who:
+def who(words: tuple[str, ...]) -> Principals:
     """A list of a rule."""
-    return Who(words, {word: GROUPS[word] for word in words if word in GROUPS})
+    return Principals(words, {word: GROUPS[word] for word in words if word in GROUPS})
 
 
-def lists(action: Action) -> st.SearchStrategy[Who]:
+def lists(action: Action) -> st.SearchStrategy[Principals]:
     """Any list that the file could have for an action."""
     words = WORDS + (("anyone",) if action is Action.READ else ())
     return st.lists(st.sampled_from(words), unique=True, max_size=3).map(lambda chosen: who(tuple(chosen)))
 
 
-def rules_of(number: int) -> st.SearchStrategy[Rule]:
+def rules_of(number: int) -> st.SearchStrategy[AccessRule]:
     """Any rule in some place."""
     return st.builds(
-        Rule,
+        AccessRule,
         st.just(number),
         st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2, unique=True).map(tuple),
         st.fixed_dictionaries({}, optional={action: lists(action) for action in Action}),

@@ -22,7 +22,7 @@ import pytest
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.examination import process as process_module
-from simpleindex.archives.examination.limits import ExaminationOverrun, Limits, NotExamined
+from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.pool import ExaminationPool
 from simpleindex.archives.examination.process import Program, Surprise, default_program
 from simpleindex.archives.examination.requests import (
@@ -41,9 +41,9 @@ from simpleindex.archives.inspect import examine
 from simpleindex.core.errors import BrokenArchive, InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.core.severity import Severity, severity_of
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
-from simpleindex.directory.scanner import NO_SHELF, Reader
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.scanner import NO_SHELF, Scanner
 from simpleindex.upstreams.wheel_reading import WheelParts
 from tests.builders import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.directory.trees import FAR_NS
@@ -56,7 +56,7 @@ ACME = ProjectName("acme")
 MIB = 1 << 20
 
 # Seconds of computing are the kernel's, and whole.
-LIMITS = Limits(cpu_seconds=1, batch_seconds=1, memory=64 * MIB)
+LIMITS = ExaminationLimits(cpu_seconds=1, batch_seconds=1, memory=64 * MIB)
 
 
 def wayward_program() -> Program:
@@ -106,7 +106,7 @@ class Bench:
 
 @contextmanager
 def running(
-    place: Path, limits: Limits = LIMITS, most: int = 2, program: Program | None = None
+    place: Path, limits: ExaminationLimits = LIMITS, most: int = 2, program: Program | None = None
 ) -> Iterator[Bench]:
     """A pool that is stopped at the end, and leaves no process."""
     bench = Bench(None, place, 0.0, [], [])  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ def test_real_judgements_are_the_same_as_here(tmp_path: Path) -> None:
         "other-1.0.tar.gz": sdist_bytes("other"),
         "empty-1.0.tar.gz": b"",
     }
-    with running(tmp_path, Limits(), program=default_program()) as bench:
+    with running(tmp_path, ExaminationLimits(), program=default_program()) as bench:
         requests: list[Request[Any]] = []
         for filename, content in data.items():
             path = tmp_path / filename
@@ -180,12 +180,12 @@ def test_no_process_is_begun_for_what_is_known(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for version in ("1.0", "2.0"):
         add_wheel(root, "acme", version)
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     for begun in (1, 0):
-        digests = Digests(str(tmp_path / "cache"), str(root), pytest.fail)
+        digests = DigestCache(str(tmp_path / "cache"), str(root), pytest.fail)
         digests.open()
-        with running(tmp_path, Limits(), program=default_program()) as bench:
-            reader = Reader(directory, digests, lambda: FAR_NS, examiner=bench.pool)
+        with running(tmp_path, ExaminationLimits(), program=default_program()) as bench:
+            reader = Scanner(directory, digests, lambda: FAR_NS, examiner=bench.pool)
             shelf = reader.read_project(ACME, ("acme",), (), NO_SHELF, budget=MIB, generation=1)
             assert shelf.project is not None
             assert len(shelf.project.files) == 2
@@ -196,7 +196,7 @@ def test_no_process_is_begun_for_what_is_known(tmp_path: Path) -> None:
 def test_the_end_of_a_wheel(tmp_path: Path) -> None:
     """From parts of it a process says which others are needed, and then what the metadata are."""
     data = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
-    with running(tmp_path, Limits(), program=default_program()) as bench, WheelParts() as parts:
+    with running(tmp_path, ExaminationLimits(), program=default_program()) as bench, WheelParts() as parts:
         asked = []
         for _ in range(20):
             (outcome,) = bench.outcomes(wheel_end(parts.file.fileno(), wheel_name(), len(data), parts.known))
@@ -309,7 +309,7 @@ def test_signals_to_the_whole_group_do_not_end_it(bench: Bench) -> None:
 
 def test_nothing_is_loaded_while_files_are_examined(bench: Bench) -> None:
     """What a judgement would load on its way could not be loaded there, and would be an error of ours."""
-    with running(bench.place, Limits(), program=default_program()) as real:
+    with running(bench.place, ExaminationLimits(), program=default_program()) as real:
         requests: list[Request[Any]] = []
         for filename, data in whole_and_broken():
             path = bench.place / filename
@@ -661,4 +661,4 @@ def test_in_turn_left_early(bench: Bench) -> None:
 )
 def test_honest_giants_pass(size: int, needed: float) -> None:
     """Ten times what was measured for the largest files known, for machines that are slower than ours."""
-    assert Limits().seconds_for(size) >= 10 * needed
+    assert ExaminationLimits().seconds_for(size) >= 10 * needed

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from simpleindex.archives.inspect import Facts, Place, examine, examine_side_file, read_sidecar
+from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, examine, examine_side_file, read_sidecar
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import parse_distribution_name
@@ -58,7 +58,7 @@ DISTRIBUTIONS = {
 }
 
 
-def facts_of(data: bytes, filename: str = wheel_name()) -> Facts:
+def facts_of(data: bytes, filename: str = wheel_name()) -> ArchiveInfo:
     """Examine a distribution that lies in memory."""
     return examine(io.BytesIO(data), parse_distribution_name(filename))
 
@@ -397,14 +397,14 @@ def test_a_large_wheel_costs_little_memory(tmp_path: Path) -> None:
 
 
 FACTS = facts_of(WHEEL)
-PLACE = FACTS.place or Place(0, 0, 0)
+PLACE = FACTS.place or MemberSpan(0, 0, 0)
 SIDECAR = FACTS.sidecar or Sidecar("", 0)
 
 
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        (Facts("1.0", "", None, None, None), "it has no metadata to serve"),
+        (ArchiveInfo("1.0", "", None, None, None), "it has no metadata to serve"),
         (replace(FACTS, place=None), "it has no metadata to serve"),
         (replace(FACTS, place=replace(PLACE, stored_size=-1)), "its metadata have another size"),
         (replace(FACTS, place=replace(PLACE, stored_size=1 << 30)), "its metadata have another size"),
@@ -418,7 +418,7 @@ SIDECAR = FACTS.sidecar or Sidecar("", 0)
         (replace(FACTS, place=replace(PLACE, offset=1 << 62)), "it became shorter"),
     ],
 )
-def test_row_15_a_sidecar_that_is_not_the_listed_one_is_never_sent(facts: Facts, sentence: str) -> None:
+def test_row_15_a_sidecar_that_is_not_the_listed_one_is_never_sent(facts: ArchiveInfo, sentence: str) -> None:
     """The cache that remembered its place may be corrupt, and the file replaced."""
     with pytest.raises(BrokenArchive, match=sentence):
         read_sidecar(lambda length, offset: WHEEL[offset : offset + length], facts)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.archives import zip as zips
-from simpleindex.archives.zip import Member, Place, find_directory, members, place_of, read_exactly, unpack
+from simpleindex.archives.zip import (
+    MemberSpan,
+    ZipMember,
+    find_directory,
+    members,
+    place_of,
+    read_exactly,
+    unpack,
+)
 from simpleindex.core.errors import BrokenArchive, CutOff
 
 if TYPE_CHECKING:
@@ -49,7 +57,7 @@ def zip64_bytes(
     return SMALL[:END] + record + locator + end
 
 
-def walk(data: bytes) -> list[Member]:
+def walk(data: bytes) -> list[ZipMember]:
     """All members, checked."""
     pread = pread_of(data)
     return list(members(pread, find_directory(pread, len(data))))
@@ -299,7 +307,7 @@ def deflated(data: bytes) -> bytes:
 def test_damaged_data_are_refused(data: bytes, method: int, size: int, sentence: str) -> None:
     """Whatever is wrong with them, exactly the stated bytes come out or none."""
     with pytest.raises(BrokenArchive, match=sentence):
-        unpack(pread_of(data), Place(0, len(data), method), size)
+        unpack(pread_of(data), MemberSpan(0, len(data), method), size)
 
 
 def test_a_bomb_is_unpacked_no_further_than_its_size() -> None:
@@ -308,7 +316,7 @@ def test_a_bomb_is_unpacked_no_further_than_its_size() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(BrokenArchive):
-            unpack(pread_of(data), Place(0, len(data), zips.DEFLATED), 1024)
+            unpack(pread_of(data), MemberSpan(0, len(data), zips.DEFLATED), 1024)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()

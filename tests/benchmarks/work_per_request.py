@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.directory.source import LocalSource
-from simpleindex.policy.filtered import Filtered
+from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import NamesList
 from simpleindex.records.people import Records
 from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.pinned import Pinned
-from simpleindex.views.followed import Policies
-from simpleindex.views.union import Member
+from simpleindex.upstreams.pinned import PinnedSource
+from simpleindex.views.followed import LiveSourcesFile
+from simpleindex.views.union import UpstreamMember
 from simpleindex.web.fast.express import Express
 from tests.builders import add_wheel
 from tests.live_world import Threads, World
@@ -82,24 +82,24 @@ def _in_front(directory: Path) -> Index:
     behind.upstream.add(_FILE.rpartition("/")[2], b"")
     local, sources, state = World(own).begin(), directory / "sources.toml", str(directory / "state")
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
-    policies = Policies(
+    policies = LiveSourcesFile(
         str(sources), open_list=lambda _: NamesList, allowances=lambda _: (), log=behind.lines.append
     )
     said = policies.open()
     threads, records = Threads(), Records(state, behind.lines.append)
     policy = policies.of_views(frozenset({MAIN_VIEW}))
-    pinned = Pinned(
+    pinned = PinnedSource(
         behind.source, said.upstreams[0].url, Pins(state, behind.lines.append), behind.clock, threads
     )
     union = union_of(
         said,
         said.views[0],
         {
-            LOCAL: Filtered(
+            LOCAL: FilteredSource(
                 LocalSource(local.live, local.directory, threads), LOCAL, policy, behind.clock, threads
             )
         },
-        {"pypi": Member(Filtered(pinned, "pypi", policy, behind.clock, threads), name="pypi")},
+        {"pypi": UpstreamMember(FilteredSource(pinned, "pypi", policy, behind.clock, threads), name="pypi")},
         was_used=lambda name: records.owner(name) is not None,
         in_thread=threads,
     )

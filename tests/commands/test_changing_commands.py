@@ -13,7 +13,7 @@ import pytest
 from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.records.people import Records
 from tests.builders import add_sdist, add_wheel, put, sdist_name, wheel_name
@@ -175,7 +175,7 @@ def test_a_directory_that_cannot_be_read(place: Place, monkeypatch: pytest.Monke
     def survey(_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Directory, "survey", survey)
+    monkeypatch.setattr(PackageDirectory, "survey", survey)
     _, err = place.run("purge", status=2)
     assert err == f"simpleindex: {place.root} cannot be read: Permission denied\n"
 

@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex import __version__
 from simpleindex.commands.main import USAGE, main
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from tests.builders import add_wheel, put, wheel_name
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ def test_check_without_a_cache(root: Path, capsys: Captured) -> None:
 def test_check_of_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch, root: Path, capsys: Captured) -> None:
     """A directory that fails underway is a sentence and status 2."""
 
-    def refuse(_: Directory) -> None:
+    def refuse(_: PackageDirectory) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Directory, "survey", refuse)
+    monkeypatch.setattr(PackageDirectory, "survey", refuse)
     assert main(["check"]) == 2
     assert capsys.readouterr() == ("", f"simpleindex: {root} cannot be read: Permission denied.\n")
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
-from simpleindex.config.settings import Listen, Settings, Watch, changes, resolve
+from simpleindex.config.settings import ListenAddress, Settings, WatchMode, changes, resolve
 from simpleindex.core.errors import RefusedStart
 
 HOME = {"HOME": "/home/me"}
@@ -27,7 +27,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert resolve({}, HOME, tmp_path) == Settings(
         path=tmp_path,
         https=(),
-        http=(Listen("tcp:8080:interface=127.0.0.1"),),
+        http=(ListenAddress("tcp:8080:interface=127.0.0.1"),),
         serve_http=False,
         acme_webroot=None,
         certs=tmp_path / "certs",
@@ -39,7 +39,7 @@ def test_defaults(tmp_path: Path) -> None:
         access=None,
         insecure_auth=False,
         url=None,
-        watch=Watch.AUTO,
+        watch=WatchMode.AUTO,
         poll_interval=2.0,
         follow_root=False,
         access_log=None,
@@ -97,8 +97,8 @@ def everything(base: Path, config: Path | None = None) -> Settings:
     """What EVERYTHING means when its relative paths start from the given directory."""
     return Settings(
         path=Path("/"),
-        https=(Listen("443", 443), Listen("tcp:8443:interface=192.0.2.1")),
-        http=(Listen("80", 80),),
+        https=(ListenAddress("443", 443), ListenAddress("tcp:8443:interface=192.0.2.1")),
+        http=(ListenAddress("80", 80),),
         serve_http=True,
         acme_webroot=base / "acme",
         certs=Path("/home/me/certs"),
@@ -110,7 +110,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         access=Path("/etc/access.toml"),
         insecure_auth=True,
         url="https://packages.example.com/",
-        watch=Watch.POLL,
+        watch=WatchMode.POLL,
         poll_interval=0.2,
         follow_root=True,
         access_log=base / "log",
@@ -164,8 +164,8 @@ def test_no_file_is_looked_for(tmp_path: Path) -> None:
     """A configuration lying in the served directory is not read until it is named, and then it may lie there."""
     file = tmp_path / "simpleindex.toml"
     file.write_text("watch = 'off'")
-    assert resolve({}, HOME, tmp_path).watch is Watch.AUTO
-    assert resolve({"config": "simpleindex.toml"}, HOME, tmp_path).watch is Watch.OFF
+    assert resolve({}, HOME, tmp_path).watch is WatchMode.AUTO
+    assert resolve({"config": "simpleindex.toml"}, HOME, tmp_path).watch is WatchMode.OFF
 
 
 POOL: dict[str, st.SearchStrategy[Any]] = {
@@ -184,7 +184,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "access": st.sampled_from(["/r/1", "/r/2"]),
     "insecure-auth": st.booleans(),
     "url": st.sampled_from(["https://a/", "http://b:1"]),
-    "watch": st.sampled_from([mode.value for mode in Watch]),
+    "watch": st.sampled_from([mode.value for mode in WatchMode]),
     "poll-interval": st.floats(0.05, 100).map(str),
     "follow-root": st.booleans(),
     "access-log": st.sampled_from(["-", "off", "/l/1"]),
@@ -361,7 +361,7 @@ LIVE = {
 RESTART = {
     "follow-root": True,
     "path": Path("/p"),
-    "https": (Listen("1", 1),),
+    "https": (ListenAddress("1", 1),),
     "http": (),
     "serve-http": True,
     "certs": Path("/c"),
@@ -371,7 +371,7 @@ RESTART = {
     "sources": Path("/o"),
     "users": Path("/u"),
     "access": Path("/r"),
-    "watch": Watch.OFF,
+    "watch": WatchMode.OFF,
     "config": Path("/f"),
 }
 

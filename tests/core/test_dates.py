@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import FileRefused, UpstreamFailed
 from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.records.first_seen import FirstSeen
-from simpleindex.upstreams.cached import Cached
+from simpleindex.upstreams.cached import CachedSource
 from tests.builders import sdist_name
 from tests.live_world import pending, result
 from tests.upstreams import test_cached
@@ -35,7 +35,7 @@ class World(test_cached.World):
     def restart(self) -> None:
         super().restart()
         seen = FirstSeen(str(self.root / "state"), self.lines.append)
-        self.source = Cached(
+        self.source = CachedSource(
             self.upstream,
             self.cache,
             self.clock,

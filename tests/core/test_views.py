@@ -12,7 +12,15 @@ from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW, is_view_name
 from simpleindex.web.fast.express import Express
-from simpleindex.web.routes import ProjectFile, ProjectPage, Redirect, Root, Upload, is_within, route
+from simpleindex.web.routes import (
+    FileRoute,
+    ProjectRoute,
+    RedirectRoute,
+    RootRoute,
+    UploadRoute,
+    is_within,
+    route,
+)
 from tests.web.guarded_world import Lanes, form_of
 from tests.web.memory_client import Index
 from tests.web.stub_source import StubSource
@@ -44,36 +52,36 @@ def index(stable: StubSource) -> Index:
 @pytest.mark.parametrize(
     ("target", "meaning"),
     [
-        (b"/stable", Redirect("/stable/")),
-        (b"/stable?a=b", Redirect("/stable/?a=b")),
-        (b"/stable/", Root("stable")),
-        (b"/stable/simple", Redirect("/stable/simple/")),
-        (b"/stable/simple/", Root("stable")),
-        (b"/stable/acme", Redirect("/stable/acme/")),
-        (b"/stable/Acme/", Redirect("/stable/acme/")),
-        (b"/stable/simple/ACME/x.zip", Redirect("/stable/simple/acme/x.zip")),
-        (b"/stable/acme/", ProjectPage(ACME, "stable")),
-        (b"/stable/simple/acme/", ProjectPage(ACME, "stable")),
-        (b"/stable/acme/acme-1.0.zip", ProjectFile(ACME, "acme-1.0.zip", "stable")),
-        (b"/stable/stable/", ProjectPage(ProjectName("stable"), "stable")),
-        (b"/stable/Simple/", Redirect("/stable/simple/simple/")),
-        (b"/stable/simple/simple/", ProjectPage(ProjectName("simple"), "stable")),
-        (b"/stable/simple/legacy/", ProjectPage(ProjectName("legacy"), "stable")),
+        (b"/stable", RedirectRoute("/stable/")),
+        (b"/stable?a=b", RedirectRoute("/stable/?a=b")),
+        (b"/stable/", RootRoute("stable")),
+        (b"/stable/simple", RedirectRoute("/stable/simple/")),
+        (b"/stable/simple/", RootRoute("stable")),
+        (b"/stable/acme", RedirectRoute("/stable/acme/")),
+        (b"/stable/Acme/", RedirectRoute("/stable/acme/")),
+        (b"/stable/simple/ACME/x.zip", RedirectRoute("/stable/simple/acme/x.zip")),
+        (b"/stable/acme/", ProjectRoute(ACME, "stable")),
+        (b"/stable/simple/acme/", ProjectRoute(ACME, "stable")),
+        (b"/stable/acme/acme-1.0.zip", FileRoute(ACME, "acme-1.0.zip", "stable")),
+        (b"/stable/stable/", ProjectRoute(ProjectName("stable"), "stable")),
+        (b"/stable/Simple/", RedirectRoute("/stable/simple/simple/")),
+        (b"/stable/simple/simple/", ProjectRoute(ProjectName("simple"), "stable")),
+        (b"/stable/simple/legacy/", ProjectRoute(ProjectName("legacy"), "stable")),
         # A project of a view's name is reached under the customary prefix.
-        (b"/simple/stable/", ProjectPage(ProjectName("stable"))),
-        (b"/Stable/", Redirect("/simple/stable/")),
-        (b"/main/", ProjectPage(ProjectName("main"))),
-        (b"/Main/", Redirect("/main/")),
-        (b"/legacy/", Upload()),
-        (b"/acme/", ProjectPage(ACME)),
+        (b"/simple/stable/", ProjectRoute(ProjectName("stable"))),
+        (b"/Stable/", RedirectRoute("/simple/stable/")),
+        (b"/main/", ProjectRoute(ProjectName("main"))),
+        (b"/Main/", RedirectRoute("/main/")),
+        (b"/legacy/", UploadRoute()),
+        (b"/acme/", ProjectRoute(ACME)),
     ],
 )
 def test_routes(target: bytes, meaning: object) -> None:
     """A view's prefix comes before everything else, and each redirect is one hop (SPEC U6)."""
     found = route(target, VIEWS)
     assert found == meaning
-    if isinstance(found, Redirect):
-        assert not isinstance(route(found.location.encode(), VIEWS), Redirect)
+    if isinstance(found, RedirectRoute):
+        assert not isinstance(route(found.location.encode(), VIEWS), RedirectRoute)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from simpleindex.directory.coalescer import Rounds
+from simpleindex.directory.coalescer import Coalescer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Workshop:
         self.begun: list[tuple[str, ...]] = []
         self.open: list[tuple[tuple[str, ...], Deferred[None]]] = []
         self.failures: list[Failure] = []
-        self.rounds = Rounds[str](self._work, workers=workers, batch=batch, failed=self.failures.append)
+        self.rounds = Coalescer[str](self._work, workers=workers, batch=batch, failed=self.failures.append)
 
     def _work(self, keys: Sequence[str]) -> Deferred[None]:
         assert not {key for batch, _ in self.open for key in batch} & set(keys)
@@ -174,7 +174,7 @@ class RoundsTests(SynchronousTestCase):
             raise RuntimeError("surprise")
 
         failures: list[Failure] = []
-        rounds = Rounds[str](work, workers=1, batch=1, failed=failures.append)
+        rounds = Coalescer[str](work, workers=1, batch=1, failed=failures.append)
         self.successResultOf(rounds.ask("a"))
         assert failures[0].check(RuntimeError)
         assert rounds.is_idle
@@ -187,7 +187,7 @@ class RoundsTests(SynchronousTestCase):
 
         work: list[Deferred[None]] = [Deferred(), Deferred()]
         pending = iter(work)
-        rounds = Rounds[str](lambda _keys: next(pending), workers=1, batch=1, failed=failed)
+        rounds = Coalescer[str](lambda _keys: next(pending), workers=1, batch=1, failed=failed)
         waiters = [rounds.ask("a"), rounds.ask("a")]
         work[0].errback(RuntimeError("surprise"))
         self.successResultOf(waiters[0])
@@ -220,7 +220,7 @@ class RoundsTests(SynchronousTestCase):
                 await gate
 
         failures: list[Failure] = []
-        rounds = Rounds[int](work, workers=1, batch=1, failed=failures.append)
+        rounds = Coalescer[int](work, workers=1, batch=1, failed=failures.append)
         waiters = [rounds.ask(key) for key in range(count)]
         gate.callback(None)
         assert begun == list(range(count))
@@ -239,7 +239,7 @@ class RoundsTests(SynchronousTestCase):
                 rounds.ask("b" if keys[0] == "a" else "a")
                 rounds.ask(keys[0])
 
-        rounds = Rounds[str](work, workers=1, batch=2, failed=lambda failure: failure.raiseException())
+        rounds = Coalescer[str](work, workers=1, batch=2, failed=lambda failure: failure.raiseException())
         self.successResultOf(rounds.ask("a"))
         assert {"a", "b"} == set(begun)
         assert rounds.is_idle

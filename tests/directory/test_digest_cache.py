@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.archives.inspect import Facts, Place
+from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.model import Sidecar
-from simpleindex.directory.digest_cache import Digests
+from simpleindex.directory.digest_cache import DigestCache
 from simpleindex.directory.layout import Entry
 from simpleindex.system.stamp import Stamp
 from tests.directory.trees import SPECIAL, as_nobody, public_directory
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STAMP = Stamp(2**64 - 1, 2**62, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002, 1)
-WHEEL = Facts("1.0", "aa" * 32, ">=3.9", Sidecar("bb" * 32, 100), Place(1000, 60, 8))
-SDIST = Facts("1.1", "cc" * 32, None, None, None)
+WHEEL = ArchiveInfo("1.0", "aa" * 32, ">=3.9", Sidecar("bb" * 32, 100), MemberSpan(1000, 60, 8))
+SDIST = ArchiveInfo("1.1", "cc" * 32, None, None, None)
 NAME = "digests.sqlite3"
 
 
@@ -33,11 +33,11 @@ class Memory:
     def __init__(self, cache: Path) -> None:
         self.cache = cache
         self.logged: list[str] = []
-        self._open: list[Digests] = []
+        self._open: list[DigestCache] = []
 
-    def digests(self, root: str = "/srv") -> Digests:
+    def digests(self, root: str = "/srv") -> DigestCache:
         """Open it, as after a start."""
-        digests = Digests(str(self.cache), root, self.logged.append)
+        digests = DigestCache(str(self.cache), root, self.logged.append)
         digests.open()
         self._open.append(digests)
         return digests
@@ -61,7 +61,7 @@ def entry(path: str, stamp: Stamp | None = STAMP) -> Entry:
     return Entry(path, path.rpartition("/")[2], 0, stamp)
 
 
-def recalled(digests: Digests, *paths: str) -> dict[str, tuple[Stamp, Facts]]:
+def recalled(digests: DigestCache, *paths: str) -> dict[str, tuple[Stamp, ArchiveInfo]]:
     """What is remembered of files in one directory."""
     return dict(digests.recall(paths[0].rpartition("/")[0], map(entry, paths)))
 
@@ -166,7 +166,7 @@ def test_it_is_usable_from_any_thread(memory: Memory) -> None:
 
 def test_without_being_open_it_remembers_nothing(memory: Memory) -> None:
     """Neither before nor after; and closing twice is nothing."""
-    digests = Digests(str(memory.cache), "/srv", memory.logged.append)
+    digests = DigestCache(str(memory.cache), "/srv", memory.logged.append)
     assert recalled(digests, "acme/a-1.zip") == {}
     digests.open()
     digests.close()

@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.core.errors import Changed
 from simpleindex.core.names import ProjectName, printable
-from simpleindex.directory.layout import Directory, Entry, Look, Survey
+from simpleindex.directory.layout import Entry, PackageDirectory, ProjectListing, RootListing
 from simpleindex.directory.project_file import MAXIMUM_SIZE
 from simpleindex.system.stamp import YOUNG_NS, Stamp, is_young
 from tests.directory.trees import OLD_NS, SPECIAL, as_nobody, make_fifo, public_directory
@@ -46,25 +46,27 @@ def descriptors() -> Iterator[None]:
     assert os.listdir("/proc/self/fd") == before
 
 
-def survey(root: Path, *excluded: Path) -> Survey:
+def survey(root: Path, *excluded: Path) -> RootListing:
     """Look at a root once."""
-    return Directory(str(root), map(str, excluded)).survey()
+    return PackageDirectory(str(root), map(str, excluded)).survey()
 
 
-def look(root: Path, *directories: str, loose: tuple[str, ...] = (), excluded: tuple[Path, ...] = ()) -> Look:
+def look(
+    root: Path, *directories: str, loose: tuple[str, ...] = (), excluded: tuple[Path, ...] = ()
+) -> ProjectListing:
     """Look at a project once, after a survey, as the live directory does."""
-    directory = Directory(str(root), map(str, excluded))
+    directory = PackageDirectory(str(root), map(str, excluded))
     directory.survey()
     return directory.look(directories or ("acme",), loose)
 
 
-def only_entry(seen: Look) -> Entry:
+def only_entry(seen: ProjectListing) -> Entry:
     """The one distribution that was seen."""
     (entry,) = seen.entries
     return entry
 
 
-def opened(directory: Directory, path: str, stamp: Stamp) -> bytes:
+def opened(directory: PackageDirectory, path: str, stamp: Stamp) -> bytes:
     """Open a file and read it."""
     descriptor = directory.open_file(path, stamp)
     try:
@@ -159,13 +161,13 @@ def test_projects_loose_files_and_strays(root: Path) -> None:
     assert list(seen.strays) == ["nonsense.whl"]
     assert "nonsense.whl is not served: its name is not a wheel's" in seen.strays["nonsense.whl"]
     status = root.stat()
-    assert seen.identity == (status.st_dev, status.st_ino) == Directory(str(root)).identity()
+    assert seen.identity == (status.st_dev, status.st_ino) == PackageDirectory(str(root)).identity()
     assert seen.stamp == Stamp.of(status)
 
 
 def test_a_root_that_is_gone_is_an_error(tmp_path: Path) -> None:
     """Never an empty one."""
-    directory = Directory(str(tmp_path / "nowhere"))
+    directory = PackageDirectory(str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError):
         directory.survey()
     with pytest.raises(FileNotFoundError):
@@ -215,7 +217,7 @@ def test_a_root_whose_path_is_not_text(tmp_path: Path) -> None:
     with open(raw + b"/acme/acme-1.0.zip", "wb") as file:
         file.write(b"x")
     os.symlink(b"acme-1.0.zip", raw + b"/acme/acme-1.1.zip")
-    directory = Directory(os.fsdecode(raw))
+    directory = PackageDirectory(os.fsdecode(raw))
     assert directory.survey().directories == {"acme": ("acme",)}
     entries = directory.look(("acme",), ()).entries
     assert {opened(directory, entry.path, entry.stamp) for entry in entries if entry.stamp} == {b"x"}
@@ -227,7 +229,7 @@ def test_the_whole_file_system_can_be_the_root(tmp_path: Path) -> None:
     path = tmp_path / ZIP
     path.write_bytes(b"x")
     (tmp_path / "link").symlink_to(path)
-    directory = Directory("/")
+    directory = PackageDirectory("/")
     assert opened(directory, str(tmp_path / "link")[1:], stamp_of(path)) == b"x"
 
 
@@ -269,7 +271,7 @@ def test_what_lies_in_an_excluded_directory_is_out_of_reach(root: Path) -> None:
     (root / ".state" / "deep" / ZIP).write_bytes(b"token")
     (root / "deep").symlink_to(".state/deep")
     (root / "acme" / ZIP).symlink_to("../deep/acme-1.0.zip")
-    directory = Directory(str(root), [str(root / ".state")])
+    directory = PackageDirectory(str(root), [str(root / ".state")])
     assert set(directory.survey().directories) == {"acme"}
     entry = only_entry(directory.look(("acme", "deep"), ()))
     assert entry.trouble == "it is a link that leads out of the root"
@@ -429,7 +431,7 @@ def test_a_name_that_is_not_text_is_an_entry(root: Path) -> None:
         pass
     entry = only_entry(look(root))
     assert entry.filename == "acme-1.0\udcff.zip"
-    assert Directory(str(root)).stamp(entry.path) == entry.stamp
+    assert PackageDirectory(str(root)).stamp(entry.path) == entry.stamp
 
 
 def test_twenty_thousand_entries_cost_one_question_each(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,7 +439,7 @@ def test_twenty_thousand_entries_cost_one_question_each(root: Path, monkeypatch:
     for number in range(10_000):
         os.close(os.open(root / "acme" / f"acme-{number}.zip", os.O_CREAT))
         os.close(os.open(root / "acme" / f"notes-{number}.txt", os.O_CREAT))
-    directory = Directory(str(root), [str(root / "certs")])
+    directory = PackageDirectory(str(root), [str(root / "certs")])
     directory.survey()
     calls: Counter[str] = Counter()
 
@@ -552,18 +554,18 @@ def test_a_disk_that_fails_under_the_project_file(root: Path, monkeypatch: pytes
 
 
 @pytest.fixture
-def listed(root: Path) -> tuple[Path, Stamp, Directory]:
+def listed(root: Path) -> tuple[Path, Stamp, PackageDirectory]:
     """A file that was looked at: its path, its state then, and its root."""
     path = root / "acme" / ZIP
     path.write_bytes(b"old")
     os.utime(path, ns=(OLD_NS, OLD_NS))
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     directory.survey()
     return path, stamp_of(path), directory
 
 
 @pytest.mark.usefixtures("descriptors")
-def test_a_file_in_its_known_state_is_opened(listed: tuple[Path, Stamp, Directory]) -> None:
+def test_a_file_in_its_known_state_is_opened(listed: tuple[Path, Stamp, PackageDirectory]) -> None:
     """Also after a hard link, which leaves the bytes; its descriptor does not leak into children."""
     path, stamp, directory = listed
     assert opened(directory, f"acme/{ZIP}", stamp) == b"old"
@@ -614,7 +616,7 @@ def _turn_directory(path: Path) -> None:
 @pytest.mark.parametrize("has_proc", [True, False])
 @pytest.mark.usefixtures("descriptors")
 def test_a_file_in_another_state_is_not_opened(
-    listed: tuple[Path, Stamp, Directory], change: Any, has_proc: bool, monkeypatch: pytest.MonkeyPatch
+    listed: tuple[Path, Stamp, PackageDirectory], change: Any, has_proc: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written to, replaced, gone, of another kind, or led out of the root by a link turned meanwhile."""
     path, stamp, directory = listed
@@ -639,14 +641,14 @@ def _without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("has_proc", [True, False])
 def test_a_link_that_stays_inside_is_opened(
-    listed: tuple[Path, Stamp, Directory], has_proc: bool, monkeypatch: pytest.MonkeyPatch
+    listed: tuple[Path, Stamp, PackageDirectory], has_proc: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a file, and of a directory; with exclusions that lie elsewhere."""
     path, stamp, _ = listed
     (path.parents[1] / "link").symlink_to("acme")
     path.with_name("acme-2.0.zip").symlink_to(ZIP)
     (path.parents[1] / "certs").mkdir()
-    directory = Directory(str(path.parents[1]), [str(path.parents[1] / "certs")])
+    directory = PackageDirectory(str(path.parents[1]), [str(path.parents[1] / "certs")])
     directory.survey()
     if not has_proc:
         _without_proc(monkeypatch)
@@ -654,7 +656,7 @@ def test_a_link_that_stays_inside_is_opened(
         assert opened(directory, name, stamp) == b"old"
 
 
-def test_a_path_that_leads_nowhere_is_an_error(listed: tuple[Path, Stamp, Directory]) -> None:
+def test_a_path_that_leads_nowhere_is_an_error(listed: tuple[Path, Stamp, PackageDirectory]) -> None:
     """The caller looks again; a file where the directory was is not the file's own change."""
     path, stamp, directory = listed
     path.unlink()
@@ -667,7 +669,7 @@ def test_a_path_that_leads_nowhere_is_an_error(listed: tuple[Path, Stamp, Direct
 def test_the_state_of_what_is_not_there_is_none(root: Path) -> None:
     """Whatever keeps it from being there."""
     (root / "loop").symlink_to("loop")
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     assert directory.stamp("acme") == stamp_of(root / "acme")
     for path in ("nowhere", "loop", "acme/" + "x" * 300, "x/" * 3000):
         assert directory.stamp(path) is None

@@ -14,7 +14,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.records.used_names import UsedNames
 from simpleindex.views.hidden import Hiding
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import Member, Union
+from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.directory.test_inotify import Readers
 from tests.directory.trees import as_nobody, public_directory
@@ -128,9 +128,9 @@ class House:
         self.outside = UpstreamWorld(base / "cache")
         self.outside.upstream.add(WHEEL, b"evil", bare=True)
         self.source = LocalSource(self.world.live, self.world.directory, Threads())
-        self.union = Union(
+        self.union = UnionSource(
             Hiding(self.source, ()),
-            [Member(self.outside.source, is_listed=True)],
+            [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
             in_thread=Threads(),
@@ -348,12 +348,12 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     house = House(base)
     world = World(base / "staging", record=house.record).begin()
     staging = LocalSource(world.live, world.directory, Threads())
-    for local in (Hiding(house.source, [staging]), Union(
-        house.source, [Member(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=Threads()
+    for local in (Hiding(house.source, [staging]), UnionSource(
+        house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=Threads()
     )):  # fmt: skip
-        union = Union(
+        union = UnionSource(
             local,
-            [Member(house.outside.source)],
+            [UpstreamMember(house.outside.source)],
             NameRules(),
             was_used=house.record.has,
             in_thread=Threads(),

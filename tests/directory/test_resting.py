@@ -11,9 +11,9 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
-from simpleindex.directory.scanner import NO_SHELF, Reader, Shelf
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.scanner import NO_SHELF, ProjectSnapshot, Scanner
 from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.directory.trees import FAR_NS
 from tests.examining import ExaminesHere
@@ -39,17 +39,19 @@ class Starts:
         self.source = LOCAL
         self.digests = self.opened()
 
-    def opened(self) -> Digests:
+    def opened(self) -> DigestCache:
         """The memory, as after a start."""
-        digests = Digests(str(self.cache), str(self.root), pytest.fail)
+        digests = DigestCache(str(self.cache), str(self.root), pytest.fail)
         digests.open()
         return digests
 
-    def read(self, previous: Shelf = NO_SHELF, *, verify: bool = False) -> tuple[Shelf, bool]:
+    def read(
+        self, previous: ProjectSnapshot = NO_SHELF, *, verify: bool = False
+    ) -> tuple[ProjectSnapshot, bool]:
         """The project, and whether it had to be put together."""
-        directory = Directory(str(self.root))
+        directory = PackageDirectory(str(self.root))
         survey = directory.survey()
-        reader = Reader(directory, self.digests, lambda: self.now_ns, self.source, examiner=ExaminesHere())
+        reader = Scanner(directory, self.digests, lambda: self.now_ns, self.source, examiner=ExaminesHere())
         kept: list[str] = []
         recall = self.digests.recall
 

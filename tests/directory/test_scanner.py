@@ -15,10 +15,10 @@ from simpleindex.archives.examination.process import Surprise
 from simpleindex.archives.inspect import examine
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.directory.project_file import NO_PROJECT_FILE
-from simpleindex.directory.scanner import NO_SHELF, Reader, Shelf
+from simpleindex.directory.scanner import NO_SHELF, ProjectSnapshot, Scanner
 from simpleindex.system.stamp import Stamp
 from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.directory.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
@@ -35,13 +35,13 @@ WHEEL = wheel_name()
 class Shop:
     """A root, a reader of it, and which files it read."""
 
-    def __init__(self, root: Path, digests: Digests) -> None:
+    def __init__(self, root: Path, digests: DigestCache) -> None:
         self.root = root
         self.now_ns = FAR_NS
         self.read: list[str] = []
         self.before_open: Callable[[str], object] = lambda _path: None
-        self.directory = Directory(str(root))
-        self.reader = Reader(self.directory, digests, lambda: self.now_ns, examiner=ExaminesHere())
+        self.directory = PackageDirectory(str(root))
+        self.reader = Scanner(self.directory, digests, lambda: self.now_ns, examiner=ExaminesHere())
         open_file = self.directory.open_file
 
         def counted(path: str, stamp: Stamp) -> int:
@@ -51,7 +51,9 @@ class Shop:
 
         self.directory.open_file = counted  # type: ignore[method-assign]  # what happens between look and read
 
-    def look(self, previous: Shelf = NO_SHELF, name: str = "acme", **options: Any) -> Shelf:
+    def look(
+        self, previous: ProjectSnapshot = NO_SHELF, name: str = "acme", **options: Any
+    ) -> ProjectSnapshot:
         """Read a project where the survey finds it; forget which files were read before."""
         survey = self.directory.survey()
         project = parse_project_name(name)
@@ -66,28 +68,28 @@ class Shop:
 
 
 @pytest.fixture
-def digests(tmp_path: Path) -> Iterator[Digests]:
+def digests(tmp_path: Path) -> Iterator[DigestCache]:
     """A working memory."""
-    digests = Digests(str(tmp_path / "cache"), str(tmp_path / "root"), pytest.fail)
+    digests = DigestCache(str(tmp_path / "cache"), str(tmp_path / "root"), pytest.fail)
     digests.open()
     yield digests
     digests.close()
 
 
 @pytest.fixture
-def shop(tmp_path: Path, digests: Digests) -> Shop:
+def shop(tmp_path: Path, digests: DigestCache) -> Shop:
     """An empty one."""
     (tmp_path / "root").mkdir()
     return Shop(tmp_path / "root", digests)
 
 
-def offered(shelf: Shelf) -> list[str]:
+def offered(shelf: ProjectSnapshot) -> list[str]:
     """File names that are listed."""
     assert shelf.project is not None
     return [file.filename for file in shelf.project.files]
 
 
-def withheld(shelf: Shelf) -> dict[str, str]:
+def withheld(shelf: ProjectSnapshot) -> dict[str, str]:
     """Reasons by file name."""
     assert shelf.project is not None
     return {item.filename: item.reason for item in shelf.project.withheld}
@@ -191,7 +193,7 @@ def test_what_cannot_be_served_takes_nothing_down(shop: Shop) -> None:
     assert "states the project other" in reasons[wheel_name("other")]
 
 
-def test_an_unreadable_file_is_served_once_it_is_readable(tmp_path: Path, digests: Digests) -> None:
+def test_an_unreadable_file_is_served_once_it_is_readable(tmp_path: Path, digests: DigestCache) -> None:
     """A chmod leaves the bytes, so the changed ctime alone must bring it back, in the very next look."""
     with public_directory() as root:
         shop = Shop(root, digests)
@@ -332,7 +334,7 @@ def test_a_changed_file_is_read_again(shop: Shop, change: str) -> None:
     assert shop.read == [f"acme/{WHEEL}"]
 
 
-def test_a_restart_reads_nothing(shop: Shop, digests: Digests) -> None:
+def test_a_restart_reads_nothing(shop: Shop, digests: DigestCache) -> None:
     """What was learnt is remembered, for every place."""
     add_wheel(shop.root)
     add_wheel(shop.root, "acme", "2.0", directory="Acme")
@@ -345,7 +347,7 @@ def test_a_restart_reads_nothing(shop: Shop, digests: Digests) -> None:
     assert shelf.known == before.known
 
 
-def test_the_memory_is_not_believed_of_other_bytes(shop: Shop, digests: Digests) -> None:
+def test_the_memory_is_not_believed_of_other_bytes(shop: Shop, digests: DigestCache) -> None:
     """Overwritten while the service was down."""
     path = add_wheel(shop.root)
     shop.look()
@@ -374,7 +376,7 @@ def test_any_modification_time_is_served(shop: Shop, seconds: int) -> None:
     assert shop.read == []
 
 
-def test_what_is_read_while_young_is_read_again(shop: Shop, digests: Digests) -> None:
+def test_what_is_read_while_young_is_read_again(shop: Shop, digests: DigestCache) -> None:
     """A change within the same tick leaves the same state; it is listed meanwhile, and not remembered."""
     path = add_wheel(shop.root)
     stat = path.stat()
@@ -399,7 +401,7 @@ def test_what_is_read_while_young_is_read_again(shop: Shop, digests: Digests) ->
     assert third.read == []
 
 
-def test_a_hard_link_backup_costs_no_listing(shop: Shop, digests: Digests) -> None:
+def test_a_hard_link_backup_costs_no_listing(shop: Shop, digests: DigestCache) -> None:
     """Only ctime and links differ: it stays listed, is not yet believed, and is read again when there is time."""
     path = add_wheel(shop.root)
     before = shop.look()
@@ -853,8 +855,10 @@ def test_whose_it_is(tmp_path: Path) -> None:
     """Files and what is withheld say the name of their directory; so does a broken project file."""
     add_wheel(tmp_path)
     put(tmp_path / "acme" / wheel_name("acme", "2.0"), b"no archive")
-    digests = Digests("/nonexistent", str(tmp_path), lambda _: None)
-    reader = Reader(Directory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=ExaminesHere())
+    digests = DigestCache("/nonexistent", str(tmp_path), lambda _: None)
+    reader = Scanner(
+        PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=ExaminesHere()
+    )
     shelf = reader.read_project(ACME, ("acme",), (), NO_SHELF, budget=2**30, generation=1)
     assert shelf.project is not None
     assert [file.source for file in shelf.project.files] == ["staging"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
-from simpleindex.directory.scanner import NO_SHELF, Reader, Shelf
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.scanner import NO_SHELF, ProjectSnapshot, Scanner
 from simpleindex.directory.sweep import is_outdated, sweep
 from tests.builders import add_wheel, put, wheel_name
 from tests.directory.trees import FAR_NS, SPECIAL, as_nobody, public_directory
@@ -34,22 +34,24 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def read(directory: Directory, now_ns: int = FAR_NS, previous: Shelf = NO_SHELF) -> Shelf:
+def read(
+    directory: PackageDirectory, now_ns: int = FAR_NS, previous: ProjectSnapshot = NO_SHELF
+) -> ProjectSnapshot:
     """Read the project once, remembering nothing."""
-    digests = Digests("/nowhere", directory.root, pytest.fail)
+    digests = DigestCache("/nowhere", directory.root, pytest.fail)
     directories = directory.survey().directories.get(ACME, ())
-    reader = Reader(directory, digests, lambda: now_ns, examiner=ExaminesHere())
+    reader = Scanner(directory, digests, lambda: now_ns, examiner=ExaminesHere())
     return reader.read_project(ACME, directories, (), previous, budget=2**30, generation=1)
 
 
-def outdated(directory: Directory, shelf: Shelf) -> tuple[bool, bool]:
+def outdated(directory: PackageDirectory, shelf: ProjectSnapshot) -> tuple[bool, bool]:
     """Whether a quick and a thorough sweep find it out."""
     return is_outdated(directory, shelf), is_outdated(directory, shelf, thorough=True)
 
 
 def test_what_rests_is_left_alone(root: Path) -> None:
     """By both cadences; so is a project that never was."""
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     assert outdated(directory, read(directory)) == (False, False)
     assert outdated(directory, NO_SHELF) == (False, False)
 
@@ -62,7 +64,7 @@ def test_every_kind_of_withheld_file_rests_too(root: Path) -> None:
         ("/etc/passwd", "nowhere", "/nowhere", "acme-33.zip", "../../root", "/dev/zero")
     ):
         (root / "acme" / f"acme-{number + 30}.zip").symlink_to(target)
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     assert outdated(directory, read(directory)) == (False, False)
 
 
@@ -87,7 +89,7 @@ THOROUGH: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("what", QUICK)
 def test_each_sweep_sees_what_changes_a_directory_or_a_withheld_file(root: Path, what: str) -> None:
     """And the project's own file."""
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     shelf = read(directory)
     QUICK[what](root)
     assert outdated(directory, shelf) == (True, True)
@@ -96,7 +98,7 @@ def test_each_sweep_sees_what_changes_a_directory_or_a_withheld_file(root: Path,
 @pytest.mark.parametrize("what", THOROUGH)
 def test_a_thorough_sweep_sees_what_leaves_the_directory_alone(root: Path, what: str) -> None:
     """An in-place write changes no directory."""
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     shelf = read(directory)
     THOROUGH[what](root)
     assert outdated(directory, shelf) == (False, True)
@@ -104,17 +106,17 @@ def test_a_thorough_sweep_sees_what_leaves_the_directory_alone(root: Path, what:
 
 def test_what_is_young_or_in_trouble_is_looked_at_every_time(root: Path) -> None:
     """Neither shows its next change for certain."""
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     now = (root / "acme").stat().st_ctime_ns
     assert outdated(directory, read(directory, now)) == (True, True)
-    assert outdated(directory, Shelf(trouble="The directory acme cannot be read.")) == (True, True)
+    assert outdated(directory, ProjectSnapshot(trouble="The directory acme cannot be read.")) == (True, True)
 
 
 def test_a_chmod_of_an_unreadable_project_file_is_seen() -> None:
     """Though the last good one is in force, and its directory unchanged."""
     with public_directory() as root:
         path = put(root / "acme" / "simpleindex.toml", b"#")
-        directory = Directory(str(root))
+        directory = PackageDirectory(str(root))
         shelf = read(directory)
         path.chmod(0)
         with as_nobody():
@@ -129,8 +131,8 @@ def test_a_chmod_of_an_unreadable_project_file_is_seen() -> None:
 
 def test_the_projects_to_look_at_are_named(root: Path) -> None:
     """Those and no others, in the order given."""
-    directory = Directory(str(root))
-    resting, young = read(directory), Shelf(young=True)
+    directory = PackageDirectory(str(root))
+    resting, young = read(directory), ProjectSnapshot(young=True)
     shelves = [(ProjectName(name), shelf) for name, shelf in (("c", young), ("b", resting), ("a", young))]
     assert sweep(directory, shelves, thorough=True) == ["c", "a"]
     (root / "acme" / wheel_name()).write_bytes(b"new")

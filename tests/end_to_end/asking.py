@@ -15,7 +15,7 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.http.logins import FixedLogin
-from simpleindex.upstreams.pages.urls import Reach, index_url
+from simpleindex.upstreams.pages.urls import HostPolicy, index_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ async def in_thread(function: Callable[..., Any], *arguments: Any, **further: An
 async def ask(reactor: Any, url: str, name: str, ca: bytes | None) -> None:
     """Print projects, files with their hashes and the hashes of what was fetched, and whether it is unchanged then."""
     index, credentials = index_url(url)
-    reach = Reach(index)
+    reach = HostPolicy(index)
     agent = OutgoingAgent(reactor, reach, tls_policy(ca), {})
     upstream = HttpUpstream("up", reach, agent, reactor, in_thread, login=FixedLogin(credentials))
     listing = await upstream.project(parse_project_name(name), None)

@@ -30,31 +30,31 @@ if __name__ != "__main__":
 def _main() -> None:
     from twisted.scripts.twistd import run
 
-    from simpleindex.archives.examination.limits import Limits
+    from simpleindex.archives.examination.limits import ExaminationLimits
     from simpleindex.archives.examination.pool import ExaminationPool, core_count
     from simpleindex.archives.examination.process import default_program
-    from simpleindex.directory.layout import Directory
+    from simpleindex.directory.layout import PackageDirectory
     from simpleindex.service import compose as composition
 
     seconds, *arguments = sys.argv[1:]
     program = default_program()
     here = str(Path(__file__).parent)
     program = replace(program, module=Path(__file__).stem, paths=(*program.paths, here))
-    limits = Limits(cpu_seconds=int(seconds), batch_seconds=1)
+    limits = ExaminationLimits(cpu_seconds=int(seconds), batch_seconds=1)
 
     def open_examination(log: Callable[[str], None]) -> ExaminationPool:
         return ExaminationPool(program, limits, core_count(), log)
 
     setattr(composition, "open_examination", open_examination)  # noqa: B010 (it is not exported)
-    look = Directory.look
+    look = PackageDirectory.look
 
-    def look_or_compute(self: Directory, directories: Any, loose: Any) -> Any:
+    def look_or_compute(self: PackageDirectory, directories: Any, loose: Any) -> Any:
         if "stuck" in directories:
             # Without the lock that lets other threads run, and for longer than any test.
             hashlib.pbkdf2_hmac("sha256", b"", b"", (1 << 31) - 1)
         return look(self, directories, loose)
 
-    Directory.look = look_or_compute  # type: ignore[method-assign]
+    PackageDirectory.look = look_or_compute  # type: ignore[method-assign]
     sys.argv[1:] = arguments
     run()
 

@@ -15,11 +15,11 @@ from simpleindex.core.errors import NotAllowed, NotHere, Unavailable, UpstreamFa
 from simpleindex.core.model import Project, Status, Strategy, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.policy import filtered
-from simpleindex.policy.filtered import Filtered
-from simpleindex.policy.rules import Action, Allowance, Blocked, Denial, Policy, Rule
+from simpleindex.policy.filtered import FilteredSource
+from simpleindex.policy.rules import Allowance, Blocked, Denial, Policy, Rule, RuleAction
 from simpleindex.views.hidden import Hiding, Nothing
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import Member, Union
+from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.live_world import Threads, error, result
 from tests.views.test_union import Absent
 from tests.web.stub_source import UPLOADED_NS
@@ -44,7 +44,7 @@ class World:
         self.clock = Clock()
         self.clock.advance(UPLOADED + DAY)
         self.threads = Threads()
-        self.filtered = Filtered(self.source, "pypi", lambda: self.policy, self.clock, self.threads)
+        self.filtered = FilteredSource(self.source, "pypi", lambda: self.policy, self.clock, self.threads)
 
     def project(self) -> Project:
         """What is answered."""
@@ -58,7 +58,7 @@ class World:
 
 def deny(**values: Any) -> Rule:
     """A rule that denies."""
-    return Rule("r", Action.DENY, **values)
+    return Rule("r", RuleAction.DENY, **values)
 
 
 def test_without_rules_nothing_is_added() -> None:
@@ -108,7 +108,7 @@ def test_what_the_source_withholds_is_its_own_affair() -> None:
 
 def test_the_same_object_as_long_as_nothing_changes() -> None:
     """And another one as soon as something does: the source's answer, the rules, or by time."""
-    world = World(Rule("age", Action.REQUIRE, min_age=2 * DAY))
+    world = World(Rule("age", RuleAction.REQUIRE, min_age=2 * DAY))
     assert world.filtered.project_now(ACME) is None
     first = world.project()
     assert (first.files, first.valid_until) == ((), UPLOADED + 2 * DAY)
@@ -181,7 +181,7 @@ def test_who_denies_is_not_asked_again_and_again() -> None:
             asked.append(self)
             return super().denial(name, source, now)
 
-    allow = Rule("a", Action.ALLOW, versions=SpecifierSet("<1"))
+    allow = Rule("a", RuleAction.ALLOW, versions=SpecifierSet("<1"))
     for rules, denied in (((allow, deny()), False), ((deny(),), True)):
         world.policy = Counting(rules)
         first = world.project()
@@ -270,15 +270,17 @@ def test_what_the_source_cannot_tell_stays_so() -> None:
 
 
 @pytest.mark.parametrize("strategy", [Strategy.FIRST_INDEX, Strategy.MERGE])
-@pytest.mark.parametrize("rule", [deny(), deny(versions=SpecifierSet(">1")), Rule("q", Action.QUARANTINE)])
+@pytest.mark.parametrize(
+    "rule", [deny(), deny(versions=SpecifierSet(">1")), Rule("q", RuleAction.QUARANTINE)]
+)
 def test_no_way_around_by_the_next_index(strategy: Strategy, rule: Rule) -> None:
     """What is withheld of one source is not taken from the next in its stead, unless its versions are merged and it is whole."""
     world = World(rule)
     other = Absent()
     other.add(NEW, b"other")
-    union = Union(
+    union = UnionSource(
         Absent(),
-        [Member(world.filtered), Member(other)],
+        [UpstreamMember(world.filtered), UpstreamMember(other)],
         NameRules(strategy),
         was_used=lambda _: False,
         in_thread=Threads(),
@@ -287,10 +289,10 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: Rule) -> None
     if strategy is Strategy.FIRST_INDEX:
         assert names == ([OLD] if rule.versions else [])
         assert not other.asked
-    elif rule.versions or rule.action is Action.QUARANTINE:
+    elif rule.versions or rule.action is RuleAction.QUARANTINE:
         assert NEW not in names
         assert isinstance(error(union.file(ACME, NEW)), NotHere | NotAllowed)
-    if rule.action is Action.QUARANTINE:
+    if rule.action is RuleAction.QUARANTINE:
         assert result(union.project(ACME)).status is Status.QUARANTINED
 
 
@@ -298,14 +300,16 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: Rule) -> None
 @pytest.mark.parametrize("is_hidden", [False, True])
 def test_no_rule_makes_an_own_name_anybody_elses(blocked: Blocked, is_hidden: bool) -> None:
     """What is denied of one's own is asked of no upstream; what is not there is, as ever."""
-    own = World(Rule("r", Action.DENY, sources=frozenset({"local"}), blocked=blocked))
-    judged = Filtered(own.source, "local", lambda: own.policy, own.clock, own.threads, is_own=True)
+    own = World(Rule("r", RuleAction.DENY, sources=frozenset({"local"}), blocked=blocked))
+    judged = FilteredSource(own.source, "local", lambda: own.policy, own.clock, own.threads, is_own=True)
     upstream = Absent()
     upstream.add("acme-99.0.zip", b"evil")
     upstream.add("other-1.0.zip", b"other")
     # A view that hides a directory asks it without rules.
     first = Hiding(Nothing(), [own.source]) if is_hidden else judged
-    union = Union(first, [Member(upstream)], NameRules(), was_used=lambda _: False, in_thread=Threads())
+    union = UnionSource(
+        first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=Threads()
+    )
     for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
         with suppress(NotHere, NotAllowed):
             answer = result(ask(ACME))
@@ -319,7 +323,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: Blocked, is_hidden: bo
 
 def test_what_is_listed_while_it_is_asked_for_is_judged() -> None:
     """A source that has another listing by the time that it gives the file does not get past the rules."""
-    world = World(Rule("age", Action.REQUIRE, min_age=DAY / 2))
+    world = World(Rule("age", RuleAction.REQUIRE, min_age=DAY / 2))
     before = world.source.pages[ACME]
     young = [
         replace(file, uploaded_ns=int(world.clock.seconds() * 1e9)) if file.filename == NEW else file

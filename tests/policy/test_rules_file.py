@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.policy.rules import Action, Blocked, Rule
+from simpleindex.policy.rules import Blocked, Rule, RuleAction
 from simpleindex.views.sources_file import parse_sources
 
 BEGINNING = """
@@ -28,7 +28,7 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ('action = "deny"', Rule("rule 1", Action.DENY)),
+        ('action = "deny"', Rule("rule 1", RuleAction.DENY)),
         (
             (
                 'name = "n"\naction = "allow"\nprojects = ["A_b", "c*"]\nexclude = ["c"]\nsources = ["local", "pypi"]\n'
@@ -36,7 +36,7 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
             ),
             Rule(
                 "n",
-                Action.ALLOW,
+                RuleAction.ALLOW,
                 projects=("a-b", "c*"),
                 exclude=("c",),
                 sources=frozenset({"local", "pypi"}),
@@ -51,7 +51,7 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
             ),
             Rule(
                 "rule 1",
-                Action.DENY,
+                RuleAction.DENY,
                 versions=SpecifierSet("<2,!=1.5"),
                 kinds=frozenset({Kind.WHEEL}),
                 tags=("*-*-win_amd64",),
@@ -61,19 +61,19 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
         ),
         (
             'min-age = "7d"\nmax-size = "10M"\nrequires-hash = true',
-            Rule("rule 1", Action.REQUIRE, min_age=604_800.0, max_size=10 << 20, requires_hash=True),
+            Rule("rule 1", RuleAction.REQUIRE, min_age=604_800.0, max_size=10 << 20, requires_hash=True),
         ),
-        ("max-size = 5", Rule("rule 1", Action.REQUIRE, max_size=5)),
-        ("not-after = 1970-01-01", Rule("rule 1", Action.REQUIRE, not_after=86_399.999999)),
-        ("not-after = 1970-01-02T00:00:00", Rule("rule 1", Action.REQUIRE, not_after=86_400.0)),
-        ("not-after = 1970-01-02T00:00:00+01:00", Rule("rule 1", Action.REQUIRE, not_after=82_800.0)),
-        ('deny-names = "bad.txt"', Rule("rule 1", Action.DENY, lists=("deny-names:bad.txt",))),
+        ("max-size = 5", Rule("rule 1", RuleAction.REQUIRE, max_size=5)),
+        ("not-after = 1970-01-01", Rule("rule 1", RuleAction.REQUIRE, not_after=86_399.999999)),
+        ("not-after = 1970-01-02T00:00:00", Rule("rule 1", RuleAction.REQUIRE, not_after=86_400.0)),
+        ("not-after = 1970-01-02T00:00:00+01:00", Rule("rule 1", RuleAction.REQUIRE, not_after=82_800.0)),
+        ('deny-names = "bad.txt"', Rule("rule 1", RuleAction.DENY, lists=("deny-names:bad.txt",))),
         (
             'action = "allow"\nadvisories = "osv"',
-            Rule("rule 1", Action.ALLOW, lists=("advisories:osv",)),
+            Rule("rule 1", RuleAction.ALLOW, lists=("advisories:osv",)),
         ),
-        ('action = "quarantine"\nprojects = ["x"]', Rule("rule 1", Action.QUARANTINE, projects=("x",))),
-        ('action = "deny"\nblocked = "404"', Rule("rule 1", Action.DENY, blocked=Blocked.NOT_HERE)),
+        ('action = "quarantine"\nprojects = ["x"]', Rule("rule 1", RuleAction.QUARANTINE, projects=("x",))),
+        ('action = "deny"\nblocked = "404"', Rule("rule 1", RuleAction.DENY, blocked=Blocked.NOT_HERE)),
     ],
 )
 def test_rules(text: str, rule: Rule) -> None:

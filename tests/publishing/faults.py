@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer
@@ -113,7 +113,7 @@ NEW_BYTES: Final = wheel_bytes(metadata=b"Metadata-Version: 2.1\nName: acme\nVer
 
 def writer(root: Path) -> Writer:
     """One whose clock stands still."""
-    return Writer(Directory(str(root)), lambda: NOW)
+    return Writer(PackageDirectory(str(root)), lambda: NOW)
 
 
 def upload(root: Path, data: bytes, filename: str = WHEEL, *, overwrite: bool = False) -> None:
@@ -166,7 +166,7 @@ def _delete(root: Path) -> None:
 
 
 def _yank(root: Path) -> None:
-    ProjectFiles(Directory(str(root))).yank(ACME, WHEEL, "broken")
+    ProjectFiles(PackageDirectory(str(root))).yank(ACME, WHEEL, "broken")
 
 
 SCENARIOS: Final[dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]]] = {
@@ -187,11 +187,13 @@ SCENARIOS: Final[dict[str, tuple[Callable[[Path], object], Callable[[Path], obje
     "yank, comments": (_with_file, _yank),
     "unyank": (
         lambda root: _with_file(root, b'[yanked]\n"1.0" = "x"\n'),
-        lambda root: ProjectFiles(Directory(str(root))).unyank(ACME, "1.0"),
+        lambda root: ProjectFiles(PackageDirectory(str(root))).unyank(ACME, "1.0"),
     ),
     "quarantine": (
         _with_everything,
-        lambda root: ProjectFiles(Directory(str(root))).set_status(ACME, Status.QUARANTINED, "malware"),
+        lambda root: ProjectFiles(PackageDirectory(str(root))).set_status(
+            ACME, Status.QUARANTINED, "malware"
+        ),
     ),
 }
 """What lies there, and what is done, by name."""

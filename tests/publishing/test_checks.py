@@ -24,7 +24,7 @@ from simpleindex.publishing.checks import (
     refused_archive,
     stated_project,
 )
-from simpleindex.publishing.form import Form, StatedDigests
+from simpleindex.publishing.form import StatedDigests, UploadForm
 
 SHA256, BLAKE2, MD5 = "0a" * 32, "1b" * 32, "2c" * 16
 MD5_BASE64 = base64.urlsafe_b64encode(bytes.fromhex("fb" * 16)).decode()
@@ -58,10 +58,10 @@ def judge(
     filename: str | None = WHEEL, rules: UploadRules = RULES, **values: str | list[str] | None
 ) -> Upload:
     """Judge a wheel's form with other values."""
-    return judge_form(Form(fields(**values), filename), rules)
+    return judge_form(UploadForm(fields(**values), filename), rules)
 
 
-def refusal(form: Form, rules: UploadRules = RULES) -> RefusedUpload:
+def refusal(form: UploadForm, rules: UploadRules = RULES) -> RefusedUpload:
     """Judge a form that is not taken; return why."""
     with pytest.raises(RefusedUpload) as caught:
         judge_form(form, rules)
@@ -129,7 +129,7 @@ def test_row_36_row_37_row_47_every_clients_form_is_taken(client: str, filetype:
     values = COMMON | CLIENTS[client] | {"filetype": filetype, "pyversion": pyversion}
     files = frozenset({"gpg_signature"}) if client in {"twine", "pdm"} else frozenset()
     content_type = None if client in {"uv", "flit"} else "application/octet-stream"
-    upload = judge_form(Form(fields(**values), filename, content_type, files), RULES)
+    upload = judge_form(UploadForm(fields(**values), filename, content_type, files), RULES)
     assert upload.name == parse_distribution_name(filename)
     assert upload.digests == StatedDigests(
         SHA256,
@@ -145,7 +145,7 @@ def test_row_36_row_37_row_47_every_clients_form_is_taken(client: str, filetype:
 def test_row_36_the_order_of_fields_does_not_matter(order: int) -> None:
     """Twine sends :action after the metadata."""
     items = list(fields().items())
-    assert judge_form(Form(dict(items[order:] + items[:order]), WHEEL), RULES) == judge()
+    assert judge_form(UploadForm(dict(items[order:] + items[:order]), WHEEL), RULES) == judge()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_plain_file_states_its_name_and_version_itself(
     filename: str, extra: dict[str, tuple[str, ...]]
 ) -> None:
     """As curl sends it, as a form with one file or as the body itself."""
-    upload = judge_form(Form(extra, filename), RULES)
+    upload = judge_form(UploadForm(extra, filename), RULES)
     assert (upload.name.project, upload.name.version, upload.name.filename) == ("acme-tools", "1.0", filename)
 
 
@@ -260,7 +260,7 @@ def test_each_refusal_has_its_sentence(
     status: int, opening: str, filename: str | None, values: dict[str, Any]
 ) -> None:
     """What is wrong, and with which status; clients show the sentence as it is."""
-    refused = refusal(Form(fields(**values), filename))
+    refused = refusal(UploadForm(fields(**values), filename))
     assert refused.status == status
     assert refused.sentence.startswith(opening)
     assert str(refused) == refused.sentence
@@ -269,19 +269,21 @@ def test_each_refusal_has_its_sentence(
 @pytest.mark.parametrize("filename", ["acme.zip", "x.tar.gz", "-1.0.tar.gz", "acme-one-py3-none-any.whl"])
 def test_a_plain_file_that_states_nothing_is_refused(filename: str) -> None:
     """Nobody would know where to list it."""
-    assert refusal(Form({}, filename)).sentence.startswith("Invalid file name")
+    assert refusal(UploadForm({}, filename)).sentence.startswith("Invalid file name")
 
 
 def test_a_text_sent_as_a_file_is_refused() -> None:
     """Its value would have to be guessed (SPEC P16); a signature is ignored."""
-    refused = refusal(Form(fields(), WHEEL, None, frozenset({"name", "gpg_signature"})))
+    refused = refusal(UploadForm(fields(), WHEEL, None, frozenset({"name", "gpg_signature"})))
     assert refused.sentence.startswith("The field 'name' should not be a file")
 
 
 @pytest.mark.parametrize("content_type", ["image/png", " IMAGE/svg+xml"])
 def test_an_image_is_refused(content_type: str) -> None:
     """Browsers would show it (SPEC P26)."""
-    assert refusal(Form(fields(), WHEEL, content_type)).sentence.startswith("Invalid distribution file.")
+    assert refusal(UploadForm(fields(), WHEEL, content_type)).sentence.startswith(
+        "Invalid distribution file."
+    )
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_the_project_that_is_stated(
     names: tuple[str, ...], filename: str | None, project: str | None
 ) -> None:
     """The field decides if it has a value, then the file's name, each as far as it has come."""
-    assert stated_project(Form({"name": names}, filename)) == project
+    assert stated_project(UploadForm({"name": names}, filename)) == project
 
 
 @pytest.mark.parametrize(
@@ -316,13 +318,13 @@ def test_the_project_that_is_stated(
 def test_what_states_no_project_is_refused(names: tuple[str, ...], filename: str | None) -> None:
     """It could never be anybody's, so there is no need to wait for its bytes."""
     with pytest.raises(RefusedUpload) as caught:
-        stated_project(Form({"name": names}, filename))
+        stated_project(UploadForm({"name": names}, filename))
     assert caught.value.status == 400
 
 
 def test_local_versions_are_a_rule() -> None:
     """A private index wants them; a public one cannot have them (SPEC P20)."""
-    form = Form({}, "acme-1.0+ours-py3-none-any.whl")
+    form = UploadForm({}, "acme-1.0+ours-py3-none-any.whl")
     assert judge_form(form, RULES).name.version == "1.0+ours"
     assert refusal(form, replace(RULES, local_versions=False)).sentence.startswith(
         "The version '1.0+ours' has a local part"
@@ -348,11 +350,11 @@ def test_local_versions_are_a_rule() -> None:
 def test_normalized_names_are_a_rule(filename: str, taken: bool) -> None:
     """PEP 625 and the binary distribution format, if the operator wants it."""
     rules = replace(RULES, normalized_names=True)
-    assert judge_form(Form({}, filename), RULES).name.filename == filename
+    assert judge_form(UploadForm({}, filename), RULES).name.filename == filename
     if taken:
-        assert judge_form(Form({}, filename), rules).name.filename == filename
+        assert judge_form(UploadForm({}, filename), rules).name.filename == filename
     else:
-        assert "should be called 'acme_tools-1.0" in refusal(Form({}, filename), rules).sentence
+        assert "should be called 'acme_tools-1.0" in refusal(UploadForm({}, filename), rules).sentence
 
 
 @pytest.mark.parametrize(
@@ -480,7 +482,7 @@ def test_row_39_no_sentence_is_taken_for_a_duplicates(
     status: int, opening: str, filename: str | None, values: dict[str, Any]
 ) -> None:
     """A client that skips existing files would report success."""
-    sentence = refusal(Form(fields(**values), filename)).sentence
+    sentence = refusal(UploadForm(fields(**values), filename)).sentence
     assert not [words for words in DECEIVING if words in sentence.lower()]
 
 
@@ -517,7 +519,7 @@ TEXTS = st.text(max_size=30) | st.sampled_from(
 )
 KEYS = st.sampled_from([*fields(), "md5_digest", "requires_python", "comment"]) | st.text(max_size=8)
 FORMS = st.builds(
-    Form,
+    UploadForm,
     st.dictionaries(KEYS, st.lists(TEXTS, max_size=3).map(tuple), max_size=12)
     | st.dictionaries(KEYS, st.tuples(TEXTS), max_size=2).map(lambda other: fields() | other),
     st.none()
@@ -528,7 +530,7 @@ FORMS = st.builds(
 )
 
 
-def outcome(form: Form, rules: UploadRules) -> Upload | RefusedUpload:
+def outcome(form: UploadForm, rules: UploadRules) -> Upload | RefusedUpload:
     """Judge a form, whatever comes of it; any other error is the test's."""
     try:
         return judge_form(form, rules)
@@ -537,7 +539,7 @@ def outcome(form: Form, rules: UploadRules) -> Upload | RefusedUpload:
 
 
 @given(FORMS, st.builds(UploadRules, st.booleans(), normalized_names=st.booleans()))
-def test_whatever_comes_is_judged(form: Form, rules: UploadRules) -> None:
+def test_whatever_comes_is_judged(form: UploadForm, rules: UploadRules) -> None:
     """Never anything but an upload whose name is a distribution's, or a sentence that fits into an answer."""
     judged = outcome(form, rules)
     if isinstance(judged, RefusedUpload):

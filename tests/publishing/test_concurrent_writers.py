@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.core.errors import AlreadyExists, NameUsed, NotHere, SimpleIndexError
 from simpleindex.core.names import LEDGER, PROJECT_FILE
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.staging import STAGING
@@ -129,7 +129,7 @@ def test_refused_uploads_leave_no_directory(tmp_path: Path, attempt: int) -> Non
             try:
                 writer(tmp_path).delete(ACME, ["acme-7.0.zip"], who="alice")
             except NotHere:
-                ProjectFiles(Directory(str(tmp_path))).unyank(ACME, "1.0")
+                ProjectFiles(PackageDirectory(str(tmp_path))).unyank(ACME, "1.0")
 
     results = at_once([refused, lambda: upload(tmp_path, b"one"), refused, refused])
     assert results[1] == "True"
@@ -160,7 +160,8 @@ def test_no_yank_is_lost(tmp_path: Path, attempt: int) -> None:
     """Each reads what the one before wrote."""
     upload(tmp_path, b"one")
     tasks = [
-        partial(ProjectFiles(Directory(str(tmp_path))).yank, ACME, f"{number}.1", "x") for number in range(8)
+        partial(ProjectFiles(PackageDirectory(str(tmp_path))).yank, ACME, f"{number}.1", "x")
+        for number in range(8)
     ]
     assert at_once(tasks) == ["True"] * 8
     said = parse_project_file(rest(tmp_path)[f"acme/{PROJECT_FILE}"])

@@ -14,12 +14,12 @@ import pytest
 from simpleindex.core.errors import AlreadyExists, CannotStore, NameUsed, NotCopied
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import COPIED, ProjectName
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
-from simpleindex.directory.scanner import NO_SHELF, Reader
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.scanner import NO_SHELF, Scanner
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.copy import Copier
-from simpleindex.publishing.copy_sources import FromDirectory, FromUpstream
+from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.promotion import files_of
 from simpleindex.publishing.staging import STAGING
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.publishing.copy import Copied
-    from simpleindex.publishing.copy_sources import Origin
+    from simpleindex.publishing.copy_sources import CopySource
 
 ACME = ProjectName("acme")
 WHEEL, SDIST = wheel_name(), sdist_name()
@@ -65,14 +65,16 @@ class Bench:
             os.utime(file, ns=(LONG_AGO, LONG_AGO))
         put(self.staging / "acme" / f"{WHEEL}.asc", b"-----BEGIN PGP SIGNATURE-----\n")
         put(self.staging / "acme" / f"{WHEEL}.provenance", b'{"version": 1, "attestation_bundles": []}')
-        self.target = Directory(str(self.stable))
+        self.target = PackageDirectory(str(self.stable))
 
-    def origin(self) -> FromDirectory:
+    def origin(self) -> DirectoryCopySource:
         """The first directory, read anew."""
-        digests = Digests("/nonexistent", str(self.staging), lambda _: None)
-        return FromDirectory(Directory(str(self.staging)), digests, "staging", examiner=ExaminesHere())
+        digests = DigestCache("/nonexistent", str(self.staging), lambda _: None)
+        return DirectoryCopySource(
+            PackageDirectory(str(self.staging)), digests, "staging", examiner=ExaminesHere()
+        )
 
-    def copier(self, origin: Origin, source: str = "staging") -> Copier:
+    def copier(self, origin: CopySource, source: str = "staging") -> Copier:
         """Copies into the second one."""
         return Copier(
             origin,
@@ -84,7 +86,7 @@ class Bench:
         )
 
     def copy(
-        self, version: str = "1.0", only: Sequence[str] = (), origin: Origin | None = None
+        self, version: str = "1.0", only: Sequence[str] = (), origin: CopySource | None = None
     ) -> tuple[Copied, ...]:
         """Copy a release."""
         origin = origin or self.origin()
@@ -93,8 +95,8 @@ class Bench:
 
     def listed(self) -> Project:
         """What the second directory would serve of acme."""
-        reader = Reader(
-            self.target, Digests("/nonexistent", "/x", lambda _: None), lambda: 0, examiner=ExaminesHere()
+        reader = Scanner(
+            self.target, DigestCache("/nonexistent", "/x", lambda _: None), lambda: 0, examiner=ExaminesHere()
         )
         places = self.target.places_of(ACME)
         shelf = reader.read_project(ACME, *places, NO_SHELF, budget=1 << 40, generation=0)
@@ -262,8 +264,11 @@ def test_what_is_not_there(bench: Bench) -> None:
     put(bench.staging / "acme" / "simpleindex.toml", b"= broken")
     with pytest.raises(NotCopied, match="staging cannot answer for acme: "):
         bench.origin().project(ACME)
-    gone = FromDirectory(
-        Directory("/nonexistent"), Digests("/nonexistent", "/x", print), "gone", examiner=ExaminesHere()
+    gone = DirectoryCopySource(
+        PackageDirectory("/nonexistent"),
+        DigestCache("/nonexistent", "/x", print),
+        "gone",
+        examiner=ExaminesHere(),
     )
     with pytest.raises(NotCopied, match="gone cannot be read: No such file"):
         gone.project(ACME)
@@ -345,9 +350,9 @@ class Upstream:
         self.pins = Pins(str(path / "state"), print)
         self.world.project()
 
-    def origin(self, *, flat: bool = False) -> FromUpstream:
+    def origin(self, *, flat: bool = False) -> UpstreamCopySource:
         """What is kept of it."""
-        return FromUpstream(self.world.cache, self.pins, INDEX, "pypi", flat=flat)
+        return UpstreamCopySource(self.world.cache, self.pins, INDEX, "pypi", flat=flat)
 
 
 def test_from_an_upstream(bench: Bench) -> None:
@@ -377,7 +382,7 @@ def test_where_it_came_from_goes_along(bench: Bench) -> None:
     upstream.world.upstream.add(newer, wheel_bytes("acme", "2.0"))
     upstream.world.clock.advance(601)
     assert upstream.world.bytes(newer) == wheel_bytes("acme", "2.0")
-    staging = Directory(str(bench.staging))
+    staging = PackageDirectory(str(bench.staging))
     origin = upstream.origin()
     first = Copier(
         origin, "pypi", Writer(staging), ProjectFiles(staging), "command:me", examiner=ExaminesHere()
@@ -435,7 +440,9 @@ def test_from_a_flat_upstream(bench: Bench) -> None:
     world.add(WHEEL, wheel_bytes())
     world.add(wheel_name("other"), b"other")
     assert read(result(world.flat.file(ACME, WHEEL))) == wheel_bytes()
-    origin = FromUpstream(world.cache, Pins(str(bench.path / "state"), print), INDEX, "wheels", flat=True)
+    origin = UpstreamCopySource(
+        world.cache, Pins(str(bench.path / "state"), print), INDEX, "wheels", flat=True
+    )
     bench.copy(origin=origin)
     assert bench.there() == {f"acme/{WHEEL}": wheel_bytes()}
     assert bench.notes()[0]["url"] == f"https://files.example.org/acme/{WHEEL}"
@@ -461,7 +468,7 @@ def test_an_upstream_s_file_that_would_be_withheld(bench: Bench) -> None:
 def test_the_wrong_bytes(bench: Bench) -> None:
     """Whatever an origin hands over is compared with what it lists."""
 
-    class Lying(FromDirectory):
+    class Lying(DirectoryCopySource):
         """Lists other digests than those of its files."""
 
         def project(self, name: ProjectName) -> Project:
@@ -471,8 +478,8 @@ def test_the_wrong_bytes(bench: Bench) -> None:
             files = [replace(file, sha256="00" * 32) for file in project.files]
             return replace(project, files=tuple(sorted(files, key=file_order)))
 
-    digests = Digests("/nonexistent", str(bench.staging), lambda _: None)
-    lying = Lying(Directory(str(bench.staging)), digests, "staging", examiner=ExaminesHere())
+    digests = DigestCache("/nonexistent", str(bench.staging), lambda _: None)
+    lying = Lying(PackageDirectory(str(bench.staging)), digests, "staging", examiner=ExaminesHere())
     with pytest.raises(NotCopied, match="is not the file that staging lists: its sha256 is"):
         bench.copy(origin=lying)
     assert bench.there() == {}

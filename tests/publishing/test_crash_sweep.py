@@ -21,9 +21,9 @@ import pytest
 from simpleindex.core.errors import CannotStore, SimpleIndexError
 from simpleindex.core.faults import fault_of
 from simpleindex.core.names import LEDGER
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
-from simpleindex.directory.scanner import NO_SHELF, Reader
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.scanner import NO_SHELF, Scanner
 from simpleindex.publishing import ledgers, project_files, staging, trash
 from simpleindex.publishing import locks as locking
 from simpleindex.publishing import recovery as mending
@@ -41,10 +41,12 @@ MODULES = (ledgers, locking, mending, project_files, staging, trash, writing)
 
 def served(root: Path, cache: Path) -> Any:
     """What an index that starts now would say of the project."""
-    directory = Directory(str(root))
+    directory = PackageDirectory(str(root))
     survey = directory.survey()
     places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
-    reader = Reader(directory, Digests(str(cache), str(root), print), lambda: FAR_NS, examiner=ExaminesHere())
+    reader = Scanner(
+        directory, DigestCache(str(cache), str(root), print), lambda: FAR_NS, examiner=ExaminesHere()
+    )
     shelf = reader.read_project(ACME, *places, NO_SHELF, budget=2**30, generation=1)
     assert shelf.trouble is None
     if (project := shelf.project) is None:

@@ -24,7 +24,7 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spelling_pattern
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.publishing import locks as locking
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.staging import STAGING, StagedFile, Staging
@@ -53,7 +53,7 @@ class Bench:
     def __init__(self, root: Path, *excluded: Path) -> None:
         self.root = root
         self.now = NOW
-        self.directory = Directory(str(root), map(str, excluded))
+        self.directory = PackageDirectory(str(root), map(str, excluded))
         self.writer = Writer(self.directory, lambda: self.now)
 
     def upload(

@@ -24,11 +24,11 @@ from simpleindex.records.used_names import UsedNames
 from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.compose_upstreams import Upstreams, check_sources, compose_upstreams
 from simpleindex.service.unions import union_of
-from simpleindex.upstreams.cache.kept_listings import KeptListing
+from simpleindex.upstreams.cache.kept_listings import CachedListing
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.wheel_reading import WheelReading
 from simpleindex.views.sources_file import Sources
-from simpleindex.views.union import Member
+from simpleindex.views.union import UpstreamMember
 from tests.builders import add_wheel, wheel_name
 from tests.examining import ExaminesHere
 from tests.live_world import Threads, World, error, result
@@ -197,7 +197,7 @@ def test_modes(tmp_path: Path, mode: str, line: str, url: str | None) -> None:
     file = File(
         "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
     )
-    kept = KeptListing(Project(other, (file,)), None, None, 3600, 0.0, {})
+    kept = CachedListing(Project(other, (file,)), None, None, 3600, 0.0, {})
     upstreams.cache.keep_listing("https://index.example/simple/", kept)
     view = upstreams.views[MAIN_VIEW]
     assert [each.url for each in result(view.project(other)).files] == [url]
@@ -213,7 +213,7 @@ def test_a_flat_upstream(tmp_path: Path) -> None:
     file = File(
         "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
     )
-    kept = KeptListing(Project(FLAT_PAGE, (file,)), None, None, 3600, 0.0, {})
+    kept = CachedListing(Project(FLAT_PAGE, (file,)), None, None, 3600, 0.0, {})
     upstreams.cache.keep_listing("https://index.example/links.html", kept)
     view = upstreams.views[MAIN_VIEW]
     assert [each.filename for each in result(view.project(other)).files] == ["other-1.0.zip"]
@@ -428,7 +428,7 @@ def test_rules_about_ages_that_an_upstream_does_not_state(
     file = File(wheel_name(), "1.0", Kind.WHEEL, 1, None, uploaded_ns, url="https://index.example/x")
     project = Project(ProjectName("acme"), (file,))
     upstreams.cache.keep_listing(
-        "https://index.example/simple/", KeptListing(project, None, None, None, 0.0, {})
+        "https://index.example/simple/", CachedListing(project, None, None, None, 0.0, {})
     )
     said, _ = check_sources(path, str(tmp_path / "cache"))
     told = "behind states no upload times for some files, so the rule cooldown judges them" in said
@@ -476,7 +476,7 @@ def test_a_name_of_any_directory_is_heard_by_nobody(
         Sources(strategy),
         view,
         own,
-        {"behind": Member(upstream, is_listed=True, name="behind")},
+        {"behind": UpstreamMember(upstream, is_listed=True, name="behind")},
         was_used=lambda _: False,
         in_thread=at_once,
     )

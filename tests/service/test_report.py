@@ -10,14 +10,14 @@ import pytest
 from simpleindex import __version__
 from simpleindex.core.sizes import human_size
 from simpleindex.service.report import catalogue_lines, install_lines, live_report, meant_root
-from simpleindex.web.status import Report
+from simpleindex.web.status import StatusReport
 from tests.builders import add_sdist, add_wheel, put, wheel_name
 from tests.live_world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-REPORT = Report(
+REPORT = StatusReport(
     ready=True,
     suspended=None,
     projects=1200,

@@ -20,7 +20,7 @@ from simpleindex.directory import inotify as watch
 from simpleindex.directory.source import LocalSource
 from simpleindex.service import compose_directory as own_directories
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
-from simpleindex.web.fast.tls import SwiftTLS
+from simpleindex.web.fast.tls import FastTLS
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.live_world import LONG_AFTER_NS
@@ -304,7 +304,7 @@ def test_https_beside_a_redirect(world: ServiceWorld) -> None:
     https, _http = (server[1] for server in world.reactor.tcpServers)
     assert isinstance(https, TLSMemoryBIOFactory)
     assert https.wrappedFactory is made._index.site
-    assert https.protocol is SwiftTLS
+    assert https.protocol is FastTLS
     moved = world.ask("/simple/acme/?x", server=1)
     assert (moved.status, moved.headers["location"]) == (308, "https://a.example.com:8443/simple/acme/?x")
     assert world.ask("/.well-known/acme-challenge/token", server=1).body == b"proof"

@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.publishing.writer import Writer
 from simpleindex.system import descriptors
 from simpleindex.system.descriptors import (
@@ -81,7 +81,7 @@ def test_the_lowest_free_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_file_is_opened_from_the_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a client that is: what was opened is closed, nothing is left in the directory, and it is a passing trouble."""
-    writer = Writer(Directory(str(tmp_path)))
+    writer = Writer(PackageDirectory(str(tmp_path)))
     monkeypatch.setattr(descriptors, "bounds", lambda: bounds_of(2))
     before = next_descriptor()
     assert is_reserved(before)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import LEDGER, PROJECT_FILE
-from simpleindex.directory.digest_cache import Digests
+from simpleindex.directory.digest_cache import DigestCache
 from simpleindex.records.audit import Audit
 from simpleindex.system.ownership import make_directories
 from simpleindex.upstreams.cache.cache import UpstreamCache
@@ -105,7 +105,7 @@ def _audit(place: Path) -> None:
 
 
 def _digests(place: Path) -> None:
-    digests = Digests(str(place / "cache" / "deep"), str(place), print)
+    digests = DigestCache(str(place / "cache" / "deep"), str(place), print)
     digests.open()
     digests.close()
 

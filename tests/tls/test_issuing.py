@@ -13,13 +13,13 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from OpenSSL import SSL
 
 from simpleindex.tls.issuing import is_due, make_ca, make_server_certificate, permitted
-from simpleindex.tls.machine import Identity
+from simpleindex.tls.machine import MachineIdentity
 from tests.tls.pems import NOW, shake, trusting
 
 
-def identity(names: str, addresses: str = "127.0.0.1 ::1") -> Identity:
+def identity(names: str, addresses: str = "127.0.0.1 ::1") -> MachineIdentity:
     """An identity from two lists in words."""
-    return Identity(tuple(names.split()), tuple(map(ip_address, addresses.split())))
+    return MachineIdentity(tuple(names.split()), tuple(map(ip_address, addresses.split())))
 
 
 KEY, OTHER_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -29,7 +29,7 @@ DEV = identity("dev dev.lan dev.local localhost")
 DEV_CA = make_ca(KEY, DEV, NOW)
 
 
-def issued(to: Identity, ca: x509.Certificate = CA) -> x509.Certificate:
+def issued(to: MachineIdentity, ca: x509.Certificate = CA) -> x509.Certificate:
     """A server certificate, whether or not the CA may issue it."""
     return make_server_certificate(OTHER_KEY.public_key(), to, ca, KEY, NOW)
 
@@ -139,6 +139,6 @@ def test_a_server_certificate_does_not_outlive_its_ca() -> None:
         (0, identity("localhost", "192.168.7.7"), True),
     ],
 )
-def test_when_it_is_due(days: int, to: Identity, due: bool) -> None:
+def test_when_it_is_due(days: int, to: MachineIdentity, due: bool) -> None:
     """In the last third, under a clock set back, and when a name or address is new."""
     assert is_due(issued(BOX), to, NOW + timedelta(days=days)) is due

@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import private_ca
 from simpleindex.tls.certificates import is_issued_by
-from simpleindex.tls.machine import Identity
+from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.private_ca import PrivateCA, ensure
 from tests.tls.pems import NOW, issue, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BOX = Identity(("box.example.com", "localhost"), (ip_address("127.0.0.1"),))
+BOX = MachineIdentity(("box.example.com", "localhost"), (ip_address("127.0.0.1"),))
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +45,11 @@ class Place:
         self.key_file = self.state / "ca/key.pem"
 
     def ensure(
-        self, days: float = 0, identity: Identity = BOX, owner: private_ca.Owner = (None, None)
+        self, days: float = 0, identity: MachineIdentity = BOX, owner: private_ca.Owner = (None, None)
     ) -> PrivateCA | None:
         return ensure(self.certs, self.state, identity, NOW + timedelta(days=days), owner)
 
-    def must(self, days: float = 0, identity: Identity = BOX) -> PrivateCA:
+    def must(self, days: float = 0, identity: MachineIdentity = BOX) -> PrivateCA:
         ca = self.ensure(days, identity)
         assert ca is not None
         return ca
@@ -112,7 +112,7 @@ def test_renewal_keeps_the_ca(place: Place, further: bool) -> None:
 def test_a_new_private_address_gets_a_certificate(place: Place) -> None:
     """After a move to another network the same CA certifies the new address at once."""
     ca = place.must()
-    moved = Identity(BOX.names, (*BOX.addresses, ip_address("192.168.3.4")))
+    moved = MachineIdentity(BOX.names, (*BOX.addresses, ip_address("192.168.3.4")))
     assert place.must(identity=moved) == ca
     subject = place.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert ip_address("192.168.3.4") in subject.get_values_for_type(x509.IPAddress)
@@ -122,7 +122,7 @@ def test_a_new_name_needs_a_new_ca(place: Place) -> None:
     """What the CA may not certify is left out, said with the way to have it, and does not cause endless renewal."""
     place.must()
     before = place.server.read_bytes()
-    (warning,) = place.must(identity=Identity(("new.example.com", *BOX.names), BOX.addresses)).warnings
+    (warning,) = place.must(identity=MachineIdentity(("new.example.com", *BOX.names), BOX.addresses)).warnings
     assert "may not certify new.example.com" in warning
     assert f"remove {place.state / 'ca'} and {place.server}" in warning
     assert place.server.read_bytes() == before

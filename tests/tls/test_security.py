@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import security
-from simpleindex.tls.machine import Identity
+from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.security import Security
 from tests.tls.pems import NOW, issue
 
@@ -30,10 +30,10 @@ class World:
         self.now = NOW
         self.said: list[str] = []
 
-    def identity(self, url_host: str | None) -> Identity:
+    def identity(self, url_host: str | None) -> MachineIdentity:
         """What stands for this machine's real names."""
         self.url_hosts.append(url_host)
-        return Identity(self.names, (ip_address("127.0.0.1"),))
+        return MachineIdentity(self.names, (ip_address("127.0.0.1"),))
 
     def start(self, url: str | None = None) -> Security:
         """What a start makes."""

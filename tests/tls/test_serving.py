@@ -21,7 +21,7 @@ from zope.interface.verify import verifyObject
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import certificates, serving
 from simpleindex.tls.files import read_place
-from simpleindex.tls.machine import Identity
+from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.private_ca import ensure
 from simpleindex.tls.serving import Certificates
 from tests.tls.pems import NOW, Handshake, Issued, issue, shake, trusting
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from simpleindex.tls.certificates import ServerCertificate
-    from simpleindex.tls.files import Place
+    from simpleindex.tls.files import CertificatePlace
 
 ROOT = issue(ca=True)
 MIDDLE = issue(by=ROOT, ca=True)
@@ -379,7 +379,7 @@ def test_described(server: Server) -> None:
 
 def test_with_our_own_ca(tmp_path: Path) -> None:
     """From an empty directory to a client that trusts our CA and verifies name and address."""
-    identity = Identity(("box.example.com", "localhost"), (ip_address("127.0.0.1"), ip_address("::1")))
+    identity = MachineIdentity(("box.example.com", "localhost"), (ip_address("127.0.0.1"), ip_address("::1")))
     ca = ensure(tmp_path / "certs", tmp_path / "state", identity, NOW)
     assert ca is not None
     server = Server(tmp_path / "certs", ca.certificate)
@@ -396,7 +396,10 @@ def test_with_our_own_ca(tmp_path: Path) -> None:
 
 def test_the_operators_own_before_ours(tmp_path: Path) -> None:
     """Once there is a certificate of their own it is the default and answers to its names; ours to the rest."""
-    certs, identity = tmp_path / "certs", Identity(("a.example.com", "x.w.example.com", "localhost"), ())
+    certs, identity = (
+        tmp_path / "certs",
+        MachineIdentity(("a.example.com", "x.w.example.com", "localhost"), ()),
+    )
     ca = ensure(certs, tmp_path / "state", identity, NOW)
     assert ca is not None
     server = Server(certs, ca.certificate)
@@ -420,9 +423,9 @@ def test_unchanged_files_are_not_read_again(server: Server, monkeypatch: pytest.
     """Once the files have settled, a look costs a few stats; SIGHUP reads all the same."""
     server.now += timedelta(days=1)
     assert not server.certificates.reload()
-    reads: list[Place] = []
+    reads: list[CertificatePlace] = []
 
-    def read(place: Place, ca: x509.Certificate | None) -> ServerCertificate:
+    def read(place: CertificatePlace, ca: x509.Certificate | None) -> ServerCertificate:
         reads.append(place)
         return read_place(place, ca)
 

@@ -13,7 +13,7 @@ from simpleindex.core.errors import InvalidSetting, UpstreamFailed
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
-from simpleindex.upstreams.pages.urls import Reach
+from simpleindex.upstreams.pages.urls import HostPolicy
 from tests.upstreams.hostile_upstream import GOOD, JSON, always, endless
 from tests.upstreams.network import Close, Network, response
 
@@ -31,8 +31,8 @@ class Behind:
 
     def __init__(self, url: str, script: Callable[[Request], Iterable[Step]], **further: str) -> None:
         self.network = Network(lambda request: iter(script(request)), {"proxy.example": ("10.9.9.9",)})
-        self.agent = OutgoingAgent(self.network, Reach(url), tls_policy(), {**PROXIES, **further})
-        self.upstream = HttpUpstream("up", Reach(url), self.agent, self.network.clock, in_thread)
+        self.agent = OutgoingAgent(self.network, HostPolicy(url), tls_policy(), {**PROXIES, **further})
+        self.upstream = HttpUpstream("up", HostPolicy(url), self.agent, self.network.clock, in_thread)
 
     def project(self) -> Any:
         return self.network.run(self.upstream.project(parse_project_name("acme"), None))
@@ -127,7 +127,7 @@ class TestProxies(SynchronousTestCase):
 
 def test_it_is_an_agent() -> None:
     """As Twisted has it."""
-    verifyObject(IAgent, OutgoingAgent(Network(always()), Reach("http://x/"), tls_policy(), {}))
+    verifyObject(IAgent, OutgoingAgent(Network(always()), HostPolicy("http://x/"), tls_policy(), {}))
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.upstreams.cache import kept_files
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.file_keys import DigestKey, GivenKey
-from simpleindex.upstreams.cache.kept_files import KeptFiles
-from simpleindex.upstreams.cache.kept_listings import KeptListing
-from simpleindex.upstreams.pages.enrich import Learnt
+from simpleindex.upstreams.cache.kept_files import CachedFiles
+from simpleindex.upstreams.cache.kept_listings import CachedListing
+from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
@@ -53,25 +53,25 @@ def key_of(filename: str) -> GivenKey:
     return GivenKey(INDEX, ACME, filename)
 
 
-def listing(data: bytes = OLD, name: ProjectName = ACME) -> KeptListing:
+def listing(data: bytes = OLD, name: ProjectName = ACME) -> CachedListing:
     """What an upstream says of a project with one wheel, of which more has been learnt."""
     file = File(WHEEL, "1.0", Kind.WHEEL, None, sha256(data), None, url=f"https://x.example/{WHEEL}")
-    return KeptListing(
+    return CachedListing(
         Project(name, (file,), (Withheld("x", "why", "name"),), Status.DEPRECATED, "old"),
         '"tag"',
         None,
         60.0,
         1e9,
-        {WHEEL: Learnt(len(data), sha256(data), ">=3")},
+        {WHEEL: FileFacts(len(data), sha256(data), ">=3")},
     )
 
 
 class Place:
     """A cache in a directory."""
 
-    def __init__(self, root: Path, room: Room | None = None) -> None:
+    def __init__(self, root: Path, room: DiskBudget | None = None) -> None:
         self.root = root
-        self.room = room or Room(floor=0)
+        self.room = room or DiskBudget(floor=0)
         self.lines: list[str] = []
 
     def cache(self) -> UpstreamCache:
@@ -157,13 +157,13 @@ def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.M
     monkeypatch.setattr(time, "time_ns", lambda: 4_000_000_000_000_000_000)
     assert place.get(OLD) == OLD
     proofs: list[str] = []
-    real = KeptFiles._prove
+    real = CachedFiles._prove
 
-    def prove(self: KeptFiles, key: FileKey, *rest: Any) -> bool:
+    def prove(self: CachedFiles, key: FileKey, *rest: Any) -> bool:
         proofs.append(key.filename)
         return real(self, key, *rest)
 
-    monkeypatch.setattr(KeptFiles, "_prove", prove)
+    monkeypatch.setattr(CachedFiles, "_prove", prove)
     assert place.get(OLD) == OLD
     assert proofs == []
     monkeypatch.setattr(kept_files, "_BOOT", "another")
@@ -230,13 +230,13 @@ def test_what_was_used_least_recently_goes_first(place: Place) -> None:
         place.put(data, name, cache)
     for age, name in enumerate(names[:3]):
         os.utime(f"{place.path(name)}.facts", (LONG_AGO - age, LONG_AGO - age))
-    place.room = Room(budget=3500, floor=0)
+    place.room = DiskBudget(budget=3500, floor=0)
     cache = place.cache()
     assert place.get(datas[2], cache, names[2]) == datas[2]
     place.put(datas[3], names[3], cache)
     kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
     assert kept == [True, False, True, True]
-    place.room = Room(budget=1500, floor=0)
+    place.room = DiskBudget(budget=1500, floor=0)
     cache = place.cache()
     kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
     assert sum(kept) == 1
@@ -249,7 +249,7 @@ def test_files_go_before_their_listings(place: Place) -> None:
     size = sum(path.stat().st_size for path in place.paths())
     for number in range(3):
         place.put(bytes(1000), f"acme-{number}.tar.gz", cache)
-    place.room = Room(budget=2 * 1000 + 4 * size, floor=0)
+    place.room = DiskBudget(budget=2 * 1000 + 4 * size, floor=0)
     for number in range(3, 12):
         cache = place.cache()
         place.put(bytes([number]) * 1000, f"acme-{number}.tar.gz", cache)
@@ -257,7 +257,7 @@ def test_files_go_before_their_listings(place: Place) -> None:
         assert place.get(bytes([number]) * 1000, cache, f"acme-{number}.tar.gz") is not None
     assert place.lines
     assert {line.partition(": ")[0].endswith("is full") for line in place.lines} == {True}
-    place.room = Room(budget=4 * size, floor=0)
+    place.room = DiskBudget(budget=4 * size, floor=0)
     cache = place.cache()
     for number in range(12):
         cache.keep_listing(INDEX, listing(name=ProjectName(f"p{number}")))
@@ -267,7 +267,7 @@ def test_files_go_before_their_listings(place: Place) -> None:
 def test_the_floor_is_kept(place: Place) -> None:
     """Where others fill the disk, everything goes; what is fetched is passed on all the same."""
     place.put(OLD)
-    place.room = Room(floor=2**62)
+    place.room = DiskBudget(floor=2**62)
     cache = place.cache()
     assert place.get(OLD, cache) is None
     place.put(NEW, cache=cache)
@@ -388,7 +388,7 @@ def _act(place: Place) -> None:
 
 
 def _prepared(root: Path) -> Place:
-    place = Place(root, Room(budget=5000, floor=0))
+    place = Place(root, DiskBudget(budget=5000, floor=0))
     cache = place.cache()
     cache.keep_listing(INDEX, listing())
     cache.keep_listing(INDEX, listing(name=ProjectName("other")))

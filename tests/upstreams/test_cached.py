@@ -28,10 +28,10 @@ from simpleindex.core.errors import (
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.listing_memory import ListingMemory
-from simpleindex.upstreams.cached import Cached
-from simpleindex.upstreams.pages.enrich import Times
+from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.pages.enrich import Ttls
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
@@ -55,16 +55,16 @@ SIDECAR = f"{WHEEL}.metadata"
 class World:
     """An upstream with the wheel acme, and its cache."""
 
-    def __init__(self, root: Path, room: Room | None = None) -> None:
+    def __init__(self, root: Path, room: DiskBudget | None = None) -> None:
         self.root = root
-        self.room = room or Room(floor=0)
+        self.room = room or DiskBudget(floor=0)
         self.upstream = MemoryUpstream()
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.threads = Threads()
         self.lines: list[str] = []
         self.failures: list[Failure] = []
-        self.times = Times()
+        self.times = Ttls()
         self.seen: Seen | None = None
         self.restart()
 
@@ -72,7 +72,7 @@ class World:
         """Begin anew with what is in the cache directory."""
         self.cache = UpstreamCache(str(self.root), self.lines.append, self.room, self.clock.seconds)
         self.cache.load()
-        self.source = Cached(
+        self.source = CachedSource(
             self.upstream,
             self.cache,
             self.clock,
@@ -641,7 +641,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_to_be_kept_is_passed_on(tmp_path: Path) -> None:
     """Nothing else has to go for it."""
-    world = World(tmp_path / "cache", Room(budget=len(DATA) - 1, floor=0))
+    world = World(tmp_path / "cache", DiskBudget(budget=len(DATA) - 1, floor=0))
     world.upstream.add(WHEEL, DATA)
     assert world.bytes() == DATA
     assert world.bytes() == DATA
@@ -650,7 +650,7 @@ def test_a_file_that_is_too_large_to_be_kept_is_passed_on(tmp_path: Path) -> Non
 
 def test_an_endless_file_ends(tmp_path: Path) -> None:
     """Where nobody says how long it is."""
-    world = World(tmp_path / "cache", Room(floor=0, largest=1500))
+    world = World(tmp_path / "cache", DiskBudget(floor=0, largest=1500))
     world.upstream.add(WHEEL, b"x" * 5000, bare=True)
     world.upstream.says_size = False
     assert isinstance(_failure(world.open()), WrongFile)

@@ -16,8 +16,8 @@ from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from simpleindex.upstreams.pages.urls import BasicCredentials, Reach
-from simpleindex.upstreams.terms import Limits, Terms
+from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
+from simpleindex.upstreams.terms import Terms, UpstreamLimits
 from tests.upstreams.hostile_upstream import (
     CLOSED,
     FILE,
@@ -58,10 +58,10 @@ class World:
     def __init__(self, answer: Callable[[Request], Any], url: str = INDEX, **options: Any) -> None:
         self.network = Network(lambda request: iter(answer(request)), dict(NAMES), CLOSED)
         self.in_thread: list[object] = []
-        self.reach = Reach(url, ("listed.example",))
+        self.reach = HostPolicy(url, ("listed.example",))
         self.agent = OutgoingAgent(self.network, self.reach, tls_policy(), options.pop("environment", {}))
         login = options.pop("login", None)
-        terms = Terms(**{"limits": Limits(project_bytes=MOST, projects_bytes=MOST), **options})
+        terms = Terms(**{"limits": UpstreamLimits(project_bytes=MOST, projects_bytes=MOST), **options})
         self.upstream = HttpUpstream(
             "up", self.reach, self.agent, self.network.clock, self._in_thread, login=login, terms=terms
         )
@@ -272,7 +272,7 @@ class TestListings(SynchronousTestCase):
     def test_a_flat_page_is_bounded(self) -> None:
         """By its own limit."""
         links = f"<a href='{WHEEL}'>x</a>".encode() + b" " * 1000
-        world = World(page(links, HTML), limits=Limits(flat_bytes=1000))
+        world = World(page(links, HTML), limits=UpstreamLimits(flat_bytes=1000))
         with pytest.raises(UpstreamFailed, match="larger than 1,000 bytes"):
             world.network.run(world.upstream.project(FLAT_PAGE, None))
         world.close()

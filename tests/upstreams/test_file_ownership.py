@@ -18,12 +18,12 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import NotCopied, NotHere, SimpleIndexError
 from simpleindex.core.model import Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX, ProjectName
-from simpleindex.publishing.copy_sources import FromUpstream
+from simpleindex.publishing.copy_sources import UpstreamCopySource
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.cached import Cached
-from simpleindex.upstreams.pinned import Pinned
+from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.settings import UpstreamSettings
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name
@@ -69,7 +69,7 @@ class Index:
         self.lines: list[str] = []
         self.given: set[tuple[ProjectName, str, bytes]] = set()
         threads = Threads()
-        self.cached = Cached(
+        self.cached = CachedSource(
             self.upstream,
             cache,
             clock,
@@ -80,7 +80,7 @@ class Index:
             say=self.lines.append,
             failed=self.failures.append,
         )
-        self.source = Pinned(self.cached, url, pins, clock, threads)
+        self.source = PinnedSource(self.cached, url, pins, clock, threads)
 
     def get(self, name: ProjectName, filename: str) -> bytes | None:
         """What a reader of this index gets; noted is what the upstream may have given for it."""
@@ -111,7 +111,7 @@ def indexes_in(root: Path) -> tuple[Clock, list[Index]]:
     clock = Clock()
     clock.advance(1_700_000_000)
     lines: list[str] = []
-    cache = UpstreamCache(str(root / "cache"), lines.append, Room(floor=0), clock.seconds)
+    cache = UpstreamCache(str(root / "cache"), lines.append, DiskBudget(floor=0), clock.seconds)
     cache.load()
     pins = Pins(str(root / "state"), lines.append)
     return clock, [Index(url, cache, pins, clock) for url in INDEXES]
@@ -239,7 +239,7 @@ class Ownership(RuleBasedStateMachine):
     def copies(self, index: int, name: ProjectName) -> None:
         """The operator copies what is held."""
         source = self.indexes[index]
-        origin = FromUpstream(source.cache, source.pins, source.url, "it", flat=False)
+        origin = UpstreamCopySource(source.cache, source.pins, source.url, "it", flat=False)
         try:
             project = origin.project(name)
         except NotCopied:
@@ -311,7 +311,7 @@ def test_the_digest_of_a_secret_file_gives_nothing(pair: Pair, by: str) -> None:
         kept = index.cache.listing(index.url, PROJECTS[0])
         assert kept is not None
         assert index.pins.pin(index.url, kept, kept.project.files, index.cache) == ()
-        origin = FromUpstream(index.cache, index.pins, index.url, "it", flat=False)
+        origin = UpstreamCopySource(index.cache, index.pins, index.url, "it", flat=False)
         for file in origin.project(PROJECTS[0]).files:
             assert origin.open(PROJECTS[0], file) is None
 

@@ -13,9 +13,9 @@ from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.upstreams import flat_source as flat
-from simpleindex.upstreams.flat_source import Flat
+from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from simpleindex.upstreams.redirecting import Redirecting
+from simpleindex.upstreams.redirecting import RedirectingSource
 from tests.builders import sdist_name, wheel_bytes, wheel_name
 from tests.live_world import Threads, error, result
 from tests.upstreams.memory_upstream import HOST
@@ -35,7 +35,7 @@ class FlatWorld(World):
     def restart(self) -> None:
         """Begin anew with what is in the cache directory."""
         super().restart()
-        self.flat = Flat(self.source, self.threads)
+        self.flat = FlatPageUpstream(self.source, self.threads)
 
     def add(self, filename: str, data: bytes) -> None:
         """Put a file on the page."""
@@ -115,7 +115,7 @@ def test_files(world: FlatWorld) -> None:
 
 def test_redirected(world: FlatWorld) -> None:
     """With the other wrapper outside."""
-    redirecting = Redirecting(world.flat)
+    redirecting = RedirectingSource(world.flat)
     assert result(redirecting.file(ACME, wheel_name())) == Elsewhere(f"{HOST}acme/{wheel_name()}")
 
 
@@ -172,7 +172,7 @@ def test_a_large_page_is_taken_apart_in_a_thread(world: FlatWorld, monkeypatch: 
     several: Any = Pages()
     threads = Threads()
     threads.held = True
-    source = Flat(several, threads)
+    source = FlatPageUpstream(several, threads)
     waiting = [Deferred.fromCoroutine(source.project(ACME)) for _ in range(2)]
     assert threads.names() == ["split"]
     threads.release()

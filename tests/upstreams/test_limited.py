@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import UpstreamBusy, UpstreamFailed
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams import limited as queued
-from simpleindex.upstreams.limited import PATIENCE, Queued
+from simpleindex.upstreams.limited import PATIENCE, LimitedUpstream
 from tests.live_world import error, pending, result
 from tests.upstreams.memory_upstream import HOST, MemoryUpstream
 
@@ -24,7 +24,7 @@ class World:
         for number in range(5):
             self.upstream.add(f"p{number}-1.0.zip", b"data")
         self.clock = Clock()
-        self.queued = Queued(self.upstream, 2, self.clock)
+        self.queued = LimitedUpstream(self.upstream, 2, self.clock)
 
     def ask(self, number: int) -> Deferred[Any]:
         """Ask for a project."""

@@ -19,7 +19,7 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.upstreams.cached import Cached
+from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.pages.listing_faults import ListingFault, found_again
 from simpleindex.upstreams.range_metadata import WheelTails
 from simpleindex.upstreams.wheel_reading import WheelReading
@@ -48,7 +48,7 @@ class World(test_cached.World):
 
     def restart(self) -> None:
         super().restart()
-        self.source = Cached(
+        self.source = CachedSource(
             self.upstream,
             self.cache,
             self.clock,

@@ -10,12 +10,12 @@ from hypothesis import given
 from simpleindex.core.model import FIRST_SEEN, File, Project, Sidecar, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.upstreams.modes import given_from_here, left_there
-from simpleindex.upstreams.pages.urls import Reach
+from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.pages.simple import project_html, project_json
 from tests.core.test_packed import several
 
 ACME = ProjectName("acme")
-REACH = Reach("https://up.example/simple/", ("10.1.1.1",))
+REACH = HostPolicy("https://up.example/simple/", ("10.1.1.1",))
 URL = "https://up.example/f/acme-1.0.zip"
 FILE = File(
     "acme-1.0.zip",
@@ -100,7 +100,7 @@ def test_what_nobody_can_have_is_not_listed(url: str, where: str | None) -> None
 def test_without_tls() -> None:
     """From an upstream that has none they go there without."""
     project = Project(ACME, (replace(FILE, url="http://up.example/f/acme-1.0.zip"),))
-    assert left_there(project, {}, 1, reach=Reach("http://up.example/simple/"), linked=True).files
+    assert left_there(project, {}, 1, reach=HostPolicy("http://up.example/simple/"), linked=True).files
 
 
 def test_a_sidecar_after_a_query() -> None:

@@ -11,8 +11,8 @@ from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.cached import Cached
-from simpleindex.upstreams.pinned import Pinned
+from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import metadata_text, sdist_name, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
@@ -43,7 +43,7 @@ class World(test_cached.World):
         super().restart()
         self.pins = Pins(str(self.state), self.lines.append)
         if self.keep_removed:
-            self.source = Cached(
+            self.source = CachedSource(
                 self.upstream,
                 self.cache,
                 self.clock,
@@ -55,7 +55,7 @@ class World(test_cached.World):
                 say=self.lines.append,
                 failed=self.failures.append,
             )
-        self.pinned = Pinned(self.source, URL, self.pins, self.clock, self.threads)
+        self.pinned = PinnedSource(self.source, URL, self.pins, self.clock, self.threads)
 
     def pin(self, *filenames: str) -> tuple[str, ...]:
         """Fetch files, and pin them as the command does, in another process."""

@@ -14,7 +14,7 @@ from simpleindex.core.errors import BrokenArchive, NoRanges, UpstreamFailed
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams import range_metadata as wheel_tails
-from simpleindex.upstreams.cached import Cached
+from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.range_metadata import WheelTails
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import File
-    from simpleindex.upstreams.pages.enrich import Learnt
+    from simpleindex.upstreams.pages.enrich import FileFacts
 
 ACME = ProjectName("acme")
 INDEX = "https://pypi.example.org/simple/"
@@ -63,9 +63,9 @@ class World:
             self.kept.append(data)
         return self.has_room
 
-    def learn(self) -> Learnt:
+    def learn(self) -> FileFacts:
         """What its end tells."""
-        learnt: Learnt = result(self.tails(ACME, self.file))
+        learnt: FileFacts = result(self.tails(ACME, self.file))
         return learnt
 
     def offsets(self) -> list[int]:
@@ -164,7 +164,7 @@ class Front(test_cached.World):
 
     def restart(self) -> None:
         super().restart()
-        self.source = Cached(
+        self.source = CachedSource(
             self.upstream,
             self.cache,
             self.clock,

@@ -19,7 +19,7 @@ from simpleindex.core.errors import NotHere, UpstreamFailed
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
-from simpleindex.upstreams.pages.urls import Reach
+from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.http.site import IndexSite
 from tests.tls.pems import Issued, issue
 from tests.web.memory_client import Index
@@ -106,7 +106,7 @@ class TestRealSockets(TestCase):
     def upstream(
         self, url: str, environment: dict[str, str] | None = None, ca: bytes | None = None
     ) -> HttpUpstream:
-        reach = Reach(url)
+        reach = HostPolicy(url)
         pem = ca or self.root.certificate.public_bytes(Encoding.PEM)
         agent = OutgoingAgent(reactor, reach, tls_policy(pem), environment or {})
         self.addCleanup(agent.close)

@@ -13,12 +13,12 @@ from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
-from simpleindex.policy.filtered import Filtered
-from simpleindex.policy.rules import Action, Policy, Rule
-from simpleindex.upstreams.cached import Cached
+from simpleindex.policy.filtered import FilteredSource
+from simpleindex.policy.rules import Policy, Rule, RuleAction
+from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.modes import left_there
-from simpleindex.upstreams.pages.urls import Reach
-from simpleindex.upstreams.redirecting import Redirecting
+from simpleindex.upstreams.pages.urls import HostPolicy
+from simpleindex.upstreams.redirecting import RedirectingSource
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import sdist_name
 from tests.examining import ExaminesHere
@@ -40,7 +40,7 @@ SDIST = sdist_name("acme", "2.0")
 def offer(linked: bool, *listing: Any) -> Project:
     """What is offered of a project."""
     project, _, first_seen, generation = listing
-    reach = Reach("https://pypi.example.org/simple/")
+    reach = HostPolicy("https://pypi.example.org/simple/")
     return left_there(project, first_seen, generation, reach=reach, linked=linked)
 
 
@@ -52,7 +52,7 @@ class RedirectingWorld(World):
     def restart(self) -> None:
         """Begin anew with what is in the cache directory."""
         super().restart()
-        self.source = Cached(
+        self.source = CachedSource(
             self.upstream,
             self.cache,
             self.clock,
@@ -63,7 +63,7 @@ class RedirectingWorld(World):
             say=self.lines.append,
             failed=self.failures.append,
         )
-        self.redirecting = Redirecting(self.source)
+        self.redirecting = RedirectingSource(self.source)
         self.index = Index(self.redirecting)
 
     def where(self, filename: str, name: ProjectName = ACME) -> Any:
@@ -176,9 +176,9 @@ def test_what_a_cache_learnt_is_not_said(tmp_path: Path) -> None:
 def test_behind_rules(world: RedirectingWorld) -> None:
     """What one withholds is refused in words, and nobody is told where it is; the rest is sent there."""
     policy = Policy(
-        (Rule("wheels", Action.DENY, kinds=frozenset({Kind.WHEEL}), message="Ask the platform team."),)
+        (Rule("wheels", RuleAction.DENY, kinds=frozenset({Kind.WHEEL}), message="Ask the platform team."),)
     )
-    index = Index(Filtered(world.redirecting, "pypi", lambda: policy, world.clock, world.threads))
+    index = Index(FilteredSource(world.redirecting, "pypi", lambda: policy, world.clock, world.threads))
     page = index.get("/simple/acme/", ("Accept", JSON))
     assert [file["filename"] for file in page.json["files"]] == [SDIST]
     for filename in (WHEEL, SIDECAR):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.names import parse_project_name
-from simpleindex.upstreams.pages.roots import Root, parse_root
+from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
 
 ROOT = "https://up.example/simple/"
 
@@ -16,7 +16,7 @@ Places = dict[str, str]
 
 def root(body: str, url: str = ROOT) -> tuple[list[str], Places]:
     """Names, and places relative to the root."""
-    found: Root = parse_root("text/html", f"<title>Index of</title>{body}".encode(), url)
+    found: UpstreamRoot = parse_root("text/html", f"<title>Index of</title>{body}".encode(), url)
     return [*found.names], {name: place.removeprefix(ROOT) for name, place in found.places.items()}
 
 

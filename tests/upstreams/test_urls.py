@@ -12,8 +12,8 @@ from simpleindex.core.errors import InvalidSetting
 from simpleindex.upstreams.pages import urls as upstream_urls
 from simpleindex.upstreams.pages.urls import (
     BasicCredentials,
+    HostPolicy,
     Proxy,
-    Reach,
     absolute_url,
     basename,
     index_url,
@@ -121,7 +121,7 @@ def test_credentials_are_not_shown() -> None:
     assert credentials.header() == b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
 
 
-REACH = Reach(
+REACH = HostPolicy(
     "https://up.example/simple/", ("files.example", "*.cdn.example", "odd.example:8443", "[fd00::1]:81")
 )
 
@@ -179,18 +179,18 @@ def test_redirects_of_files() -> None:
 )
 def test_links(index: str, url: str, fault: str | None) -> None:
     """Clients are sent to any public host, to private ones only where the upstream itself may lead, and never away from TLS."""
-    refusal = Reach(index, REACH.hosts).refuses_link(url)
+    refusal = HostPolicy(index, REACH.hosts).refuses_link(url)
     assert (refusal is None) if fault is None else (fault in (refusal or ""))
 
 
 def test_a_private_network() -> None:
     """An operator can say that an upstream may lead anywhere."""
-    assert Reach(REACH.url, private=True).may_be_private("10.0.0.1", 6379)
+    assert HostPolicy(REACH.url, private=True).may_be_private("10.0.0.1", 6379)
 
 
 def test_known_hosts() -> None:
     """The public index needs no list."""
-    reach = Reach("https://pypi.org/simple/")
+    reach = HostPolicy("https://pypi.org/simple/")
     assert reach.refuses_redirect("https://pypi.org/x", "https://files.pythonhosted.org/y") is None
     assert not reach.may_be_private("files.pythonhosted.org", 443)
 
@@ -212,7 +212,7 @@ def test_known_hosts() -> None:
 )
 def test_who_may_be_private(url: str, host: str, port: int, expected: bool) -> None:
     """The upstream itself at its port, and what is listed."""
-    assert Reach(url, REACH.hosts).may_be_private(host, port) is expected
+    assert HostPolicy(url, REACH.hosts).may_be_private(host, port) is expected
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.views.explain import Answer, Explanation, FileWord, Word, explain, what_is_there
+from simpleindex.views.explain import Answer, Explanation, FileNote, SourceNote, explain, what_is_there
 from simpleindex.web.pages.explain import why_html, why_json, why_text
 
 ACME = ProjectName("acme")
-WORDS = (Word("local", "has no such project."), Word("pypi", "has it, with 2 files to offer."))
+WORDS = (SourceNote("local", "has no such project."), SourceNote("pypi", "has it, with 2 files to offer."))
 
 
 def file(version: str, *, yanked: str | None = None, python: str | None = None) -> File:
@@ -142,20 +142,20 @@ def test_files() -> None:
     ):
         files = explained(None, project, is_operator=is_operator).files
         assert files == (
-            FileWord(
+            FileNote(
                 "x" if is_operator else "a file of another name", None, "local", False, sentences[1], "name"
             ),
-            FileWord("acme-5.0.zip", "5.0", "local", False, sentences[0], "archive"),
-            FileWord("acme-4.0.tar.gz", "4.0", "pypi", False, "It is too new.", "cooldown", 60.0),
-            FileWord("acme-3.0.tar.gz", "3.0", "pypi", True),
-            FileWord(
+            FileNote("acme-5.0.zip", "5.0", "local", False, sentences[0], "archive"),
+            FileNote("acme-4.0.tar.gz", "4.0", "pypi", False, "It is too new.", "cooldown", 60.0),
+            FileNote("acme-3.0.tar.gz", "3.0", "pypi", True),
+            FileNote(
                 "acme-2.0.tar.gz",
                 "2.0",
                 "pypi",
                 True,
                 "It is yanked, so installers take it only where it is pinned.",
             ),
-            FileWord(
+            FileNote(
                 "acme-1.0.tar.gz",
                 "1.0",
                 "pypi",
@@ -293,7 +293,7 @@ def test_people_read_nothing_twice(
     said: list[tuple[str, str]], outcome: SimpleIndexError, lines: list[tuple[str, str]]
 ) -> None:
     """Sources that were not asked for one reason are one line; programs get each source by itself."""
-    words = [Word(*each) for each in said]
+    words = [SourceNote(*each) for each in said]
     explanation = explain(ACME, None, "main", words, outcome, is_operator=False)
     shown = [line.strip().split("  ", 1) for line in why_text(explanation).splitlines()[2:]]
     assert [(name, sentence.strip()) for name, sentence in shown] == lines
@@ -319,8 +319,11 @@ def test_what_others_say_stays_text(text: str) -> None:
     project = Project(
         ACME, (file("1.0", yanked=text),), (Withheld(f"acme-2.0.zip{text}", text, text, text, 0.0, True),)
     )
-    explanation = explain(ACME, text, "stable", (Word(text, text),), project, is_operator=True)
-    for each in (explanation, explain(ACME, None, "stable", (Word(text, text),), project, is_operator=True)):
+    explanation = explain(ACME, text, "stable", (SourceNote(text, text),), project, is_operator=True)
+    for each in (
+        explanation,
+        explain(ACME, None, "stable", (SourceNote(text, text),), project, is_operator=True),
+    ):
         tags = _Tags()
         tags.feed(why_html(each, "../../").decode())
         assert tags.tags <= {

@@ -12,7 +12,7 @@ from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.lists import NameLists
 from simpleindex.policy.rules import Allowance
-from simpleindex.views.followed import Policies
+from simpleindex.views.followed import LiveSourcesFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class World:
         self.given: tuple[Allowance, ...] | Exception = ()
         self.time = 0.0
         self.lists = NameLists(str(path), self.lines.append, lambda: self.time, lambda: 1 << 62)
-        self.policies = Policies(
+        self.policies = LiveSourcesFile(
             str(path / "sources.toml"),
             open_list=self.lists.open,
             allowances=self._allowances,

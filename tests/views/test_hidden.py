@@ -9,7 +9,7 @@ from simpleindex.core.model import ProjectList, Strategy
 from simpleindex.core.names import ProjectName
 from simpleindex.views.hidden import Hiding, Nothing
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import Member, Union
+from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.live_world import Threads, error, result
 from tests.views.test_union import Absent
 
@@ -26,9 +26,9 @@ class House:
         for filename in ("secret-1.0.zip", "secret-9.0.zip", "public-1.0.zip"):
             self.upstream.add(filename, b"evil")
         self.hiding = Hiding(self.shown, [self.hidden])
-        self.union = Union(
+        self.union = UnionSource(
             self.hiding,
-            [Member(self.upstream, is_listed=True, name="pypi")],
+            [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
             rules or NameRules(),
             was_used=lambda _: False,
             in_thread=Threads(),

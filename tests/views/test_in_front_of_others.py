@@ -12,7 +12,7 @@ from simpleindex.core.errors import UpstreamFailed
 from simpleindex.core.model import Strategy
 from simpleindex.directory.source import LocalSource
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import Member, Union
+from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.builders import add_wheel, wheel_bytes, wheel_name
 from tests.live_world import Threads
 from tests.live_world import World as LocalWorld
@@ -38,9 +38,9 @@ class House:
         self.used: set[str] = set()
         source = LocalSource(self.local.live, self.local.directory, Threads())
         self.index = Index(
-            Union(
+            UnionSource(
                 source,
-                [Member(self.outside.source, is_listed=True)],
+                [UpstreamMember(self.outside.source, is_listed=True)],
                 rules,
                 was_used=lambda name: name in self.used,
                 in_thread=Threads(),

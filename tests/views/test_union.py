@@ -17,7 +17,7 @@ from simpleindex.core.patterns import matcher
 from simpleindex.directory.source import LocalSource
 from simpleindex.views import union as merged
 from simpleindex.views.name_rules import NameRules, Scope
-from simpleindex.views.union import Member, Union
+from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.builders import add_wheel, wheel_name
 from tests.live_world import Threads, World, error, result
 from tests.web.stub_source import StubSource
@@ -53,12 +53,12 @@ class House:
         self.rules = rules or NameRules()
         self.used = used
         self.threads = Threads()
-        self.members = [Member(self.first), Member(self.second)]
+        self.members = [UpstreamMember(self.first), UpstreamMember(self.second)]
         self.build()
 
     def build(self) -> None:
         """Put it together, as it is configured now."""
-        self.union = Union(
+        self.union = UnionSource(
             self.local,
             self.members,
             self.rules,
@@ -170,7 +170,10 @@ def test_lists() -> None:
     assert result(house.union.projects()) is house.union.projects_now()
     assert result(house.union.projects()).names == ("ours",)
     assert not house.first.asked
-    house.members = [Member(house.first, Scope(exclude=("x",)), is_listed=True), Member(house.second)]
+    house.members = [
+        UpstreamMember(house.first, Scope(exclude=("x",)), is_listed=True),
+        UpstreamMember(house.second),
+    ]
     for name in ("secret", "x", "y"):
         house.first.empty(name)
     house.build()
@@ -191,7 +194,7 @@ def test_a_long_list_is_made_in_a_thread() -> None:
     """The public index's would hold up everybody for a second."""
     house = House()
     house.first._list = ProjectList(tuple(ProjectName(f"p{n:05}") for n in range(6_000)))
-    house.members = [Member(house.first, is_listed=True)]
+    house.members = [UpstreamMember(house.first, is_listed=True)]
     house.build()
     house.threads.held = True
     listed = Deferred.fromCoroutine(house.union.projects())
@@ -264,7 +267,10 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
 ) -> None:
     """Whatever is configured, in whatever state one's own index is, and whichever question is asked."""
     house = House(NameRules(strategy, own, allowed), used=used)
-    house.members = [Member(house.first, is_listed=True), Member(house.second, is_listed=True)]
+    house.members = [
+        UpstreamMember(house.first, is_listed=True),
+        UpstreamMember(house.second, is_listed=True),
+    ]
     house.build()
     for state, text, question in steps:
         name = parse_project_name(text)
@@ -297,8 +303,8 @@ def test_words() -> None:
     """Every source says what it has, or why it is not asked; own names are asked of nobody for this either."""
     house = House(NameRules(own=("secret",)))
     house.members = [
-        Member(house.first, name="one"),
-        Member(house.second, Scope(exclude=("other",)), name="two"),
+        UpstreamMember(house.first, name="one"),
+        UpstreamMember(house.second, Scope(exclude=("other",)), name="two"),
     ]
     house.build()
     assert words_of(house) == [
@@ -330,7 +336,7 @@ def test_words() -> None:
 def test_words_of_a_merge() -> None:
     """All are asked, up to one that cannot tell."""
     house = House(NameRules(Strategy.MERGE))
-    house.members = [Member(house.first, name="one"), Member(house.second, name="two")]
+    house.members = [UpstreamMember(house.first, name="one"), UpstreamMember(house.second, name="two")]
     house.build()
     assert [word.split()[1] for word in words_of(house)] == ["has", "has", "has"]
     house.first.error = UpstreamFailed("one", "it is down")
@@ -345,7 +351,10 @@ def test_words_of_a_merge() -> None:
 def test_rules_that_change() -> None:
     """They hold for the next question, and for the list."""
     house = House()
-    house.members = [Member(house.first, is_listed=True, name="first"), Member(house.second, name="second")]
+    house.members = [
+        UpstreamMember(house.first, is_listed=True, name="first"),
+        UpstreamMember(house.second, name="second"),
+    ]
     house.build()
     assert house.bytes() == b"first"
     assert result(house.union.projects()).names == (ACME,)
@@ -363,7 +372,7 @@ def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch)
     """A list that was made by others is given once, and not kept."""
     monkeypatch.setattr(merged, "_WORTH_A_THREAD", 0)
     house = House()
-    house.members = [Member(house.first, is_listed=True)]
+    house.members = [UpstreamMember(house.first, is_listed=True)]
     house.build()
     house.threads.held = True
     asking = Deferred.fromCoroutine(house.union.projects())

@@ -19,7 +19,7 @@ from simpleindex.publishing.interface import Published
 from simpleindex.web.admission import Admission
 from simpleindex.web.http.pacing import Phase
 from simpleindex.web.publish.api import JsonApi
-from simpleindex.web.publish.dispatch import Changes
+from simpleindex.web.publish.dispatch import WriteRequests
 from simpleindex.web.publish.upload import Uploads
 from tests.web.memory_client import FAR, Index, Reply, Transport
 from tests.web.rights_matrix import FILES, IDENTITIES, OWNERS
@@ -233,7 +233,7 @@ class GuardedWorld:
         self.index.site.express = self.express
         self._transports: dict[str, Transport] = {}
 
-    def _changes(self, index: Index) -> Changes:
+    def _changes(self, index: Index) -> WriteRequests:
         uploads = Uploads(
             publishing=self.publishing,
             source=self.source,
@@ -243,7 +243,7 @@ class GuardedWorld:
             in_thread=index._in_thread,
             own_url=lambda: OWN_URL,
         )
-        return Changes(
+        return WriteRequests(
             self.admission,
             uploads,
             JsonApi(self.publishing, self.source, self.admission, uploads, self._record),

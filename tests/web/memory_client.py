@@ -10,14 +10,14 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.views.explain import Word
+from simpleindex.views.explain import SourceNote
 from simpleindex.web.admission import open_admission
-from simpleindex.web.files import Files
+from simpleindex.web.files import FileResponses
 from simpleindex.web.http.channel import IndexChannel
 from simpleindex.web.http.site import IndexSite
 from simpleindex.web.listings import Listings, available_encodings
 from simpleindex.web.resource import IndexResource
-from simpleindex.web.status import Report, StatusPages
+from simpleindex.web.status import StatusPages, StatusReport
 from simpleindex.web.why import WhyPages
 from tests.web.stub_source import StubSource
 from tests.web.wire import SocketTransport, answers
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.web.admission import Admission
-    from simpleindex.web.publish.dispatch import Changes
+    from simpleindex.web.publish.dispatch import WriteRequests
 
 FAR = IPv4Address("TCP", "192.0.2.7", 50000)
 NEAR = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -139,11 +139,11 @@ class Index(Client):
         immutable: bool = False,
         cache_size: int = 1_000_000,
         base_url: str | None = None,
-        report: Callable[[], Report] | None = None,
+        report: Callable[[], StatusReport] | None = None,
         ca_certificate: bytes | None = None,
         challenges: dict[str, bytes] | None = None,
         admission: Admission | None = None,
-        changes: Callable[[Index], Changes] | None = None,
+        changes: Callable[[Index], WriteRequests] | None = None,
     ) -> None:
         self.source = StubSource()
         self.failures: list[Failure] = []
@@ -161,7 +161,7 @@ class Index(Client):
         )
         self.resource = IndexResource(
             listings=self.listings,
-            files=Files(immutable=immutable),
+            files=FileResponses(immutable=immutable),
             status=_status(report or (lambda: REPORT), ca_certificate),
             admission=admission,
             why=WhyPages(admission, self._words),
@@ -175,19 +175,19 @@ class Index(Client):
         super().__init__(self.resource)
         self.site.bodies = changing
 
-    async def _words(self, view: str, name: ProjectName) -> tuple[Word, ...]:
-        return (Word(view, f"was asked for {name}."),)
+    async def _words(self, view: str, name: ProjectName) -> tuple[SourceNote, ...]:
+        return (SourceNote(view, f"was asked for {name}."),)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         self.in_thread.append(function)
         return function(*arguments)
 
 
-def _status(report: Callable[[], Report], ca_certificate: bytes | None) -> StatusPages:
+def _status(report: Callable[[], StatusReport], ca_certificate: bytes | None) -> StatusPages:
     return StatusPages(report, lambda: (report().ready, report().suspended), lambda: ca_certificate)
 
 
-REPORT = Report(
+REPORT = StatusReport(
     ready=True,
     suspended=None,
     projects=2,

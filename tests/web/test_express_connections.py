@@ -10,7 +10,7 @@ from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from simpleindex.web.fast.tls import SwiftTLS
+from simpleindex.web.fast.tls import FastTLS
 from simpleindex.web.http import limits
 from simpleindex.web.http.pacing import Phase
 from tests.web.memory_client import FAR
@@ -213,7 +213,7 @@ class TlsEnd:
         clock: Any = index.clock
         self._clock = index.clock
         factory = TLSMemoryBIOFactory(contexts, False, index.site, clock)
-        factory.protocol = SwiftTLS
+        factory.protocol = FastTLS
         self._tls: Any = factory.buildProtocol(FAR)
         self.transport = SocketTransport(index.clock, self._tls, FAR)
         self._tls.makeConnection(self.transport)

@@ -15,7 +15,7 @@ from simpleindex.upstreams.pages.listings import parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.simple import project_html, root_html
-from simpleindex.web.routes import OwnPage, Redirect, Root, route
+from simpleindex.web.routes import OwnPageRoute, RedirectRoute, RootRoute, route
 from tests.web.stub_source import StubSource
 
 ACME = ProjectName("acme")
@@ -42,7 +42,7 @@ def links(page: bytes) -> list[str]:
 def followed(url: str) -> object:
     """What a link leads to in the end, in at most one hop."""
     found = route(url.encode(), VIEWS)
-    return route(found.location.encode(), VIEWS) if isinstance(found, Redirect) else found
+    return route(found.location.encode(), VIEWS) if isinstance(found, RedirectRoute) else found
 
 
 @pytest.mark.parametrize("about", [ABOUT, BARE, NOTHING_MORE])
@@ -64,22 +64,22 @@ def test_links_lead_somewhere(view: str, prefix: str) -> None:
     """One relative URL holds at the root and under /simple/, for a page is the same bytes there."""
     base = prefix if view == "main" else f"/{view}{prefix}"
     meanings = [followed(urljoin(base, link)) for link in links(root_html(LISTED, ABOUT, view))]
-    others = [Root(name) for name in VIEWS if name != view]
-    assert meanings == [OwnPage("ca.pem"), *others]
+    others = [RootRoute(name) for name in VIEWS if name != view]
+    assert meanings == [OwnPageRoute("ca.pem"), *others]
     page = project_html(a_project(), None, view, ABOUT)
     first, second = links(page)
-    assert followed(urljoin(f"{base}acme/", first)) == OwnPage("why/acme")
-    assert followed(urljoin(f"{base}acme/", second)) == OwnPage("ca.pem")
+    assert followed(urljoin(f"{base}acme/", first)) == OwnPageRoute("why/acme")
+    assert followed(urljoin(f"{base}acme/", second)) == OwnPageRoute("ca.pem")
     if view != "main":
         assert f"/-/why/acme?view={view}</span>" in page.decode()
 
 
 def test_a_view_in_a_link_is_kept() -> None:
     """Where the link does not name it, its prefix does."""
-    assert route(b"/stable/simple/-/why/acme", VIEWS) == Redirect("/-/why/acme?view=stable")
-    assert route(b"/stable/-/why/acme", VIEWS) == Redirect("/-/why/acme?view=stable")
-    assert route(b"/-/view/nothing", VIEWS) == OwnPage("view/nothing")
-    assert route(b"/-/view/main", ()) == Redirect("/")
+    assert route(b"/stable/simple/-/why/acme", VIEWS) == RedirectRoute("/-/why/acme?view=stable")
+    assert route(b"/stable/-/why/acme", VIEWS) == RedirectRoute("/-/why/acme?view=stable")
+    assert route(b"/-/view/nothing", VIEWS) == OwnPageRoute("view/nothing")
+    assert route(b"/-/view/main", ()) == RedirectRoute("/")
 
 
 def test_the_private_ca() -> None:

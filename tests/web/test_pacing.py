@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IPushPr
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from simpleindex.web.fast.tls import SwiftTLS
+from simpleindex.web.fast.tls import FastTLS
 from simpleindex.web.http import limits
 from tests.web.wire import FULL, LinesTestCase, SocketTransport, Wire, answers, get
 
@@ -580,4 +580,4 @@ class TlsTests(WireTestCase):
 class SwiftTlsTests(TlsTests):
     """The same through our own."""
 
-    kind = SwiftTLS
+    kind = FastTLS

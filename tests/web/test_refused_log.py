@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, SimpleIndexError, Unauthenticated
 from simpleindex.core.names import ProjectName
-from simpleindex.web.http.response import Asked, RequestRecord
+from simpleindex.web.http.response import RequestInfo, RequestRecord
 from simpleindex.web.refused_log import RefusedDownloads
-from simpleindex.web.routes import ProjectFile
+from simpleindex.web.routes import FileRoute
 from tests.web.memory_client import Index
 
 
@@ -40,13 +40,13 @@ def withheld(filename: str = "acme-1.0.zip", visible_from: float | None = 0.0) -
     )
 
 
-FILE = ProjectFile(ProjectName("acme"), "acme-1.0.zip")
+FILE = FileRoute(ProjectName("acme"), "acme-1.0.zip")
 TOKEN = TokenLimits("ab12cd34", frozenset({Action.READ}), ("*",))
 
 
-def asked_by(identity: Identity) -> Asked:
+def asked_by(identity: Identity) -> RequestInfo:
     """A request for the file."""
-    return Asked(
+    return RequestInfo(
         "GET", b"/acme/acme-1.0.zip", lambda _: None, address="192.0.2.7", record=RequestRecord(identity)
     )
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import NotHere
 from simpleindex.core.names import ProjectName
 from simpleindex.web.routes import (
-    AcmeChallenge,
-    OwnPage,
-    ProjectFile,
-    ProjectPage,
-    Redirect,
-    Root,
+    AcmeRoute,
+    FileRoute,
+    OwnPageRoute,
+    ProjectRoute,
+    RedirectRoute,
+    RootRoute,
     Route,
-    SiteFile,
-    Upload,
+    SiteFileRoute,
+    UploadRoute,
     relative_location,
     route,
     split_target,
@@ -28,58 +28,58 @@ from simpleindex.web.routes import (
 ACME = ProjectName("acme")
 
 TARGETS: list[tuple[bytes, Route]] = [
-    (b"/", Root()),
-    (b"/simple/", Root()),
-    (b"/?format=x", Root()),
-    (b"/%73imple/", Root()),
-    (b"/acme/", ProjectPage(ACME)),
-    (b"/simple/acme/", ProjectPage(ACME)),
-    (b"/simple/acme/?format=text/html", ProjectPage(ACME)),
-    (b"/%61cme/", ProjectPage(ACME)),
-    (b"/acme/acme-1.0.tar.gz", ProjectFile(ACME, "acme-1.0.tar.gz")),
-    (b"/simple/acme/acme-1.0.tar.gz", ProjectFile(ACME, "acme-1.0.tar.gz")),
-    (b"/acme/acme-1.0+local.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
-    (b"/acme/acme-1.0%2Blocal.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
-    (b"/acme/acme-1.0%2blocal.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
-    (b"/acme/acme-1%211.0.tar.gz", ProjectFile(ACME, "acme-1!1.0.tar.gz")),
-    (b"/acme/%252e%252e", ProjectFile(ACME, "%2e%2e")),
-    (b"/acme/a%252Fb", ProjectFile(ACME, "a%2Fb")),
-    (b"/acme/%zz", ProjectFile(ACME, "%zz")),
-    (b"/acme/...", ProjectFile(ACME, "...")),
-    (b"/acme/\xc3\xa4", ProjectFile(ACME, "ä")),
-    (b"/acme/%C3%A4", ProjectFile(ACME, "ä")),
-    (b"/favicon.ico", SiteFile("favicon.ico")),
-    (b"/robots.txt?x", SiteFile("robots.txt")),
-    (b"/favicon.ico/", Redirect("/favicon-ico/")),
-    (b"/simple/robots-txt/", ProjectPage(ProjectName("robots-txt"))),
-    (b"/acme/robots.txt", ProjectFile(ACME, "robots.txt")),
+    (b"/", RootRoute()),
+    (b"/simple/", RootRoute()),
+    (b"/?format=x", RootRoute()),
+    (b"/%73imple/", RootRoute()),
+    (b"/acme/", ProjectRoute(ACME)),
+    (b"/simple/acme/", ProjectRoute(ACME)),
+    (b"/simple/acme/?format=text/html", ProjectRoute(ACME)),
+    (b"/%61cme/", ProjectRoute(ACME)),
+    (b"/acme/acme-1.0.tar.gz", FileRoute(ACME, "acme-1.0.tar.gz")),
+    (b"/simple/acme/acme-1.0.tar.gz", FileRoute(ACME, "acme-1.0.tar.gz")),
+    (b"/acme/acme-1.0+local.tar.gz", FileRoute(ACME, "acme-1.0+local.tar.gz")),
+    (b"/acme/acme-1.0%2Blocal.tar.gz", FileRoute(ACME, "acme-1.0+local.tar.gz")),
+    (b"/acme/acme-1.0%2blocal.tar.gz", FileRoute(ACME, "acme-1.0+local.tar.gz")),
+    (b"/acme/acme-1%211.0.tar.gz", FileRoute(ACME, "acme-1!1.0.tar.gz")),
+    (b"/acme/%252e%252e", FileRoute(ACME, "%2e%2e")),
+    (b"/acme/a%252Fb", FileRoute(ACME, "a%2Fb")),
+    (b"/acme/%zz", FileRoute(ACME, "%zz")),
+    (b"/acme/...", FileRoute(ACME, "...")),
+    (b"/acme/\xc3\xa4", FileRoute(ACME, "ä")),
+    (b"/acme/%C3%A4", FileRoute(ACME, "ä")),
+    (b"/favicon.ico", SiteFileRoute("favicon.ico")),
+    (b"/robots.txt?x", SiteFileRoute("robots.txt")),
+    (b"/favicon.ico/", RedirectRoute("/favicon-ico/")),
+    (b"/simple/robots-txt/", ProjectRoute(ProjectName("robots-txt"))),
+    (b"/acme/robots.txt", FileRoute(ACME, "robots.txt")),
     # A slash too many, as proxies and index URLs are put together.
-    (b"//", Root()),
-    (b"//simple/", Root()),
-    (b"/simple//", Root()),
-    (b"//simple//acme/", ProjectPage(ACME)),
-    (b"/simple//acme/", ProjectPage(ACME)),
-    (b"/simple/acme//", ProjectPage(ACME)),
-    (b"///acme/acme-1.0+local.tar.gz", ProjectFile(ACME, "acme-1.0+local.tar.gz")),
-    (b"/simple//acme//a%2525b", ProjectFile(ACME, "a%25b")),
-    (b"http://evil.example//acme/", ProjectPage(ACME)),
+    (b"//", RootRoute()),
+    (b"//simple/", RootRoute()),
+    (b"/simple//", RootRoute()),
+    (b"//simple//acme/", ProjectRoute(ACME)),
+    (b"/simple//acme/", ProjectRoute(ACME)),
+    (b"/simple/acme//", ProjectRoute(ACME)),
+    (b"///acme/acme-1.0+local.tar.gz", FileRoute(ACME, "acme-1.0+local.tar.gz")),
+    (b"/simple//acme//a%2525b", FileRoute(ACME, "a%25b")),
+    (b"http://evil.example//acme/", ProjectRoute(ACME)),
     # Reserved words are projects under the prefix.
-    (b"/simple/simple/", ProjectPage(ProjectName("simple"))),
-    (b"/simple/legacy/", ProjectPage(ProjectName("legacy"))),
-    (b"/simple/legacy/legacy-1.zip", ProjectFile(ProjectName("legacy"), "legacy-1.zip")),
+    (b"/simple/simple/", ProjectRoute(ProjectName("simple"))),
+    (b"/simple/legacy/", ProjectRoute(ProjectName("legacy"))),
+    (b"/simple/legacy/legacy-1.zip", FileRoute(ProjectName("legacy"), "legacy-1.zip")),
     # Uploads, with and without slash, never redirected (SPEC P48).
-    (b"/legacy", Upload()),
-    (b"/legacy/", Upload()),
-    (b"/legacy/?x", Upload()),
-    (b"/-/status", OwnPage("status")),
-    (b"/-/", OwnPage("")),
-    (b"/-/a/b", OwnPage("a/b")),
-    (b"/.well-known/acme-challenge/token", AcmeChallenge("token")),
+    (b"/legacy", UploadRoute()),
+    (b"/legacy/", UploadRoute()),
+    (b"/legacy/?x", UploadRoute()),
+    (b"/-/status", OwnPageRoute("status")),
+    (b"/-/", OwnPageRoute("")),
+    (b"/-/a/b", OwnPageRoute("a/b")),
+    (b"/.well-known/acme-challenge/token", AcmeRoute("token")),
     # An absolute form names an authority, which is not believed.
-    (b"http://evil.example/simple/acme/", ProjectPage(ACME)),
-    (b"HTTPS://evil.example:8443/", Root()),
-    (b"http://evil.example", Root()),
-    (b"http://evil.example?format=x", Root()),
+    (b"http://evil.example/simple/acme/", ProjectRoute(ACME)),
+    (b"HTTPS://evil.example:8443/", RootRoute()),
+    (b"http://evil.example", RootRoute()),
+    (b"http://evil.example?format=x", RootRoute()),
 ]
 
 
@@ -163,8 +163,8 @@ def test_relative_location(target: bytes, location: str, prefix: str) -> None:
 @pytest.mark.parametrize(("target", "location"), REDIRECTS)
 def test_redirect(target: bytes, location: str) -> None:
     """Slash and name are put right together, in one hop, on this host."""
-    assert route(target) == Redirect(location)
-    assert not isinstance(route(location.encode()), Redirect)
+    assert route(target) == RedirectRoute(location)
+    assert not isinstance(route(location.encode()), RedirectRoute)
 
 
 NOTHING = [
@@ -279,7 +279,7 @@ def test_any_target(target: bytes) -> None:
         meaning = route(target)
     except NotHere:
         return
-    if isinstance(meaning, Redirect):
+    if isinstance(meaning, RedirectRoute):
         location = meaning.location
         assert location.isascii()
         assert location.isprintable()
@@ -288,8 +288,8 @@ def test_any_target(target: bytes) -> None:
         assert resolved(split_target(target)[0].decode("latin-1"), reference) == location
         assert location[0] == "/"
         assert location[1] not in "/\\"
-        assert not isinstance(route(location.encode()), Redirect)
-    if isinstance(meaning, ProjectFile):
+        assert not isinstance(route(location.encode()), RedirectRoute)
+    if isinstance(meaning, FileRoute):
         assert meaning.filename not in (".", "..")
         assert not set(meaning.filename) & set("/\\\0")
 
@@ -300,7 +300,7 @@ def test_file_name_survives(filename: str) -> None:
     if filename in (".", ".."):
         return
     quoted = quote(filename, safe="").encode()
-    assert route(b"/acme/" + quoted) == ProjectFile(ACME, filename)
+    assert route(b"/acme/" + quoted) == FileRoute(ACME, filename)
     moved = route(b"/ACME/" + quoted)
-    assert isinstance(moved, Redirect)
+    assert isinstance(moved, RedirectRoute)
     assert unquote(moved.location) == f"/acme/{filename}"

@@ -10,12 +10,12 @@ import pytest
 from tests.web.memory_client import FAR, NEAR, REPORT, Index
 
 if TYPE_CHECKING:
-    from simpleindex.web.status import Report
+    from simpleindex.web.status import StatusReport
 
 CA = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
-def index_with(report: Report = REPORT, ca_certificate: bytes | None = None) -> Index:
+def index_with(report: StatusReport = REPORT, ca_certificate: bytes | None = None) -> Index:
     """An index in that state."""
     return Index(report=lambda: report, ca_certificate=ca_certificate)
 
@@ -38,7 +38,7 @@ def test_health() -> None:
         (replace(REPORT, ready=False, suspended="The root is gone."), 503, "The root is gone.\n", "30"),
     ],
 )
-def test_ready(report: Report, status: int, text: str, retry_after: str | None) -> None:
+def test_ready(report: StatusReport, status: int, text: str, retry_after: str | None) -> None:
     """Ready is who can answer for every project; a balancer reads the status, a person the sentence."""
     reply = index_with(report).get("/-/ready")
     assert (reply.status, reply.text) == (status, text)

@@ -15,10 +15,10 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
-from simpleindex.directory.digest_cache import Digests
-from simpleindex.directory.layout import Directory
+from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.layout import PackageDirectory
 from simpleindex.directory.live import LiveDirectory
-from simpleindex.directory.scanner import Reader
+from simpleindex.directory.scanner import Scanner
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watching import NoWatch
 from tests.builders import add_wheel, metadata_text, put, wheel_bytes, wheel_name
@@ -203,14 +203,14 @@ class Local:
 
         self.root = tmp_path / "root"
         self.root.mkdir()
-        directory = Directory(str(self.root))
+        directory = PackageDirectory(str(self.root))
         self.failures: list[Any] = []
         self.now_ns = 10**19
         told: list[str] = []
         self.live = LiveDirectory(
-            Reader(
+            Scanner(
                 directory,
-                Digests(str(tmp_path / "cache"), directory.root, told.append),
+                DigestCache(str(tmp_path / "cache"), directory.root, told.append),
                 lambda: self.now_ns,
                 patient=False,
                 examiner=ExaminesHere(),

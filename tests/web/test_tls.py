@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from simpleindex.tls.contexts import new_context
 from simpleindex.web.fast import tls as our_transport
-from simpleindex.web.fast.tls import PIECE_BYTES, SwiftTLS, protocol_class
+from simpleindex.web.fast.tls import PIECE_BYTES, FastTLS, protocol_class
 from tests.tls.pems import issue
 from tests.web.wire import SocketTransport
 
@@ -149,7 +149,7 @@ class Pair:
 def both(version: int, story: Callable[[Pair], None]) -> dict[str, object]:
     """What came of it, which is the same with either class."""
     outcomes = []
-    for kind in (tls.BufferingTLSTransport, SwiftTLS):
+    for kind in (tls.BufferingTLSTransport, FastTLS):
         pair = Pair(kind, version).shaken()
         story(pair)
         outcomes.append(pair.outcome())
@@ -185,7 +185,7 @@ def test_requests_in_pieces(version: int, cut: int, size: int) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_one_record_is_one_question(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole request is asked for once, its answer leaves without a turn, and OpenSSL never has nothing to say."""
-    pair = Pair(SwiftTLS, version).shaken()
+    pair = Pair(FastTLS, version).shaken()
     asked: list[str] = []
 
     def counted(name: str) -> Callable[[int], bytes]:
@@ -223,7 +223,7 @@ def test_writes(version: int, size: int) -> None:
         pair.tls.writeSequence([b"a", b"b"])
 
     both(version, story)
-    pair = Pair(SwiftTLS, version).shaken()
+    pair = Pair(FastTLS, version).shaken()
     story(pair)
     pair.outcome()
     assert pair.heard == b"head" + b"y" * size + b"tailab"
@@ -232,7 +232,7 @@ def test_writes(version: int, size: int) -> None:
 def test_a_write_before_the_handshake() -> None:
     """It waits for the handshake, with either way of writing."""
     for name in ("write", "write_now"):
-        pair = Pair(SwiftTLS)
+        pair = Pair(FastTLS)
         getattr(pair.tls, name)(b"early")
         pair.clock.advance(0)
         assert not pair.wire.held
@@ -325,7 +325,7 @@ def test_a_forged_record(version: int, cut: int) -> None:
 def test_a_failed_handshake() -> None:
     """What is no TLS is answered with an alert and an end."""
     outcomes: list[tuple[object, object]] = []
-    for kind in (tls.BufferingTLSTransport, SwiftTLS):
+    for kind in (tls.BufferingTLSTransport, FastTLS):
         pair = Pair(kind)
         pair.deliver(data=b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
         outcomes.append((pair.wire.disconnecting, bytes(pair.wire.held)))
@@ -350,7 +350,7 @@ def test_no_renegotiation() -> None:
 @pytest.mark.parametrize("name", ["write", "write_now"])
 def test_a_full_transport_pauses_and_resumes(name: str) -> None:
     """Back-pressure reaches the producer, once each way."""
-    pair = Pair(SwiftTLS).shaken()
+    pair = Pair(FastTLS).shaken()
     pair.tls.registerProducer(pair.app, True)
     getattr(pair.tls, name)(bytes(131_072))
     pair.clock.advance(0)
@@ -418,7 +418,7 @@ def test_the_releases_that_are_known() -> None:
     methods = [getattr(stock, name) for name in our_transport._KNOWN]
     source = "".join(map(inspect.getsource, methods))
     assert hashlib.sha256(source.encode()).hexdigest()[:16] == KNOWN_DIGEST
-    assert protocol_class() == (SwiftTLS, None)
+    assert protocol_class() == (FastTLS, None)
 
 
 def test_an_unknown_release_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from simpleindex.access.access_file import parse_access
 from simpleindex.core.errors import NotAllowed, Unauthenticated, Unavailable
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName
-from simpleindex.web.routes import Redirect, route
+from simpleindex.web.routes import RedirectRoute, route
 from tests.web.guarded_world import Lanes
 from tests.web.memory_client import JSON, NEAR, Index
 from tests.web.stub_source import StubSource
@@ -147,4 +147,4 @@ def test_pages_of_views_lead_to_the_view(stable: StubSource, index: Index) -> No
     stable.put(index.source.pages["acme"])
     link = '<span data-href="../-/why/acme">/-/why/acme?view=stable</span>'
     assert f"2 files withheld: {link} says why" in index.get("/stable/acme/").text
-    assert route(b"/stable/-/why/acme", ["stable"]) == Redirect("/-/why/acme?view=stable")
+    assert route(b"/stable/-/why/acme", ["stable"]) == RedirectRoute("/-/why/acme?view=stable")

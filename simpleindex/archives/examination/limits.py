@@ -14,7 +14,7 @@ _MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExaminationLimits:
     """What a process that examines files may use.
 
     Attributes:

@@ -14,7 +14,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from simpleindex.archives.examination.limits import ExaminationOverrun, Limits, NotExamined
+from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.line import Line
 from simpleindex.archives.examination.process import (
     Cause,
@@ -68,7 +68,7 @@ class ExaminationPool:
     def __init__(
         self,
         program: Program,
-        limits: Limits,
+        limits: ExaminationLimits,
         most: int,
         log: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
@@ -344,14 +344,14 @@ def _stopping() -> InterruptedError:
     return InterruptedError(errno.EINTR, "the service is stopping")
 
 
-def open_examination(log: Callable[[str], None], limits: Limits | None = None) -> ExaminationPool:
+def open_examination(log: Callable[[str], None], limits: ExaminationLimits | None = None) -> ExaminationPool:
     """Make the pool of this process; nothing is run before a file is to be examined.
 
     Args:
         log: Takes a sentence for the operator; called in any thread.
         limits: What its processes may use.
     """
-    return ExaminationPool(default_program(), limits or Limits(), core_count(), log)
+    return ExaminationPool(default_program(), limits or ExaminationLimits(), core_count(), log)
 
 
 def core_count() -> int:

@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from simpleindex.archives.inspect import Facts, Place
+from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.archives.verify import Examined
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
 from simpleindex.core.model import Sidecar
@@ -104,14 +104,16 @@ class WheelMetadata:
 
     Attributes:
         data: Its METADATA.
-        requires_python: As :class:`~simpleindex.archives.inspect.Facts` has it.
+        requires_python: As :class:`~simpleindex.archives.inspect.ArchiveInfo` has it.
     """
 
     data: bytes
     requires_python: str | None
 
 
-def distribution(descriptor: int, size: int, filename: str, project: ProjectName | None) -> Request[Facts]:
+def distribution(
+    descriptor: int, size: int, filename: str, project: ProjectName | None
+) -> Request[ArchiveInfo]:
     """Ask whether a distribution is whole, and what it says.
 
     Args:
@@ -200,16 +202,16 @@ def _sha256(value: object) -> str:
     return text(value)
 
 
-def _facts(value: object) -> Facts:
+def _facts(value: object) -> ArchiveInfo:
     version, sha256, requires_python, sidecar, place = _row(value, 5)
     if (sidecar is None) != (place is None):
         raise BadAnswer("a sidecar without its place, or the other way round")
-    return Facts(
+    return ArchiveInfo(
         text(version),
         _sha256(sha256),
         _optional_text(requires_python),
         None if sidecar is None else Sidecar(_sha256(_row(sidecar, 2)[0]), number(sidecar[1])),
-        None if place is None else Place(*map(number, _row(place, 3))),
+        None if place is None else MemberSpan(*map(number, _row(place, 3))),
     )
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import ProjectName
-from simpleindex.upstreams.cache.cache_space import CacheSpace, Room
+from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
 from simpleindex.upstreams.cache.file_keys import GivenKey, index_directory
-from simpleindex.upstreams.cache.kept_files import KeptFiles
+from simpleindex.upstreams.cache.kept_files import CachedFiles
 from simpleindex.upstreams.cache.kept_listings import FORMAT, OLDER_FORMAT, listing_of_parts, parts_of_listing
 from simpleindex.upstreams.cache.packed_records import pack, read_record
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simpleindex.core.model import File
-    from simpleindex.upstreams.cache.kept_listings import KeptListing
+    from simpleindex.upstreams.cache.kept_listings import CachedListing
 
 _LONGEST_NAME: Final = 200
 _SAMPLE: Final = 20
@@ -47,14 +47,14 @@ class UpstreamCache:
         self,
         directory: str,
         log: Callable[[str], None],
-        room: Room | None = None,
+        room: DiskBudget | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.space = CacheSpace(os.path.join(directory, "upstream"), log, room or Room(), now)
-        self.files = KeptFiles(self.space)
+        self.space = CacheSpace(os.path.join(directory, "upstream"), log, room or DiskBudget(), now)
+        self.files = CachedFiles(self.space)
 
     @property
-    def room(self) -> Room:
+    def room(self) -> DiskBudget:
         """How much of the disk may be used."""
         return self.space.room
 
@@ -64,7 +64,7 @@ class UpstreamCache:
 
     # -- listings ---------------------------------------------------------------------------------------------------
 
-    def listing(self, upstream: str, name: ProjectName) -> KeptListing | None:
+    def listing(self, upstream: str, name: ProjectName) -> CachedListing | None:
         """What was kept of a project.
 
         Args:
@@ -82,7 +82,7 @@ class UpstreamCache:
                 return kept
         return None
 
-    def keep_listing(self, upstream: str, kept: KeptListing) -> None:
+    def keep_listing(self, upstream: str, kept: CachedListing) -> None:
         """Keep this in place of what was kept of the project before."""
         path = self._listing_path(upstream, kept.project.name)
         self.space.write(path, pack((FORMAT, *parts_of_listing(upstream, kept))))
@@ -113,7 +113,7 @@ class UpstreamCache:
                 return True
         return False
 
-    def all_listings(self) -> Iterator[KeptListing]:
+    def all_listings(self) -> Iterator[CachedListing]:
         """Every listing that is kept, of whichever upstream."""
         for directory, _, names in os.walk(os.path.join(self.space.root, "listings")):
             for name in names:

@@ -32,7 +32,7 @@ _LEFT_OVER: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskBudget:
     """How much of the disk may be used.
 
     Attributes:
@@ -56,7 +56,9 @@ class CacheSpace:
         now: The time, seconds since 1970.
     """
 
-    def __init__(self, root: str, log: Callable[[str], None], room: Room, now: Callable[[], float]) -> None:
+    def __init__(
+        self, root: str, log: Callable[[str], None], room: DiskBudget, now: Callable[[], float]
+    ) -> None:
         self.root = root
         self.room = room
         self.now = now

@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.archives.inspect import Facts, Place, read_sidecar
+from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, read_sidecar
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.model import Sidecar
 from simpleindex.system.stamp import Stamp, is_young
@@ -40,7 +40,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedFile:
     """A file that is in the cache.
 
     Attributes:
@@ -61,7 +61,7 @@ class Held:
     is_proven: bool
 
 
-class KeptFiles:
+class CachedFiles:
     """Kept files; usable from any thread.
 
     Args:
@@ -76,7 +76,7 @@ class KeptFiles:
         """Whether looking for a file makes sense; at once."""
         return self._space.may_have(self._path(key))
 
-    def held(self, key: FileKey) -> Held | None:
+    def held(self, key: FileKey) -> CachedFile | None:
         """What the disk says of a file, which is not opened; None if it is not there."""
         path = self._path(key)
         try:
@@ -92,13 +92,13 @@ class KeptFiles:
             used = os.stat(path + FACTS).st_mtime
         proven = None if known is None else known[1]
         is_proven = proven is not None and Stamp.of(status).may_be(proven)
-        return Held(path, sha256, status.st_size, status.st_mtime, used, is_proven)
+        return CachedFile(path, sha256, status.st_size, status.st_mtime, used, is_proven)
 
     def remove(self, key: FileKey) -> None:
         """Remove a file; whoever has it open goes on reading."""
         self._remove(self._path(key))
 
-    def open(self, key: FileKey, sha256: str) -> tuple[int, Facts] | None:
+    def open(self, key: FileKey, sha256: str) -> tuple[int, ArchiveInfo] | None:
         """Open a file, whose bytes have been proven to have a digest.
 
         Args:
@@ -117,7 +117,7 @@ class KeptFiles:
         except OSError:
             self._forget(path)
             return None
-        facts, proven = known or (Facts("", sha256, None, None, None), None)
+        facts, proven = known or (ArchiveInfo("", sha256, None, None, None), None)
         with suppress(OSError):
             if self._is_proven(path, descriptor, facts, proven) or self._prove(key, descriptor, facts):
                 self._space.use(path)
@@ -187,7 +187,7 @@ class KeptFiles:
                 return Incoming(self._space, os.dup(file.fileno()), None)
         return Incoming(self._space, descriptor, path)
 
-    def keep(self, incoming: Incoming, key: FileKey, facts: Facts | None = None) -> Facts:
+    def keep(self, incoming: Incoming, key: FileKey, facts: ArchiveInfo | None = None) -> ArchiveInfo:
         """Keep a file that is whole and right, if there is room for it.
 
         Args:
@@ -198,7 +198,7 @@ class KeptFiles:
         Returns:
             What is known of it.
         """
-        facts = facts or Facts("", incoming.sha256, None, None, None)
+        facts = facts or ArchiveInfo("", incoming.sha256, None, None, None)
         if facts.sidecar is not None:
             # By itself too: it outlives the wheel, which is a thousand times as large.
             with suppress(BrokenArchive, OSError):
@@ -239,12 +239,12 @@ class KeptFiles:
             return held is not None and held.sha256 == facts.sha256
         return False
 
-    def _is_proven(self, path: str, descriptor: int, facts: Facts, stamp: Stamp | None) -> bool:
+    def _is_proven(self, path: str, descriptor: int, facts: ArchiveInfo, stamp: Stamp | None) -> bool:
         now = Stamp.of(os.fstat(descriptor))
         sha256, proven = self._proven.get(path, (facts.sha256, stamp))
         return sha256 == facts.sha256 and proven is not None and now.may_be(proven)
 
-    def _prove(self, key: FileKey, descriptor: int, facts: Facts) -> bool:
+    def _prove(self, key: FileKey, descriptor: int, facts: ArchiveInfo) -> bool:
         before = Stamp.of(os.fstat(descriptor))
         digest, offset = hashlib.sha256(), 0
         while data := os.pread(descriptor, _CHUNK, offset):
@@ -258,7 +258,7 @@ class KeptFiles:
             self._note(key, facts, stamp)
         return True
 
-    def _note(self, key: FileKey, facts: Facts, proven: Stamp | None) -> None:
+    def _note(self, key: FileKey, facts: ArchiveInfo, proven: Stamp | None) -> None:
         record = pack((_FORMAT, key.owner, facts.sha256, *_facts_row(facts, proven)))
         self._space.write(self._path(key) + FACTS, record, counts=False)
 
@@ -274,7 +274,7 @@ class KeptFiles:
         self._space.remove(path)
 
 
-def _facts_row(facts: Facts, proven: Stamp | None) -> tuple[Any, ...]:
+def _facts_row(facts: ArchiveInfo, proven: Stamp | None) -> tuple[Any, ...]:
     return (
         *(facts.version, facts.requires_python),
         facts.sidecar and astuple(facts.sidecar),
@@ -283,7 +283,7 @@ def _facts_row(facts: Facts, proven: Stamp | None) -> tuple[Any, ...]:
     )
 
 
-def _noted(key: FileKey, path: str) -> tuple[Facts, Stamp | None] | None:
+def _noted(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | None:
     """What the record beside a file says of it; None if it says nothing, or is that of another file."""
     record = read_record(path + FACTS)
     with suppress(ValueError, TypeError):
@@ -295,9 +295,11 @@ def _noted(key: FileKey, path: str) -> tuple[Facts, Stamp | None] | None:
     return None
 
 
-def _facts(sha256: str, row: Iterable[Any]) -> tuple[Facts, Stamp | None]:
+def _facts(sha256: str, row: Iterable[Any]) -> tuple[ArchiveInfo, Stamp | None]:
     version, requires_python, sidecar, place, proven = row
-    facts = Facts(version, sha256, requires_python, sidecar and Sidecar(*sidecar), place and Place(*place))
+    facts = ArchiveInfo(
+        version, sha256, requires_python, sidecar and Sidecar(*sidecar), place and MemberSpan(*place)
+    )
     return facts, Stamp(*proven[1:]) if proven and proven[0] == _BOOT else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.model import Project, Sidecar, Status, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.core.packed import PackedFiles
-from simpleindex.upstreams.pages.enrich import Learnt
+from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.pages.listing_faults import ListingFault
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ OLDER_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class KeptListing:
+class CachedListing:
     """What an upstream said of a project.
 
     Attributes:
@@ -42,12 +42,12 @@ class KeptListing:
     last_modified: str | None
     fresh_for: float | None
     fetched_at: float
-    learnt: Mapping[str, Learnt]
+    learnt: Mapping[str, FileFacts]
     faults: Mapping[str, ListingFault] = field(default_factory=dict)
     modified: Mapping[str, int] = field(default_factory=dict)
 
 
-def parts_of_listing(upstream: str, kept: KeptListing) -> tuple[Any, ...]:
+def parts_of_listing(upstream: str, kept: CachedListing) -> tuple[Any, ...]:
     """Return a listing as plain values, to be packed."""
     project = kept.project
     files = project.files if isinstance(project.files, PackedFiles) else PackedFiles(project.files)
@@ -62,7 +62,7 @@ def parts_of_listing(upstream: str, kept: KeptListing) -> tuple[Any, ...]:
     )
 
 
-def listing_of_parts(parts: tuple[Any, ...]) -> KeptListing:
+def listing_of_parts(parts: tuple[Any, ...]) -> CachedListing:
     """Return the listing that was packed.
 
     Raises:
@@ -81,9 +81,9 @@ def listing_of_parts(parts: tuple[Any, ...]) -> KeptListing:
     )
     known = dict(_learnt(learnt.items()))
     wrong = {name: ListingFault(*fault) for name, fault in faults.items()}
-    return KeptListing(project, etag, last_modified, fresh_for, fetched_at, known, wrong, modified)
+    return CachedListing(project, etag, last_modified, fresh_for, fetched_at, known, wrong, modified)
 
 
-def _learnt(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Learnt]]:
+def _learnt(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, FileFacts]]:
     for name, (size, sha256, requires_python, sidecar, modified_ns) in items:
-        yield name, Learnt(size, sha256, requires_python, sidecar and Sidecar(*sidecar), modified_ns)
+        yield name, FileFacts(size, sha256, requires_python, sidecar and Sidecar(*sidecar), modified_ns)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.kept_listings import KeptListing
+    from simpleindex.upstreams.cache.kept_listings import CachedListing
 
 _ENTRY: Final = 2048
 """Bytes that a listing takes beside its files."""
@@ -29,7 +29,7 @@ class ListingEntry:
         stale: The same, marked so; made when it is wanted.
     """
 
-    kept: KeptListing
+    kept: CachedListing
     shown: Project
     fresh_until: float
     failing_until: float = 0.0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class GrowingFile:
+class PartialFile:
     """A file of which a part is there; its last byte counts as missing until the whole has been proven right.
 
     Attributes:
@@ -118,7 +118,7 @@ class GrowingFile:
             waiting.callback(None)
 
 
-class GrowingBody:
+class PartialFileBody:
     """One reader of such a file.
 
     Args:
@@ -131,7 +131,7 @@ class GrowingBody:
 
     def __init__(
         self,
-        growing: GrowingFile,
+        growing: PartialFile,
         filename: str,
         sha256: str | None,
         modified_ns: int | None,

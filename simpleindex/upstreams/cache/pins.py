@@ -18,21 +18,21 @@ from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import file_order
 from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.cache_space import Room
+from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.file_keys import DigestKey, GivenKey
-from simpleindex.upstreams.pages.enrich import Learnt, repaired
+from simpleindex.upstreams.pages.enrich import FileFacts, repaired
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from simpleindex.archives.inspect import Facts
+    from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.kept_listings import KeptListing
+    from simpleindex.upstreams.cache.kept_listings import CachedListing
 
 _CHUNK: Final = 1 << 20
-_NO_BOUND: Final = Room(budget=1 << 62, floor=0, largest=1 << 62)
+_NO_BOUND: Final = DiskBudget(budget=1 << 62, floor=0, largest=1 << 62)
 
 
 class Pins:
@@ -65,7 +65,7 @@ class Pins:
         except OSError:
             return None
 
-    def listing(self, index: str, name: ProjectName) -> KeptListing | None:
+    def listing(self, index: str, name: ProjectName) -> CachedListing | None:
         """What is pinned of a project."""
         return self._kept.listing(index, name)
 
@@ -80,11 +80,11 @@ class Pins:
         files = PackedFiles(replace(file, metadata=None) for file in kept.project.files)
         return repaired(replace(kept.project, files=files), kept.learnt, {}, generation)
 
-    def open(self, index: str, name: ProjectName, filename: str) -> tuple[int, Facts] | None:
+    def open(self, index: str, name: ProjectName, filename: str) -> tuple[int, ArchiveInfo] | None:
         """Open a file that is pinned.
 
         Returns:
-            As :meth:`simpleindex.upstreams.cache.kept_files.KeptFiles.open`.
+            As :meth:`simpleindex.upstreams.cache.kept_files.CachedFiles.open`.
         """
         learnt = self._learnt(index, name, filename)
         if learnt is None or learnt.sha256 is None:
@@ -102,7 +102,7 @@ class Pins:
             data = self._kept.files.read_sidecar(DigestKey(learnt.sha256, filename), learnt.sha256, sha256)
         return data
 
-    def _learnt(self, index: str, name: ProjectName, filename: str) -> Learnt | None:
+    def _learnt(self, index: str, name: ProjectName, filename: str) -> FileFacts | None:
         kept = self.listing(index, name)
         return None if kept is None else kept.learnt.get(filename)
 
@@ -125,7 +125,7 @@ class Pins:
             self._kept.drop_listing(url, name)
 
     def pin(
-        self, index: str, kept: KeptListing, files: Iterable[File], cache: UpstreamCache
+        self, index: str, kept: CachedListing, files: Iterable[File], cache: UpstreamCache
     ) -> tuple[str, ...]:
         """Pin those of these files that the cache has.
 
@@ -157,7 +157,7 @@ class Pins:
     def _pin(
         self,
         index: str,
-        kept: KeptListing,
+        kept: CachedListing,
         files: Iterable[File],
         cache: UpstreamCache,
         cached_as: ProjectName,
@@ -182,10 +182,10 @@ class Pins:
             self._write(index, kept, pinned.values(), learnt)
         return tuple(done)
 
-    def keep_removed(self, cache: UpstreamCache) -> Callable[[str, KeptListing, Iterable[File]], None]:
+    def keep_removed(self, cache: UpstreamCache) -> Callable[[str, CachedListing, Iterable[File]], None]:
         """Give what pins files that their index has no more, as far as the cache has them, and says so."""
 
-        def removed(index: str, kept: KeptListing, files: Iterable[File]) -> None:
+        def removed(index: str, kept: CachedListing, files: Iterable[File]) -> None:
             try:
                 for filename in self.pin(index, kept, files, cache):
                     self._log(
@@ -217,7 +217,7 @@ class Pins:
         self._let_go(taught for file in gone if (taught := kept.learnt.get(file.filename)))
         return tuple(file.filename for file in gone)
 
-    def _let_go(self, learnt: Iterable[Learnt]) -> None:
+    def _let_go(self, learnt: Iterable[FileFacts]) -> None:
         """Remove the bytes of files, but for those that another pinned file has too."""
         digests = {digest for each in learnt for digest in _digests(each)}
         for kept in self._kept.all_listings():
@@ -225,14 +225,16 @@ class Pins:
         for digest in digests:
             self._kept.files.remove(DigestKey(digest))
 
-    def _write(self, index: str, kept: KeptListing, files: Iterable[File], learnt: dict[str, Learnt]) -> None:
+    def _write(
+        self, index: str, kept: CachedListing, files: Iterable[File], learnt: dict[str, FileFacts]
+    ) -> None:
         project = replace(kept.project, files=PackedFiles(sorted(files, key=file_order)), withheld=())
         self._kept.keep_listing(index, replace(kept, project=project, learnt=learnt))
         if self.listing(index, project.name) is None:
             raise OSError(errno.EIO, "it cannot be written")
         os.sync()
 
-    def _pinned_before(self, sha256: str | None, known: Learnt | None) -> Learnt | None:
+    def _pinned_before(self, sha256: str | None, known: FileFacts | None) -> FileFacts | None:
         """What is known of a file that is pinned already, if it is with these bytes."""
         if known is None or sha256 is None or known.sha256 != sha256:
             return None
@@ -242,7 +244,7 @@ class Pins:
         os.close(found[0])
         return known
 
-    def _copy(self, key: GivenKey, sha256: str | None, cache: UpstreamCache) -> Learnt | None:
+    def _copy(self, key: GivenKey, sha256: str | None, cache: UpstreamCache) -> FileFacts | None:
         # Only what this index gave for this file, whoever else gave the same.
         found = None if sha256 is None else cache.files.open(key, sha256)
         if found is None or sha256 is None:
@@ -267,10 +269,10 @@ class Pins:
                     incoming.close()
         finally:
             os.close(descriptor)
-        return Learnt(size, sha256, facts.requires_python, facts.sidecar)
+        return FileFacts(size, sha256, facts.requires_python, facts.sidecar)
 
 
-def _digests(learnt: Learnt) -> Iterator[str]:
+def _digests(learnt: FileFacts) -> Iterator[str]:
     """The digests under which the bytes of a pinned file, and its metadata, lie."""
     if learnt.sha256 is not None:
         yield learnt.sha256

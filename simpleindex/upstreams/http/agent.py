@@ -23,7 +23,7 @@ from zope.interface import implementer
 from simpleindex.core.addresses import is_public
 from simpleindex.core.errors import ForbiddenAddress, InvalidSetting
 from simpleindex.upstreams.http.connections import BoundedEndpoint, GuardedReactor, TunnelEndpoint
-from simpleindex.upstreams.pages.urls import Origin, is_surely_private, origin, proxy_for
+from simpleindex.upstreams.pages.urls import UrlOrigin, is_surely_private, origin, proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twisted.web.client import URI
     from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS, IResponse
 
-    from simpleindex.upstreams.pages.urls import Proxy, Reach
+    from simpleindex.upstreams.pages.urls import HostPolicy, Proxy
 
 CONNECT_SECONDS: Final = 10.0
 """For each address of a host; uv's too. pip gives up the whole request after 15 s."""
@@ -80,7 +80,7 @@ class OutgoingAgent:
     """
 
     def __init__(
-        self, reactor: Any, reach: Reach, tls: IPolicyForHTTPS, environment: Mapping[str, str]
+        self, reactor: Any, reach: HostPolicy, tls: IPolicyForHTTPS, environment: Mapping[str, str]
     ) -> None:
         proxy_for(reach.url, environment)
         self._reactor = reactor
@@ -141,7 +141,7 @@ def _deferred(answer: Any) -> Deferred[IResponse]:
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     def __init__(
-        self, reactor: Any, reach: Reach, tls: IPolicyForHTTPS, environment: Mapping[str, str]
+        self, reactor: Any, reach: HostPolicy, tls: IPolicyForHTTPS, environment: Mapping[str, str]
     ) -> None:
         self._reactor = reactor
         self._reach = reach
@@ -162,7 +162,7 @@ class _Endpoints:
 
     def _direct(self, host: str, port: int) -> IStreamClientEndpoint:
         is_trusted = self._reach.may_be_private(host, port)
-        where = str(Origin("", host, port))
+        where = str(UrlOrigin("", host, port))
         guarded = GuardedReactor(self._reactor, where, lambda address: is_trusted or is_public(address))
         return HostnameEndpoint(guarded, host, port, timeout=CONNECT_SECONDS)
 

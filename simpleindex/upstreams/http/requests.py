@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from twisted.web.iweb import IAgent, IResponse
 
     from simpleindex.upstreams.http.logins import Login
-    from simpleindex.upstreams.pages.urls import BasicCredentials, Reach
-    from simpleindex.upstreams.terms import Limits
+    from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
+    from simpleindex.upstreams.terms import UpstreamLimits
 
 MOST_REDIRECTS: Final = 5
 
@@ -83,12 +83,12 @@ class UpstreamRequests:
     def __init__(
         self,
         name: str,
-        reach: Reach,
+        reach: HostPolicy,
         agent: IAgent,
         clock: IReactorTime,
         login: Login,
         *,
-        limits: Limits,
+        limits: UpstreamLimits,
         user_agent: str,
     ) -> None:
         self._name = name

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class Ttls:
     """How long answers are good, all in seconds.
 
     Attributes:
@@ -51,7 +51,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class FileFacts:
     """What a file itself taught.
 
     Attributes:
@@ -70,7 +70,7 @@ class Learnt:
 
 
 def repaired(
-    project: Project, learnt: Mapping[str, Learnt], first_seen: Mapping[str, int], generation: int
+    project: Project, learnt: Mapping[str, FileFacts], first_seen: Mapping[str, int], generation: int
 ) -> Project:
     """An upstream's project as it is offered here: files are had from us, and what is known of them is said.
 
@@ -91,7 +91,7 @@ def repaired(
     return replace(project, files=PackedFiles(files), generation=generation, stale=False)
 
 
-def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = None) -> File:
+def repaired_file(file: File, learnt: FileFacts | None, first_seen: int | None = None) -> File:
     """One file as it is offered here; its upload time is the best that is known, and says which that is."""
     file = replace(file, url=None, signatures=(), provenance=False, metadata=_stated_metadata(file, learnt))
     if file.uploaded_ns is None and learnt is not None and learnt.modified_ns is not None:
@@ -110,13 +110,13 @@ def repaired_file(file: File, learnt: Learnt | None, first_seen: int | None = No
     return replace(file, size=learnt.size, sha256=sha256, metadata=sidecar, requires_python=requires_python)
 
 
-def _stated_metadata(file: File, learnt: Learnt | None) -> Sidecar | None:
+def _stated_metadata(file: File, learnt: FileFacts | None) -> Sidecar | None:
     """The metadata that an upstream states; none where it gives them the digest of the file itself, which cannot be theirs."""
     digests = {file.sha256, None if learnt is None else learnt.sha256}
     return None if file.metadata is not None and file.metadata.sha256 in digests else file.metadata
 
 
-def dated(project: Project, learnt: Mapping[str, Learnt], modified: Mapping[str, int]) -> Project:
+def dated(project: Project, learnt: Mapping[str, FileFacts], modified: Mapping[str, int]) -> Project:
     """Return a project whose files have the time of their last modification where nobody says when they were uploaded.
 
     Args:
@@ -137,7 +137,7 @@ def dated(project: Project, learnt: Mapping[str, Learnt], modified: Mapping[str,
 
 
 def without_dates(
-    project: Project, learnt: Mapping[str, Learnt], modified: Mapping[str, int]
+    project: Project, learnt: Mapping[str, FileFacts], modified: Mapping[str, int]
 ) -> tuple[File, ...]:
     """Return the files of which nobody has asked yet when they were modified, those of the newest versions first."""
     return tuple(
@@ -168,7 +168,7 @@ _NEWEST: Final = 3
 _MOST_WHEELS: Final = 30
 
 
-def without_sidecars(project: Project, learnt: Mapping[str, Learnt]) -> tuple[File, ...]:
+def without_sidecars(project: Project, learnt: Mapping[str, FileFacts]) -> tuple[File, ...]:
     """The wheels whose metadata a resolver will want first, and nobody has: those of the newest versions.
 
     Args:

@@ -74,7 +74,7 @@ _OTHER_FILES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class UpstreamRoot:
     """What the page of all projects says.
 
     Attributes:
@@ -86,7 +86,7 @@ class Root:
     places: Mapping[ProjectName, str] = field(default_factory=dict)
 
 
-def parse_root(content_type: str, body: bytes, url: str) -> Root:
+def parse_root(content_type: str, body: bytes, url: str) -> UpstreamRoot:
     """Understand the page of all projects.
 
     Args:
@@ -102,7 +102,7 @@ def parse_root(content_type: str, body: bytes, url: str) -> Root:
         if not isinstance(projects, list):
             raise InvalidUpstreamPage("is JSON, but has no list of projects")
         stated = (_project_name(each.get("name")) for each in projects if isinstance(each, dict))
-        return Root(tuple(sorted({name for name in stated if name is not None})))
+        return UpstreamRoot(tuple(sorted({name for name in stated if name is not None})))
     page = read_html_page(content_type, body)
     base = base_of(page, url)
     if not page.anchors and not page.says_index:
@@ -125,7 +125,9 @@ def parse_root(content_type: str, body: bytes, url: str) -> Root:
     if origin(base) != origin(url):
         # What asks for them believes only the index itself.
         places.clear()
-    return Root(tuple(sorted(names)), {name: place for name, place in places.items() if name not in usual})
+    return UpstreamRoot(
+        tuple(sorted(names)), {name: place for name, place in places.items() if name not in usual}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ KNOWN_HOSTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class UrlOrigin:
     """Whom credentials are for (RFC 6454).
 
     Attributes:
@@ -153,10 +153,10 @@ def quoted_as_pip_does(url: str) -> str:
     return urlunsplit(parts._replace(path=path))
 
 
-def origin(url: str) -> Origin:
+def origin(url: str) -> UrlOrigin:
     """The origin of a URL as :func:`absolute_url` returns it."""
     parts = urlsplit(url)
-    return Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    return UrlOrigin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
 
 def index_url(text: str) -> tuple[str, BasicCredentials | None]:
@@ -189,7 +189,7 @@ def _credentials(user: str | None, password: str | None) -> BasicCredentials | N
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class HostPolicy:
     """Where an upstream may lead us.
 
     A file may be anywhere on the public Internet, since its bytes are judged by their hash and nothing of ours is sent there.
@@ -240,23 +240,23 @@ class Reach:
 
     def may_be_private(self, host: str, port: int) -> bool:
         """Whether a host may have an address that is not public: the upstream itself, and what the operator lists."""
-        own, other = origin(self.url), Origin("", host.lower(), port)
+        own, other = origin(self.url), UrlOrigin("", host.lower(), port)
         if self.private:
             return True
         if own.host == other.host and port in {own.port, *_also(own)}:
             return True
         return self._is_listed(other)
 
-    def _is_listed(self, other: Origin) -> bool:
+    def _is_listed(self, other: UrlOrigin) -> bool:
         return any(_matches(pattern.lower(), other) for pattern in self.hosts)
 
 
-def _also(own: Origin) -> tuple[int, ...]:
+def _also(own: UrlOrigin) -> tuple[int, ...]:
     """An index at a usual port may be moved to https."""
     return (443,) if (own.scheme, own.port) == ("http", 80) else ()
 
 
-def _matches(pattern: str, other: Origin) -> bool:
+def _matches(pattern: str, other: UrlOrigin) -> bool:
     host, colon, port = pattern.rpartition(":")
     if colon and port.isdecimal() and (":" not in host or host.startswith("[")):
         return other.port == int(port) and fnmatchcase(other.host, host.strip("[]"))
@@ -313,7 +313,7 @@ def _variable(name: str, environment: Mapping[str, str]) -> str:
     return environment.get(name.upper(), "").strip()
 
 
-def _is_exempt(where: Origin, no_proxy: str) -> bool:
+def _is_exempt(where: UrlOrigin, no_proxy: str) -> bool:
     """Whether a host is one of NO_PROXY's: itself, or below a domain; ``*`` is all."""
     for part in no_proxy.lower().split(","):
         entry = part.strip()

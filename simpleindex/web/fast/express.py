@@ -16,7 +16,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
 from simpleindex.core.errors import SimpleIndexError
-from simpleindex.web.routes import ProjectPage, Root, route
+from simpleindex.web.routes import ProjectRoute, RootRoute, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
 
     from simpleindex.web.http.response import Response
-    from simpleindex.web.listings import Form, Listings, Page
+    from simpleindex.web.listings import ListingForm, Listings, Page
 
     Also = tuple[tuple[str, str], ...]
 
@@ -98,7 +98,7 @@ class Judged(NamedTuple):
         fields: For the access log.
     """
 
-    form: Form
+    form: ListingForm
     fields: Fields
 
 
@@ -153,7 +153,7 @@ class Express:
         self._also = also
         self._blocks: _Memory[Judged] = _Memory(_BLOCK_BYTES)
         self._lines: _Memory[Page] = _Memory(_LINE_BYTES)
-        self._heads: dict[Form, Heads] = {}
+        self._heads: dict[ListingForm, Heads] = {}
         self._heads_also: Also | None = None
         self._second = 0
         self._full = self._unchanged = b""
@@ -207,7 +207,7 @@ class Express:
         self._full = b"HTTP/1.1 200 OK" + date
         self._unchanged = b"HTTP/1.1 304 Not Modified" + date
 
-    def _heads_of(self, form: Form) -> Heads:
+    def _heads_of(self, form: ListingForm) -> Heads:
         also = self._also()
         if also is not self._heads_also:
             self._heads_also = also
@@ -248,7 +248,7 @@ class Express:
             found = route(match[1], self._listings.views)
         except SimpleIndexError:
             return None
-        return self._lines.keep(line, found) if isinstance(found, ProjectPage | Root) else None
+        return self._lines.keep(line, found) if isinstance(found, ProjectRoute | RootRoute) else None
 
 
 class _Memory(dict[bytes, _Value], Generic[_Value]):

@@ -46,7 +46,7 @@ _KNOWN: Final = {
 }
 
 
-class SwiftTLS(tls.BufferingTLSTransport):
+class FastTLS(tls.BufferingTLSTransport):
     """A server's TLS, with a shorter way for what happens most."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -131,7 +131,7 @@ def protocol_class() -> tuple[type[tls.TLSMemoryBIOProtocol], str | None]:
         code is not None and set(code.co_names) == set(_KNOWN[name].split()) for name, code in touched.items()
     )
     if is_known:
-        return SwiftTLS, None
+        return FastTLS, None
     return (
         tls.TLSMemoryBIOFactory.protocol,
         "This release of Twisted does TLS in another way than is known here: it is slower.",

@@ -58,7 +58,7 @@ class RequestRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestInfo:
     """A request, as far as anybody decides by it.
 
     Attributes:

@@ -14,7 +14,7 @@ from simpleindex.web.pages.style import STYLE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.views.explain import Explanation, FileWord
+    from simpleindex.views.explain import Explanation, FileNote
 
 
 _SKIPPED: Final = "is not asked"
@@ -41,7 +41,7 @@ def why_json(explanation: Explanation) -> bytes:
     return json.dumps(page, separators=(",", ":")).encode()
 
 
-def _file_json(file: FileWord) -> dict[str, Any]:
+def _file_json(file: FileNote) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "filename": file.filename,
         "version": file.version,
@@ -160,14 +160,14 @@ def _list_of(explanation: Explanation, root: str) -> str:
     return f"{root}{view}simple/"
 
 
-def _item(file: FileWord) -> str:
+def _item(file: FileNote) -> str:
     lines = "".join(f"<p>{_text(note)}</p>\n" for note in (file.sentence, _more(file)) if note)
     return (
         f"<li>\n<b>{_text(file.filename)}</b><span>{_text(file.source)}</span><span></span>\n{lines}</li>\n"
     )
 
 
-def _more(file: FileWord) -> str:
+def _more(file: FileNote) -> str:
     """What the sentence does not say already."""
     when = "" if file.visible_from is None else day_and_time(file.visible_from)
     facts = (("rule: ", file.rule), ("visible from ", when))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.publishing.interface import Publishing
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.publish.upload import Record, Uploads
 
 _MOST_JSON: Final = 64 * 1024
@@ -71,7 +71,7 @@ class JsonApi:
         self._uploads = uploads
         self._record = record
 
-    async def judge(self, asked: Asked, length: int | None) -> TextSink:
+    async def judge(self, asked: RequestInfo, length: int | None) -> TextSink:
         """Judge a request's head, and give what takes its body.
 
         Raises:
@@ -82,7 +82,7 @@ class JsonApi:
             raise RefusedUpload(413, f"The request's body is longer than {_MOST_JSON >> 10} KiB.")
         return TextSink(_MOST_JSON)
 
-    async def answer(self, page: str, asked: Asked) -> Response:
+    async def answer(self, page: str, asked: RequestInfo) -> Response:
         """Answer a request for something below ``/-/api/``.
 
         Raises:
@@ -169,7 +169,7 @@ class JsonApi:
         )
 
 
-async def _content(asked: Asked) -> dict[str, Any]:
+async def _content(asked: RequestInfo) -> dict[str, Any]:
     content: object = None
     if asked.body is not None:
         sink = await asked.body.sink()

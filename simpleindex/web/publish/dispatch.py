@@ -15,14 +15,14 @@ from simpleindex.web.http.respond import to_its_end
 from simpleindex.web.http.response import sentence
 from simpleindex.web.publish.upload import refusal
 from simpleindex.web.resource import API_PREFIX, asked_of
-from simpleindex.web.routes import OwnPage, Root, Upload, is_within, route, split_target
+from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, is_within, route, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from simpleindex.core.addresses import Network
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import Asked, Response, Sink
+    from simpleindex.web.http.response import RequestInfo, Response, Sink
     from simpleindex.web.http.site import IndexRequest
     from simpleindex.web.publish.upload import Uploads
 
@@ -32,16 +32,16 @@ _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST, PUT")
 class Api(Protocol):
     """The JSON interface."""
 
-    async def judge(self, asked: Asked, length: int | None) -> Sink:
+    async def judge(self, asked: RequestInfo, length: int | None) -> Sink:
         """Judge a request's head, and give what takes its body."""
         ...
 
-    async def answer(self, page: str, asked: Asked) -> Response:
+    async def answer(self, page: str, asked: RequestInfo) -> Response:
         """Answer a request for something below ``/-/api/``."""
         ...
 
 
-class Changes:
+class WriteRequests:
     """Sorts what is not reading, and words what is refused.
 
     Args:
@@ -95,13 +95,13 @@ class Changes:
         kind = self._kind(asked.method, asked.target)
         if isinstance(kind, str):
             return await self._uploads.judge(asked, length, kind)
-        if isinstance(kind, OwnPage):
+        if isinstance(kind, OwnPageRoute):
             return await self._api.judge(asked, length)
         return await self._uploads.judge(asked, length, None)
 
     # What the resource asks when all of it is there
 
-    async def answer(self, asked: Asked) -> Response:
+    async def answer(self, asked: RequestInfo) -> Response:
         """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
         try:
             return await to_its_end(self._answer(asked), self._failed)
@@ -113,17 +113,17 @@ class Changes:
                 self._failed(Failure())
             return response
 
-    def _refuse(self, error: BaseException | None, asked: Asked) -> Response | None:
+    def _refuse(self, error: BaseException | None, asked: RequestInfo) -> Response | None:
         response = refusal(error)
         kind = self._kind(asked.method, asked.target)
         if response is not None and kind is not None:
-            event = "change-refused" if isinstance(kind, OwnPage) else "upload-refused"
+            event = "change-refused" if isinstance(kind, OwnPageRoute) else "upload-refused"
             self._uploads.record_refusal(event, asked, response.status, str(error))
         return response
 
-    async def _answer(self, asked: Asked) -> Response:
+    async def _answer(self, asked: RequestInfo) -> Response:
         kind = self._kind(asked.method, asked.target)
-        if isinstance(kind, OwnPage):
+        if isinstance(kind, OwnPageRoute):
             return await self._api.answer(kind.name.removeprefix(API_PREFIX), asked)
         if kind is None:
             await self._admission.enter(asked)
@@ -131,7 +131,7 @@ class Changes:
             return sentence(405, text, _ALLOW)
         return await self._uploads.answer(asked)
 
-    def _kind(self, method: str, target: bytes) -> Upload | OwnPage | str | None:
+    def _kind(self, method: str, target: bytes) -> UploadRoute | OwnPageRoute | str | None:
         """What a request wants: an upload by form, one of the interface's pages, a bare file's name, or nothing of ours."""
         views = self._admission.public
         if method == "PUT":
@@ -139,18 +139,18 @@ class Changes:
             return None if is_within(target, views) else _bare_filename(target)
         if method == "POST" and split_target(target)[0] == b"/simple":
             # Reading it is redirected to the slash; an upload must not be (SPEC P48).
-            return Upload()
+            return UploadRoute()
         try:
             found = route(target, views)
         except NotHere:
             return None
         match found:
-            case OwnPage(name) if name.startswith(API_PREFIX):
+            case OwnPageRoute(name) if name.startswith(API_PREFIX):
                 return found
-            case Upload() if method == "POST":
+            case UploadRoute() if method == "POST":
                 return found
-            case Root(view) if method == "POST" and view == MAIN_VIEW:
-                return Upload()
+            case RootRoute(view) if method == "POST" and view == MAIN_VIEW:
+                return UploadRoute()
         return None
 
 

@@ -14,7 +14,7 @@ from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, Unauthen
 from simpleindex.core.model import Status
 from simpleindex.core.names import spelling_pattern
 from simpleindex.publishing.checks import judge_form, stated_project
-from simpleindex.publishing.form import Form
+from simpleindex.publishing.form import UploadForm
 from simpleindex.web.http.respond import error_response
 from simpleindex.web.http.response import Response
 from simpleindex.web.publish.cross_site import is_foreign
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simpleindex.publishing.checks import Upload
     from simpleindex.publishing.interface import Draft, Published, Publishing
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import Asked
+    from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.publish.multipart import Received
 
 _CLOSED: Final = frozenset({Status.ARCHIVED, Status.QUARANTINED})
@@ -89,7 +89,9 @@ class Uploads:
         self._in_thread = in_thread
         self._own_url = own_url
 
-    async def judge(self, asked: Asked, length: int | None, filename: str | None) -> FormSink | FileSink:
+    async def judge(
+        self, asked: RequestInfo, length: int | None, filename: str | None
+    ) -> FormSink | FileSink:
         """Judge a request's head, and give what takes its body.
 
         Args:
@@ -121,7 +123,7 @@ class Uploads:
         self._reserve(asked, somebody, sink.received)
         return sink
 
-    def _reserve(self, asked: Asked, somebody: Identity, received: Received) -> bool:
+    def _reserve(self, asked: RequestInfo, somebody: Identity, received: Received) -> bool:
         """Take the project's name for an upload, if it may be made; return whether its project is known."""
         if received.release is None and (name := stated_project(_form(received))) is not None:
             note_subject(asked, name, received.filename)
@@ -129,7 +131,7 @@ class Uploads:
             received.release = self._publishing.reserve(name)
         return received.release is not None
 
-    async def identify(self, asked: Asked) -> Identity:
+    async def identify(self, asked: RequestInfo) -> Identity:
         """Find out who wants to change something, and whether it is they who want it.
 
         Raises:
@@ -144,7 +146,7 @@ class Uploads:
             )
         return somebody
 
-    async def answer(self, asked: Asked) -> Response:
+    async def answer(self, asked: RequestInfo) -> Response:
         """Take what has come, once all of it has.
 
         Raises:
@@ -160,7 +162,7 @@ class Uploads:
         finally:
             await self._in_thread(sink.close)
 
-    async def _take(self, asked: Asked, received: Received) -> Response:
+    async def _take(self, asked: RequestInfo, received: Received) -> Response:
         # Asked again: a token may have been revoked while the body came.
         somebody = await self.identify(asked)
         form = _form(received)
@@ -184,7 +186,7 @@ class Uploads:
         headers = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
         return Response(200, headers, text.encode(), is_private=True)
 
-    def _rules(self, form: Form) -> UploadRules:
+    def _rules(self, form: UploadForm) -> UploadRules:
         name = stated_project(form)
         access = self._admission.access
         return access.uploads if name is None else access.upload_rules(name)
@@ -204,7 +206,7 @@ class Uploads:
             # Somebody else was quicker: decide once more.
             self._admission.require(somebody, Action.UPLOAD, name)
 
-    def record_refusal(self, event: str, asked: Asked, status: int, reason: str) -> None:
+    def record_refusal(self, event: str, asked: RequestInfo, status: int, reason: str) -> None:
         """Write a refused upload or change to the audit.
 
         Wrong credentials have lines of their own, so only what a user or token tried is written here.
@@ -228,7 +230,7 @@ class Uploads:
             detail=f"{asked.method} {status}: {reason}",
         )
 
-    def _tell(self, asked: Asked, somebody: Identity, upload: Upload, published: Published) -> None:
+    def _tell(self, asked: RequestInfo, somebody: Identity, upload: Upload, published: Published) -> None:
         self._record(
             "upload" if published.created else "upload again",
             who=somebody.user,
@@ -240,13 +242,13 @@ class Uploads:
         )
 
 
-def note_subject(asked: Asked, project: ProjectName, filename: str | None) -> None:
+def note_subject(asked: RequestInfo, project: ProjectName, filename: str | None) -> None:
     """Note what a request is for, so that the audit can name it should it be refused."""
     if asked.record is not None:
         asked.record.project, asked.record.filename = project, filename
 
 
-def refuse_foreign(asked: Asked, own_url: str | None) -> None:
+def refuse_foreign(asked: RequestInfo, own_url: str | None) -> None:
     """Refuse what another site's page has a browser send here.
 
     Raises:
@@ -278,9 +280,9 @@ def _listed(upload: Upload, published: Published) -> str:
     return f"{project} {name.version} {state}: {name.filename}, sha256 {published.sha256}."
 
 
-def _form(received: Received) -> Form:
+def _form(received: Received) -> UploadForm:
     """What has come so far."""
-    return Form(
+    return UploadForm(
         {name: tuple(values) for name, values in received.fields.items()},
         received.filename,
         received.content_type,
