@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.kept_files import CachedFile
-    from simpleindex.upstreams.cache.kept_listings import CachedListing
+    from simpleindex.upstreams.cache.cached_files import CachedFile
+    from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.settings import UpstreamSettings
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simpleindex.commands.arguments import complain
 from simpleindex.policy.lists import NameLists
 from simpleindex.records.people import Records
-from simpleindex.views.followed import LiveSourcesFile
+from simpleindex.views.live_sources_file import LiveSourcesFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -16,9 +16,9 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.access import hashes as passwords
 from simpleindex.access.authentication import Authentication
-from simpleindex.access.followed import LiveUsersFile
-from simpleindex.access.followed_rules import LiveAccessRules
 from simpleindex.access.hashes import require_libraries
+from simpleindex.access.live_rules import LiveAccessRules
+from simpleindex.access.live_users_file import LiveUsersFile
 from simpleindex.access.rights import default_access
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart

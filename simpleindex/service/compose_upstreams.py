@@ -36,7 +36,7 @@ from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.range_metadata import WheelTails
 from simpleindex.upstreams.redirecting import RedirectingSource
 from simpleindex.upstreams.terms import Terms, UpstreamLimits
-from simpleindex.views.followed import LiveSourcesFile
+from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.name_rules import NameRules, Scope
 from simpleindex.views.union import UpstreamMember
 

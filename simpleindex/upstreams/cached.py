@@ -23,12 +23,12 @@ from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
 from simpleindex.policy.messages import no_upload_times
 from simpleindex.system.bodies import FileBody
+from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.cache.file_keys import GivenKey
-from simpleindex.upstreams.cache.kept_listings import CachedListing
 from simpleindex.upstreams.cache.listing_memory import ListingEntry, ListingMemory
 from simpleindex.upstreams.date_reading import DateReading
-from simpleindex.upstreams.download import open_in_thread
-from simpleindex.upstreams.downloads import Fetches, taught_by
+from simpleindex.upstreams.fetch import open_in_thread
+from simpleindex.upstreams.fetches import Fetches, taught_by
 from simpleindex.upstreams.interface import Validators
 from simpleindex.upstreams.metadata import Sidecars
 from simpleindex.upstreams.pages.enrich import (

@@ -15,7 +15,7 @@ from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.bodies import BytesBody, BytesCache
 from simpleindex.upstreams.cache.file_keys import GivenKey
-from simpleindex.upstreams.downloads import PATIENCE
+from simpleindex.upstreams.fetches import PATIENCE
 from simpleindex.upstreams.pages.enrich import mark_of, metadata_url
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File, Sidecar
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cache import UpstreamCache
-    from simpleindex.upstreams.download import Arriving
-    from simpleindex.upstreams.downloads import Fetches
+    from simpleindex.upstreams.fetch import Arriving
+    from simpleindex.upstreams.fetches import Fetches
     from simpleindex.upstreams.pages.enrich import FileFacts
     from simpleindex.upstreams.single_flight import SingleFlight
     from simpleindex.upstreams.tail_reading import TailReading

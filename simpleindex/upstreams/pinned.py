@@ -12,7 +12,7 @@ from simpleindex.core.model import Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
 from simpleindex.system.bodies import BytesBody, FileBody
-from simpleindex.upstreams.download import open_in_thread
+from simpleindex.upstreams.fetch import open_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

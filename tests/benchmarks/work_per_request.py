@@ -21,7 +21,7 @@ from simpleindex.records.people import Records
 from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource
-from simpleindex.views.followed import LiveSourcesFile
+from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.union import UpstreamMember
 from simpleindex.web.fast.express import Express
 from tests.builders import add_wheel

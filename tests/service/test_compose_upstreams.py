@@ -24,7 +24,7 @@ from simpleindex.records.used_names import UsedNames
 from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.compose_upstreams import Upstreams, check_sources, compose_upstreams
 from simpleindex.service.unions import union_of
-from simpleindex.upstreams.cache.kept_listings import CachedListing
+from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.wheel_reading import WheelReading
 from simpleindex.views.sources_file import Sources

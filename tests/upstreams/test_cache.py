@@ -17,12 +17,12 @@ from twisted.internet.defer import succeed
 
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.upstreams.cache import kept_files
+from simpleindex.upstreams.cache import cached_files as kept_files
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
+from simpleindex.upstreams.cache.cached_files import CachedFiles
+from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.cache.file_keys import DigestKey, GivenKey
-from simpleindex.upstreams.cache.kept_files import CachedFiles
-from simpleindex.upstreams.cache.kept_listings import CachedListing
 from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.wheel_reading import WheelReading
 from tests.builders import metadata_text, wheel_bytes, wheel_name

@@ -17,7 +17,7 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.publishing.checks import judge_size
 from simpleindex.publishing.interface import Published
 from simpleindex.web.admission import Admission
-from simpleindex.web.http.pacing import Phase
+from simpleindex.web.http.backpressure import Phase
 from simpleindex.web.publish.api import JsonApi
 from simpleindex.web.publish.dispatch import WriteRequests
 from simpleindex.web.publish.upload import Uploads

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.web.fast.tls import FastTLS
 from simpleindex.web.http import limits
-from simpleindex.web.http.pacing import Phase
+from simpleindex.web.http.backpressure import Phase
 from tests.web.memory_client import FAR
-from tests.web.test_pacing import Contexts
+from tests.web.test_backpressure import Contexts
 from tests.web.two_lanes import CURL_LINES, PATHS, Pair, get, undated
 from tests.web.wire import SocketTransport, answers
 

@@ -18,7 +18,7 @@ from simpleindex.core.errors import CannotStore, Unavailable
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
-from simpleindex.web.http.pacing import Phase
+from simpleindex.web.http.backpressure import Phase
 from simpleindex.web.publish.multipart import MOST_TEXT
 from simpleindex.web.publish.upload import largest_file, refusal
 from tests.web.guarded_world import GuardedWorld, bytes_of, form_of, wheel_of

@@ -14,16 +14,21 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
+from simpleindex.upstreams.cache.cached_files import CachedFiles
+from simpleindex.upstreams.cache.cached_listings import (
+    FORMAT,
+    OLDER_FORMAT,
+    listing_of_parts,
+    parts_of_listing,
+)
 from simpleindex.upstreams.cache.file_keys import GivenKey, index_directory
-from simpleindex.upstreams.cache.kept_files import CachedFiles
-from simpleindex.upstreams.cache.kept_listings import FORMAT, OLDER_FORMAT, listing_of_parts, parts_of_listing
 from simpleindex.upstreams.cache.packed_records import pack, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simpleindex.core.model import File
-    from simpleindex.upstreams.cache.kept_listings import CachedListing
+    from simpleindex.upstreams.cache.cached_listings import CachedListing
 
 _LONGEST_NAME: Final = 200
 _SAMPLE: Final = 20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.kept_listings import CachedListing
+    from simpleindex.upstreams.cache.cached_listings import CachedListing
 
 _ENTRY: Final = 2048
 """Bytes that a listing takes beside its files."""

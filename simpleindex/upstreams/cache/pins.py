@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.kept_listings import CachedListing
+    from simpleindex.upstreams.cache.cached_listings import CachedListing
 
 _CHUNK: Final = 1 << 20
 _NO_BOUND: Final = DiskBudget(budget=1 << 62, floor=0, largest=1 << 62)
@@ -84,7 +84,7 @@ class Pins:
         """Open a file that is pinned.
 
         Returns:
-            As :meth:`simpleindex.upstreams.cache.kept_files.CachedFiles.open`.
+            As :meth:`simpleindex.upstreams.cache.cached_files.CachedFiles.open`.
         """
         learnt = self._learnt(index, name, filename)
         if learnt is None or learnt.sha256 is None:

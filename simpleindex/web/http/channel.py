@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.web.fast.express import PassedRequest
 from simpleindex.web.fast.tcp import write_now
 from simpleindex.web.http import limits
-from simpleindex.web.http.pacing import PacedChannel, Phase
+from simpleindex.web.http.backpressure import PacedChannel, Phase
 from simpleindex.web.http.response import sentence
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class RequestInfo:
         is_local: Whether the client sits on this machine, and no proxy speaks for another.
         address: The client's, as far as trusted proxies tell; empty for a Unix socket.
         is_secure: Whether nobody between the client and us could read it: TLS, to us or to a trusted proxy, or loopback.
-        body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.intake`.
+        body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.request_body`.
         record: What the logs record of it; None for reads without credentials, of which nothing more becomes known.
     """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from simpleindex.web.fast.express import Express
-    from simpleindex.web.http.intake import Intake
+    from simpleindex.web.http.request_body import Intake
     from simpleindex.web.http.response import RequestRecord, Response, Sink
 
 _CLIENT_LEFT = 499

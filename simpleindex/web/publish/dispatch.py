@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.system.errors import own_trouble
-from simpleindex.web.http.intake import Intake
+from simpleindex.web.http.request_body import Intake
 from simpleindex.web.http.respond import to_its_end
 from simpleindex.web.http.response import sentence
 from simpleindex.web.publish.upload import refusal

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.access import followed as users_file
-from simpleindex.access.followed import LiveUsersFile
+from simpleindex.access import live_users_file as users_file
+from simpleindex.access.live_users_file import LiveUsersFile
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system import followed_file
 from simpleindex.system.followed_file import MAXIMUM_SIZE

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.access.followed_rules import LiveAccessRules
 from simpleindex.access.identity import ANYONE, Action
+from simpleindex.access.live_rules import LiveAccessRules
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 

@@ -12,7 +12,7 @@ from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.upstreams.cache.file_keys import GivenKey
 from simpleindex.upstreams.cache.partial_file import PartialFileBody
-from simpleindex.upstreams.download import ExpectedFile, Fetch
+from simpleindex.upstreams.fetch import ExpectedFile, Fetch
 from simpleindex.upstreams.pages.enrich import FileFacts, mark_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cache import UpstreamCache
-    from simpleindex.upstreams.download import Arriving
+    from simpleindex.upstreams.fetch import Arriving
     from simpleindex.upstreams.wheel_reading import WheelReading
 
 PATIENCE: Final = 10.0

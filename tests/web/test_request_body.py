@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 
 from simpleindex.core.errors import RefusedUpload, SimpleIndexError
 from simpleindex.web.http import limits
-from simpleindex.web.http.intake import MOST_WAITING, Intake
+from simpleindex.web.http.request_body import MOST_WAITING, Intake
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
 from tests.web.wire import Wire, answers, get

@@ -345,7 +345,7 @@ async def open_in_thread(
         in_thread: Calls a blocking function in a thread.
 
     Returns:
-        As :meth:`simpleindex.upstreams.cache.kept_files.CachedFiles.open`.
+        As :meth:`simpleindex.upstreams.cache.cached_files.CachedFiles.open`.
     """
     wanted: Deferred[tuple[int, ArchiveInfo] | None] = Deferred()
 

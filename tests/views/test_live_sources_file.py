@@ -12,7 +12,7 @@ from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.lists import NameLists
 from simpleindex.policy.rules import Allowance
-from simpleindex.views.followed import LiveSourcesFile
+from simpleindex.views.live_sources_file import LiveSourcesFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
