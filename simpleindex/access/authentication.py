@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.access.credentials import Malformed, Password, TokenShown, parse_authorization
+from simpleindex.access.credentials import (
+    MalformedCredentials,
+    PasswordCredentials,
+    TokenCredentials,
+    parse_authorization,
+)
 from simpleindex.access.failed_logins import FailedLogins
 from simpleindex.access.identity import ANYONE, Identity
 from simpleindex.access.password_checks import PasswordChecks
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.access.credentials import Credentials
     from simpleindex.access.failed_logins import Recorder
     from simpleindex.access.htpasswd import Users
-    from simpleindex.access.password_checks import Hashes
+    from simpleindex.access.password_checks import PasswordVerifier
     from simpleindex.access.tokens import Token
 
 _TOUCH_SECONDS: Final = 60.0
@@ -72,7 +77,7 @@ class Authentication:
         *,
         users: Callable[[], Users] | None,
         tokens: Tokens,
-        hashes: Hashes,
+        hashes: PasswordVerifier,
         audit: Recorder,
         in_password_thread: Callable[..., Awaitable[bool]],
         in_thread: Callable[..., Awaitable[None]],
@@ -116,22 +121,22 @@ class Authentication:
             )
             raise InsecureCredentials
         match shown:
-            case TokenShown():
+            case TokenCredentials():
                 return self._by_token(shown, address)
-            case Password():
+            case PasswordCredentials():
                 return await self._by_password(shown, address)
-            case Malformed(reason):
+            case MalformedCredentials(reason):
                 self._failed_logins.tell("", address, f"malformed credentials: {reason}")
                 raise Unauthenticated(_MALFORMED)
 
-    async def _by_password(self, shown: Password, address: str) -> Identity:
+    async def _by_password(self, shown: PasswordCredentials, address: str) -> Identity:
         if self._passwords is None:
             self._failed_logins.tell(shown.user, address, "there is no users file")
         elif await self._passwords.is_right(shown, address):
             return Identity(shown.user)
         raise Unauthenticated(_WRONG_PASSWORD)
 
-    def _by_token(self, shown: TokenShown, address: str) -> Identity:
+    def _by_token(self, shown: TokenCredentials, address: str) -> Identity:
         now = self._now()
         try:
             token = self._tokens.find_token(shown.secret, now)
@@ -162,4 +167,4 @@ class Authentication:
 
 
 def _user_of(shown: Credentials) -> str:
-    return "" if isinstance(shown, Malformed) else shown.user
+    return "" if isinstance(shown, MalformedCredentials) else shown.user

@@ -19,7 +19,7 @@ _LONGEST_DELAY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Failures:
+class FailureHistory:
     """What is remembered of an address. All times are seconds of one clock.
 
     Attributes:
@@ -32,18 +32,18 @@ class Failures:
     delay: float = 0.0
     until: float = 0.0
 
-    def after_another(self, now: float) -> Failures:
+    def after_another(self, now: float) -> FailureHistory:
         """Return what is to be remembered after one more failure."""
-        known = self if self.recent and now - self.recent[-1] <= _WINDOW else Failures()
+        known = self if self.recent and now - self.recent[-1] <= _WINDOW else FailureHistory()
         recent = (*known.recent, now)[-_FREE:]
         if len(recent) < _FREE or now - recent[0] > _WINDOW:
-            return Failures(recent, known.delay, known.until)
+            return FailureHistory(recent, known.delay, known.until)
         delay = min(_LONGEST_DELAY, max(_SHORTEST_DELAY, known.delay * 2))
-        return Failures(recent, delay, now + delay)
+        return FailureHistory(recent, delay, now + delay)
 
     def wait(self, now: float) -> int:
         """Return for how many whole seconds no password is to be looked at; 0 if one may."""
         return max(0, math.ceil(self.until - now))
 
 
-NO_FAILURES: Final = Failures()
+NO_FAILURES: Final = FailureHistory()

@@ -18,7 +18,7 @@ LONGEST_PASSWORD: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Password:
+class PasswordCredentials:
     """A user and a password.
 
     Attributes:
@@ -31,7 +31,7 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenShown:
+class TokenCredentials:
     """A token.
 
     Attributes:
@@ -44,7 +44,7 @@ class TokenShown:
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedCredentials:
     """A header that cannot be read.
 
     Attributes:
@@ -54,7 +54,7 @@ class Malformed:
     reason: str
 
 
-Credentials = Password | TokenShown | Malformed
+Credentials = PasswordCredentials | TokenCredentials | MalformedCredentials
 
 
 def parse_authorization(header: str) -> Credentials | None:
@@ -68,34 +68,36 @@ def parse_authorization(header: str) -> Credentials | None:
         the keyring.
     """
     if len(header) > _LONGEST:
-        return Malformed("it is too long")
+        return MalformedCredentials("it is too long")
     scheme, _, rest = header.strip().partition(" ")
     match scheme.lower():
         case "basic":
             return _parse_basic(rest.strip())
         case "bearer" | "token":
             # pypi.org takes both words.
-            return TokenShown(TOKEN_USER, rest.strip())
-    return Malformed("its scheme is none of Basic, Bearer and token")
+            return TokenCredentials(TOKEN_USER, rest.strip())
+    return MalformedCredentials("its scheme is none of Basic, Bearer and token")
 
 
 def _parse_basic(text: str) -> Credentials | None:
     try:
         data = b64decode(text.encode("ascii"), validate=True)
     except ValueError:
-        return Malformed("it is not base64")
+        return MalformedCredentials("it is not base64")
     name, colon, password = _decoded(data).partition(":")
     if not colon:
-        return Malformed("it has no colon")
+        return MalformedCredentials("it has no colon")
     user = unicodedata.normalize("NFC", name)
     if user == TOKEN_USER or password.strip().startswith(SECRET_PREFIX):
         # A secret pasted with a newline is the commonest mistake with tokens.
-        return TokenShown(user, password.strip()) if password.strip() else None
+        return TokenCredentials(user, password.strip()) if password.strip() else None
     if not password:
         return None
     encoded = password.encode()
     return (
-        Password(user, encoded) if len(encoded) <= LONGEST_PASSWORD else Malformed("its password is too long")
+        PasswordCredentials(user, encoded)
+        if len(encoded) <= LONGEST_PASSWORD
+        else MalformedCredentials("its password is too long")
     )
 
 

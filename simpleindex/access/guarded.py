@@ -46,7 +46,7 @@ class GuardedSource:
         reader: Identity,
         access: Callable[[], Access],
         owner: Callable[[ProjectName], str | None],
-        lists: Lists,
+        lists: VisibleLists,
     ) -> None:
         self._source = source
         self._reader = reader
@@ -108,7 +108,7 @@ class GuardedSource:
         return NotAllowed(why) if self._reader.authenticated else Unauthenticated(why)
 
 
-class Lists:
+class VisibleLists:
     """The lists of projects that groups of readers see, each made once for each state of the index.
 
     Args:

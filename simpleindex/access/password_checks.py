@@ -22,8 +22,8 @@ from simpleindex.core.errors import TooManyFailures
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from simpleindex.access.backoff import Failures
-    from simpleindex.access.credentials import Password
+    from simpleindex.access.backoff import FailureHistory
+    from simpleindex.access.credentials import PasswordCredentials
     from simpleindex.access.failed_logins import FailedLogins
     from simpleindex.access.htpasswd import Users
 
@@ -60,7 +60,7 @@ _WAIT_SECONDS: Final = 2
 """What is told to whom there is no room for."""
 
 
-class Hashes(Protocol):
+class PasswordVerifier(Protocol):
     """What is asked of :mod:`simpleindex.access.hashes`."""
 
     def verify(self, hash: str, password: bytes, /) -> bool:  # noqa: A002
@@ -73,7 +73,7 @@ class Hashes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Right:
+class _RightPassword:
     """A pair of user and password that was right.
 
     Attributes:
@@ -125,7 +125,7 @@ class PasswordChecks:
     def __init__(
         self,
         users: Callable[[], Users],
-        hashes: Hashes,
+        hashes: PasswordVerifier,
         in_password_thread: Callable[..., Awaitable[bool]],
         seconds: Callable[[], float],
         failed_logins: FailedLogins,
@@ -137,14 +137,14 @@ class PasswordChecks:
         self._failed_logins = failed_logins
         # Keyed: whoever comes by this memory must not be able to try passwords on it quickly elsewhere.
         self._key = secrets.token_bytes(32)
-        self._right: OrderedDict[bytes, _Right] = OrderedDict()
-        self._failures: OrderedDict[str, Failures] = OrderedDict()
+        self._right: OrderedDict[bytes, _RightPassword] = OrderedDict()
+        self._failures: OrderedDict[str, FailureHistory] = OrderedDict()
         self._turn = _Turn()
         self._checks: dict[tuple[str, bytes], list[Deferred[bool]]] = {}
         self._waiting: Counter[str] = Counter()
         self._cost = _ASSUMED_COST
 
-    async def is_right(self, shown: Password, address: str) -> bool:
+    async def is_right(self, shown: PasswordCredentials, address: str) -> bool:
         """Tell whether a password is right; at once where it was a moment ago.
 
         Raises:
@@ -167,7 +167,7 @@ class PasswordChecks:
             Deferred.fromCoroutine(self._check(check, shown, address)).addBoth(self._finish, check)
         return await waiter
 
-    async def _check(self, check: _Check, shown: Password, address: str) -> bool:
+    async def _check(self, check: _Check, shown: PasswordCredentials, address: str) -> bool:
         asked = self._seconds()
         await self._turn.come(first=self._was_right_today(check[1]))
         try:
@@ -185,7 +185,7 @@ class PasswordChecks:
                 # Of the last few: hashes cost what their makers chose, on whatever machine, beside whatever else runs.
                 self._cost = (self._cost + self._seconds() - began) / 2
             if is_right and hash_ is not None:
-                self._keep(self._right, check[1], _Right(hash_, self._seconds()), _MOST_RIGHT)
+                self._keep(self._right, check[1], _RightPassword(hash_, self._seconds()), _MOST_RIGHT)
                 return True
             self._note_failure(check)
             self._failed_logins.tell(shown.user, address, "wrong password" if hash_ else "no such user")

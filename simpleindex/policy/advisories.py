@@ -30,7 +30,7 @@ GRACE: Final = 300.0
 away before putting them back. (Unpacking the 20,000 public ones takes some seconds.)"""
 
 
-class _Known(NamedTuple):
+class _AdvisoryFile(NamedTuple):
     """One file.
 
     Attributes:
@@ -70,7 +70,7 @@ class AdvisoryDirectory:
         self._log = log
         self._seconds = seconds
         self._now_ns = now_ns
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _AdvisoryFile] = {}
         self._broken: dict[str, str] = {}
         self._current = Advisories(())
         self._trouble: str | None = None
@@ -103,7 +103,7 @@ class AdvisoryDirectory:
                 )
 
     def _read(self) -> None:
-        found: dict[str, _Known] = {}
+        found: dict[str, _AdvisoryFile] = {}
         broken: dict[str, str] = {}
         for path, stamp in _files(self._path):
             before = self._known.get(path)
@@ -118,7 +118,9 @@ class AdvisoryDirectory:
         self._take({**found, **self._missed(found)})
         self._tell(broken)
 
-    def _file(self, path: str, stamp: Stamp, before: _Known | None, broken: dict[str, str]) -> _Known:
+    def _file(
+        self, path: str, stamp: Stamp, before: _AdvisoryFile | None, broken: dict[str, str]
+    ) -> _AdvisoryFile:
         # What changed within the last two seconds may change again and leave the same state (DESIGN section 4).
         state = None if is_young(stamp, self._now_ns()) else stamp
         digest, advisories = (b"", ()) if before is None else (before.digest, before.advisories)
@@ -132,9 +134,9 @@ class AdvisoryDirectory:
                 advisories = parse_advisory(content)
         except (OSError, InvalidAdvisory) as error:
             broken[path] = _reason(error)
-        return _Known(state, digest, advisories)
+        return _AdvisoryFile(state, digest, advisories)
 
-    def _missed(self, found: dict[str, _Known]) -> dict[str, _Known]:
+    def _missed(self, found: dict[str, _AdvisoryFile]) -> dict[str, _AdvisoryFile]:
         now = self._seconds()
         missed = {}
         for path, known in self._known.items():
@@ -143,7 +145,7 @@ class AdvisoryDirectory:
                 missed[path] = known._replace(stamp=None, gone_since=since)
         return missed
 
-    def _take(self, known: dict[str, _Known]) -> None:
+    def _take(self, known: dict[str, _AdvisoryFile]) -> None:
         said, before = (
             [each for _, file in sorted(files.items()) for each in file.advisories]
             for files in (known, self._known)

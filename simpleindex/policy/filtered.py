@@ -10,7 +10,7 @@ from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, NotShown
 from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import listed_file
 from simpleindex.core.source import Elsewhere
-from simpleindex.policy.rules import Blocked, Denial
+from simpleindex.policy.rules import Denial, DenialMode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -178,9 +178,9 @@ class FilteredSource:
         return policy.denial(name, self._name, self._now())
 
     def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:
-        if denial.blocked is Blocked.REFUSED:
+        if denial.blocked is DenialMode.REFUSED:
             raise NotAllowed(denial.sentence)
-        if denial.blocked is Blocked.NOT_HERE:
+        if denial.blocked is DenialMode.NOT_HERE:
             raise (NotShown if self._is_own else NotHere)(f"project {name}")
         kept = self._judged.get(name)
         if kept is not None and kept[0] == denial:

@@ -33,7 +33,7 @@ _NS: Final = 1_000_000_000
 _ALL_KINDS: Final = frozenset(Kind)
 
 
-class RuleAction(Enum):
+class PolicyAction(Enum):
     """What a rule does with the files that it is about."""
 
     DENY = "deny"
@@ -43,7 +43,7 @@ class RuleAction(Enum):
     """Withholds those that lack what it requires; written by the requirement alone."""
 
 
-class Blocked(Enum):
+class DenialMode(Enum):
     """How a project answers of which rules deny all (SPEC U13, U14)."""
 
     EMPTY = "empty"
@@ -73,7 +73,7 @@ class NamesList(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PolicyRule:
     """One rule.
 
     Attributes:
@@ -100,7 +100,7 @@ class Rule:
     """
 
     name: str
-    action: RuleAction
+    action: PolicyAction
     projects: tuple[str, ...] = (ALL,)
     exclude: tuple[str, ...] = ()
     sources: frozenset[str] | None = None
@@ -116,7 +116,7 @@ class Rule:
     not_after: float | None = None
     max_size: int | None = None
     requires_hash: bool = False
-    blocked: Blocked = Blocked.EMPTY
+    blocked: DenialMode = DenialMode.EMPTY
     message: str = ""
 
     def is_about_source(self, source: str) -> bool:
@@ -209,7 +209,7 @@ class Denial:
 
     rule: str
     sentence: str
-    blocked: Blocked
+    blocked: DenialMode
 
 
 class _Reason(NamedTuple):
@@ -228,7 +228,7 @@ class Policy:
         lists: By the keys that rules have for them.
     """
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
     allowances: tuple[Allowance, ...] = ()
     lists: Mapping[str, NamesList] = field(default_factory=dict)
 
@@ -268,9 +268,9 @@ class Policy:
         for rule in self.rules:
             if not rule.concerns(name, source):
                 continue
-            if rule.action is RuleAction.ALLOW:
+            if rule.action is PolicyAction.ALLOW:
                 return None
-            if rule.action is not RuleAction.DENY:
+            if rule.action is not PolicyAction.DENY:
                 continue
             if rule.is_about_whole_projects:
                 sentence = policy_text.denied(name, rule.name, rule.message)
@@ -334,17 +334,17 @@ class Policy:
         )
 
     @staticmethod
-    def _quarantine(rules: list[Rule], is_exempt: bool) -> Rule | None:
+    def _quarantine(rules: list[PolicyRule], is_exempt: bool) -> PolicyRule | None:
         if is_exempt:
             return None
         for rule in rules:
-            if rule.action is RuleAction.QUARANTINE:
+            if rule.action is PolicyAction.QUARANTINE:
                 return rule
-            if rule.action is RuleAction.ALLOW and rule.is_about_whole_projects:
+            if rule.action is PolicyAction.ALLOW and rule.is_about_whole_projects:
                 break
         return None
 
-    def _reasons(self, rules: list[Rule], file: File, name: ProjectName) -> list[_Reason]:
+    def _reasons(self, rules: list[PolicyRule], file: File, name: ProjectName) -> list[_Reason]:
         """Why a file is withheld, by every rule that does so, at whatever time."""
         reasons = []
         for rule in rules:
@@ -353,18 +353,18 @@ class Policy:
             why = self._listed(rule, name, file.version) if rule.lists else ""
             if why is None:
                 continue
-            if rule.action is RuleAction.ALLOW:
+            if rule.action is PolicyAction.ALLOW:
                 break
-            if rule.action is RuleAction.DENY:
+            if rule.action is PolicyAction.DENY:
                 sentence = policy_text.withheld(
                     file.filename, rule.name, why or rule.what(file), rule.message
                 )
                 reasons.append(_Reason(rule.name, sentence, None))
-            elif rule.action is RuleAction.REQUIRE:
+            elif rule.action is PolicyAction.REQUIRE:
                 reasons += self._lacks(rule, file, name)
         return reasons
 
-    def _lacks(self, rule: Rule, file: File, name: ProjectName) -> list[_Reason]:
+    def _lacks(self, rule: PolicyRule, file: File, name: ProjectName) -> list[_Reason]:
         lacks: list[tuple[str, float | None]] = []
         uploaded = None if file.uploaded_ns is None else file.uploaded_ns / _NS
         if rule.min_age is not None and not self._mends(name, file.version):
@@ -381,14 +381,14 @@ class Policy:
             for why, until in lacks
         ]
 
-    def _listed(self, rule: Rule, name: ProjectName, version: str) -> str | None:
+    def _listed(self, rule: PolicyRule, name: ProjectName, version: str) -> str | None:
         for key in rule.lists:
             why = self.lists[key].whole(name) or self.lists[key].version(name, version)
             if why is not None:
                 return why
         return None
 
-    def _listed_whole(self, rule: Rule, name: ProjectName) -> str | None:
+    def _listed_whole(self, rule: PolicyRule, name: ProjectName) -> str | None:
         if not rule.is_about_all_files:
             return None
         return next((why for key in rule.lists if (why := self.lists[key].whole(name)) is not None), None)

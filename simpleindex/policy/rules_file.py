@@ -32,7 +32,7 @@ from simpleindex.core.toml import (
     to_texts,
 )
 from simpleindex.core.version_texts import parse_specifiers
-from simpleindex.policy.rules import Blocked, Rule, RuleAction
+from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -54,8 +54,8 @@ def parse_rules(
     upstreams: Collection[str],
     own: Collection[str],
     views: Collection[str],
-    blocked: Blocked,
-) -> tuple[Rule, ...]:
+    blocked: DenialMode,
+) -> tuple[PolicyRule, ...]:
     """Read the rules.
 
     Args:
@@ -68,7 +68,7 @@ def parse_rules(
     Raises:
         InvalidSources: One of them is not wholly understood, or does nothing.
     """
-    rules: list[Rule] = []
+    rules: list[PolicyRule] = []
     for number, table in enumerate(tables, 1):
         rule = _rule(table, number, upstreams=upstreams, own=own, views=views, blocked=blocked)
         if any(rule.name == other.name for other in rules):
@@ -84,8 +84,8 @@ def _rule(
     upstreams: Collection[str],
     own: Collection[str],
     views: Collection[str],
-    blocked: Blocked,
-) -> Rule:
+    blocked: DenialMode,
+) -> PolicyRule:
     where = f"rule {number}"
     check_keys(table, _KEYS, f" in {where}")
     name = to_text(table.get("name", where), f"'name' of {where}")
@@ -100,20 +100,20 @@ def _rule(
         "sources": _names(table, "sources", where, (*own, *upstreams)),
         "own": frozenset(own),
         "views": _names(table, "views", where, views),
-        "blocked": to_choice(table.get("blocked", blocked.value), Blocked, f"'blocked' of {where}"),
+        "blocked": to_choice(table.get("blocked", blocked.value), DenialMode, f"'blocked' of {where}"),
         "message": _message(table, where),
         **_selection(table, where),
         **_requirements(table, where),
     }
     if not values["projects"]:
         raise InvalidSources(f"has no 'projects' in {where}; leave the key out where it is about all")
-    return Rule(name=name, action=action, **values)
+    return PolicyRule(name=name, action=action, **values)
 
 
-def _action(table: Mapping[str, object], where: str) -> RuleAction:
+def _action(table: Mapping[str, object], where: str) -> PolicyAction:
     requiring = [key for key in _REQUIRING if key in table]
     listing = [key for key in _LISTS if key in table]
-    choices = [action.value for action in RuleAction if action is not RuleAction.REQUIRE]
+    choices = [action.value for action in PolicyAction if action is not PolicyAction.REQUIRE]
     given = table.get("action")
     if given is not None and given not in choices:
         near = nearest(given, choices) if isinstance(given, str) else f" (known: {', '.join(choices)})"
@@ -128,17 +128,17 @@ def _action(table: Mapping[str, object], where: str) -> RuleAction:
     if requiring:
         if "blocked" in table:
             raise InvalidSources(f"has 'blocked' in {where}, which denies no whole project; leave it out")
-        return RuleAction.REQUIRE
+        return PolicyAction.REQUIRE
     if given is None and listing:
-        return RuleAction.DENY
+        return PolicyAction.DENY
     if given is None:
         raise InvalidSources(
             f"has nothing that {where} does: give it an action ({', '.join(choices)}) or what files must have "
             f"({', '.join(_REQUIRING)})"
         )
-    action = RuleAction(given)
+    action = PolicyAction(given)
     selecting = [key for key in _SELECTING if key in table]
-    if action is RuleAction.QUARANTINE and selecting:
+    if action is PolicyAction.QUARANTINE and selecting:
         raise InvalidSources(
             f'has {selecting[0]!r} in {where}, but whole projects are quarantined; to withhold some files use action = "deny"'
         )

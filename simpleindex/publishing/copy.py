@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.copy_sources import CopySource
     from simpleindex.publishing.project_files import ProjectFiles
-    from simpleindex.publishing.staging import Draft
+    from simpleindex.publishing.staging import StagedUpload
     from simpleindex.publishing.writer import Writer
 
 _CHUNK: Final = 1 << 20
@@ -108,7 +108,7 @@ class Copier:
                 for (file, draft), further, is_there in zip(received, beside, there, strict=True)
             )
 
-    def _receive(self, name: ProjectName, file: File) -> Draft:
+    def _receive(self, name: ProjectName, file: File) -> StagedUpload:
         draft = self._writer.begin()
         try:
             self._fill(draft, name, file)
@@ -133,7 +133,7 @@ class Copier:
             raise
         return draft
 
-    def _fill(self, draft: Draft, name: ProjectName, file: File) -> None:
+    def _fill(self, draft: StagedUpload, name: ProjectName, file: File) -> None:
         with self._reading(file):
             opened = self._origin.open(name, file)
         if opened is None:
@@ -159,7 +159,7 @@ class Copier:
                 f"{file.filename} is changing in {self._source}, or cannot be read there now"
             ) from None
 
-    def _there(self, name: ProjectName, file: File, draft: Draft) -> bool:
+    def _there(self, name: ProjectName, file: File, draft: StagedUpload) -> bool:
         """Whether the same file is there already; refuses where it cannot come to be."""
         there = self._writer.digest_of(name, file.filename)
         if there is not None and there != draft.finish().sha256:
@@ -169,7 +169,13 @@ class Copier:
         return there is not None
 
     def _commit(
-        self, name: ProjectName, file: File, draft: Draft, beside: Mapping[str, bytes], *, is_there: bool
+        self,
+        name: ProjectName,
+        file: File,
+        draft: StagedUpload,
+        beside: Mapping[str, bytes],
+        *,
+        is_there: bool,
     ) -> Copied:
         sha256, url = draft.finish().sha256, self._origin.url(name, file)
         if not is_there:

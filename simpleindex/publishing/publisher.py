@@ -16,7 +16,7 @@ from simpleindex.core.selection import select
 from simpleindex.core.sizes import human_size
 from simpleindex.publishing.checks import judge_digests, judge_metadata, judge_size, refused_archive
 from simpleindex.publishing.interface import Published
-from simpleindex.publishing.staging import Draft
+from simpleindex.publishing.staging import StagedUpload
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.directory.live import LiveDirectory
     from simpleindex.publishing.checks import Upload
-    from simpleindex.publishing.interface import Draft as AnyDraft
+    from simpleindex.publishing.interface import Draft
     from simpleindex.publishing.project_files import ProjectFiles
     from simpleindex.publishing.writer import Committed, Writer
 
@@ -94,15 +94,15 @@ class LocalPublishing:
         """Take a name for an upload that is on its way; returns what gives it back."""
         return self._live.own_names.reserve(name)
 
-    def open_draft(self) -> Draft:
+    def open_draft(self) -> StagedUpload:
         """Begin a file; blocking."""
         return self._writer.begin()
 
     async def publish(
-        self, draft: AnyDraft, upload: Upload, rules: UploadRules, own: Callable[[], None]
+        self, draft: Draft, upload: Upload, rules: UploadRules, own: Callable[[], None]
     ) -> Published:
         """Judge a draft's bytes, and put the file where it is listed."""
-        assert isinstance(draft, Draft)  # from open_draft
+        assert isinstance(draft, StagedUpload)  # from open_draft
         name = upload.name.project
         there = await self._sizes(name)
         published: Published = await self._in_thread(self._publish, draft, upload, rules, own, there)
@@ -111,7 +111,7 @@ class LocalPublishing:
 
     def _publish(
         self,
-        draft: Draft,
+        draft: StagedUpload,
         upload: Upload,
         rules: UploadRules,
         own: Callable[[], None],
@@ -143,7 +143,7 @@ class LocalPublishing:
                 warnings = (f"The file was published without its provenance: {error}",)
         return Published(committed.sha256, committed.created, warnings)
 
-    def _examine(self, draft: Draft, name: DistributionName, rules: UploadRules) -> Examined:
+    def _examine(self, draft: StagedUpload, name: DistributionName, rules: UploadRules) -> Examined:
         with draft.reader() as file, storing(draft.staged.path):
             wanted = requests.upload(file.fileno(), draft.size, name, rules)
             try:

@@ -149,7 +149,7 @@ class StagedFile:
             self.descriptor = -1
 
 
-class Draft:
+class StagedUpload:
     """A file that is being received; also a context manager that discards what was not committed.
 
     Used by one thread at a time.

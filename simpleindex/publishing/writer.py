@@ -22,7 +22,7 @@ from simpleindex.publishing.ledgers import free_name, note_copied, note_deleted
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.present_files import digest_if_readable, digest_of, require_name, require_new
 from simpleindex.publishing.recovery import mend, moving_note
-from simpleindex.publishing.staging import Draft, Staging
+from simpleindex.publishing.staging import StagedUpload, Staging
 from simpleindex.publishing.trash import let_side_files_follow, purge, remove_empty, throw_away, trashed
 from simpleindex.system.atomic import storing, sync_directory
 from simpleindex.system.descriptors import is_reserved, no_descriptor
@@ -114,7 +114,7 @@ class Writer:
         free = status.f_bfree if os.geteuid() == 0 else status.f_bavail
         return Space(root, status.f_frsize * free, status.f_frsize * status.f_blocks)
 
-    def begin(self) -> Draft:
+    def begin(self) -> StagedUpload:
         """Begin to receive a file.
 
         Raises:
@@ -125,7 +125,7 @@ class Writer:
             if is_reserved(staged.descriptor):
                 staged.discard()
                 raise no_descriptor()
-            return Draft(staged)
+            return StagedUpload(staged)
 
     def clean(self) -> list[str]:
         """Put right what writers that died left undone; to be called at the start, while others may be at work.
@@ -137,7 +137,7 @@ class Writer:
 
     def commit(
         self,
-        draft: Draft,
+        draft: StagedUpload,
         project: ProjectName,
         filename: str,
         *,
@@ -199,7 +199,7 @@ class Writer:
     def _try_to_commit(
         self,
         place: LockedProject,
-        draft: Draft,
+        draft: StagedUpload,
         filename: str,
         sha256: str,
         found: Sequence[Entry],
@@ -228,7 +228,7 @@ class Writer:
                 raise CannotStore(f"{entry.path} is in the way: {entry.trouble}.", fault=Fault.MISPLACED)
         return [entry for entry in entries if not entry.trouble]
 
-    def _overwrite(self, place: LockedProject, draft: Draft, found: Sequence[Entry]) -> None:
+    def _overwrite(self, place: LockedProject, draft: StagedUpload, found: Sequence[Entry]) -> None:
         first, *others = found
         with place.marked(moving_note(entry.path for entry in others)):
             for entry in reversed(others):

@@ -12,7 +12,7 @@ from simpleindex.core.model import Strategy
 from simpleindex.core.patterns import ALL
 from simpleindex.core.views import LOCAL
 from simpleindex.views.explain import SourceNote, what_is_there
-from simpleindex.views.hidden import Hiding, Nothing
+from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 
@@ -49,7 +49,7 @@ def union_of(
         takes: Whether a name of which nothing is served is one's own all the same, as far as can be told at once.
     """
     shown = [UpstreamMember(own[name], is_listed=True, name=name) for name in view.sources if name in own]
-    first: Source = shown[0].source if shown else Nothing()
+    first: Source = shown[0].source if shown else EmptySource()
     # They are one's own all, so that a view without upstreams shows them all the same.
     strategy = Strategy.MERGE if view.strategy is Strategy.MERGE else Strategy.FIRST_INDEX
     together = UnionSource(
@@ -61,7 +61,7 @@ def union_of(
         name=shown[0].name if shown else LOCAL,
     )
     hidden = {name: source for name, source in (bare or own).items() if name not in view.sources}
-    hiding = Hiding(together if shown[1:] else first, [*hidden.values()])
+    hiding = LocalViewSource(together if shown[1:] else first, [*hidden.values()])
 
     async def own_words(name: ProjectName) -> tuple[SourceNote, ...]:
         said = await together.words(name) if shown else ()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NOTHING: Final = ProjectList()
 
 
-class Hiding:
+class LocalViewSource:
     """A source beside others that are one's own too, and are not shown here.
 
     A project that only those have is none of a stranger's either, so that it is told apart from one that nobody has.
@@ -99,7 +99,7 @@ class Hiding:
         return False
 
 
-class Nothing:
+class EmptySource:
     """A directory that has nothing."""
 
     async def projects(self) -> ProjectList:

@@ -41,7 +41,7 @@ from simpleindex.core.toml import (
     to_texts,
 )
 from simpleindex.core.views import LOCAL, MAIN_VIEW, RESERVED, ViewSettings, is_view_name
-from simpleindex.policy.rules import Blocked
+from simpleindex.policy.rules import DenialMode
 from simpleindex.policy.rules_file import parse_rules
 from simpleindex.upstreams.settings import (
     DirectorySettings,
@@ -51,7 +51,7 @@ from simpleindex.upstreams.settings import (
 )
 
 if TYPE_CHECKING:
-    from simpleindex.policy.rules import Rule
+    from simpleindex.policy.rules import PolicyRule
 
 _TOP_KEYS: Final = (
     "strategy",
@@ -106,7 +106,7 @@ class Sources:
     views: tuple[ViewSettings, ...] = (
         ViewSettings(MAIN_VIEW, (LOCAL,), Strategy.FIRST_INDEX, frozenset({MAIN_VIEW})),
     )
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
     cache: CacheSettings = CacheSettings()
 
 
@@ -133,7 +133,7 @@ def parse_sources(content: bytes) -> Sources:
         raise InvalidSources('has upstreams that strategy = "isolated" never asks; leave one of the two out')
     own = (LOCAL, *names[: len(directories)])
     views = _views(tables(table, "view"), (LOCAL, *names), own, strategy)
-    blocked = to_choice(table.get("blocked", Blocked.EMPTY.value), Blocked, "'blocked'")
+    blocked = to_choice(table.get("blocked", DenialMode.EMPTY.value), DenialMode, "'blocked'")
     rules = parse_rules(
         tables(table, "rule"),
         upstreams=[upstream.name for upstream in upstreams],

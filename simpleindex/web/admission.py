@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simpleindex.access.guarded import GuardedSource, Lists
+from simpleindex.access.guarded import GuardedSource, VisibleLists
 from simpleindex.access.identity import ANYONE, Action, Identity
 from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import NotAllowed, Unauthenticated
@@ -75,7 +75,7 @@ class Admission:
         self._access = access
         self._identification = identification
         self._owners = owners
-        self._lists = {view: Lists(owners.owners) for view in views}
+        self._lists = {view: VisibleLists(owners.owners) for view in views}
         self.public: Mapping[str, Source] = {view: self.reading(ANYONE, view) for view in views}
 
     @property

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.access.backoff import NO_FAILURES, Failures
+from simpleindex.access.backoff import NO_FAILURES, FailureHistory
 
 
-def failed(*times: float) -> Failures:
+def failed(*times: float) -> FailureHistory:
     """What is remembered after failures at these times."""
     failures = NO_FAILURES
     for time in times:

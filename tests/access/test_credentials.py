@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.access.credentials import Malformed, Password, TokenShown, parse_authorization
+from simpleindex.access.credentials import (
+    MalformedCredentials,
+    PasswordCredentials,
+    TokenCredentials,
+    parse_authorization,
+)
 
 SECRET = "sidx-" + "A1_-" * 10 + "abc"
 
@@ -21,20 +26,20 @@ def basic(user: str, password: str, encoding: str = "utf-8", scheme: str = "Basi
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        (basic("alice", "secret"), Password("alice", b"secret")),
-        (basic("alice", "a:b:c"), Password("alice", b"a:b:c")),
-        (basic("alice", " x "), Password("alice", b" x ")),
-        (basic("", "x"), Password("", b"x")),
-        (basic("alice", "secret", scheme="bAsIc"), Password("alice", b"secret")),
-        (basic("alice", "secret", scheme=" Basic  ") + " ", Password("alice", b"secret")),
-        (basic("josé", "pässwörd"), Password("josé", "pässwörd".encode())),
-        (basic("josé", "pässwörd", "latin-1"), Password("josé", "pässwörd".encode())),
-        (basic("jose\u0301", "e\u0301"), Password("jos\u00e9", "e\u0301".encode())),
-        (basic("alice", "€🔑"), Password("alice", "€🔑".encode())),
-        (basic("alice", "x" * 1024), Password("alice", b"x" * 1024)),
+        (basic("alice", "secret"), PasswordCredentials("alice", b"secret")),
+        (basic("alice", "a:b:c"), PasswordCredentials("alice", b"a:b:c")),
+        (basic("alice", " x "), PasswordCredentials("alice", b" x ")),
+        (basic("", "x"), PasswordCredentials("", b"x")),
+        (basic("alice", "secret", scheme="bAsIc"), PasswordCredentials("alice", b"secret")),
+        (basic("alice", "secret", scheme=" Basic  ") + " ", PasswordCredentials("alice", b"secret")),
+        (basic("josé", "pässwörd"), PasswordCredentials("josé", "pässwörd".encode())),
+        (basic("josé", "pässwörd", "latin-1"), PasswordCredentials("josé", "pässwörd".encode())),
+        (basic("jose\u0301", "e\u0301"), PasswordCredentials("jos\u00e9", "e\u0301".encode())),
+        (basic("alice", "€🔑"), PasswordCredentials("alice", "€🔑".encode())),
+        (basic("alice", "x" * 1024), PasswordCredentials("alice", b"x" * 1024)),
     ],
 )
-def test_passwords(header: str, expected: Password) -> None:
+def test_passwords(header: str, expected: PasswordCredentials) -> None:
     """In UTF-8 (uv, curl) and in latin-1 (requests: pip, twine, poetry)."""
     assert parse_authorization(header) == expected
 
@@ -54,7 +59,7 @@ def test_passwords(header: str, expected: Password) -> None:
 )
 def test_tokens(header: str, user: str) -> None:
     """As ``__token__``, as any user, and by the words that pypi.org takes; white space around them is nobody's intent."""
-    assert parse_authorization(header) == TokenShown(user, SECRET)
+    assert parse_authorization(header) == TokenCredentials(user, SECRET)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_tokens(header: str, user: str) -> None:
 )
 def test_tokens_of_others(header: str, secret: str) -> None:
     """What is announced as a token is never tried as a password."""
-    assert parse_authorization(header) == TokenShown("__token__", secret)
+    assert parse_authorization(header) == TokenCredentials("__token__", secret)
 
 
 @pytest.mark.parametrize("header", [basic(user, "") for user in ("", "alice", "__token__")])
@@ -92,7 +97,7 @@ def test_a_name_alone_is_no_credential(header: str) -> None:
 def test_malformed(header: str) -> None:
     """It is said what is wrong, without what was sent."""
     parsed = parse_authorization(header)
-    assert isinstance(parsed, Malformed)
+    assert isinstance(parsed, MalformedCredentials)
     assert parsed.reason.startswith("it")
 
 
@@ -111,7 +116,7 @@ def test_no_secret_is_shown(user: str, password: str) -> None:
     except UnicodeEncodeError:
         return
     parsed = parse_authorization(header)
-    if isinstance(parsed, Password):
+    if isinstance(parsed, PasswordCredentials):
         assert parsed.password.decode() == password
     assert "password=" not in repr(parsed)
     assert "secret=" not in repr(parsed)

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.access import guarded
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.guarded import GuardedSource, Lists
+from simpleindex.access.guarded import GuardedSource, VisibleLists
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.access.rights import Access
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated, Unavailable
@@ -41,7 +41,7 @@ class World:
         self.access = access
         self.owned: Mapping[ProjectName, str] = {VAULT: "alice"}
         self.asked = 0
-        self.lists = Lists(self._owners)
+        self.lists = VisibleLists(self._owners)
 
     def _owners(self) -> Mapping[ProjectName, str]:
         self.asked += 1

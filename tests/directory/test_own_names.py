@@ -12,7 +12,7 @@ from simpleindex.core.names import LEDGER, PROJECT_FILE, ProjectName
 from simpleindex.directory.inotify import InotifyWatch
 from simpleindex.directory.source import LocalSource
 from simpleindex.records.used_names import UsedNames
-from simpleindex.views.hidden import Hiding
+from simpleindex.views.hidden import LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
@@ -129,7 +129,7 @@ class House:
         self.outside.upstream.add(WHEEL, b"evil", bare=True)
         self.source = LocalSource(self.world.live, self.world.directory, Threads())
         self.union = UnionSource(
-            Hiding(self.source, ()),
+            LocalViewSource(self.source, ()),
             [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
@@ -348,7 +348,7 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     house = House(base)
     world = World(base / "staging", record=house.record).begin()
     staging = LocalSource(world.live, world.directory, Threads())
-    for local in (Hiding(house.source, [staging]), UnionSource(
+    for local in (LocalViewSource(house.source, [staging]), UnionSource(
         house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=Threads()
     )):  # fmt: skip
         union = UnionSource(

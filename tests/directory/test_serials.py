@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.guarded import Lists
+from simpleindex.access.guarded import VisibleLists
 from simpleindex.access.identity import ANYONE
 from simpleindex.access.rights import default_access
 from simpleindex.core.model import ProjectList
@@ -96,7 +96,7 @@ def test_every_change_of_what_is_listed_counts(tmp_path: Path) -> None:
 def test_no_serials_where_projects_may_be_hidden() -> None:
     """What becomes readable, or is let out by a rule, has no new serial: a mirror would never see it."""
     listed = ProjectList((ACME, OTHER), serials={ACME: 1, OTHER: 2})
-    lists = Lists(dict)
+    lists = VisibleLists(dict)
     everybody = default_access()
     hidden = parse_access(b'[[rule]]\nprojects = ["acme"]\nread = ["alice"]\n')
     assert everybody.everything_public

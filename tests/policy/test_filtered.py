@@ -16,8 +16,8 @@ from simpleindex.core.model import Project, Status, Strategy, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.policy import filtered
 from simpleindex.policy.filtered import FilteredSource
-from simpleindex.policy.rules import Allowance, Blocked, Denial, Policy, Rule, RuleAction
-from simpleindex.views.hidden import Hiding, Nothing
+from simpleindex.policy.rules import Allowance, Denial, DenialMode, Policy, PolicyAction, PolicyRule
+from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.live_world import Threads, error, result
@@ -36,7 +36,7 @@ UPLOADED = UPLOADED_NS / 1e9
 class World:
     """A source with one project of three files, and rules in front."""
 
-    def __init__(self, *rules: Rule) -> None:
+    def __init__(self, *rules: PolicyRule) -> None:
         self.source = Absent()
         for filename in (OLD, NEW, SDIST):
             self.source.add(filename, metadata=b"Name: acme\n" if filename == NEW else None)
@@ -56,9 +56,9 @@ class World:
         return [file.filename for file in self.project().files]
 
 
-def deny(**values: Any) -> Rule:
+def deny(**values: Any) -> PolicyRule:
     """A rule that denies."""
-    return Rule("r", RuleAction.DENY, **values)
+    return PolicyRule("r", PolicyAction.DENY, **values)
 
 
 def test_without_rules_nothing_is_added() -> None:
@@ -108,7 +108,7 @@ def test_what_the_source_withholds_is_its_own_affair() -> None:
 
 def test_the_same_object_as_long_as_nothing_changes() -> None:
     """And another one as soon as something does: the source's answer, the rules, or by time."""
-    world = World(Rule("age", RuleAction.REQUIRE, min_age=2 * DAY))
+    world = World(PolicyRule("age", PolicyAction.REQUIRE, min_age=2 * DAY))
     assert world.filtered.project_now(ACME) is None
     first = world.project()
     assert (first.files, first.valid_until) == ((), UPLOADED + 2 * DAY)
@@ -132,9 +132,9 @@ def test_the_same_object_as_long_as_nothing_changes() -> None:
 
 @pytest.mark.parametrize(
     ("blocked", "expected"),
-    [(Blocked.EMPTY, None), (Blocked.NOT_HERE, NotHere), (Blocked.REFUSED, NotAllowed)],
+    [(DenialMode.EMPTY, None), (DenialMode.NOT_HERE, NotHere), (DenialMode.REFUSED, NotAllowed)],
 )
-def test_denied_names_are_not_asked_for(blocked: Blocked, expected: type[Exception] | None) -> None:
+def test_denied_names_are_not_asked_for(blocked: DenialMode, expected: type[Exception] | None) -> None:
     """Not even once, also where the source cannot be asked; the answer is the rule's."""
     world = World(deny(blocked=blocked))
     world.source.error = UpstreamFailed("pypi", "it is down")
@@ -181,7 +181,7 @@ def test_who_denies_is_not_asked_again_and_again() -> None:
             asked.append(self)
             return super().denial(name, source, now)
 
-    allow = Rule("a", RuleAction.ALLOW, versions=SpecifierSet("<1"))
+    allow = PolicyRule("a", PolicyAction.ALLOW, versions=SpecifierSet("<1"))
     for rules, denied in (((allow, deny()), False), ((deny(),), True)):
         world.policy = Counting(rules)
         first = world.project()
@@ -215,7 +215,7 @@ def test_lists() -> None:
 
 
 @pytest.mark.parametrize("rules", [(), (deny(projects=("other*",)),)])
-def test_lists_have_no_serials(monkeypatch: pytest.MonkeyPatch, rules: tuple[Rule, ...]) -> None:
+def test_lists_have_no_serials(monkeypatch: pytest.MonkeyPatch, rules: tuple[PolicyRule, ...]) -> None:
     """What a rule lets out again has not changed, so its serial would hide it from a mirror."""
     world = World(*rules)
     source = replace(result(world.source.projects()), serials={ACME: 1})
@@ -271,9 +271,9 @@ def test_what_the_source_cannot_tell_stays_so() -> None:
 
 @pytest.mark.parametrize("strategy", [Strategy.FIRST_INDEX, Strategy.MERGE])
 @pytest.mark.parametrize(
-    "rule", [deny(), deny(versions=SpecifierSet(">1")), Rule("q", RuleAction.QUARANTINE)]
+    "rule", [deny(), deny(versions=SpecifierSet(">1")), PolicyRule("q", PolicyAction.QUARANTINE)]
 )
-def test_no_way_around_by_the_next_index(strategy: Strategy, rule: Rule) -> None:
+def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -> None:
     """What is withheld of one source is not taken from the next in its stead, unless its versions are merged and it is whole."""
     world = World(rule)
     other = Absent()
@@ -289,24 +289,24 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: Rule) -> None
     if strategy is Strategy.FIRST_INDEX:
         assert names == ([OLD] if rule.versions else [])
         assert not other.asked
-    elif rule.versions or rule.action is RuleAction.QUARANTINE:
+    elif rule.versions or rule.action is PolicyAction.QUARANTINE:
         assert NEW not in names
         assert isinstance(error(union.file(ACME, NEW)), NotHere | NotAllowed)
-    if rule.action is RuleAction.QUARANTINE:
+    if rule.action is PolicyAction.QUARANTINE:
         assert result(union.project(ACME)).status is Status.QUARANTINED
 
 
-@pytest.mark.parametrize("blocked", list(Blocked))
+@pytest.mark.parametrize("blocked", list(DenialMode))
 @pytest.mark.parametrize("is_hidden", [False, True])
-def test_no_rule_makes_an_own_name_anybody_elses(blocked: Blocked, is_hidden: bool) -> None:
+def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden: bool) -> None:
     """What is denied of one's own is asked of no upstream; what is not there is, as ever."""
-    own = World(Rule("r", RuleAction.DENY, sources=frozenset({"local"}), blocked=blocked))
+    own = World(PolicyRule("r", PolicyAction.DENY, sources=frozenset({"local"}), blocked=blocked))
     judged = FilteredSource(own.source, "local", lambda: own.policy, own.clock, own.threads, is_own=True)
     upstream = Absent()
     upstream.add("acme-99.0.zip", b"evil")
     upstream.add("other-1.0.zip", b"other")
     # A view that hides a directory asks it without rules.
-    first = Hiding(Nothing(), [own.source]) if is_hidden else judged
+    first = LocalViewSource(EmptySource(), [own.source]) if is_hidden else judged
     union = UnionSource(
         first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=Threads()
     )
@@ -323,7 +323,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: Blocked, is_hidden: bo
 
 def test_what_is_listed_while_it_is_asked_for_is_judged() -> None:
     """A source that has another listing by the time that it gives the file does not get past the rules."""
-    world = World(Rule("age", RuleAction.REQUIRE, min_age=DAY / 2))
+    world = World(PolicyRule("age", PolicyAction.REQUIRE, min_age=DAY / 2))
     before = world.source.pages[ACME]
     young = [
         replace(file, uploaded_ns=int(world.clock.seconds() * 1e9)) if file.filename == NEW else file

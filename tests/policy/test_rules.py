@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from simpleindex.core.model import File, Project, Sidecar, Status, Withheld, file_order
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.policy.messages import too_late, too_young
-from simpleindex.policy.rules import Allowance, Blocked, Denial, Policy, Rule, RuleAction
+from simpleindex.policy.rules import Allowance, Denial, DenialMode, Policy, PolicyAction, PolicyRule
 
 ACME = ProjectName("acme")
 DAY = 86_400
@@ -39,9 +39,9 @@ def project(*files: File) -> Project:
     return Project(ACME, tuple(sorted(files, key=file_order)))
 
 
-def rule(action: RuleAction = RuleAction.DENY, name: str = "r", **values: Any) -> Rule:
+def rule(action: PolicyAction = PolicyAction.DENY, name: str = "r", **values: Any) -> PolicyRule:
     """One rule."""
-    return Rule(name, action, **values)
+    return PolicyRule(name, action, **values)
 
 
 def left(policy: Policy, *files: File, source: str = "pypi", now: float = NOW) -> list[str]:
@@ -158,7 +158,7 @@ def test_what_files_must_have(
     values: dict[str, Any], withheld: list[str], sentence: str, until: float | None
 ) -> None:
     """What is not known is not had; each says what it lacks, and what comes with time when it comes."""
-    policy = Policy((rule(RuleAction.REQUIRE, **values),))
+    policy = Policy((rule(PolicyAction.REQUIRE, **values),))
     judged = policy.judge(project(*FILES), "pypi", NOW)
     assert {item.filename for item in judged.withheld} == set(withheld)
     if withheld:
@@ -168,14 +168,14 @@ def test_what_files_must_have(
 
 def test_an_unknown_size() -> None:
     """It may be any."""
-    policy = Policy((rule(RuleAction.REQUIRE, max_size=10**12),))
+    policy = Policy((rule(PolicyAction.REQUIRE, max_size=10**12),))
     (item,) = policy.judge(project(file(size=None)), "pypi", NOW).withheld
     assert item.reason == f"{WHEEL} is withheld by the rule r: its size is not known."
 
 
 def test_another_hash_is_one() -> None:
     """Which one is for the cache to judge."""
-    policy = Policy((rule(RuleAction.REQUIRE, requires_hash=True),))
+    policy = Policy((rule(PolicyAction.REQUIRE, requires_hash=True),))
     assert left(policy, file(sha256=None, other_hash=("sha512", "bb"))) == [WHEEL]
 
 
@@ -185,7 +185,7 @@ def test_nothing_to_say() -> None:
     for policy in (
         Policy(),
         Policy((rule(projects=("other",)),)),
-        Policy((rule(RuleAction.REQUIRE, min_age=1.0),)),
+        Policy((rule(PolicyAction.REQUIRE, min_age=1.0),)),
     ):
         assert policy.judge(one, "pypi", NOW) is one
     everywhere = Policy((rule(),))
@@ -196,9 +196,9 @@ def test_nothing_to_say() -> None:
 
 def test_all_restrictions_count_and_the_one_that_lasts_is_named() -> None:
     """One that holds for good is named before one that ends; of several that end, the last."""
-    young = rule(RuleAction.REQUIRE, "young", min_age=20.0 * DAY)
-    younger = rule(RuleAction.REQUIRE, "younger", min_age=12.0 * DAY, message="Ask us.")
-    big = rule(RuleAction.REQUIRE, "big", max_size=1)
+    young = rule(PolicyAction.REQUIRE, "young", min_age=20.0 * DAY)
+    younger = rule(PolicyAction.REQUIRE, "younger", min_age=12.0 * DAY, message="Ask us.")
+    big = rule(PolicyAction.REQUIRE, "big", max_size=1)
     (item,) = Policy((younger, young)).judge(project(file()), "pypi", NOW).withheld
     assert (item.rule, item.visible_from) == ("young", NOW + 10 * DAY)
     judged = Policy((younger, young, big)).judge(project(file()), "pypi", NOW)
@@ -211,26 +211,26 @@ def test_all_restrictions_count_and_the_one_that_lasts_is_named() -> None:
 
 def test_allow_is_for_the_rules_below_it() -> None:
     """Not for those above; for the files that it is about."""
-    allow = rule(RuleAction.ALLOW, "a", versions=SpecifierSet("<2"))
-    deny = rule(RuleAction.DENY, "d")
+    allow = rule(PolicyAction.ALLOW, "a", versions=SpecifierSet("<2"))
+    deny = rule(PolicyAction.DENY, "d")
     assert left(Policy((allow, deny)), file(), file(SDIST)) == [WHEEL]
     assert left(Policy((deny, allow)), file(), file(SDIST)) == []
-    listed = rule(RuleAction.ALLOW, "l", lists=("x",))
+    listed = rule(PolicyAction.ALLOW, "l", lists=("x",))
     assert left(Policy((listed, deny), lists={"x": Names("acme==2.0")}), file(), file(SDIST)) == [SDIST]
 
 
 def test_a_fix_need_not_wait() -> None:
     """The version that an advisory names as fixed is exempt from a minimum age, and from nothing else."""
-    age = rule(RuleAction.REQUIRE, "age", min_age=20.0 * DAY)
+    age = rule(PolicyAction.REQUIRE, "age", min_age=20.0 * DAY)
     lists = {"x": Names("+acme==2.0", "acme==1.0")}
     assert left(Policy((age,), lists=lists), file(), file(SDIST)) == [SDIST]
-    late = rule(RuleAction.REQUIRE, "late", not_after=0.0)
+    late = rule(PolicyAction.REQUIRE, "late", not_after=0.0)
     assert left(Policy((age, late), lists=lists), file(SDIST)) == []
 
 
 def test_min_age_is_met_at_its_moment() -> None:
     """Exactly then, not later."""
-    policy = Policy((rule(RuleAction.REQUIRE, min_age=11.0 * DAY),))
+    policy = Policy((rule(PolicyAction.REQUIRE, min_age=11.0 * DAY),))
     assert left(policy, file(), now=NOW + DAY - 0.001) == []
     assert left(policy, file(), now=NOW + DAY) == [WHEEL]
     judged = policy.judge(project(file(), file(SDIST, age=2 * DAY)), "pypi", NOW + DAY)
@@ -254,14 +254,14 @@ def test_how_the_age_is_known_is_said(dated_by: str | None, said: str) -> None:
 def test_quarantine() -> None:
     """The whole project, with what it is to be told by."""
     one = project(file(), file(SDIST))
-    judged = Policy((rule(RuleAction.QUARANTINE, "q", message="Ask security."),)).judge(one, "pypi", NOW)
+    judged = Policy((rule(PolicyAction.QUARANTINE, "q", message="Ask security."),)).judge(one, "pypi", NOW)
     assert (judged.files, judged.status) == ((), Status.QUARANTINED)
     assert judged.status_reason == "acme is quarantined by the rule q. Ask security."
     assert {item.filename for item in judged.withheld} == {WHEEL, SDIST}
-    above = Policy((rule(RuleAction.ALLOW, "a"), rule(RuleAction.QUARANTINE, "q")))
+    above = Policy((rule(PolicyAction.ALLOW, "a"), rule(PolicyAction.QUARANTINE, "q")))
     assert above.judge(one, "pypi", NOW) is one
     # One that is about some of its files exempts no project.
-    some = Policy((rule(RuleAction.ALLOW, "a", prereleases=False), rule(RuleAction.QUARANTINE, "q")))
+    some = Policy((rule(PolicyAction.ALLOW, "a", prereleases=False), rule(PolicyAction.QUARANTINE, "q")))
     assert some.judge(one, "pypi", NOW).status is Status.QUARANTINED
 
 
@@ -276,11 +276,11 @@ def test_views() -> None:
 @pytest.mark.parametrize(
     ("rules", "name", "denial"),
     [
-        ((rule(message="No."),), ACME, Denial("r", "acme is denied by the rule r. No.", Blocked.EMPTY)),
+        ((rule(message="No."),), ACME, Denial("r", "acme is denied by the rule r. No.", DenialMode.EMPTY)),
         (
-            (rule(blocked=Blocked.NOT_HERE),),
+            (rule(blocked=DenialMode.NOT_HERE),),
             ACME,
-            Denial("r", "acme is denied by the rule r.", Blocked.NOT_HERE),
+            Denial("r", "acme is denied by the rule r.", DenialMode.NOT_HERE),
         ),
         ((rule(projects=("other",)),), ACME, None),
         ((rule(versions=SpecifierSet("<2")),), ACME, None),
@@ -291,27 +291,27 @@ def test_views() -> None:
         (
             (rule(lists=("x",)),),
             ACME,
-            Denial("r", "acme is denied by the rule r: the list has it.", Blocked.EMPTY),
+            Denial("r", "acme is denied by the rule r: the list has it.", DenialMode.EMPTY),
         ),
         ((rule(lists=("x",)),), ProjectName("other"), None),
         ((rule(lists=("x",), yanked=True),), ACME, None),
-        ((rule(RuleAction.ALLOW, "a"), rule()), ACME, None),
+        ((rule(PolicyAction.ALLOW, "a"), rule()), ACME, None),
         # What is allowed may be some file of it: the upstream has to be asked.
-        ((rule(RuleAction.ALLOW, "a", versions=SpecifierSet("==1.0")), rule()), ACME, None),
+        ((rule(PolicyAction.ALLOW, "a", versions=SpecifierSet("==1.0")), rule()), ACME, None),
         (
-            (rule(RuleAction.ALLOW, "a", projects=("other",)), rule()),
+            (rule(PolicyAction.ALLOW, "a", projects=("other",)), rule()),
             ACME,
-            Denial("r", "acme is denied by the rule r.", Blocked.EMPTY),
+            Denial("r", "acme is denied by the rule r.", DenialMode.EMPTY),
         ),
         (
-            (rule(RuleAction.REQUIRE, "m", min_age=1.0), rule()),
+            (rule(PolicyAction.REQUIRE, "m", min_age=1.0), rule()),
             ACME,
-            Denial("r", "acme is denied by the rule r.", Blocked.EMPTY),
+            Denial("r", "acme is denied by the rule r.", DenialMode.EMPTY),
         ),
-        ((rule(RuleAction.QUARANTINE, "q"),), ACME, None),
+        ((rule(PolicyAction.QUARANTINE, "q"),), ACME, None),
     ],
 )
-def test_denial(rules: tuple[Rule, ...], name: ProjectName, denial: Denial | None) -> None:
+def test_denial(rules: tuple[PolicyRule, ...], name: ProjectName, denial: Denial | None) -> None:
     """A project of which everything is denied whatever it has is not even asked for."""
     policy = Policy(rules, lists={"x": Names("acme")})
     assert policy.denial(name, "pypi", NOW) == denial
@@ -322,7 +322,7 @@ def test_denial(rules: tuple[Rule, ...], name: ProjectName, denial: Denial | Non
 
 def test_allowances() -> None:
     """For a version or for all, for a time, whatever the rules say."""
-    deny = Policy((rule(), rule(RuleAction.QUARANTINE, "q")))
+    deny = Policy((rule(), rule(PolicyAction.QUARANTINE, "q")))
     one = project(file(), file(SDIST))
     version = replace(deny, allowances=(Allowance(ACME, "1.0", NOW + 60),))
     assert version.denial(ACME, "pypi", NOW) is None
@@ -415,12 +415,12 @@ requirements = st.fixed_dictionaries(
         "requires_hash": st.booleans(),
     },
 )
-restrictions = st.builds(lambda values: rule(RuleAction.DENY, **values), selections) | st.builds(
-    lambda chosen, required: rule(RuleAction.REQUIRE, **chosen, **required), selections, requirements
+restrictions = st.builds(lambda values: rule(PolicyAction.DENY, **values), selections) | st.builds(
+    lambda chosen, required: rule(PolicyAction.REQUIRE, **chosen, **required), selections, requirements
 )
-restrictions |= st.just(rule(RuleAction.QUARANTINE))
+restrictions |= st.just(rule(PolicyAction.QUARANTINE))
 any_rules = st.lists(
-    restrictions | st.builds(lambda values: rule(RuleAction.ALLOW, **values), selections), max_size=5
+    restrictions | st.builds(lambda values: rule(PolicyAction.ALLOW, **values), selections), max_size=5
 )
 some_allowances = st.lists(
     st.builds(
@@ -436,7 +436,7 @@ LISTS = {"x": Names("acme==1.0", "+acme==2.0")}
 
 @given(any_rules, restrictions, st.integers(0, 5), some_files, some_allowances)
 def test_a_restriction_more_never_shows_more(
-    rules: list[Rule], more: Rule, at: int, files: tuple[File, ...], allowances: list[Allowance]
+    rules: list[PolicyRule], more: PolicyRule, at: int, files: tuple[File, ...], allowances: list[Allowance]
 ) -> None:
     """Wherever it is put, and whatever else there is; and an allow more never shows less."""
     before = Policy(tuple(rules), tuple(allowances), LISTS)
@@ -445,13 +445,13 @@ def test_a_restriction_more_never_shows_more(
     if before.denial(ACME, "pypi", NOW) is not None:
         assert left(before, *files) == []
         assert after.denial(ACME, "pypi", NOW) is not None
-    allowed = replace(before, rules=(replace(more, action=RuleAction.ALLOW), *rules))
+    allowed = replace(before, rules=(replace(more, action=PolicyAction.ALLOW), *rules))
     assert set(left(allowed, *files)) >= set(left(before, *files))
 
 
 @given(any_rules, some_files, some_allowances, st.floats(0, 1, exclude_max=True))
 def test_an_answer_is_good_until_it_says(
-    rules: list[Rule], files: tuple[File, ...], allowances: list[Allowance], share: float
+    rules: list[PolicyRule], files: tuple[File, ...], allowances: list[Allowance], share: float
 ) -> None:
     """Nothing changes by time alone before the moment that it names; every file is offered or withheld, not both."""
     policy = Policy(tuple(rules), tuple(allowances), LISTS)

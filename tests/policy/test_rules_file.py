@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.policy.rules import Blocked, Rule, RuleAction
+from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 from simpleindex.views.sources_file import parse_sources
 
 BEGINNING = """
@@ -20,7 +20,7 @@ sources = ["pypi"]
 """
 
 
-def rules(text: str, top: str = "") -> tuple[Rule, ...]:
+def rules(text: str, top: str = "") -> tuple[PolicyRule, ...]:
     """The rules of a file with an upstream and a view."""
     return parse_sources(f"{top}\n{BEGINNING}\n{text}".encode()).rules
 
@@ -28,15 +28,15 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ('action = "deny"', Rule("rule 1", RuleAction.DENY)),
+        ('action = "deny"', PolicyRule("rule 1", PolicyAction.DENY)),
         (
             (
                 'name = "n"\naction = "allow"\nprojects = ["A_b", "c*"]\nexclude = ["c"]\nsources = ["local", "pypi"]\n'
                 'views = ["main", "stable"]\nmessage = "Ask."'
             ),
-            Rule(
+            PolicyRule(
                 "n",
-                RuleAction.ALLOW,
+                PolicyAction.ALLOW,
                 projects=("a-b", "c*"),
                 exclude=("c",),
                 sources=frozenset({"local", "pypi"}),
@@ -49,9 +49,9 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
                 'action = "deny"\nversions = "<2,!=1.5"\nkinds = ["wheel"]\ntags = ["*-*-Win_amd64"]\nprereleases = true\n'
                 "yanked = false"
             ),
-            Rule(
+            PolicyRule(
                 "rule 1",
-                RuleAction.DENY,
+                PolicyAction.DENY,
                 versions=SpecifierSet("<2,!=1.5"),
                 kinds=frozenset({Kind.WHEEL}),
                 tags=("*-*-win_amd64",),
@@ -61,22 +61,33 @@ def rules(text: str, top: str = "") -> tuple[Rule, ...]:
         ),
         (
             'min-age = "7d"\nmax-size = "10M"\nrequires-hash = true',
-            Rule("rule 1", RuleAction.REQUIRE, min_age=604_800.0, max_size=10 << 20, requires_hash=True),
+            PolicyRule(
+                "rule 1", PolicyAction.REQUIRE, min_age=604_800.0, max_size=10 << 20, requires_hash=True
+            ),
         ),
-        ("max-size = 5", Rule("rule 1", RuleAction.REQUIRE, max_size=5)),
-        ("not-after = 1970-01-01", Rule("rule 1", RuleAction.REQUIRE, not_after=86_399.999999)),
-        ("not-after = 1970-01-02T00:00:00", Rule("rule 1", RuleAction.REQUIRE, not_after=86_400.0)),
-        ("not-after = 1970-01-02T00:00:00+01:00", Rule("rule 1", RuleAction.REQUIRE, not_after=82_800.0)),
-        ('deny-names = "bad.txt"', Rule("rule 1", RuleAction.DENY, lists=("deny-names:bad.txt",))),
+        ("max-size = 5", PolicyRule("rule 1", PolicyAction.REQUIRE, max_size=5)),
+        ("not-after = 1970-01-01", PolicyRule("rule 1", PolicyAction.REQUIRE, not_after=86_399.999999)),
+        ("not-after = 1970-01-02T00:00:00", PolicyRule("rule 1", PolicyAction.REQUIRE, not_after=86_400.0)),
+        (
+            "not-after = 1970-01-02T00:00:00+01:00",
+            PolicyRule("rule 1", PolicyAction.REQUIRE, not_after=82_800.0),
+        ),
+        ('deny-names = "bad.txt"', PolicyRule("rule 1", PolicyAction.DENY, lists=("deny-names:bad.txt",))),
         (
             'action = "allow"\nadvisories = "osv"',
-            Rule("rule 1", RuleAction.ALLOW, lists=("advisories:osv",)),
+            PolicyRule("rule 1", PolicyAction.ALLOW, lists=("advisories:osv",)),
         ),
-        ('action = "quarantine"\nprojects = ["x"]', Rule("rule 1", RuleAction.QUARANTINE, projects=("x",))),
-        ('action = "deny"\nblocked = "404"', Rule("rule 1", RuleAction.DENY, blocked=Blocked.NOT_HERE)),
+        (
+            'action = "quarantine"\nprojects = ["x"]',
+            PolicyRule("rule 1", PolicyAction.QUARANTINE, projects=("x",)),
+        ),
+        (
+            'action = "deny"\nblocked = "404"',
+            PolicyRule("rule 1", PolicyAction.DENY, blocked=DenialMode.NOT_HERE),
+        ),
     ],
 )
-def test_rules(text: str, rule: Rule) -> None:
+def test_rules(text: str, rule: PolicyRule) -> None:
     """Every key, and what holds where one is left out."""
     assert rules(f"[[rule]]\n{text}") == (rule,)
 
@@ -96,7 +107,7 @@ def test_own_directories() -> None:
 def test_blocked_for_all() -> None:
     """The key above all rules holds where one does not say otherwise."""
     text = '[[rule]]\naction = "deny"\n[[rule]]\naction = "deny"\nblocked = "empty"'
-    assert [each.blocked for each in rules(text, 'blocked = "403"')] == [Blocked.REFUSED, Blocked.EMPTY]
+    assert [each.blocked for each in rules(text, 'blocked = "403"')] == [DenialMode.REFUSED, DenialMode.EMPTY]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.policy.filtered import FilteredSource
-from simpleindex.policy.rules import Policy, Rule, RuleAction
+from simpleindex.policy.rules import Policy, PolicyAction, PolicyRule
 from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.modes import left_there
 from simpleindex.upstreams.pages.urls import HostPolicy
@@ -176,7 +176,11 @@ def test_what_a_cache_learnt_is_not_said(tmp_path: Path) -> None:
 def test_behind_rules(world: RedirectingWorld) -> None:
     """What one withholds is refused in words, and nobody is told where it is; the rest is sent there."""
     policy = Policy(
-        (Rule("wheels", RuleAction.DENY, kinds=frozenset({Kind.WHEEL}), message="Ask the platform team."),)
+        (
+            PolicyRule(
+                "wheels", PolicyAction.DENY, kinds=frozenset({Kind.WHEEL}), message="Ask the platform team."
+            ),
+        )
     )
     index = Index(FilteredSource(world.redirecting, "pypi", lambda: policy, world.clock, world.threads))
     page = index.get("/simple/acme/", ("Accept", JSON))

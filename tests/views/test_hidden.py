@@ -7,7 +7,7 @@ import pytest
 from simpleindex.core.errors import NotHere, NotShown, SimpleIndexError, Unavailable
 from simpleindex.core.model import ProjectList, Strategy
 from simpleindex.core.names import ProjectName
-from simpleindex.views.hidden import Hiding, Nothing
+from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.live_world import Threads, error, result
@@ -25,7 +25,7 @@ class House:
         self.hidden.add("secret-1.0.zip", b"own")
         for filename in ("secret-1.0.zip", "secret-9.0.zip", "public-1.0.zip"):
             self.upstream.add(filename, b"evil")
-        self.hiding = Hiding(self.shown, [self.hidden])
+        self.hiding = LocalViewSource(self.shown, [self.hidden])
         self.union = UnionSource(
             self.hiding,
             [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
@@ -104,7 +104,7 @@ def test_said() -> None:
 
 def test_nothing() -> None:
     """A view need not show any directory of one's own."""
-    nothing = Nothing()
+    nothing = EmptySource()
     assert result(nothing.projects()) == ProjectList() == nothing.projects_now()
     assert result(nothing.projects()) is nothing.projects_now()
     assert isinstance(error(nothing.project(ACME)), NotHere)
