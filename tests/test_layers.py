@@ -83,7 +83,7 @@ PURE = (
     "upstreams.pages.roots",
     "upstreams.settings",
     "upstreams.pages.signed_urls",
-    "upstreams.terms",
+    "upstreams.client_options",
     "upstreams.pages.urls",
     "upstreams.http.waits",
     "views.explain",

@@ -30,10 +30,10 @@ from simpleindex.core.sizes import human_size
 from simpleindex.records.audit import Audit
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.modes import Mode
-from simpleindex.upstreams.pages.enrich import dated, repaired
+from simpleindex.upstreams.pages.enrich import enriched, with_modification_times
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
 from simpleindex.views.sources_file import parse_sources
 
@@ -72,7 +72,7 @@ class Entry:
     upstream: str
     project: ProjectName
     file: File
-    key: GivenKey
+    key: UpstreamFileKey
     held: CachedFile
     is_pinned: bool
 
@@ -182,9 +182,9 @@ class _Kept:
             kept = self.cache.listing(upstream.identity, name)
             pinned = self.pinned(upstream.identity, name)
             for file in () if kept is None else kept.project.files:
-                learnt = None if kept is None else kept.learnt.get(file.filename)
-                sha256 = file.sha256 or (learnt and learnt.sha256)
-                key = GivenKey(upstream.identity, name, file.filename)
+                file_facts = None if kept is None else kept.file_facts.get(file.filename)
+                sha256 = file.sha256 or (file_facts and file_facts.sha256)
+                key = UpstreamFileKey(upstream.identity, name, file.filename)
                 held = self.cache.files.held(key) if sha256 else None
                 if held is not None and held.sha256 != sha256:
                     continue
@@ -313,15 +313,15 @@ def _why(given: argparse.Namespace) -> int:
             continue
         if given.filename in kept.pinned(upstream.identity, name):
             lines.append("  It is pinned: kept for good under --state.")
-        learnt = listing.learnt.get(file.filename)
-        sha256 = file.sha256 or (learnt and learnt.sha256)
+        file_facts = listing.file_facts.get(file.filename)
+        sha256 = file.sha256 or (file_facts and file_facts.sha256)
         stated = (
             (file.sha256 and f"sha256 {file.sha256}")
             or (file.other_hash and " ".join(file.other_hash))
             or "no hash"
         )
         lines.append(f"  It has it at {file.url}, and states {stated}.")
-        key = GivenKey(upstream.identity, listing.project.name, file.filename)
+        key = UpstreamFileKey(upstream.identity, listing.project.name, file.filename)
         held = kept.cache.files.held(key) if sha256 else None
         if held is not None and held.sha256 != sha256:
             held = None
@@ -343,7 +343,12 @@ def _why_not_kept(kept: _Kept, upstream: UpstreamSettings, listing: CachedListin
     """Say, as a clause, why a file is not kept; what a rule withholds is never fetched."""
     if upstream.mode is not Mode.CACHE:
         return f"clients get it from {upstream.name} itself, whose mode is {upstream.mode.value}"
-    project = repaired(dated(listing.project, listing.learnt, listing.modified), listing.learnt, {}, 0)
+    project = enriched(
+        with_modification_times(listing.project, listing.file_facts, listing.modified),
+        listing.file_facts,
+        {},
+        0,
+    )
     project = replace(project, name=project_of(file) if upstream.flat else project.name)
     against = reasons_against(kept.settings, upstream.name, project, {file.filename})
     fault = listing.faults.get(file.filename)

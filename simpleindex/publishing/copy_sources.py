@@ -12,8 +12,8 @@ from simpleindex.core.errors import NotCopied
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
 from simpleindex.directory.scanner import NO_SHELF, Scanner
 from simpleindex.publishing.promotion import urls_of
-from simpleindex.upstreams.cache.file_keys import GivenKey
-from simpleindex.upstreams.pages.enrich import repaired
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
+from simpleindex.upstreams.pages.enrich import enriched
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class UpstreamCopySource:
         kept = kept or self._pins.listing(self._index, name)
         if kept is None:
             raise NotCopied(f"nothing is kept of what {self._label} has of {name}")
-        said, offered = kept.project, repaired(kept.project, kept.learnt, {}, 0)
+        said, offered = kept.project, enriched(kept.project, kept.file_facts, {}, 0)
         if said.name == FLAT_PAGE:
             if name not in split(said, {}):
                 raise NotCopied(f"{self._label} has no project {name}")
@@ -165,7 +165,7 @@ class UpstreamCopySource:
         """The file, if it is held."""
         if file.sha256 is None:
             return None
-        key = GivenKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
+        key = UpstreamFileKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
         found = self._cache.files.open(key, file.sha256)
         if found is None:
             found = self._pins.open(self._index, name, file.filename)

@@ -22,7 +22,7 @@ from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory, refuse_unreadable
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.tls.security import Security
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.web.acme import read_challenge
 from simpleindex.web.admission import open_admission
@@ -162,7 +162,7 @@ def compose(
             was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
             used=used,
             in_thread=in_read_thread,
-            wheels=WheelReading(examination, partial(deferToThreadPool, reactor, wheel_pool)),
+            wheels=WheelExaminer(examination, partial(deferToThreadPool, reactor, wheel_pool)),
             say=say,
             failed=failed,
         )

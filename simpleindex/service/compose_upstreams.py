@@ -26,16 +26,16 @@ from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.client_options import ClientOptions, UpstreamLimits
 from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.limited import LimitedUpstream
-from simpleindex.upstreams.modes import Mode, given_from_here, left_there
+from simpleindex.upstreams.modes import Mode, cached_project, redirected_project
 from simpleindex.upstreams.pages.enrich import Ttls
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.upstreams.pinned import PinnedSource
-from simpleindex.upstreams.range_metadata import WheelTails
+from simpleindex.upstreams.range_metadata import RangeMetadata
 from simpleindex.upstreams.redirecting import RedirectingSource
-from simpleindex.upstreams.terms import Terms, UpstreamLimits
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.name_rules import NameRules, Scope
 from simpleindex.views.union import UpstreamMember
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_directory import OwnDirectory
     from simpleindex.upstreams.settings import UpstreamSettings
-    from simpleindex.upstreams.wheel_reading import WheelReading
+    from simpleindex.upstreams.wheel_examiner import WheelExaminer
     from simpleindex.views.explain import SourceNote
     from simpleindex.views.sources_file import Sources
 
@@ -148,7 +148,7 @@ def compose_upstreams(
     was_used: Callable[[ProjectName], bool],
     used: UsedNames,
     in_thread: Callable[..., Awaitable[Any]],
-    wheels: WheelReading,
+    wheels: WheelExaminer,
     say: Callable[[str], None],
     failed: Callable[[Failure], None],
 ) -> Upstreams:
@@ -195,7 +195,7 @@ def compose_upstreams(
             reactor,
             in_thread,
             login=secrets.login(each, _where(settings, each)),
-            terms=Terms(
+            terms=ClientOptions(
                 UpstreamLimits(each.timeout, max(_FIRST_BYTE, each.timeout), listing=max(30.0, each.timeout)),
                 each.missing,
                 each.lists,
@@ -212,11 +212,13 @@ def compose_upstreams(
             identity=each.identity,
             first_seen=partial(_first_seen, first_seen, each.url),
             times=_times(each),
-            offer=partial(given_from_here, reach=reach)
+            offer=partial(cached_project, reach=reach)
             if each.mode is Mode.CACHE
             else partial(_left_there, reach, each.mode),
             removed=pins.keep_removed(cache) if each.keep_removed else None,
-            tail=WheelTails(queued, each.url, partial(cache.keep_metadata, each.identity), in_thread, wheels)
+            tail=RangeMetadata(
+                queued, each.url, partial(cache.keep_metadata, each.identity), in_thread, wheels
+            )
             if each.mode is Mode.CACHE
             else None,
             background=max(1, each.connections // 2),
@@ -368,7 +370,7 @@ def _judges_age(policies: LiveSourcesFile, upstream: UpstreamSettings, name: Pro
 def _left_there(
     reach: HostPolicy, mode: Mode, project: Project, _: object, first_seen: Mapping[str, int], generation: int
 ) -> Project:
-    return left_there(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
+    return redirected_project(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
 
 
 def _agent(said: UpstreamSettings, settings: Settings, reactor: Any, secrets: Secrets) -> OutgoingAgent:

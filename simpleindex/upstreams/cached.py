@@ -24,35 +24,35 @@ from simpleindex.core.packed import PackedFiles
 from simpleindex.policy.messages import no_upload_times
 from simpleindex.system.bodies import FileBody
 from simpleindex.upstreams.cache.cached_listings import CachedListing
-from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.listing_memory import ListingEntry, ListingMemory
-from simpleindex.upstreams.date_reading import DateReading
+from simpleindex.upstreams.fault_rechecker import FaultRechecker
 from simpleindex.upstreams.fetch import open_in_thread
-from simpleindex.upstreams.fetches import Fetches, taught_by
+from simpleindex.upstreams.fetches import Fetches, facts_of_file
 from simpleindex.upstreams.interface import Validators
-from simpleindex.upstreams.metadata import Sidecars
+from simpleindex.upstreams.metadata import MetadataFiles
+from simpleindex.upstreams.modification_times import ModificationTimes
 from simpleindex.upstreams.pages.enrich import (
     FileFacts,
     Ttls,
-    dated,
-    mark_of,
+    enriched,
+    enriched_file,
+    files_without_dates,
+    files_without_upload_times,
+    identity_of,
     metadata_url,
-    repaired,
-    repaired_file,
-    still_true,
-    undated,
-    without_dates,
-    without_sidecars,
+    unchanged_facts,
+    wheels_without_metadata,
+    with_modification_times,
 )
 from simpleindex.upstreams.pages.listing_faults import (
-    found_again,
-    still_faulty,
+    renewed_fault,
+    unchanged_faults,
     why_not_offered,
     without_faults,
 )
-from simpleindex.upstreams.rechecks import Rechecks
+from simpleindex.upstreams.range_metadata_queue import RangeMetadataQueue
 from simpleindex.upstreams.single_flight import SingleFlight
-from simpleindex.upstreams.tail_reading import TailReading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.interface import Listing, Upstream
     from simpleindex.upstreams.pages.listing_faults import ListingFault
-    from simpleindex.upstreams.wheel_reading import WheelReading
+    from simpleindex.upstreams.wheel_examiner import WheelExaminer
 
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of listings that each upstream has in memory: those of some 3,000 projects."""
@@ -92,7 +92,7 @@ class CachedSource:
             Its arguments are those of :meth:`simpleindex.records.first_seen.FirstSeen.times`.
         times: How long answers are good.
         offer: Makes what is offered of what the upstream has; its arguments are those of
-            :func:`simpleindex.upstreams.pages.enrich.repaired`.
+            :func:`simpleindex.upstreams.pages.enrich.enriched`.
         removed: Told of files that the upstream had and has no more, with what was kept of their project; blocking.
         tail: Learns of a wheel what its end tells, where an upstream has no sidecars; None where that is not wanted.
         memory: Bytes of listings in memory.
@@ -113,13 +113,13 @@ class CachedSource:
         identity: str,
         first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen,
         times: Ttls | None = None,
-        offer: Callable[[Project, Mapping[str, FileFacts], Mapping[str, int], int], Project] = repaired,
+        offer: Callable[[Project, Mapping[str, FileFacts], Mapping[str, int], int], Project] = enriched,
         removed: Callable[[str, CachedListing, Sequence[File]], None] | None = None,
         tail: Callable[[ProjectName, File], Awaitable[FileFacts]] | None = None,
         memory: int = MEMORY,
         background: int = 8,
         judges_age: Callable[[ProjectName], tuple[str, ...]] = _no_rules,
-        wheels: WheelReading | None = None,
+        wheels: WheelExaminer | None = None,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -157,9 +157,9 @@ class CachedSource:
         )
         self._judges_age = judges_age
         self._has_told_of_dates = False
-        self._dates = DateReading(upstream.modified, clock, self._learn_dates, failed)
-        self._tails = None if tail is None else TailReading(tail, clock, self._learn_tails, failed)
-        self._sidecars = Sidecars(
+        self._dates = ModificationTimes(upstream.modified, clock, self._learn_dates, failed)
+        self._tails = None if tail is None else RangeMetadataQueue(tail, clock, self._learn_tails, failed)
+        self._sidecars = MetadataFiles(
             upstream.name,
             cache,
             clock,
@@ -172,7 +172,7 @@ class CachedSource:
             found=self._found_metadata,
             say=say,
         )
-        self._rechecks = Rechecks(self._fetches.probe, self._sidecars.fetch, self._found_again, failed)
+        self._rechecks = FaultRechecker(self._fetches.probe, self._sidecars.fetch, self._found_again, failed)
 
     def take(self, times: Ttls) -> None:
         """Let answers be good for as long as this from now on; those that are fresh stay so for their time."""
@@ -317,17 +317,23 @@ class CachedSource:
 
     def _repaired(self, kept: CachedListing) -> Project:
         now_ns = int(self._clock.seconds() * 1e9)
-        seen = self._first_seen(self._identity, kept.project.name, undated(kept.project), now_ns)
-        listed = dated(without_faults(kept.project, kept.faults), kept.learnt, kept.modified)
-        return self._offer(listed, kept.learnt, seen, next(self._generations))
+        seen = self._first_seen(
+            self._identity, kept.project.name, files_without_upload_times(kept.project), now_ns
+        )
+        listed = with_modification_times(
+            without_faults(kept.project, kept.faults), kept.file_facts, kept.modified
+        )
+        return self._offer(listed, kept.file_facts, seen, next(self._generations))
 
     async def _place(self, name: ProjectName, listing: Listing, entry: ListingEntry | None) -> ListingEntry:
         """Take a new listing in place of the one before."""
         fetched_at = self._clock.seconds()
         while True:
             before = self._memory.get(name) or entry
-            learnt = (
-                {} if before is None else still_true(before.kept.learnt, before.kept.project, listing.project)
+            file_facts = (
+                {}
+                if before is None
+                else unchanged_facts(before.kept.file_facts, before.kept.project, listing.project)
             )
             validators = listing.validators
             kept = CachedListing(
@@ -336,13 +342,13 @@ class CachedSource:
                 validators.last_modified,
                 listing.fresh_for,
                 fetched_at,
-                learnt,
+                file_facts,
                 {}
                 if before is None
-                else still_faulty(before.kept.faults, before.kept.project, listing.project),
+                else unchanged_faults(before.kept.faults, before.kept.project, listing.project),
                 {}
                 if before is None
-                else still_true(before.kept.modified, before.kept.project, listing.project),
+                else unchanged_facts(before.kept.modified, before.kept.project, listing.project),
             )
             if before is not None:
                 await self._tell_removed(before.kept, listing.project)
@@ -434,7 +440,7 @@ class CachedSource:
         shown = _file(entry.shown, distribution)
         if file is not None and shown is None and distribution in entry.kept.faults:
             # It may be right by now, and a client that has its URL from elsewhere is answered truly either way.
-            shown = repaired_file(file, entry.kept.learnt.get(distribution))
+            shown = enriched_file(file, entry.kept.file_facts.get(distribution))
         if file is None or shown is None or file.url is None:
             # The reason of what is withheld here is for whoever may read the project, if it is public.
             reasons = (
@@ -460,7 +466,7 @@ class CachedSource:
 
     async def _held(self, name: ProjectName, file: File, shown: File) -> Body | None:
         """The file, if the cache has it."""
-        sha256, key = shown.sha256, GivenKey(self._identity, name, file.filename)
+        sha256, key = shown.sha256, UpstreamFileKey(self._identity, name, file.filename)
         if sha256 is None or self._fetches.is_under_way(name, file) or not self._cache.files.may_have(key):
             return None
         found = await open_in_thread(lambda: self._cache.files.open(key, sha256), self._in_thread)
@@ -471,9 +477,9 @@ class CachedSource:
         if shown.size is None or (facts.sidecar is not None and shown.metadata is None):
             assert body.size is not None
             entry = self._memory.get(name)
-            before = None if entry is None else entry.kept.learnt.get(file.filename)
+            before = None if entry is None else entry.kept.file_facts.get(file.filename)
             modified_ns = None if before is None else before.modified_ns
-            learning = self._learn(name, file, taught_by(facts, body.size, modified_ns))
+            learning = self._learn(name, file, facts_of_file(facts, body.size, modified_ns))
             Deferred.fromCoroutine(learning).addErrback(self._failed)
         body.modified_ns = shown.uploaded_ns
         return body
@@ -488,17 +494,18 @@ class CachedSource:
         kept = entry.kept
         if kept.project.status is not Status.QUARANTINED:
             listed = without_faults(kept.project, kept.faults)
-            self._tails.begin(name, without_sidecars(listed, kept.learnt))
+            self._tails.begin(name, wheels_without_metadata(listed, kept.file_facts))
 
-    async def _learn_tails(self, name: ProjectName, learnt: Mapping[File, FileFacts]) -> None:
+    async def _learn_tails(self, name: ProjectName, file_facts: Mapping[File, FileFacts]) -> None:
         while (entry := self._memory.get(name)) is not None:
             # What whole files taught meanwhile, and what has changed upstream, counts.
             more = {
                 file.filename: each
-                for file, each in learnt.items()
-                if file.filename not in entry.kept.learnt and _file(entry.kept.project, file.filename) == file
+                for file, each in file_facts.items()
+                if file.filename not in entry.kept.file_facts
+                and _file(entry.kept.project, file.filename) == file
             }
-            if not more or await self._replace(name, entry, {**entry.kept.learnt, **more}):
+            if not more or await self._replace(name, entry, {**entry.kept.file_facts, **more}):
                 return
 
     async def _doubt(self, name: ProjectName, file: File, error: SimpleIndexError) -> None:
@@ -507,20 +514,20 @@ class CachedSource:
         if entry is None:
             return
         entry.fresh_until = 0.0
-        known = entry.kept.learnt.get(file.filename)
+        known = entry.kept.file_facts.get(file.filename)
         if known is not None and None in (file.sha256, known.sha256):
             # What was known of the file before may be what is not so.
-            learnt = {key: value for key, value in entry.kept.learnt.items() if key != file.filename}
-            await self._replace(name, entry, learnt)
+            file_facts = {key: value for key, value in entry.kept.file_facts.items() if key != file.filename}
+            await self._replace(name, entry, file_facts)
             return
         await self._note(name, file, file.filename, why_not_offered(self._upstream.name, file, error))
 
     async def _found_metadata(
-        self, name: ProjectName, file: File, error: SimpleIndexError | None, learnt: FileFacts | None
+        self, name: ProjectName, file: File, error: SimpleIndexError | None, file_facts: FileFacts | None
     ) -> None:
         """Offer metadata no more that are not there, but those that the wheel itself has."""
-        if learnt is not None:
-            await self._learn_tails(name, {file: learnt})
+        if file_facts is not None:
+            await self._learn_tails(name, {file: file_facts})
         reason = (
             None if error is None else f"{file.filename} is listed with metadata that are not there: {error}"
         )
@@ -531,14 +538,18 @@ class CachedSource:
         while (entry := self._memory.get(name)) is not None:
             before = entry.kept.faults.get(key)
             listed = _file(entry.kept.project, file.filename)
-            if listed is None or mark_of(listed) != mark_of(file) or (before is None and reason is None):
+            if (
+                listed is None
+                or identity_of(listed) != identity_of(file)
+                or (before is None and reason is None)
+            ):
                 return
             faults = {other: fault for other, fault in entry.kept.faults.items() if other != key}
             if reason is not None:
-                faults[key] = found_again(before, reason, self._clock.seconds())
+                faults[key] = renewed_fault(before, reason, self._clock.seconds())
                 if before is not None and before == faults[key]:
                     return
-            if await self._replace(name, entry, entry.kept.learnt, faults):
+            if await self._replace(name, entry, entry.kept.file_facts, faults):
                 return
 
     async def _read_dates(self, name: ProjectName) -> bool:
@@ -548,7 +559,7 @@ class CachedSource:
         if entry is None or not rules:
             return False
         kept = entry.kept
-        files = without_dates(kept.project, kept.learnt, kept.modified)
+        files = files_without_dates(kept.project, kept.file_facts, kept.modified)
         if files and not self._has_told_of_dates:
             self._has_told_of_dates = True
             self._say(severity.warning(no_upload_times(self._upstream.name, rules)))
@@ -573,23 +584,23 @@ class CachedSource:
         reason = None if error is None else why_not_offered(self._upstream.name, file, error)
         await self._note(name, file, key, reason)
 
-    async def _learn(self, name: ProjectName, file: File, learnt: FileFacts) -> None:
+    async def _learn(self, name: ProjectName, file: File, file_facts: FileFacts) -> None:
         """Say from now on what a file itself taught."""
         while (entry := self._memory.get(name)) is not None:
             if _file(entry.kept.project, file.filename) != file:
                 return
             shown = _file(entry.shown, file.filename)
             seen = shown.uploaded_ns if shown is not None and shown.dated_by == FIRST_SEEN else None
-            if repaired_file(file, learnt, seen) == shown and file.filename not in entry.kept.faults:
+            if enriched_file(file, file_facts, seen) == shown and file.filename not in entry.kept.faults:
                 return
-            before = entry.kept.learnt.get(file.filename)
-            if before is not None and before.sha256 is None and before.sidecar != learnt.sidecar:
+            before = entry.kept.file_facts.get(file.filename)
+            if before is not None and before.sha256 is None and before.sidecar != file_facts.sidecar:
                 self._say(
                     severity.warning(
                         f"{file.filename} of {self._upstream.name} has other metadata than a part of it that was read before had."
                     )
                 )
-            more = {**entry.kept.learnt, file.filename: learnt}
+            more = {**entry.kept.file_facts, file.filename: file_facts}
             faults = {key: fault for key, fault in entry.kept.faults.items() if key != file.filename}
             if await self._replace(name, entry, more, faults):
                 return
@@ -598,12 +609,12 @@ class CachedSource:
         self,
         name: ProjectName,
         entry: ListingEntry,
-        learnt: Mapping[str, FileFacts],
+        file_facts: Mapping[str, FileFacts],
         faults: Mapping[str, ListingFault] | None = None,
     ) -> bool:
         """Put an entry in the place of one of which less was known, unless somebody else has done so."""
         faults = entry.kept.faults if faults is None else faults
-        return await self._put(name, entry, replace(entry.kept, learnt=learnt, faults=faults))
+        return await self._put(name, entry, replace(entry.kept, file_facts=file_facts, faults=faults))
 
     async def _put(self, name: ProjectName, entry: ListingEntry, now: CachedListing) -> bool:
         kept, shown = await self._in_thread(self._keep, now, entry.shown)

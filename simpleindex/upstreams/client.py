@@ -15,13 +15,14 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from simpleindex.core.dates import http_date
 from simpleindex.core.errors import FileRefused, InvalidUpstreamPage, NotHere, UpstreamFailed
+from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.body import ResponseBody, read_decoded
 from simpleindex.upstreams.http.content_codings import decoder_of
 from simpleindex.upstreams.http.encoded_files import HEAD, coding_of_file, is_encoded
 from simpleindex.upstreams.http.file_streams import Extent, HttpStream
 from simpleindex.upstreams.http.headers import USUAL_WAIT, content_range, date, etag, fresh_for
 from simpleindex.upstreams.http.logins import FixedLogin
-from simpleindex.upstreams.http.requests import UpstreamRequests, Wanted, header
+from simpleindex.upstreams.http.requests import OutgoingRequest, UpstreamRequests, header
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.documents import is_html
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
@@ -31,7 +32,6 @@ from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
 from simpleindex.upstreams.pages.signed_urls import seconds_left, shorter
 from simpleindex.upstreams.pages.urls import absolute_url, basename, quoted_as_pip_does
 from simpleindex.upstreams.single_flight import SingleFlight
-from simpleindex.upstreams.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -96,13 +96,13 @@ class HttpUpstream:
         in_thread: Callable[..., Awaitable[Any]],
         *,
         login: Login | None = None,
-        terms: Terms | None = None,
+        terms: ClientOptions | None = None,
     ) -> None:
         self._name = name
         self._reach = reach
         self._clock = clock
         self._in_thread = in_thread
-        terms = terms or Terms()
+        terms = terms or ClientOptions()
         self._limits = terms.limits
         self._missing = terms.missing
         self._lists = terms.lists
@@ -217,7 +217,7 @@ class HttpUpstream:
         if target is None:
             return None
         headers = {b"Accept-Encoding": b"identity"}
-        wanted = Wanted(target, headers, method=b"HEAD", seconds=self._limits.idle)
+        wanted = OutgoingRequest(target, headers, method=b"HEAD", seconds=self._limits.idle)
         response, _ = await self._requests.follow(wanted)
         await self._requests.discard(response)
         if response.code in _GONE:
@@ -237,17 +237,17 @@ class HttpUpstream:
 
         Amazon's S3 takes a plus in a path for a blank, so that some files are only there as pip asks for them.
         """
-        response, _ = await self._requests.follow(Wanted(url, headers))
+        response, _ = await self._requests.follow(OutgoingRequest(url, headers))
         quoted = quoted_as_pip_does(url)
         if response.code in _REFUSED and quoted != url:
             await self._requests.discard(response)
             url = quoted
-            response, _ = await self._requests.follow(Wanted(url, headers))
+            response, _ = await self._requests.follow(OutgoingRequest(url, headers))
         if response.code == 206 and b"Range" in headers and _real_codings(response):
             # A part of what is encoded tells nothing of the file.
             await self._requests.discard(response)
             headers = {b"Accept-Encoding": headers[b"Accept-Encoding"]}
-            response, _ = await self._requests.follow(Wanted(url, headers))
+            response, _ = await self._requests.follow(OutgoingRequest(url, headers))
         return response, headers
 
     async def _stream(
@@ -300,7 +300,9 @@ class HttpUpstream:
             headers[b"If-None-Match"] = known.etag.encode("latin-1", "replace")
         if known.last_modified:
             headers[b"If-Modified-Since"] = known.last_modified.encode("latin-1", "replace")
-        response, url = await self._requests.follow(Wanted(url, headers, deadline, missing or frozenset()))
+        response, url = await self._requests.follow(
+            OutgoingRequest(url, headers, deadline, missing or frozenset())
+        )
         if response.code in _GONE or response.code in (missing or ()):
             await self._requests.discard(response)
             return None

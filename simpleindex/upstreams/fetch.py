@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.file_keys import FileKey
     from simpleindex.upstreams.cache.incoming import Incoming
-    from simpleindex.upstreams.wheel_reading import WheelReading
+    from simpleindex.upstreams.wheel_examiner import WheelExaminer
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each attempt to go on with what broke off; then it has failed."""
 
 
-class Arriving(Protocol):
+class Stream(Protocol):
     """What the source gives: bytes from an offset on."""
 
     @property
@@ -91,12 +91,12 @@ class Fetch:
         self,
         upstream: str,
         expected: ExpectedFile,
-        begin: Callable[[int, Any], Awaitable[Arriving]],
+        begin: Callable[[int, Any], Awaitable[Stream]],
         *,
         cache: UpstreamCache,
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
-        wheels: WheelReading | None = None,
+        wheels: WheelExaminer | None = None,
     ) -> None:
         self._upstream = upstream
         self._expected = expected
@@ -108,9 +108,9 @@ class Fetch:
         self._stopped = self._is_finished = False
         self._when_finished: list[Deferred[None]] = []
         self._why_stopped = ""
-        self._beginning: Deferred[Arriving] | None = None
+        self._beginning: Deferred[Stream] | None = None
         self._validators: Any = None
-        self._stream: Arriving | None = None
+        self._stream: Stream | None = None
         self.growing = PartialFile()
         self.has_begun = False
         self.size = 0
@@ -137,9 +137,9 @@ class Fetch:
             self.size = incoming.size
             if self.growing.error is None:
                 self.growing.complete(incoming.size)
-            learnt = self._wheels and await self._wheels.whole(incoming, self._expected.filename)
+            file_facts = self._wheels and await self._wheels.whole(incoming, self._expected.filename)
             facts: ArchiveInfo = await self._in_thread(
-                self._cache.files.keep, incoming, self._expected.key, learnt
+                self._cache.files.keep, incoming, self._expected.key, file_facts
             )
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
@@ -246,7 +246,7 @@ class Fetch:
             self._stream = None
             stream.close()
 
-    async def _begun(self, offset: int, validators: Any) -> Arriving:
+    async def _begun(self, offset: int, validators: Any) -> Stream:
         beginning = self._beginning = Deferred.fromCoroutine(self._opened(offset, validators))
         try:
             return await beginning
@@ -257,10 +257,10 @@ class Fetch:
         finally:
             self._beginning = None
 
-    async def _opened(self, offset: int, validators: Any) -> Arriving:
+    async def _opened(self, offset: int, validators: Any) -> Stream:
         return await self._begin(offset, validators)
 
-    async def _read_all(self, stream: Arriving, incoming: Incoming, first: bytes) -> None:
+    async def _read_all(self, stream: Stream, incoming: Incoming, first: bytes) -> None:
         again, repeated = incoming.size - stream.offset, hashlib.sha256()
         while not self._stopped and (data := first or await stream.read()):
             first = b""
@@ -291,7 +291,7 @@ class Fetch:
                 f"{self._expected.filename} broke off after {incoming.size} bytes", is_passing=True
             )
 
-    def _may_be_larger(self, stream: Arriving) -> bool:
+    def _may_be_larger(self, stream: Stream) -> bool:
         """Whether a file that is larger than its listing says may be right: only its hash tells, and nobody else said a size."""
         return self._is_provable and stream.size is None
 

@@ -10,10 +10,10 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core import severity
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
-from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.partial_file import PartialFileBody
 from simpleindex.upstreams.fetch import ExpectedFile, Fetch
-from simpleindex.upstreams.pages.enrich import FileFacts, mark_of
+from simpleindex.upstreams.pages.enrich import FileFacts, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cache import UpstreamCache
-    from simpleindex.upstreams.fetch import Arriving
-    from simpleindex.upstreams.wheel_reading import WheelReading
+    from simpleindex.upstreams.fetch import Stream
+    from simpleindex.upstreams.wheel_examiner import WheelExaminer
 
 PATIENCE: Final = 10.0
 """Seconds that a request waits for what cannot be sent before it is whole; clients give up after 15 or 30."""
@@ -63,7 +63,7 @@ class Fetches:
     def __init__(
         self,
         upstream: str,
-        begin: Callable[..., Awaitable[Arriving]],
+        begin: Callable[..., Awaitable[Stream]],
         cache: UpstreamCache,
         clock: Any,
         in_thread: Callable[..., Awaitable[Any]],
@@ -73,7 +73,7 @@ class Fetches:
         doubt: Callable[[ProjectName, File, SimpleIndexError], Awaitable[None]],
         failing_for: float,
         background: int,
-        wheels: WheelReading | None = None,
+        wheels: WheelExaminer | None = None,
         say: Callable[[str], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -150,7 +150,7 @@ class Fetches:
             self._upstream,
             # A size that only a part of it told is not what it must have.
             ExpectedFile(
-                GivenKey(self._index, name, file.filename),
+                UpstreamFileKey(self._index, name, file.filename),
                 file.size if shown.sha256 is None else shown.size,
                 shown.sha256,
                 file.other_hash,
@@ -207,7 +207,7 @@ class Fetches:
             if isinstance(error, WrongFile | NotHere):
                 await self._doubt(name, file, error)
         else:
-            await self._learn(name, file, taught_by(facts, fetch.size, fetch.modified_ns))
+            await self._learn(name, file, facts_of_file(facts, fetch.size, fetch.modified_ns))
         finally:
             if look.active():
                 look.cancel()
@@ -228,10 +228,10 @@ class Fetches:
 
 def _identity(name: ProjectName, file: File) -> Hashable:
     """What tells a fetch from others: also of one URL, of which two listings may state different things."""
-    return name, file.filename, mark_of(file)
+    return name, file.filename, identity_of(file)
 
 
-def taught_by(facts: ArchiveInfo, size: int, modified_ns: int | None) -> FileFacts:
+def facts_of_file(facts: ArchiveInfo, size: int, modified_ns: int | None) -> FileFacts:
     """What a whole file teaches.
 
     Args:

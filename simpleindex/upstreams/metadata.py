@@ -14,9 +14,9 @@ from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError, Unav
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.bodies import BytesBody, BytesCache
-from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.fetches import PATIENCE
-from simpleindex.upstreams.pages.enrich import mark_of, metadata_url
+from simpleindex.upstreams.pages.enrich import identity_of, metadata_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File, Sidecar
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cache import UpstreamCache
-    from simpleindex.upstreams.fetch import Arriving
+    from simpleindex.upstreams.fetch import Stream
     from simpleindex.upstreams.fetches import Fetches
     from simpleindex.upstreams.pages.enrich import FileFacts
+    from simpleindex.upstreams.range_metadata_queue import RangeMetadataQueue
     from simpleindex.upstreams.single_flight import SingleFlight
-    from simpleindex.upstreams.tail_reading import TailReading
 
 _SMALL: Final = 8 * 1024 * 1024
 """Bytes of a wheel that is fetched for its metadata where nothing less of it can be had."""
@@ -37,7 +37,7 @@ _IN_MEMORY: Final = 16 * 1024 * 1024
 """Bytes of metadata that each upstream has in memory."""
 
 
-class Sidecars:
+class MetadataFiles:
     """Gives the metadata that are listed, and nothing else.
 
     Args:
@@ -63,10 +63,10 @@ class Sidecars:
         in_thread: Callable[..., Awaitable[Any]],
         *,
         index: str,
-        begin: Callable[[str], Awaitable[Arriving]],
+        begin: Callable[[str], Awaitable[Stream]],
         fetches: Fetches,
         shared: SingleFlight,
-        tails: TailReading | None,
+        tails: RangeMetadataQueue | None,
         found: Callable[[ProjectName, File, SimpleIndexError | None, FileFacts | None], Awaitable[None]],
         say: Callable[[str], None],
     ) -> None:
@@ -99,7 +99,7 @@ class Sidecars:
         if sidecar is None:
             raise NotHere(f"file {file.filename}{METADATA_SUFFIX}")
         # Not by digest alone: another project's metadata are not for whoever states their digest.
-        key = ("metadata", name, file.filename, mark_of(file), sidecar.sha256)
+        key = ("metadata", name, file.filename, identity_of(file), sidecar.sha256)
         data = self._data.get(key)
         if data is None:
             reading = Deferred.fromCoroutine(
@@ -116,7 +116,7 @@ class Sidecars:
         return BytesBody(data, sidecar.sha256, shown.uploaded_ns)
 
     async def _read(self, name: ProjectName, file: File, shown: File, sidecar: Sidecar) -> bytes:
-        wheel = GivenKey(self._index, name, file.filename)
+        wheel = UpstreamFileKey(self._index, name, file.filename)
         data = await self._in_thread(self._kept, wheel, shown.sha256, sidecar.sha256)
         if data is None and file.metadata is not None and file.metadata.sha256 == sidecar.sha256:
             try:
@@ -133,7 +133,7 @@ class Sidecars:
             raise Unavailable(f"The metadata of {file.filename} cannot be had now.", retry_after=30)
         return bytes(data)
 
-    def _kept(self, wheel: GivenKey, sha256: str | None, sidecar: str) -> bytes | None:
+    def _kept(self, wheel: UpstreamFileKey, sha256: str | None, sidecar: str) -> bytes | None:
         files, key = self._cache.files, wheel.metadata(sidecar)
         if files.may_have(key):
             data = files.read(key, sidecar, MAXIMUM_SIZE)
@@ -158,12 +158,12 @@ class Sidecars:
         Mirrors copy the pages of the index that they mirror, without the metadata that these list.
         """
         assert file.metadata is not None
-        learnt = None if self._tails is None else await self._tails.read(name, file)
-        if learnt is None and await self._is_small(file):
+        file_facts = None if self._tails is None else await self._tails.read(name, file)
+        if file_facts is None and await self._is_small(file):
             with suppress(SimpleIndexError):
                 await self._fetch_wheel(name, file, shown)
-        await self._found(name, file, error, learnt)
-        wheel = GivenKey(self._index, name, file.filename)
+        await self._found(name, file, error, file_facts)
+        wheel = UpstreamFileKey(self._index, name, file.filename)
         data: bytes | None = await self._in_thread(self._kept, wheel, shown.sha256, file.metadata.sha256)
         return data
 
@@ -187,7 +187,7 @@ class Sidecars:
         """
         assert file.metadata is not None
         data = await self._fetch(file, file.metadata)
-        key = GivenKey(self._index, name, file.filename).metadata(file.metadata.sha256)
+        key = UpstreamFileKey(self._index, name, file.filename).metadata(file.metadata.sha256)
         await self._in_thread(self._cache.files.keep_bytes, data, key)
         return data
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.packed import PackedFiles
-from simpleindex.upstreams.pages.enrich import repaired, repaired_file
+from simpleindex.upstreams.pages.enrich import enriched, enriched_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +31,9 @@ class Mode(Enum):
     """Their URLs are the upstream's, so that we never hear of a download."""
 
 
-def given_from_here(
+def cached_project(
     project: Project,
-    learnt: Mapping[str, FileFacts],
+    file_facts: Mapping[str, FileFacts],
     first_seen: Mapping[str, int],
     generation: int,
     *,
@@ -45,7 +45,7 @@ def given_from_here(
 
     Args:
         project: As the upstream has it.
-        learnt: As for :func:`~simpleindex.upstreams.pages.enrich.repaired`.
+        file_facts: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
         first_seen: The same.
         generation: Of the result.
         reach: Where the upstream may lead us.
@@ -55,7 +55,7 @@ def given_from_here(
     if withheld:
         files = PackedFiles(file for file in project.files if not refused.get(file.filename))
         project = replace(project, files=files, withheld=(*project.withheld, *withheld))
-    return repaired(project, learnt, first_seen, generation)
+    return enriched(project, file_facts, first_seen, generation)
 
 
 def _refused(file: File, reason: str) -> Withheld:
@@ -64,7 +64,7 @@ def _refused(file: File, reason: str) -> Withheld:
     )
 
 
-def left_there(
+def redirected_project(
     project: Project, first_seen: Mapping[str, int], generation: int, *, reach: HostPolicy, linked: bool
 ) -> Project:
     """An upstream's project as it is offered where clients get its files from the upstream themselves.
@@ -73,7 +73,7 @@ def left_there(
 
     Args:
         project: As the upstream has it.
-        first_seen: As for :func:`~simpleindex.upstreams.pages.enrich.repaired`.
+        first_seen: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
         generation: Of the result.
         reach: Where the upstream may send others.
         linked: Whether the files' URLs are the upstream's.
@@ -87,7 +87,7 @@ def left_there(
         if refusal is not None:
             withheld.append(_refused(file, refusal))
         else:
-            ours = repaired_file(file, None, first_seen.get(file.filename))
+            ours = enriched_file(file, None, first_seen.get(file.filename))
             files.append(_linked(ours, file.url) if linked else ours)
     return replace(
         project, files=PackedFiles(files), withheld=tuple(withheld), generation=generation, stale=False

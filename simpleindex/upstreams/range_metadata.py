@@ -14,7 +14,7 @@ from simpleindex.archives.examination.requests import WheelMetadata
 from simpleindex.core.errors import BrokenArchive, NoRanges
 from simpleindex.core.model import Sidecar
 from simpleindex.upstreams.pages.enrich import FileFacts
-from simpleindex.upstreams.wheel_reading import WheelParts
+from simpleindex.upstreams.wheel_examiner import WheelParts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.interface import Upstream
-    from simpleindex.upstreams.wheel_reading import WheelReading
+    from simpleindex.upstreams.wheel_examiner import WheelExaminer
 
 _TAIL: Final = 128 * 1024
 """Bytes asked for first: what an end record can be, and the directory and METADATA of most wheels."""
@@ -36,7 +36,7 @@ _MOST: Final = 8 * 1024 * 1024
 _MOST_ROUNDS: Final = 5
 
 
-class WheelTails:
+class RangeMetadata:
     """Reads the metadata of wheels.
 
     Args:
@@ -53,7 +53,7 @@ class WheelTails:
         index: str,
         keep: Callable[[ProjectName, File, bytes], bool],
         in_thread: Callable[..., Awaitable[Any]],
-        wheels: WheelReading,
+        wheels: WheelExaminer,
     ) -> None:
         self._origin = urlsplit(index)[:2]
         self._upstream = upstream

@@ -44,7 +44,7 @@ from simpleindex.core.severity import Severity, severity_of
 from simpleindex.directory.digest_cache import DigestCache
 from simpleindex.directory.layout import PackageDirectory
 from simpleindex.directory.scanner import NO_SHELF, Scanner
-from simpleindex.upstreams.wheel_reading import WheelParts
+from simpleindex.upstreams.wheel_examiner import WheelParts
 from tests.builders import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.directory.trees import FAR_NS
 from tests.examining import ExaminesHere

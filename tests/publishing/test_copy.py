@@ -24,7 +24,7 @@ from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.promotion import files_of
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer
-from simpleindex.upstreams.cache.file_keys import GivenKey
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from tests.builders import (
@@ -410,7 +410,7 @@ def test_a_damaged_cache(bench: Bench) -> None:
     """Bytes that are not those of the listing are not there at all."""
     upstream = Upstream(bench.path)
     assert upstream.world.bytes(WHEEL) == wheel_bytes()
-    (bench.path / "cache" / "upstream" / GivenKey(INDEX, ACME, WHEEL).path).write_bytes(b"evil")
+    (bench.path / "cache" / "upstream" / UpstreamFileKey(INDEX, ACME, WHEEL).path).write_bytes(b"evil")
     origin = upstream.origin()
     files = files_of(origin.project(ACME), "pypi", "1.0", [WHEEL])
     assert bench.copier(origin).missing(ACME, files) == (WHEEL,)
@@ -426,7 +426,7 @@ def test_a_pinned_release(bench: Bench) -> None:
         INDEX, kept, [file for file in kept.project.files if file.filename == WHEEL], upstream.world.cache
     )
     upstream.world.cache.drop_listing(INDEX, ACME)
-    upstream.world.cache.files.remove(GivenKey(INDEX, ACME, wheel_name()))
+    upstream.world.cache.files.remove(UpstreamFileKey(INDEX, ACME, wheel_name()))
     bench.copy(origin=upstream.origin())
     assert bench.there() == {f"acme/{WHEEL}": wheel_bytes()}
 

@@ -26,7 +26,7 @@ from simpleindex.service.compose_upstreams import Upstreams, check_sources, comp
 from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
 from tests.builders import add_wheel, wheel_name
@@ -91,7 +91,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         was_used=lambda _: False,
         used=used,
         in_thread=at_once,
-        wheels=WheelReading(ExaminesHere(), at_once),
+        wheels=WheelExaminer(ExaminesHere(), at_once),
         say=lambda _: None,
         failed=fail,
     )

@@ -22,9 +22,9 @@ from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.cached_files import CachedFiles
 from simpleindex.upstreams.cache.cached_listings import CachedListing
-from simpleindex.upstreams.cache.file_keys import DigestKey, GivenKey
+from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import FileFacts
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.publishing.faults import KILLED, Faults
@@ -48,9 +48,9 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def key_of(filename: str) -> GivenKey:
+def key_of(filename: str) -> UpstreamFileKey:
     """What a file of acme is found by."""
-    return GivenKey(INDEX, ACME, filename)
+    return UpstreamFileKey(INDEX, ACME, filename)
 
 
 def listing(data: bytes = OLD, name: ProjectName = ACME) -> CachedListing:
@@ -87,7 +87,7 @@ class Place:
         try:
             for start in range(0, len(data), 200):
                 incoming.write(data[start : start + 200])
-            facts = WheelReading(ExaminesHere(), succeed)._whole(incoming, filename)
+            facts = WheelExaminer(ExaminesHere(), succeed)._whole(incoming, filename)
             cache.files.keep(incoming, key_of(filename), facts)
         finally:
             incoming.close()
@@ -278,8 +278,8 @@ def test_directories_of_what_is_gone_are_removed_by_the_next_start(place: Place)
     """Of those that still have a file, none."""
     place.put(OLD)
     cache = place.cache()
-    cache.files.keep_bytes(b"text", GivenKey(INDEX, "other", "other-1.0.tar.gz"))
-    cache.files.remove(GivenKey(INDEX, "other", "other-1.0.tar.gz"))
+    cache.files.keep_bytes(b"text", UpstreamFileKey(INDEX, "other", "other-1.0.tar.gz"))
+    cache.files.remove(UpstreamFileKey(INDEX, "other", "other-1.0.tar.gz"))
     cache = place.cache()
     assert [path.name for path in place.path().parent.parent.iterdir()] == [ACME]
     assert place.get(OLD, cache) == OLD
@@ -324,10 +324,10 @@ def test_a_file_is_found_by_what_gave_it_alone(place: Place) -> None:
     place.put(OLD)
     files = place.cache().files
     for other in (
-        GivenKey(INDEX + "other/", ACME, WHEEL),
-        GivenKey(INDEX, "other", WHEEL),
-        GivenKey(INDEX, ACME, SDIST),
-        GivenKey(INDEX, ACME, SIDECAR),
+        UpstreamFileKey(INDEX + "other/", ACME, WHEEL),
+        UpstreamFileKey(INDEX, "other", WHEEL),
+        UpstreamFileKey(INDEX, ACME, SDIST),
+        UpstreamFileKey(INDEX, ACME, SIDECAR),
         DigestKey(sha256(OLD), WHEEL),
         DigestKey(sha256(METADATA)),
     ):
@@ -354,7 +354,7 @@ def test_long_names(place: Place) -> None:
     name = "a" * 243 + "-1.0.tar.gz"
     place.put(b"data", name)
     assert place.get(b"data", filename=name) == b"data"
-    key = GivenKey(INDEX, "p" * 400, name).metadata("")
+    key = UpstreamFileKey(INDEX, "p" * 400, name).metadata("")
     assert place.cache().files.keep_bytes(b"text", key)
     assert place.cache().files.read(key, sha256(b"text"), 10) == b"text"
 

@@ -32,7 +32,7 @@ from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.listing_memory import ListingMemory
 from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.pages.enrich import Ttls
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.live_world import Threads, error, pending, result
@@ -80,7 +80,7 @@ class World:
             identity="https://pypi.example.org/simple/",
             times=self.times,
             first_seen=lambda *what: {} if self.seen is None else self.seen.times(*what),
-            wheels=WheelReading(ExaminesHere(), self.threads),
+            wheels=WheelExaminer(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

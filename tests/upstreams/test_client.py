@@ -12,12 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from simpleindex.core.errors import NotHere, UpstreamFailed
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.client_options import ClientOptions, UpstreamLimits
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
-from simpleindex.upstreams.terms import Terms, UpstreamLimits
 from tests.upstreams.hostile_upstream import (
     CLOSED,
     FILE,
@@ -61,7 +61,9 @@ class World:
         self.reach = HostPolicy(url, ("listed.example",))
         self.agent = OutgoingAgent(self.network, self.reach, tls_policy(), options.pop("environment", {}))
         login = options.pop("login", None)
-        terms = Terms(**{"limits": UpstreamLimits(project_bytes=MOST, projects_bytes=MOST), **options})
+        terms = ClientOptions(
+            **{"limits": UpstreamLimits(project_bytes=MOST, projects_bytes=MOST), **options}
+        )
         self.upstream = HttpUpstream(
             "up", self.reach, self.agent, self.network.clock, self._in_thread, login=login, terms=terms
         )

@@ -25,7 +25,7 @@ from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.settings import UpstreamSettings
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.live_world import Threads, error, result
@@ -76,7 +76,7 @@ class Index:
             threads,
             identity=url,
             removed=pins.keep_removed(cache),
-            wheels=WheelReading(ExaminesHere(), threads),
+            wheels=WheelExaminer(ExaminesHere(), threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

@@ -20,9 +20,9 @@ from simpleindex.core.errors import (
 from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.upstreams.cached import CachedSource
-from simpleindex.upstreams.pages.listing_faults import ListingFault, found_again
-from simpleindex.upstreams.range_metadata import WheelTails
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault
+from simpleindex.upstreams.range_metadata import RangeMetadata
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import sdist_name, wheel_bytes
 from tests.examining import ExaminesHere
 from tests.live_world import error, result
@@ -55,14 +55,14 @@ class World(test_cached.World):
             self.threads,
             identity=INDEX,
             times=self.times,
-            tail=WheelTails(
+            tail=RangeMetadata(
                 self.upstream,
                 HOST,
                 partial(self.cache.keep_metadata, INDEX),
                 self.threads,
-                WheelReading(ExaminesHere(), self.threads),
+                WheelExaminer(ExaminesHere(), self.threads),
             ),
-            wheels=WheelReading(ExaminesHere(), self.threads),
+            wheels=WheelExaminer(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )
@@ -300,12 +300,12 @@ def test_a_page_is_no_file_where_no_hash_is_stated(world: World) -> None:
 
 def test_a_fault_lasts_longer_each_time_within_bounds() -> None:
     """It is never for good, and a client that meets it meanwhile does not prolong it."""
-    fault = found_again(None, "why", 0.0)
+    fault = renewed_fault(None, "why", 0.0)
     seen = []
     for _ in range(8):
-        assert found_again(fault, "why", fault.until - 1) == fault
+        assert renewed_fault(fault, "why", fault.until - 1) == fault
         seen.append(fault.lasts)
-        fault = found_again(fault, "why", fault.until)
+        fault = renewed_fault(fault, "why", fault.until)
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (300.0, 86_400.0)
     assert ListingFault("why", 1.0, 1.0) == ListingFault("why", 1.0, 1.0)

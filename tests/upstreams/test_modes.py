@@ -9,7 +9,7 @@ from hypothesis import given
 
 from simpleindex.core.model import FIRST_SEEN, File, Project, Sidecar, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.upstreams.modes import given_from_here, left_there
+from simpleindex.upstreams.modes import cached_project, redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.pages.simple import project_html, project_json
 from tests.core.test_packed import several
@@ -33,7 +33,7 @@ FILE = File(
 
 def offered(*files: File, linked: bool = True, status: Status = Status.ACTIVE) -> Project:
     """What is made of such files."""
-    return left_there(Project(ACME, files, status=status), {}, 7, reach=REACH, linked=linked)
+    return redirected_project(Project(ACME, files, status=status), {}, 7, reach=REACH, linked=linked)
 
 
 def test_urls_are_ours_or_theirs() -> None:
@@ -89,7 +89,7 @@ def test_where_clients_are_not_sent(url: str, reason: str | None, linked: bool) 
 def test_what_nobody_can_have_is_not_listed(url: str, where: str | None) -> None:
     """Where files are given from here; the reason names what `hosts` would have to say."""
     project = Project(ACME, (replace(FILE, url=url),))
-    found = given_from_here(project, {}, {}, 3, reach=REACH)
+    found = cached_project(project, {}, {}, 3, reach=REACH)
     assert (len(found.files), len(found.withheld)) == ((1, 0) if where is None else (0, 1))
     assert found.generation == 3
     for item in found.withheld:
@@ -100,7 +100,9 @@ def test_what_nobody_can_have_is_not_listed(url: str, where: str | None) -> None
 def test_without_tls() -> None:
     """From an upstream that has none they go there without."""
     project = Project(ACME, (replace(FILE, url="http://up.example/f/acme-1.0.zip"),))
-    assert left_there(project, {}, 1, reach=HostPolicy("http://up.example/simple/"), linked=True).files
+    assert redirected_project(
+        project, {}, 1, reach=HostPolicy("http://up.example/simple/"), linked=True
+    ).files
 
 
 def test_a_sidecar_after_a_query() -> None:
@@ -114,7 +116,9 @@ def test_a_sidecar_after_a_query() -> None:
 def test_when_it_was_first_seen(linked: bool) -> None:
     """Is said where nobody stated an upload time, so that rules about age can judge it."""
     undated = Project(ACME, (replace(FILE, uploaded_ns=None), replace(FILE, filename="acme-2.0.zip")))
-    project = left_there(undated, {"acme-1.0.zip": 5, "acme-2.0.zip": 6}, 1, reach=REACH, linked=linked)
+    project = redirected_project(
+        undated, {"acme-1.0.zip": 5, "acme-2.0.zip": 6}, 1, reach=REACH, linked=linked
+    )
     assert [(file.uploaded_ns, file.dated_by) for file in project.files] == [
         (5, FIRST_SEEN),
         (FILE.uploaded_ns, None),
@@ -137,7 +141,8 @@ def test_pages_are_stable(files: list[File]) -> None:
     ]
     for linked in (False, True):
         one, other = (
-            left_there(Project(ACME, tuple(files)), {}, 1, reach=REACH, linked=linked) for _ in range(2)
+            redirected_project(Project(ACME, tuple(files)), {}, 1, reach=REACH, linked=linked)
+            for _ in range(2)
         )
         assert one == other
         assert project_json(one, None) == project_json(other, None)

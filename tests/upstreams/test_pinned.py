@@ -13,7 +13,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.pinned import PinnedSource
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, sdist_name, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.live_world import error, result
@@ -51,7 +51,7 @@ class World(test_cached.World):
                 identity=URL,
                 times=self.times,
                 removed=self.pins.keep_removed(self.cache),
-                wheels=WheelReading(ExaminesHere(), self.threads),
+                wheels=WheelExaminer(ExaminesHere(), self.threads),
                 say=self.lines.append,
                 failed=self.failures.append,
             )

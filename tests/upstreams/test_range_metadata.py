@@ -15,8 +15,8 @@ from simpleindex.core.model import Sidecar
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams import range_metadata as wheel_tails
 from simpleindex.upstreams.cached import CachedSource
-from simpleindex.upstreams.range_metadata import WheelTails
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.range_metadata import RangeMetadata
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.live_world import Threads, error, result
@@ -52,8 +52,8 @@ class World:
         self.file: File = self.upstream.add(WHEEL, data, bare=True, **facts)
         self.kept: list[bytes] = []
         self.has_room = True
-        self.tails = WheelTails(
-            self.upstream, HOST, self.keep, Threads(), WheelReading(ExaminesHere(), Threads())
+        self.tails = RangeMetadata(
+            self.upstream, HOST, self.keep, Threads(), WheelExaminer(ExaminesHere(), Threads())
         )
 
     def keep(self, project: str, file: File, data: bytes) -> bool:
@@ -65,8 +65,8 @@ class World:
 
     def learn(self) -> FileFacts:
         """What its end tells."""
-        learnt: FileFacts = result(self.tails(ACME, self.file))
-        return learnt
+        file_facts: FileFacts = result(self.tails(ACME, self.file))
+        return file_facts
 
     def offsets(self) -> list[int]:
         """From where on it was asked for."""
@@ -86,9 +86,9 @@ def large(*, before: bool) -> bytes:
 def test_a_small_wheel() -> None:
     """One question where its size is stated."""
     world = World(size=len(DATA))
-    learnt = world.learn()
-    assert (learnt.size, learnt.sha256, learnt.requires_python) == (len(DATA), None, ">=3.9")
-    assert learnt.sidecar == Sidecar(hashlib.sha256(METADATA).hexdigest(), len(METADATA))
+    file_facts = world.learn()
+    assert (file_facts.size, file_facts.sha256, file_facts.requires_python) == (len(DATA), None, ">=3.9")
+    assert file_facts.sidecar == Sidecar(hashlib.sha256(METADATA).hexdigest(), len(METADATA))
     assert world.kept == [METADATA]
     assert world.offsets() == [0]
 
@@ -171,14 +171,14 @@ class Front(test_cached.World):
             self.threads,
             identity=INDEX,
             times=self.times,
-            tail=WheelTails(
+            tail=RangeMetadata(
                 self.upstream,
                 HOST,
                 partial(self.cache.keep_metadata, INDEX),
                 self.threads,
-                WheelReading(ExaminesHere(), self.threads),
+                WheelExaminer(ExaminesHere(), self.threads),
             ),
-            wheels=WheelReading(ExaminesHere(), self.threads),
+            wheels=WheelExaminer(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

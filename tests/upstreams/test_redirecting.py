@@ -16,10 +16,10 @@ from simpleindex.core.source import Elsewhere
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import Policy, PolicyAction, PolicyRule
 from simpleindex.upstreams.cached import CachedSource
-from simpleindex.upstreams.modes import left_there
+from simpleindex.upstreams.modes import redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.upstreams.redirecting import RedirectingSource
-from simpleindex.upstreams.wheel_reading import WheelReading
+from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import sdist_name
 from tests.examining import ExaminesHere
 from tests.live_world import error, result
@@ -41,7 +41,7 @@ def offer(linked: bool, *listing: Any) -> Project:
     """What is offered of a project."""
     project, _, first_seen, generation = listing
     reach = HostPolicy("https://pypi.example.org/simple/")
-    return left_there(project, first_seen, generation, reach=reach, linked=linked)
+    return redirected_project(project, first_seen, generation, reach=reach, linked=linked)
 
 
 class RedirectingWorld(World):
@@ -59,7 +59,7 @@ class RedirectingWorld(World):
             self.threads,
             identity="https://pypi.example.org/simple/",
             offer=partial(offer, self.linked),
-            wheels=WheelReading(ExaminesHere(), self.threads),
+            wheels=WheelExaminer(ExaminesHere(), self.threads),
             say=self.lines.append,
             failed=self.failures.append,
         )

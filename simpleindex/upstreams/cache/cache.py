@@ -21,7 +21,7 @@ from simpleindex.upstreams.cache.cached_listings import (
     listing_of_parts,
     parts_of_listing,
 )
-from simpleindex.upstreams.cache.file_keys import GivenKey, index_directory
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey, index_directory
 from simpleindex.upstreams.cache.packed_records import pack, read_record
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class UpstreamCache:
 
     def keep_metadata(self, index: str, project: ProjectName, file: File, data: bytes) -> bool:
         """Keep the metadata of an index's wheel; returns whether they are there now."""
-        return self.files.keep_bytes(data, GivenKey(index, project, file.filename).metadata(""))
+        return self.files.keep_bytes(data, UpstreamFileKey(index, project, file.filename).metadata(""))
 
     def kept_names(self, upstream: str) -> tuple[ProjectName, ...]:
         """The projects of which something is kept, sorted."""

@@ -32,7 +32,7 @@ class CachedListing:
         last_modified: The same.
         fresh_for: Seconds for which it need not be asked again, as the upstream said; None if it did not.
         fetched_at: When it said so, seconds since 1970.
-        learnt: What files themselves taught since, by name.
+        file_facts: What files themselves taught since, by name.
         faults: What was found to be wrong with it since, by the name of a file or of its metadata.
         modified: What the servers of files call their last modification, nanoseconds since 1970, by name; 0 where one does not say.
     """
@@ -42,7 +42,7 @@ class CachedListing:
     last_modified: str | None
     fresh_for: float | None
     fetched_at: float
-    learnt: Mapping[str, FileFacts]
+    file_facts: Mapping[str, FileFacts]
     faults: Mapping[str, ListingFault] = field(default_factory=dict)
     modified: Mapping[str, int] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ def parts_of_listing(upstream: str, kept: CachedListing) -> tuple[Any, ...]:
         *(files.packed, len(files), files.size),
         [astuple(item) for item in project.withheld],
         *(kept.etag, kept.last_modified, kept.fresh_for, kept.fetched_at),
-        {name: astuple(learnt) for name, learnt in kept.learnt.items()},
+        {name: astuple(file_facts) for name, file_facts in kept.file_facts.items()},
         {name: astuple(fault) for name, fault in kept.faults.items()},
         dict(kept.modified),
     )
@@ -70,7 +70,7 @@ def listing_of_parts(parts: tuple[Any, ...]) -> CachedListing:
     """
     if parts[0] == OLDER_FORMAT:
         parts = (*parts, {}, {})
-    _, _, name, status, reason, packed, count, size, withheld, *said, learnt, faults, modified = parts
+    _, _, name, status, reason, packed, count, size, withheld, *said, file_facts, faults, modified = parts
     etag, last_modified, fresh_for, fetched_at = said
     project = Project(
         name=ProjectName(name),
@@ -79,7 +79,7 @@ def listing_of_parts(parts: tuple[Any, ...]) -> CachedListing:
         status=Status(status),
         status_reason=reason,
     )
-    known = dict(_learnt(learnt.items()))
+    known = dict(_learnt(file_facts.items()))
     wrong = {name: ListingFault(*fault) for name, fault in faults.items()}
     return CachedListing(project, etag, last_modified, fresh_for, fetched_at, known, wrong, modified)
 

@@ -47,7 +47,7 @@ class FileKey(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class GivenKey:
+class UpstreamFileKey:
     """A file that an index gave for a project.
 
     Attributes:
@@ -75,9 +75,9 @@ class GivenKey:
     def computed_sha256(self) -> None:
         """None."""
 
-    def metadata(self, sha256: str) -> GivenKey:  # noqa: ARG002
+    def metadata(self, sha256: str) -> UpstreamFileKey:  # noqa: ARG002
         """Return the key of the metadata of this wheel."""
-        return GivenKey(self.index, self.project, self.filename + METADATA_SUFFIX)
+        return UpstreamFileKey(self.index, self.project, self.filename + METADATA_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)

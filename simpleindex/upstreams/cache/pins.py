@@ -19,8 +19,8 @@ from simpleindex.core.model import file_order
 from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
-from simpleindex.upstreams.cache.file_keys import DigestKey, GivenKey
-from simpleindex.upstreams.pages.enrich import FileFacts, repaired
+from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
+from simpleindex.upstreams.pages.enrich import FileFacts, enriched
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Pins:
         if kept is None:
             return None
         files = PackedFiles(replace(file, metadata=None) for file in kept.project.files)
-        return repaired(replace(kept.project, files=files), kept.learnt, {}, generation)
+        return enriched(replace(kept.project, files=files), kept.file_facts, {}, generation)
 
     def open(self, index: str, name: ProjectName, filename: str) -> tuple[int, ArchiveInfo] | None:
         """Open a file that is pinned.
@@ -86,25 +86,27 @@ class Pins:
         Returns:
             As :meth:`simpleindex.upstreams.cache.cached_files.CachedFiles.open`.
         """
-        learnt = self._learnt(index, name, filename)
-        if learnt is None or learnt.sha256 is None:
+        file_facts = self._learnt(index, name, filename)
+        if file_facts is None or file_facts.sha256 is None:
             return None
-        return self._kept.files.open(DigestKey(learnt.sha256, filename), learnt.sha256)
+        return self._kept.files.open(DigestKey(file_facts.sha256, filename), file_facts.sha256)
 
     def read_metadata(self, index: str, name: ProjectName, filename: str) -> bytes | None:
         """Read the metadata of a wheel that is pinned."""
-        learnt = self._learnt(index, name, filename)
-        if learnt is None or learnt.sidecar is None:
+        file_facts = self._learnt(index, name, filename)
+        if file_facts is None or file_facts.sidecar is None:
             return None
-        sha256 = learnt.sidecar.sha256
+        sha256 = file_facts.sidecar.sha256
         data = self._kept.files.read(DigestKey(sha256), sha256, MAXIMUM_SIZE)
-        if data is None and learnt.sha256 is not None:
-            data = self._kept.files.read_sidecar(DigestKey(learnt.sha256, filename), learnt.sha256, sha256)
+        if data is None and file_facts.sha256 is not None:
+            data = self._kept.files.read_sidecar(
+                DigestKey(file_facts.sha256, filename), file_facts.sha256, sha256
+            )
         return data
 
     def _learnt(self, index: str, name: ProjectName, filename: str) -> FileFacts | None:
         kept = self.listing(index, name)
-        return None if kept is None else kept.learnt.get(filename)
+        return None if kept is None else kept.file_facts.get(filename)
 
     def adopt(self, url: str, identity: str) -> None:
         """Give pins that were noted under the URL alone to the one upstream that is asked there with credentials.
@@ -120,8 +122,8 @@ class Pins:
             files = {
                 file.filename: file for each in (old, new) if each is not None for file in each.project.files
             }
-            learnt = {**old.learnt, **(new.learnt if new is not None else {})}
-            self._write(identity, new or old, files.values(), learnt)
+            file_facts = {**old.file_facts, **(new.file_facts if new is not None else {})}
+            self._write(identity, new or old, files.values(), file_facts)
             self._kept.drop_listing(url, name)
 
     def pin(
@@ -164,22 +166,24 @@ class Pins:
     ) -> tuple[str, ...]:
         before = self.listing(index, kept.project.name)
         pinned = {} if before is None else {file.filename: file for file in before.project.files}
-        learnt = {} if before is None else dict(before.learnt)
+        file_facts = {} if before is None else dict(before.file_facts)
         done = []
         for file in files:
-            known = kept.learnt.get(file.filename)
+            known = kept.file_facts.get(file.filename)
             sha256 = file.sha256 or (known.sha256 if known else None)
-            key = GivenKey(index, cached_as, file.filename)
-            taught = self._pinned_before(sha256, learnt.get(file.filename)) or self._copy(key, sha256, cache)
+            key = UpstreamFileKey(index, cached_as, file.filename)
+            taught = self._pinned_before(sha256, file_facts.get(file.filename)) or self._copy(
+                key, sha256, cache
+            )
             if taught is not None:
                 pinned[file.filename] = file
                 modified_ns = known.modified_ns if known else None
-                learnt[file.filename] = replace(taught, modified_ns=modified_ns)
+                file_facts[file.filename] = replace(taught, modified_ns=modified_ns)
                 done.append(file.filename)
         if done:
             # Their bytes first: whatever is listed is there.
             os.sync()
-            self._write(index, kept, pinned.values(), learnt)
+            self._write(index, kept, pinned.values(), file_facts)
         return tuple(done)
 
     def keep_removed(self, cache: UpstreamCache) -> Callable[[str, CachedListing, Iterable[File]], None]:
@@ -208,28 +212,32 @@ class Pins:
         gone = [file for file in kept.project.files if is_meant(file)]
         left = [file for file in kept.project.files if not is_meant(file)]
         if left:
-            learnt = {
-                file.filename: kept.learnt[file.filename] for file in left if file.filename in kept.learnt
+            file_facts = {
+                file.filename: kept.file_facts[file.filename]
+                for file in left
+                if file.filename in kept.file_facts
             }
-            self._write(index, kept, left, learnt)
+            self._write(index, kept, left, file_facts)
         else:
             self._kept.drop_listing(index, name)
-        self._let_go(taught for file in gone if (taught := kept.learnt.get(file.filename)))
+        self._let_go(taught for file in gone if (taught := kept.file_facts.get(file.filename)))
         return tuple(file.filename for file in gone)
 
-    def _let_go(self, learnt: Iterable[FileFacts]) -> None:
+    def _let_go(self, file_facts: Iterable[FileFacts]) -> None:
         """Remove the bytes of files, but for those that another pinned file has too."""
-        digests = {digest for each in learnt for digest in _digests(each)}
+        digests = {digest for each in file_facts for digest in _digests(each)}
         for kept in self._kept.all_listings():
-            digests.difference_update(digest for each in kept.learnt.values() for digest in _digests(each))
+            digests.difference_update(
+                digest for each in kept.file_facts.values() for digest in _digests(each)
+            )
         for digest in digests:
             self._kept.files.remove(DigestKey(digest))
 
     def _write(
-        self, index: str, kept: CachedListing, files: Iterable[File], learnt: dict[str, FileFacts]
+        self, index: str, kept: CachedListing, files: Iterable[File], file_facts: dict[str, FileFacts]
     ) -> None:
         project = replace(kept.project, files=PackedFiles(sorted(files, key=file_order)), withheld=())
-        self._kept.keep_listing(index, replace(kept, project=project, learnt=learnt))
+        self._kept.keep_listing(index, replace(kept, project=project, file_facts=file_facts))
         if self.listing(index, project.name) is None:
             raise OSError(errno.EIO, "it cannot be written")
         os.sync()
@@ -244,7 +252,7 @@ class Pins:
         os.close(found[0])
         return known
 
-    def _copy(self, key: GivenKey, sha256: str | None, cache: UpstreamCache) -> FileFacts | None:
+    def _copy(self, key: UpstreamFileKey, sha256: str | None, cache: UpstreamCache) -> FileFacts | None:
         # Only what this index gave for this file, whoever else gave the same.
         found = None if sha256 is None else cache.files.open(key, sha256)
         if found is None or sha256 is None:
@@ -272,9 +280,9 @@ class Pins:
         return FileFacts(size, sha256, facts.requires_python, facts.sidecar)
 
 
-def _digests(learnt: FileFacts) -> Iterator[str]:
+def _digests(file_facts: FileFacts) -> Iterator[str]:
     """The digests under which the bytes of a pinned file, and its metadata, lie."""
-    if learnt.sha256 is not None:
-        yield learnt.sha256
-    if learnt.sidecar is not None:
-        yield learnt.sidecar.sha256
+    if file_facts.sha256 is not None:
+        yield file_facts.sha256
+    if file_facts.sidecar is not None:
+        yield file_facts.sidecar.sha256

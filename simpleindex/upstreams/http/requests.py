@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IAgent, IResponse
 
+    from simpleindex.upstreams.client_options import UpstreamLimits
     from simpleindex.upstreams.http.logins import Login
     from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
-    from simpleindex.upstreams.terms import UpstreamLimits
 
 MOST_REDIRECTS: Final = 5
 
@@ -42,7 +42,7 @@ _UNWANTED_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OutgoingRequest:
     """What is requested.
 
     Attributes:
@@ -100,7 +100,7 @@ class UpstreamRequests:
         self._user_agent = user_agent.encode("ascii")
         self._waits = Waits()
 
-    async def follow(self, wanted: Wanted) -> tuple[IResponse, str]:
+    async def follow(self, wanted: OutgoingRequest) -> tuple[IResponse, str]:
         """Make a request, and go where the answer says, as far as that is allowed.
 
         Returns:
@@ -125,7 +125,7 @@ class UpstreamRequests:
             url = target
         raise self.failed(f"it redirects more than {MOST_REDIRECTS} times")
 
-    async def _answer(self, url: str, wanted: Wanted) -> IResponse:
+    async def _answer(self, url: str, wanted: OutgoingRequest) -> IResponse:
         """Request one URL; once more where it refuses credentials that have changed meanwhile."""
         wait = self._waits.find(url, self._clock.seconds())
         if wait is not None:
@@ -144,7 +144,9 @@ class UpstreamRequests:
     def _credentials_for(self, url: str) -> BasicCredentials | None:
         return self._login.credentials() if origin(url) == origin(self._reach.url) else None
 
-    async def _ask(self, url: str, wanted: Wanted, credentials: BasicCredentials | None) -> IResponse:
+    async def _ask(
+        self, url: str, wanted: OutgoingRequest, credentials: BasicCredentials | None
+    ) -> IResponse:
         headers = Headers({name: [value] for name, value in wanted.headers.items()})
         headers.setRawHeaders(b"User-Agent", [self._user_agent])
         if credentials is not None:
@@ -161,7 +163,7 @@ class UpstreamRequests:
         response: IResponse = await self.awaited(asked())
         return response
 
-    def _note_wait(self, url: str, wanted: Wanted, response: IResponse) -> None:
+    def _note_wait(self, url: str, wanted: OutgoingRequest, response: IResponse) -> None:
         is_limited = response.code == TOO_MANY_REQUESTS
         if is_limited or (response.code == SERVICE_UNAVAILABLE and header(response, "retry-after")):
             now = self._clock.seconds()

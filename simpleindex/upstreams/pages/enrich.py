@@ -69,8 +69,8 @@ class FileFacts:
     modified_ns: int | None = None
 
 
-def repaired(
-    project: Project, learnt: Mapping[str, FileFacts], first_seen: Mapping[str, int], generation: int
+def enriched(
+    project: Project, file_facts: Mapping[str, FileFacts], first_seen: Mapping[str, int], generation: int
 ) -> Project:
     """An upstream's project as it is offered here: files are had from us, and what is known of them is said.
 
@@ -78,12 +78,12 @@ def repaired(
 
     Args:
         project: As the upstream has it.
-        learnt: What files themselves taught, by file name.
+        file_facts: What files themselves taught, by file name.
         first_seen: When files were seen here first, nanoseconds since 1970, by file name; of those that have no upload time.
         generation: Of the result.
     """
     files = [
-        repaired_file(file, learnt.get(file.filename), first_seen.get(file.filename))
+        enriched_file(file, file_facts.get(file.filename), first_seen.get(file.filename))
         for file in project.files
     ]
     if project.status is Status.QUARANTINED:
@@ -91,37 +91,45 @@ def repaired(
     return replace(project, files=PackedFiles(files), generation=generation, stale=False)
 
 
-def repaired_file(file: File, learnt: FileFacts | None, first_seen: int | None = None) -> File:
+def enriched_file(file: File, file_facts: FileFacts | None, first_seen: int | None = None) -> File:
     """One file as it is offered here; its upload time is the best that is known, and says which that is."""
-    file = replace(file, url=None, signatures=(), provenance=False, metadata=_stated_metadata(file, learnt))
-    if file.uploaded_ns is None and learnt is not None and learnt.modified_ns is not None:
-        file = replace(file, uploaded_ns=learnt.modified_ns, dated_by=LAST_MODIFIED)
+    file = replace(
+        file, url=None, signatures=(), provenance=False, metadata=_stated_metadata(file, file_facts)
+    )
+    if file.uploaded_ns is None and file_facts is not None and file_facts.modified_ns is not None:
+        file = replace(file, uploaded_ns=file_facts.modified_ns, dated_by=LAST_MODIFIED)
     elif file.uploaded_ns is None and first_seen is not None:
         file = replace(file, uploaded_ns=first_seen, dated_by=FIRST_SEEN)
-    if learnt is None or (None not in (file.sha256, learnt.sha256) and file.sha256 != learnt.sha256):
+    if file_facts is None or (
+        None not in (file.sha256, file_facts.sha256) and file.sha256 != file_facts.sha256
+    ):
         return file
-    sidecar, requires_python = file.metadata or learnt.sidecar, file.requires_python
-    if learnt.sha256 is not None and learnt.sidecar is not None:
+    sidecar, requires_python = file.metadata or file_facts.sidecar, file.requires_python
+    if file_facts.sha256 is not None and file_facts.sidecar is not None:
         # PEP 658 wants the very bytes that are in the wheel, and all of it has been read.
-        sidecar = learnt.sidecar
+        sidecar = file_facts.sidecar
     if file.kind is Kind.WHEEL and requires_python is None:
-        requires_python = learnt.requires_python
-    sha256 = learnt.sha256 or file.sha256
-    return replace(file, size=learnt.size, sha256=sha256, metadata=sidecar, requires_python=requires_python)
+        requires_python = file_facts.requires_python
+    sha256 = file_facts.sha256 or file.sha256
+    return replace(
+        file, size=file_facts.size, sha256=sha256, metadata=sidecar, requires_python=requires_python
+    )
 
 
-def _stated_metadata(file: File, learnt: FileFacts | None) -> Sidecar | None:
+def _stated_metadata(file: File, file_facts: FileFacts | None) -> Sidecar | None:
     """The metadata that an upstream states; none where it gives them the digest of the file itself, which cannot be theirs."""
-    digests = {file.sha256, None if learnt is None else learnt.sha256}
+    digests = {file.sha256, None if file_facts is None else file_facts.sha256}
     return None if file.metadata is not None and file.metadata.sha256 in digests else file.metadata
 
 
-def dated(project: Project, learnt: Mapping[str, FileFacts], modified: Mapping[str, int]) -> Project:
+def with_modification_times(
+    project: Project, file_facts: Mapping[str, FileFacts], modified: Mapping[str, int]
+) -> Project:
     """Return a project whose files have the time of their last modification where nobody says when they were uploaded.
 
     Args:
         project: As the upstream has it.
-        learnt: What files themselves taught; what came with the file counts more than what was known before.
+        file_facts: What files themselves taught; what came with the file counts more than what was known before.
         modified: What servers say, nanoseconds since 1970, by file name; 0 where one does not.
     """
     if not modified:
@@ -129,15 +137,15 @@ def dated(project: Project, learnt: Mapping[str, FileFacts], modified: Mapping[s
     files = []
     for file in project.files:
         time = modified.get(file.filename)
-        known = learnt.get(file.filename)
+        known = file_facts.get(file.filename)
         if time and file.uploaded_ns is None and (known is None or known.modified_ns is None):
             file = replace(file, uploaded_ns=time, dated_by=LAST_MODIFIED)  # noqa: PLW2901
         files.append(file)
     return replace(project, files=PackedFiles(files))
 
 
-def without_dates(
-    project: Project, learnt: Mapping[str, FileFacts], modified: Mapping[str, int]
+def files_without_dates(
+    project: Project, file_facts: Mapping[str, FileFacts], modified: Mapping[str, int]
 ) -> tuple[File, ...]:
     """Return the files of which nobody has asked yet when they were modified, those of the newest versions first."""
     return tuple(
@@ -146,11 +154,11 @@ def without_dates(
         if file.uploaded_ns is None
         and file.url is not None
         and file.filename not in modified
-        and (file.filename not in learnt or learnt[file.filename].modified_ns is None)
+        and (file.filename not in file_facts or file_facts[file.filename].modified_ns is None)
     )
 
 
-def undated(project: Project) -> Mapping[str, str]:
+def files_without_upload_times(project: Project) -> Mapping[str, str]:
     """The files of which an upstream does not say when they were uploaded, and what tells each from another of its name."""
     return {file.filename: _bytes_of(file) for file in project.files if file.uploaded_ns is None}
 
@@ -168,12 +176,12 @@ _NEWEST: Final = 3
 _MOST_WHEELS: Final = 30
 
 
-def without_sidecars(project: Project, learnt: Mapping[str, FileFacts]) -> tuple[File, ...]:
+def wheels_without_metadata(project: Project, file_facts: Mapping[str, FileFacts]) -> tuple[File, ...]:
     """The wheels whose metadata a resolver will want first, and nobody has: those of the newest versions.
 
     Args:
         project: As the upstream has it, in order.
-        learnt: What files themselves taught.
+        file_facts: What files themselves taught.
     """
     versions = [version for version in reversed(project.versions) if not Version(version).is_prerelease]
     newest = set(versions[:_NEWEST])
@@ -184,24 +192,24 @@ def without_sidecars(project: Project, learnt: Mapping[str, FileFacts]) -> tuple
         and file.kind is Kind.WHEEL
         and file.metadata is None
         and file.yanked is None
-        and file.filename not in learnt
+        and file.filename not in file_facts
     ]
     return tuple(wheels[-_MOST_WHEELS:])
 
 
-def still_true(learnt: Mapping[str, _T], before: Project | None, now: Project) -> Mapping[str, _T]:
+def unchanged_facts(file_facts: Mapping[str, _T], before: Project | None, now: Project) -> Mapping[str, _T]:
     """What was learnt of files that are as they were, as far as an upstream tells."""
-    if not learnt or before is None:
+    if not file_facts or before is None:
         return {}
-    marks = {file.filename: mark_of(file) for file in before.files if file.filename in learnt}
+    marks = {file.filename: identity_of(file) for file in before.files if file.filename in file_facts}
     return {
-        file.filename: learnt[file.filename]
+        file.filename: file_facts[file.filename]
         for file in now.files
-        if file.filename in learnt and marks.get(file.filename) == mark_of(file)
+        if file.filename in file_facts and marks.get(file.filename) == identity_of(file)
     }
 
 
-def mark_of(file: File) -> tuple[object, ...]:
+def identity_of(file: File) -> tuple[object, ...]:
     """What tells a file from another one of its name; a URL does so only where no hash is stated."""
     digest = file.sha256 or file.other_hash
     return digest or unsigned(file.url or ""), file.size, digest, file.uploaded_ns

@@ -12,7 +12,7 @@ from simpleindex.core.errors import NotHere, WrongFile
 from simpleindex.core.model import MISSING, Withheld
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
-from simpleindex.upstreams.pages.enrich import mark_of
+from simpleindex.upstreams.pages.enrich import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class ListingFault:
     lasts: float
 
 
-def found_again(before: ListingFault | None, reason: str, now: float) -> ListingFault:
+def renewed_fault(before: ListingFault | None, reason: str, now: float) -> ListingFault:
     """Return a fault that was found now.
 
     Args:
@@ -94,7 +94,7 @@ def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Proj
     return replace(project, files=PackedFiles(files), withheld=tuple(withheld))
 
 
-def still_faulty(
+def unchanged_faults(
     faults: Mapping[str, ListingFault], before: Project | None, now: Project
 ) -> Mapping[str, ListingFault]:
     """Return the faults of what is listed as it was: what is listed in another way may be right."""
@@ -109,7 +109,9 @@ def still_faulty(
     }
 
 
-def due(project: Project, faults: Mapping[str, ListingFault], now: float) -> tuple[tuple[File, str], ...]:
+def due_rechecks(
+    project: Project, faults: Mapping[str, ListingFault], now: float
+) -> tuple[tuple[File, str], ...]:
     """Return what is to be looked at again: files, each with the name under which its fault is noted."""
     names = {name for name, fault in faults.items() if fault.until <= now}
     if not names:
@@ -118,5 +120,5 @@ def due(project: Project, faults: Mapping[str, ListingFault], now: float) -> tup
 
 
 def _marks(file: File) -> tuple[tuple[str, object], ...]:
-    mark = mark_of(file)
+    mark = identity_of(file)
     return (file.filename, mark), (file.filename + METADATA_SUFFIX, (mark, file.metadata))

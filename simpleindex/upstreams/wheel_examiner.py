@@ -25,7 +25,7 @@ _LEAST: Final = 4096
 """Bytes to ask an upstream for at least."""
 
 
-class WheelReading:
+class WheelExaminer:
     """Has wheels examined.
 
     Args:

@@ -29,7 +29,7 @@ _TROUBLE_SECONDS: Final = 10.0
 """After an upstream that is busy, or in trouble, none is asked of it."""
 
 
-class TailReading:
+class RangeMetadataQueue:
     """Reads the ends of wheels, of a few projects at a time.
 
     Args:
@@ -67,25 +67,25 @@ class TailReading:
         """Read one wheel's end now, for a client that waits; return what it tells, None if nothing."""
         if file in self._in_vain or self._clock.seconds() < self._resting_until:
             return None
-        learnt: dict[File, FileFacts] = {}
-        await self._read_one(name, file, learnt)
-        return learnt.get(file)
+        file_facts: dict[File, FileFacts] = {}
+        await self._read_one(name, file, file_facts)
+        return file_facts.get(file)
 
     async def _read(self, name: ProjectName, wheels: Sequence[File]) -> None:
-        learnt: dict[File, FileFacts] = {}
+        file_facts: dict[File, FileFacts] = {}
         try:
             for file in wheels:
-                if not await self._read_one(name, file, learnt):
+                if not await self._read_one(name, file, file_facts):
                     break
         finally:
             self._projects.discard(name)
-        if learnt:
-            await self._learned(name, learnt)
+        if file_facts:
+            await self._learned(name, file_facts)
 
-    async def _read_one(self, name: ProjectName, file: File, learnt: dict[File, FileFacts]) -> bool:
+    async def _read_one(self, name: ProjectName, file: File, file_facts: dict[File, FileFacts]) -> bool:
         """Read one; returns whether the upstream may be asked for more."""
         try:
-            learnt[file] = await self._tail(name, file)
+            file_facts[file] = await self._tail(name, file)
         except (BrokenArchive, InvalidFilename, NotHere):
             self._in_vain[file] = None
             if len(self._in_vain) > _MOST_IN_VAIN:

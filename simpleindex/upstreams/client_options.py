@@ -28,7 +28,7 @@ class UpstreamLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ClientOptions:
     """What an operator says of one upstream.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError, WrongFile
-from simpleindex.upstreams.pages.listing_faults import due
+from simpleindex.upstreams.pages.listing_faults import due_rechecks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ _MOST_FILES: Final = 20
 """Files of one of them; the others the next time."""
 
 
-class Rechecks:
+class FaultRechecker:
     """Looks again at files and metadata.
 
     Args:
@@ -59,7 +59,7 @@ class Rechecks:
         name = project.name
         if not faults or name in self._projects or len(self._projects) >= _MOST_PROJECTS:
             return
-        found = due(project, faults, now)[:_MOST_FILES]
+        found = due_rechecks(project, faults, now)[:_MOST_FILES]
         if found:
             self._projects.add(name)
             Deferred.fromCoroutine(self._look(name, found)).addErrback(self._failed)

@@ -39,7 +39,7 @@ class _Job:
         self.readers: list[Deferred[None]] = []
 
 
-class DateReading:
+class ModificationTimes:
     """Asks servers of files for their last modification.
 
     Args:
