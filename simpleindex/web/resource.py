@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 
 from simpleindex.core.addresses import client_address, is_loopback, is_within
 from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.web.documents import DOCS_PREFIX, document_response
 from simpleindex.web.http.hosts import is_own_host
 from simpleindex.web.http.respond import error_response, respond
 from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, sentence
@@ -189,6 +190,8 @@ class IndexResource(Resource):
                     return await self._changing.answer(asked)
                 if page.startswith(WHY_PREFIX):
                     return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, asked)
+                if page == "docs" or page.startswith(DOCS_PREFIX):
+                    return document_response(page[len(DOCS_PREFIX) :], asked)
                 return self._status.answer(page, asked)
         raise NotHere("page")
 
