@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+from simpleindex.system.log import FILTER
+from tests.fixtures.log import CapturedLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 settings.register_profile(
     "simpleindex", settings.get_profile(settings.get_current_profile_name()), deadline=None
 )
 settings.load_profile("simpleindex")
+
+
+@pytest.fixture(autouse=True)
+def _log_troubles_anew() -> None:
+    """Let a test see a trouble in the log that another test had less than a minute ago."""
+    FILTER.forget()
+
+
+@pytest.fixture
+def log() -> Iterator[CapturedLog]:
+    """Collect what the project's modules log during a test."""
+    with CapturedLog() as captured:
+        yield captured

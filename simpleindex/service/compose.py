@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_publishing import Logins
     from simpleindex.service.compose_upstreams import Upstreams
+    from simpleindex.system.troubles import Troubles
     from simpleindex.tls.private_ca import Owner
-    from simpleindex.web.troubles import Troubles
 
 READ_THREADS: Final = 8
 """Threads for short blocking calls; they wait for disks, not for processors."""
@@ -102,6 +102,7 @@ def compose(
     *,
     owner: Owner,
     say: Callable[[str], None],
+    failed: Callable[[Any], None],
     troubles: Troubles,
 ) -> ComposedIndex:
     """Make an index.
@@ -112,12 +113,12 @@ def compose(
         reactor: Runs everything.
         owner: The user and group that the service will become, where it will.
         say: Takes a sentence for the operator.
-        troubles: Collects the server's own troubles, and what should never happen.
+        failed: Takes an exception that nobody expected.
+        troubles: Holds the machine's troubles.
 
     Raises:
         RefusedStart: It cannot start like this.
     """
-    failed = troubles.failed
     read_pool = ThreadPool(0, READ_THREADS, "reads")
     digest_pool = ThreadPool(0, core_count(), "digests")
     look_pool = ThreadPool(0, READ_THREADS, "looks")

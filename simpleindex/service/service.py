@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.logger import ILogObserver, LogLevel
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.components import Componentized
 
@@ -34,8 +34,9 @@ from simpleindex.service.report import catalogue_lines, install_lines, live_repo
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.errors import trouble_of
+from simpleindex.system.log import PUBLISHER, logger
+from simpleindex.system.troubles import Troubles
 from simpleindex.web.fast.tls import protocol_class
-from simpleindex.web.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.access_log import AccessLog
 
 # As a class's attribute it would be named after the class.
-_LOG: Final = Logger(namespace="simpleindex")
+_log: Final = logger(__name__)
 
 KEEP_SECONDS: Final = 1.0
 """How long files that came whole from upstreams may take to be kept after the last request."""
@@ -119,11 +120,18 @@ class IndexService(Service):
         self._refusal = refusal
         self._end_by_force = end_by_force
         self._reactor = reactor
-        self._troubles = Troubles(time.time, _LOG)
+        self._troubles = Troubles(time.time)
+        PUBLISHER.addObserver(self._troubles)
         self._index = compose(
-            settings, lambda: self._settings, reactor, owner=owner, say=self._say, troubles=self._troubles
+            settings,
+            lambda: self._settings,
+            reactor,
+            owner=owner,
+            say=self._say,
+            failed=self._failed,
+            troubles=self._troubles,
         )
-        self._gate = AcceptGate(reactor, self._troubles.failed)
+        self._gate = AcceptGate(reactor, self._failed)
         self._gate.close_idle = self._close_idle
         for site in (self._index.site, self._index.redirect_site):
             site.connections.has_room = self._gate.admits
@@ -222,7 +230,7 @@ class IndexService(Service):
             begin_records(state, anew=settings.new_records, log=self._say)
         except (OSError, sqlite3.Error) as error:
             # What needs them is answered with 503 until they can be had.
-            self._troubles.note(trouble_of(error, state).for_operator())
+            _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
 
     def _start_logins(self, logins: Logins) -> None:
         for pool in logins.pools:
@@ -429,13 +437,11 @@ class IndexService(Service):
         return base_url(self._ports, security.certificates.names if security else None)
 
     def _say(self, sentence: str) -> None:
-        if severity_of(sentence) is severity.Severity.ERROR:
-            self._troubles.remember(str(sentence))
         level = LogLevel.lookupByName(severity_of(sentence).value)
-        _LOG.emit(level, "{sentence}", sentence=sentence)
+        _log.emit(level, "{sentence}", sentence=sentence)
 
     def _failed(self, failure: Failure) -> None:
-        self._troubles.failed(failure)
+        _log.failure("", failure)
 
 
 async def _close(port: IListeningPort) -> None:

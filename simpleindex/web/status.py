@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from simpleindex.directory.unserved import Unserved
+    from simpleindex.system.troubles import ServerTrouble
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.troubles import ServerTrouble
 
 
 OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})

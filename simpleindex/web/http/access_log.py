@@ -10,10 +10,10 @@ from io import FileIO
 from math import floor
 from typing import TYPE_CHECKING, Final
 
-from twisted.logger import Logger
 from twisted.web.http import datetimeToLogString
 
 from simpleindex.core.addresses import client_address
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.core.addresses import Network
     from simpleindex.web.http.response import RequestRecord
 
-_LOG: Final = Logger(namespace="simpleindex")
+_log: Final = logger(__name__)
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_BYTES: Final = 64 * 1024
@@ -170,7 +170,7 @@ class AccessLog:
                 data = data[written:]
         except OSError as error:
             if not self._failing:
-                _LOG.error(
+                _log.error(
                     "The access log {path} cannot be written ({error}); its lines are lost until it can.",
                     path=self._path,
                     error=error.strerror,
@@ -185,7 +185,7 @@ class AccessLog:
         try:
             fresh = self._open()
         except OSError as error:
-            _LOG.error(
+            _log.error(
                 "The access log {path} cannot be opened ({error}); it goes on in the old file.",
                 path=self._path,
                 error=error.strerror,

@@ -15,10 +15,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.web import http
 
 from simpleindex.core.addresses import unmapped
+from simpleindex.system.log import logger
 from simpleindex.web.fast.tcp import send_file, write_now
 from simpleindex.web.http import limits
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import Response
 
 
-_LOG: Final = Logger(namespace="simpleindex")
+_log: Final = logger(__name__)
 
 
 class Phase(Enum):
@@ -165,7 +165,7 @@ class PacedChannel(http.HTTPChannel):
     def expired(self) -> None:
         """End a phase that took too long."""
         if self._waitingForTransport or self.phase is Phase.CLOSED:
-            _LOG.warn(
+            _log.warn(
                 "{peer} took nothing for {seconds:.0f} seconds; closed the connection.",
                 peer=self.peer or "A client",
                 seconds=limits.WRITE_SECONDS,

@@ -7,14 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from simpleindex.core.addresses import counted_as, is_loopback
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOG: Final = Logger(namespace="simpleindex")
+_log: Final = logger(__name__)
 
 _SAY_AGAIN_SECONDS: Final = 60
 
@@ -141,7 +141,7 @@ class Connections:
         self._said = {other: when for other, when in self._said.items() if now - when < _SAY_AGAIN_SECONDS}
         if name not in self._said:
             self._said[name] = now
-            _LOG.warn(
+            _log.warn(
                 "{name} holds {bound} connections, the most that one address may; closed a further one "
                 "(said once a minute).",
                 name=name,

@@ -1,0 +1,96 @@
+"""The log of every module: Twisted's ``Logger``, behind one filter that keeps troubles short and rare.
+
+A module writes ``_log = logger(__name__)`` and calls ``_log.info("{path} is new.", path=path)``: the format is a constant,
+and what varies is a field, because a file's name may hold braces. An exception that nobody expected goes to
+``_log.failure("")``: if it is a trouble of the machine, its sentence is logged instead of a traceback, at most once a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, globalLogPublisher
+from zope.interface import implementer
+
+from simpleindex.system.errors import own_trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.logger import LogEvent
+
+LOGGED_AGAIN: Final = 60.0
+"""Seconds after which a trouble that goes on is logged once more."""
+
+_MOST: Final = 1000
+"""Sentences whose last time is remembered."""
+
+UNEXPECTED: Final = "This should never happen; please report it."
+
+
+def trouble_in(event: LogEvent) -> str | None:
+    """Return the sentence of a trouble that an event is about; None for every other event.
+
+    An event is about a trouble if it has the field ``trouble``, or the exception that it carries is one of the machine.
+    """
+    sentence = event.get("trouble")
+    if sentence is not None:
+        return str(sentence)
+    failure = event.get("log_failure")
+    trouble = None if failure is None else own_trouble(failure.value)
+    return None if trouble is None else trouble.for_operator()
+
+
+@implementer(ILogObserver)
+class TroubleFilter:
+    """Passes events on: a trouble as its sentence, and at most once a minute; everything else as it is.
+
+    Args:
+        observer: Where events go.
+        seconds: A clock that is never set back.
+    """
+
+    def __init__(self, observer: ILogObserver, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._observer = observer
+        self._seconds = seconds
+        self._logged: dict[str, float] = {}
+
+    def __call__(self, event: LogEvent) -> None:
+        sentence = trouble_in(event)
+        if sentence is not None:
+            if not self._is_due(sentence):
+                return
+            event = {**event, "log_format": "{trouble}", "trouble": sentence, "log_level": LogLevel.error}
+            event.pop("log_failure", None)
+        elif "log_failure" in event and not event.get("log_format"):
+            event = {**event, "log_format": UNEXPECTED}
+        self._observer(event)
+
+    def forget(self) -> None:
+        """Log every trouble anew, as if none had been logged."""
+        self._logged.clear()
+
+    def _is_due(self, sentence: str) -> bool:
+        now = self._seconds()
+        if now - self._logged.get(sentence, now - LOGGED_AGAIN) < LOGGED_AGAIN:
+            return False
+        if len(self._logged) >= _MOST:
+            self._logged.clear()
+        self._logged[sentence] = now
+        return True
+
+
+FILTER: Final = TroubleFilter(globalLogPublisher)
+
+PUBLISHER: Final = LogPublisher(FILTER)
+"""Receives every event of this project's modules, also those that the filter keeps from the log."""
+
+
+def logger(name: str) -> Logger:
+    """Return the logger of a module.
+
+    Args:
+        name: The module's ``__name__``.
+    """
+    return Logger(name, observer=PUBLISHER)

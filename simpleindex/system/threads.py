@@ -1,0 +1,48 @@
+"""Pools of threads for calls that block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
+
+Parameters = ParamSpec("Parameters")
+Value = TypeVar("Value")
+
+
+class Threads:
+    """A pool of threads for one kind of blocking call, so that calls of one kind never wait behind another.
+
+    Args:
+        reactor: Where results are delivered.
+        name: The threads' name, for debuggers.
+        size: The largest number of threads; they are started when they are needed.
+    """
+
+    def __init__(self, reactor: Any, name: str, size: int) -> None:
+        self._reactor = reactor
+        self.pool = ThreadPool(0, size, name)
+
+    def run(
+        self, function: Callable[Parameters, Value], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Deferred[Value]:
+        """Call a function in a thread.
+
+        Returns:
+            Fires in the reactor with the function's value, or fails with what it raised.
+        """
+        return deferToThreadPool(self._reactor, self.pool, function, *args, **kwargs)
+
+    def start(self) -> None:
+        """Take calls; those made before wait until now."""
+        self.pool.start()
+
+    def stop(self) -> None:
+        """Take no more calls, and wait for the threads that are at work."""
+        self.pool.stop()

@@ -1,0 +1,56 @@
+"""Pools of threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.system.threads import Threads
+from tests.fixtures.threads import InlineThreads
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+
+class Reactor:
+    """Takes what threads hand over."""
+
+    def __init__(self) -> None:
+        self.handed = threading.Semaphore(0)
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+
+    def callFromThread(self, function: Any, *args: Any, **kwargs: Any) -> None:
+        self.calls.append((function, args, kwargs))
+        self.handed.release()
+
+    def deliver(self) -> None:
+        """Wait for a thread, and do what it handed over."""
+        assert self.handed.acquire(timeout=30)
+        function, args, kwargs = self.calls.pop()
+        function(*args, **kwargs)
+
+
+def test_a_call_is_made_in_a_thread_and_its_value_delivered_in_the_reactor() -> None:
+    """A call that is made before the start waits for it."""
+    reactor = Reactor()
+    threads = Threads(reactor, "reads", 1)
+    results: list[tuple[int, str]] = []
+    threads.run(lambda number: (number, threading.current_thread().name), 7).addCallback(results.append)
+    threads.start()
+    reactor.deliver()
+    threads.stop()
+    ((number, name),) = results
+    assert (number, name == threading.current_thread().name) == (7, False)
+
+
+@pytest.mark.parametrize("threads", [InlineThreads()])
+def test_without_threads_value_and_exception_are_there_at_once(threads: InlineThreads) -> None:
+    """As tests use it."""
+    values: list[object] = []
+    threads.run(int, "7").addCallback(values.append)
+    failing: Deferred[int] = threads.run(int, "x")
+    failing.addErrback(lambda failure: values.append(failure.type))
+    assert values == [7, ValueError]
+    assert threads.calls == 2
