@@ -88,7 +88,6 @@ PURE = (
     "upstreams.http.waits",
     "views.explain",
     "views.name_rules",
-    "views.reloading",
     "views.sources_file",
     "web.conditional",
     "web.http.hosts",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,12 +10,14 @@ from simpleindex.core import severity
 from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.core.names import printable
 from simpleindex.policy.osv import Advisories, parse_advisory
+from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simpleindex.policy.osv import Advisory
+    from simpleindex.system.clocks import Clocks
 
 _SUFFIX: Final = ".json"
 _LARGEST: Final = 16 << 20
@@ -54,22 +55,19 @@ class AdvisoryDirectory:
 
     Args:
         path: The directory.
-        log: Takes a sentence for the operator.
-        seconds: A clock that only goes on.
-        now_ns: The time as files have it, nanoseconds since 1970.
+        log: Logs a sentence.
+        clocks: The clocks.
     """
 
     def __init__(
         self,
         path: str,
         log: Callable[[str], None],
-        seconds: Callable[[], float] = time.monotonic,
-        now_ns: Callable[[], int] = time.time_ns,
+        clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
         self._path = path
         self._log = log
-        self._seconds = seconds
-        self._now_ns = now_ns
+        self._clocks = clocks
         self._known: dict[str, _AdvisoryFile] = {}
         self._broken: dict[str, str] = {}
         self._current = Advisories(())
@@ -98,7 +96,7 @@ class AdvisoryDirectory:
                 self._trouble = reason
                 self._log(
                     severity.error(
-                        f"The directory of advisories {printable(self._path)} {reason}: what it said before stays in force."
+                        f"The directory of advisories {printable(self._path)} {reason}: its last valid content stays in force."
                     )
                 )
 
@@ -122,7 +120,7 @@ class AdvisoryDirectory:
         self, path: str, stamp: Stamp, before: _AdvisoryFile | None, broken: dict[str, str]
     ) -> _AdvisoryFile:
         # What changed within the last two seconds may change again and leave the same state (DESIGN section 4).
-        state = None if is_young(stamp, self._now_ns()) else stamp
+        state = None if is_young(stamp, self._clocks.now_ns()) else stamp
         digest, advisories = (b"", ()) if before is None else (before.digest, before.advisories)
         try:
             content = _content(path)
@@ -137,7 +135,7 @@ class AdvisoryDirectory:
         return _AdvisoryFile(state, digest, advisories)
 
     def _missed(self, found: dict[str, _AdvisoryFile]) -> dict[str, _AdvisoryFile]:
-        now = self._seconds()
+        now = self._clocks.seconds()
         missed = {}
         for path, known in self._known.items():
             since = now if known.gone_since is None else known.gone_since
@@ -160,15 +158,15 @@ class AdvisoryDirectory:
     def _tell(self, broken: dict[str, str]) -> None:
         if self._trouble is not None:
             self._trouble = None
-            self._log(f"The directory of advisories {printable(self._path)} can be obeyed again.")
+            self._log(f"The directory of advisories {printable(self._path)} is valid again.")
         new = [path for path, reason in broken.items() if self._broken.get(path) != reason]
         self._broken = broken
         for path in new[:_MOST_NAMED]:
-            self._log(severity.error(f"The advisory {printable(path)} is not obeyed: it {broken[path]}."))
+            self._log(severity.error(f"The advisory {printable(path)} is not valid: it {broken[path]}."))
         if len(new) > _MOST_NAMED:
             self._log(
                 severity.error(
-                    f"Nor are {len(new) - _MOST_NAMED:,} more files in {printable(self._path)}, for such reasons."
+                    f"{len(new) - _MOST_NAMED:,} more files in {printable(self._path)} are not valid either."
                 )
             )
 

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import InvalidAdvisory, InvalidNameList, InvalidSources
 from simpleindex.core.names import printable
 from simpleindex.policy.advisories import AdvisoryDirectory
 from simpleindex.policy.deny_list import parse_deny_list
-from simpleindex.system.followed_file import FollowedFile
+from simpleindex.system.clocks import SYSTEM_CLOCKS
+from simpleindex.system.followed_file import FileKind, FollowedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.policy.rules import NamesList
+    from simpleindex.system.clocks import Clocks
 
 
 class NameLists:
     """All lists that rules name.
 
     Args:
-        directory: Relative paths are from here: where the sources file lies.
-        log: Takes a sentence for the operator.
-        seconds: A clock that only goes on.
-        now_ns: The time as files have it, nanoseconds since 1970.
+        directory: Relative paths start here: where the sources file lies.
+        log: Logs a sentence.
+        clocks: The clocks.
     """
 
     def __init__(
         self,
         directory: str,
         log: Callable[[str], None],
-        seconds: Callable[[], float] = time.monotonic,
-        now_ns: Callable[[], int] = time.time_ns,
+        clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
         self._directory = directory
         self._log = log
-        self._seconds = seconds
-        self._now_ns = now_ns
+        self._clocks = clocks
         self._advisories: dict[str, AdvisoryDirectory] = {}
         self._refused: dict[str, InvalidSources] = {}
         self._wanted: set[str] | None = None
@@ -62,15 +60,7 @@ class NameLists:
         path = os.path.join(self._directory, path)
         if kind == "advisories":
             return self._directory_of(path).current
-        names = FollowedFile(
-            path,
-            kind,
-            parse_deny_list,
-            taken=lambda _: None,
-            log=self._log,
-            seconds=self._seconds,
-            now_ns=self._now_ns,
-        )
+        names = FollowedFile(path, FileKind(kind, parse_deny_list), self._log, clocks=self._clocks)
         try:
             names.open()
         except (OSError, InvalidNameList) as error:
@@ -100,7 +90,7 @@ class NameLists:
         )
 
     def _opened(self, path: str) -> AdvisoryDirectory:
-        advisories = AdvisoryDirectory(path, self._log, self._seconds, self._now_ns)
+        advisories = AdvisoryDirectory(path, self._log, self._clocks)
         try:
             advisories.open()
         except (OSError, InvalidAdvisory) as error:

@@ -16,9 +16,8 @@ from twisted.python.threadpool import ThreadPool
 
 from simpleindex.access import hashes as passwords
 from simpleindex.access.authentication import Authentication
+from simpleindex.access.followed import follow_access, follow_users
 from simpleindex.access.hashes import require_libraries
-from simpleindex.access.live_rules import LiveAccessRules
-from simpleindex.access.live_users_file import LiveUsersFile
 from simpleindex.access.rights import default_access
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
@@ -40,12 +39,14 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.access.htpasswd import Users
+    from simpleindex.access.rights import Access
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.directory.layout import PackageDirectory
     from simpleindex.directory.live import LiveDirectory
+    from simpleindex.system.followed_file import FollowedFile
 
 WRITE_THREADS: Final = 4
 """Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
@@ -78,7 +79,7 @@ class Logins:
     records: Records
     audit: Audit
     users: Callable[[], Users] | None
-    files: tuple[LiveUsersFile | LiveAccessRules, ...] = ()
+    files: tuple[FollowedFile[Users] | FollowedFile[Access], ...] = ()
 
     def reload(self) -> None:
         """Look at the files about people because an operator says so."""
@@ -128,7 +129,9 @@ def compose_logins(
     in_write_thread = partial(deferToThreadPool, reactor, write_pool)
     records = Records(str(settings.state), say, begun=True)
     audit = Audit(str(settings.state), say)
-    users_file, rules, default = _users(settings, say), _access(settings, say), default_access()
+    users_file = None if settings.users is None else follow_users(str(settings.users), say)
+    rules = None if settings.access is None else follow_access(str(settings.access), say)
+    default = default_access()
     users = None if users_file is None else users_file.current
     authentication = Authentication(
         users=users,
@@ -200,22 +203,6 @@ def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes |
         return loaded[0].provenance(text, filename, sha256)
 
     return provenance
-
-
-def _users(settings: Settings, say: Callable[[str], None]) -> LiveUsersFile | None:
-    if settings.users is None:
-        return None
-    users = LiveUsersFile(str(settings.users), say)
-    users.open()
-    return users
-
-
-def _access(settings: Settings, say: Callable[[str], None]) -> LiveAccessRules | None:
-    if settings.access is None:
-        return None
-    rules = LiveAccessRules(str(settings.access), say)
-    rules.open()
-    return rules
 
 
 class _Owners:

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import InvalidSetting, RefusedStart, SimpleIndexError
-from simpleindex.system.followed_file import FollowedFile
+from simpleindex.system.followed_file import FileKind, FollowedFile
 from simpleindex.upstreams.http.agent import tls_policy
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.pages.urls import BasicCredentials
@@ -42,17 +42,12 @@ class FileLogin:
         self, path: str, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]
     ) -> None:
         self._in_thread = in_thread
-        self._file: FollowedFile[BasicCredentials] = FollowedFile(
-            path, "credentials", parse_credentials, taken=self._take, log=log
-        )
+        self._file = FollowedFile(path, FileKind("credentials", parse_credentials), log)
         self._file.open()
 
-    def _take(self, credentials: BasicCredentials) -> None:
-        self._credentials = credentials
-
     def credentials(self) -> BasicCredentials:
-        """Return those that were read last."""
-        return self._credentials
+        """Return the credentials that were read last."""
+        return self._file.value
 
     async def read_again(self) -> None:
         """Read them anew if the file has changed."""
@@ -60,7 +55,7 @@ class FileLogin:
 
     def look(self) -> None:
         """Do the same; blocking."""
-        self._file.look_now()
+        self._file.look()
 
 
 class FollowedTrust:
@@ -77,12 +72,12 @@ class FollowedTrust:
 
     def __init__(self, path: str, log: Callable[[str], None]) -> None:
         self._agent: OutgoingAgent | None = None
-        self._file: FollowedFile[bytes] = FollowedFile(
-            os.path.abspath(path), "ca-file", _checked_ca, taken=self._take, log=log
-        )
+        kind = FileKind("ca-file", _checked_ca)
+        self._file = FollowedFile(os.path.abspath(path), kind, log, changed=self._apply)
         self._file.open()
+        self._apply(self._file.value)
 
-    def _take(self, pem: bytes) -> None:
+    def _apply(self, pem: bytes) -> None:
         self.policy: IPolicyForHTTPS = tls_policy(pem)
         if self._agent is not None:
             self._agent.trust(self.policy)
@@ -93,7 +88,7 @@ class FollowedTrust:
 
     def look(self) -> None:
         """Read the file anew if it has changed; blocking."""
-        self._file.look_now()
+        self._file.look()
 
 
 def _checked_ca(pem: bytes) -> bytes:

@@ -1,46 +1,44 @@
-"""The rules of the sources file, as they are now, with what else they depend on."""
+"""The sources file, followed while the server runs, with the lists and allowances that its rules depend on."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core import severity
-from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
+from simpleindex.core.errors import InvalidSources, Unavailable
 from simpleindex.core.views import LOCAL
 from simpleindex.policy.rules import Policy
-from simpleindex.system.followed_file import FollowedFile
-from simpleindex.views.reloading import closed, reloaded
-from simpleindex.views.sources_file import parse_sources
+from simpleindex.system.clocks import SYSTEM_CLOCKS
+from simpleindex.system.followed_file import FileKind, FollowedFile
+from simpleindex.views.sources_file import effective_after_reload, effective_at_once, parse_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simpleindex.policy.rules import Allowance, NamesList
+    from simpleindex.system.clocks import Clocks
     from simpleindex.views.sources_file import Sources
 
 _LOOK_SECONDS: Final = 1.0
-"""Between two looks at everything, which every request asks for."""
+"""Between two looks at everything; every request asks for the rules."""
 
 
 class LiveSourcesFile:
-    """What holds now.
+    """The sources and rules that are in force.
 
     What cannot be read again stays as it was; allowances end all the same.
 
     Args:
         path: The sources file.
-        open_list: Gives what answers with a list of names by its key, the same object as long as it says the same.
-        allowances: Gives those that hold at a time, in seconds since 1970.
-        log: Takes a sentence for the operator.
-        seconds: A clock that only goes on.
-        now: The time, seconds since 1970.
-        now_ns: The time as files have it, nanoseconds since 1970.
+        open_list: Opens a list by its key and returns a function for its content, the same object as long as it is equal.
+        allowances: Returns the allowances that hold at a time, in seconds since 1970.
+        log: Logs a sentence.
+        clocks: The clocks.
 
     Attributes:
-        sources: What of the file is in force.
-        changed: Told when that has changed in anything but rules.
+        sources: The part of the file that is in force.
+        changed: Called when that has changed in anything but rules.
     """
 
     sources: Sources
@@ -53,18 +51,14 @@ class LiveSourcesFile:
         open_list: Callable[[str], Callable[[], NamesList]],
         allowances: Callable[[float], tuple[Allowance, ...]],
         log: Callable[[str], None],
-        seconds: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time,
-        now_ns: Callable[[], int] = time.time_ns,
+        clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
-        self._path = path
         self._open_list = open_list
         self._read_allowances = allowances
         self._log = log
-        self._seconds = seconds
-        self._now = now
+        self._clocks = clocks
         self._file = FollowedFile(
-            path, "sources", self._parse, taken=self._take, log=log, seconds=seconds, now_ns=now_ns
+            path, FileKind("sources", self._parse), log, changed=self._apply_change, clocks=clocks
         )
         self._is_open = False
         self.changed = lambda _: None
@@ -79,71 +73,71 @@ class LiveSourcesFile:
         Raises:
             RefusedStart: It, or something that it names, cannot be used.
         """
-        try:
-            self._file.open()
-        except OSError as error:
-            raise RefusedStart(
-                f"The sources file {self._path} cannot be read: {error.strerror or error}."
-            ) from None
-        except InvalidSources as error:
-            raise RefusedStart(f"{self._path}: {error}") from None
-        self.sources = self._file.current()
+        self._file.open_at_start()
+        self.sources = self._file.value
         self._is_open = True
         return self.sources
 
     def current(self) -> Policy:
-        """The rules now, of all views; the same object as long as nothing changed."""
-        seconds = self._seconds()
+        """Return the rules of all views; the same object as long as nothing changed."""
+        seconds = self._clocks.seconds()
         if self._policy is not None and seconds < self._next_look:
             return self._policy[3]
         self._next_look = seconds + _LOOK_SECONDS
         sources, allowances = self._file.current(), self._current_allowances()
         lists = {key: self._lists[key]() for rule in sources.rules for key in rule.lists}
-        known = self._policy
+        before = self._policy
         if (
-            known is not None
-            and known[0] is sources
-            and known[1] is allowances
-            and _are_same(known[2], lists)
+            before is not None
+            and before[0] is sources
+            and before[1] is allowances
+            and _are_same(before[2], lists)
         ):
-            return known[3]
+            return before[3]
         policy = Policy(sources.rules, allowances, lists)
         self._policy = sources, allowances, lists, policy
         return policy
 
     def of_views(self, views: frozenset[str]) -> Callable[[], Policy]:
-        """Give what gives the rules that hold in one of these views, in the same way."""
-        known: list[tuple[Policy, Policy]] = []
+        """Return a function like :meth:`current` for the rules that hold in one of these views."""
+        cached: list[tuple[Policy, Policy]] = []
 
         def current() -> Policy:
             policy = self.current()
-            if not known or known[0][0] is not policy:
-                known[:] = [(policy, policy.for_views(views))]
-            return known[0][1]
+            if not cached or cached[0][0] is not policy:
+                cached[:] = [(policy, policy.for_views(views))]
+            return cached[0][1]
 
         return current
 
+    def reload(self) -> None:
+        """Apply all of the file that can be in force without a restart (SIGHUP)."""
+        file = self._file.reload()
+        self._put_in_force(effective_after_reload(file, self.sources))
+        if self.sources != file:
+            self._log(severity.warning(f"Other changes in {self._file.shown.lower()} need a restart."))
+
     def _current_allowances(self) -> tuple[Allowance, ...]:
         try:
-            found = self._read_allowances(self._now())
+            allowances = self._read_allowances(self._clocks.now())
         except Unavailable:
-            # Why has been said. Those that are known end in their time.
+            # The records log the reason. Allowances that were read before end in their time.
             return self._allowances
-        if found != self._allowances:
-            self._allowances = found
+        if allowances != self._allowances:
+            self._allowances = allowances
         return self._allowances
 
     def _parse(self, content: bytes) -> Sources:
         sources = parse_sources(content)
         if self._is_open:
-            self._require_known(sources)
+            self._require_running(sources)
         for rule in sources.rules:
             for key in rule.lists:
                 if key not in self._lists:
                     self._lists[key] = self._open_list(key)
         return sources
 
-    def _require_known(self, sources: Sources) -> None:
+    def _require_running(self, sources: Sources) -> None:
         """Refuse rules about sources and views that are not running: none would hold for those that are.
 
         Raises:
@@ -155,25 +149,16 @@ class LiveSourcesFile:
         for rule in sources.rules:
             unknown = sorted(((rule.sources or frozenset()) - places) | ((rule.views or frozenset()) - views))
             if unknown:
-                raise InvalidSources(f"has the rule {rule.name} about {unknown[0]}, which takes a restart")
+                raise InvalidSources(f"has the rule {rule.name} about {unknown[0]}, which needs a restart")
 
-    def reload(self) -> None:
-        """Take all of the file that can be in force without a restart, because an operator says so."""
-        said = self._file.look_now(repeat=True)
-        self._put_in_force(reloaded(said, self.sources))
-        if self.sources != said:
-            self._log(severity.warning(f"What else {self._file.shown.lower()} says needs a restart."))
-
-    def _take(self, sources: Sources) -> None:
-        if not self._is_open:
-            return
+    def _apply_change(self, sources: Sources) -> None:
         count = len(sources.rules)
         self._log(f"{self._file.shown} was read again: {count:,} rule{'' if count == 1 else 's'} in force.")
-        self._put_in_force(closed(sources, self.sources))
+        self._put_in_force(effective_at_once(sources, self.sources))
         if self.sources != sources:
             self._log(
                 severity.warning(
-                    "What else changed in it waits for SIGHUP, or for a restart where that says so."
+                    "Its other changes take effect with SIGHUP, or with a restart where that says so."
                 )
             )
 
@@ -181,8 +166,10 @@ class LiveSourcesFile:
         before, self.sources = self.sources, sources
         if replace(sources, rules=()) != replace(before, rules=()):
             self.changed(sources)
-            self._log("Names of one's own, and what upstreams are asked for and how often, are as it says.")
+            self._log(
+                "The index's own names, and the names and times of its upstreams, are as the file has them."
+            )
 
 
-def _are_same(known: Mapping[str, NamesList], lists: Mapping[str, NamesList]) -> bool:
-    return known.keys() == lists.keys() and all(known[key] is value for key, value in lists.items())
+def _are_same(before: Mapping[str, NamesList], lists: Mapping[str, NamesList]) -> bool:
+    return before.keys() == lists.keys() and all(before[key] is value for key, value in lists.items())

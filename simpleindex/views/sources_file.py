@@ -23,7 +23,7 @@ Everything unknown is refused rather than passed over: a misspelt name must not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidSources
@@ -212,3 +212,49 @@ def _view(
         raise InvalidSources(f"has no 'sources' in {where}; name what it shows, such as {LOCAL!r}")
     chosen = to_choice(table.get("strategy", strategy.value), Strategy, f"'strategy' of {where}")
     return ViewSettings(name, tuple(dict.fromkeys(shows)), chosen, frozenset(rules_of))
+
+
+def effective_at_once(file: Sources, running: Sources) -> Sources:
+    """Return what is in force as soon as the file changes: rules, times, and whatever lets fewer names out.
+
+    A file that is being written looks complete at any moment. So a change that lets more names out waits for SIGHUP, and
+    one that would make other objects (an upstream, a view) waits for a restart.
+
+    Args:
+        file: The file's content.
+        running: What is in force.
+    """
+    upstreams = tuple(
+        each
+        if (new := _named(file, each.name)) is None
+        else replace(each, ttl=new.ttl, exclude=_union(each.exclude, new.exclude))
+        for each in running.upstreams
+    )
+    return replace(
+        running,
+        rules=file.rules,
+        own=_union(running.own, file.own),
+        allow_upstream=tuple(name for name in running.allow_upstream if name in file.allow_upstream),
+        upstreams=upstreams,
+    )
+
+
+def effective_after_reload(file: Sources, running: Sources) -> Sources:
+    """Return what is in force after SIGHUP; arguments as for :func:`effective_at_once`."""
+    upstreams = tuple(
+        each
+        if (new := _named(file, each.name)) is None
+        else replace(each, ttl=new.ttl, projects=new.projects, exclude=new.exclude)
+        for each in running.upstreams
+    )
+    return replace(
+        running, rules=file.rules, own=file.own, allow_upstream=file.allow_upstream, upstreams=upstreams
+    )
+
+
+def _named(sources: Sources, name: str) -> UpstreamSettings | None:
+    return next((each for each in sources.upstreams if each.name == name), None)
+
+
+def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return (*first, *(pattern for pattern in second if pattern not in first))

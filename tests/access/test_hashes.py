@@ -113,7 +113,7 @@ def test_reading_needs_no_library() -> None:
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('argon2', 'bcrypt', 'tomlkit', 'python_multipart')))\n"
-        "import simpleindex.commands.main, simpleindex.service.compose, simpleindex.access.authentication, simpleindex.access.live_users_file\n"
+        "import simpleindex.commands.main, simpleindex.service.compose, simpleindex.access.authentication, simpleindex.access.followed\n"
         "import simpleindex.commands.tokens, simpleindex.commands.passwd, simpleindex.access.hashes\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -13,6 +13,7 @@ from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.core.names import ProjectName
 from simpleindex.policy import advisories as advisories_module
 from simpleindex.policy.advisories import GRACE, AdvisoryDirectory
+from simpleindex.system.clocks import Clocks
 from simpleindex.system.stamp import Stamp
 from tests.directory.trees import FAR_NS
 
@@ -32,7 +33,7 @@ class World:
         self.logged: list[str] = []
         self.write("one", "1.0")
         self.directory = AdvisoryDirectory(
-            str(self.path), self.logged.append, lambda: self.time, lambda: self.now_ns
+            str(self.path), self.logged.append, Clocks(lambda: self.time, now_ns=lambda: self.now_ns)
         )
         self.directory.open()
         assert self.said() == [f"Advisories read from {self.path}: 1."]
@@ -116,7 +117,7 @@ def test_a_broken_one(world: World, monkeypatch: pytest.MonkeyPatch, content: st
     world.write_text("one", content)
     assert world.bad() == ["1.0"]
     (line,) = world.said()
-    assert line.startswith(f"The advisory {path} is not obeyed: {reason}")
+    assert line.startswith(f"The advisory {path} is not valid: {reason}")
     monkeypatch.undo()
     world.write("one", "2.0")
     assert world.bad() == ["2.0"]
@@ -143,7 +144,7 @@ def test_many_broken_ones(world: World) -> None:
     world.bad()
     said = world.said()
     assert len(said) == 6
-    assert said[-1] == f"Nor are 3 more files in {world.path}, for such reasons."
+    assert said[-1] == f"3 more files in {world.path} are not valid either."
 
 
 def test_one_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,7 @@ def test_one_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) 
     path = world.write("one", "2.0")
     monkeypatch.setattr(advisories_module, "_content", content)
     assert world.bad() == ["1.0"]
-    assert world.said() == [f"The advisory {path} is not obeyed: it cannot be read (Permission denied)."]
+    assert world.said() == [f"The advisory {path} is not valid: it cannot be read (Permission denied)."]
     monkeypatch.undo()
     os.utime(path)
     assert world.bad() == ["2.0"]
@@ -226,13 +227,13 @@ def test_a_directory_without_any(world: World, empty: bool) -> None:
         assert world.bad(GRACE) == ["1.0"]
     reason = "has no .json file in it" if empty else "cannot be read (No such file or directory)"
     assert world.said() == [
-        f"The directory of advisories {world.path} {reason}: what it said before stays in force."
+        f"The directory of advisories {world.path} {reason}: its last valid content stays in force."
     ]
     world.write("two", "2.0")
     # Only now it is known that one was taken out.
     assert world.bad() == ["1.0", "2.0"]
     assert world.bad(GRACE) == ["2.0"]
-    assert f"The directory of advisories {world.path} can be obeyed again." in world.said()
+    assert f"The directory of advisories {world.path} is valid again." in world.said()
 
 
 def test_a_start_without_any(tmp_path: Path) -> None:

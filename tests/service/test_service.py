@@ -674,7 +674,9 @@ def test_sources_are_read_again(world: ServiceWorld) -> None:
     made = world.start(watch="poll")
     sources.write_text('own = ["zoo"]\n' + text.format("1h", 'exclude = ["b*"]\n'))
     said = world.reload()
-    assert "Names of one's own, and what upstreams are asked for and how often, are as it says." in said
+    assert (
+        "The index's own names, and the names and times of its upstreams, are as the file has them." in said
+    )
     assert world.ask("/simple/zoo/").status == 404
     assert world.ask("/simple/bar/").status == 404
     assert not world.reactor.tcpClients
@@ -683,7 +685,7 @@ def test_sources_are_read_again(world: ServiceWorld) -> None:
     assert upstreams.cached[0]._times.most == 3600
     sources.write_text(text.format("1h", 'timeout = "1s"\n'))
     said = world.reload()
-    assert f"What else the sources file {sources} says needs a restart." in said
+    assert f"Other changes in the sources file {sources} need a restart." in said
 
 
 # -- what should never happen -------------------------------------------------------------------------------------------
@@ -781,11 +783,11 @@ def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceWorld) -> 
         (world.place / name).write_text(bad)
     for _ in range(3):
         said = "\n".join(world.reload())
-        assert f"The sources file {world.place / 'sources'} cannot be obeyed now" in said
-        assert f"The access file {world.place / 'access'} cannot be obeyed now" in said
+        assert f"The sources file {world.place / 'sources'} is not valid now" in said
+        assert f"The access file {world.place / 'access'} is not valid now" in said
         assert "'alice' is refused" in said
     for name, (good, _) in files.items():
         (world.place / name).write_text(good)
     said = "\n".join(world.reload())
-    assert said.count("can be obeyed again") == 2
-    assert "can be obeyed again" not in "\n".join(world.reload())
+    assert said.count("is valid again") == 2
+    assert "is valid again" not in "\n".join(world.reload())

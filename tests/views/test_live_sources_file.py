@@ -12,6 +12,7 @@ from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.lists import NameLists
 from simpleindex.policy.rules import Allowance
+from simpleindex.system.clocks import Clocks
 from simpleindex.views.live_sources_file import LiveSourcesFile
 
 if TYPE_CHECKING:
@@ -32,15 +33,14 @@ class World:
         self.lines: list[str] = []
         self.given: tuple[Allowance, ...] | Exception = ()
         self.time = 0.0
-        self.lists = NameLists(str(path), self.lines.append, lambda: self.time, lambda: 1 << 62)
+        clocks = Clocks(lambda: self.time, lambda: 1000.0 + self.time, lambda: 1 << 62)
+        self.lists = NameLists(str(path), self.lines.append, clocks)
         self.policies = LiveSourcesFile(
             str(path / "sources.toml"),
             open_list=self.lists.open,
             allowances=self._allowances,
             log=self.lines.append,
-            seconds=lambda: self.time,
-            now=lambda: 1000.0 + self.time,
-            now_ns=lambda: 1 << 62,
+            clocks=clocks,
         )
 
     def _allowances(self, now: float) -> tuple[Allowance, ...]:
@@ -80,10 +80,12 @@ def test_read_again(world: World) -> None:
     assert world.lines == [f"The sources file {world.path / 'sources.toml'} was read again: 1 rule in force."]
     world.write(DENY + 'name = "n"\n[[upstream]]\nname = "a"\nurl = "https://index.example/"\n')
     assert world.denied() == "acme is denied by the rule n."
-    assert world.lines[-1] == "What else changed in it waits for SIGHUP, or for a restart where that says so."
+    assert (
+        world.lines[-1] == "Its other changes take effect with SIGHUP, or with a restart where that says so."
+    )
     world.policies.reload()
     assert (
-        world.lines[-1] == f"What else the sources file {world.path / 'sources.toml'} says needs a restart."
+        world.lines[-1] == f"Other changes in the sources file {world.path / 'sources.toml'} need a restart."
     )
 
 
@@ -103,12 +105,12 @@ def test_names_are_kept_in_at_once_and_let_out_when_asked_to(world: World) -> No
     (upstream,) = sources.upstreams
     assert (upstream.projects, upstream.exclude, upstream.ttl) == (("*",), ("bad",), 3600.0)
     assert world.policies.sources is sources
-    assert "are as it says" in world.lines[-2]
-    assert "waits for SIGHUP" in world.lines[-1]
+    assert "are as the file has them" in world.lines[-2]
+    assert "take effect with SIGHUP" in world.lines[-1]
     world.policies.reload()
     assert (
         world.lines[-1]
-        == "Names of one's own, and what upstreams are asked for and how often, are as it says."
+        == "The index's own names, and the names and times of its upstreams, are as the file has them."
     )
     assert taken[1].own == ("zoo",)
     assert taken[1].upstreams[0].projects == ("b*",)
@@ -127,7 +129,7 @@ def test_sighup_looks_at_once(world: World) -> None:
     world.write("own = ")
     world.policies.reload()
     assert world.policies.sources.own == ("zoo",)
-    assert "what it said before stays in force" in world.lines[-1]
+    assert "its last valid content stays in force" in world.lines[-1]
 
 
 def test_what_breaks_stays_in_force(world: World) -> None:
@@ -137,7 +139,7 @@ def test_what_breaks_stays_in_force(world: World) -> None:
     for text in ("[[rule]]\n", DENY + 'deny-names = "none.txt"\n', "x = "):
         world.write(text)
         assert world.denied() == "acme is denied by the rule rule 1."
-        assert "what it said before stays in force" in world.lines[-1]
+        assert "its last valid content stays in force" in world.lines[-1]
     (world.path / "sources.toml").unlink()
     assert world.denied() is not None
 
@@ -192,7 +194,7 @@ def test_deny_names(world: World) -> None:
     assert world.denied() == "acme is denied by the rule bad: the list has it, really."
     world.write("a b\n", "lists/bad.txt")
     assert world.denied() is not None
-    assert "cannot be obeyed now (The list has 'a b' on line 1, which is neither a name" in world.lines[-1]
+    assert "is not valid now (The list has 'a b' on line 1, which is neither a name" in world.lines[-1]
     # It is the same list for rules that are written anew.
     world.write('[[rule]]\nname = "worse"\ndeny-names = "lists/bad.txt"\n')
     assert world.denied() == "acme is denied by the rule worse: the list has it, really."
@@ -239,7 +241,7 @@ def test_advisories_that_a_rule_names_later(world: World) -> None:
     for _ in range(2):
         assert world.denied() == "acme is denied by the rule rule 1."
     (line,) = world.lines
-    assert "which are read first): what it said before stays in force." in line
+    assert "which are read first): its last valid content stays in force." in line
     world.lists.refresh()
     assert world.denied() is None
     assert world.policies.current().lists["advisories:osv"].version(ACME, "1.0") is not None
@@ -277,13 +279,13 @@ def test_rules_about_what_does_not_run_yet(world: World) -> None:
     ):
         world.write(text)
         assert world.denied() is not None
-        assert f"has the rule rule 1 about {unknown}, which takes a restart" in world.lines[-1]
+        assert f"has the rule rule 1 about {unknown}, which needs a restart" in world.lines[-1]
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[[rule]]\n", "sources.toml: The sources file has nothing that rule 1 does"),
+        ("[[rule]]\n", "sources.toml is not valid: The sources file has nothing that rule 1 does"),
         ('[[rule]]\ndeny-names = "none.txt"\n', "which cannot be read: No such file or directory"),
         ('[[rule]]\ndeny-names = "bad.txt"\n', "bad.txt', which has 'a b' on line 1"),
         ('[[rule]]\nadvisories = "none"\n', "which cannot be read: No such file or directory"),

@@ -12,8 +12,7 @@ from simpleindex.core.model import Strategy
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.settings import UpstreamSettings
 from simpleindex.views.name_rules import NameRules, Scope, why_not_upstream
-from simpleindex.views.reloading import closed, reloaded
-from simpleindex.views.sources_file import Sources, parse_sources
+from simpleindex.views.sources_file import Sources, effective_after_reload, effective_at_once, parse_sources
 
 A = UpstreamSettings("a", "https://a.example/")
 B = UpstreamSettings("b", "https://b.example/")
@@ -48,8 +47,8 @@ def goes_out(sources: Sources, name: str) -> set[str]:
 @given(ANY, ANY)
 def test_nothing_goes_out_that_did_not(now: Sources, running: Sources) -> None:
     """Whatever the file says, until an operator says so; and then as the file says, for what is running."""
-    at_once = closed(now, running)
-    asked = reloaded(now, running)
+    at_once = effective_at_once(now, running)
+    asked = effective_after_reload(now, running)
     for name in NAMES:
         assert goes_out(at_once, name) <= goes_out(running, name)
         # What the file keeps in is kept in.
@@ -57,7 +56,7 @@ def test_nothing_goes_out_that_did_not(now: Sources, running: Sources) -> None:
         assert goes_out(at_once, name) & both <= goes_out(replace(now, upstreams=running.upstreams), name)
         assert goes_out(asked, name) & both == goes_out(now, name) & {each.name for each in running.upstreams}
     assert [each.name for each in at_once.upstreams] == [each.name for each in running.upstreams]
-    assert closed(running, running) == reloaded(running, running) == running
+    assert effective_at_once(running, running) == effective_after_reload(running, running) == running
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_nothing_goes_out_that_did_not(now: Sources, running: Sources) -> None:
 )
 def test_what_takes_a_restart(now: Sources) -> None:
     """Upstreams, their order and what they are, views and the strategy: they stay as they run."""
-    for made in (closed(now, RUNNING), reloaded(now, RUNNING)):
+    for made in (effective_at_once(now, RUNNING), effective_after_reload(now, RUNNING)):
         assert (made.strategy, made.views) == (RUNNING.strategy, RUNNING.views)
         assert [(each.name, each.url) for each in made.upstreams] == [
             (each.name, each.url) for each in RUNNING.upstreams
@@ -84,4 +83,4 @@ def test_what_takes_a_restart(now: Sources) -> None:
 def test_times_and_rules_are_taken_at_once() -> None:
     """They let no name out."""
     now = replace(RUNNING, upstreams=(replace(A, ttl=60.0), B))
-    assert closed(now, RUNNING) == now
+    assert effective_at_once(now, RUNNING) == now

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.access import live_users_file as users_file
-from simpleindex.access.live_users_file import LiveUsersFile
+from simpleindex.access import followed
+from simpleindex.access.followed import follow_users
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system import followed_file
+from simpleindex.system.clocks import Clocks
 from simpleindex.system.followed_file import MAXIMUM_SIZE
 from tests.directory.trees import FAR_NS, SPECIAL
 
@@ -28,7 +29,8 @@ class World:
         self.logged: list[str] = []
         self.time = 0.0
         self.now_ns = FAR_NS
-        self.users = LiveUsersFile(str(path), self.logged.append, lambda: self.time, lambda: self.now_ns)
+        clocks = Clocks(lambda: self.time, now_ns=lambda: self.now_ns)
+        self.users = follow_users(str(path), self.logged.append, clocks)
 
     def names(self, wait: float = 1.0) -> list[str]:
         """Who is a user after a while."""
@@ -41,9 +43,7 @@ def world(tmp_path: Path) -> World:
     """One with one user, read."""
     path = tmp_path / "users"
     path.write_text(f"alice:{HASH}\n")
-    world = World(path)
-    world.users.open()
-    return world
+    return World(path)
 
 
 def test_it_is_read_again_when_it_changes(world: World) -> None:
@@ -111,11 +111,11 @@ def test_a_broken_file_changes_nothing(world: World) -> None:
         assert world.names() == ["alice"]
     assert [line.partition("(")[2].partition(")")[0] for line in world.logged] == [
         "No such file or directory",
-        "it is empty; one that says nothing holds a comment",
-        "it is not a text",
+        "it is empty; write a comment into it if that is meant",
+        "it is not text",
         f"it is larger than {MAXIMUM_SIZE} bytes",
     ]
-    assert all(line.endswith("what it said before stays in force.") for line in world.logged)
+    assert all(line.endswith("its last valid content stays in force.") for line in world.logged)
     world.path.write_text("# nobody\n")
     assert world.names() == []
     world.path.unlink()
@@ -138,14 +138,14 @@ def test_what_is_no_file(world: World, kind: str) -> None:
 def test_the_start_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody could log in; it is said what to do."""
     with pytest.raises(RefusedStart, match=r"No such file or directory.*simpleindex passwd --users"):
-        World(tmp_path / "users").users.open()
+        World(tmp_path / "users")
     (tmp_path / "users").touch()
     with pytest.raises(RefusedStart, match="it is empty"):
-        World(tmp_path / "users").users.open()
+        World(tmp_path / "users")
 
     def refuse() -> None:
         raise RefusedStart("no libraries")
 
-    monkeypatch.setattr(users_file, "require_libraries", refuse)
+    monkeypatch.setattr(followed, "require_libraries", refuse)
     with pytest.raises(RefusedStart, match="no libraries"):
-        World(tmp_path / "users").users.open()
+        World(tmp_path / "users")

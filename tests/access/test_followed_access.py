@@ -1,4 +1,4 @@
-"""The access file as it changes under a server."""
+"""Files that are followed, by the example of an access file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.access.followed import follow_access
 from simpleindex.access.identity import ANYONE, Action
-from simpleindex.access.live_rules import LiveAccessRules
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
+from simpleindex.system.clocks import Clocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,11 @@ class World:
         self.now = 100.0
         self.now_ns = 2_000_000_000_000_000_000
         self.stamp = 0
-        self.rules = LiveAccessRules(str(self.path), self.said.append, lambda: self.now, lambda: self.now_ns)
+
+    def open(self) -> None:
+        """Read the file for the first time."""
+        clocks = Clocks(lambda: self.now, now_ns=lambda: self.now_ns)
+        self.rules = follow_access(str(self.path), self.said.append, clocks)
 
     def write(self, text: str) -> None:
         """Put another file in its place."""
@@ -59,7 +64,7 @@ def world(tmp_path: Path) -> World:
 
 def test_reading_again(world: World) -> None:
     """A change is obeyed within a second, and said; the file is looked at once in that."""
-    world.rules.open()
+    world.open()
     assert world.later()
     world.write(CLOSED)
     assert world.later(0.5)
@@ -73,7 +78,7 @@ def test_reading_again(world: World) -> None:
 
 def test_the_same_object(world: World) -> None:
     """What says the same is the same, however often it is written: what was made by it stays good."""
-    world.rules.open()
+    world.open()
     first = world.rules.current()
     for text in (OPEN, "# another comment\n", f"private = false\n{OPEN}"):
         world.write(text)
@@ -89,7 +94,7 @@ def test_the_same_object(world: World) -> None:
 def test_broken(world: World, text: str, words: str) -> None:
     """What it said before stays in force; that is said once, and once more when it is another trouble."""
     world.write(CLOSED)
-    world.rules.open()
+    world.open()
     world.write(text)
     for _ in range(3):
         assert not world.later()
@@ -111,14 +116,14 @@ def test_broken(world: World, text: str, words: str) -> None:
 
 def test_mended(world: World) -> None:
     """A file that is whole again and says what it said: that is over, and its next trouble is told again."""
-    world.rules.open()
+    world.open()
     for _ in range(2):
         world.write("[")
         assert world.later()
         assert len(world.taken()) == 1
         world.write(OPEN)
         assert world.later()
-        assert world.taken() == [f"The access file {world.path} can be obeyed again."]
+        assert world.taken() == [f"The access file {world.path} is valid again."]
 
 
 def test_a_young_file(world: World) -> None:
@@ -126,7 +131,7 @@ def test_a_young_file(world: World) -> None:
     world.path.write_text(OPEN)
     status = world.path.stat()
     world.now_ns = status.st_mtime_ns + 1
-    world.rules.open()
+    world.open()
     with world.path.open("r+") as stream:
         stream.write("private = true  \n"[: len(OPEN)])
     os.utime(world.path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -141,7 +146,7 @@ def test_a_start_with_a_broken_one(world: World, text: str | None) -> None:
     else:
         world.write(text)
     with pytest.raises(RefusedStart, match=str(world.path)):
-        world.rules.open()
+        world.open()
 
 
 def test_what_is_no_file(world: World) -> None:
@@ -149,4 +154,4 @@ def test_what_is_no_file(world: World) -> None:
     world.path.unlink()
     os.mkfifo(world.path)
     with pytest.raises(RefusedStart, match="not a regular file"):
-        world.rules.open()
+        world.open()
