@@ -8,7 +8,13 @@ import zipfile
 from pathlib import Path
 
 PLUGIN = "twisted/plugins/simpleindex_plugin.py"
-REQUIRED = (PLUGIN, "simpleindex/tap.py", "simpleindex/deploy/simpleindex.service")
+REQUIRED = (
+    PLUGIN,
+    "simpleindex/tap.py",
+    "simpleindex/deploy/simpleindex.service",
+    "simpleindex/docs/clients.md",
+    "simpleindex/docs/decisions/http2.md",
+)
 
 
 def problems(wheel: Path, sdist: Path) -> list[str]:
@@ -16,6 +22,9 @@ def problems(wheel: Path, sdist: Path) -> list[str]:
     names = {wheel.name: _wheel_names(wheel), sdist.name: _sdist_names(sdist)}
     found = [
         f"{archive} lacks {name}" for archive, held in names.items() for name in REQUIRED if name not in held
+    ]
+    found += [
+        f"{archive} lacks the licence" for archive, held in names.items() if not any(map(_is_licence, held))
     ]
     found += [
         f"{archive} holds {name}"
@@ -26,6 +35,10 @@ def problems(wheel: Path, sdist: Path) -> list[str]:
     if "twisted/plugins/__init__.py" in names[wheel.name]:
         found.append("the wheel would make twisted/plugins a package and hide the plugin")
     return found
+
+
+def _is_licence(name: str) -> bool:
+    return name.rpartition("/")[2] == "LICENSE"
 
 
 def _wheel_names(path: Path) -> set[str]:
