@@ -45,7 +45,6 @@ PURE = (
     "access.messages",
     "access.rights",
     "access.rules",
-    "access.tokens",
     "archives.examination.limits",
     "archives.strict_metadata",
     "commands.choose_files",

@@ -25,6 +25,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.access.credentials import SECRET_PREFIX
 from simpleindex.access.htpasswd import parse_user_name
 from simpleindex.access.identity import Action, UploadRules
 from simpleindex.access.rights import Access
@@ -36,7 +37,6 @@ from simpleindex.access.rules import (
     AccessRule,
     Principals,
 )
-from simpleindex.access.tokens import SECRET_PREFIX
 from simpleindex.core.errors import InvalidAccess, InvalidPattern, InvalidText, InvalidUserName
 from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import parse_pattern

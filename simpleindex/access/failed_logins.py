@@ -1,4 +1,4 @@
-"""One line for each failed login, in the log and in the audit, and a bound to them: everybody can fail to log in.
+"""Failed logins: one line each in the log and in the audit log, with a bound, because anybody can fail to log in.
 
 A line reads ``Login failed for 'alice' from 192.0.2.7: wrong password``. For fail2ban::
 
@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simpleindex.core import severity
 from simpleindex.core.addresses import counted_as
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PERIOD: Final = 60.0  # seconds
 _LINES_PER_ADDRESS: Final = 30
-"""Within a period; fail2ban wants five or so."""
+"""Within a period; fail2ban needs about five."""
 
 _LINES: Final = 600
-"""Of all addresses within a period: less than 200 MB a day, whoever attacks."""
+"""Of all addresses within a period: less than 200 MB a day, whatever the attack."""
 
 _LONGEST_NAME: Final = 64
 
+_log: Final = logger(__name__)
 
-class Recorder(Protocol):
-    """What is asked of the audit."""
+
+class AuditLog(Protocol):
+    """The audit log."""
 
     def record(
         self,
@@ -42,16 +44,14 @@ class Recorder(Protocol):
 
 
 class FailedLogins:
-    """Says and records that a login failed.
+    """Logs and audits failed logins.
 
     Args:
-        say: Takes a sentence for the operator.
-        audit: Takes the same for the records.
-        seconds: A clock that only goes on.
+        audit: The audit log.
+        seconds: A clock that never goes backwards.
     """
 
-    def __init__(self, say: Callable[[str], None], audit: Recorder, seconds: Callable[[], float]) -> None:
-        self._say = say
+    def __init__(self, audit: AuditLog, seconds: Callable[[], float]) -> None:
         self._audit = audit
         self._seconds = seconds
         self._since = seconds()
@@ -59,23 +59,28 @@ class FailedLogins:
         self._written = 0
         self._left_out = 0
 
-    def tell(
+    def record(
         self, user: str, address: str, reason: str, *, token: str | None = None, event: str = "login-failed"
     ) -> None:
-        """Take note of a failure.
+        """Write one line, if there is room for it.
 
         Args:
-            user: The name that was given, whatever it is.
-            address: Where it came from.
+            user: The user name that was sent.
+            address: The client's address.
             reason: What was wrong, without any secret.
-            token: The id of the token that was shown, if it is one of ours.
-            event: What the audit calls it.
+            token: The public id of the token, if the index made it.
+            event: The event's name in the audit log.
         """
         if not self._has_room(address):
             self._left_out += 1
             return
         name = quoted(user)
-        self._say(severity.warning(f"Login failed for {name} from {address or 'a local socket'}: {reason}"))
+        _log.warn(
+            "Login failed for {name} from {address}: {reason}",
+            name=name,
+            address=address or "a local socket",
+            reason=reason,
+        )
         self._audit.record(event, who=name[1:-1], token=token, address=address, detail=reason)
 
     def _has_room(self, address: str) -> bool:
@@ -85,7 +90,7 @@ class FailedLogins:
                 sentence = (
                     f"{self._left_out} more logins failed within a minute and have no lines of their own."
                 )
-                self._say(severity.warning(sentence))
+                _log.warn("{sentence}", sentence=sentence)
                 self._audit.record("logins-failed", detail=sentence)
             self._since, self._written, self._left_out = now, 0, 0
             self._lines.clear()
@@ -99,7 +104,7 @@ class FailedLogins:
 
 
 def quoted(name: str) -> str:
-    r"""Put a name that somebody sent between quotes that it cannot end, for a line that it cannot end either.
+    r"""Quote a name that a client sent, so that it can end neither the quotes nor the line.
 
     Whatever is not printable ASCII, a quote or a backslash becomes ``\xNN``, as in the access log.
     """

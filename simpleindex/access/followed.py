@@ -12,16 +12,12 @@ from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.followed_file import FileKind, FollowedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simpleindex.access.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.system.clocks import Clocks
 
 
-def follow_users(
-    path: str, log: Callable[[str], None], clocks: Clocks = SYSTEM_CLOCKS
-) -> FollowedFile[Users]:
+def follow_users(path: str, clocks: Clocks = SYSTEM_CLOCKS) -> FollowedFile[Users]:
     """Read a users file, and follow it; lines that give nobody access are logged once.
 
     Raises:
@@ -30,20 +26,18 @@ def follow_users(
     require_libraries()
     remedy = f"Name an htpasswd file that this user can read; simpleindex passwd --users {printable(path)} NAME makes one."
     kind = FileKind("users", parse_users, warnings=lambda users: users.refused, remedy=remedy)
-    file = FollowedFile(path, kind, log, clocks=clocks)
+    file = FollowedFile(path, kind, clocks=clocks)
     file.open_at_start()
     return file
 
 
-def follow_access(
-    path: str, log: Callable[[str], None], clocks: Clocks = SYSTEM_CLOCKS
-) -> FollowedFile[Access]:
+def follow_access(path: str, clocks: Clocks = SYSTEM_CLOCKS) -> FollowedFile[Access]:
     """Read an access file, and follow it.
 
     Raises:
         RefusedStart: It cannot be read, or is not valid.
     """
     kind = FileKind("access", parse_access, announces=True, remedy="Name a file that this user can read.")
-    file = FollowedFile(path, kind, log, clocks=clocks)
+    file = FollowedFile(path, kind, clocks=clocks)
     file.open_at_start()
     return file

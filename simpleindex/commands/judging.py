@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from simpleindex.commands.arguments import complain
 from simpleindex.policy.lists import NameLists
 from simpleindex.records.people import Records
+from simpleindex.system.log import log_to
 from simpleindex.views.live_sources_file import LiveSourcesFile
 
 if TYPE_CHECKING:
@@ -32,11 +33,10 @@ def reasons_against(
         return ()
     records = Records(str(settings.state), complain)
     try:
-        lists = NameLists(str(settings.sources.parent), complain)
-        policies = LiveSourcesFile(
-            str(settings.sources), open_list=lists.open, allowances=records.allowances, log=complain
-        )
-        policies.open()
+        lists = NameLists(str(settings.sources.parent))
+        policies = LiveSourcesFile(str(settings.sources), open_list=lists.open, allowances=records.allowances)
+        with log_to(complain):
+            policies.open()
         policy, now = policies.current(), time.time()
     finally:
         records.close()

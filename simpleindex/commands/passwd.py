@@ -7,10 +7,9 @@ import sys
 from getpass import getpass
 from typing import Final
 
-from simpleindex.access.credentials import LONGEST_PASSWORD
+from simpleindex.access.credentials import LONGEST_PASSWORD, SECRET_PREFIX
 from simpleindex.access.hashes import hash_password, require_libraries
 from simpleindex.access.htpasswd import parse_user_name, with_password, without_user
-from simpleindex.access.tokens import SECRET_PREFIX
 from simpleindex.access.users_file import change_users_file
 from simpleindex.commands.arguments import Parser, add_places, places, who
 from simpleindex.core.errors import InvalidUserName, RefusedStart

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from simpleindex.access.tokens import Token
+    from simpleindex.access.credentials import Token
 
 _ACTIONS: Final = ", ".join(action.value for action in Action)
 

@@ -6,18 +6,20 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from simpleindex.core import severity
 from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.core.names import printable
 from simpleindex.policy.osv import Advisories, parse_advisory
 from simpleindex.system.clocks import SYSTEM_CLOCKS
+from simpleindex.system.log import logger
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from simpleindex.policy.osv import Advisory
     from simpleindex.system.clocks import Clocks
+
+_log: Final = logger(__name__)
 
 _SUFFIX: Final = ".json"
 _LARGEST: Final = 16 << 20
@@ -55,18 +57,15 @@ class AdvisoryDirectory:
 
     Args:
         path: The directory.
-        log: Logs a sentence.
         clocks: The clocks.
     """
 
     def __init__(
         self,
         path: str,
-        log: Callable[[str], None],
         clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
         self._path = path
-        self._log = log
         self._clocks = clocks
         self._known: dict[str, _AdvisoryFile] = {}
         self._broken: dict[str, str] = {}
@@ -94,10 +93,10 @@ class AdvisoryDirectory:
             reason = _reason(error)
             if reason != self._trouble:
                 self._trouble = reason
-                self._log(
-                    severity.error(
-                        f"The directory of advisories {printable(self._path)} {reason}: its last valid content stays in force."
-                    )
+                _log.error(
+                    "The directory of advisories {path} {reason}: its last valid content stays in force.",
+                    path=printable(self._path),
+                    reason=reason,
                 )
 
     def _read(self) -> None:
@@ -153,21 +152,28 @@ class AdvisoryDirectory:
             return
         self._current = Advisories(said)
         again = "" if is_first else " again"
-        self._log(f"Advisories read{again} from {printable(self._path)}: {len(self._current):,}.")
+        _log.info(
+            "Advisories read{again} from {path}: {count}.",
+            again=again,
+            path=printable(self._path),
+            count=f"{len(self._current):,}",
+        )
 
     def _tell(self, broken: dict[str, str]) -> None:
         if self._trouble is not None:
             self._trouble = None
-            self._log(f"The directory of advisories {printable(self._path)} is valid again.")
+            _log.info("The directory of advisories {path} is valid again.", path=printable(self._path))
         new = [path for path, reason in broken.items() if self._broken.get(path) != reason]
         self._broken = broken
         for path in new[:_MOST_NAMED]:
-            self._log(severity.error(f"The advisory {printable(path)} is not valid: it {broken[path]}."))
+            _log.error(
+                "The advisory {path} is not valid: it {reason}.", path=printable(path), reason=broken[path]
+            )
         if len(new) > _MOST_NAMED:
-            self._log(
-                severity.error(
-                    f"{len(new) - _MOST_NAMED:,} more files in {printable(self._path)} are not valid either."
-                )
+            _log.error(
+                "{count} more files in {path} are not valid either.",
+                count=f"{len(new) - _MOST_NAMED:,}",
+                path=printable(self._path),
             )
 
 

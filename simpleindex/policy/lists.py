@@ -24,18 +24,15 @@ class NameLists:
 
     Args:
         directory: Relative paths start here: where the sources file lies.
-        log: Logs a sentence.
         clocks: The clocks.
     """
 
     def __init__(
         self,
         directory: str,
-        log: Callable[[str], None],
         clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
         self._directory = directory
-        self._log = log
         self._clocks = clocks
         self._advisories: dict[str, AdvisoryDirectory] = {}
         self._refused: dict[str, InvalidSources] = {}
@@ -60,7 +57,7 @@ class NameLists:
         path = os.path.join(self._directory, path)
         if kind == "advisories":
             return self._directory_of(path).current
-        names = FollowedFile(path, FileKind(kind, parse_deny_list), self._log, clocks=self._clocks)
+        names = FollowedFile(path, FileKind(kind, parse_deny_list), clocks=self._clocks)
         try:
             names.open()
         except (OSError, InvalidNameList) as error:
@@ -90,7 +87,7 @@ class NameLists:
         )
 
     def _opened(self, path: str) -> AdvisoryDirectory:
-        advisories = AdvisoryDirectory(path, self._log, self._clocks)
+        advisories = AdvisoryDirectory(path, self._clocks)
         try:
             advisories.open()
         except (OSError, InvalidAdvisory) as error:

@@ -15,8 +15,8 @@ import string
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from simpleindex.access.credentials import SECRET_PREFIX, Token, may_be_secret
 from simpleindex.access.identity import Action
-from simpleindex.access.tokens import SECRET_PREFIX, Token, may_be_secret
 from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName, printable

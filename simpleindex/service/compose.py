@@ -21,6 +21,7 @@ from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory, refuse_unreadable
 from simpleindex.service.report import readiness_of, report_of
+from simpleindex.system.threads import Threads
 from simpleindex.tls.security import Security
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from simpleindex.views.explain import SourceNote, what_is_there
@@ -119,11 +120,12 @@ def compose(
     Raises:
         RefusedStart: It cannot start like this.
     """
-    read_pool = ThreadPool(0, READ_THREADS, "reads")
+    read_threads = Threads(reactor, "reads", READ_THREADS)
+    read_pool = read_threads.pool
     digest_pool = ThreadPool(0, core_count(), "digests")
     look_pool = ThreadPool(0, READ_THREADS, "looks")
     wheel_pool = ThreadPool(0, READ_THREADS, "wheels")
-    in_read_thread = partial(deferToThreadPool, reactor, read_pool)
+    in_read_thread = read_threads.run
     examination, idle_processes = _open_examination(reactor, in_read_thread, say, failed)
     own_directory(settings.cache, owner)
     security = None
@@ -162,7 +164,7 @@ def compose(
             allowances=records.allowances,
             was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
             used=used,
-            in_thread=in_read_thread,
+            threads=read_threads,
             wheels=WheelExaminer(examination, partial(deferToThreadPool, reactor, wheel_pool)),
             say=say,
             failed=failed,

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
-
 from simpleindex.access import hashes as passwords
 from simpleindex.access.authentication import Authentication
+from simpleindex.access.failed_logins import FailedLogins
 from simpleindex.access.followed import follow_access, follow_users
 from simpleindex.access.hashes import require_libraries
+from simpleindex.access.password_checks import PasswordChecks
 from simpleindex.access.rights import default_access
+from simpleindex.access.token_checks import TokenChecks
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.publishing.attestations import Attestations, load_attestations
@@ -28,6 +27,7 @@ from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.records.people import Records
 from simpleindex.system.extras import missing
+from simpleindex.system.threads import Threads
 from simpleindex.web.admission import Admission
 from simpleindex.web.publish.api import JsonApi
 from simpleindex.web.publish.dispatch import WriteRequests
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twisted.python.failure import Failure
+    from twisted.python.threadpool import ThreadPool
 
     from simpleindex.access.htpasswd import Users
     from simpleindex.access.rights import Access
@@ -124,23 +125,19 @@ def compose_logins(
     for module in ("python_multipart", "tomlkit"):
         if find_spec(module) is None:
             raise RefusedStart(missing(module, "publish"))
-    password_pool = ThreadPool(0, 1, "passwords")
-    write_pool = ThreadPool(0, WRITE_THREADS, "writes")
-    in_write_thread = partial(deferToThreadPool, reactor, write_pool)
+    password_threads = Threads(reactor, "passwords", 1)
+    write_threads = Threads(reactor, "writes", WRITE_THREADS)
     records = Records(str(settings.state), say, begun=True)
     audit = Audit(str(settings.state), say)
-    users_file = None if settings.users is None else follow_users(str(settings.users), say)
-    rules = None if settings.access is None else follow_access(str(settings.access), say)
+    users_file = None if settings.users is None else follow_users(str(settings.users))
+    rules = None if settings.access is None else follow_access(str(settings.access))
     default = default_access()
     users = None if users_file is None else users_file.current
+    failed_logins = FailedLogins(audit, time.monotonic)
     authentication = Authentication(
-        users=users,
-        tokens=records,
-        hashes=passwords,
-        audit=audit,
-        in_password_thread=partial(deferToThreadPool, reactor, password_pool),
-        in_thread=in_write_thread,
-        say=say,
+        users and PasswordChecks(users, passwords, password_threads, failed_logins),
+        TokenChecks(records, users, failed_logins, write_threads),
+        failed_logins,
         insecure_auth=settings.insecure_auth,
     )
     admission = Admission(
@@ -155,7 +152,7 @@ def compose_logins(
         ProjectFiles(directory),
         live,
         local,
-        in_write_thread,
+        write_threads.run,
         examiner=examiner,
         provenance=_provenance(say),
     )
@@ -165,7 +162,7 @@ def compose_logins(
         admission=admission,
         claim=lambda name, user: records.claim(name, user, time.time()),
         record=audit.record,
-        in_thread=in_write_thread,
+        in_thread=write_threads.run,
         own_url=own_url,
     )
     changes = WriteRequests(
@@ -173,10 +170,10 @@ def compose_logins(
         uploads,
         JsonApi(publishing, local, admission, uploads, audit.record),
         trusted=lambda: current().trusted_proxy,
-        in_thread=in_write_thread,
+        in_thread=write_threads.run,
         failed=failed,
     )
-    pools = (password_pool, write_pool)
+    pools = (password_threads.pool, write_threads.pool)
     files = tuple(each for each in (users_file, rules) if each is not None)
     return Logins(admission, changes, authentication, pools, writer, records, audit, users, files)
 

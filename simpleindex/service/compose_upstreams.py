@@ -21,6 +21,7 @@ from simpleindex.records.first_seen import FirstSeen
 from simpleindex.service.compose_directory import refuse_overlap
 from simpleindex.service.unions import union_of
 from simpleindex.service.upstream_secrets import Secrets
+from simpleindex.system.log import log_to
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.pins import Pins
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from simpleindex.policy.rules import Allowance
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_directory import OwnDirectory
+    from simpleindex.system.threads import Threads
     from simpleindex.upstreams.settings import UpstreamSettings
     from simpleindex.upstreams.wheel_examiner import WheelExaminer
     from simpleindex.views.explain import SourceNote
@@ -147,7 +149,7 @@ def compose_upstreams(
     allowances: Callable[[float], tuple[Allowance, ...]],
     was_used: Callable[[ProjectName], bool],
     used: UsedNames,
-    in_thread: Callable[..., Awaitable[Any]],
+    threads: Threads,
     wheels: WheelExaminer,
     say: Callable[[str], None],
     failed: Callable[[Failure], None],
@@ -162,7 +164,7 @@ def compose_upstreams(
         allowances: Gives those that hold at a time, in seconds since 1970.
         was_used: Whether a name was ever published here.
         used: Remembers the names of one's own projects.
-        in_thread: Calls a blocking function in a thread.
+        threads: Threads for short blocking calls.
         wheels: Has wheels examined.
         say: Takes a sentence for the operator.
         failed: Told of what should never happen.
@@ -171,8 +173,9 @@ def compose_upstreams(
         RefusedStart: The sources file, or something that it names, cannot be used.
     """
     assert settings.sources is not None  # else there is nothing to make
-    lists = NameLists(str(settings.sources.parent), say)
-    policies = LiveSourcesFile(str(settings.sources), open_list=lists.open, allowances=allowances, log=say)
+    in_thread = threads.run
+    lists = NameLists(str(settings.sources.parent))
+    policies = LiveSourcesFile(str(settings.sources), open_list=lists.open, allowances=allowances)
     said = policies.open()
     where = settings.sources.parent
     own = (first, *(open_directory(str(where / each.path), each.name) for each in said.directories))
@@ -184,7 +187,7 @@ def compose_upstreams(
     members: dict[str, UpstreamMember] = {}
     stages: list[CachedSource] = []
     agents: list[OutgoingAgent] = []
-    secrets = Secrets(str(where), say, in_thread)
+    secrets = Secrets(str(where), threads)
     for each in said.upstreams:
         agent = _agent(each, settings, reactor, secrets)
         reach = HostPolicy(each.url, each.hosts)
@@ -321,9 +324,10 @@ def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
         RefusedStart: The server would not start with it.
     """
     lines: list[str] = []
-    lists = NameLists(os.path.dirname(path), lines.append)
-    policies = LiveSourcesFile(path, open_list=lists.open, allowances=lambda _: (), log=lines.append)
-    said = policies.open()
+    lists = NameLists(os.path.dirname(path))
+    policies = LiveSourcesFile(path, open_list=lists.open, allowances=lambda _: ())
+    with log_to(lines.append):
+        said = policies.open()
     counts = (
         (len(said.upstreams), "upstream"),
         (len(said.directories), "further directory"),

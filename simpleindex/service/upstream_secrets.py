@@ -15,11 +15,9 @@ from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.pages.urls import BasicCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import Any
-
     from twisted.web.iweb import IPolicyForHTTPS
 
+    from simpleindex.system.threads import Threads
     from simpleindex.upstreams.http.agent import OutgoingAgent
     from simpleindex.upstreams.http.logins import Login
     from simpleindex.upstreams.settings import UpstreamSettings
@@ -30,19 +28,16 @@ class FileLogin:
 
     Args:
         path: It holds ``user:password``.
-        log: Takes a sentence for the operator.
-        in_thread: Calls a blocking function in a thread.
+        threads: Threads that read files.
 
     Raises:
         OSError: The file cannot be read.
         SimpleIndexError: It holds no credentials.
     """
 
-    def __init__(
-        self, path: str, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]
-    ) -> None:
-        self._in_thread = in_thread
-        self._file = FollowedFile(path, FileKind("credentials", parse_credentials), log)
+    def __init__(self, path: str, threads: Threads) -> None:
+        self._threads = threads
+        self._file = FollowedFile(path, FileKind("credentials", parse_credentials))
         self._file.open()
 
     def credentials(self) -> BasicCredentials:
@@ -51,7 +46,7 @@ class FileLogin:
 
     async def read_again(self) -> None:
         """Read them anew if the file has changed."""
-        await self._in_thread(self.look)
+        await self._threads.run(self.look)
 
     def look(self) -> None:
         """Do the same; blocking."""
@@ -63,17 +58,16 @@ class FollowedTrust:
 
     Args:
         path: They are in PEM form.
-        log: Takes a sentence for the operator.
 
     Raises:
         OSError: The file cannot be read.
         SimpleIndexError: It holds no certificates.
     """
 
-    def __init__(self, path: str, log: Callable[[str], None]) -> None:
+    def __init__(self, path: str) -> None:
         self._agent: OutgoingAgent | None = None
         kind = FileKind("ca-file", _checked_ca)
-        self._file = FollowedFile(os.path.abspath(path), kind, log, changed=self._apply)
+        self._file = FollowedFile(os.path.abspath(path), kind, changed=self._apply)
         self._file.open()
         self._apply(self._file.value)
 
@@ -117,16 +111,12 @@ class Secrets:
 
     Args:
         directory: Where the sources file lies: its paths are relative to that.
-        log: Takes a sentence for the operator.
-        in_thread: Calls a blocking function in a thread.
+        threads: Threads that read files.
     """
 
-    def __init__(
-        self, directory: str, log: Callable[[str], None], in_thread: Callable[..., Awaitable[Any]]
-    ) -> None:
+    def __init__(self, directory: str, threads: Threads) -> None:
         self._directory = directory
-        self._log = log
-        self._in_thread = in_thread
+        self._threads = threads
         self._followed: list[FileLogin | FollowedTrust] = []
 
     def login(self, each: UpstreamSettings, where: str) -> Login:
@@ -145,7 +135,7 @@ class Secrets:
         try:
             if kind == "file":
                 name = self._path(name)
-                login = FileLogin(name, self._log, self._in_thread)
+                login = FileLogin(name, self._threads)
                 self._followed.append(login)
                 return login
             return FixedLogin(parse_credentials(os.environ.get(name, "").encode("utf-8", "surrogateescape")))
@@ -161,7 +151,7 @@ class Secrets:
 
     def trust(self, path: str) -> FollowedTrust:
         """Open a file with certificates; as :class:`FollowedTrust`."""
-        trust = FollowedTrust(self._path(path), self._log)
+        trust = FollowedTrust(self._path(path))
         self._followed.append(trust)
         return trust
 

@@ -8,10 +8,10 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.names import printable
 from simpleindex.system.clocks import SYSTEM_CLOCKS
+from simpleindex.system.log import logger
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ Value = TypeVar("Value")
 
 MAXIMUM_SIZE: Final = 4 << 20
 """Bytes: some 30,000 users; a file named by mistake is not read whole."""
+
+_log: Final = logger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at the file; every request asks for its content."""
@@ -53,7 +55,6 @@ class FollowedFile(Generic[Value]):
     Args:
         path: The file.
         kind: What it holds.
-        log: Logs a sentence.
         changed: Called with each new value after the first one.
         clocks: The clocks.
     """
@@ -62,7 +63,6 @@ class FollowedFile(Generic[Value]):
         self,
         path: str,
         kind: FileKind[Value],
-        log: Callable[[str], None],
         *,
         changed: Callable[[Value], None] = lambda _: None,
         clocks: Clocks = SYSTEM_CLOCKS,
@@ -70,7 +70,6 @@ class FollowedFile(Generic[Value]):
         self.shown = f"The {kind.name} file {printable(path)}"
         self._path = path
         self._kind = kind
-        self._log = log
         self._changed = changed
         self._clocks = clocks
         self._value: list[Value] = []
@@ -135,7 +134,7 @@ class FollowedFile(Generic[Value]):
             self._report(f"is not valid now ({error})", repeat=repeat)
         else:
             if self._trouble is not None and self._value is before:
-                self._log(f"{self.shown} is valid again.")
+                _log.info("{file} is valid again.", file=self.shown)
             self._trouble = None
         if repeat and self._value is before:
             self._warn(self._kind.warnings(self.value))
@@ -154,17 +153,17 @@ class FollowedFile(Generic[Value]):
             self._warn(each for each in self._kind.warnings(value) if each not in known)
             if before:
                 if self._kind.announces:
-                    self._log(f"{self.shown} was read again.")
+                    _log.info("{file} was read again.", file=self.shown)
                 self._changed(value)
 
     def _warn(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:
-            self._log(severity.warning(f"{printable(self._path)}: {sentence}"))
+            _log.warn("{file}: {sentence}", file=printable(self._path), sentence=sentence)
 
     def _report(self, trouble: str, *, repeat: bool) -> None:
         if trouble != self._trouble or repeat:
             self._trouble = trouble
-            self._log(severity.error(f"{self.shown} {trouble}: its last valid content stays in force."))
+            _log.error("{file} {what}: its last valid content stays in force.", file=self.shown, what=trouble)
 
 
 def read_text_file(path: str) -> bytes:

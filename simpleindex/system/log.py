@@ -8,15 +8,16 @@ and what varies is a field, because a file's name may hold braces. An exception 
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, globalLogPublisher
+from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, eventAsText, globalLogPublisher
 from zope.interface import implementer
 
 from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from twisted.logger import LogEvent
 
@@ -85,6 +86,27 @@ FILTER: Final = TroubleFilter(globalLogPublisher)
 
 PUBLISHER: Final = LogPublisher(FILTER)
 """Receives every event of this project's modules, also those that the filter keeps from the log."""
+
+
+@contextmanager
+def log_to(report: Callable[[str], None]) -> Iterator[None]:
+    """Pass every sentence that is logged meanwhile to a function, for commands.
+
+    Args:
+        report: Called with each sentence.
+    """
+
+    @implementer(ILogObserver)
+    class Observer:
+        def __call__(self, event: LogEvent) -> None:
+            report(trouble_in(event) or eventAsText(event, False, False, False))
+
+    observer = Observer()
+    PUBLISHER.addObserver(observer)
+    try:
+        yield
+    finally:
+        PUBLISHER.removeObserver(observer)
 
 
 def logger(name: str) -> Logger:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core import severity
 from simpleindex.core.errors import InvalidSources, Unavailable
 from simpleindex.core.views import LOCAL
 from simpleindex.policy.rules import Policy
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.followed_file import FileKind, FollowedFile
+from simpleindex.system.log import logger
 from simpleindex.views.sources_file import effective_after_reload, effective_at_once, parse_sources
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simpleindex.policy.rules import Allowance, NamesList
     from simpleindex.system.clocks import Clocks
     from simpleindex.views.sources_file import Sources
+
+_log: Final = logger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at everything; every request asks for the rules."""
@@ -33,7 +35,6 @@ class LiveSourcesFile:
         path: The sources file.
         open_list: Opens a list by its key and returns a function for its content, the same object as long as it is equal.
         allowances: Returns the allowances that hold at a time, in seconds since 1970.
-        log: Logs a sentence.
         clocks: The clocks.
 
     Attributes:
@@ -50,15 +51,13 @@ class LiveSourcesFile:
         *,
         open_list: Callable[[str], Callable[[], NamesList]],
         allowances: Callable[[float], tuple[Allowance, ...]],
-        log: Callable[[str], None],
         clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
         self._open_list = open_list
         self._read_allowances = allowances
-        self._log = log
         self._clocks = clocks
         self._file = FollowedFile(
-            path, FileKind("sources", self._parse), log, changed=self._apply_change, clocks=clocks
+            path, FileKind("sources", self._parse), changed=self._apply_change, clocks=clocks
         )
         self._is_open = False
         self.changed = lambda _: None
@@ -115,7 +114,7 @@ class LiveSourcesFile:
         file = self._file.reload()
         self._put_in_force(effective_after_reload(file, self.sources))
         if self.sources != file:
-            self._log(severity.warning(f"Other changes in {self._file.shown.lower()} need a restart."))
+            _log.warn("Other changes in {file} need a restart.", file=self._file.shown.lower())
 
     def _current_allowances(self) -> tuple[Allowance, ...]:
         try:
@@ -153,20 +152,20 @@ class LiveSourcesFile:
 
     def _apply_change(self, sources: Sources) -> None:
         count = len(sources.rules)
-        self._log(f"{self._file.shown} was read again: {count:,} rule{'' if count == 1 else 's'} in force.")
+        _log.info(
+            "{file} was read again: {count} in force.",
+            file=self._file.shown,
+            count=f"{count:,} rule{'' if count == 1 else 's'}",
+        )
         self._put_in_force(effective_at_once(sources, self.sources))
         if self.sources != sources:
-            self._log(
-                severity.warning(
-                    "Its other changes take effect with SIGHUP, or with a restart where that says so."
-                )
-            )
+            _log.warn("Its other changes take effect with SIGHUP, or with a restart where that says so.")
 
     def _put_in_force(self, sources: Sources) -> None:
         before, self.sources = self.sources, sources
         if replace(sources, rules=()) != replace(before, rules=()):
             self.changed(sources)
-            self._log(
+            _log.info(
                 "The index's own names, and the names and times of its upstreams, are as the file has them."
             )
 

@@ -9,7 +9,8 @@ from twisted.internet.defer import fail
 
 from simpleindex.access.identity import ANYONE, Identity
 from simpleindex.core.errors import InsecureCredentials, Unauthenticated, Unavailable
-from tests.web.login_world import FAR, NEAR, SECRET, TOKEN, LoginTestCase, basic
+from tests.access.login_world import FAR, NEAR, SECRET, TOKEN, LoginTestCase, basic
+from tests.fixtures.threads import InlineThreads
 
 
 class IdentifyTests(LoginTestCase):
@@ -45,7 +46,7 @@ class IdentifyTests(LoginTestCase):
 
     def test_without_users(self) -> None:
         """Nobody has a password then, and no hash is computed; tokens are their makers' business."""
-        self.authentication = self.make(users=None)
+        self.authentication = self.make(users=False)
         self.refused(Unauthenticated, basic("alice", "secret"))
         self.assertEqual(self.said, ["Login failed for 'alice' from 192.0.2.7: there is no users file"])
         self.assertEqual(self.thread.calls, 0)
@@ -174,6 +175,15 @@ class InsecureTests(LoginTestCase):
         self.successResultOf(self.begin(f"Bearer {SECRET}", secure=False))
 
 
+class FullDisk(InlineThreads):
+    """Threads in which no write succeeds."""
+
+    def run(self, *arguments: Any, **_: Any) -> Any:
+        """Fail."""
+        self.calls += 1
+        return fail(Unavailable("full"))
+
+
 class TouchTests(LoginTestCase):
     """When a token was last used."""
 
@@ -201,24 +211,11 @@ class TouchTests(LoginTestCase):
 
     def test_that_fails(self) -> None:
         """A full disk refuses nobody, and is not tried with every request."""
-        calls: list[Any] = []
-
-        def in_thread(*arguments: Any) -> Any:
-            calls.append(arguments)
-            return fail(Unavailable("full"))
-
-        self.authentication = self.make(in_thread=in_thread)
+        threads = FullDisk()
+        self.authentication = self.make(threads=threads)
         for _ in range(10):
             self.use()
-        self.assertEqual(len(calls), 1)
-
-    def test_memory_is_bounded(self) -> None:
-        """However many tokens there are."""
-        for number in range(5000):
-            secret = f"sidx-{number:043}"
-            self.tokens.by_secret[secret] = replace(TOKEN, id=str(number))
-            self.successResultOf(self.begin(f"Bearer {secret}"))
-        self.assertEqual(len(self.authentication._touched), 4096)
+        self.assertEqual(threads.calls, 1)
 
 
 class FloodTests(LoginTestCase):

@@ -16,6 +16,8 @@ from simpleindex.system.clocks import Clocks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fixtures.log import CapturedLog
+
 OPEN = "# everybody reads\n"
 CLOSED = "private = true\n"
 ACME = ProjectName("acme")
@@ -24,9 +26,9 @@ ACME = ProjectName("acme")
 class World:
     """A file, and a clock that tests turn; files are as old as they say."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: CapturedLog) -> None:
         self.path = path / "access.toml"
-        self.said: list[str] = []
+        self.log = log
         self.now = 100.0
         self.now_ns = 2_000_000_000_000_000_000
         self.stamp = 0
@@ -34,7 +36,7 @@ class World:
     def open(self) -> None:
         """Read the file for the first time."""
         clocks = Clocks(lambda: self.now, now_ns=lambda: self.now_ns)
-        self.rules = follow_access(str(self.path), self.said.append, clocks)
+        self.rules = follow_access(str(self.path), clocks)
 
     def write(self, text: str) -> None:
         """Put another file in its place."""
@@ -50,14 +52,15 @@ class World:
         return self.rules.current().decide(ANYONE, Action.READ, ACME, None).allowed
 
     def taken(self) -> list[str]:
-        said, self.said[:] = list(self.said), []
-        return said
+        lines = self.log.lines
+        self.log.clear()
+        return lines
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> World:
     """One whose file lets everybody read."""
-    made = World(tmp_path)
+    made = World(tmp_path, log)
     made.write(OPEN)
     return made
 

@@ -18,19 +18,21 @@ from tests.directory.trees import FAR_NS, SPECIAL
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fixtures.log import CapturedLog
+
 HASH = "$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
 
 class World:
     """A users file, a clock, and what was logged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: CapturedLog) -> None:
         self.path = path
-        self.logged: list[str] = []
+        self.log = log
         self.time = 0.0
         self.now_ns = FAR_NS
         clocks = Clocks(lambda: self.time, now_ns=lambda: self.now_ns)
-        self.users = follow_users(str(path), self.logged.append, clocks)
+        self.users = follow_users(str(path), clocks)
 
     def names(self, wait: float = 1.0) -> list[str]:
         """Who is a user after a while."""
@@ -39,11 +41,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> World:
     """One with one user, read."""
     path = tmp_path / "users"
     path.write_text(f"alice:{HASH}\n")
-    return World(path)
+    return World(path, log)
 
 
 def test_it_is_read_again_when_it_changes(world: World) -> None:
@@ -56,7 +58,7 @@ def test_it_is_read_again_when_it_changes(world: World) -> None:
     other.write_text(f"carol:{HASH}\n")
     other.replace(world.path)
     assert world.names() == ["carol"]
-    assert world.logged == []
+    assert world.log.lines == []
 
 
 def test_it_is_looked_at_once_a_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +97,7 @@ def test_refused_lines_are_said_once(world: World) -> None:
         world.path.write_text(f"alice:{HASH}\n{content}")
         assert world.names() == ["alice"]
         assert world.names() == ["alice"]
-    assert [line.partition(" is refused")[0] for line in world.logged] == [
+    assert [line.partition(" is refused")[0] for line in world.log.lines] == [
         f"{world.path}: line 2: 'bob'",
         f"{world.path}: line 3: 'carol'",
     ]
@@ -109,18 +111,18 @@ def test_a_broken_file_changes_nothing(world: World) -> None:
     for content in (b"", b"\n", b"bob:\0", b"#" * (MAXIMUM_SIZE + 1)):
         world.path.write_bytes(content)
         assert world.names() == ["alice"]
-    assert [line.partition("(")[2].partition(")")[0] for line in world.logged] == [
+    assert [line.partition("(")[2].partition(")")[0] for line in world.log.lines] == [
         "No such file or directory",
         "it is empty; write a comment into it if that is meant",
         "it is not text",
         f"it is larger than {MAXIMUM_SIZE} bytes",
     ]
-    assert all(line.endswith("its last valid content stays in force.") for line in world.logged)
+    assert all(line.endswith("its last valid content stays in force.") for line in world.log.lines)
     world.path.write_text("# nobody\n")
     assert world.names() == []
     world.path.unlink()
     assert world.names() == []
-    assert len(world.logged) == 5
+    assert len(world.log.lines) == 5
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
@@ -132,20 +134,20 @@ def test_what_is_no_file(world: World, kind: str) -> None:
     for _ in range(5):
         assert world.names() == ["alice"]
     assert len(os.listdir("/proc/self/fd")) == before
-    assert len(world.logged) == 1
+    assert len(world.log.lines) == 1
 
 
-def test_the_start_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_is_refused(tmp_path: Path, log: CapturedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody could log in; it is said what to do."""
     with pytest.raises(RefusedStart, match=r"No such file or directory.*simpleindex passwd --users"):
-        World(tmp_path / "users")
+        World(tmp_path / "users", log)
     (tmp_path / "users").touch()
     with pytest.raises(RefusedStart, match="it is empty"):
-        World(tmp_path / "users")
+        World(tmp_path / "users", log)
 
     def refuse() -> None:
         raise RefusedStart("no libraries")
 
     monkeypatch.setattr(followed, "require_libraries", refuse)
     with pytest.raises(RefusedStart, match="no libraries"):
-        World(tmp_path / "users")
+        World(tmp_path / "users", log)

@@ -82,9 +82,7 @@ def _in_front(directory: Path) -> Index:
     behind.upstream.add(_FILE.rpartition("/")[2], b"")
     local, sources, state = World(own).begin(), directory / "sources.toml", str(directory / "state")
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
-    policies = LiveSourcesFile(
-        str(sources), open_list=lambda _: NamesList, allowances=lambda _: (), log=behind.lines.append
-    )
+    policies = LiveSourcesFile(str(sources), open_list=lambda _: NamesList, allowances=lambda _: ())
     said = policies.open()
     threads, records = Threads(), Records(state, behind.lines.append)
     policy = policies.of_views(frozenset({MAIN_VIEW}))

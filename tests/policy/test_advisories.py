@@ -20,20 +20,22 @@ from tests.directory.trees import FAR_NS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fixtures.log import CapturedLog
+
 ACME = ProjectName("acme")
 
 
 class World:
     """A directory with one advisory, about acme 1.0, read; what was logged since; a clock."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: CapturedLog) -> None:
         self.path = path / "osv"
         self.time = 0.0
         self.now_ns = FAR_NS
-        self.logged: list[str] = []
+        self.log = log
         self.write("one", "1.0")
         self.directory = AdvisoryDirectory(
-            str(self.path), self.logged.append, Clocks(lambda: self.time, now_ns=lambda: self.now_ns)
+            str(self.path), Clocks(lambda: self.time, now_ns=lambda: self.now_ns)
         )
         self.directory.open()
         assert self.said() == [f"Advisories read from {self.path}: 1."]
@@ -60,14 +62,15 @@ class World:
 
     def said(self) -> list[str]:
         """What was logged since this was asked last."""
-        said, self.logged[:] = self.logged[:], []
-        return said
+        lines = self.log.lines
+        self.log.clear()
+        return lines
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> World:
     """One for each test."""
-    return World(tmp_path)
+    return World(tmp_path, log)
 
 
 def test_what_changes_is_read(world: World) -> None:
@@ -238,8 +241,8 @@ def test_a_directory_without_any(world: World, empty: bool) -> None:
 
 def test_a_start_without_any(tmp_path: Path) -> None:
     """It is refused: a directory that was named by mistake must not pass for one without advisories."""
-    directory = AdvisoryDirectory(str(tmp_path), print)
+    directory = AdvisoryDirectory(str(tmp_path))
     with pytest.raises(InvalidAdvisory, match=r"has no \.json file in it"):
         directory.open()
     with pytest.raises(FileNotFoundError):
-        AdvisoryDirectory(str(tmp_path / "none"), print).open()
+        AdvisoryDirectory(str(tmp_path / "none")).open()

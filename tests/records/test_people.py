@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from simpleindex.access.credentials import Token
 from simpleindex.access.identity import Action
-from simpleindex.access.tokens import Token
 from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName
 from simpleindex.records.database import RecordsFile

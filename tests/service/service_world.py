@@ -14,6 +14,7 @@ from simpleindex.config.settings import Settings, resolve
 from simpleindex.service import compose as composition
 from simpleindex.service import service
 from simpleindex.service.service import IndexService
+from simpleindex.system import threads
 from tests.examining import ExaminesHere
 from tests.web.memory_client import NEAR, Reply, Transport, read, request
 
@@ -176,9 +177,10 @@ class ServiceWorld:
 def service_world(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceWorld]:
     """Make a world and leave nothing of it behind; a fixture's body."""
     world = ServiceWorld(place)
-    for module in (composition, service):
+    for module in (composition, service, threads):
         monkeypatch.setattr(module, "deferToThreadPool", at_once)
-    monkeypatch.setattr(composition, "ThreadPool", Pool)
+    for module in (composition, threads):
+        monkeypatch.setattr(module, "ThreadPool", Pool)
     monkeypatch.setattr(composition, "open_examination", lambda _: ExaminesHere())
     for variable in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         monkeypatch.delenv(variable, raising=False)

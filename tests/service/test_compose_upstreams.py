@@ -31,6 +31,7 @@ from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
 from tests.builders import add_wheel, wheel_name
 from tests.examining import ExaminesHere
+from tests.fixtures.threads import InlineThreads
 from tests.live_world import Threads, World, error, result
 from tests.views.test_union import Absent
 
@@ -90,7 +91,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         allowances=lambda _: (),
         was_used=lambda _: False,
         used=used,
-        in_thread=at_once,
+        threads=InlineThreads(),
         wheels=WheelExaminer(ExaminesHere(), at_once),
         say=lambda _: None,
         failed=fail,

@@ -12,21 +12,17 @@ from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.service.upstream_secrets import Secrets, parse_credentials
 from simpleindex.upstreams.pages.urls import BasicCredentials
 from simpleindex.upstreams.settings import UpstreamSettings
+from tests.fixtures.threads import InlineThreads
 from tests.live_world import result
 from tests.tls.pems import issue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.fixtures.log import CapturedLog
 
 
-async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A thread that is none."""
-    return function(*arguments)
-
-
-def secrets(log: list[str], directory: Path = Path("/nowhere")) -> Secrets:
-    """With a log in memory."""
-    return Secrets(str(directory), log.append, at_once)
+def secrets(directory: Path = Path("/nowhere")) -> Secrets:
+    """For a sources file in a directory."""
+    return Secrets(str(directory), InlineThreads())
 
 
 def upstream(place: tuple[str, str]) -> UpstreamSettings:
@@ -55,14 +51,13 @@ def test_what_is_in_the_file(content: bytes, expected: tuple[str, str] | None) -
     assert "token" not in str(caught.value)
 
 
-def test_a_file_that_is_renewed(tmp_path: Path) -> None:
+def test_a_file_that_is_renewed(tmp_path: Path, log: CapturedLog) -> None:
     """In place or by a link that leads elsewhere (Kubernetes); what is broken for a moment changes nothing."""
-    log: list[str] = []
     first, second, link = tmp_path / "1", tmp_path / "2", tmp_path / "login"
     first.write_text("me:one")
     second.write_text("me:two")
     link.symlink_to(first)
-    all_of_them = secrets(log)
+    all_of_them = secrets()
     login = all_of_them.login(upstream(("file", str(link))), "the upstream up")
     assert login.credentials() == BasicCredentials("me", "one")
     link.unlink()
@@ -78,8 +73,8 @@ def test_a_file_that_is_renewed(tmp_path: Path) -> None:
     second.write_text("me:three")
     all_of_them.look()
     assert login.credentials() == BasicCredentials("me", "three")
-    assert any("stays in force" in line for line in log)
-    assert not any(secret in line for line in log for secret in ("s3cret", "two", "three"))
+    assert any("stays in force" in line for line in log.lines)
+    assert not any(secret in line for line in log.lines for secret in ("s3cret", "two", "three"))
 
 
 def test_paths_are_relative_to_the_sources_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,29 +82,29 @@ def test_paths_are_relative_to_the_sources_file(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "login").write_text("me:one")
     monkeypatch.chdir(tmp_path)
-    login = secrets([], tmp_path / "etc").login(upstream(("file", "login")), "the upstream up")
+    login = secrets(tmp_path / "etc").login(upstream(("file", "login")), "the upstream up")
     assert login.credentials() == BasicCredentials("me", "one")
     with pytest.raises(RefusedStart) as caught:
-        secrets([], tmp_path / "etc").login(upstream(("file", "../login")), "the upstream up")
+        secrets(tmp_path / "etc").login(upstream(("file", "../login")), "the upstream up")
     assert str(caught.value) == (
         f"the upstream up has credentials in file:{tmp_path}/login, which cannot be read: No such file or directory"
     )
     with pytest.raises(FileNotFoundError) as missing:
-        secrets([], tmp_path / "etc").trust("ca.pem")
+        secrets(tmp_path / "etc").trust("ca.pem")
     assert missing.value.filename == f"{tmp_path}/etc/ca.pem"
 
 
 def test_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot change, and a missing one ends the start."""
     monkeypatch.setenv("LOGIN", "me:secret")
-    login = secrets([]).login(upstream(("env", "LOGIN")), "the upstream up")
+    login = secrets().login(upstream(("env", "LOGIN")), "the upstream up")
     result(login.read_again())
     credentials = login.credentials()
     assert credentials is not None
     assert base64.b64decode(credentials.header().split()[1]) == b"me:secret"
     monkeypatch.delenv("LOGIN")
     with pytest.raises(RefusedStart, match="env:LOGIN, where there is no user:password"):
-        secrets([]).login(upstream(("env", "LOGIN")), "the upstream up")
+        secrets().login(upstream(("env", "LOGIN")), "the upstream up")
 
 
 class Agent:
@@ -122,19 +117,18 @@ class Agent:
         self.trusted.append(tls)
 
 
-def test_certificates_that_are_renewed(tmp_path: Path) -> None:
+def test_certificates_that_are_renewed(tmp_path: Path, log: CapturedLog) -> None:
     """The agent gets each new set; one without certificates is not taken."""
-    log: list[str] = []
     path = tmp_path / "ca.pem"
     path.write_bytes(issue("one.example").chain_pem)
-    all_of_them = secrets(log)
+    all_of_them = secrets()
     trust = all_of_them.trust(str(path))
     agent: Any = Agent()
     trust.give_to(agent)
     path.write_text("nothing")
     all_of_them.look()
     assert not agent.trusted
-    assert "no certificates" in log[-1]
+    assert "no certificates" in log.lines[-1]
     path.write_bytes(issue("two.example").chain_pem)
     all_of_them.look()
     assert agent.trusted == [trust.policy]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.views.sources_file import Sources
+    from tests.fixtures.log import CapturedLog
 
 ACME = ProjectName("acme")
 DENY = '[[rule]]\naction = "deny"\nprojects = ["acme"]\n'
@@ -28,20 +29,23 @@ DENY = '[[rule]]\naction = "deny"\nprojects = ["acme"]\n'
 class World:
     """A sources file, and everything that it depends on; a second passes between two questions."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: CapturedLog) -> None:
         self.path = path
-        self.lines: list[str] = []
+        self.log = log
         self.given: tuple[Allowance, ...] | Exception = ()
         self.time = 0.0
         clocks = Clocks(lambda: self.time, lambda: 1000.0 + self.time, lambda: 1 << 62)
-        self.lists = NameLists(str(path), self.lines.append, clocks)
+        self.lists = NameLists(str(path), clocks)
         self.policies = LiveSourcesFile(
             str(path / "sources.toml"),
             open_list=self.lists.open,
             allowances=self._allowances,
-            log=self.lines.append,
             clocks=clocks,
         )
+
+    @property
+    def lines(self) -> list[str]:
+        return self.log.lines
 
     def _allowances(self, now: float) -> tuple[Allowance, ...]:
         if isinstance(self.given, Exception):
@@ -64,9 +68,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> World:
     """One of its own for each test, without rules."""
-    world = World(tmp_path)
+    world = World(tmp_path, log)
     world.write("# nothing yet\n")
     return world
 
@@ -169,7 +173,7 @@ def test_records_that_cannot_be_read(world: World) -> None:
     assert world.denied() is None
     world.given = Unavailable("damaged")
     assert world.denied() is None
-    other = World(world.path)
+    other = World(world.path, world.log)
     other.given = world.given
     other.policies.open()
     assert other.denied() is not None
@@ -301,10 +305,10 @@ def test_refused_starts(world: World, text: str, sentence: str) -> None:
     assert sentence in str(caught.value)
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_no_file(tmp_path: Path, log: CapturedLog) -> None:
     """Nor without the file."""
     with pytest.raises(RefusedStart, match="cannot be read"):
-        World(tmp_path).policies.open()
+        World(tmp_path, log).policies.open()
 
 
 def test_lists_are_opened_once(world: World) -> None:

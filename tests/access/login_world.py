@@ -1,19 +1,26 @@
-"""People and tokens in memory: a clock, a thread that works when told to, hashes that are plain, a log that is a list."""
+"""People and tokens in memory: a clock, a thread that works when told to, hashes that are plain, and a log."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.access.authentication import Authentication
+from simpleindex.access.credentials import Token
+from simpleindex.access.failed_logins import FailedLogins
 from simpleindex.access.htpasswd import Users
 from simpleindex.access.identity import Action, Identity
-from simpleindex.access.tokens import Token
+from simpleindex.access.password_checks import PasswordChecks
+from simpleindex.access.token_checks import TokenChecks
 from simpleindex.core.errors import UnusableToken
+from simpleindex.system.clocks import Clocks
+from simpleindex.system.threads import Threads
+from tests.fixtures.log import CapturedLog
+from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +35,22 @@ def basic(user: str, password: str) -> str:
     return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-class Thread:
-    """One that does its work when told to."""
+class Thread(Threads):
+    """One that works when a test lets it."""
 
     def __init__(self) -> None:
+        super().__init__(None, "test", 1)
         self.waiting: list[Callable[[], None]] = []
         self.calls = 0
 
-    def __call__(self, function: Callable[..., Any], *arguments: object) -> Deferred[Any]:
+    def run(self, function: Any, *arguments: Any, **options: Any) -> Deferred[Any]:
+        """Call a function later."""
         done: Deferred[Any] = Deferred()
         self.calls += 1
 
         def work() -> None:
             try:
-                result = function(*arguments)
+                result = function(*arguments, **options)
             except Exception as error:
                 done.errback(error)
             else:
@@ -117,26 +126,26 @@ class LoginTestCase(SynchronousTestCase):
         self.hashes = Hashes()
         self.tokens = Tokens()
         self.thread = Thread()
-        self.said: list[str] = []
+        self.log = CapturedLog()
+        self.log.__enter__()
+        self.addCleanup(self.log.__exit__)
         self.audited = Audited()
         self.users = Users({"alice": "hash of secret", "bob": "hash of hunter2"})
         self.authentication = self.make()
 
-    def make(self, **changes: Any) -> Authentication:
-        """Another with changes."""
-        options: dict[str, Any] = {
-            "users": lambda: self.users,
-            "tokens": self.tokens,
-            "hashes": self.hashes,
-            "audit": self.audited,
-            "in_password_thread": self.thread,
-            "in_thread": lambda function, *arguments: succeed(function(*arguments)),
-            "say": self.said.append,
-            "seconds": self.clock.seconds,
-            "now": lambda: 1_700_000_000 + self.clock.seconds(),
-            **changes,
-        }
-        return Authentication(**options)
+    @property
+    def said(self) -> list[str]:
+        """What was logged."""
+        return self.log.lines
+
+    def make(self, *, users: bool = True, threads: Threads | None = None) -> Authentication:
+        """Another one, perhaps without a users file or with other threads for the records."""
+        clocks = Clocks(self.clock.seconds, lambda: 1_700_000_000 + self.clock.seconds())
+        follow = (lambda: self.users) if users else None
+        failed_logins = FailedLogins(self.audited, clocks.seconds)
+        passwords = follow and PasswordChecks(follow, self.hashes, self.thread, failed_logins, clocks.seconds)
+        tokens = TokenChecks(self.tokens, follow, failed_logins, threads or InlineThreads(), clocks)
+        return Authentication(passwords, tokens, failed_logins)
 
     def begin(self, header: str | None, address: str = FAR, secure: bool = True) -> Deferred[Identity]:
         """Ask who that is."""
