@@ -11,11 +11,11 @@ from twisted.python.failure import Failure
 
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.live import LiveDirectory
-from simpleindex.directory.scanner import Scanner
-from simpleindex.directory.watching import NoWatch
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.stamp import Stamp
 from tests.examining import ExaminesHere
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import Project
-    from simpleindex.directory.own_names import NameRecord
-    from simpleindex.directory.watching import Watch
+    from simpleindex.directory.live.private_names import NameRecord
+    from simpleindex.directory.watch.interface import Watch
 
 ACME = ProjectName("acme")
 OTHER = ProjectName("other")

@@ -13,7 +13,7 @@ from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import Subject, select, subject_of
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit

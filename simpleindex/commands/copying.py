@@ -16,8 +16,8 @@ from simpleindex.core.model import Strategy
 from simpleindex.core.sizes import human_size
 from simpleindex.core.toml import nearest
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.publishing.copy import Copier
 from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
 from simpleindex.publishing.project_files import ProjectFiles

@@ -16,10 +16,10 @@ from simpleindex.commands.systemd_unit import unit_text
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.packed import total_size
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.scanner import NO_SHELF, Scanner
-from simpleindex.directory.unserved import sum_up
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.layout.unserved import sum_up
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.service.report import catalogue_lines, taken_line
 from simpleindex.tap import Options

@@ -10,7 +10,7 @@ from simpleindex.core.names import LEDGER, ProjectName
 from simpleindex.directory.ledger import used_names
 
 if TYPE_CHECKING:
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
 
 
 def used_names_of(directory: PackageDirectory, project: ProjectName) -> frozenset[str]:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body
-    from simpleindex.directory.layout import PackageDirectory
-    from simpleindex.directory.live import LiveDirectory
-    from simpleindex.directory.scanned_files import ScannedFile
-    from simpleindex.directory.scanner import ProjectSnapshot
+    from simpleindex.directory.layout.package_directory import PackageDirectory
+    from simpleindex.directory.live.live_directory import LiveDirectory
+    from simpleindex.directory.scan.scanned_files import ScannedFile
+    from simpleindex.directory.scan.scanner import ProjectSnapshot
     from simpleindex.system.stamp import Stamp
 
 SIDECAR_CACHE_SIZE: Final = 16 * 1024 * 1024

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.errors import NotCopied
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
-from simpleindex.directory.scanner import NO_SHELF, Scanner
+from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.publishing.promotion import urls_of
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.digest_cache import DigestCache
-    from simpleindex.directory.layout import PackageDirectory
-    from simpleindex.directory.scanner import ProjectSnapshot
+    from simpleindex.directory.layout.package_directory import PackageDirectory
+    from simpleindex.directory.scan.digest_cache import DigestCache
+    from simpleindex.directory.scan.scanner import ProjectSnapshot
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.pins import Pins
 

@@ -16,7 +16,7 @@ from simpleindex.directory.ledger_files import ledger_paths, read_ledger
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 

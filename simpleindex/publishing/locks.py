@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.staging import StagedFile, Staging
 
 PATIENCE: Final = 60.0

@@ -15,7 +15,7 @@ from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
-    from simpleindex.directory.layout import Entry, PackageDirectory
+    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
 
 
 def require_name(

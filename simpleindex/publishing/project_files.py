@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
     Change = Callable[[bytes | None], bytes | None]

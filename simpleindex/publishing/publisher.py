@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Status
     from simpleindex.core.names import DistributionName, ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.directory.live import LiveDirectory
+    from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.publishing.checks import Upload
     from simpleindex.publishing.interface import Draft
     from simpleindex.publishing.project_files import ProjectFiles

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
     from simpleindex.publishing.staging import StagedFile, Staging
 

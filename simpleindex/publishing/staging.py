@@ -23,7 +23,7 @@ from simpleindex.system.ownership import give_to_owner_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
 
 STAGING: Final = f"{OWN_PREFIX}-uploads"
 

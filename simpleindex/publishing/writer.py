@@ -2,7 +2,7 @@
 
 Any number of processes may do that at once: what must not happen twice is decided by the file system, by ``link``, ``rename``
 and ``flock``. Everything here blocks and runs in threads. After each change the caller asks the one door for changes,
-:meth:`~simpleindex.directory.live.LiveDirectory.changed`.
+:meth:`~simpleindex.directory.live.live_directory.LiveDirectory.changed`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout import Entry, PackageDirectory
+    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 _TRIES: Final = 20

@@ -16,14 +16,14 @@ from simpleindex.archives.examination.pool import core_count
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart, WatchUnavailable
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.inotify import InotifyWatch
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.live import LiveDirectory
-from simpleindex.directory.scanner import Scanner
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
-from simpleindex.directory.watch import choose, network_filesystem
-from simpleindex.directory.watching import NoWatch
+from simpleindex.directory.watch.inotify import InotifyWatch
+from simpleindex.directory.watch.interface import NoWatch
+from simpleindex.directory.watch.method import choose, network_filesystem
 from simpleindex.service.places import excluded_paths, mountinfo
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
-    from simpleindex.directory.own_names import NameRecord
+    from simpleindex.directory.live.private_names import NameRecord
 
 
 class OwnDirectory:

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.directory.layout import PackageDirectory
-    from simpleindex.directory.live import LiveDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
+    from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.system.followed_file import FollowedFile
 
 WRITE_THREADS: Final = 4

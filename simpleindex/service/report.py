@@ -13,13 +13,13 @@ from simpleindex.core.packed import total_size
 from simpleindex.core.patterns import matcher
 from simpleindex.core.sizes import human_size
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.unserved import sum_up
+from simpleindex.directory.layout.unserved import sum_up
 from simpleindex.web.status import StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.directory.live import LiveDirectory
+    from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.service.compose_directory import OwnDirectory
 
 _MOST_WITHHELD: Final = 50

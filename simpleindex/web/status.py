@@ -13,7 +13,7 @@ from simpleindex.web.http.response import Response, sentence
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from simpleindex.directory.unserved import Unserved
+    from simpleindex.directory.layout.unserved import Unserved
     from simpleindex.system.troubles import ServerTrouble
     from simpleindex.web.http.response import RequestInfo
 

@@ -41,9 +41,9 @@ from simpleindex.archives.inspect import examine
 from simpleindex.core.errors import BrokenArchive, InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.core.severity import Severity, severity_of
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.scanner import NO_SHELF, Scanner
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.upstreams.wheel_examiner import WheelParts
 from tests.builders import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.directory.trees import FAR_NS

@@ -13,7 +13,7 @@ import pytest
 from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.records.people import Records
 from tests.builders import add_sdist, add_wheel, put, sdist_name, wheel_name

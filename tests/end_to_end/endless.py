@@ -33,7 +33,7 @@ def _main() -> None:
     from simpleindex.archives.examination.limits import ExaminationLimits
     from simpleindex.archives.examination.pool import ExaminationPool, core_count
     from simpleindex.archives.examination.process import default_program
-    from simpleindex.directory.layout import PackageDirectory
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.service import compose as composition
 
     seconds, *arguments = sys.argv[1:]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer

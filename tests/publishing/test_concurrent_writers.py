@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.core.errors import AlreadyExists, NameUsed, NotHere, SimpleIndexError
 from simpleindex.core.names import LEDGER, PROJECT_FILE
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.staging import STAGING

@@ -14,9 +14,9 @@ import pytest
 from simpleindex.core.errors import AlreadyExists, CannotStore, NameUsed, NotCopied
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import COPIED, ProjectName
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.scanner import NO_SHELF, Scanner
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.copy import Copier
 from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource

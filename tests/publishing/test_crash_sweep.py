@@ -21,9 +21,9 @@ import pytest
 from simpleindex.core.errors import CannotStore, SimpleIndexError
 from simpleindex.core.faults import fault_of
 from simpleindex.core.names import LEDGER
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.scanner import NO_SHELF, Scanner
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.publishing import ledgers, project_files, staging, trash
 from simpleindex.publishing import locks as locking
 from simpleindex.publishing import recovery as mending

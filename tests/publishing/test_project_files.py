@@ -11,7 +11,7 @@ import pytest
 from simpleindex.core.errors import CannotStore, InvalidProjectFile, InvalidSetting, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_files import ProjectFiles
 from simpleindex.publishing.writer import Writer
 from tests.builders import add_wheel, put, wheel_name

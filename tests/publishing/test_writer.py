@@ -24,7 +24,7 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spelling_pattern
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing import locks as locking
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.staging import STAGING, StagedFile, Staging

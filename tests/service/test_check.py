@@ -8,7 +8,7 @@ import pytest
 
 from simpleindex.commands.main import main
 from simpleindex.core.names import LEDGER
-from simpleindex.directory.unserved import Cause, Unserved, sum_up
+from simpleindex.directory.layout.unserved import Cause, Unserved, sum_up
 from simpleindex.service.report import catalogue_lines, live_report, taken_line
 from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.live_world import World

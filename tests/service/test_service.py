@@ -16,8 +16,8 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TL
 
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
-from simpleindex.directory import inotify as watch
 from simpleindex.directory.source import LocalSource
+from simpleindex.directory.watch import inotify as watch
 from simpleindex.service import compose_directory as own_directories
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.web.fast.tls import FastTLS

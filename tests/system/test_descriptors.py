@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
-from simpleindex.directory.layout import PackageDirectory
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.writer import Writer
 from simpleindex.system import descriptors
 from simpleindex.system.descriptors import (

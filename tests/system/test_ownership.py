@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import LEDGER, PROJECT_FILE
-from simpleindex.directory.digest_cache import DigestCache
+from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.records.audit import Audit
 from simpleindex.system.ownership import make_directories
 from simpleindex.upstreams.cache.cache import UpstreamCache

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Changed, NotAllowed, NotHere, Unavailable
 from simpleindex.core.model import Status
-from simpleindex.directory.inotify import InotifyWatch
-from simpleindex.directory.live import LONGEST_WAIT
+from simpleindex.directory.live.live_directory import LONGEST_WAIT
 from simpleindex.directory.source import LocalSource
+from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.web.fast import express as express_module
 from tests.builders import add_wheel, wheel_name
 from tests.live_world import World

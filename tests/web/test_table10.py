@@ -15,12 +15,12 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
-from simpleindex.directory.digest_cache import DigestCache
-from simpleindex.directory.layout import PackageDirectory
-from simpleindex.directory.live import LiveDirectory
-from simpleindex.directory.scanner import Scanner
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
-from simpleindex.directory.watching import NoWatch
+from simpleindex.directory.watch.interface import NoWatch
 from tests.builders import add_wheel, metadata_text, put, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
 from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply

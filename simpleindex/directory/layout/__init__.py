@@ -1,0 +1,1 @@
+"""What lies in the directory: projects, their files, and what is not served."""

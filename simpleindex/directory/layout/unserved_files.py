@@ -1,0 +1,108 @@
+"""Find distributions that are not served: too deep, of other formats, or half copied. Blocking."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.names import OWN_PREFIX, distribution_suffix, printable
+from simpleindex.directory.layout.distribution_like import is_misspelt, is_other_format, is_trace
+from simpleindex.directory.layout.unserved import Cause, Unserved, sum_up
+from simpleindex.system.errors import raise_if_short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_ENTRIES: Final = 2_000
+"""Entries looked at below one project's directory; a checkout with all of its dependencies has many more."""
+
+_MOST_DIRECTORIES: Final = 100
+"""Directories looked into there."""
+
+_DEEPEST: Final = 4
+"""Levels below the project's directory."""
+
+
+class PassedOver:
+    """Collects what is not served.
+
+    Attributes:
+        has_traces: Whether anything like a distribution was found, whole or not.
+        looked_into: Directories that were listed, relative to the root.
+    """
+
+    def __init__(self) -> None:
+        self.has_traces = False
+        self.looked_into: list[str] = []
+        self._items: list[Unserved] = []
+
+    def items(self) -> tuple[Unserved, ...]:
+        """Return one item for each cause."""
+        return sum_up(self._items)
+
+    def add(self, cause: Cause, path: str) -> None:
+        """Take note of one thing that is not served."""
+        self._items.append(Unserved(cause, 1, path))
+
+    def judge(self, path: str, filename: str) -> bool:
+        """Judge a name that is neither a distribution's nor that of a side file; return whether it is like one.
+
+        Args:
+            path: Relative to the root, fit for a log.
+            filename: The bare name.
+        """
+        if filename.startswith(OWN_PREFIX) or not is_trace(filename):
+            return False
+        self.has_traces = True
+        if filename.startswith("."):
+            return True
+        if is_misspelt(filename):
+            self.add(Cause.CAPITALS, path)
+        elif is_other_format(filename):
+            self.add(Cause.FORMAT, path)
+        return True
+
+    def look_into(self, root: str, directories: Iterable[str], cause: Cause) -> None:
+        """Look for distributions in directories and below them, within bounds.
+
+        Args:
+            root: The root of the index.
+            directories: Relative to it.
+            cause: Why what lies there is not served.
+        """
+        waiting = [(directory, 1) for directory in directories]
+        entries_left, directories_left = _MOST_ENTRIES, _MOST_DIRECTORIES
+        while waiting and entries_left > 0 and directories_left > 0:
+            directory, depth = waiting.pop(0)
+            directories_left -= 1
+            is_hidden = os.path.basename(directory).startswith(".")
+            try:
+                with os.scandir(os.path.join(root, directory)) as entries:
+                    for entry in entries:
+                        entries_left -= 1
+                        if entries_left < 0:
+                            # Nobody can tell what else lies there.
+                            self.has_traces = True
+                            break
+                        path = f"{directory}/{entry.name}"
+                        if distribution_suffix(entry.name):
+                            self.has_traces = True
+                            if not is_hidden and not entry.name.startswith("."):
+                                self.add(cause, printable(path))
+                        elif is_trace(entry.name):
+                            self.has_traces = True
+                        elif depth < _DEEPEST and not is_hidden and _is_real_directory(entry):
+                            waiting.append((path, depth + 1))
+            except OSError as error:
+                raise_if_short(error)
+                continue
+            self.looked_into.append(directory)
+        self.has_traces = self.has_traces or bool(waiting)
+
+
+def _is_real_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a directory and no link to one, which could lead round in a circle."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False

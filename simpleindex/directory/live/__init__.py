@@ -1,0 +1,1 @@
+"""Keeping what was read in step with the directory."""

@@ -1,0 +1,46 @@
+"""One line for each thing that is withheld: once, and not while it may only be half-written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.core import severity
+from simpleindex.core.model import Withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.scan.scanner import ProjectSnapshot
+
+
+class WithheldLog:
+    """Remembers what it has said of each project.
+
+    Args:
+        log: Takes a sentence for the operator.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._logged: dict[ProjectName, frozenset[str]] = {}
+
+    def tell(self, name: ProjectName, shelf: ProjectSnapshot) -> None:
+        """Say what is new among what a project does not offer."""
+        reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
+        unfinished = {
+            known.outcome.reason
+            for known in map(shelf.known.__getitem__, shelf.known.withheld)
+            if isinstance(known.outcome, Withheld) and known.unfinished and known.young
+        }
+        if shelf.trouble:
+            reason = f"{name} cannot be answered for: {shelf.trouble}"
+            reasons.add(reason)
+            if shelf.young and shelf.is_file_broken:
+                # An editor makes it before it writes it; if it stays so the next look says it.
+                unfinished.add(reason)
+        before = self._logged.pop(name, frozenset())
+        for reason in sorted(reasons - before - unfinished):
+            self._log(severity.warning(reason))
+        if logged := frozenset(reasons - unfinished):
+            self._logged[name] = logged

@@ -1,0 +1,1 @@
+"""Reading projects: from what lies in the directory to what is listed."""

@@ -1,0 +1,155 @@
+"""Read a batch of projects in one visit to a thread, which costs more than looking at one small project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from twisted.python.failure import Failure
+
+from simpleindex.core.names import PROJECT_FILE
+from simpleindex.directory.scan.scanner import Begun, ProjectSnapshot
+from simpleindex.system.errors import own_trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.live.private_names import OwnNames
+    from simpleindex.directory.scan.scanner import Scanner
+
+    Identity = tuple[int, int]
+
+_BUDGET: Final = 64 * 1024 * 1024
+"""Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours."""
+
+
+def _unread(before: ProjectSnapshot, error: OSError | MemoryError) -> ProjectSnapshot:
+    """What is said of a project that could not be looked at just now: the same as before, until the next look."""
+    trouble = own_trouble(error)
+    if before.project is not None and trouble is not None and trouble.is_passing:
+        return replace(before, young=True)
+    sentence = "It could not be read; the log says more." if trouble is None else trouble.for_client()
+    return ProjectSnapshot(trouble=sentence, known=before.known, project_file=before.project_file, young=True)
+
+
+class Job(NamedTuple):
+    """One project to be read.
+
+    Attributes:
+        name: Which.
+        directories: Raw names of its directories, the normalized one first.
+        loose: Names of its files directly in the root.
+        before: What was known of it.
+        is_surveyed: Whether a survey has seen these directories and files.
+        is_traced: Whether an event told of something like a distribution there.
+    """
+
+    name: ProjectName
+    directories: tuple[str, ...]
+    loose: tuple[str, ...]
+    before: ProjectSnapshot
+    is_surveyed: bool = True
+    is_traced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReader:
+    """Reads projects of one root.
+
+    Args:
+        reader: Reads one.
+        own_names: Remembers the names of what is found, before anybody hears of it.
+        failed: Told of what should never happen.
+    """
+
+    reader: Scanner
+    own_names: OwnNames
+    failed: Callable[[Failure], None]
+
+    def read(
+        self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
+    ) -> list[ProjectSnapshot] | None:
+        """Read projects; None if the root is no longer the one they lay in. Blocking.
+
+        Args:
+            jobs: Which.
+            identity: Device and inode of the root in which they lay.
+            generation: The number of this change.
+            verify: Whether to read again what is only unverified.
+        """
+        shelves: dict[ProjectName, ProjectSnapshot] = {}
+        befores = {job.name: job.before for job in jobs}
+
+        def begun() -> Iterator[Begun]:
+            for job in jobs:
+                project = self._guarded(
+                    *(
+                        job.name,
+                        job.before,
+                        self.reader.begin,
+                        job.name,
+                        job.directories,
+                        job.loose,
+                        job.before,
+                    ),
+                    budget=_BUDGET,
+                    generation=generation,
+                    verify=verify,
+                )
+                if isinstance(project, Begun):
+                    yield project
+                else:
+                    shelves[job.name] = project
+
+        with self.reader.digests.together():
+            for project, read in self.reader.entries.read(begun()):
+                name = project.name
+                shelves[name] = self._guarded(name, befores[name], self.reader.finish, project, read)
+        # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
+        if self.identity() != identity:
+            return None
+        self.own_names.remember(job.name for job in jobs if _is_to_be_remembered(job, shelves[job.name]))
+        return [shelves[job.name] for job in jobs]
+
+    def _guarded(
+        self,
+        name: ProjectName,
+        before: ProjectSnapshot,
+        function: Callable[..., Any],
+        *arguments: Any,
+        **named: Any,
+    ) -> Any:
+        """Call a function; where it fails, return what is to be said of the project then."""
+        try:
+            return function(*arguments, **named)
+        except (OSError, MemoryError) as error:
+            self.failed(Failure())
+            return _unread(before, error)
+        except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
+            self.failed(Failure())
+            trouble = f"The project {name} could not be read; the log says more."
+            return ProjectSnapshot(trouble=trouble, project_file=before.project_file, has_traces=True)
+
+    def identity(self) -> Identity | None:
+        """Device and inode of the root now; None if it is not there."""
+        try:
+            return self.reader.directory.identity()
+        except OSError:
+            return None
+
+
+def _is_to_be_remembered(job: Job, shelf: ProjectSnapshot) -> bool:
+    """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
+    if shelf.has_traces or job.is_traced:
+        return True
+    if shelf.trouble is not None:
+        return False  # It was not looked at, and will be.
+    if job.is_surveyed and any(
+        raw not in shelf.stamps and raw not in job.before.stamps for raw in job.directories
+    ):
+        # It was gone before anybody could look into it.
+        return True
+    # No event tells what is put into a directory of a project's directory, so it may have held anything.
+    deeper = (path for path in job.before.stamps if "/" in path and not path.endswith(f"/{PROJECT_FILE}"))
+    return any(path not in shelf.stamps for path in deeper)

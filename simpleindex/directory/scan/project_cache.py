@@ -1,0 +1,51 @@
+"""Projects that rest: what lies there just as it lay at the last start is taken as it was made of it then.
+
+Nearly all of an index is like that, and to put each project together again from the facts about its files is most of a warm
+start. Only the plain case is kept: one directory, every file of it listed, no rules. All else is put together anew.
+"""
+
+from __future__ import annotations
+
+import marshal
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from simpleindex.core.packed import VERSION, PackedFiles
+from simpleindex.core.views import LOCAL
+from simpleindex.directory.scan.digest_cache import CachedProject
+from simpleindex.directory.scan.scanned_files import ScannedFiles
+
+if TYPE_CHECKING:
+    from simpleindex.directory.layout.package_directory import ProjectListing
+    from simpleindex.directory.scan.digest_cache import DigestCache
+
+
+def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
+    """The state of all that a look saw, in short; None where there is more to it than files that can be served.
+
+    Args:
+        look: What was seen.
+        source: What the root is called, which is part of what is kept of it.
+    """
+    if look.project_file is not None or look.project_file_trouble or not look.entries:
+        return None
+    rows: list[tuple[object, ...]] = [] if source == LOCAL else [(source,)]
+    for entry in (*look.entries, *(look.side_files or {}).values()):
+        if entry.trouble or entry.stamp is None:
+            return None
+        rows.append((entry.path, *entry.stamp))
+    return blake2b(marshal.dumps(sorted(rows), VERSION), digest_size=16).digest()
+
+
+def recall(digests: DigestCache, directory: str, state: bytes) -> ScannedFiles | None:
+    """What was known of a project, and listed, when it was in this very state."""
+    kept = digests.recall_resting(directory, state)
+    if kept is None:
+        return None
+    return ScannedFiles.restored(kept.known, PackedFiles.restored(kept.files, kept.number, kept.size))
+
+
+def keep(digests: DigestCache, directory: str, state: bytes, known: ScannedFiles) -> None:
+    """Have this recalled when the project is in this state; none of its files may be withheld, or young."""
+    files = known.files
+    digests.keep_resting(directory, state, CachedProject(known.packed, files.packed, len(files), files.size))

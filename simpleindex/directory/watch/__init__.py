@@ -1,0 +1,1 @@
+"""Noticing changes of the directory: events, or polling."""
