@@ -57,6 +57,7 @@ PURE = (
     "directory.layout.distribution_like",
     "directory.layout.unserved",
     "policy.deny_list",
+    "policy.judgement",
     "policy.messages",
     "policy.osv",
     "policy.rules",

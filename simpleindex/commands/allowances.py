@@ -27,7 +27,7 @@ from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailabl
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.version_texts import parse_requirement
-from simpleindex.policy.rules import Allowance
+from simpleindex.policy.judgement import Allowance
 from simpleindex.records.people import Records
 
 if TYPE_CHECKING:

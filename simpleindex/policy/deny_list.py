@@ -1,8 +1,8 @@
-"""A list of names that are not to be offered, as an operator or a script writes it.
+"""Parse a deny list: names and versions that are not offered, as an operator or a script writes them.
 
 ::
 
-    # One on each line; what follows a # is the reason.
+    # One on each line; the text after a # is the reason.
     litellm == 1.82.7      # stole credentials
     evil-*
 """
@@ -37,12 +37,12 @@ _ALL_VERSIONS: Final = SpecifierSet()
 
 @dataclass(frozen=True, slots=True)
 class DenyList:
-    """What such a file says.
+    """The content of a deny list.
 
     Attributes:
-        names: Reasons by names; empty where none is given.
-        patterns: The same for patterns, the first that matches counts.
-        versions: Of a name: which versions, and the reason.
+        names: Reasons by name; empty where none is given.
+        patterns: Reasons by pattern; the first that matches counts.
+        versions: By name, the versions with their reasons.
         matches: The patterns, compiled.
     """
 
@@ -54,31 +54,31 @@ class DenyList:
     def __post_init__(self) -> None:
         object.__setattr__(self, "matches", FirstMatch([tuple(self.patterns)]))
 
-    def whole(self, name: ProjectName) -> str | None:
-        """Why all of a project is on it, as the end of a sentence; None if it is not."""
+    def project_reason(self, name: ProjectName) -> str | None:
+        """Return why all of a project is listed, as the end of a sentence; None if it is not."""
         reason = self.names.get(name)
         if reason is None and self.matches.find(name) is not None:
             reason = self.patterns[matching(tuple(self.patterns), name) or ""]
         return None if reason is None else _why(reason)
 
-    def version(self, name: ProjectName, version: str) -> str | None:
-        """Why a version is on it; None if it is not."""
+    def version_reason(self, name: ProjectName, version: str) -> str | None:
+        """Return why a version is listed; None if it is not."""
         for specifiers, reason in self.versions.get(name, ()):
             if specifiers.contains(version, prereleases=True):
                 return _why(reason)
         return None
 
-    def mends(self, name: ProjectName, version: str) -> bool:
-        """It knows of no versions that mend others."""
+    def is_fix(self, name: ProjectName, version: str) -> bool:
+        """Return False: a deny list does not say which versions fix others."""
         del name, version
         return False
 
 
 def parse_deny_list(content: bytes) -> DenyList:
-    """Read the file.
+    """Parse the file.
 
     Raises:
-        InvalidNameList: A line of it is not understood; a name that is meant to be denied must not pass.
+        InvalidNameList: A line is not valid; the whole list is refused, so that no denied name is offered by mistake.
     """
     names: dict[ProjectName, str] = {}
     patterns: dict[str, str] = {}
@@ -111,8 +111,8 @@ def _pattern(text: str, number: int) -> str:
 
 
 def _entry(text: str, number: int) -> tuple[ProjectName, SpecifierSet]:
-    """A name, and which of its versions; of none of them for all."""
-    # Nearly all lines are names, and this takes a tenth of the time.
+    """Parse a name and a specifier of its versions; an empty one stands for all."""
+    # Nearly all lines are names, and this takes a tenth of the time of a requirement.
     with suppress(InvalidProjectName):
         return parse_project_name(text), _ALL_VERSIONS
     with suppress(InvalidRequirement, InvalidProjectName):

@@ -10,7 +10,8 @@ from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, NotShown
 from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import listed_file
 from simpleindex.core.source import Elsewhere
-from simpleindex.policy.rules import Denial, DenialMode
+from simpleindex.policy.judgement import Denial
+from simpleindex.policy.rules import DenialMode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Source
-    from simpleindex.policy.rules import Policy
+    from simpleindex.policy.judgement import Policy
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
 """Of judgements that are kept, about."""
@@ -178,9 +179,9 @@ class FilteredSource:
         return policy.denial(name, self._name, self._now())
 
     def _denied(self, name: ProjectName, denial: Denial, policy: Policy) -> Project:
-        if denial.blocked is DenialMode.REFUSED:
+        if denial.mode is DenialMode.REFUSED:
             raise NotAllowed(denial.sentence)
-        if denial.blocked is DenialMode.NOT_HERE:
+        if denial.mode is DenialMode.NOT_HERE:
             raise (NotShown if self._is_own else NotHere)(f"project {name}")
         kept = self._judged.get(name)
         if kept is not None and kept[0] == denial:

@@ -1,4 +1,4 @@
-"""What rules say to people. No sentence depends on the moment at which it is said, so that a page made of it stays the same."""
+"""Sentences about rules. None depends on the current time, so that a page made of them stays the same."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ _UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
 def denied(name: ProjectName, rule: str, message: str, why: str = "") -> str:
-    """Why nothing of a project is offered."""
+    """Say why nothing of a project is offered."""
     return _sentence(f"{name} is denied by the rule {rule}", why, message)
 
 
 def quarantined(name: ProjectName, rule: str, message: str) -> str:
-    """Why a project is quarantined."""
+    """Say why a project is quarantined."""
     return _sentence(f"{name} is quarantined by the rule {rule}", "", message)
 
 
 def withheld(filename: str, rule: str, why: str, message: str) -> str:
-    """Why a file is withheld.
+    """Say why a file is not offered.
 
     Args:
-        filename: Which.
-        rule: By which rule.
-        why: What it has or lacks, as the end of a sentence; empty if the rule names it.
-        message: The rule's own.
+        filename: The file.
+        rule: The rule's name.
+        why: The reason, as the end of a sentence; empty if the rule names the file.
+        message: The rule's own message.
     """
-    return _sentence(f"{filename} is withheld by the rule {rule}", why, message)
+    return _sentence(f"{filename} is not offered (withheld by the rule {rule})", why, message)
 
 
 def too_young(uploaded: float | None, min_age: float, dated_by: str | None = None) -> str:
-    """Why a minimum age is not met.
+    """Say why a minimum age is not met.
 
     Args:
         uploaded: Seconds since 1970; None if not known.
         min_age: Seconds.
-        dated_by: How that is known where nobody stated it, as :attr:`simpleindex.core.model.File.dated_by` has it.
+        dated_by: The origin of the time where the upstream does not state it (:attr:`simpleindex.core.model.File.dated_by`).
     """
     if uploaded is None:
         return "when it was uploaded is not known"
@@ -54,18 +54,18 @@ def too_young(uploaded: float | None, min_age: float, dated_by: str | None = Non
 
 
 def too_late(uploaded: float | None, not_after: float, dated_by: str | None = None) -> str:
-    """Why a date is not met; the arguments are as in :func:`too_young`."""
+    """Say why a date is not met; arguments as in :func:`too_young`."""
     if uploaded is None:
         return "when it was uploaded is not known"
     return f"it was {_dated(uploaded, dated_by)}, after {day_and_time(not_after)}"
 
 
 def no_upload_times(upstream: str, rules: tuple[str, ...]) -> str:
-    """What an operator should know of rules about the age of files whose index does not say it."""
+    """Warn the operator of rules about the age of files for which the upstream states no upload time."""
     names = ", ".join(rules)
     return (
         f"{upstream} states no upload times for some files, so the rule{'' if len(rules) == 1 else 's'} {names} judge"
-        f"{'s' if len(rules) == 1 else ''} them by their last modification there, or, where that is not said either, "
+        f"{'s' if len(rules) == 1 else ''} them by their last modification there, or, where that is not known either, "
         "by when they were first seen here."
     )
 
@@ -80,14 +80,14 @@ def _dated(time: float, dated_by: str | None) -> str:
 
 
 def too_large(size: int | None, max_size: int) -> str:
-    """Why a size is not met, both in bytes."""
+    """Say why a size is not met; both in bytes."""
     if size is None:
         return "its size is not known"
     return f"it has {size:,} bytes, more than {max_size:,}"
 
 
 def duration(seconds: float) -> str:
-    """A time in the largest unit in which it is a whole number."""
+    """Format a time in the largest unit in which it is a whole number."""
     for unit, length in _UNITS:
         if seconds >= length and not seconds % length:
             number = int(seconds // length)

@@ -1,4 +1,4 @@
-"""Security advisories in the Open Source Vulnerability format (OSV schema 1.7), as far as versions on PyPI go."""
+"""Parse security advisories about PyPI projects in the Open Source Vulnerability format (OSV schema 1.7)."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Span:
     """One range of versions (OSV "affected[].ranges[]" of type ECOSYSTEM).
 
     Attributes:
-        events: Their versions with what happens at each, ascending: ``introduced``, ``fixed``, ``last_affected``. At one
-            version in the order in which the advisory has them, none twice in a row.
-        limit: The version below which it has to be; None for no bound.
+        events: Versions with their events, ascending: ``introduced``, ``fixed``, ``last_affected``. Several at one version
+            are in the advisory's order, none twice in a row.
+        limit: The version below which the range ends; None for no bound.
     """
 
     events: tuple[tuple[Version, str], ...]
     limit: Version | None = None
 
     def has(self, version: Version) -> bool:
-        """Whether a version lies in it.
+        """Tell whether a version lies in the range.
 
-        The schema's own algorithm lets each event at or before a version decide anew, so the last one does.
+        In the schema's algorithm the last event at or before a version decides.
         """
         if self.limit is not None and version >= self.limit:
             return False
         last = bisect_right(self.events, version, key=_version_of)
-        # Its successor is affected by the end of a range, it is not.
+        # "last_affected" ends the range behind its version, not at it.
         while last and self.events[last - 1] == (version, "last_affected"):
             last -= 1
         return last > 0 and self.events[last - 1][1] == "introduced"
@@ -53,14 +53,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """What one says of one project.
+    """An advisory about one project.
 
     Attributes:
-        id: Its name, such as ``PYSEC-2026-1``.
+        id: The advisory's id, such as ``PYSEC-2026-1``.
         name: The project.
-        spans: The ranges that it is about.
-        versions: Those that it is about beside them.
-        fixed: The versions that it says mend others.
+        spans: The affected ranges.
+        versions: The affected versions beside those ranges.
+        fixed: The versions in which it is fixed.
     """
 
     id: str
@@ -74,9 +74,9 @@ class Advisory:
         object.__setattr__(self, "fixed", frozenset(fixed))
 
     def has(self, version: Version) -> bool:
-        """Whether it is about a version.
+        """Tell whether a version is affected.
 
-        What it says of 1.0 it says of every build of it (1.0+cu118), unless it names one as fixed.
+        An advisory about 1.0 is about every local build of it (1.0+cu118), unless it names one as fixed.
         """
         if version.local is not None and version not in self.fixed and self.has(Version(version.public)):
             return True
@@ -84,28 +84,28 @@ class Advisory:
 
 
 class Advisories:
-    """Many of them.
+    """Advisories by project.
 
     Args:
-        advisories: In the order in which one is named rather than another.
+        advisories: The advisories, in the order in which messages name them.
     """
 
     def __init__(self, advisories: Iterable[Advisory]) -> None:
-        found: dict[ProjectName, list[Advisory]] = {}
+        by_name: dict[ProjectName, list[Advisory]] = {}
         for advisory in advisories:
-            found.setdefault(advisory.name, []).append(advisory)
-        self._by_name: Mapping[ProjectName, list[Advisory]] = found
+            by_name.setdefault(advisory.name, []).append(advisory)
+        self._by_name: Mapping[ProjectName, list[Advisory]] = by_name
 
     def __len__(self) -> int:
         return sum(map(len, self._by_name.values()))
 
-    def whole(self, name: ProjectName) -> str | None:
-        """None: a version that no advisory knows yet may be the one that mends the others."""
+    def project_reason(self, name: ProjectName) -> str | None:
+        """Return None: a later version that no advisory is about may fix the others."""
         del name
         return None
 
-    def version(self, name: ProjectName, version: str) -> str | None:
-        """Which advisory is about a version, as the end of a sentence; None if none is."""
+    def version_reason(self, name: ProjectName, version: str) -> str | None:
+        """Name the advisories about a version, as the end of a sentence; None if there is none."""
         advisories = self._by_name.get(name)
         if advisories is None:
             return None
@@ -116,8 +116,8 @@ class Advisories:
         more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
         return f"the advisory {', '.join(ids[:3])}{more} is about {version}"
 
-    def mends(self, name: ProjectName, version: str) -> bool:
-        """Whether a version is one that an advisory calls fixed, and that none is about."""
+    def is_fix(self, name: ProjectName, version: str) -> bool:
+        """Tell whether an advisory calls a version fixed, and none is about it."""
         advisories = self._by_name.get(name)
         if advisories is None:
             return False
@@ -127,10 +127,10 @@ class Advisories:
 
 
 def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
-    """Read one: what it says of each project of PyPI's; nothing if it was withdrawn, or is about others.
+    """Parse an advisory file: one advisory for each PyPI project; none if it was withdrawn or is about others.
 
     Raises:
-        InvalidAdvisory: It is none.
+        InvalidAdvisory: It is not valid.
     """
     try:
         record = load_json(content.decode("utf-8-sig"), bounds.ADVISORY_VALUES)
@@ -143,24 +143,26 @@ def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
             or not 0 < len(identity) <= _LONGEST_ID
             or not identity.isprintable()
         ):
-            raise InvalidAdvisory("has an 'id' that is none")
+            raise InvalidAdvisory("has an invalid 'id'")
         if record.get("withdrawn"):
             return ()
-        found = [
+        advisories = [
             _advisory(identity, name, affected)
             for affected in record.get("affected") or ()
             if affected.get("package", {}).get("ecosystem") == _ECOSYSTEM
             and (name := _name(affected["package"]["name"])) is not None
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidAdvisory(f"is no advisory in the OSV format ({type(error).__name__}: {error})") from None
-    return tuple(found)
+        raise InvalidAdvisory(
+            f"is not an advisory in the OSV format ({type(error).__name__}: {error})"
+        ) from None
+    return tuple(advisories)
 
 
 def _name(text: object) -> ProjectName | None:
-    """A project, or None for what no project can be called, so that nothing needs to be withheld."""
+    """Parse a project name; None for a text that no project can have as its name."""
     if not isinstance(text, str):
-        raise TypeError("a name that is no text")
+        raise TypeError("a name that is not text")
     try:
         return parse_project_name(text)
     except InvalidProjectName:
@@ -175,7 +177,7 @@ def _advisory(identity: str, name: ProjectName, affected: Mapping[str, Any]) -> 
     versions = []
     for text in affected.get("versions") or ():
         version = _version(text)
-        # PyPI's own records name every version that their ranges hold; only the rest need be kept.
+        # PyPI's own records list every version in their ranges; only the others need to be kept.
         if version is not None and not any(span.has(version) for span in spans):
             versions.append(version)
     return Advisory(identity, name, spans, frozenset(versions))
@@ -193,7 +195,7 @@ def _span(ranges: Mapping[str, Any]) -> Span:
         if version is not None and kind in ("introduced", "fixed", "last_affected"):
             events.append((version, kind))
         elif kind == "introduced":
-            # From an unknown beginning: rather all than none.
+            # An unknown beginning: rather all versions than none.
             events.append((_ZERO, kind))
     ordered = tuple(event for event, _ in groupby(sorted(events, key=_version_of)))
     return Span(ordered, None if is_endless else max(limits, default=None))
@@ -204,15 +206,15 @@ def _version_of(event: tuple[Version, str]) -> Version:
 
 
 def _events(ranges: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
-    """What happens in a range; the first edition of the schema had a beginning and its end in one event."""
+    """Yield the events of a range; the first edition of the schema had its beginning and its end in one event."""
     for event in ranges["events"]:
         if not event:
-            raise ValueError("an event in which nothing happens")
+            raise ValueError("an empty event")
         yield from event.items()
 
 
 def _version(text: object) -> Version | None:
-    """A version, or None for what is none of Python's, and so is no release's."""
+    """Parse a version; None for one that is not valid in Python, which no release has."""
     try:
         return parse_version(text) if isinstance(text, str) else None
     except InvalidVersion:
@@ -220,4 +222,4 @@ def _version(text: object) -> Version | None:
 
 
 _ZERO: Final = Version("0.dev0")
-"""Before every version, which is what "0" means in an advisory."""
+"""Lower than every version: the meaning of "0" in an advisory."""

@@ -20,7 +20,7 @@ from simpleindex.access.identity import Action
 from simpleindex.core import severity
 from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName, printable
-from simpleindex.policy.rules import Allowance
+from simpleindex.policy.judgement import Allowance
 from simpleindex.records.database import RecordsFile
 from simpleindex.system.errors import trouble_of
 

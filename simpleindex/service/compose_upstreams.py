@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Located, Source
-    from simpleindex.policy.rules import Allowance
+    from simpleindex.policy.judgement import Allowance
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_directory import OwnDirectory
     from simpleindex.system.threads import Threads

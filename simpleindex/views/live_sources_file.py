@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidSources, Unavailable
 from simpleindex.core.views import LOCAL
-from simpleindex.policy.rules import Policy
+from simpleindex.policy.judgement import Policy
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.followed_file import FileKind, FollowedFile
 from simpleindex.system.log import logger
@@ -16,7 +16,8 @@ from simpleindex.views.sources_file import effective_after_reload, effective_at_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simpleindex.policy.rules import Allowance, NamesList
+    from simpleindex.policy.judgement import Allowance
+    from simpleindex.policy.rules import NamesList
     from simpleindex.system.clocks import Clocks
     from simpleindex.views.sources_file import Sources
 

@@ -12,7 +12,7 @@ import pytest
 from simpleindex.commands import allowances as allowances_module
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
-from simpleindex.policy.rules import Allowance
+from simpleindex.policy.judgement import Allowance
 from simpleindex.records.beginning import begin_records
 from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.people import Records

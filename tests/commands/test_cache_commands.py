@@ -352,7 +352,7 @@ def test_warm_tells_what_is_missing(server: Serving, tmp_path: Path, capsys: Cap
 def test_warm_says_why_a_release_is_withheld(server: Serving, tmp_path: Path, capsys: Captured) -> None:
     """As the index explains it; and what it cannot explain is as before."""
     server.offer(WHEEL, b"wheel")
-    says = "acme-7.tar.gz is withheld by the rule cooldown: it is offered when it is 7 days old, from 2026-12-05 16:00 UTC"
+    says = "acme-7.tar.gz is not offered (withheld by the rule cooldown): it is offered when it is 7 days old, from 2026-12-05 16:00 UTC"
     files = [
         {"filename": WHEEL, "version": "1.0", "offered": True},
         {"filename": "acme-7.tar.gz", "version": "7", "offered": False, "says": says},

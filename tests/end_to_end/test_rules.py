@@ -61,7 +61,7 @@ def test_a_minimum_age(new_server: Callable[..., Server], tmp_path: Path) -> Non
     assert version_in(tmp_path / "pip", "so_lib") == "1.0"
     refused = front.get(f"/simple/so-lib/{new.name}")
     assert refused.status == 403
-    assert b"is withheld by the rule cooldown" in refused.body
+    assert b"(withheld by the rule cooldown)" in refused.body
     assert b"Ask platform-team." in refused.body
     assert front.get(f"/simple/so-lib/{new.name}.metadata").status == 403
     front.await_line("Refused: .*withheld='cooldown' source='behind' visible_from=")

@@ -58,7 +58,7 @@ class World:
         self.time += wait
         self.directory.refresh()
         current = self.directory.current()
-        return [each for each in ("1.0", "2.0", "3.0") if current.version(ACME, each) is not None]
+        return [each for each in ("1.0", "2.0", "3.0") if current.version_reason(ACME, each) is not None]
 
     def said(self) -> list[str]:
         """What was logged since this was asked last."""
@@ -106,7 +106,7 @@ def test_what_is_no_advisory_is_passed_over(world: World, tmp_path: Path) -> Non
     ("content", "reason"),
     [
         ("{", "it is not JSON: "),
-        ("{}", "it is no advisory in the OSV format"),
+        ("{}", "it is not an advisory in the OSV format"),
         (" " * 101, "it has more than 0 MiB"),
     ],
 )

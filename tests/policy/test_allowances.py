@@ -11,7 +11,7 @@ import pytest
 from simpleindex.access.identity import Action
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.policy.rules import Allowance
+from simpleindex.policy.judgement import Allowance
 from simpleindex.records.people import Records
 
 if TYPE_CHECKING:

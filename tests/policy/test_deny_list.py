@@ -38,9 +38,9 @@ litellm >= 9, < 10
 def test_list(name: str, version: str, whole: str | None, why: str | None) -> None:
     """Names, patterns and versions, each with its reason."""
     names = parse_deny_list(CONTENT)
-    assert names.whole(ProjectName(name)) == whole
-    assert names.version(ProjectName(name), version) == why
-    assert not names.mends(ProjectName(name), version)
+    assert names.project_reason(ProjectName(name)) == whole
+    assert names.version_reason(ProjectName(name), version) == why
+    assert not names.is_fix(ProjectName(name), version)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_a_reason_is_of_its_line() -> None:
     """Whatever characters it has; the first of several for one name counts."""
     names = parse_deny_list("acme  # a\u2028other\x0bthird\r\nacme # b\nac* # c\nac* # d\n".encode())
     assert set(names.names) == {"acme"}
-    assert names.whole(ProjectName("acme")) == "the list has it, aotherthird"
-    assert names.whole(ProjectName("acorn")) == "the list has it, c"
+    assert names.project_reason(ProjectName("acme")) == "the list has it, aotherthird"
+    assert names.project_reason(ProjectName("acorn")) == "the list has it, c"
     assert names == parse_deny_list(b"ac* # c\nacme # aotherthird")
 
 

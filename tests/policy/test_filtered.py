@@ -16,7 +16,8 @@ from simpleindex.core.model import Project, Status, Strategy, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.policy import filtered
 from simpleindex.policy.filtered import FilteredSource
-from simpleindex.policy.rules import Allowance, Denial, DenialMode, Policy, PolicyAction, PolicyRule
+from simpleindex.policy.judgement import Allowance, Denial, Policy
+from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
@@ -80,7 +81,7 @@ def test_what_is_withheld_is_not_given() -> None:
     for filename in (NEW, SDIST, f"{NEW}.metadata", f"{NEW}.asc", f"{SDIST}.provenance"):
         refused = error(world.filtered.file(ACME, filename))
         assert isinstance(refused, NotAllowed)
-        assert "is withheld by the rule r: 2.0 is in >1. Ask us." in str(refused)
+        assert "is not offered (withheld by the rule r): 2.0 is in >1. Ask us." in str(refused)
     assert [what for what in world.source.asked if what[0] == "file"] == asked
     assert isinstance(error(world.filtered.file(ACME, "acme-9.zip")), NotHere)
 

@@ -79,11 +79,11 @@ def test_versions(affected: dict[str, Any], bad: list[str], good: list[str]) -> 
     """By ranges and by name, as the schema evaluates them."""
     advisories = Advisories(parse_advisory(record(affected)))
     for version in bad:
-        assert advisories.version(ACME, version) == f"the advisory PYSEC-1 is about {version}"
+        assert advisories.version_reason(ACME, version) == f"the advisory PYSEC-1 is about {version}"
     for version in good:
-        assert advisories.version(ACME, version) is None
-    assert advisories.version(ProjectName("other"), "1.0") is None
-    assert advisories.whole(ACME) is None
+        assert advisories.version_reason(ACME, version) is None
+    assert advisories.version_reason(ProjectName("other"), "1.0") is None
+    assert advisories.project_reason(ACME) is None
 
 
 def test_a_name_that_no_project_can_have() -> None:
@@ -100,8 +100,10 @@ def test_fixes() -> None:
         {"id": "PYSEC-2", "affected": [about({"introduced": "1.5"}, {"fixed": "1.6"})]}
     ).encode()
     advisories = Advisories((*parse_advisory(record(one)), *parse_advisory(other)))
-    assert [version for version in ("1.4", "1.5", "1.6", "1.7") if advisories.mends(ACME, version)] == ["1.6"]
-    assert not advisories.mends(ProjectName("other"), "1.6")
+    assert [version for version in ("1.4", "1.5", "1.6", "1.7") if advisories.is_fix(ACME, version)] == [
+        "1.6"
+    ]
+    assert not advisories.is_fix(ProjectName("other"), "1.6")
     assert len(advisories) == 2
 
 
@@ -111,7 +113,7 @@ def test_many_advisories() -> None:
         json.dumps({"id": f"P-{n}", "affected": [about(versions=("1.0",))]}).encode() for n in range(5)
     ]
     advisories = Advisories(found for each in records for found in parse_advisory(each))
-    assert advisories.version(ACME, "1.0") == "the advisory P-0, P-1, P-2 and 2 more is about 1.0"
+    assert advisories.version_reason(ACME, "1.0") == "the advisory P-0, P-1, P-2 and 2 more is about 1.0"
 
 
 def test_what_ranges_have_is_not_kept_twice() -> None:
@@ -133,15 +135,15 @@ def test_withdrawn() -> None:
         (b"", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"[]", "is no advisory"),
-        (b"{}", "is no advisory"),
-        (b'{"id": 1}', "has an 'id' that is none"),
-        (b'{"id": "a\\nb"}', "has an 'id' that is none"),
-        (record({"package": {"ecosystem": "PyPI"}}), "is no advisory"),
-        (record({"package": {"ecosystem": "PyPI", "name": 5}}), "is no advisory"),
-        (record(about(ranges=[{"type": "ECOSYSTEM"}])), "is no advisory"),
-        (record(about(ranges=[{"type": "ECOSYSTEM", "events": [{}]}])), "is no advisory"),
-        (record(about(versions=5)), "is no advisory"),  # type: ignore[arg-type]
+        (b"[]", "is not an advisory"),
+        (b"{}", "is not an advisory"),
+        (b'{"id": 1}', "has an invalid 'id'"),
+        (b'{"id": "a\\nb"}', "has an invalid 'id'"),
+        (record({"package": {"ecosystem": "PyPI"}}), "is not an advisory"),
+        (record({"package": {"ecosystem": "PyPI", "name": 5}}), "is not an advisory"),
+        (record(about(ranges=[{"type": "ECOSYSTEM"}])), "is not an advisory"),
+        (record(about(ranges=[{"type": "ECOSYSTEM", "events": [{}]}])), "is not an advisory"),
+        (record(about(versions=5)), "is not an advisory"),  # type: ignore[arg-type]
     ],
 )
 def test_refused(content: bytes, sentence: str) -> None:

@@ -12,8 +12,9 @@ from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.model import File, Project, Sidecar, Status, Withheld, file_order
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
+from simpleindex.policy.judgement import Allowance, Denial, Policy
 from simpleindex.policy.messages import too_late, too_young
-from simpleindex.policy.rules import Allowance, Denial, DenialMode, Policy, PolicyAction, PolicyRule
+from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 
 ACME = ProjectName("acme")
 DAY = 86_400
@@ -55,13 +56,13 @@ class Names:
     def __init__(self, *entries: str) -> None:
         self.entries = entries
 
-    def whole(self, name: ProjectName) -> str | None:
+    def project_reason(self, name: ProjectName) -> str | None:
         return "the list has it" if name in self.entries else None
 
-    def version(self, name: ProjectName, version: str) -> str | None:
+    def version_reason(self, name: ProjectName, version: str) -> str | None:
         return "PYSEC-1 is about it" if f"{name}=={version}" in self.entries else None
 
-    def mends(self, name: ProjectName, version: str) -> bool:
+    def is_fix(self, name: ProjectName, version: str) -> bool:
         return f"+{name}=={version}" in self.entries
 
 
@@ -120,14 +121,14 @@ def test_what_a_rule_is_about(values: dict[str, Any], withheld: list[str]) -> No
         (
             {"min_age": 10.0 * DAY},
             [PRE],
-            f"{PRE} is withheld by the rule r: when it was uploaded is not known.",
+            f"{PRE} is not offered (withheld by the rule r): when it was uploaded is not known.",
             None,
         ),
         (
             {"min_age": 11.0 * DAY, "kinds": frozenset({Kind.WHEEL})},
             [WHEEL, MANY, WINDOWS],
             (
-                f"{WHEEL} is withheld by the rule r: uploaded 1970-04-01 00:00 UTC, "
+                f"{WHEEL} is not offered (withheld by the rule r): uploaded 1970-04-01 00:00 UTC, "
                 "it is offered when it is 11 days old, from 1970-04-12 00:00 UTC."
             ),
             NOW + DAY,
@@ -135,22 +136,27 @@ def test_what_a_rule_is_about(values: dict[str, Any], withheld: list[str]) -> No
         (
             {"not_after": NOW - 11 * DAY, "tags": ("*-*-win_amd64",)},
             [WINDOWS],
-            f"{WINDOWS} is withheld by the rule r: it was uploaded 1970-04-01 00:00 UTC, after 1970-03-31 00:00 UTC.",
+            f"{WINDOWS} is not offered (withheld by the rule r): it was uploaded 1970-04-01 00:00 UTC, after 1970-03-31 00:00 UTC.",
             None,
         ),
         (
             {"not_after": NOW},
             [PRE],
-            f"{PRE} is withheld by the rule r: when it was uploaded is not known.",
+            f"{PRE} is not offered (withheld by the rule r): when it was uploaded is not known.",
             None,
         ),
         (
             {"max_size": 1000},
             [PRE],
-            f"{PRE} is withheld by the rule r: it has 5,000 bytes, more than 1,000.",
+            f"{PRE} is not offered (withheld by the rule r): it has 5,000 bytes, more than 1,000.",
             None,
         ),
-        ({"requires_hash": True}, [PRE], f"{PRE} is withheld by the rule r: no hash of it is known.", None),
+        (
+            {"requires_hash": True},
+            [PRE],
+            f"{PRE} is not offered (withheld by the rule r): no hash of it is known.",
+            None,
+        ),
         ({"requires_hash": True, "kinds": frozenset({Kind.WHEEL})}, [], "", None),
     ],
 )
@@ -170,7 +176,7 @@ def test_an_unknown_size() -> None:
     """It may be any."""
     policy = Policy((rule(PolicyAction.REQUIRE, max_size=10**12),))
     (item,) = policy.judge(project(file(size=None)), "pypi", NOW).withheld
-    assert item.reason == f"{WHEEL} is withheld by the rule r: its size is not known."
+    assert item.reason == f"{WHEEL} is not offered (withheld by the rule r): its size is not known."
 
 
 def test_another_hash_is_one() -> None:

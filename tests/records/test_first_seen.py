@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import ProjectName
-from simpleindex.policy.rules import Allowance
+from simpleindex.policy.judgement import Allowance
 from simpleindex.records import first_seen
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.people import Records

@@ -14,7 +14,8 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.policy.filtered import FilteredSource
-from simpleindex.policy.rules import Policy, PolicyAction, PolicyRule
+from simpleindex.policy.judgement import Policy
+from simpleindex.policy.rules import PolicyAction, PolicyRule
 from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.modes import redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy

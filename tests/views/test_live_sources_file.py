@@ -10,8 +10,8 @@ import pytest
 
 from simpleindex.core.errors import InvalidSources, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
+from simpleindex.policy.judgement import Allowance
 from simpleindex.policy.lists import NameLists
-from simpleindex.policy.rules import Allowance
 from simpleindex.system.clocks import Clocks
 from simpleindex.views.live_sources_file import LiveSourcesFile
 
@@ -218,7 +218,7 @@ def test_advisories(world: World) -> None:
         world.lists.refresh()
         world.time += 1
         policy = world.policies.current()
-        return policy.lists["advisories:osv"].version(ACME, version)
+        return policy.lists["advisories:osv"].version_reason(ACME, version)
 
     advise(world, "one", "1.0")
     world.policies.open()
@@ -248,7 +248,7 @@ def test_advisories_that_a_rule_names_later(world: World) -> None:
     assert "which are read first): its last valid content stays in force." in line
     world.lists.refresh()
     assert world.denied() is None
-    assert world.policies.current().lists["advisories:osv"].version(ACME, "1.0") is not None
+    assert world.policies.current().lists["advisories:osv"].version_reason(ACME, "1.0") is not None
     assert world.lines[1:] == [
         f"Advisories read from {world.path}/osv: 1.",
         f"The sources file {world.path}/sources.toml was read again: 1 rule in force.",
