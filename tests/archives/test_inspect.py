@@ -109,7 +109,7 @@ def test_row_14_row_15_the_sidecar_is_the_wheels_metadata_byte_for_byte(method: 
     ],
 )
 def test_row_14_the_directory_of_the_metadata_may_be_spelt_otherwise(filename: str, dist_info: str) -> None:
-    """Names are compared normalized, versions by PEP 440 (SPEC M3)."""
+    """Names are compared normalized, versions by PEP 440."""
     name = parse_distribution_name(filename)
     data = wheel_bytes(name.project, name.version, dist_info=dist_info)
     assert facts_of(data, filename).sidecar

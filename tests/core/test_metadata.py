@@ -119,7 +119,7 @@ def test_what_is_refused(data: bytes, sentence: str) -> None:
     ],
 )
 def test_row_16_requires_python_passes_only_if_it_parses(value: bytes, expected: str | None) -> None:
-    """An unparsable value makes uv drop the file and pip ignore the constraint (SPEC H17)."""
+    """An unparsable value makes uv drop the file and pip ignore the constraint."""
     assert requires_python(value) == expected
 
 

@@ -77,7 +77,7 @@ def index(stable: StubSource) -> Index:
     ],
 )
 def test_routes(target: bytes, meaning: object) -> None:
-    """A view's prefix comes before everything else, and each redirect is one hop (SPEC U6)."""
+    """A view's prefix comes before everything else, and each redirect is one hop."""
     found = route(target, VIEWS)
     assert found == meaning
     if isinstance(found, RedirectRoute):

@@ -400,7 +400,7 @@ def test_too_many_open_files_is_no_404(here: Here, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_request_that_must_catch_up_does_not_wait_for_ever(here: Here) -> None:
-    """Ten seconds (DESIGN section 6)."""
+    """Ten seconds."""
     put(here.wheel, wheel_bytes("acme", "1.0", "Summary: new"))
     here.world.reads.held = True
     question = here.ask()

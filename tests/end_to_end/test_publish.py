@@ -233,7 +233,7 @@ def test_curl(publishing: Publishing, tmp_path: Path) -> None:
     assert listed(publishing, "cu-app") == {path.name: sha256(path) for path in (wheel, sdist)}
     stranger = client("-F", f"package=@{wheel}", publishing.legacy)
     assert stranger.endswith("401")
-    # The reason phrase says it too, which is all that some clients show (SPEC P44).
+    # The reason phrase says it too, which is all that some clients show.
     note = tmp_path / "note.txt"
     note.write_text("no distribution")
     refused = client("--user", user, "--include", "-F", f"x=@{note}", publishing.legacy)

@@ -79,7 +79,7 @@ def refusal(
 
 
 def test_valid_attestations_become_provenance(attestations: Attestations, tmp_path: Path) -> None:
-    """Of one publisher in one bundle, as clients expect it and as the store takes it (SPEC Y10)."""
+    """Of one publisher in one bundle, as clients expect it and as the store takes it."""
     made = attestations.provenance(json.dumps([PUBLISH, SLSA]), GITHUB, GITHUB_SHA256)
     assert made is not None
     provenance = json.loads(made)
@@ -195,7 +195,7 @@ STATEMENT = {
     ],
 )
 def test_what_is_signed_must_be_a_statement_about_the_file(verifier: Believing, sentence: str) -> None:
-    """Signed by whomever (SPEC Y11)."""
+    """Signed by whomever."""
     assert sentence in refusal(Attestations(verifier), PUBLISH)
 
 
@@ -224,7 +224,7 @@ def test_valid_ones_of_nobody_who_can_be_named_are_not_published(
 
 
 def test_without_the_extra_there_is_nothing_to_verify_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller then ignores the field (SPEC Y13a)."""
+    """The caller then ignores the field."""
     monkeypatch.setitem(sys.modules, "sigstore.verify", None)
     assert load_attestations() is None
 

@@ -123,7 +123,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("filetype", ["bdist_wheel", "sdist"])
 def test_row_36_row_37_row_47_every_clients_form_is_taken(client: str, filetype: str) -> None:
-    """Whatever the client leaves out, sends empty, misspells or sends in addition (SPEC 7.1)."""
+    """Whatever the client leaves out, sends empty, misspells or sends in addition."""
     pyversion = "py3" if filetype == "bdist_wheel" else None if client == "flit" else "source"
     filename = WHEEL if filetype == "bdist_wheel" else SDIST
     values = COMMON | CLIENTS[client] | {"filetype": filetype, "pyversion": pyversion}
@@ -273,14 +273,14 @@ def test_a_plain_file_that_states_nothing_is_refused(filename: str) -> None:
 
 
 def test_a_text_sent_as_a_file_is_refused() -> None:
-    """Its value would have to be guessed (SPEC P16); a signature is ignored."""
+    """Its value would have to be guessed; a signature is ignored."""
     refused = refusal(UploadForm(fields(), WHEEL, None, frozenset({"name", "gpg_signature"})))
     assert refused.sentence.startswith("The field 'name' should not be a file")
 
 
 @pytest.mark.parametrize("content_type", ["image/png", " IMAGE/svg+xml"])
 def test_an_image_is_refused(content_type: str) -> None:
-    """Browsers would show it (SPEC P26)."""
+    """Browsers would show it."""
     assert refusal(UploadForm(fields(), WHEEL, content_type)).sentence.startswith(
         "Invalid distribution file."
     )
@@ -323,7 +323,7 @@ def test_what_states_no_project_is_refused(names: tuple[str, ...], filename: str
 
 
 def test_local_versions_are_a_rule() -> None:
-    """A private index wants them; a public one cannot have them (SPEC P20)."""
+    """A private index wants them; a public one cannot have them."""
     form = UploadForm({}, "acme-1.0+ours-py3-none-any.whl")
     assert judge_form(form, RULES).name.version == "1.0+ours"
     assert refusal(form, replace(RULES, local_versions=False)).sentence.startswith(
@@ -408,7 +408,7 @@ def test_equal_digests_pass(values: dict[str, Any]) -> None:
     [("sha256_digest", "sha256"), ("blake2_256_digest", "blake2_256"), ("md5_digest", "md5")],
 )
 def test_every_digest_that_is_supplied_must_match(key: str, algorithm: str) -> None:
-    """One that differs is enough, whatever the others say (SPEC P7, P28)."""
+    """One that differs is enough, whatever the others say."""
     all_right = {"sha256_digest": SHA256, "blake2_256_digest": BLAKE2, "md5_digest": MD5}
     values: dict[str, Any] = all_right | {key: "9" * len(all_right[key])}
     upload = judge(**values)
@@ -466,7 +466,7 @@ def test_a_broken_archive_is_said_in_one_sentence() -> None:
     )
 
 
-# Words in an answer by which some client takes the file for one that is there already (SPEC P41), or sends another form.
+# Words in an answer by which some client takes the file for one that is there already, or sends another form.
 DECEIVING = [
     "already exist",
     "updating asset",
@@ -497,7 +497,7 @@ def test_row_39_no_sentence_is_taken_for_a_duplicates(
     ],
 )
 def test_row_41_a_sentence_fits_into_a_reason_phrase(given: str, line: str) -> None:
-    """One line of printable ISO-8859-1, and never an invitation to register (SPEC P43, P44)."""
+    """One line of printable ISO-8859-1, and never an invitation to register."""
     assert RefusedUpload(400, given).sentence == line
 
 

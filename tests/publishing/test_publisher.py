@@ -159,7 +159,7 @@ def test_not_examined_to_the_end(
 
 
 def test_listed_before_it_is_answered(place: Place) -> None:
-    """The answer waits for the page: uv looks at it at once (SPEC P40)."""
+    """The answer waits for the page: uv looks at it at once."""
     place.world.reads.held = True
     asking = place.begin(wheel_bytes())
     while place.world.reads.calls:
@@ -192,7 +192,7 @@ def test_the_answer_waits_for_the_look(place: Place) -> None:
 
 
 def test_the_same_again(place: Place) -> None:
-    """200 with nothing changed; nobody is asked whose it is (SPEC P29)."""
+    """200 with nothing changed; nobody is asked whose it is."""
     first = place.publish(wheel_bytes())
     before = os.stat(place.root / "acme" / WHEEL)
 
@@ -210,7 +210,7 @@ def test_the_same_again(place: Place) -> None:
 
 
 def test_other_bytes(place: Place) -> None:
-    """Refused, with the digest of what is there (SPEC P30)."""
+    """Refused, with the digest of what is there."""
     first = place.publish(wheel_bytes())
     told = place.refused(AlreadyExists, wheel_bytes("acme", "1.0", "Summary: another"))
     assert first.sha256 in told

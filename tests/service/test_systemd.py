@@ -234,7 +234,7 @@ class TestUnit:
         assert command() == "--path /srv/here"
 
     def test_never_denies_writable_executable_memory(self) -> None:
-        """Under MemoryDenyWriteExecute pyOpenSSL's callbacks cannot be made (DESIGN section 5)."""
+        """Under MemoryDenyWriteExecute pyOpenSSL's callbacks cannot be made."""
         assert "MemoryDenyWriteExecute" not in unit()
 
     @given(st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1))

@@ -126,7 +126,7 @@ def test_a_whole_json_entry() -> None:
     ],
 )
 def test_what_a_client_could_not_bear_is_left_out(key: str, value: Any, field: str, expected: Any) -> None:
-    """Nulls, other types and values that are none are as if they had not been stated (SPEC J21-J23, J27)."""
+    """Nulls, other types and values that are none are as if they had not been stated."""
     assert getattr(only(listing({**entry(), key: value})), field) == expected
 
 
@@ -275,7 +275,7 @@ def test_faults_around_the_files_do_no_harm(more: dict[str, Any]) -> None:
     ],
 )
 def test_status(more: dict[str, Any], expected: tuple[Status, str | None]) -> None:
-    """PEP 792, also where the specification's example has it (SPEC J8)."""
+    """PEP 792, also where the specification's example has it."""
     found = project(listing(entry(), **more))
     assert (found.status, found.status_reason) == expected
     assert found.files

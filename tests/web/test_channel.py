@@ -202,7 +202,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual([200], [answer.status for answer in answers(transport.take())])
 
     def test_forms_are_not_parsed(self) -> None:
-        """SPEC T38, T39: a body is neither kept nor parsed; the resource finds it empty, and the next request is read."""
+        """A body is neither kept nor parsed; the resource finds it empty, and the next request is read."""
         part = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\nvalue\r\n--b--\r\n'
         for data in (
             post(b"x=1&y=2", b"Content-Type: application/x-www-form-urlencoded"),
@@ -357,7 +357,7 @@ class DeadlineTests(SynchronousTestCase):
 
 
 class DiscardTests(SynchronousTestCase):
-    """SPEC P52: after a refusal the rest is read, within bounds, so that the client gets to see the answer."""
+    """After a refusal the rest is read, within bounds, so that the client gets to see the answer."""
 
     def setUp(self) -> None:
         self.wire = Wire()

@@ -1,4 +1,4 @@
-"""What the client has already and which part it wants (SPEC T7-T9, T25-T30; RFC 9110 sections 13 and 14)."""
+"""What the client has already and which part it wants (RFC 9110 sections 13 and 14)."""
 
 from __future__ import annotations
 

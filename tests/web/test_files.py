@@ -76,7 +76,7 @@ def test_whole(index: Index, url: str) -> None:
     ],
 )
 def test_type(index: Index, filename: str, kind: str) -> None:
-    """Distributions are only bytes to everybody (SPEC T16), what lies beside them is what it is; none is encoded."""
+    """Distributions are only bytes to everybody, what lies beside them is what it is; none is encoded."""
     reply = index.get(f"/acme/{filename}", ("Accept-Encoding", "gzip"))
     assert reply.headers["content-type"] == kind
     assert not reply.headers.keys() & {"content-encoding", "content-disposition", "vary"}
@@ -92,7 +92,7 @@ def test_immutable(index: Index, filename: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".asc", ".sig", ".provenance"])
 def test_mutable(index: Index, suffix: str) -> None:
-    """What people add later, they may amend (SPEC Y10)."""
+    """What people add later, they may amend."""
     index.resource.files.immutable = True
     assert index.get(f"/acme/{WHEEL}{suffix}").headers["cache-control"] == "no-cache"
 
@@ -127,7 +127,7 @@ RANGES = [
 
 @pytest.mark.parametrize(("header", "start", "stop"), RANGES)
 def test_part(index: Index, header: str, start: int, stop: int) -> None:
-    """A part is exactly those bytes, and says where they stand in how many (SPEC T25, T29)."""
+    """A part is exactly those bytes, and says where they stand in how many."""
     reply = index.get(URL, ("Range", header))
     assert reply.status == 206
     assert reply.body == DATA[start:stop]
@@ -143,7 +143,7 @@ def test_part(index: Index, header: str, start: int, stop: int) -> None:
     "header", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0", "bytes=9999999999-"]
 )
 def test_no_such_part(index: Index, header: str) -> None:
-    """What lies outside is refused in words, with the size that the client did not know (SPEC T30)."""
+    """What lies outside is refused in words, with the size that the client did not know."""
     reply = index.get(URL, ("Range", header))
     assert reply.status == 416
     assert reply.headers["content-range"] == f"bytes */{SIZE}"
@@ -195,7 +195,7 @@ def test_two_range_fields_are_several(index: Index) -> None:
     ],
 )
 def test_if_range(index: Index, if_range: str, status: int) -> None:
-    """A part is sent only of the very file that the client has begun (SPEC T28)."""
+    """A part is sent only of the very file that the client has begun."""
     reply = index.get(URL, ("Range", "bytes=100-"), ("If-Range", if_range))
     assert reply.status == status
     assert reply.body == (DATA[100:] if status == 206 else DATA)
@@ -220,7 +220,7 @@ def test_if_range_without_range(index: Index) -> None:
 
 
 def test_changed_file_is_never_spliced(index: Index) -> None:
-    """A pip that resumes a download of a file that was replaced gets the new one whole (SPEC T27)."""
+    """A pip that resumes a download of a file that was replaced gets the new one whole."""
     index.source.add(WHEEL, b"another")
     reply = index.get(URL, ("Range", "bytes=3-"), ("If-Range", ETAG))
     assert (reply.status, reply.body) == (200, b"another")
@@ -358,7 +358,7 @@ def test_errors(index: Index) -> None:
 
 @pytest.mark.parametrize("suffix", ["", ".metadata", ".asc", ".provenance"])
 def test_quarantined(index: Index, suffix: str) -> None:
-    """A quarantined project's page says so, and none of its files can be had by who knows the name (SPEC Y7)."""
+    """A quarantined project's page says so, and none of its files can be had by who knows the name."""
     index.source.empty("acme", Status.QUARANTINED)
     assert index.get("/acme/").status == 200
     reply = index.get(f"{URL}{suffix}")
@@ -379,7 +379,7 @@ def test_unknown_digest_is_no_tag(index: Index) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_elsewhere(index: Index, method: str) -> None:
-    """Who wants a file that is not given from here is sent where it is, and asks here again next time (SPEC U7)."""
+    """Who wants a file that is not given from here is sent where it is, and asks here again next time."""
     index.source.elsewhere[WHEEL] = "https://files.example/a%20b/acme-1.0-py3-none-any.whl"
     reply = index.ask(method, URL, ("Range", "bytes=1-"), ("If-None-Match", ETAG))
     assert (reply.status, reply.headers["location"]) == (302, index.source.elsewhere[WHEEL])

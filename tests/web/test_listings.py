@@ -144,7 +144,7 @@ MATCHING: list[Callable[[str], str]] = [
 @pytest.mark.parametrize("form", MATCHING)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_not_modified(index: Index, page: str, form: Callable[[str], str], method: str) -> None:
-    """A 304 repeats what a cache needs to keep its page (SPEC T7), and has nothing else."""
+    """A 304 repeats what a cache needs to keep its page, and has nothing else."""
     fresh = index.get(page, ("Accept", JSON), ("Accept-Encoding", "gzip"))
     reply = index.ask(
         method,
@@ -207,7 +207,7 @@ def test_tag_of_other_encoding_is_another(index: Index) -> None:
     ],
 )
 def test_format(index: Index, query: str, kind: str) -> None:
-    """One exact type in the query beats Accept (SPEC N6); whatever else stands there leaves it to Accept."""
+    """One exact type in the query beats Accept; whatever else stands there leaves it to Accept."""
     reply = index.get(f"/acme/?{query}", ("Accept", "text/html"))
     assert reply.status == 200
     assert reply.headers["content-type"].partition(";")[0] == kind
@@ -215,7 +215,7 @@ def test_format(index: Index, query: str, kind: str) -> None:
 
 @pytest.mark.parametrize("page", ["/", "/acme/"])
 def test_not_acceptable(index: Index, page: str) -> None:
-    """Who reads none of our types is told which there are, in plain words that no cache keeps (SPEC N9)."""
+    """Who reads none of our types is told which there are, in plain words that no cache keeps."""
     reply = index.get(page, ("Accept", "application/xml"))
     assert reply.status == 406
     assert (
@@ -239,7 +239,7 @@ def test_stale_answer_is_not_kept(index: Index) -> None:
 
 
 def test_empty_project(index: Index) -> None:
-    """A known project without files is a page, not a 404 (SPEC U14)."""
+    """A known project without files is a page, not a 404."""
     index.source.empty("empty")
     index.source.empty("bad", Status.QUARANTINED)
     assert index.get("/empty/", ("Accept", JSON)).json["files"] == []

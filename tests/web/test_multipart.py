@@ -143,7 +143,7 @@ def test_names_in_any_script() -> None:
 
 
 def test_a_text_that_comes_as_a_file() -> None:
-    """Another field with a file name is named, so that the judgement can refuse it (SPEC P16)."""
+    """Another field with a file name is named, so that the judgement can refuse it."""
     received, _ = read(form(part("summary", b"x", "summary.txt")))
     assert received.file_fields == {"summary"}
     assert received.filename is None

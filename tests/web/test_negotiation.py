@@ -1,4 +1,4 @@
-"""Which form of a page each client gets (SPEC section 4, T13)."""
+"""Which form of a page each client gets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def chosen(accept: str | None, query_format: str | None = None) -> Representatio
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_each_client_gets_what_it_reads_best(client: str) -> None:
-    """The header that each client really sends (table in SPEC section 4)."""
+    """The header that each client really sends."""
     accept, expected = CLIENTS[client]
     assert choose_representation(accept, None) is expected
 

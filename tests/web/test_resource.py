@@ -63,7 +63,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.index.failures, [])
 
     def test_head_has_the_headers_of_get(self) -> None:
-        """In every family of URLs, errors and redirects included, HEAD is GET without its body (SPEC U9)."""
+        """In every family of URLs, errors and redirects included, HEAD is GET without its body."""
         for url, status in EVERY_FAMILY.items():
             for headers in ((), (("Accept", JSON), ("Accept-Encoding", "gzip"))):
                 got, head = self.index.get(url, *headers), self.index.head(url, *headers)
@@ -86,7 +86,7 @@ class SiteTests(SynchronousTestCase):
                 self.assertLess(len(reply.text), 200)
 
     def test_unwritable_methods(self) -> None:
-        """Everything but reading is refused with what is possible, wherever it is tried (SPEC U10)."""
+        """Everything but reading is refused with what is possible, wherever it is tried."""
         urls = [*EVERY_FAMILY, "/acme-1.0+local-py3-none-any.whl", "/a%2Fb"]
         for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "get", "BREW"):
             for url in urls:
@@ -100,7 +100,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.index.source.asked, [])
 
     def test_upload_urls(self) -> None:
-        """Uploads are refused in words, at both forms of their URL and without a redirect (SPEC P48, P49)."""
+        """Uploads are refused in words, at both forms of their URL and without a redirect."""
         for url in ("/legacy", "/legacy/", "/legacy/?x=1"):
             for method in ("GET", "HEAD", "POST", "PUT"):
                 reply = self.index.ask(method, url)
@@ -110,7 +110,7 @@ class SiteTests(SynchronousTestCase):
             self.assertNotIn("access-control-allow-methods", reply.headers)
 
     def test_options(self) -> None:
-        """A browser that asks first is told that it may read, at every URL that can be read (SPEC T23)."""
+        """A browser that asks first is told that it may read, at every URL that can be read."""
         for url, status in EVERY_FAMILY.items():
             if status in (200, 301) and url != "/legacy/":
                 reply = self.index.ask("OPTIONS", url, ("Origin", "https://jupyter.example"))
@@ -373,7 +373,7 @@ class RedirectTests(SynchronousTestCase):
                 self.assertNotIn("attacker", str(reply.headers))
 
     def test_nothing_is_taken(self) -> None:
-        """Nothing but reading is redirected: a token sent by mistake is not sent twice (SPEC P48)."""
+        """Nothing but reading is redirected: a token sent by mistake is not sent twice."""
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             for url in ("/legacy/", "/.well-known/acme-challenge/token"):
                 reply = self.client.ask(method, url)

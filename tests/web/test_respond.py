@@ -109,7 +109,7 @@ class RespondTests(SynchronousTestCase):
         self.assertNotIn("x-evil", self.client.get("/").headers)
 
     def test_table_of_errors(self) -> None:
-        """Each situation has its status, a sentence, and no cache that keeps it (SPEC T12, T22, T24)."""
+        """Each situation has its status, a sentence, and no cache that keeps it."""
         table: list[tuple[Exception, int, str, dict[str, str]]] = [
             (errors.NotHere("project acme"), 404, "There is no project acme here.", {}),
             (errors.NotAllowed("It is embargoed."), 403, "It is embargoed.", {}),

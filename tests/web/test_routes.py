@@ -67,7 +67,7 @@ TARGETS: list[tuple[bytes, Route]] = [
     (b"/simple/simple/", ProjectRoute(ProjectName("simple"))),
     (b"/simple/legacy/", ProjectRoute(ProjectName("legacy"))),
     (b"/simple/legacy/legacy-1.zip", FileRoute(ProjectName("legacy"), "legacy-1.zip")),
-    # Uploads, with and without slash, never redirected (SPEC P48).
+    # Uploads, with and without slash, never redirected.
     (b"/legacy", UploadRoute()),
     (b"/legacy/", UploadRoute()),
     (b"/legacy/?x", UploadRoute()),
@@ -85,7 +85,7 @@ TARGETS: list[tuple[bytes, Route]] = [
 
 @pytest.mark.parametrize(("target", "meaning"), TARGETS)
 def test_meaning(target: bytes, meaning: Route) -> None:
-    """Each kind of URL is recognised under every prefix, decoded exactly once (SPEC U18)."""
+    """Each kind of URL is recognised under every prefix, decoded exactly once."""
     assert route(target) == meaning
 
 
@@ -101,7 +101,7 @@ REDIRECTS = [
     (b"/Foo_Bar/a%252Fb", "/foo-bar/a%252Fb"),
     (b"/Foo_Bar/a%3Fb%23c", "/foo-bar/a%3Fb%23c"),
     (b"/Foo_Bar/%C3%A4%0D%0A", "/foo-bar/%C3%A4%0D%0A"),
-    # The query stays, and stays as it was quoted (SPEC U6).
+    # The query stays, and stays as it was quoted.
     (
         b"/Foo_Bar?format=application/vnd.pypi.simple.v1+json",
         "/foo-bar/?format=application/vnd.pypi.simple.v1+json",
@@ -200,7 +200,7 @@ NOTHING = [
     b"/acme/%ED%A0%80",
     b"/acme/%C3",
     b"/acme/\xff",
-    # Letters that only look like ASCII (SPEC U3): long s, Kelvin sign, full width.
+    # Letters that only look like ASCII: long s, Kelvin sign, full width.
     b"/%C5%BFimple/",
     b"/%E2%84%AAelvin/",
     b"/%EF%BD%81cme/",

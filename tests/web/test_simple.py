@@ -1,4 +1,4 @@
-"""Pages: what every client reads from them, row by row of SPEC table 10, and what a person sees."""
+"""Pages: what every client reads from them, and what a person sees."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_generation_is_not_in_the_page(render: Any) -> None:
     assert render(project(file(), generation=1), URL) == render(project(file(), generation=2), URL)
 
 
-# SPEC table 10
+# What clients break without
 
 
 @pytest.mark.parametrize(
@@ -551,7 +551,7 @@ def test_pages_are_small() -> None:
 
 
 def test_what_an_upstream_does_not_say_is_left_out() -> None:
-    """No size, no time, another hash or none: never a null, and never a guess (SPEC J21)."""
+    """No size, no time, another hash or none: never a null, and never a guess."""
     file = File("acme-1.0.tar.gz", "1.0", Kind.SDIST, None, None, None, other_hash=("sha512", "ab" * 64))
     bare = File(
         "acme-2.0.tar.gz",

@@ -253,7 +253,7 @@ class OrderTests(UploadTestCase):
         self.assertEqual(200, self.post().status)
 
     def test_nothing_is_known_now(self) -> None:
-        """503 with seconds, which a publisher may try again (SPEC T22)."""
+        """503 with seconds, which a publisher may try again."""
         self.world.source.error = Unavailable("It is being read.", 7)
         answer = self.post()
         self.refused(answer, 503, "being read")
@@ -282,7 +282,7 @@ class AnswerTests(UploadTestCase):
             self.assertEqual((WHEEL, 64), (line["filename"], len(line["digest"])))
 
     def test_conflict(self) -> None:
-        """Other bytes under the name: 409, with the words that clients know in both places (SPEC P42)."""
+        """Other bytes under the name: 409, with the words that clients know in both places."""
         self.post()
         header, body = form_of(WHEEL, {}, b"other bytes")
         answer = self.answer(self.begin(bytes_of("POST", "/legacy/", "alice", header, body=body)))
@@ -358,7 +358,7 @@ class AnswerTests(UploadTestCase):
         self.assertEqual({ACME, "vault", "tool"}, set(self.world.source.pages))
 
     def test_a_body_for_nobody(self) -> None:
-        """Too long a body where nothing is uploaded: the sentence names the URL that takes it (SPEC U10)."""
+        """Too long a body where nothing is uploaded: the sentence names the URL that takes it."""
         length = f"Content-Length: {self.world.index.site.max_body + 1}"
         answer = self.answer(self.begin(bytes_of("POST", "/acme-app/", "alice", length)))
         self.refused(answer, 405, "uploads go to /legacy/")

@@ -163,7 +163,7 @@ class LiveMachine(RuleBasedStateMachine):
         path = data.draw(st.sampled_from(self.files()))
         name = parse_distribution_name(path.name)
         content = CONTENTS.get((name.project, name.version, variant), b"foreign")
-        # Within one tick a write in place cannot be told from none; DESIGN section 4 is why it is read again later.
+        # Within one tick a write in place cannot be told from none; docs/measurements.md, "File times" is why it is read again later.
         self.time_passes(3)
         with path.open("r+b") as file:
             file.truncate(0)

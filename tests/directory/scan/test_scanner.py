@@ -637,7 +637,7 @@ def test_a_growing_file_is_unfinished(shop: Shop, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("directory", ["acme", "Acme"])
 def test_a_name_whose_files_were_deleted_is_known_and_empty(shop: Shop, directory: str) -> None:
-    """DESIGN 1.5: were it not here, a client would take a stranger's package of that name."""
+    """Were it not here, a client would take a stranger's package of that name."""
     put(shop.root / directory / LEDGER, b"")
     (shop.root / "other").mkdir()
     project = shop.look().project

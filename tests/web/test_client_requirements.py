@@ -1,4 +1,4 @@
-"""SPEC table 10, row by row: what a client breaks or degrades without, shown over HTTP."""
+"""What a client breaks or degrades without, shown over HTTP."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def nulls(value: Any) -> list[Any]:
 
 
 def test_row_01_unknown_project_is_404(index: Index) -> None:
-    """Unknown is 404, known without files is 200, cannot tell is neither (SPEC U11, U13)."""
+    """Unknown is 404, known without files is 200, cannot tell is neither."""
     assert index.get("/simple/nobody/", ("Accept", UV)).status == 404
     assert page(index, "empty")["files"] == []
     index.source.error = Unavailable("Soon.")
@@ -97,7 +97,7 @@ def test_row_01_unknown_project_is_404(index: Index) -> None:
 
 
 def test_row_02_one_permanent_hop(index: Index) -> None:
-    """Slash and name are put right in one hop, and nothing else is ever redirected (SPEC U4-U7)."""
+    """Slash and name are put right in one hop, and nothing else is ever redirected."""
     reply = index.get("/simple/Acme?format=text/html")
     assert reply.status == 301
     # Relative, so that it holds below the path of a proxy (RFC 9110 section 10.2.2).
@@ -109,7 +109,7 @@ def test_row_02_one_permanent_hop(index: Index) -> None:
 
 
 def test_row_03_decoded_exactly_once(index: Index) -> None:
-    """The plus of a local version is found quoted and plain, and is never a space (SPEC U18)."""
+    """The plus of a local version is found quoted and plain, and is never a space."""
     for name in (QUOTED, WHEEL, QUOTED.replace("%2B", "%2b")):
         assert index.get(f"/simple/acme/{name}").body == DATA
     for name in (WHEEL.replace("+", "%20"), WHEEL.replace("+", "%252B")):
@@ -117,7 +117,7 @@ def test_row_03_decoded_exactly_once(index: Index) -> None:
 
 
 def test_row_04_file_name_is_the_end_of_its_url(index: Index) -> None:
-    """JSON's filename, HTML's text and the last segment of the URL agree (SPEC U19)."""
+    """JSON's filename, HTML's text and the last segment of the URL agree."""
     for file in page(index)["files"]:
         assert file["url"].replace("%2B", "+") == file["filename"]
     for text, attributes in anchors(index).items():
@@ -126,19 +126,19 @@ def test_row_04_file_name_is_the_end_of_its_url(index: Index) -> None:
 
 
 def test_row_05_no_query_in_file_urls(index: Index) -> None:
-    """A file's URL has no query, so that every client finds the sidecar beside it (SPEC U17)."""
+    """A file's URL has no query, so that every client finds the sidecar beside it."""
     assert not [file for file in page(index)["files"] if "?" in file["url"] or "#" in file["url"]]
     assert not [href for href in anchors(index).values() if "?" in (href["href"] or "")]
 
 
 def test_row_06_html_for_anything(index: Index) -> None:
-    """Who takes anything, or says nothing, gets HTML (SPEC N8)."""
+    """Who takes anything, or says nothing, gets HTML."""
     for headers in ((), (("Accept", "*/*"),), (("Accept", "text/html, */*;q=0.8"),)):
         assert index.get("/simple/acme/", *headers).headers["content-type"] == "text/html; charset=utf-8"
 
 
 def test_row_07_exact_content_types(index: Index) -> None:
-    """The types are letter for letter what uv compares them with, and always there (SPEC N10, N11)."""
+    """The types are letter for letter what uv compares them with, and always there."""
     for accept, kind in (
         (UV, JSON),
         (V1_HTML, f"{V1_HTML}; charset=utf-8"),
@@ -149,20 +149,20 @@ def test_row_07_exact_content_types(index: Index) -> None:
 
 
 def test_row_08_json_is_offered(index: Index) -> None:
-    """What pip, uv and poetry say gets them JSON (SPEC N1)."""
+    """What pip, uv and poetry say gets them JSON."""
     for accept in (PIP, UV, POETRY):
         assert index.get("/simple/acme/", ("Accept", accept)).headers["content-type"] == JSON
 
 
 def test_row_09_sha256_only(index: Index) -> None:
-    """Every file has its digest, the true one and no other (SPEC J12, J23)."""
+    """Every file has its digest, the true one and no other."""
     for file in page(index)["files"]:
         content = index.get(f"/simple/acme/{file['url']}").body
         assert file["hashes"] == {"sha256": hashlib.sha256(content).hexdigest()}
 
 
 def test_row_10_no_stray_fragments(index: Index) -> None:
-    """Every anchor is a file with its sha256, and no other anchor is on the page (SPEC H7)."""
+    """Every anchor is a file with its sha256, and no other anchor is on the page."""
     found = Anchors(index.get("/simple/acme/").text).found
     assert len(found) == 3
     for _, attributes in found:
@@ -170,14 +170,14 @@ def test_row_10_no_stray_fragments(index: Index) -> None:
 
 
 def test_row_11_no_nulls(index: Index) -> None:
-    """What is not known is left out (SPEC J21)."""
+    """What is not known is left out."""
     index.source.put(Project(parse_project_name("odd"), status=Status.DEPRECATED))
     for url in ("/simple/", "/simple/acme/", "/simple/empty/", "/simple/odd/"):
         assert nulls(index.get(url, ("Accept", UV)).json) == []
 
 
 def test_row_12_yanked_in_forms_that_all_read(index: Index) -> None:
-    """Yanked without a reason is an empty attribute, never a bare one, and true, never an empty text (SPEC H12, J22)."""
+    """Yanked without a reason is an empty attribute, never a bare one, and true, never an empty text."""
     yanked = {file["filename"]: file.get("yanked", False) for file in page(index)["files"]}
     assert yanked == {WHEEL: False, "acme-1.0.tar.gz": True, "acme-0.9.tar.gz": 'broken & "bad" <really>'}
     assert 'data-yanked=""' in index.get("/simple/acme/").text
@@ -187,7 +187,7 @@ def test_row_12_yanked_in_forms_that_all_read(index: Index) -> None:
 
 
 def test_row_13_no_sidecar_no_attribute(index: Index) -> None:
-    """What has no sidecar says nothing of one, above all not "false" (SPEC H13)."""
+    """What has no sidecar says nothing of one, above all not "false"."""
     assert "data-core-metadata" not in anchors(index)["acme-1.0.tar.gz"]
     assert "data-dist-info-metadata" not in anchors(index)["acme-1.0.tar.gz"]
     assert [file["filename"] for file in page(index)["files"] if "core-metadata" in file] == [WHEEL]
@@ -243,7 +243,7 @@ def local(tmp_path: Path) -> Local:
 
 
 def test_row_15_advertised_sidecar_is_served(local: Local) -> None:
-    """A sidecar is the wheel's METADATA, byte for byte and with the digest that the page states (SPEC M1-M6)."""
+    """A sidecar is the wheel's METADATA, byte for byte and with the digest that the page states."""
     for version in ("1.0", "1.1", "2.0rc1"):
         add_wheel(local.root, "acme", version, "Requires-Python: >=3.9", f"Requires-Dist: other>={version}")
     files = local.files()
@@ -264,14 +264,14 @@ def test_row_15_advertised_sidecar_is_served(local: Local) -> None:
 
 
 def test_row_18_size_and_versions(index: Index) -> None:
-    """Sizes and versions, which 1.1 demands, are there and true (SPEC J7, J18)."""
+    """Sizes and versions, which 1.1 demands, are there and true."""
     assert sorted(page(index)["versions"]) == ["0.9", "1.0", "1.0+local.1"]
     for file in page(index)["files"]:
         assert file["size"] == len(index.get(f"/simple/acme/{file['url']}").body)
 
 
 def test_row_19_relative_links_in_the_root(index: Index) -> None:
-    """The list links by name and slash alone, which poetry takes for the name (SPEC H4)."""
+    """The list links by name and slash alone, which poetry takes for the name."""
     for url in ("/", "/simple/"):
         assert {text: item["href"] for text, item in anchors(index, url).items()} == {
             "acme": "acme/",
@@ -280,13 +280,13 @@ def test_row_19_relative_links_in_the_root(index: Index) -> None:
 
 
 def test_row_21_explicit_cache_control(index: Index) -> None:
-    """Nobody has to guess how long a page is fresh: not at all (SPEC T2-T5)."""
+    """Nobody has to guess how long a page is fresh: not at all."""
     for url in ("/simple/", "/simple/acme/", f"/simple/acme/{QUOTED}", f"/simple/acme/{QUOTED}.metadata"):
         assert index.get(url).headers["cache-control"] == "no-cache"
 
 
 def test_row_22_strong_tag_repeated_on_304(index: Index) -> None:
-    """Tags are strong, differ per form and encoding, and come again with the 304 (SPEC T6-T8)."""
+    """Tags are strong, differ per form and encoding, and come again with the 304."""
     seen = set()
     for accept in (JSON, V1_HTML, "text/html"):
         for encoding in ("identity", "gzip", "zstd"):
@@ -304,7 +304,7 @@ def test_row_22_strong_tag_repeated_on_304(index: Index) -> None:
 
 
 def test_row_23_list_of_tags(index: Index) -> None:
-    """If-None-Match is a list, compared weakly (SPEC T9)."""
+    """If-None-Match is a list, compared weakly."""
     for url in ("/simple/acme/", f"/simple/acme/{QUOTED}"):
         tag = index.get(url).headers["etag"]
         for value in (f'"a", {tag}', f'{tag},"a"', f"W/{tag}", f'"a,b" , W/{tag}', "*"):
@@ -312,7 +312,7 @@ def test_row_23_list_of_tags(index: Index) -> None:
 
 
 def test_row_24_vary(index: Index) -> None:
-    """Whatever was chosen by Accept says so, 304, 406 and redirects too (SPEC N12)."""
+    """Whatever was chosen by Accept says so, 304, 406 and redirects too."""
     tag = index.get("/simple/acme/").headers["etag"]
     replies = [
         index.get("/simple/"),
@@ -326,14 +326,14 @@ def test_row_24_vary(index: Index) -> None:
 
 
 def test_row_25_no_vary_by_credentials(index: Index) -> None:
-    """Vary never names what pip's cache cannot match (SPEC N13)."""
+    """Vary never names what pip's cache cannot match."""
     for url in ("/simple/", "/simple/acme/", f"/simple/acme/{QUOTED}", "/simple/nobody/", "/simple"):
         vary = index.get(url, ("Authorization", "Basic eDp5"), ("Cookie", "a=b")).headers.get("vary", "")
         assert not {"authorization", "cookie", "*"} & set(re.split(r"[ ,]+", vary.lower()))
 
 
 def test_row_26_files_are_never_encoded(index: Index) -> None:
-    """A .tar.gz is its bytes for whoever takes gzip (SPEC T14, T15)."""
+    """A .tar.gz is its bytes for whoever takes gzip."""
     for name in (QUOTED, "acme-1.0.tar.gz", f"{QUOTED}.metadata"):
         reply = index.get(f"/simple/acme/{name}", ("Accept-Encoding", "gzip, deflate, br, zstd"))
         assert "content-encoding" not in reply.headers
@@ -342,7 +342,7 @@ def test_row_26_files_are_never_encoded(index: Index) -> None:
 
 
 def test_row_27_only_bytes_without_a_name(index: Index) -> None:
-    """Files are octet-stream, and their names are in their URLs alone (SPEC T16, T17)."""
+    """Files are octet-stream, and their names are in their URLs alone."""
     for name in (QUOTED, "acme-1.0.tar.gz"):
         reply = index.get(f"/simple/acme/{name}")
         assert reply.headers["content-type"] == "application/octet-stream"
@@ -350,7 +350,7 @@ def test_row_27_only_bytes_without_a_name(index: Index) -> None:
 
 
 def test_row_28_head_and_exact_content_range(index: Index) -> None:
-    """What uv and pip do to read a wheel's end: HEAD, then exactly the bytes asked for (SPEC T25, T26)."""
+    """What uv and pip do to read a wheel's end: HEAD, then exactly the bytes asked for."""
     url = f"/simple/acme/{QUOTED}"
     head = index.head(url, ("Accept-Encoding", "identity"))
     assert (head.status, head.headers["accept-ranges"]) == (200, "bytes")
@@ -361,7 +361,7 @@ def test_row_28_head_and_exact_content_range(index: Index) -> None:
 
 
 def test_row_29_suffix_longer_than_the_file(index: Index) -> None:
-    """The first thing that poetry asks of a small file is answered with all of it (SPEC T29)."""
+    """The first thing that poetry asks of a small file is answered with all of it."""
     reply = index.get("/simple/acme/acme-1.0.tar.gz", ("Range", "bytes=-10000"))
     assert (reply.status, len(reply.body)) == (206, 502)
     assert reply.headers["content-range"] == "bytes 0-501/502"
@@ -369,7 +369,7 @@ def test_row_29_suffix_longer_than_the_file(index: Index) -> None:
 
 
 def test_row_30_if_range(index: Index) -> None:
-    """A resumed download goes on only in the file in which it began (SPEC T27, T28)."""
+    """A resumed download goes on only in the file in which it began."""
     url = f"/simple/acme/{QUOTED}"
     tag = index.get(url).headers["etag"]
     resumed = index.get(url, ("Range", "bytes=500-"), ("If-Range", tag))
@@ -381,7 +381,7 @@ def test_row_30_if_range(index: Index) -> None:
 
 
 def test_row_32_retry_after_in_seconds(index: Index) -> None:
-    """Retry-After is a whole number, at which poetry's float() does not crash (SPEC T22)."""
+    """Retry-After is a whole number, at which poetry's float() does not crash."""
     index.source.error = Unavailable(
         "Soon.", retry_after=30
     )  # more than a client should sleep without a word
@@ -391,7 +391,7 @@ def test_row_32_retry_after_in_seconds(index: Index) -> None:
 
 
 def test_row_33_files_beside_their_page(index: Index) -> None:
-    """Files are linked by bare name, so they lie on the index's own host and path (SPEC T45)."""
+    """Files are linked by bare name, so they lie on the index's own host and path."""
     for url in ("/acme/", "/simple/acme/"):
         for file in index.get(url, ("Accept", PIP)).json["files"]:
             assert "/" not in file["url"]
@@ -401,7 +401,7 @@ def test_row_33_files_beside_their_page(index: Index) -> None:
 
 
 def test_row_34_cors(index: Index) -> None:
-    """A browser's client may read pages, files, sidecars and redirects (SPEC T23)."""
+    """A browser's client may read pages, files, sidecars and redirects."""
     for url in (
         "/simple/",
         "/simple/acme/",
@@ -416,7 +416,7 @@ def test_row_34_cors(index: Index) -> None:
 
 
 def test_row_45_nothing_of_a_quarantined_project(local: Local) -> None:
-    """Quarantine empties the page and closes every URL of a file, known names too (SPEC Y6, Y7)."""
+    """Quarantine empties the page and closes every URL of a file, known names too."""
     add_wheel(local.root)
     url = f"/simple/acme/{wheel_name()}"
     assert [local.get(url + suffix).status for suffix in ("", ".metadata")] == [200, 200]
@@ -440,7 +440,7 @@ def test_row_45_nothing_of_a_quarantined_project(local: Local) -> None:
 
 
 def test_row_48_page_sidecar_and_file_change_together(local: Local) -> None:
-    """A wheel replaced, and taken away, takes its sidecar and its entry with it (SPEC M4, M6, M8)."""
+    """A wheel replaced, and taken away, takes its sidecar and its entry with it."""
     path = add_wheel(local.root, "acme", "1.0", "Requires-Python: >=3.9")
     url = f"/simple/acme/{path.name}"
     old = local.files()[path.name]
@@ -464,7 +464,7 @@ def test_row_48_page_sidecar_and_file_change_together(local: Local) -> None:
 
 
 def test_row_49_no_keys_of_other_versions(index: Index) -> None:
-    """The pages say 1.4 and have the keys of 1.4 (SPEC section 3.1)."""
+    """The pages say 1.4 and have the keys of 1.4."""
     root = index.get("/simple/", ("Accept", PIP)).json
     assert root.keys() == {"meta", "projects"}
     assert page(index)["meta"] == root["meta"] == {"api-version": "1.4"}
