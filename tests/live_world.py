@@ -18,6 +18,7 @@ from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.stamp import Stamp
 from tests.examining import ExaminesHere
+from tests.fixtures.threads import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -32,31 +33,6 @@ OTHER = ProjectName("other")
 
 # Far from every change made by a test: nothing is young.
 LONG_AFTER_NS = 4_000_000_000_000_000_000
-
-
-class Call:
-    """A call in a thread: it happens when the test runs it, and is heard of when the test delivers it."""
-
-    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        self.name = getattr(function, "__name__", repr(function))
-        self.deferred: Deferred[Any] = Deferred()
-        self._work = lambda: function(*args, **kwargs)
-        self._outcome: Any = None
-        self.has_run = False
-
-    def run(self) -> None:
-        """Let the thread do it."""
-        if not self.has_run:
-            self.has_run = True
-            try:
-                self._outcome = self._work()
-            except Exception:
-                self._outcome = Failure()
-
-    def deliver(self) -> None:
-        """Let the reactor hear of it, as deferToThreadPool does."""
-        self.run()
-        self.deferred.callback(self._outcome)
 
 
 class Threads:

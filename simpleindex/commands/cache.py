@@ -29,6 +29,7 @@ from simpleindex.core.patterns import ALL, matcher, parse_pattern
 from simpleindex.core.sizes import human_size
 from simpleindex.records.audit import Audit
 from simpleindex.system.followed_file import read_text_file
+from simpleindex.system.log import log_to
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
@@ -84,7 +85,8 @@ def cache(words: list[str]) -> int:
         RefusedStart: It cannot be obeyed.
     """
     given = _parser().parse_args(words)
-    status: int = given.run(given)
+    with log_to(complain):
+        status: int = given.run(given)
     return status
 
 
@@ -162,8 +164,8 @@ class _Kept:
         except InvalidSources as error:
             raise RefusedStart(f"{settings.sources}: {error}") from None
         self.directory = settings.cache
-        self.cache = UpstreamCache(str(settings.cache), complain)
-        self.pins = Pins(str(settings.state), complain)
+        self.cache = UpstreamCache(str(settings.cache))
+        self.pins = Pins(str(settings.state))
         self.audit = Audit(str(settings.state), complain)
 
     def entries(self, pattern: str = ALL) -> Iterator[Entry]:
@@ -175,7 +177,7 @@ class _Kept:
         for upstream, name in (
             (each, name)
             for each in self.upstreams
-            for name in ((FLAT_PAGE,) if each.flat else self.cache.kept_names(each.identity))
+            for name in ((FLAT_PAGE,) if each.flat else self.cache.cached_names(each.identity))
         ):
             if wanted.find(name) is None and name != FLAT_PAGE:
                 continue

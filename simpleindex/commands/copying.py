@@ -143,8 +143,8 @@ class _Sources:
             known = (*self.directories, *self.upstreams)
             raise RefusedStart(f"--from: there is no source {name!r}{nearest(name, known)}")
         if (upstream := self.upstreams.get(name)) is not None:
-            cache = UpstreamCache(str(self.settings.cache), complain)
-            pins = Pins(str(self.settings.state), complain)
+            cache = UpstreamCache(str(self.settings.cache))
+            pins = Pins(str(self.settings.state))
             return UpstreamCopySource(cache, pins, upstream.identity, name, flat=upstream.flat)
         directory = self.directory(name)
         digests = DigestCache(str(self.settings.cache), directory.root, complain)

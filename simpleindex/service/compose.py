@@ -124,7 +124,8 @@ def compose(
     read_pool = read_threads.pool
     digest_pool = ThreadPool(0, core_count(), "digests")
     look_pool = ThreadPool(0, READ_THREADS, "looks")
-    wheel_pool = ThreadPool(0, READ_THREADS, "wheels")
+    wheel_threads = Threads(reactor, "wheels", READ_THREADS)
+    wheel_pool = wheel_threads.pool
     in_read_thread = read_threads.run
     examination, idle_processes = _open_examination(reactor, in_read_thread, say, failed)
     own_directory(settings.cache, owner)
@@ -165,9 +166,8 @@ def compose(
             was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
             used=used,
             threads=read_threads,
-            wheels=WheelExaminer(examination, partial(deferToThreadPool, reactor, wheel_pool)),
+            wheels=WheelExaminer(examination, wheel_threads),
             say=say,
-            failed=failed,
         )
         own, views, words = upstreams.own, upstreams.views, upstreams.words
     logins = None
@@ -203,7 +203,6 @@ def compose(
         encodings=available_encodings(),
         cache_size=settings.page_cache,
         in_thread=in_read_thread,
-        failed=failed,
         description=IndexDescription(
             has_private_ca=security is not None and security.certificates.ca_pem is not None,
             unlisted=upstreams.unlisted if upstreams else {},

@@ -24,8 +24,10 @@ from simpleindex.service.upstream_secrets import Secrets
 from simpleindex.system.log import log_to
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
+from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cache_context import CacheContext
+from simpleindex.upstreams.cached import CachedSource, CacheOptions
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.client_options import ClientOptions, UpstreamLimits
 from simpleindex.upstreams.flat_source import FlatPageUpstream
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 
     from twisted.internet.defer import Deferred
-    from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
     from simpleindex.core.model import Project
@@ -152,7 +153,6 @@ def compose_upstreams(
     threads: Threads,
     wheels: WheelExaminer,
     say: Callable[[str], None],
-    failed: Callable[[Failure], None],
 ) -> Upstreams:
     """Make everything about other indexes.
 
@@ -164,16 +164,14 @@ def compose_upstreams(
         allowances: Gives those that hold at a time, in seconds since 1970.
         was_used: Whether a name was ever published here.
         used: Remembers the names of one's own projects.
-        threads: Threads for short blocking calls.
-        wheels: Has wheels examined.
+        threads: For calls that block.
+        wheels: Examines wheels.
         say: Takes a sentence for the operator.
-        failed: Told of what should never happen.
 
     Raises:
         RefusedStart: The sources file, or something that it names, cannot be used.
     """
     assert settings.sources is not None  # else there is nothing to make
-    in_thread = threads.run
     lists = NameLists(str(settings.sources.parent))
     policies = LiveSourcesFile(str(settings.sources), open_list=lists.open, allowances=allowances)
     said = policies.open()
@@ -181,65 +179,38 @@ def compose_upstreams(
     own = (first, *(open_directory(str(where / each.path), each.name) for each in said.directories))
     refuse_overlap(own, str(settings.sources))
     room = DiskBudget(said.cache.size, said.cache.free, said.cache.largest_file)
-    cache = UpstreamCache(str(settings.cache), say, room)
+    cache = UpstreamCache(str(settings.cache), room)
     first_seen = FirstSeen(str(settings.state), say, begun=True)
-    pins = Pins(str(settings.state), say)
+    pins = Pins(str(settings.state))
     members: dict[str, UpstreamMember] = {}
     stages: list[CachedSource] = []
     agents: list[OutgoingAgent] = []
     secrets = Secrets(str(where), threads)
     for each in said.upstreams:
         agent = _agent(each, settings, reactor, secrets)
-        reach = HostPolicy(each.url, each.hosts)
+        host_policy = HostPolicy(each.url, each.hosts)
         upstream = HttpUpstream(
-            each.name,
-            reach,
+            host_policy,
             agent,
             reactor,
-            in_thread,
+            threads,
+            options=_client_options(each),
             login=secrets.login(each, _where(settings, each)),
-            terms=ClientOptions(
-                UpstreamLimits(each.timeout, max(_FIRST_BYTE, each.timeout), listing=max(30.0, each.timeout)),
-                each.missing,
-                each.lists,
-                f"simpleindex/{__version__}",
-            ),
         )
         agents.append(agent)
-        queued = LimitedUpstream(upstream, each.connections, reactor)
-        cached = CachedSource(
-            queued,
-            cache,
-            reactor,
-            in_thread,
-            identity=each.identity,
-            first_seen=partial(_first_seen, first_seen, each.url),
-            times=_times(each),
-            offer=partial(cached_project, reach=reach)
-            if each.mode is Mode.CACHE
-            else partial(_left_there, reach, each.mode),
-            removed=pins.keep_removed(cache) if each.keep_removed else None,
-            tail=RangeMetadata(
-                queued, each.url, partial(cache.keep_metadata, each.identity), in_thread, wheels
-            )
-            if each.mode is Mode.CACHE
-            else None,
-            background=max(1, each.connections // 2),
-            judges_age=partial(_judges_age, policies, each),
-            wheels=wheels,
-            say=say,
-            failed=failed,
-        )
+        limited = LimitedUpstream(upstream, each.connections, reactor)
+        context = CacheContext(limited, each.identity, cache, reactor, threads, wheels)
+        cached = _cached_source(each, context, host_policy, first_seen, pins, policies=policies)
         stages.append(cached)
-        located: Located = FlatPageUpstream(cached, in_thread) if each.flat else cached
+        located: Located = FlatPageUpstream(cached, threads) if each.flat else cached
         source: Source = RedirectingSource(located)
         if each.mode is Mode.CACHE:
-            source = PinnedSource(located, each.identity, pins, reactor, in_thread)
+            source = PinnedSource(located, each.identity, pins, reactor, threads)
         members[each.name] = UpstreamMember(source, Scope(each.projects, each.exclude), each.lists, each.name)
     views = {}
     for view in said.views:
         judged = partial(
-            FilteredSource, policy=policies.of_views(view.rules_of), clock=reactor, in_thread=in_thread
+            FilteredSource, policy=policies.of_views(view.rules_of), clock=reactor, in_thread=threads.run
         )
         views[view.name] = union_of(
             said,
@@ -247,7 +218,7 @@ def compose_upstreams(
             {each.name: judged(each.source, each.name, is_own=True) for each in own},
             {name: replace(member, source=judged(member.source, name)) for name, member in members.items()},
             was_used=lambda name: was_used(name) or used.has(name),
-            in_thread=in_thread,
+            in_thread=threads.run,
             bare={each.name: each.source for each in own},
             takes=lambda name: any(each.source.takes(name) for each in own),
         )
@@ -272,7 +243,7 @@ def compose_upstreams(
 
     def follow() -> Awaitable[None]:
         policies.current()
-        return in_thread(
+        return threads.run(
             refresh, {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
         )
 
@@ -281,7 +252,7 @@ def compose_upstreams(
         for view in now.views:
             views[view.name].take(NameRules(view.strategy, now.own, now.allow_upstream), scopes)
         for each, stage in zip(now.upstreams, stages, strict=True):
-            stage.take(_times(each))
+            stage.ttls = _ttls(each)
 
     policies.changed = changed
     return Upstreams(
@@ -335,7 +306,7 @@ def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
         (len(said.rules), "rule"),
     )
     words = [f"{number:,} {noun}" for number, noun in counts]
-    lines += _undated(policies, said.upstreams, UpstreamCache(cache, lines.append))
+    lines += _undated(policies, said.upstreams, UpstreamCache(cache))
     text = "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
     return text, NameRules(allow_upstream=said.allow_upstream).allow_upstream
 
@@ -356,8 +327,47 @@ def _plural(words: str) -> str:
     return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"
 
 
-def _times(said: UpstreamSettings) -> Ttls:
-    return Ttls(most=said.ttl, least=min(10.0, said.ttl))
+def _cached_source(
+    upstream: UpstreamSettings,
+    context: CacheContext,
+    host_policy: HostPolicy,
+    first_seen: FirstSeen,
+    pins: Pins,
+    *,
+    policies: LiveSourcesFile,
+) -> CachedSource:
+    hooks = ListingHooks(
+        offer=_offer(upstream.mode, host_policy),
+        first_seen=partial(_first_seen, first_seen, upstream.url),
+        removed=pins.keep_removed(context.cache) if upstream.keep_removed else None,
+    )
+    options = CacheOptions(
+        ttls=_ttls(upstream),
+        listings=hooks,
+        range_metadata=RangeMetadata(context, upstream.url) if upstream.mode is Mode.CACHE else None,
+        judges_age=partial(_judges_age, policies, upstream),
+        background=max(1, upstream.connections // 2),
+    )
+    return CachedSource(context, options)
+
+
+def _ttls(upstream: UpstreamSettings) -> Ttls:
+    return Ttls(most=upstream.ttl, least=min(10.0, upstream.ttl))
+
+
+def _client_options(upstream: UpstreamSettings) -> ClientOptions:
+    timeout = upstream.timeout
+    limits = UpstreamLimits(timeout, max(_FIRST_BYTE, timeout), listing=max(30.0, timeout))
+    return ClientOptions(
+        upstream.name, limits, upstream.missing, upstream.lists, f"simpleindex/{__version__}"
+    )
+
+
+def _offer(mode: Mode, host_policy: HostPolicy) -> Callable[..., Project]:
+    """Return what makes the project that is offered from an upstream's listing."""
+    if mode is Mode.CACHE:
+        return partial(cached_project, host_policy=host_policy)
+    return partial(_redirected_project, host_policy, mode)
 
 
 def _first_seen(
@@ -371,10 +381,17 @@ def _judges_age(policies: LiveSourcesFile, upstream: UpstreamSettings, name: Pro
     return policies.current().judges_age(upstream.name, None if upstream.flat else name)
 
 
-def _left_there(
-    reach: HostPolicy, mode: Mode, project: Project, _: object, first_seen: Mapping[str, int], generation: int
+def _redirected_project(
+    host_policy: HostPolicy,
+    mode: Mode,
+    project: Project,
+    _: object,
+    first_seen: Mapping[str, int],
+    generation: int,
 ) -> Project:
-    return redirected_project(project, first_seen, generation, reach=reach, linked=mode is Mode.LISTING_ONLY)
+    return redirected_project(
+        project, first_seen, generation, host_policy=host_policy, linked=mode is Mode.LISTING_ONLY
+    )
 
 
 def _agent(said: UpstreamSettings, settings: Settings, reactor: Any, secrets: Secrets) -> OutgoingAgent:

@@ -1,7 +1,7 @@
-"""Another index, asked over HTTP: its listings understood, its files as streams, its faults as one error.
+"""The HTTP client for one upstream index: it parses listings, streams files, and turns every failure into one error.
 
-It remembers nothing between two questions but open connections. Whatever the other side does, a question ends, in bounded
-time and memory, with an answer or with :class:`~simpleindex.core.errors.UpstreamFailed`.
+It stores nothing between requests but connections and the links of the list of projects. Whatever the server does, a request ends in
+bounded time and memory, with an answer or with :class:`~simpleindex.core.errors.UpstreamFailed`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from simpleindex.core.dates import http_date
 from simpleindex.core.errors import FileRefused, InvalidUpstreamPage, NotHere, UpstreamFailed
-from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.body import ResponseBody, read_decoded
 from simpleindex.upstreams.http.content_codings import decoder_of
 from simpleindex.upstreams.http.encoded_files import HEAD, coding_of_file, is_encoded
@@ -34,12 +33,14 @@ from simpleindex.upstreams.pages.urls import absolute_url, basename, quoted_as_p
 from simpleindex.upstreams.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IAgent, IResponse
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.system.threads import Threads
+    from simpleindex.upstreams.client_options import ClientOptions
     from simpleindex.upstreams.http.logins import Login
     from simpleindex.upstreams.pages.urls import HostPolicy
 
@@ -47,8 +48,8 @@ _ACCEPT: Final = (
     b"application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
 _WHOLE: Final = frozenset({200, 203})
-"""Answers that are what was requested, the second one changed by a proxy (RFC 9110 section 15.3.4). Other successes are not:
-they say that something was made, or will be, or that there is nothing to say."""
+"""Answers with what was requested, the second one changed by a proxy (RFC 9110 section 15.3.4). Other successes have none:
+they mean that something was created, or will be, or that there is no content."""
 
 _GONE: Final = frozenset({404, 410})
 _REFUSED: Final = frozenset({403, *_GONE})
@@ -60,16 +61,16 @@ _PARSED_HERE: Final = 64 * 1024
 """Bytes; a page up to this size is parsed within some milliseconds, a larger one in a thread."""
 
 _ROOT_SECONDS: Final = 3600.0
-"""Seconds for which it is believed where the list of projects says that their pages are."""
+"""Seconds for which the links in the list of projects are fresh."""
 
 _ROOT_RETRY_SECONDS: Final = 60.0
-"""Seconds after which that list is asked for again if it could not be had."""
+"""Seconds after which the list of projects is requested again if that failed."""
 
 _LARGEST_FILE: Final = 1 << 40
-"""Bytes; what the cache takes is bounded there."""
+"""Bytes; the cache bounds the size of a file."""
 
 _LEAST_RATE: Final = 1024.0
-"""Bytes a second that a file must come with in the long run, so that a drop every few seconds is no download."""
+"""Bytes a second that a file must arrive with in the long run, so that a byte every few seconds does not count as progress."""
 
 
 class HttpUpstream:
@@ -78,79 +79,70 @@ class HttpUpstream:
     Its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE` is the page at its URL itself, with the files of many projects.
 
     Args:
-        name: What the configuration calls it.
-        reach: Its URL, and where it may lead.
-        agent: Asks for one URL without following; an :class:`~simpleindex.upstreams.http.agent.OutgoingAgent` of the same reach.
+        host_policy: Its URL, and where its links and redirects may lead.
+        agent: Requests one URL without following redirects; an :class:`~simpleindex.upstreams.http.agent.OutgoingAgent` with the
+            same policy.
         clock: For timeouts.
-        in_thread: Calls a function that takes long in a thread.
-        login: Knows the credentials for the upstream's own origin; they are sent nowhere else.
-        terms: What the operator says of it.
+        threads: For pages that take long to parse.
+        options: Its name, timeouts, and how its answers are read.
+        login: The credentials for the upstream's own origin; they are sent nowhere else.
     """
 
     def __init__(
         self,
-        name: str,
-        reach: HostPolicy,
+        host_policy: HostPolicy,
         agent: IAgent,
         clock: IReactorTime,
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
         *,
+        options: ClientOptions,
         login: Login | None = None,
-        terms: ClientOptions | None = None,
     ) -> None:
-        self._name = name
-        self._reach = reach
+        self._host_policy = host_policy
         self._clock = clock
-        self._in_thread = in_thread
-        terms = terms or ClientOptions()
-        self._limits = terms.limits
-        self._missing = terms.missing
-        self._lists = terms.lists
+        self._threads = threads
+        self._name = options.name
+        self._limits = options.limits
+        self._missing = options.missing
+        self._lists = options.lists
         self._root = UpstreamRoot()
         self._root_until = 0.0
-        # What should never happen ends up in the log as an unhandled error.
-        self._shared = SingleFlight(lambda failure: failure.raiseException())
-        self._requests = UpstreamRequests(
-            name,
-            reach,
-            agent,
-            clock,
-            login or FixedLogin(),
-            limits=terms.limits,
-            user_agent=terms.user_agent,
-        )
+        self._flights = SingleFlight()
+        self._requests = UpstreamRequests(host_policy, agent, clock, login or FixedLogin(), options)
         self._failed = self._requests.failed
 
     @property
     def name(self) -> str:
-        """What the configuration calls it."""
+        """Its name in the sources file."""
         return self._name
 
     async def projects(self) -> tuple[ProjectName, ...]:
-        """The names of its projects."""
-        page = await self._page(self._reach.url, Validators(), self._limits.projects_bytes)
+        """Return the names of its projects."""
+        page = await self._page(self._host_policy.url, Validators(), self._limits.projects_bytes)
         if page is None:
             raise self._failed("it has no index at its URL")
         self._root = await self._parsed(page, parse_root, page.content_type, page.body, page.url)
         self._root_until = self._clock.seconds() + _ROOT_SECONDS
         return self._root.names
 
-    async def project(self, name: ProjectName, known: Validators | None) -> Listing | None:
-        """What is in this project; None if it is as it was."""
+    async def project(self, name: ProjectName, validators: Validators | None) -> Listing | None:
+        """Return the listing of a project; None if it has not changed."""
         is_page = name == FLAT_PAGE
         if is_page:
-            page = await self._page(self._reach.url, known or Validators(), self._limits.flat_bytes)
-        else:
-            url = f"{self._reach.url}{name}/"
             page = await self._page(
-                url, known or Validators(), self._limits.project_bytes, missing=self._missing
+                self._host_policy.url, validators or Validators(), self._limits.flat_bytes
+            )
+        else:
+            url = f"{self._host_policy.url}{name}/"
+            page = await self._page(
+                url, validators or Validators(), self._limits.project_bytes, missing=self._missing
             )
             if page is None and (place := await self._place_of(name)) is not None:
                 page = await self._page(
-                    place, known or Validators(), self._limits.project_bytes, missing=self._missing
+                    place, validators or Validators(), self._limits.project_bytes, missing=self._missing
                 )
         if page is None and is_page:
-            # Nobody knows what it would list, if it were there.
+            # It may list any project.
             raise self._failed("it has no page at its URL")
         if page is None:
             raise NotHere(f"project {name}")
@@ -162,15 +154,15 @@ class HttpUpstream:
         return Listing(project, page.validators, shorter(page.fresh_for, signed_for))
 
     async def _place_of(self, name: ProjectName) -> str | None:
-        """Where the page of a project is that is not where installers look for it, if the list of projects has it."""
+        """Return the URL of a project's page as the list of projects links it, if installers do not find it at the usual URL."""
         if not self._lists:
             return None
         if self._clock.seconds() >= self._root_until:
             with suppress(UpstreamFailed):
-                await self._shared.do("root", self._learn_places)
+                await self._flights.run("root", self._read_root)
         return self._root.places.get(name)
 
-    async def _learn_places(self) -> None:
+    async def _read_root(self) -> None:
         try:
             await self.projects()
         except UpstreamFailed:
@@ -180,10 +172,10 @@ class HttpUpstream:
     async def open(
         self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
     ) -> HttpStream:
-        """Begin to fetch a file, or the rest of one."""
+        """Begin to fetch a file or the rest of one."""
         target = absolute_url(url, "")
         if target is None:
-            raise self._failed("it lists a file at what is no URL")
+            raise self._failed("it lists a file with an invalid URL")
         headers = {b"Accept-Encoding": b"identity"}
         still = _if_range(validators)
         if offset and (still or validators is None):
@@ -212,13 +204,13 @@ class HttpUpstream:
             raise
 
     async def modified(self, url: str) -> int | None:
-        """When a file was modified there, as the headers of an answer to HEAD say."""
+        """Return when a file was modified, from the headers of an answer to HEAD."""
         target = absolute_url(url, "")
         if target is None:
             return None
         headers = {b"Accept-Encoding": b"identity"}
-        wanted = OutgoingRequest(target, headers, method=b"HEAD", seconds=self._limits.idle)
-        response, _ = await self._requests.follow(wanted)
+        request = OutgoingRequest(target, headers, method=b"HEAD", seconds=self._limits.idle)
+        response, _ = await self._requests.follow(request)
         await self._requests.discard(response)
         if response.code in _GONE:
             raise NotHere(f"file {ascii(basename(target))[1:-1][:200]}")
@@ -226,16 +218,16 @@ class HttpUpstream:
             raise FileRefused(self._name, self._requests.status_error(response).reason)
         if response.code == 429 or (response.code >= 500 and response.code != 501):
             raise self._requests.status_error(response)
-        # A server that does not understand HEAD (405, 501) says nothing.
+        # A server that does not understand HEAD (405, 501) states no time.
         seconds = http_date(_validators(response).last_modified) if response.code in _WHOLE else None
         return None if seconds is None or seconds <= 0 else seconds * 1_000_000_000
 
     async def _request_file(
         self, url: str, headers: dict[bytes, bytes]
     ) -> tuple[IResponse, dict[bytes, bytes]]:
-        """Request a file as its URL is listed, which is what uv does, and then as pip quotes it.
+        """Request a file with its URL as listed, which is what uv does, and then as pip quotes it.
 
-        Amazon's S3 takes a plus in a path for a blank, so that some files are only there as pip asks for them.
+        Amazon's S3 takes a plus in a path for a blank, so that some files are found only with pip's URL.
         """
         response, _ = await self._requests.follow(OutgoingRequest(url, headers))
         quoted = quoted_as_pip_does(url)
@@ -244,7 +236,7 @@ class HttpUpstream:
             url = quoted
             response, _ = await self._requests.follow(OutgoingRequest(url, headers))
         if response.code == 206 and b"Range" in headers and _real_codings(response):
-            # A part of what is encoded tells nothing of the file.
+            # A part of an encoded file cannot be decoded.
             await self._requests.discard(response)
             headers = {b"Accept-Encoding": headers[b"Accept-Encoding"]}
             response, _ = await self._requests.follow(OutgoingRequest(url, headers))
@@ -253,7 +245,7 @@ class HttpUpstream:
     async def _stream(
         self, url: str, response: IResponse, body: ResponseBody, extent: Extent, size: int | None
     ) -> HttpStream:
-        """Begin to read a file, and decode it if it is not itself what is sent."""
+        """Begin to read a file, and decode it if it was encoded for the transfer."""
         coding = coding_of_file(header(response, "content-encoding"))
         stream = HttpStream(self._requests.fault, body, extent, _validators(response))
         if coding is None:
@@ -269,37 +261,37 @@ class HttpUpstream:
         )
 
     def _extent(self, response: IResponse, offset: int) -> Extent:
-        """Read what the headers say of a file's bytes."""
+        """Read from the headers which bytes of a file follow."""
         length = None if response.length is UNKNOWN_LENGTH else int(response.length)
         if response.code in _WHOLE:
             return Extent(0, length, length)
         if response.code != 206 or not offset:
             raise self._requests.status_error(response)
         part = content_range(header(response, "content-range"))
-        # All of the rest was asked for.
+        # All of the rest was requested.
         if part is None or part.start != offset or part.size not in {None, part.stop}:
-            raise self._failed("it sends another part of a file than it was asked for")
+            raise self._failed("it sends another part of a file than was requested")
         if length not in {None, part.stop - offset}:
-            raise self._failed("it sends more or less of a file than it says")
+            raise self._failed("it sends more or less of a file than its headers state")
         return Extent(offset, part.stop - offset, part.size)
 
     async def _page(
-        self, url: str, known: Validators, most: int, *, missing: frozenset[int] | None = None
+        self, url: str, validators: Validators, most: int, *, missing: frozenset[int] | None = None
     ) -> _Answer | None:
         """Request a listing; None if it is not there.
 
         Args:
-            url: Where it is.
-            known: To ask again by.
+            url: Its URL.
+            validators: Those of the listing before, for a conditional request.
             most: Bytes that it may have.
-            missing: Of a project's page: further statuses that say that it is not there.
+            missing: For a project's page: further statuses that mean "no such project".
         """
         deadline = self._clock.seconds() + self._limits.listing
         headers = {b"Accept": _ACCEPT, b"Accept-Encoding": b"gzip"}
-        if known.etag:
-            headers[b"If-None-Match"] = known.etag.encode("latin-1", "replace")
-        if known.last_modified:
-            headers[b"If-Modified-Since"] = known.last_modified.encode("latin-1", "replace")
+        if validators.etag:
+            headers[b"If-None-Match"] = validators.etag.encode("latin-1", "replace")
+        if validators.last_modified:
+            headers[b"If-Modified-Since"] = validators.last_modified.encode("latin-1", "replace")
         response, url = await self._requests.follow(
             OutgoingRequest(url, headers, deadline, missing or frozenset())
         )
@@ -307,9 +299,11 @@ class HttpUpstream:
             await self._requests.discard(response)
             return None
         if response.code == 304:
-            if known == Validators():
-                raise self._failed("it says that nothing has changed, which it was not asked")
-            return _Answer(url, "", b"", known, _fresh_for(response), is_unchanged=True)
+            if validators == Validators():
+                raise self._failed(
+                    "it says that nothing has changed, although the request was not conditional"
+                )
+            return _Answer(url, "", b"", validators, _fresh_for(response), is_unchanged=True)
         if response.code not in _WHOLE:
             raise await self._requests.refusal(response, of_project=missing is not None)
         left = deadline - self._clock.seconds()
@@ -331,14 +325,14 @@ class HttpUpstream:
         try:
             if len(page.body) <= _PARSED_HERE:
                 return parse(*arguments, **further)
-            return await self._in_thread(parse, *arguments, **further)
+            return await self._threads.run(parse, *arguments, **further)
         except InvalidUpstreamPage as error:
             raise self._failed(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A page as it came, decoded."""
+    """A page that was received and decoded."""
 
     url: str
     content_type: str
@@ -353,7 +347,7 @@ def _validators(response: IResponse) -> Validators:
 
 
 def _if_range(validators: Validators | None) -> str | None:
-    """What the rest of a file is asked for by: a strong ETag, or else a date (RFC 9110 section 13.1.5)."""
+    """Return the value of If-Range: a strong ETag, or else a date (RFC 9110 section 13.1.5)."""
     if validators is None:
         return None
     if validators.etag and not validators.etag.startswith("W/"):
@@ -366,5 +360,5 @@ def _fresh_for(response: IResponse) -> float | None:
 
 
 def _real_codings(response: IResponse) -> bool:
-    """Whether an answer may be encoded in a way that can be undone."""
+    """Return whether an answer may have a content coding that can be decoded."""
     return coding_of_file(header(response, "content-encoding")) is not None

@@ -1,4 +1,4 @@
-"""Settings of one upstream that its client needs: limits, timeouts, and statuses that mean "missing"."""
+"""Options of the HTTP client for one upstream: timeouts, sizes, and statuses that mean "no such project"."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLimits:
-    """How long and how much an upstream may take.
+    """Timeouts and sizes of an upstream's answers.
 
     Attributes:
-        idle: Seconds for the beginning of an answer, and then for each next bytes of it.
-        file: Seconds for the beginning of a file. Indexes that fetch it themselves first need long; no client waits so long, but
-            the next attempt finds it.
+        idle: Seconds for the first byte of an answer, and then between bytes.
+        file: Seconds for the first byte of a file. Indexes that fetch it themselves first are slow; no client waits so long, but
+            its next attempt finds the file.
         listing: Seconds for a whole listing, redirects included; pip gives up after 15, uv after 30.
-        project_bytes: Of a project's page, as it comes and when decoded; the largest have some 20 MB.
-        flat_bytes: Of a page with the files of all projects; 100,000 links or so.
-        projects_bytes: Of the page of all projects, which has 40 MB where there are 700,000.
+        project_bytes: Bytes of a project's page, compressed and not; the largest have some 20 MB.
+        flat_bytes: Bytes of a flat page with the files of all projects; 100,000 links or so.
+        projects_bytes: Bytes of the list of projects, which has 40 MB for 700,000.
     """
 
     idle: float = 10.0
@@ -29,15 +29,17 @@ class UpstreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """What an operator says of one upstream.
+    """How the client treats one upstream.
 
     Attributes:
-        limits: How long and how much it may take.
+        name: The upstream's name in the sources file.
+        limits: Its timeouts and sizes.
         missing: Statuses of a project's page that mean "no such project", beside 404 and 410.
-        lists: Whether its projects are in our list, so that all that it lists should be found.
-        user_agent: What we call ourselves; operators of indexes want to know.
+        lists: Whether its projects are in our list of projects, so that each of them should be found.
+        user_agent: The User-Agent of requests; operators of indexes want to know it.
     """
 
+    name: str
     limits: UpstreamLimits = UpstreamLimits()
     missing: frozenset[int] = frozenset()
     lists: bool = False

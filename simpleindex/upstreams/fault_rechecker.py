@@ -7,66 +7,65 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError, WrongFile
+from simpleindex.system.log import logger
 from simpleindex.upstreams.pages.listing_faults import due_rechecks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from twisted.python.failure import Failure
-
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.pages.listing_faults import ListingFault
 
+_log: Final = logger(__name__)
+
 _MOST_PROJECTS: Final = 4
-"""Projects that are looked at at a time."""
+"""Projects that are checked at a time."""
 
 _MOST_FILES: Final = 20
-"""Files of one of them; the others the next time."""
+"""Files of one project that are checked; the others wait for the next time."""
 
 
 class FaultRechecker:
-    """Looks again at files and metadata.
+    """Checks files and metadata again that were missing or wrong.
 
     Args:
-        probe: Sees whether a file is given again; raises if it is not.
-        fetch_metadata: Fetches the metadata that are listed with a wheel; raises if they are not there, or others.
-        found: Takes what came of a file, under the name by which its fault is noted: the error, or None if it is right.
-        failed: Told of what should never happen.
+        probe: Checks whether an upstream has a file; raises if not.
+        fetch_metadata: Fetches the metadata that are listed with a wheel; raises if they are missing or wrong.
+        report: Called with a file, the name under which its fault is stored, and the error; None if it is right now.
     """
 
     def __init__(
         self,
         probe: Callable[[ProjectName, File], Awaitable[object]],
         fetch_metadata: Callable[[ProjectName, File], Awaitable[object]],
-        found: Callable[[ProjectName, File, str, SimpleIndexError | None], Awaitable[None]],
-        failed: Callable[[Failure], None],
+        report: Callable[[ProjectName, File, str, SimpleIndexError | None], Awaitable[None]],
     ) -> None:
         self._probe = probe
         self._fetch_metadata = fetch_metadata
-        self._found = found
-        self._failed = failed
+        self._report = report
         self._projects: set[ProjectName] = set()
 
     def begin(self, project: Project, faults: Mapping[str, ListingFault], now: float) -> None:
-        """Begin with what is due of a project; if too many others are looked at, it is left for the next time.
+        """Begin to check what is due of a project; do nothing if too many projects are under way.
 
         Args:
             project: As its upstream lists it.
-            faults: What was found to be wrong with that.
+            faults: What was wrong with it.
             now: Seconds since 1970.
         """
         name = project.name
         if not faults or name in self._projects or len(self._projects) >= _MOST_PROJECTS:
             return
-        found = due_rechecks(project, faults, now)[:_MOST_FILES]
-        if found:
+        files = due_rechecks(project, faults, now)[:_MOST_FILES]
+        if files:
             self._projects.add(name)
-            Deferred.fromCoroutine(self._look(name, found)).addErrback(self._failed)
+            checking = Deferred.fromCoroutine(self._check(name, files))
+            checking.addErrback(lambda failure: _log.failure("", failure))
 
-    async def _look(self, name: ProjectName, found: Sequence[tuple[File, str]]) -> None:
+    async def _check(self, name: ProjectName, files: Sequence[tuple[File, str]]) -> None:
         try:
-            for file, key in found:
+            for file, key in files:
                 error: SimpleIndexError | None = None
                 try:
                     if key == file.filename:
@@ -76,8 +75,8 @@ class FaultRechecker:
                 except (NotHere, WrongFile, FileRefused) as wrong:
                     error = wrong
                 except SimpleIndexError:
-                    # It cannot be told now.
+                    # The upstream is in trouble; the next listing begins anew.
                     continue
-                await self._found(name, file, key, error)
+                await self._report(name, file, key, error)
         finally:
             self._projects.discard(name)

@@ -1,201 +1,138 @@
-"""One file on its way from an upstream into the cache, read by everybody who wants it meanwhile."""
+"""Fetch one file from an upstream into the cache, while clients already read it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from simpleindex.core.dates import http_date
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
-from simpleindex.upstreams.cache.incoming import is_known_hash
 from simpleindex.upstreams.cache.partial_file import PartialFile
+from simpleindex.upstreams.expected_file import is_page, most_bytes
+from simpleindex.upstreams.pages.enrich import FileFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from simpleindex.archives.inspect import ArchiveInfo
-    from simpleindex.upstreams.cache.cache import UpstreamCache
-    from simpleindex.upstreams.cache.file_keys import FileKey
+    from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.incoming import Incoming
-    from simpleindex.upstreams.wheel_examiner import WheelExaminer
+    from simpleindex.upstreams.cache_context import CacheContext
+    from simpleindex.upstreams.expected_file import ExpectedFile
+    from simpleindex.upstreams.interface import Stream, Validators
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
-"""Seconds before each attempt to go on with what broke off; then it has failed."""
-
-
-class Stream(Protocol):
-    """What the source gives: bytes from an offset on."""
-
-    @property
-    def size(self) -> int | None: ...
-
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def validators(self) -> Any: ...
-
-    async def read(self) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedFile:
-    """What is said of a file before it comes.
-
-    Attributes:
-        key: What it is kept under.
-        size: Bytes, if that is said.
-        sha256: Lower-case hex digest, if that is said.
-        other_hash: Another, by its name.
-    """
-
-    key: FileKey
-    size: int | None
-    sha256: str | None
-    other_hash: tuple[str, str] | None = None
-
-    @property
-    def filename(self) -> str:
-        """Its name."""
-        return self.key.filename
+"""Seconds before each attempt to resume a fetch that broke off; after the last one it has failed."""
 
 
 class Fetch:
     """Fetches a file.
 
-    What is too long, too short or another file is thrown away before anybody has its last byte.
+    A file that is too long, too short or another one is discarded before any client has its last byte.
 
     Args:
-        upstream: Its name, for errors.
-        expected: What is said of the file.
-        begin: Asks the upstream for the file from an offset on, as long as it is what these validators, once its own, stand for.
-        cache: Where it goes.
-        clock: For pauses.
-        in_thread: Calls a blocking function in a thread.
-        wheels: Has wheels examined; None where nothing is to be learnt of them.
+        context: The upstream, and the cache that the file goes to.
+        expected: What the listing states about the file.
 
     Attributes:
-        growing: What there is of it.
+        partial: The part of it that has arrived.
         has_begun: Whether the upstream has begun to send it.
-        size: Bytes of it, as soon as it is whole.
+        size: Its bytes, as soon as it is complete.
     """
 
-    def __init__(
-        self,
-        upstream: str,
-        expected: ExpectedFile,
-        begin: Callable[[int, Any], Awaitable[Stream]],
-        *,
-        cache: UpstreamCache,
-        clock: Any,
-        in_thread: Callable[..., Awaitable[Any]],
-        wheels: WheelExaminer | None = None,
-    ) -> None:
-        self._upstream = upstream
+    def __init__(self, context: CacheContext, expected: ExpectedFile) -> None:
+        self._context = context
         self._expected = expected
-        self._begin = begin
-        self._cache = cache
-        self._clock = clock
-        self._in_thread = in_thread
-        self._wheels = wheels
         self._stopped = self._is_finished = False
         self._when_finished: list[Deferred[None]] = []
         self._why_stopped = ""
-        self._beginning: Deferred[Stream] | None = None
-        self._validators: Any = None
+        self._opening: Deferred[Stream] | None = None
+        self._validators: Validators | None = None
         self._stream: Stream | None = None
-        self.growing = PartialFile()
+        self.partial = PartialFile()
         self.has_begun = False
         self.size = 0
 
     async def run(self) -> ArchiveInfo:
-        """Fetch it, prove it, keep it.
+        """Fetch the file, verify it, and put it into the cache.
 
         Returns:
-            What is known of it then.
+            What reading it showed.
 
         Raises:
-            NotHere: The upstream has not got it.
+            NotHere: The upstream does not have it.
             WrongFile: It is another file than the one that is listed.
             UpstreamFailed: It cannot be fetched.
-            Unavailable: There is no room for it.
+            Unavailable: The disk is full.
         """
         incoming: Incoming | None = None
         try:
-            incoming = await self._in_thread(self._cache.files.begin, self._expected.size)
+            incoming = await self._context.threads.run(self._context.cache.files.begin, self._expected.size)
             assert incoming is not None
-            self.growing.place(os.dup(incoming.descriptor))
+            self.partial.place(os.dup(incoming.descriptor))
             await self._receive(incoming)
-            await self._in_thread(self._require_right, incoming)
+            await self._context.threads.run(self._verify, incoming)
             self.size = incoming.size
-            if self.growing.error is None:
-                self.growing.complete(incoming.size)
-            file_facts = self._wheels and await self._wheels.whole(incoming, self._expected.filename)
-            facts: ArchiveInfo = await self._in_thread(
-                self._cache.files.keep, incoming, self._expected.key, file_facts
+            if self.partial.error is None:
+                self.partial.complete(incoming.size)
+            wheels, files = self._context.wheels, self._context.cache.files
+            archive = await wheels.whole(incoming, self._expected.filename) if wheels else None
+            kept: ArchiveInfo = await self._context.threads.run(
+                files.keep, incoming, self._expected.key, archive
             )
         except OSError as error:
             failed = Unavailable(f"There is no room here for {self._expected.filename} now.", retry_after=30)
-            self.growing.fail(failed)
+            self.partial.fail(failed)
             raise failed from error
         except BaseException as error:
-            self.growing.fail(error if isinstance(error, SimpleIndexError) else self._failed("an error here"))
+            self.partial.fail(error if isinstance(error, SimpleIndexError) else self._failed("an error here"))
             raise
         else:
-            return facts
+            return kept
         finally:
             if incoming is not None:
                 incoming.close()
 
     @property
     def modified_ns(self) -> int | None:
-        """What the upstream called the file's last modification, nanoseconds since 1970; None if it did not say."""
-        seconds = http_date(getattr(self._validators, "last_modified", None))
+        """When the file was last modified, nanoseconds since 1970; None if the upstream did not state that."""
+        seconds = None if self._validators is None else http_date(self._validators.last_modified)
         return None if seconds is None or seconds <= 0 else seconds * 1_000_000_000
 
     @property
-    def _is_provable(self) -> bool:
-        """Whether the listing states a hash by which the file can be proven."""
-        other = self._expected.other_hash
-        return self._expected.sha256 is not None or (other is not None and is_known_hash(other[0]))
-
-    @property
     def is_whole(self) -> bool:
-        """Whether all of it is here and right, so that only keeping it is left."""
+        """Whether all of it has arrived and is right, so that only the cache has to take it."""
         return self.size > 0 and not self._is_finished
 
     async def until_done(self) -> None:
-        """Wait until it is in the cache, or will not be."""
+        """Wait until it is in the cache or has failed."""
         if not self._is_finished:
             waiting: Deferred[None] = Deferred()
             self._when_finished.append(waiting)
             await waiting
 
     def finish(self) -> None:
-        """Let go of it: nobody is to begin reading it any more."""
+        """Release the file: no further client begins to read it."""
         self._is_finished = True
-        self.growing.release()
+        self.partial.release()
         for waiting in self._when_finished:
             if not waiting.called:
                 waiting.callback(None)
 
     def stop(self, why: str = "this index is shutting down") -> None:
-        """Give up, as soon as no thread is at work for it.
+        """Stop as soon as no thread works for it.
 
         Args:
             why: The reason, as a clause.
         """
         self._stopped = True
         self._why_stopped = why
-        if self._beginning is not None:
-            self._beginning.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
         if self._stream is not None:
             self._stream.close()
 
@@ -210,35 +147,35 @@ class Fetch:
                 if not incoming.size:
                     raise
                 raise self._failed(
-                    f"{self._expected.filename} is gone while it was fetched", is_passing=True
+                    f"{self._expected.filename} vanished while it was fetched", is_passing=True
                 ) from None
             except UpstreamFailed:
-                if incoming.size and incoming.size == self.growing.size:
-                    # It broke off behind the last byte, where there is nothing more to ask for.
+                if incoming.size and incoming.size == self.partial.size:
+                    # It broke off behind the last byte, where nothing more is to be requested.
                     return
                 if pause is None or not incoming.size or self._stopped:
                     raise
-            await deferLater(self._clock, pause, lambda: None)
+            await deferLater(self._context.clock, pause, lambda: None)
 
     async def _receive_on(self, incoming: Incoming) -> None:
-        """Receive from where it broke off, or, where that cannot be proven to fit, from the beginning to there once more."""
+        """Receive from where it broke off; from the beginning where nothing proves that the rest fits."""
         if self._stopped:
             raise self._failed(self._why_stopped, is_passing=True)
-        etag = getattr(self._validators, "etag", None)
+        etag = None if self._validators is None else self._validators.etag
         # RFC 9110 section 13.1.5: a weak tag is no proof.
         is_same = etag is not None and not etag.startswith("W/")
-        offset = incoming.size if self._is_provable or is_same else 0
-        stream = self._stream = await self._begun(offset, self._validators if offset and is_same else None)
+        offset = incoming.size if self._expected.is_verifiable or is_same else 0
+        stream = self._stream = await self._open(offset, self._validators if offset and is_same else None)
         try:
             self.has_begun = True
             if stream.offset > incoming.size:
-                raise self._failed("it sent another part of the file than it was asked for")
+                raise self._failed("it sent another part of the file than was requested")
             first = b""
-            if not incoming.size and not self._is_provable:
+            if not incoming.size and not self._expected.is_verifiable:
                 first = await stream.read()
-                if _is_page(first):
+                if is_page(first):
                     raise self._wrong("it is a page")
-            self._begin_growing(stream.size)
+            self._begin_partial(stream.size)
             if not incoming.size:
                 self._validators = stream.validators
             await self._read_all(stream, incoming, first)
@@ -246,19 +183,19 @@ class Fetch:
             self._stream = None
             stream.close()
 
-    async def _begun(self, offset: int, validators: Any) -> Stream:
-        beginning = self._beginning = Deferred.fromCoroutine(self._opened(offset, validators))
+    async def _open(self, offset: int, validators: Validators | None) -> Stream:
+        expected = self._expected
+        opening = self._opening = Deferred.fromCoroutine(
+            self._context.upstream.open(expected.url, offset, validators, size=expected.listed_size)
+        )
         try:
-            return await beginning
+            return await opening
         except CancelledError:
             if not self._stopped:
                 raise
             raise self._failed(self._why_stopped, is_passing=True) from None
         finally:
-            self._beginning = None
-
-    async def _opened(self, offset: int, validators: Any) -> Stream:
-        return await self._begin(offset, validators)
+            self._opening = None
 
     async def _read_all(self, stream: Stream, incoming: Incoming, first: bytes) -> None:
         again, repeated = incoming.size - stream.offset, hashlib.sha256()
@@ -271,94 +208,86 @@ class Fetch:
                     raise self._wrong("it sent other bytes the second time")
             if not data:
                 continue
-            size, largest = self.growing.size, self._cache.room.largest
+            size, largest = self.partial.size, self._context.cache.room.largest
             if size is not None and incoming.size + len(data) > size and self._may_be_larger(stream):
-                self.growing.fail(self._wrong(f"it has more than {size} bytes"))
-                size = _most_of(size)
+                self.partial.fail(self._wrong(f"it has more than {size} bytes"))
+                size = most_bytes(size)
             elif size is None and self._expected.size is not None:
-                size = _most_of(self._expected.size)
+                size = most_bytes(self._expected.size)
             if incoming.size + len(data) > (largest if size is None else size):
                 raise self._wrong(f"it has more than {largest if size is None else size} bytes")
-            await self._in_thread(incoming.write, data)
-            self.growing.advance(incoming.size)
+            await self._context.threads.run(incoming.write, data)
+            self.partial.advance(incoming.size)
         if self._stopped:
             raise self._failed(self._why_stopped, is_passing=True)
-        size = self.growing.size
+        size = self.partial.size
         if size is not None and incoming.size < size and self._expected.sha256 == incoming.sha256:
-            self.growing.fail(self._wrong(f"it has {incoming.size} bytes, not {size}"))
+            self.partial.fail(self._wrong(f"it has {incoming.size} bytes, not {size}"))
         elif again or (size is not None and incoming.size < size):
             raise self._failed(
                 f"{self._expected.filename} broke off after {incoming.size} bytes", is_passing=True
             )
 
     def _may_be_larger(self, stream: Stream) -> bool:
-        """Whether a file that is larger than its listing says may be right: only its hash tells, and nobody else said a size."""
-        return self._is_provable and stream.size is None
+        """Return whether a file that is larger than listed may be right: a hash decides, and no header states a size."""
+        return self._expected.is_verifiable and stream.size is None
 
-    def _begin_growing(self, size: int | None) -> None:
-        known = self.growing.size if self.growing.size is not None else self._expected.size
+    def _begin_partial(self, size: int | None) -> None:
+        known = self.partial.size if self.partial.size is not None else self._expected.size
         if None not in (size, known) and size != known:
-            is_known = self.growing.size is not None or not self._is_provable
-            if is_known or (size or 0) > _most_of(known or 0):
+            is_known = self.partial.size is not None or not self._expected.is_verifiable
+            if is_known or (size or 0) > most_bytes(known or 0):
                 raise self._wrong(f"it has {size} bytes, not {known}")
             # The listing states a hash too, which tells whether only its size is wrong; nothing is sent on before.
-            self.growing.begin(None)
+            self.partial.begin(None)
             return
-        self.growing.begin(known if size is None else size)
+        self.partial.begin(known if size is None else size)
 
-    def _require_right(self, incoming: Incoming) -> None:
-        expected = self._expected
-        if expected.size is not None and incoming.size != expected.size and not self._is_provable:
-            raise self._wrong(f"it has {incoming.size} bytes, not {expected.size}")
-        if expected.sha256 is not None and incoming.sha256 != expected.sha256:
-            raise self._wrong(f"its sha256 is {incoming.sha256}, not {expected.sha256}")
-        if expected.sha256 is None and expected.other_hash is not None:
-            algorithm, digest = expected.other_hash
-            found = incoming.hexdigest(algorithm) if is_known_hash(algorithm) else digest
-            if found.lower() != digest.lower():
-                raise self._wrong(f"its {algorithm} is {found}, not {digest}")
+    def _verify(self, incoming: Incoming) -> None:
+        difference = self._expected.difference(incoming.size, incoming.sha256, incoming.hexdigest)
+        if difference is not None:
+            raise self._wrong(difference)
 
     def _wrong(self, reason: str) -> WrongFile:
-        return WrongFile(self._upstream, self._expected.filename, reason)
+        return WrongFile(self._context.upstream.name, self._expected.filename, reason)
 
     def _failed(self, reason: str, *, is_passing: bool = False) -> UpstreamFailed:
-        return UpstreamFailed(self._upstream, f"{reason}.", retry_after=2 if is_passing else None)
+        return UpstreamFailed(
+            self._context.upstream.name, f"{reason}.", retry_after=2 if is_passing else None
+        )
 
 
-def _most_of(size: int) -> int:
-    """The bytes that a file can have whose size is listed wrongly; more need not be received to be refused."""
-    return max(2 * size, size + 1_048_576)
+def facts_of_file(archive: ArchiveInfo, size: int, modified_ns: int | None) -> FileFacts:
+    """Return what a complete file shows.
 
-
-def _is_page(beginning: bytes) -> bool:
-    """Whether bytes are the beginning of a page of HTML: some servers send one, with status 200, for what they have not got."""
-    return beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+    Args:
+        archive: What reading it showed.
+        size: Its bytes.
+        modified_ns: When it was last modified, if its server stated that.
+    """
+    return FileFacts(size, archive.sha256, archive.requires_python, archive.sidecar, modified_ns)
 
 
 async def open_in_thread(
-    opens: Callable[[], tuple[int, ArchiveInfo] | None], in_thread: Callable[..., Awaitable[Any]]
+    open_file: Callable[[], tuple[int, ArchiveInfo] | None], threads: Threads
 ) -> tuple[int, ArchiveInfo] | None:
-    """Open a kept file in a thread; a request that is given up meanwhile leaves nothing open.
+    """Open a cached file in a thread; a request that is cancelled meanwhile leaves nothing open.
 
     Args:
-        opens: Opens it; blocking.
-        in_thread: Calls a blocking function in a thread.
+        open_file: Opens it; blocking.
+        threads: For that.
 
     Returns:
         As :meth:`simpleindex.upstreams.cache.cached_files.CachedFiles.open`.
     """
-    wanted: Deferred[tuple[int, ArchiveInfo] | None] = Deferred()
+    opened: Deferred[tuple[int, ArchiveInfo] | None] = Deferred()
 
-    async def opened() -> tuple[int, ArchiveInfo] | None:
-        found: tuple[int, ArchiveInfo] | None = await in_thread(opens)
-        return found
+    def hand_over(result: tuple[int, ArchiveInfo] | None) -> None:
+        # The request may have been cancelled by now, and a thread's result cannot be called back.
+        if not opened.called:
+            opened.callback(result)
+        elif result is not None:
+            os.close(result[0])
 
-    def hand_over(found: tuple[int, ArchiveInfo] | None) -> None:
-        # Whoever asked may have left by now, and a thread's result cannot be called back.
-        if not wanted.called:
-            wanted.callback(found)
-        elif found is not None:
-            os.close(found[0])
-
-    Deferred.fromCoroutine(opened()).addCallbacks(hand_over, wanted.errback)
-    return await wanted
+    threads.run(open_file).addCallbacks(hand_over, opened.errback)
+    return await opened

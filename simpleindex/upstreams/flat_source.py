@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import NotHere
 from simpleindex.core.model import Project, ProjectList
@@ -10,10 +10,9 @@ from simpleindex.core.names import listed_file
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Elsewhere, Located
+    from simpleindex.system.threads import Threads
 
 _WORTH_A_THREAD: Final = 1_000
 """Files; above it taking a page apart takes more than a few milliseconds."""
@@ -24,12 +23,12 @@ class FlatPageUpstream:
 
     Args:
         source: Has the page as its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`, and its files as that project's.
-        in_thread: Calls a function in a thread.
+        threads: For work that takes long.
     """
 
-    def __init__(self, source: Located, in_thread: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, source: Located, threads: Threads) -> None:
         self._source = source
-        self._in_thread = in_thread
+        self._threads = threads
         self._page: Project | None = None
         self._parts: dict[ProjectName, Project] = {}
         self._list = ProjectList()
@@ -80,7 +79,7 @@ class FlatPageUpstream:
         if page is self._page:
             return
         if len(page.files) > _WORTH_A_THREAD:
-            parts = await self._in_thread(split, page, self._parts)
+            parts = await self._threads.run(split, page, self._parts)
         else:
             parts = split(page, self._parts)
         # Also where a newer one was taken meanwhile: whoever asked gets what the source answered.

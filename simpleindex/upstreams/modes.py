@@ -37,7 +37,7 @@ def cached_project(
     first_seen: Mapping[str, int],
     generation: int,
     *,
-    reach: HostPolicy,
+    host_policy: HostPolicy,
 ) -> Project:
     """An upstream's project as it is offered where its files are fetched and given from here.
 
@@ -48,9 +48,11 @@ def cached_project(
         file_facts: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
         first_seen: The same.
         generation: Of the result.
-        reach: Where the upstream may lead us.
+        host_policy: Where the upstream may lead us.
     """
-    refused = {file.filename: reach.refuses_file(file.url) for file in project.files if file.url is not None}
+    refused = {
+        file.filename: host_policy.refuses_file(file.url) for file in project.files if file.url is not None
+    }
     withheld = [_refused(file, reason) for file in project.files if (reason := refused.get(file.filename))]
     if withheld:
         files = PackedFiles(file for file in project.files if not refused.get(file.filename))
@@ -65,7 +67,7 @@ def _refused(file: File, reason: str) -> Withheld:
 
 
 def redirected_project(
-    project: Project, first_seen: Mapping[str, int], generation: int, *, reach: HostPolicy, linked: bool
+    project: Project, first_seen: Mapping[str, int], generation: int, *, host_policy: HostPolicy, linked: bool
 ) -> Project:
     """An upstream's project as it is offered where clients get its files from the upstream themselves.
 
@@ -75,7 +77,7 @@ def redirected_project(
         project: As the upstream has it.
         first_seen: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
         generation: Of the result.
-        reach: Where the upstream may send others.
+        host_policy: Where the upstream may send others.
         linked: Whether the files' URLs are the upstream's.
     """
     files: list[File] = []
@@ -83,7 +85,7 @@ def redirected_project(
     for file in project.files:
         if file.url is None or project.status is Status.QUARANTINED:
             continue
-        refusal = reach.refuses_link(file.url)
+        refusal = host_policy.refuses_link(file.url)
         if refusal is not None:
             withheld.append(_refused(file, refusal))
         else:

@@ -9,44 +9,44 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from twisted.python.failure import Failure
-
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
 
+_log: Final = logger(__name__)
+
 UNKNOWN: Final = 0
-"""Stands for the time of a file whose server does not say it."""
+"""Stands for the time of a file whose server does not state it."""
 
 _PATIENCE: Final = 4.0
-"""Seconds that a client waits for them: half of what is left of pip's patience after a listing."""
+"""Seconds that a client waits for them: half of what is left of pip's timeout after a listing."""
 
 _AT_ONCE: Final = 8
 _MOST: Final = 400
-"""Files of one project; of more, the older versions have the time at which they were first seen here."""
+"""Files of one project; older versions count from when they were first seen here."""
 
 
 class _Job:
-    """The files of one project that are asked about."""
+    """The requests for the files of one project."""
 
     def __init__(self, files: Sequence[File]) -> None:
         self.waiting = deque(files)
-        self.found: dict[str, int] = {}
+        self.times: dict[str, int] = {}
         self.workers = 0
         self.readers: list[Deferred[None]] = []
 
 
 class ModificationTimes:
-    """Asks servers of files for their last modification.
+    """Requests the modification times of files.
 
     Args:
-        modified: Asks the server at a URL; returns nanoseconds since 1970, None if it does not say.
+        modified: Requests the time of the file at a URL, nanoseconds since 1970; None if its server does not state one.
         clock: The reactor.
-        learned: Takes the times of files of a project by their name, :data:`UNKNOWN` included.
-        failed: Told of what should never happen.
+        learned: Called with the times of a project's files by their name, :data:`UNKNOWN` included.
     """
 
     def __init__(
@@ -54,27 +54,26 @@ class ModificationTimes:
         modified: Callable[[str], Awaitable[int | None]],
         clock: Any,
         learned: Callable[[ProjectName, Mapping[str, int]], Awaitable[None]],
-        failed: Callable[[Failure], None],
     ) -> None:
         self._modified = modified
         self._clock = clock
         self._learned = learned
-        self._failed = failed
         self._jobs: dict[ProjectName, _Job] = {}
 
     async def read(self, name: ProjectName, files: Sequence[File]) -> None:
-        """Ask about files, and wait for some seconds; what comes later counts for the next client.
+        """Request the times of files, and wait some seconds; later answers count for the next client.
 
         Args:
             name: Their project.
-            files: In the order in which they are asked about.
+            files: In the order of the requests.
         """
         job = self._jobs.get(name)
         if job is None:
             job = self._jobs[name] = _Job(files[:_MOST])
             job.workers = min(_AT_ONCE, len(job.waiting))
             for _ in range(job.workers):
-                Deferred.fromCoroutine(self._work(name, job)).addErrback(self._failed)
+                working = Deferred.fromCoroutine(self._work(name, job))
+                working.addErrback(lambda failure: _log.failure("", failure))
         if name not in self._jobs:
             return
         done: Deferred[None] = Deferred()
@@ -83,7 +82,7 @@ class ModificationTimes:
             await done.addTimeout(_PATIENCE, self._clock)
         except TookTooLong:
             job.readers.remove(done)
-            await self._learned(name, dict(job.found))
+            await self._learned(name, dict(job.times))
 
     async def _work(self, name: ProjectName, job: _Job) -> None:
         try:
@@ -91,11 +90,11 @@ class ModificationTimes:
                 file = job.waiting.popleft()
                 assert file.url is not None  # an upstream's files have one
                 try:
-                    job.found[file.filename] = await self._modified(file.url) or UNKNOWN
+                    job.times[file.filename] = await self._modified(file.url) or UNKNOWN
                 except (NotHere, FileRefused):
-                    job.found[file.filename] = UNKNOWN
+                    job.times[file.filename] = UNKNOWN
         except SimpleIndexError:
-            # An upstream in trouble is left in peace; the next listing asks again.
+            # The upstream is in trouble; the next listing begins anew.
             job.waiting.clear()
         finally:
             job.workers -= 1
@@ -104,7 +103,7 @@ class ModificationTimes:
 
     async def _finish(self, name: ProjectName, job: _Job) -> None:
         try:
-            await self._learned(name, job.found)
+            await self._learned(name, job.times)
         finally:
             del self._jobs[name]
             for reader in [*job.readers]:

@@ -15,11 +15,10 @@ from simpleindex.system.bodies import BytesBody, FileBody
 from simpleindex.upstreams.fetch import open_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simpleindex.core.model import File, Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Elsewhere, Source
+    from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.pins import Pins
 
 _LOOK_SECONDS: Final = 1.0
@@ -39,17 +38,15 @@ class PinnedSource:
         index: Its URL.
         pins: What is pinned.
         clock: The reactor.
-        in_thread: Calls a blocking function in a thread.
+        threads: For calls that block.
     """
 
-    def __init__(
-        self, source: Source, index: str, pins: Pins, clock: Any, in_thread: Callable[..., Awaitable[Any]]
-    ) -> None:
+    def __init__(self, source: Source, index: str, pins: Pins, clock: Any, threads: Threads) -> None:
         self._source = source
         self._index = index
         self._pins = pins
         self._clock = clock
-        self._in_thread = in_thread
+        self._threads = threads
         self._generations = count(1)
         self._next_look = 0.0
         self._state: object = object()
@@ -117,7 +114,7 @@ class PinnedSource:
         if name not in self._names:
             return None
         if name not in self._own:
-            offered = await self._in_thread(self._pins.offered, self._index, name, next(self._generations))
+            offered = await self._threads.run(self._pins.offered, self._index, name, next(self._generations))
             if offered is None:
                 return None
             self._own[name] = offered
@@ -157,15 +154,13 @@ class PinnedSource:
             sidecar = file.metadata
             if sidecar is None:
                 raise NotHere(f"file {filename}")
-            data = await self._in_thread(self._pins.read_metadata, self._index, name, file.filename)
+            data = await self._threads.run(self._pins.read_metadata, self._index, name, file.filename)
             return None if data is None else BytesBody(data, sidecar.sha256, file.uploaded_ns)
         assert file.sha256 is not None  # what is pinned was hashed
-        found = await open_in_thread(
-            lambda: self._pins.open(self._index, name, file.filename), self._in_thread
-        )
+        found = await open_in_thread(lambda: self._pins.open(self._index, name, file.filename), self._threads)
         if found is None:
             return None
-        body = FileBody(found[0], filename, file.sha256, self._in_thread)
+        body = FileBody(found[0], filename, file.sha256, self._threads.run)
         body.modified_ns = file.uploaded_ns
         return body
 

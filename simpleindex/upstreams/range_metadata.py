@@ -1,13 +1,13 @@
-"""A wheel's metadata, read from its end by ranged requests, where an upstream has no sidecars.
+"""Read a wheel's metadata from its end by range requests, where an upstream does not list them (PEP 658).
 
-A resolver that finds none fetches whole wheels only to learn what they depend on. The end of a wheel, which is a zip archive, says
-where its METADATA lie, and they nearly always lie there too: two or three small requests instead of hundreds of megabytes.
+A resolver without them downloads whole wheels only for their dependencies. The end of a wheel, which is a zip archive, states where
+its METADATA is, and nearly always has it too: two or three small requests instead of hundreds of megabytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simpleindex.archives.examination.requests import WheelMetadata
@@ -17,59 +17,47 @@ from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.wheel_examiner import WheelParts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.interface import Upstream
-    from simpleindex.upstreams.wheel_examiner import WheelExaminer
+    from simpleindex.upstreams.cache_context import CacheContext
 
 _TAIL: Final = 128 * 1024
-"""Bytes asked for first: what an end record can be, and the directory and METADATA of most wheels."""
+"""Bytes of the first request: the largest end record, and the directory and METADATA of most wheels."""
 
 _SMALL: Final = _TAIL
-"""Bytes of wheels that are left to whoever wants all of them."""
+"""Bytes of a wheel that is not worth a range request."""
 
 _MOST: Final = 8 * 1024 * 1024
-"""Bytes of one wheel; one that needs more is left to whoever wants all of it."""
+"""Bytes that are read of one wheel; one that needs more is given up."""
 
 _MOST_ROUNDS: Final = 5
 
 
 class RangeMetadata:
-    """Reads the metadata of wheels.
+    """Reads the metadata of wheels by range requests, into the cache.
 
     Args:
-        upstream: Has them.
-        index: Its URL: nothing proves a part of a file, so that only the index itself is believed, which could state the same.
-        keep: Keeps the metadata of a wheel of a project in the cache, and says whether they are there then; blocking.
-        in_thread: Calls a blocking function in a thread.
-        wheels: Has parts of wheels examined.
+        context: The upstream and its cache; it examines wheels.
+        index: The upstream's URL. Nothing verifies a part of a file, so only the host of the index is trusted, which could state
+            the same in its listing.
     """
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        index: str,
-        keep: Callable[[ProjectName, File, bytes], bool],
-        in_thread: Callable[..., Awaitable[Any]],
-        wheels: WheelExaminer,
-    ) -> None:
+    def __init__(self, context: CacheContext, index: str) -> None:
+        assert context.wheels is not None
         self._origin = urlsplit(index)[:2]
-        self._upstream = upstream
-        self._keep = keep
-        self._in_thread = in_thread
-        self._wheels = wheels
+        self._context = context
+        self._upstream = context.upstream
+        self._wheels = context.wheels
 
     async def __call__(self, project: ProjectName, file: File) -> FileFacts:
-        """Learn what a wheel's end tells, and keep its metadata.
+        """Read a wheel's metadata from its end into the cache; return the facts that this shows.
 
         Raises:
-            NoRanges: The upstream gives no parts of files.
-            BrokenArchive: It is no wheel, or too much of it would have to be read; or it is not for the index to say.
-            NotHere: The upstream has not got it.
-            UpstreamFailed: It cannot be asked.
-            NotExamined: Nothing can be found out of it now.
+            NoRanges: The upstream does not support range requests.
+            BrokenArchive: It is no wheel, it lies on another host, or too much of it would have to be read.
+            NotHere: The upstream does not have it.
+            UpstreamFailed: It cannot be requested.
+            NotExamined: It cannot be examined now.
         """
         assert file.url is not None  # an upstream's files have one
         if urlsplit(file.url)[:2] != self._origin:
@@ -78,28 +66,29 @@ class RangeMetadata:
         if size is None:
             size = await self._size(file.url)
         if size <= _SMALL and file.metadata is None:
-            raise BrokenArchive("all of it is had as soon")
-        with WheelParts() as known:
-            found = await self._find(file.url, file.filename, size, known)
-        if not await self._in_thread(self._keep, project, file, found.data):
-            raise BrokenArchive("its metadata cannot be kept")
-        sidecar = Sidecar(hashlib.sha256(found.data).hexdigest(), len(found.data))
-        return FileFacts(size, None, found.requires_python, sidecar)
+            raise BrokenArchive("all of it is fetched as soon")
+        with WheelParts() as parts:
+            metadata = await self._find(file.url, file.filename, size, parts)
+        cache, identity = self._context.cache, self._context.identity
+        if not await self._context.threads.run(cache.store_metadata, identity, project, file, metadata.data):
+            raise BrokenArchive("its metadata cannot be cached")
+        sidecar = Sidecar(hashlib.sha256(metadata.data).hexdigest(), len(metadata.data))
+        return FileFacts(size, None, metadata.requires_python, sidecar)
 
-    async def _find(self, url: str, filename: str, size: int, known: WheelParts) -> WheelMetadata:
+    async def _find(self, url: str, filename: str, size: int, parts: WheelParts) -> WheelMetadata:
         start = max(0, size - _TAIL)
-        await self._read(url, start, size - start, known)
+        await self._read(url, start, size - start, parts)
         for _ in range(_MOST_ROUNDS):
-            found = await self._wheels.end(known, filename, size)
-            if isinstance(found, WheelMetadata):
-                return found
-            if known.size + found.length > _MOST:
+            metadata = await self._wheels.end(parts, filename, size)
+            if isinstance(metadata, WheelMetadata):
+                return metadata
+            if parts.size + metadata.length > _MOST:
                 break
-            await self._read(url, found.offset, found.length, known)
+            await self._read(url, metadata.offset, metadata.length, parts)
         raise BrokenArchive("too much of it would have to be read")
 
     async def _size(self, url: str) -> int:
-        # Not from the beginning: whoever gives no parts would begin to send all of it.
+        # Not from the beginning: a server without range requests would begin to send all of it.
         stream = await self._upstream.open(url, 1)
         try:
             if stream.size is None or stream.offset != 1:
@@ -108,7 +97,7 @@ class RangeMetadata:
         finally:
             stream.close()
 
-    async def _read(self, url: str, offset: int, length: int, known: WheelParts) -> None:
+    async def _read(self, url: str, offset: int, length: int, parts: WheelParts) -> None:
         stream = await self._upstream.open(url, offset)
         try:
             if stream.offset != offset:
@@ -120,4 +109,4 @@ class RangeMetadata:
             stream.close()
         if len(data) < length:
             raise BrokenArchive("it is incomplete")
-        known.add(offset, data)
+        parts.add(offset, data)

@@ -8,64 +8,63 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import BrokenArchive, InvalidFilename, NoRanges, NotHere, SimpleIndexError
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from twisted.python.failure import Failure
 
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.pages.enrich import FileFacts
 
-_MOST_IN_VAIN: Final = 1_000
+_log: Final = logger(__name__)
+
+_MOST_UNREADABLE: Final = 1_000
 _MOST_PROJECTS: Final = 4
-"""Projects of whose wheels the ends are read at a time."""
+"""Projects whose wheels are read at a time."""
 
 _NO_RANGES_SECONDS: Final = 3600.0
-"""After an upstream gave no part of a file, none is asked of it."""
+"""Seconds without requests after an upstream did not answer with a part of a file."""
 
 _TROUBLE_SECONDS: Final = 10.0
-"""After an upstream that is busy, or in trouble, none is asked of it."""
+"""Seconds without requests after an upstream was busy or failed."""
 
 
 class RangeMetadataQueue:
     """Reads the ends of wheels, of a few projects at a time.
 
     Args:
-        tail: Learns of a wheel what its end tells.
+        read_end: Reads the end of a wheel, as :class:`~simpleindex.upstreams.range_metadata.RangeMetadata`.
         clock: The reactor.
-        learned: Takes what was learnt of files of a project.
-        failed: Told of what should never happen.
+        learned: Called with what the ends of a project's wheels showed.
     """
 
     def __init__(
         self,
-        tail: Callable[[ProjectName, File], Awaitable[FileFacts]],
+        read_end: Callable[[ProjectName, File], Awaitable[FileFacts]],
         clock: Any,
         learned: Callable[[ProjectName, Mapping[File, FileFacts]], Awaitable[None]],
-        failed: Callable[[Failure], None],
     ) -> None:
-        self._tail = tail
+        self._read_end = read_end
         self._clock = clock
         self._learned = learned
-        self._failed = failed
-        self._resting_until = 0.0
+        self._paused_until = 0.0
         self._projects: set[ProjectName] = set()
-        self._in_vain: OrderedDict[File, None] = OrderedDict()
+        self._unreadable: OrderedDict[File, None] = OrderedDict()
 
     def begin(self, name: ProjectName, wheels: Sequence[File]) -> None:
-        """Begin with wheels of a project; if too many others are being read, they are left for the next time."""
+        """Begin with a project's wheels; do nothing if too many projects are under way."""
         if name in self._projects or len(self._projects) >= _MOST_PROJECTS:
             return
-        wheels = [file for file in wheels if file not in self._in_vain]
-        if wheels and self._clock.seconds() >= self._resting_until:
+        wheels = [file for file in wheels if file not in self._unreadable]
+        if wheels and self._clock.seconds() >= self._paused_until:
             self._projects.add(name)
-            Deferred.fromCoroutine(self._read(name, wheels)).addErrback(self._failed)
+            reading = Deferred.fromCoroutine(self._read(name, wheels))
+            reading.addErrback(lambda failure: _log.failure("", failure))
 
     async def read(self, name: ProjectName, file: File) -> FileFacts | None:
-        """Read one wheel's end now, for a client that waits; return what it tells, None if nothing."""
-        if file in self._in_vain or self._clock.seconds() < self._resting_until:
+        """Read one wheel's end for a client that waits; return None if it cannot be read."""
+        if file in self._unreadable or self._clock.seconds() < self._paused_until:
             return None
         file_facts: dict[File, FileFacts] = {}
         await self._read_one(name, file, file_facts)
@@ -83,17 +82,17 @@ class RangeMetadataQueue:
             await self._learned(name, file_facts)
 
     async def _read_one(self, name: ProjectName, file: File, file_facts: dict[File, FileFacts]) -> bool:
-        """Read one; returns whether the upstream may be asked for more."""
+        """Read one wheel's end; return whether the upstream may be requested for more."""
         try:
-            file_facts[file] = await self._tail(name, file)
+            file_facts[file] = await self._read_end(name, file)
         except (BrokenArchive, InvalidFilename, NotHere):
-            self._in_vain[file] = None
-            if len(self._in_vain) > _MOST_IN_VAIN:
-                self._in_vain.popitem(last=False)
+            self._unreadable[file] = None
+            if len(self._unreadable) > _MOST_UNREADABLE:
+                self._unreadable.popitem(last=False)
         except NoRanges:
-            self._resting_until = self._clock.seconds() + _NO_RANGES_SECONDS
+            self._paused_until = self._clock.seconds() + _NO_RANGES_SECONDS
         except SimpleIndexError:
-            self._resting_until = self._clock.seconds() + _TROUBLE_SECONDS
+            self._paused_until = self._clock.seconds() + _TROUBLE_SECONDS
         else:
             return True
-        return bool(self._clock.seconds() >= self._resting_until)
+        return bool(self._clock.seconds() >= self._paused_until)

@@ -1,31 +1,29 @@
-"""Work that several want at a time, done once."""
+"""Do work once for all requests that wait for it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from simpleindex.core.errors import SimpleIndexError
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
 
+_log: Final = logger(__name__)
+
 
 class SingleFlight:
-    """Work that is done once for all who want it at a time, and not given up when some of them leave.
+    """Does one piece of work at a time for each key; it goes on when requests that wait for it leave."""
 
-    Args:
-        failed: Told of what should never happen, where nobody is left to hear of it.
-    """
-
-    def __init__(self, failed: Callable[[Failure], None]) -> None:
-        self._failed = failed
+    def __init__(self) -> None:
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
 
-    async def do(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Return what the work returns, of which there is one at a time for each key."""
+    async def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Return the result of the work for a key, which is begun unless it is under way."""
         mine: Deferred[Any] = Deferred()
         waiting = self._waiting.get(key)
         if waiting is not None:
@@ -38,6 +36,6 @@ class SingleFlight:
     def _done(self, result: Any, key: Hashable) -> None:
         waiting = [one for one in self._waiting.pop(key) if not one.called]
         if not waiting and isinstance(result, Failure) and not result.check(SimpleIndexError):
-            self._failed(result)
+            _log.failure("", result)
         for one in waiting:
             one.callback(result)

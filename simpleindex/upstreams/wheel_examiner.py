@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from io import FileIO
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import Surprise
@@ -16,9 +16,8 @@ from simpleindex.core.names import WHEEL_SUFFIX
 from simpleindex.system.atomic import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.incoming import Incoming
 
 _LEAST: Final = 4096
@@ -30,12 +29,12 @@ class WheelExaminer:
 
     Args:
         examiner: Examines files.
-        in_thread: Calls a blocking function in a thread, of which nobody expects that it is soon free again.
+        threads: For examinations, which may take long.
     """
 
-    def __init__(self, examiner: Examiner, in_thread: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, examiner: Examiner, threads: Threads) -> None:
         self._examiner = examiner
-        self._in_thread = in_thread
+        self._threads = threads
 
     async def whole(self, incoming: Incoming, filename: str) -> ArchiveInfo:
         """Learn from a wheel what it says of itself; of any other file, and of one that is none, only its digest is known.
@@ -44,7 +43,7 @@ class WheelExaminer:
         """
         if not filename.endswith(WHEEL_SUFFIX):
             return _only_digest(incoming)
-        facts: ArchiveInfo = await self._in_thread(self._whole, incoming, filename)
+        facts: ArchiveInfo = await self._threads.run(self._whole, incoming, filename)
         return facts
 
     def _whole(self, incoming: Incoming, filename: str) -> ArchiveInfo:
@@ -69,7 +68,7 @@ class WheelExaminer:
             InvalidFilename: Its name is none.
             NotExamined: That cannot be found out now.
         """
-        outcome = await self._in_thread(self._end, parts, filename, size)
+        outcome = await self._threads.run(self._end, parts, filename, size)
         match outcome:
             case Missing(offset, length):
                 if offset + length > size:

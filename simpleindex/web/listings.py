@@ -23,8 +23,6 @@ from simpleindex.web.routes import split_target
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping
 
-    from twisted.python.failure import Failure
-
     from simpleindex.core.model import ProjectList
     from simpleindex.core.source import Source
     from simpleindex.web.http.response import RequestInfo
@@ -88,7 +86,6 @@ class Listings:
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
         in_thread: Calls a function in a thread; rendering a very large page takes long.
-        failed: Receives failures that no request waits for any more.
     """
 
     def __init__(
@@ -99,12 +96,11 @@ class Listings:
         encodings: dict[Encoding, Callable[[bytes], bytes]],
         cache_size: int,
         in_thread: Callable[..., Awaitable[Any]],
-        failed: Callable[[Failure], None],
         description: IndexDescription = NOTHING_MORE,
     ) -> None:
         self._public = public
         # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
-        self._renderings = SingleFlight(failed)
+        self._renderings = SingleFlight()
         self._in_thread = in_thread
         self._encodings = encodings
         self._forms = {
@@ -241,7 +237,7 @@ class Listings:
             cache.put(key, rendered)
             return rendered
 
-        rendering: Rendered = await self._renderings.do((key, id(subject), id(cache)), render)
+        rendering: Rendered = await self._renderings.run((key, id(subject), id(cache)), render)
         return rendering
 
     def _render(self, view: str, subject: Subject, form: ListingForm) -> Rendered:

@@ -25,7 +25,8 @@ from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.union import UpstreamMember
 from simpleindex.web.fast.express import Express
 from tests.builders import add_wheel
-from tests.live_world import Threads, World
+from tests.fixtures.threads import HeldThreads
+from tests.live_world import World
 from tests.upstreams.test_cached import World as UpstreamWorld
 from tests.web.memory_client import JSON, Index, read, request
 
@@ -84,11 +85,9 @@ def _in_front(directory: Path) -> Index:
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
     policies = LiveSourcesFile(str(sources), open_list=lambda _: NamesList, allowances=lambda _: ())
     said = policies.open()
-    threads, records = Threads(), Records(state, behind.lines.append)
+    threads, records = HeldThreads(), Records(state, behind.lines.append)
     policy = policies.of_views(frozenset({MAIN_VIEW}))
-    pinned = PinnedSource(
-        behind.source, said.upstreams[0].url, Pins(state, behind.lines.append), behind.clock, threads
-    )
+    pinned = PinnedSource(behind.source, said.upstreams[0].url, Pins(state), behind.clock, threads)
     union = union_of(
         said,
         said.views[0],

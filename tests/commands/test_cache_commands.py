@@ -152,7 +152,7 @@ def test_a_flat_upstream(place: Place) -> None:
     assert entry["pinned"]
     # What is gone from the page afterwards is pinned under its own project too.
     assert world.bytes_of(ProjectName("bare"), BARE) == b"bare"
-    pins = Pins(str(place.path / "state"), print)
+    pins = Pins(str(place.path / "state"))
     kept = world.cache.listing("https://pypi.example.org/simple/", FLAT_PAGE)
     assert kept is not None
     pins.keep_removed(world.cache)("https://pypi.example.org/simple/", kept, kept.project.files)

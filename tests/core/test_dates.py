@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import FileRefused, UpstreamFailed
 from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.records.first_seen import FirstSeen
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cache.listing_store import ListingHooks
+from simpleindex.upstreams.cached import CacheOptions
 from tests.builders import sdist_name
 from tests.live_world import pending, result
 from tests.upstreams import test_cached
@@ -32,20 +33,12 @@ class World(test_cached.World):
 
     rules: tuple[str, ...] = ("cooldown",)
 
-    def restart(self) -> None:
-        super().restart()
+    def options(self) -> CacheOptions:
         seen = FirstSeen(str(self.root / "state"), self.lines.append)
-        self.source = CachedSource(
-            self.upstream,
-            self.cache,
-            self.clock,
-            self.threads,
-            identity=INDEX,
-            times=self.times,
-            first_seen=seen.times,
+        return CacheOptions(
+            ttls=self.times,
+            listings=ListingHooks(first_seen=seen.times),
             judges_age=lambda _: self.rules,
-            say=self.lines.append,
-            failed=self.failures.append,
         )
 
     def offer(self, count: int, modified: int | None = LONG_AGO) -> list[str]:

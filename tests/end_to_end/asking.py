@@ -13,9 +13,11 @@ from twisted.internet.task import react
 
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.pages.urls import HostPolicy, index_url
+from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +31,16 @@ async def in_thread(function: Callable[..., Any], *arguments: Any, **further: An
 async def ask(reactor: Any, url: str, name: str, ca: bytes | None) -> None:
     """Print projects, files with their hashes and the hashes of what was fetched, and whether it is unchanged then."""
     index, credentials = index_url(url)
-    reach = HostPolicy(index)
-    agent = OutgoingAgent(reactor, reach, tls_policy(ca), {})
-    upstream = HttpUpstream("up", reach, agent, reactor, in_thread, login=FixedLogin(credentials))
+    host_policy = HostPolicy(index)
+    agent = OutgoingAgent(reactor, host_policy, tls_policy(ca), {})
+    upstream = HttpUpstream(
+        host_policy,
+        agent,
+        reactor,
+        InlineThreads(),
+        options=ClientOptions("up"),
+        login=FixedLogin(credentials),
+    )
     listing = await upstream.project(parse_project_name(name), None)
     assert listing is not None
     found = {}

@@ -347,7 +347,7 @@ class Upstream:
         self.world = World(path / "cache")
         self.world.upstream.add(WHEEL, wheel_bytes())
         self.world.upstream.add(SDIST, sdist_bytes(), bare=True)
-        self.pins = Pins(str(path / "state"), print)
+        self.pins = Pins(str(path / "state"))
         self.world.project()
 
     def origin(self, *, flat: bool = False) -> UpstreamCopySource:
@@ -425,7 +425,7 @@ def test_a_pinned_release(bench: Bench) -> None:
     upstream.pins.pin(
         INDEX, kept, [file for file in kept.project.files if file.filename == WHEEL], upstream.world.cache
     )
-    upstream.world.cache.drop_listing(INDEX, ACME)
+    upstream.world.cache.remove_listing(INDEX, ACME)
     upstream.world.cache.files.remove(UpstreamFileKey(INDEX, ACME, wheel_name()))
     bench.copy(origin=upstream.origin())
     assert bench.there() == {f"acme/{WHEEL}": wheel_bytes()}
@@ -440,9 +440,7 @@ def test_from_a_flat_upstream(bench: Bench) -> None:
     world.add(WHEEL, wheel_bytes())
     world.add(wheel_name("other"), b"other")
     assert read(result(world.flat.file(ACME, WHEEL))) == wheel_bytes()
-    origin = UpstreamCopySource(
-        world.cache, Pins(str(bench.path / "state"), print), INDEX, "wheels", flat=True
-    )
+    origin = UpstreamCopySource(world.cache, Pins(str(bench.path / "state")), INDEX, "wheels", flat=True)
     bench.copy(origin=origin)
     assert bench.there() == {f"acme/{WHEEL}": wheel_bytes()}
     assert bench.notes()[0]["url"] == f"https://files.example.org/acme/{WHEEL}"

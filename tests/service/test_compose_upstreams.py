@@ -92,9 +92,8 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         was_used=lambda _: False,
         used=used,
         threads=InlineThreads(),
-        wheels=WheelExaminer(ExaminesHere(), at_once),
+        wheels=WheelExaminer(ExaminesHere(), InlineThreads()),
         say=lambda _: None,
-        failed=fail,
     )
     for each in upstreams.own:
         each.begin()
@@ -199,7 +198,7 @@ def test_modes(tmp_path: Path, mode: str, line: str, url: str | None) -> None:
         "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
     )
     kept = CachedListing(Project(other, (file,)), None, None, 3600, 0.0, {})
-    upstreams.cache.keep_listing("https://index.example/simple/", kept)
+    upstreams.cache.store_listing("https://index.example/simple/", kept)
     view = upstreams.views[MAIN_VIEW]
     assert [each.url for each in result(view.project(other)).files] == [url]
     if mode != "cache":
@@ -215,7 +214,7 @@ def test_a_flat_upstream(tmp_path: Path) -> None:
         "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
     )
     kept = CachedListing(Project(FLAT_PAGE, (file,)), None, None, 3600, 0.0, {})
-    upstreams.cache.keep_listing("https://index.example/links.html", kept)
+    upstreams.cache.store_listing("https://index.example/links.html", kept)
     view = upstreams.views[MAIN_VIEW]
     assert [each.filename for each in result(view.project(other)).files] == ["other-1.0.zip"]
     assert result(view.projects()).names == ("other",)
@@ -428,7 +427,7 @@ def test_rules_about_ages_that_an_upstream_does_not_state(
     assert "cooldown" not in check_sources(path, str(tmp_path / "cache"))[0]
     file = File(wheel_name(), "1.0", Kind.WHEEL, 1, None, uploaded_ns, url="https://index.example/x")
     project = Project(ProjectName("acme"), (file,))
-    upstreams.cache.keep_listing(
+    upstreams.cache.store_listing(
         "https://index.example/simple/", CachedListing(project, None, None, None, 0.0, {})
     )
     said, _ = check_sources(path, str(tmp_path / "cache"))

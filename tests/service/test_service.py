@@ -682,7 +682,7 @@ def test_sources_are_read_again(world: ServiceWorld) -> None:
     assert not world.reactor.tcpClients
     upstreams = made._index.upstreams
     assert upstreams is not None
-    assert upstreams.cached[0]._times.most == 3600
+    assert upstreams.cached[0].ttls.most == 3600
     sources.write_text(text.format("1h", 'timeout = "1s"\n'))
     said = world.reload()
     assert f"Other changes in the sources file {sources} need a restart." in said

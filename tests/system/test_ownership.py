@@ -111,7 +111,7 @@ def _digests(place: Path) -> None:
 
 
 def _cache(place: Path) -> None:
-    cache = UpstreamCache(str(place / "cache"), print)
+    cache = UpstreamCache(str(place / "cache"))
     incoming = cache.files.begin(3)
     incoming.write(b"abc")
     incoming.close()

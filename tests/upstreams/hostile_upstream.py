@@ -219,7 +219,7 @@ LISTINGS: dict[str, Misbehaviour] = {
     ),
     "more than it said": Misbehaviour(always(response(GOOD, JSON) + b"HTTP/1.1 200 OK\r\n\r\n"), None),
     # -- status codes
-    "304 without being asked": Misbehaviour(page(b"", status="304 Not Modified"), "not asked"),
+    "304 without being asked": Misbehaviour(page(b"", status="304 Not Modified"), "not conditional"),
     "203 for a listing": Misbehaviour(page(GOOD, JSON, status="203 x"), None),
     "201 for a listing": Misbehaviour(page(GOOD, JSON, status="201 x"), "201"),
     "202 for a listing": Misbehaviour(page(GOOD, JSON, status="202 x"), "202"),
@@ -304,8 +304,8 @@ FILES: dict[str, Misbehaviour] = {
     "lies below a listed name": Misbehaviour(
         page(FILE), "private", "file", url="http://inner.listed.example/x"
     ),
-    "lies nowhere": Misbehaviour(page(FILE), "no URL", "file", url="ftp://up.example/x"),
-    "has credentials": Misbehaviour(page(FILE), "no URL", "file", url="http://a:b@up.example/x"),
+    "lies nowhere": Misbehaviour(page(FILE), "invalid URL", "file", url="ftp://up.example/x"),
+    "has credentials": Misbehaviour(page(FILE), "invalid URL", "file", url="http://a:b@up.example/x"),
     "another part": Misbehaviour(
         page(FILE[9:], "Content-Range: bytes 9-19/20", status=PART), "another part", "rest"
     ),

@@ -12,8 +12,10 @@ from zope.interface.verify import verifyObject
 from simpleindex.core.errors import InvalidSetting, UpstreamFailed
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
+from tests.fixtures.threads import InlineThreads
 from tests.upstreams.hostile_upstream import GOOD, JSON, always, endless
 from tests.upstreams.network import Close, Network, response
 
@@ -32,7 +34,9 @@ class Behind:
     def __init__(self, url: str, script: Callable[[Request], Iterable[Step]], **further: str) -> None:
         self.network = Network(lambda request: iter(script(request)), {"proxy.example": ("10.9.9.9",)})
         self.agent = OutgoingAgent(self.network, HostPolicy(url), tls_policy(), {**PROXIES, **further})
-        self.upstream = HttpUpstream("up", HostPolicy(url), self.agent, self.network.clock, in_thread)
+        self.upstream = HttpUpstream(
+            HostPolicy(url), self.agent, self.network.clock, InlineThreads(), options=ClientOptions("up")
+        )
 
     def project(self) -> Any:
         return self.network.run(self.upstream.project(parse_project_name("acme"), None))

@@ -7,16 +7,17 @@ import hashlib
 import os
 import shutil
 import time
+import weakref
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import succeed
 
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
+from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache import cached_files as kept_files
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
@@ -27,6 +28,8 @@ from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
+from tests.fixtures.log import CapturedLog
+from tests.fixtures.threads import InlineThreads
 from tests.publishing.faults import KILLED, Faults
 
 if TYPE_CHECKING:
@@ -72,11 +75,13 @@ class Place:
     def __init__(self, root: Path, room: DiskBudget | None = None) -> None:
         self.root = root
         self.room = room or DiskBudget(floor=0)
-        self.lines: list[str] = []
+        self.log = CapturedLog()
+        PUBLISHER.addObserver(self.log)
+        weakref.finalize(self, PUBLISHER.removeObserver, self.log)
 
     def cache(self) -> UpstreamCache:
         """As it is after a start."""
-        cache = UpstreamCache(str(self.root), self.lines.append, self.room)
+        cache = UpstreamCache(str(self.root), self.room)
         cache.load()
         return cache
 
@@ -87,7 +92,7 @@ class Place:
         try:
             for start in range(0, len(data), 200):
                 incoming.write(data[start : start + 200])
-            facts = WheelExaminer(ExaminesHere(), succeed)._whole(incoming, filename)
+            facts = WheelExaminer(ExaminesHere(), InlineThreads())._whole(incoming, filename)
             cache.files.keep(incoming, key_of(filename), facts)
         finally:
             incoming.close()
@@ -119,18 +124,18 @@ def test_a_listing_comes_back_as_it_was(place: Place) -> None:
     """For the index that it is of, and for no other of the same name."""
     cache = place.cache()
     for name in (ACME, ProjectName("a" * 400)):
-        cache.keep_listing(INDEX, listing(name=name))
+        cache.store_listing(INDEX, listing(name=name))
         assert place.cache().listing(INDEX, name) == listing(name=name)
     assert cache.listing(INDEX + "other/", ACME) is None
     assert cache.listing(INDEX, ProjectName("other")) is None
-    cache.drop_listing(INDEX, ACME)
+    cache.remove_listing(INDEX, ACME)
     assert cache.listing(INDEX, ACME) is None
 
 
 def test_a_listing_of_another_is_not_taken_for_it(place: Place) -> None:
     """A file that was renamed says whose it is."""
     cache = place.cache()
-    cache.keep_listing(INDEX, listing())
+    cache.store_listing(INDEX, listing())
     (path,) = place.paths()
     path.rename(path.with_name("other"))
     assert cache.listing(INDEX, ProjectName("other")) is None
@@ -194,7 +199,7 @@ def test_whatever_is_damaged_nothing_wrong_comes_back(
     """A byte changed, a file cut, emptied, removed, or exchanged for another."""
     place = Place(tmp_path_factory.mktemp("cache"))
     cache = place.cache()
-    cache.keep_listing(INDEX, listing())
+    cache.store_listing(INDEX, listing())
     place.put(OLD, cache=cache)
     for _ in range(data.draw(st.integers(1, 3))):
         paths = place.paths()
@@ -245,7 +250,7 @@ def test_what_was_used_least_recently_goes_first(place: Place) -> None:
 def test_files_go_before_their_listings(place: Place) -> None:
     """What has no listing could not be served; but listings alone do not fill a cache. It is said once a day."""
     cache = place.cache()
-    cache.keep_listing(INDEX, listing())
+    cache.store_listing(INDEX, listing())
     size = sum(path.stat().st_size for path in place.paths())
     for number in range(3):
         place.put(bytes(1000), f"acme-{number}.tar.gz", cache)
@@ -255,13 +260,13 @@ def test_files_go_before_their_listings(place: Place) -> None:
         place.put(bytes([number]) * 1000, f"acme-{number}.tar.gz", cache)
         assert cache.listing(INDEX, ACME) == listing()
         assert place.get(bytes([number]) * 1000, cache, f"acme-{number}.tar.gz") is not None
-    assert place.lines
-    assert {line.partition(": ")[0].endswith("is full") for line in place.lines} == {True}
+    assert place.log.lines
+    assert {line.partition(": ")[0].endswith("is full") for line in place.log.lines} == {True}
     place.room = DiskBudget(budget=4 * size, floor=0)
     cache = place.cache()
     for number in range(12):
-        cache.keep_listing(INDEX, listing(name=ProjectName(f"p{number}")))
-    assert 0 < len(cache.kept_names(INDEX)) < 5
+        cache.store_listing(INDEX, listing(name=ProjectName(f"p{number}")))
+    assert 0 < len(cache.cached_names(INDEX)) < 5
 
 
 def test_the_floor_is_kept(place: Place) -> None:
@@ -313,10 +318,10 @@ def test_a_directory_that_cannot_be_written_is_said_once(tmp_path: Path) -> None
     place.root.write_text("in the way")
     cache = place.cache()
     place.put(OLD, cache=cache)
-    cache.keep_listing(INDEX, listing())
+    cache.store_listing(INDEX, listing())
     assert cache.listing(INDEX, ACME) is None
     assert place.get(OLD, cache) is None
-    assert len(place.lines) == 1
+    assert len(place.log.lines) == 1
 
 
 def test_a_file_is_found_by_what_gave_it_alone(place: Place) -> None:
@@ -362,7 +367,7 @@ def test_long_names(place: Place) -> None:
 def test_what_an_older_version_kept_by_digest_is_removed_once(place: Place) -> None:
     """Nobody knows any more which index gave it; its listings stay good."""
     cache = place.cache()
-    cache.keep_listing(INDEX, listing())
+    cache.store_listing(INDEX, listing())
     older = place.root / "upstream" / "files" / sha256(OLD)[:2] / sha256(OLD)
     older.parent.mkdir(parents=True)
     older.write_bytes(OLD)
@@ -371,7 +376,7 @@ def test_what_an_older_version_kept_by_digest_is_removed_once(place: Place) -> N
     assert place.get(OLD, cache) is None
     assert cache.listing(INDEX, ACME) == listing()
     place.cache()
-    assert len(place.lines) == 1
+    assert len(place.log.lines) == 1
 
 
 # -- crash sweep --------------------------------------------------------------------------------------------------------
@@ -380,18 +385,18 @@ def test_what_an_older_version_kept_by_digest_is_removed_once(place: Place) -> N
 def _act(place: Place) -> None:
     """Everything that writes."""
     cache = place.cache()
-    cache.keep_listing(INDEX, listing(NEW))
+    cache.store_listing(INDEX, listing(NEW))
     place.put(NEW, cache=cache)
     place.get(OLD, cache)
     place.put(b"x" * 900, SDIST, cache)
-    cache.drop_listing(INDEX, ProjectName("other"))
+    cache.remove_listing(INDEX, ProjectName("other"))
 
 
 def _prepared(root: Path) -> Place:
     place = Place(root, DiskBudget(budget=5000, floor=0))
     cache = place.cache()
-    cache.keep_listing(INDEX, listing())
-    cache.keep_listing(INDEX, listing(name=ProjectName("other")))
+    cache.store_listing(INDEX, listing())
+    cache.store_listing(INDEX, listing(name=ProjectName("other")))
     place.put(OLD, cache=cache)
     return place
 
@@ -403,7 +408,7 @@ def _require_truth(place: Place) -> None:
     assert cache.listing(INDEX, ProjectName("other")) in (None, listing(name=ProjectName("other")))
     for data, filename in ((OLD, WHEEL), (NEW, WHEEL), (b"x" * 900, SDIST)):
         assert place.get(data, cache, filename) in (None, data)
-    cache.keep_listing(INDEX, listing(NEW))
+    cache.store_listing(INDEX, listing(NEW))
     place.put(NEW, cache=cache)
     assert place.get(NEW) == NEW
     assert place.cache().listing(INDEX, ACME) == listing(NEW)

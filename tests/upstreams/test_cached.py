@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,15 +28,19 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
+from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
-from simpleindex.upstreams.cache.listing_memory import ListingMemory
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cache.listing_store import MEMORY, ListingHooks
+from simpleindex.upstreams.cache_context import CacheContext
+from simpleindex.upstreams.cached import CachedSource, CacheOptions
 from simpleindex.upstreams.pages.enrich import Ttls
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
-from tests.live_world import Threads, error, pending, result
+from tests.fixtures.log import CapturedLog
+from tests.fixtures.threads import HeldThreads
+from tests.live_world import error, pending, result
 from tests.upstreams.memory_upstream import HOST, MemoryUpstream
 
 if TYPE_CHECKING:
@@ -61,29 +66,48 @@ class World:
         self.upstream = MemoryUpstream()
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
-        self.threads = Threads()
-        self.lines: list[str] = []
-        self.failures: list[Failure] = []
+        self.threads = HeldThreads()
+        self.log = CapturedLog()
+        PUBLISHER.addObserver(self.log)
+        weakref.finalize(self, PUBLISHER.removeObserver, self.log)
         self.times = Ttls()
+        self.memory = MEMORY
         self.seen: Seen | None = None
         self.restart()
 
     def restart(self) -> None:
         """Begin anew with what is in the cache directory."""
-        self.cache = UpstreamCache(str(self.root), self.lines.append, self.room, self.clock.seconds)
+        self.cache = UpstreamCache(str(self.root), self.room, self.clock.seconds)
         self.cache.load()
-        self.source = CachedSource(
+        self.context = CacheContext(
             self.upstream,
+            "https://pypi.example.org/simple/",
             self.cache,
             self.clock,
             self.threads,
-            identity="https://pypi.example.org/simple/",
-            times=self.times,
-            first_seen=lambda *what: {} if self.seen is None else self.seen.times(*what),
-            wheels=WheelExaminer(ExaminesHere(), self.threads),
-            say=self.lines.append,
-            failed=self.failures.append,
+            WheelExaminer(ExaminesHere(), self.threads),
         )
+        self.source = CachedSource(self.context, self.options())
+
+    def options(self) -> CacheOptions:
+        """How the upstream is cached."""
+        return CacheOptions(
+            ttls=self.times, listings=ListingHooks(first_seen=self.first_seen), memory=self.memory
+        )
+
+    def first_seen(self, *what: Any) -> Mapping[str, int]:
+        """When files were seen first."""
+        return {} if self.seen is None else self.seen.times(*what)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was logged."""
+        return self.log.lines
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What should never happen."""
+        return [event["log_failure"] for event in self.log.events if "log_failure" in event]
 
     def ask(self, name: ProjectName = ACME) -> Deferred[Any]:
         """Ask for a project."""
@@ -327,10 +351,12 @@ def test_the_list_of_projects(world: World) -> None:
 
 def test_memory_is_bounded(world: World) -> None:
     """What is dropped from memory is read from the disk, without asking."""
-    world.source._memory = ListingMemory(1)
+    world.memory = 1
+    world.restart()
     project = world.project()
-    assert world.source._memory.get(ACME) is None
-    assert world.project() == project
+    again = world.project()
+    assert again == project
+    assert again is not project
     assert world.bytes() == DATA
     assert world.listings_asked() == 1
 
@@ -636,7 +662,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     assert world.bytes() == DATA
     assert world.project().files[0].size == len(DATA)
     assert len(world.lines) == 1
-    assert "cannot be kept" in world.lines[0]
+    assert "cannot be written" in world.lines[0]
 
 
 def test_a_file_that_is_too_large_to_be_kept_is_passed_on(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
+from tests.fixtures.threads import InlineThreads
 from tests.upstreams.hostile_upstream import (
     CLOSED,
     FILE,
@@ -57,20 +58,21 @@ class World:
 
     def __init__(self, answer: Callable[[Request], Any], url: str = INDEX, **options: Any) -> None:
         self.network = Network(lambda request: iter(answer(request)), dict(NAMES), CLOSED)
-        self.in_thread: list[object] = []
-        self.reach = HostPolicy(url, ("listed.example",))
-        self.agent = OutgoingAgent(self.network, self.reach, tls_policy(), options.pop("environment", {}))
+        self.host_policy = HostPolicy(url, ("listed.example",))
+        self.agent = OutgoingAgent(
+            self.network, self.host_policy, tls_policy(), options.pop("environment", {})
+        )
         login = options.pop("login", None)
-        terms = ClientOptions(
-            **{"limits": UpstreamLimits(project_bytes=MOST, projects_bytes=MOST), **options}
-        )
+        limits = UpstreamLimits(project_bytes=MOST, projects_bytes=MOST)
+        self.threads = InlineThreads()
         self.upstream = HttpUpstream(
-            "up", self.reach, self.agent, self.network.clock, self._in_thread, login=login, terms=terms
+            self.host_policy,
+            self.agent,
+            self.network.clock,
+            self.threads,
+            options=ClientOptions("up", **{"limits": limits, **options}),
+            login=login,
         )
-
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
-        self.in_thread.append(function)
-        return function(*arguments, **further)
 
     def project(self, known: Validators | None = None) -> Listing | None:
         listing: Listing | None = self.network.run(self.upstream.project(ACME, known))
@@ -210,7 +212,7 @@ class TestListings(SynchronousTestCase):
         assert request.headers["accept"].startswith("application/vnd.pypi.simple.v1+json, ")
         assert request.headers["accept-encoding"] == "gzip"
         assert "authorization" not in request.headers
-        assert world.in_thread == []
+        assert world.threads.calls == 0
         world.close()
 
     def test_signed_links_shorten_the_life_of_a_page(self) -> None:
@@ -283,7 +285,7 @@ class TestListings(SynchronousTestCase):
         """The reactor has other things to do."""
         world = World(page(listing(entry(), _x="x" * 70_000)))
         assert world.project() is not None
-        assert len(world.in_thread) == 1
+        assert world.threads.calls == 1
         world.close()
 
     def test_redirects(self) -> None:

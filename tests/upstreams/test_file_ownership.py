@@ -19,23 +19,27 @@ from simpleindex.core.errors import NotCopied, NotHere, SimpleIndexError
 from simpleindex.core.model import Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX, ProjectName
 from simpleindex.publishing.copy_sources import UpstreamCopySource
+from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
+from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cache_context import CacheContext
+from simpleindex.upstreams.cached import CachedSource, CacheOptions
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.settings import UpstreamSettings
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
-from tests.live_world import Threads, error, result
+from tests.fixtures.log import CapturedLog
+from tests.fixtures.threads import InlineThreads
+from tests.live_world import error, result
 from tests.upstreams.memory_upstream import MemoryUpstream
 from tests.upstreams.test_cached import read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twisted.python.failure import Failure
 
 INDEXES = ("https://a.example/simple/", "https://b.example/simple/")
 PROJECTS = (ProjectName("public"), ProjectName("secret"))
@@ -65,21 +69,13 @@ class Index:
         self.cache = cache
         self.pins = pins
         self.upstream = MemoryUpstream()
-        self.failures: list[Failure] = []
-        self.lines: list[str] = []
         self.given: set[tuple[ProjectName, str, bytes]] = set()
-        threads = Threads()
-        self.cached = CachedSource(
-            self.upstream,
-            cache,
-            clock,
-            threads,
-            identity=url,
-            removed=pins.keep_removed(cache),
-            wheels=WheelExaminer(ExaminesHere(), threads),
-            say=self.lines.append,
-            failed=self.failures.append,
+        threads = InlineThreads()
+        context = CacheContext(
+            self.upstream, url, cache, clock, threads, WheelExaminer(ExaminesHere(), threads)
         )
+        hooks = ListingHooks(removed=pins.keep_removed(cache))
+        self.cached = CachedSource(context, CacheOptions(listings=hooks))
         self.source = PinnedSource(self.cached, url, pins, clock, threads)
 
     def get(self, name: ProjectName, filename: str) -> bytes | None:
@@ -110,10 +106,9 @@ def indexes_in(root: Path) -> tuple[Clock, list[Index]]:
     """Two indexes behind one cache, and their clock."""
     clock = Clock()
     clock.advance(1_700_000_000)
-    lines: list[str] = []
-    cache = UpstreamCache(str(root / "cache"), lines.append, DiskBudget(floor=0), clock.seconds)
+    cache = UpstreamCache(str(root / "cache"), DiskBudget(floor=0), clock.seconds)
     cache.load()
-    pins = Pins(str(root / "state"), lines.append)
+    pins = Pins(str(root / "state"))
     return clock, [Index(url, cache, pins, clock) for url in INDEXES]
 
 
@@ -130,10 +125,13 @@ class Ownership(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = TemporaryDirectory()
+        self.log = CapturedLog()
+        PUBLISHER.addObserver(self.log)
         self.clock, self.indexes = indexes_in(Path(self.directory.name))
 
     def teardown(self) -> None:
         """Remove what was kept."""
+        PUBLISHER.removeObserver(self.log)
         self.directory.cleanup()
 
     @rule(
@@ -253,7 +251,7 @@ class Ownership(RuleBasedStateMachine):
     @invariant()
     def nothing_unexpected_failed(self) -> None:
         """Lies are refused; they break nothing."""
-        assert not any(source.failures for source in self.indexes)
+        assert not any("log_failure" in event for event in self.log.events)
 
 
 def _metadata_of(wheel: bytes, name: ProjectName) -> list[bytes]:

@@ -17,7 +17,8 @@ from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.redirecting import RedirectingSource
 from tests.builders import sdist_name, wheel_bytes, wheel_name
-from tests.live_world import Threads, error, result
+from tests.fixtures.threads import HeldThreads
+from tests.live_world import error, result
 from tests.upstreams.memory_upstream import HOST
 from tests.upstreams.test_cached import World, read
 
@@ -170,7 +171,7 @@ def test_a_large_page_is_taken_apart_in_a_thread(world: FlatWorld, monkeypatch: 
     later = replace(page, files=page.files[:1])
     answers += [page, later]
     several: Any = Pages()
-    threads = Threads()
+    threads = HeldThreads()
     threads.held = True
     source = FlatPageUpstream(several, threads)
     waiting = [Deferred.fromCoroutine(source.project(ACME)) for _ in range(2)]

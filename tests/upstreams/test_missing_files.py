@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +18,9 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.upstreams.cached import CachedSource
 from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault
 from simpleindex.upstreams.range_metadata import RangeMetadata
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import sdist_name, wheel_bytes
-from tests.examining import ExaminesHere
 from tests.live_world import error, result
 from tests.upstreams import test_cached
 from tests.upstreams.memory_upstream import HOST
@@ -35,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import File
+    from simpleindex.upstreams.cached import CacheOptions
 
 URL = f"{HOST}acme/{WHEEL}"
 SIDECAR = WHEEL + METADATA_SUFFIX
@@ -46,26 +43,8 @@ INDEX = "https://pypi.example.org/simple/"
 class World(test_cached.World):
     """An upstream whose wheels' ends are read."""
 
-    def restart(self) -> None:
-        super().restart()
-        self.source = CachedSource(
-            self.upstream,
-            self.cache,
-            self.clock,
-            self.threads,
-            identity=INDEX,
-            times=self.times,
-            tail=RangeMetadata(
-                self.upstream,
-                HOST,
-                partial(self.cache.keep_metadata, INDEX),
-                self.threads,
-                WheelExaminer(ExaminesHere(), self.threads),
-            ),
-            wheels=WheelExaminer(ExaminesHere(), self.threads),
-            say=self.lines.append,
-            failed=self.failures.append,
-        )
+    def options(self) -> CacheOptions:
+        return replace(super().options(), range_metadata=RangeMetadata(self.context, HOST))
 
     def listed(self, filename: str = WHEEL) -> File | None:
         """A file as it is offered now."""

@@ -33,7 +33,7 @@ FILE = File(
 
 def offered(*files: File, linked: bool = True, status: Status = Status.ACTIVE) -> Project:
     """What is made of such files."""
-    return redirected_project(Project(ACME, files, status=status), {}, 7, reach=REACH, linked=linked)
+    return redirected_project(Project(ACME, files, status=status), {}, 7, host_policy=REACH, linked=linked)
 
 
 def test_urls_are_ours_or_theirs() -> None:
@@ -89,7 +89,7 @@ def test_where_clients_are_not_sent(url: str, reason: str | None, linked: bool) 
 def test_what_nobody_can_have_is_not_listed(url: str, where: str | None) -> None:
     """Where files are given from here; the reason names what `hosts` would have to say."""
     project = Project(ACME, (replace(FILE, url=url),))
-    found = cached_project(project, {}, {}, 3, reach=REACH)
+    found = cached_project(project, {}, {}, 3, host_policy=REACH)
     assert (len(found.files), len(found.withheld)) == ((1, 0) if where is None else (0, 1))
     assert found.generation == 3
     for item in found.withheld:
@@ -101,7 +101,7 @@ def test_without_tls() -> None:
     """From an upstream that has none they go there without."""
     project = Project(ACME, (replace(FILE, url="http://up.example/f/acme-1.0.zip"),))
     assert redirected_project(
-        project, {}, 1, reach=HostPolicy("http://up.example/simple/"), linked=True
+        project, {}, 1, host_policy=HostPolicy("http://up.example/simple/"), linked=True
     ).files
 
 
@@ -117,7 +117,7 @@ def test_when_it_was_first_seen(linked: bool) -> None:
     """Is said where nobody stated an upload time, so that rules about age can judge it."""
     undated = Project(ACME, (replace(FILE, uploaded_ns=None), replace(FILE, filename="acme-2.0.zip")))
     project = redirected_project(
-        undated, {"acme-1.0.zip": 5, "acme-2.0.zip": 6}, 1, reach=REACH, linked=linked
+        undated, {"acme-1.0.zip": 5, "acme-2.0.zip": 6}, 1, host_policy=REACH, linked=linked
     )
     assert [(file.uploaded_ns, file.dated_by) for file in project.files] == [
         (5, FIRST_SEEN),
@@ -141,7 +141,7 @@ def test_pages_are_stable(files: list[File]) -> None:
     ]
     for linked in (False, True):
         one, other = (
-            redirected_project(Project(ACME, tuple(files)), {}, 1, reach=REACH, linked=linked)
+            redirected_project(Project(ACME, tuple(files)), {}, 1, host_policy=REACH, linked=linked)
             for _ in range(2)
         )
         assert one == other

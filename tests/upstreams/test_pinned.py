@@ -10,12 +10,11 @@ import pytest
 from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
+from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.pinned import PinnedSource
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, sdist_name, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
 from tests.live_world import error, result
 from tests.upstreams import test_cached
 from tests.upstreams.test_cached import read
@@ -39,22 +38,13 @@ class World(test_cached.World):
         self.upstream.add(WHEEL, DATA)
         self.upstream.add(SDIST, b"sdist", bare=True)
 
+    def options(self) -> CacheOptions:
+        removed = self.pins.keep_removed(self.cache) if self.keep_removed else None
+        return CacheOptions(ttls=self.times, listings=ListingHooks(removed=removed))
+
     def restart(self) -> None:
+        self.pins = Pins(str(self.state))
         super().restart()
-        self.pins = Pins(str(self.state), self.lines.append)
-        if self.keep_removed:
-            self.source = CachedSource(
-                self.upstream,
-                self.cache,
-                self.clock,
-                self.threads,
-                identity=URL,
-                times=self.times,
-                removed=self.pins.keep_removed(self.cache),
-                wheels=WheelExaminer(ExaminesHere(), self.threads),
-                say=self.lines.append,
-                failed=self.failures.append,
-            )
         self.pinned = PinnedSource(self.source, URL, self.pins, self.clock, self.threads)
 
     def pin(self, *filenames: str) -> tuple[str, ...]:
@@ -64,7 +54,7 @@ class World(test_cached.World):
         kept = self.cache.listing(URL, ACME)
         assert kept is not None
         files = [file for file in kept.project.files if file.filename in filenames]
-        done = Pins(str(self.state), self.lines.append).pin(URL, kept, files, self.cache)
+        done = Pins(str(self.state)).pin(URL, kept, files, self.cache)
         self.clock.advance(1)
         return done
 
@@ -205,7 +195,7 @@ def test_what_is_removed_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
     world.names()
     world.clock.advance(1)
     assert world.names() == [WHEEL, "acme-3.0.zip"]
-    assert world.lines == [f"{WHEEL} is gone from {URL}; it is kept, and still offered."]
+    assert world.lines == [f"{WHEEL} is gone from {URL}; it is pinned now, and still offered."]
     assert world.content("acme-3.0.zip") == b"new"
     del world.upstream.pages[ACME]
     world.clock.advance(10_000)
@@ -223,5 +213,5 @@ def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     world.clock.advance(10_000)
     assert world.names() == []
     assert world.lines == [
-        f"What is gone from {URL} cannot be kept in {str(world.state / 'pinned')!r}: it cannot be written."
+        f"Files that are gone from {URL} cannot be pinned in {str(world.state / 'pinned')!r}: it cannot be written."
     ]

@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from twisted.internet.task import Clock
 
 from simpleindex.core.errors import BrokenArchive, NoRanges, UpstreamFailed
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams import range_metadata as wheel_tails
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cache_context import CacheContext
 from simpleindex.upstreams.range_metadata import RangeMetadata
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.examining import ExaminesHere
-from tests.live_world import Threads, error, result
+from tests.fixtures.threads import InlineThreads
+from tests.live_world import error, result
 from tests.upstreams import test_cached
 from tests.upstreams.memory_upstream import HOST, MemoryUpstream
 from tests.upstreams.test_cached import read
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import File
+    from simpleindex.upstreams.cache.cache import UpstreamCache
+    from simpleindex.upstreams.cached import CacheOptions
     from simpleindex.upstreams.pages.enrich import FileFacts
 
 ACME = ProjectName("acme")
@@ -52,13 +56,22 @@ class World:
         self.file: File = self.upstream.add(WHEEL, data, bare=True, **facts)
         self.kept: list[bytes] = []
         self.has_room = True
+        threads = InlineThreads()
         self.tails = RangeMetadata(
-            self.upstream, HOST, self.keep, Threads(), WheelExaminer(ExaminesHere(), Threads())
+            CacheContext(
+                self.upstream,
+                HOST,
+                cast("UpstreamCache", self),
+                Clock(),
+                threads,
+                WheelExaminer(ExaminesHere(), threads),
+            ),
+            HOST,
         )
 
-    def keep(self, project: str, file: File, data: bytes) -> bool:
-        """Keep it, unless there is no room."""
-        assert (project, file) == (ACME, self.file)
+    def store_metadata(self, index: str, project: str, file: File, data: bytes) -> bool:
+        """Take the cache's part: store it, unless the disk is full."""
+        assert (index, project, file) == (HOST, ACME, self.file)
         if self.has_room:
             self.kept.append(data)
         return self.has_room
@@ -162,26 +175,8 @@ def test_no_room() -> None:
 class Front(test_cached.World):
     """A cache that reads the ends of wheels."""
 
-    def restart(self) -> None:
-        super().restart()
-        self.source = CachedSource(
-            self.upstream,
-            self.cache,
-            self.clock,
-            self.threads,
-            identity=INDEX,
-            times=self.times,
-            tail=RangeMetadata(
-                self.upstream,
-                HOST,
-                partial(self.cache.keep_metadata, INDEX),
-                self.threads,
-                WheelExaminer(ExaminesHere(), self.threads),
-            ),
-            wheels=WheelExaminer(ExaminesHere(), self.threads),
-            say=self.lines.append,
-            failed=self.failures.append,
-        )
+    def options(self) -> CacheOptions:
+        return replace(super().options(), range_metadata=RangeMetadata(self.context, HOST))
 
 
 @pytest.fixture

@@ -18,9 +18,11 @@ from zope.interface import implementer
 from simpleindex.core.errors import NotHere, UpstreamFailed
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
+from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.http.site import IndexSite
+from tests.fixtures.threads import InlineThreads
 from tests.tls.pems import Issued, issue
 from tests.web.memory_client import Index
 
@@ -106,11 +108,11 @@ class TestRealSockets(TestCase):
     def upstream(
         self, url: str, environment: dict[str, str] | None = None, ca: bytes | None = None
     ) -> HttpUpstream:
-        reach = HostPolicy(url)
+        host_policy = HostPolicy(url)
         pem = ca or self.root.certificate.public_bytes(Encoding.PEM)
-        agent = OutgoingAgent(reactor, reach, tls_policy(pem), environment or {})
+        agent = OutgoingAgent(reactor, host_policy, tls_policy(pem), environment or {})
         self.addCleanup(agent.close)
-        return HttpUpstream("up", reach, agent, reactor, in_thread)
+        return HttpUpstream(host_policy, agent, reactor, InlineThreads(), options=ClientOptions("up"))
 
     async def test_everything_of_an_index(self) -> None:
         """Projects, a project, once more unchanged, one that is not there, a file, its rest, its sidecar."""

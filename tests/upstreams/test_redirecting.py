@@ -16,13 +16,12 @@ from simpleindex.core.source import Elsewhere
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.judgement import Policy
 from simpleindex.policy.rules import PolicyAction, PolicyRule
-from simpleindex.upstreams.cached import CachedSource
+from simpleindex.upstreams.cache.listing_store import ListingHooks
+from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.modes import redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.upstreams.redirecting import RedirectingSource
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.builders import sdist_name
-from tests.examining import ExaminesHere
 from tests.live_world import error, result
 from tests.upstreams.memory_upstream import HOST
 from tests.upstreams.test_cached import ACME, DATA, METADATA, SIDECAR, WHEEL, World, read
@@ -41,8 +40,8 @@ SDIST = sdist_name("acme", "2.0")
 def offer(linked: bool, *listing: Any) -> Project:
     """What is offered of a project."""
     project, _, first_seen, generation = listing
-    reach = HostPolicy("https://pypi.example.org/simple/")
-    return redirected_project(project, first_seen, generation, reach=reach, linked=linked)
+    host_policy = HostPolicy("https://pypi.example.org/simple/")
+    return redirected_project(project, first_seen, generation, host_policy=host_policy, linked=linked)
 
 
 class RedirectingWorld(World):
@@ -50,20 +49,13 @@ class RedirectingWorld(World):
 
     linked = False
 
+    def options(self) -> CacheOptions:
+        """Offer the projects of the mode."""
+        return CacheOptions(listings=ListingHooks(offer=partial(offer, self.linked)))
+
     def restart(self) -> None:
         """Begin anew with what is in the cache directory."""
         super().restart()
-        self.source = CachedSource(
-            self.upstream,
-            self.cache,
-            self.clock,
-            self.threads,
-            identity="https://pypi.example.org/simple/",
-            offer=partial(offer, self.linked),
-            wheels=WheelExaminer(ExaminesHere(), self.threads),
-            say=self.lines.append,
-            failed=self.failures.append,
-        )
         self.redirecting = RedirectingSource(self.source)
         self.index = Index(self.redirecting)
 

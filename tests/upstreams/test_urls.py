@@ -190,9 +190,9 @@ def test_a_private_network() -> None:
 
 def test_known_hosts() -> None:
     """The public index needs no list."""
-    reach = HostPolicy("https://pypi.org/simple/")
-    assert reach.refuses_redirect("https://pypi.org/x", "https://files.pythonhosted.org/y") is None
-    assert not reach.may_be_private("files.pythonhosted.org", 443)
+    host_policy = HostPolicy("https://pypi.org/simple/")
+    assert host_policy.refuses_redirect("https://pypi.org/x", "https://files.pythonhosted.org/y") is None
+    assert not host_policy.may_be_private("files.pythonhosted.org", 443)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,6 @@ class Index(Client):
             encodings=available_encodings(),
             cache_size=cache_size,
             in_thread=self._in_thread,
-            failed=self.failures.append,
         )
         self.resource = IndexResource(
             listings=self.listings,

@@ -1,7 +1,7 @@
 """The cache of upstream indexes: listings and files in the cache directory. Blocking.
 
-Everything here may be deleted, damaged or unwritable at any time, which costs speed and never truth: whatever is read back
-is proven first. A listing carries a checksum.
+Everything here may be deleted, damaged or unwritable at any time: that costs speed, never correctness. What is read back is
+verified first; a listing carries a checksum.
 """
 
 from __future__ import annotations
@@ -38,24 +38,27 @@ class UpstreamCache:
     """The cache of all upstreams together; usable from any thread.
 
     Args:
-        directory: Where; it is made when something is written.
-        log: Takes a sentence for the operator.
+        directory: Its directory; it is created with the first file.
         room: How much of the disk may be used.
         now: The time, seconds since 1970.
+        is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
 
     Attributes:
-        space: The part of the disk that it uses.
-        files: Those that are kept.
+        space: Its disk space.
+        files: The cached files.
     """
 
     def __init__(
         self,
         directory: str,
-        log: Callable[[str], None],
         room: DiskBudget | None = None,
         now: Callable[[], float] = time.time,
+        *,
+        is_cache: bool = True,
     ) -> None:
-        self.space = CacheSpace(os.path.join(directory, "upstream"), log, room or DiskBudget(), now)
+        self.space = CacheSpace(
+            os.path.join(directory, "upstream"), room or DiskBudget(), now, is_cache=is_cache
+        )
         self.files = CachedFiles(self.space)
 
     @property
@@ -64,16 +67,16 @@ class UpstreamCache:
         return self.space.room
 
     def load(self) -> None:
-        """See what is there; remove what writers that died left behind, and what is too much."""
+        """Index the directory; remove unfinished files, and what exceeds the budget."""
         self.space.load()
 
     # -- listings ---------------------------------------------------------------------------------------------------
 
     def listing(self, upstream: str, name: ProjectName) -> CachedListing | None:
-        """What was kept of a project.
+        """Return the cached listing of a project.
 
         Args:
-            upstream: Which; other text for another index, also where both have one name.
+            upstream: What identifies the index; two indexes of one name differ in it.
             name: The project.
         """
         path = self._listing_path(upstream, name)
@@ -81,27 +84,27 @@ class UpstreamCache:
         if parts is None or parts[0] not in (FORMAT, OLDER_FORMAT):
             return None
         with suppress(ValueError, TypeError, KeyError, IndexError):
-            kept = listing_of_parts(parts)
-            if kept.project.name == name and parts[1] == upstream:
+            listing = listing_of_parts(parts)
+            if listing.project.name == name and parts[1] == upstream:
                 self.space.use(path)
-                return kept
+                return listing
         return None
 
-    def keep_listing(self, upstream: str, kept: CachedListing) -> None:
-        """Keep this in place of what was kept of the project before."""
-        path = self._listing_path(upstream, kept.project.name)
-        self.space.write(path, pack((FORMAT, *parts_of_listing(upstream, kept))))
+    def store_listing(self, upstream: str, listing: CachedListing) -> None:
+        """Store a listing in the place of the project's earlier one."""
+        path = self._listing_path(upstream, listing.project.name)
+        self.space.write(path, pack((FORMAT, *parts_of_listing(upstream, listing))))
 
-    def drop_listing(self, upstream: str, name: ProjectName) -> None:
-        """Forget it."""
+    def remove_listing(self, upstream: str, name: ProjectName) -> None:
+        """Remove the listing of a project."""
         self.space.remove(self._listing_path(upstream, name))
 
-    def keep_metadata(self, index: str, project: ProjectName, file: File, data: bytes) -> bool:
-        """Keep the metadata of an index's wheel; returns whether they are there now."""
+    def store_metadata(self, index: str, project: ProjectName, file: File, data: bytes) -> bool:
+        """Store the metadata of an index's wheel; return whether they are in the cache now."""
         return self.files.keep_bytes(data, UpstreamFileKey(index, project, file.filename).metadata(""))
 
-    def kept_names(self, upstream: str) -> tuple[ProjectName, ...]:
-        """The projects of which something is kept, sorted."""
+    def cached_names(self, upstream: str) -> tuple[ProjectName, ...]:
+        """Return the names of the projects with a cached listing, sorted."""
         directory = self.listings_of(upstream)
         try:
             return tuple(
@@ -111,15 +114,15 @@ class UpstreamCache:
             return ()
 
     def lacks_upload_times(self, upstream: str) -> bool:
-        """Return whether an upstream stated no upload time for a file that one of some kept listings has."""
-        for name in self.kept_names(upstream)[:_SAMPLE]:
-            kept = self.listing(upstream, name)
-            if kept is not None and any(file.uploaded_ns is None for file in kept.project.files):
+        """Return whether a file in a sample of an upstream's cached listings has no upload time."""
+        for name in self.cached_names(upstream)[:_SAMPLE]:
+            listing = self.listing(upstream, name)
+            if listing is not None and any(file.uploaded_ns is None for file in listing.project.files):
                 return True
         return False
 
     def all_listings(self) -> Iterator[CachedListing]:
-        """Every listing that is kept, of whichever upstream."""
+        """Return every cached listing of every upstream."""
         for directory, _, names in os.walk(os.path.join(self.space.root, "listings")):
             for name in names:
                 parts = read_record(os.path.join(directory, name))
@@ -128,11 +131,11 @@ class UpstreamCache:
                         yield listing_of_parts(parts)
 
     def listings_of(self, upstream: str) -> str:
-        """The directory of what is kept of an upstream's listings; its time changes when one comes or goes."""
+        """Return the directory of an upstream's listings; its modification time changes when one comes or goes."""
         return os.path.dirname(self._listing_path(upstream, "x"))
 
     def _listing_path(self, upstream: str, name: str) -> str:
         if len(name) > _LONGEST_NAME:
-            # No project is called like this.
+            # No project's name begins with a point.
             name = "." + hashlib.sha256(name.encode()).hexdigest()
         return os.path.join(self.space.root, "listings", index_directory(upstream), name)

@@ -11,24 +11,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core import severity
 from simpleindex.system.atomic import write_all
+from simpleindex.system.log import logger
 from simpleindex.system.ownership import give_to_owner_of, make_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_log: Final = logger(__name__)
+
 FACTS: Final = ".facts"
-"""Suffix of the record beside a kept file."""
+"""Suffix of the record beside a cached file."""
 
 _LISTINGS_SHARE: Final = 4
 """Listings go before files once they take more than this part of the budget."""
 
 _SILENT_SECONDS: Final = 24 * 3600.0
-"""Between two lines of the log about making room."""
+"""Seconds between two lines of the log about eviction."""
 
 _LEFT_OVER: Final = 24 * 3600
-"""Seconds after which an unfinished file is nobody's: no fetch lives so long without writing to it."""
+"""Seconds after which an unfinished file is abandoned: no fetch lasts so long without writing to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class DiskBudget:
     """How much of the disk may be used.
 
     Attributes:
-        budget: Bytes of all that is kept.
-        floor: Bytes that are to stay free on its file system.
-        largest: Bytes of one file; only so that an endless one ends.
+        budget: Bytes of all files.
+        floor: Bytes that stay free on its file system.
+        largest: Bytes of one file; so that an endless one ends.
     """
 
     budget: int = 20 * 1024**3
@@ -50,19 +52,18 @@ class CacheSpace:
     """A directory with a budget; usable from any thread.
 
     Args:
-        root: The directory; it is made when something is written.
-        log: Takes a sentence for the operator.
+        root: The directory; it is created with the first file.
         room: How much of the disk may be used.
         now: The time, seconds since 1970.
+        is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
     """
 
     def __init__(
-        self, root: str, log: Callable[[str], None], room: DiskBudget, now: Callable[[], float]
+        self, root: str, room: DiskBudget, now: Callable[[], float], *, is_cache: bool = True
     ) -> None:
         self.root = root
         self.room = room
         self.now = now
-        self._log = log
         self._lock = threading.Lock()
         self._files: OrderedDict[str, int] = OrderedDict()
         self._listings: OrderedDict[str, int] = OrderedDict()
@@ -70,10 +71,10 @@ class CacheSpace:
         self._silent_until = 0.0
         self._prefix = os.path.join(root, "listings", "")
         self._is_loaded = False
-        self._has_complained = False
+        self._has_complained = not is_cache
 
     def load(self) -> None:
-        """See what is there; remove what writers that died left behind, and what is too much."""
+        """Index the directory; remove unfinished files, and what exceeds the budget."""
         for path in self._scan("new"):
             with suppress(OSError):
                 if os.stat(path).st_mtime < self.now() - _LEFT_OVER:
@@ -102,35 +103,36 @@ class CacheSpace:
             yield from (os.path.join(directory, name) for name in names)
 
     def _remove_older_form(self) -> None:
-        """Remove files that were kept by digest alone: of them nobody knows any more which index gave them."""
+        """Remove files that older versions stored by digest alone: nothing says which index they came from."""
         older = os.path.join(self.root, "files")
         if os.path.lexists(older):
             shutil.rmtree(older, ignore_errors=True)
-            self._log(
-                f"What an older version kept in {older!a} was removed: it is fetched again when it is wanted."
+            _log.info(
+                "Removed {path}, which an older version wrote: its files are fetched again when they are requested.",
+                path=ascii(older),
             )
 
     def _remove_empty_directories(self) -> None:
-        """Remove the directories of projects of which nothing is kept any more."""
+        """Remove the directories of projects without cached files."""
         for directory, _, names in os.walk(os.path.join(self.root, "given"), topdown=False):
             if not names:
                 with suppress(OSError):
                     os.rmdir(directory)
 
     def may_have(self, path: str) -> bool:
-        """Return whether looking for a file makes sense; at once."""
+        """Return whether a file may be in the cache; without touching the disk."""
         return not self._is_loaded or path in self._index_of(path)
 
     def make_room(self, size: int) -> None:
-        """Remove what was used least recently until this much more fits: files first, then listings.
+        """Remove the least recently used until this many more bytes fit: files first, then listings.
 
-        A file whose listing is gone could not be served, and a listing is a thousandth of its files.
+        A file without its listing could not be served, and a listing is a thousandth of its files.
         """
         while self._is_loaded and self._is_too_much(size):
             path = self._least_used()
             if path is None:
                 break
-            self._tell_of_eviction()
+            self._log_eviction()
             self.remove(path)
 
     def _least_used(self) -> str | None:
@@ -139,23 +141,24 @@ class CacheSpace:
                 return next(iter(self._files))
             return next(iter(self._listings), None) or next(iter(self._files), None)
 
-    def _tell_of_eviction(self) -> None:
+    def _log_eviction(self) -> None:
         if self.now() >= self._silent_until:
             self._silent_until = self.now() + _SILENT_SECONDS
-            self._log(
-                f"The cache in {self.root!a} is full: what was used least recently makes room for new files. "
-                "Its size, and the bytes that stay free on its disk, are set by [cache] of the sources file."
+            _log.info(
+                "The cache in {path} is full: the least recently used files make room for new ones. "
+                "Its size, and the bytes that stay free on its disk, are set by [cache] in the sources file.",
+                path=ascii(self.root),
             )
 
     def _is_too_much(self, size: int) -> bool:
-        # For one that is too large to be kept at all, nothing has to go.
+        # Nothing is evicted for a file that is larger than the whole budget.
         if size <= self.room.budget < self._size + size:
             return True
         free = self.free()
         return free is not None and free - size < self.room.floor
 
     def free(self) -> int | None:
-        """Bytes that are free on its file system; None if that cannot be told."""
+        """Return the free bytes of its file system; None if it does not say."""
         try:
             status = os.statvfs(self.root)
         except OSError:
@@ -170,14 +173,14 @@ class CacheSpace:
                 index.move_to_end(path)
 
     def add(self, path: str, size: int) -> None:
-        """Count a file that was put there."""
+        """Count a file that was added."""
         with self._lock:
             index = self._index_of(path)
             self._count(path, size - index.pop(path, 0))
             index[path] = size
 
     def forget(self, path: str) -> None:
-        """Count a file no more."""
+        """Stop counting a file."""
         with self._lock:
             self._count(path, -self._index_of(path).pop(path, 0))
 
@@ -201,12 +204,12 @@ class CacheSpace:
         return os.path.join(self.root, "new", secrets.token_hex(8))
 
     def write(self, path: str, data: bytes, *, counts: bool = True) -> None:
-        """Put a small file there, whole or not at all; trouble is said once.
+        """Write a small file, whole or not at all; an error is logged once.
 
         Args:
-            path: Where.
-            data: All of it.
-            counts: Whether it is one of those that go when room is wanted.
+            path: Its path.
+            data: Its bytes.
+            counts: Whether it counts, and can be evicted.
         """
         aside = self.new_path()
         try:
@@ -227,10 +230,10 @@ class CacheSpace:
             self.make_room(0)
 
     def create(self, path: str) -> int:
-        """Return a descriptor of a new file.
+        """Create a file; return its descriptor.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: It cannot be created.
         """
         self.make_parent(path)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -239,16 +242,16 @@ class CacheSpace:
 
     @staticmethod
     def make_parent(path: str) -> None:
-        """Make the directory of a file."""
+        """Create the directory of a file."""
         make_directories(os.path.dirname(path), 0o700)
 
     def complain(self, error: OSError) -> None:
-        """Tell the operator, once, that nothing can be kept."""
+        """Log, once, that the cache cannot be written."""
         if not self._has_complained:
             self._has_complained = True
-            self._log(
-                severity.error(
-                    f"What upstreams say cannot be kept in {self.root!a} ({error.strerror}); it is fetched again each time. "
-                    "Make --cache a directory that this user can write, and that has room."
-                )
+            _log.error(
+                "The cache in {path} cannot be written ({error}), so everything is fetched again each time. "
+                "Make --cache a directory that this user can write, on a disk that is not full.",
+                path=ascii(self.root),
+                error=error.strerror,
             )

@@ -14,6 +14,7 @@ from simpleindex.upstreams.pages.listing_faults import ListingFault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from simpleindex.core.model import File
 
 FORMAT: Final = 3
 """Raised whenever what is packed changes."""
@@ -24,17 +25,18 @@ OLDER_FORMAT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class CachedListing:
-    """What an upstream said of a project.
+    """An upstream's listing of a project, with what was found out about its files since.
 
     Attributes:
-        project: As it has it.
-        etag: To ask again by; None if none came.
+        project: As the upstream lists it.
+        etag: For conditional requests; None if none came.
         last_modified: The same.
-        fresh_for: Seconds for which it need not be asked again, as the upstream said; None if it did not.
-        fetched_at: When it said so, seconds since 1970.
-        file_facts: What files themselves taught since, by name.
-        faults: What was found to be wrong with it since, by the name of a file or of its metadata.
-        modified: What the servers of files call their last modification, nanoseconds since 1970, by name; 0 where one does not say.
+        fresh_for: Seconds for which the upstream's headers call it fresh; None if they do not say.
+        fetched_at: When it came, seconds since 1970.
+        file_facts: What reading files showed, by file name.
+        faults: What is wrong with it, by the name of a file or of its metadata.
+        modified: Modification times of files on their servers, nanoseconds since 1970, by file name; 0 where a server does not
+            state one.
     """
 
     project: Project
@@ -45,6 +47,10 @@ class CachedListing:
     file_facts: Mapping[str, FileFacts]
     faults: Mapping[str, ListingFault] = field(default_factory=dict)
     modified: Mapping[str, int] = field(default_factory=dict)
+
+    def file(self, filename: str) -> File | None:
+        """Return a file as the upstream lists it."""
+        return next((file for file in self.project.files if file.filename == filename), None)
 
 
 def parts_of_listing(upstream: str, kept: CachedListing) -> tuple[Any, ...]:
@@ -66,12 +72,12 @@ def listing_of_parts(parts: tuple[Any, ...]) -> CachedListing:
     """Return the listing that was packed.
 
     Raises:
-        ValueError, TypeError, KeyError, IndexError: It is none.
+        ValueError, TypeError, KeyError, IndexError: These are not the parts of a listing.
     """
     if parts[0] == OLDER_FORMAT:
         parts = (*parts, {}, {})
-    _, _, name, status, reason, packed, count, size, withheld, *said, file_facts, faults, modified = parts
-    etag, last_modified, fresh_for, fetched_at = said
+    _, _, name, status, reason, packed, count, size, withheld, *headers, file_facts, faults, modified = parts
+    etag, last_modified, fresh_for, fetched_at = headers
     project = Project(
         name=ProjectName(name),
         files=PackedFiles.restored(packed, count, size),
@@ -79,11 +85,13 @@ def listing_of_parts(parts: tuple[Any, ...]) -> CachedListing:
         status=Status(status),
         status_reason=reason,
     )
-    known = dict(_learnt(file_facts.items()))
-    wrong = {name: ListingFault(*fault) for name, fault in faults.items()}
-    return CachedListing(project, etag, last_modified, fresh_for, fetched_at, known, wrong, modified)
+    facts = dict(_unpacked_facts(file_facts.items()))
+    unpacked_faults = {name: ListingFault(*fault) for name, fault in faults.items()}
+    return CachedListing(
+        project, etag, last_modified, fresh_for, fetched_at, facts, unpacked_faults, modified
+    )
 
 
-def _learnt(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, FileFacts]]:
+def _unpacked_facts(items: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, FileFacts]]:
     for name, (size, sha256, requires_python, sidecar, modified_ns) in items:
         yield name, FileFacts(size, sha256, requires_python, sidecar and Sidecar(*sidecar), modified_ns)

@@ -1,4 +1,4 @@
-"""A file that is on its way into the cache."""
+"""A file that is being written into the cache."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cache_space import CacheSpace
 
 _CHECK_ROOM_EVERY: Final = 64 * 1024 * 1024
-"""Bytes written, after which it is seen to that there is still room."""
+"""Bytes written between two checks of the free space."""
 
 _CHUNK: Final = 1024 * 1024
 
 
 class Incoming:
-    """A file that is being fetched; used by one thread at a time.
+    """A file that is being written; used by one thread at a time.
 
     Args:
-        space: Where it may be kept.
+        space: The cache's disk space.
         descriptor: Open for reading and writing.
-        path: Where it lies; None if nowhere.
+        path: Its temporary path; None if it has no name.
 
     Attributes:
         size: Bytes so far.
@@ -41,14 +41,14 @@ class Incoming:
 
     @property
     def sha256(self) -> str:
-        """Lower-case hex digest of what there is so far."""
+        """The lower-case hex digest of its bytes so far."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
         """Append.
 
         Raises:
-            OSError: There is no room for it.
+            OSError: The disk is full.
         """
         try:
             write_all(self.descriptor, data, self.size)
@@ -62,7 +62,7 @@ class Incoming:
             self._space.make_room(_CHECK_ROOM_EVERY)
 
     def hexdigest(self, algorithm: str) -> str:
-        """Another digest of all of it."""
+        """Return another digest of all of it."""
         digest, offset = hashlib.new(algorithm, usedforsecurity=False), 0
         while data := os.pread(self.descriptor, _CHUNK, offset):
             digest.update(data)
@@ -70,7 +70,7 @@ class Incoming:
         return digest.hexdigest()
 
     def reader(self) -> FileIO:
-        """Open what there is so far, for reading only where that can be had; the caller closes it."""
+        """Open its bytes so far, read-only where the system allows that; the caller closes it."""
         try:
             # Another description of the same file, whatever its name is by now.
             return FileIO(os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_CLOEXEC), "rb")
@@ -78,18 +78,13 @@ class Incoming:
             return FileIO(os.dup(self.descriptor), "rb")
 
     def discard(self) -> None:
-        """Remove it unless it was kept; whoever has it open goes on reading."""
+        """Remove it unless the cache has taken it; clients that have it open go on reading."""
         if self.path is not None:
             with suppress(OSError):
                 os.unlink(self.path)
             self.path = None
 
     def close(self) -> None:
-        """Remove it unless it was kept, and let go."""
+        """Close it; remove it unless the cache has taken it."""
         self.discard()
         os.close(self.descriptor)
-
-
-def is_known_hash(algorithm: str) -> bool:
-    """Whether a file can be checked by a hash of this name."""
-    return algorithm in hashlib.algorithms_guaranteed and not algorithm.startswith("shake")

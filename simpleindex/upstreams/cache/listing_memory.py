@@ -1,4 +1,4 @@
-"""Listings in memory, within a bound, and the projects that an upstream does not have."""
+"""Listings in memory, within a bound, and the names of projects that an upstream does not have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import Project
+    from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
 
@@ -22,32 +22,36 @@ class ListingEntry:
     """A project in memory.
 
     Attributes:
-        kept: What the upstream said.
-        shown: What is offered of it; the same object as long as nothing changes.
-        fresh_until: Until when it need not be asked again, seconds since 1970.
-        failing_until: Until when it is not, since it failed.
-        stale: The same, marked so; made when it is wanted.
+        listing: What the upstream listed, with corrections.
+        offered: What is offered from it; the same object as long as nothing changes.
+        fresh_until: Until when it need not be requested again, seconds since 1970.
+        failing_until: Until when it is not requested since a request failed.
+        stale: What is offered, marked as stale; made when it is first needed.
     """
 
-    kept: CachedListing
-    shown: Project
+    listing: CachedListing
+    offered: Project
     fresh_until: float
     failing_until: float = 0.0
     stale: Project | None = None
 
     def project(self, *, stale: bool) -> Project:
-        """What is offered, and whether that is what the upstream would say now."""
+        """Return what is offered, marked if it may not be what the upstream lists now."""
         if not stale:
-            return self.shown
+            return self.offered
         if self.stale is None:
-            self.stale = replace(self.shown, stale=True)
+            self.stale = replace(self.offered, stale=True)
         return self.stale
+
+    def offered_file(self, filename: str) -> File | None:
+        """Return a file as it is offered."""
+        return next((file for file in self.offered.files if file.filename == filename), None)
 
     @property
     def weight(self) -> int:
-        """Bytes, about."""
-        kept, shown = self.kept.project.files, self.shown.files
-        return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (kept, shown))
+        """The bytes that it takes, about."""
+        listed, offered = self.listing.project.files, self.offered.files
+        return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (listed, offered))
 
 
 class ListingMemory:
@@ -66,10 +70,6 @@ class ListingMemory:
     def get(self, name: ProjectName) -> ListingEntry | None:
         """Return a project's listing, if it is in memory."""
         return self._entries.get(name)
-
-    def known(self, name: ProjectName) -> ListingEntry:
-        """Return a project's listing, which is in memory."""
-        return self._entries[name]
 
     def use(self, name: ProjectName) -> None:
         """Note that a listing was used."""

@@ -1,4 +1,4 @@
-"""A file that is read while it is still being written: what comes from an upstream is on its way to clients at once."""
+"""A file that clients read while it is still being fetched."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from simpleindex.core.errors import Changed
 from simpleindex.system.bodies import read_fully, read_if_in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from simpleindex.system.threads import Threads
 
 
 class PartialFile:
-    """A file of which a part is there; its last byte counts as missing until the whole has been proven right.
+    """A file of which a part has arrived; its last byte is withheld until the whole has been verified.
 
     Attributes:
-        descriptor: Open for reading; closed when nobody holds the file any more, of whom its maker is the first.
-        size: Bytes of the whole, as soon as they are known.
-        is_whole: Whether all of it is there, and is what it should be.
-        error: Why it never will be.
+        descriptor: Open for reading; closed when the last holder releases the file. Its maker is the first holder.
+        size: Bytes of the whole file, as soon as they are known.
+        is_whole: Whether all of it has arrived and is right.
+        error: Why it will never be complete.
     """
 
     def __init__(self) -> None:
@@ -30,51 +30,51 @@ class PartialFile:
         self.is_whole = False
         self.error: Exception | None = None
         self._begun = False
-        self._there = 0
+        self._arrived = 0
         self._holders = 1
         self._waiting: list[tuple[int | None, Deferred[None]]] = []
 
     def place(self, descriptor: int) -> None:
-        """Note where it is written to."""
+        """Set the descriptor that it is written to."""
         self.descriptor = descriptor
 
     def begin(self, size: int | None) -> None:
-        """Note that it is coming, and how large it will be, if that is known."""
+        """Begin it, with its size if that is known."""
         self._begun = True
         self.size = size
         self._wake()
 
-    def advance(self, there: int) -> None:
-        """Note that so many bytes are there."""
-        self._there = there
+    def advance(self, arrived: int) -> None:
+        """Note how many bytes have arrived."""
+        self._arrived = arrived
         self._wake()
 
     def complete(self, size: int) -> None:
-        """Note that it is whole and right."""
-        self.size = self._there = size
+        """Note that all of it has arrived and is right."""
+        self.size = self._arrived = size
         self.is_whole = True
         self._wake()
 
     def fail(self, error: Exception) -> None:
-        """Note that it never will be."""
+        """Note why it will never be complete."""
         self.error = error
         self._wake()
 
     async def until_begun(self) -> int:
-        """Wait until it is coming, and its size is known; return that.
+        """Wait until it has begun and its size is known; return the size.
 
         Raises:
-            SimpleIndexError: It is not coming.
+            SimpleIndexError: It cannot be fetched.
         """
         await self._until(None)
         assert self.size is not None
         return self.size
 
     async def until(self, end: int) -> None:
-        """Wait until this many bytes can be given.
+        """Wait until this many bytes can be sent.
 
         Raises:
-            SimpleIndexError: They never can.
+            SimpleIndexError: They will never arrive.
         """
         await self._until(end)
 
@@ -83,7 +83,7 @@ class PartialFile:
         self._holders += 1
 
     def release(self) -> None:
-        """Take that back."""
+        """Close the descriptor unless others hold it open."""
         self._holders -= 1
         if not self._holders and self.descriptor >= 0:
             os.close(self.descriptor)
@@ -100,7 +100,7 @@ class PartialFile:
             try:
                 await waiting
             finally:
-                # Whoever leaves is not waited with any more.
+                # A request that leaves waits no longer.
                 if entry in self._waiting:
                     self._waiting.remove(entry)
 
@@ -109,7 +109,7 @@ class PartialFile:
             return True
         if not self._begun or self.size is None:
             return False
-        return end is None or (end <= self._there and end < self.size)
+        return end is None or (end <= self._arrived and end < self.size)
 
     def _wake(self) -> None:
         ready = [entry for entry in self._waiting if self.error is not None or self._has(entry[0])]
@@ -119,64 +119,64 @@ class PartialFile:
 
 
 class PartialFileBody:
-    """One reader of such a file.
+    """The body of a partial file for one client.
 
     Args:
-        growing: The file, whose size is known.
-        filename: For the error.
-        sha256: The digest that the whole has to have; None if nobody has stated it.
+        partial: The file, whose size is known.
+        filename: Its name, for errors.
+        sha256: The digest that is listed; None if none is.
         modified_ns: When it was uploaded, nanoseconds since 1970.
-        in_thread: Calls a blocking function in a thread.
+        threads: For calls that block.
     """
 
     def __init__(
         self,
-        growing: PartialFile,
+        partial: PartialFile,
         filename: str,
         sha256: str | None,
         modified_ns: int | None,
-        in_thread: Callable[..., Awaitable[bytes]],
+        threads: Threads,
     ) -> None:
-        self._growing = growing
+        self._partial = partial
         self._filename = filename
-        self._in_thread = in_thread
+        self._threads = threads
         self._closed = False
-        self.size: int | None = growing.size
+        self.size: int | None = partial.size
         self.sha256: str | None = sha256
         self.modified_ns: int | None = modified_ns
-        self.accepts_ranges = growing.is_whole
-        growing.hold()
+        self.accepts_ranges = partial.is_whole
+        partial.hold()
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Return exactly these bytes, as soon as they are there.
+        """Return exactly these bytes as soon as they have arrived.
 
         Raises:
-            UpstreamFailed: They never will be, or are not what was listed.
-            Changed: The file was cut, or the body is closed.
+            UpstreamFailed: They will never arrive, or the file is not the listed one.
+            Changed: The file was truncated, or the body is closed.
         """
         if self._closed:
             raise Changed(self._filename)
-        growing = self._growing
-        growing.hold()
+        partial = self._partial
+        partial.hold()
         try:
-            await growing.until(offset + length)
-            data = read_if_in_memory(growing.descriptor, offset, length)
+            await partial.until(offset + length)
+            data = read_if_in_memory(partial.descriptor, offset, length)
             if len(data) < length:
-                data += await self._in_thread(
-                    read_fully, growing.descriptor, offset + len(data), length - len(data)
+                data += await self._threads.run(
+                    read_fully, partial.descriptor, offset + len(data), length - len(data)
                 )
         finally:
-            growing.release()
+            partial.release()
         if len(data) < length:
             raise Changed(self._filename)
         return data
 
     def send_to(self, socket: int, offset: int, length: int) -> int | None:  # noqa: ARG002
-        """None."""
+        """Return None: its bytes may not have arrived yet."""
         return None
 
     def close(self) -> None:
-        """Let go of it; the file goes on growing."""
+        """Release the file; its fetch goes on."""
         if not self._closed:
             self._closed = True
-            self._growing.release()
+            self._partial.release()

@@ -71,7 +71,7 @@ class OutgoingAgent:
 
     Args:
         reactor: For connections and time.
-        reach: Where the upstream may lead.
+        host_policy: Where the upstream may lead.
         tls: Whom to trust.
         environment: Where the proxies are named: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``.
 
@@ -80,18 +80,18 @@ class OutgoingAgent:
     """
 
     def __init__(
-        self, reactor: Any, reach: HostPolicy, tls: IPolicyForHTTPS, environment: Mapping[str, str]
+        self, reactor: Any, host_policy: HostPolicy, tls: IPolicyForHTTPS, environment: Mapping[str, str]
     ) -> None:
-        proxy_for(reach.url, environment)
+        proxy_for(host_policy.url, environment)
         self._reactor = reactor
-        self._reach = reach
+        self._host_policy = host_policy
         self._environment = environment
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         # As Twisted's own documentation of the pool's log has it; the factory is the class's.
         self._pool._factory.noisy = False  # noqa: SLF001
         self._pool.maxPersistentPerHost = _IDLE_CONNECTIONS
         self._pool.cachedConnectionTimeout = _IDLE_SECONDS
-        self._endpoints = _Endpoints(reactor, reach, tls, environment)
+        self._endpoints = _Endpoints(reactor, host_policy, tls, environment)
         self._agent = Agent.usingEndpointFactory(reactor, self._endpoints, self._pool)
         self._proxy_agents: dict[Proxy, ProxyAgent] = {}
 
@@ -110,7 +110,7 @@ class OutgoingAgent:
             return fail(error)
         if proxy is None:
             return _deferred(self._agent.request(method, uri, headers, bodyProducer))
-        if is_surely_private(where.host) and not self._reach.may_be_private(where.host, where.port):
+        if is_surely_private(where.host) and not self._host_policy.may_be_private(where.host, where.port):
             return fail(ForbiddenAddress(str(where)))
         if where.scheme == "https":
             return _deferred(self._agent.request(method, uri, headers, bodyProducer))
@@ -141,10 +141,10 @@ def _deferred(answer: Any) -> Deferred[IResponse]:
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     def __init__(
-        self, reactor: Any, reach: HostPolicy, tls: IPolicyForHTTPS, environment: Mapping[str, str]
+        self, reactor: Any, host_policy: HostPolicy, tls: IPolicyForHTTPS, environment: Mapping[str, str]
     ) -> None:
         self._reactor = reactor
-        self._reach = reach
+        self._host_policy = host_policy
         self.tls = tls
         self._environment = environment
 
@@ -161,7 +161,7 @@ class _Endpoints:
         return BoundedEndpoint(endpoint)
 
     def _direct(self, host: str, port: int) -> IStreamClientEndpoint:
-        is_trusted = self._reach.may_be_private(host, port)
+        is_trusted = self._host_policy.may_be_private(host, port)
         where = str(UrlOrigin("", host, port))
         guarded = GuardedReactor(self._reactor, where, lambda address: is_trusted or is_public(address))
         return HostnameEndpoint(guarded, host, port, timeout=CONNECT_SECONDS)

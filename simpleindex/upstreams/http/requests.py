@@ -1,4 +1,4 @@
-"""Requests to one upstream: their headers, where redirects lead, and what a server asked for before the next one.
+"""Requests to one upstream: their headers, where redirects lead, and how long a server asked to wait.
 
 Whatever the other side does, a request ends in bounded time with an answer or with
 :class:`~simpleindex.core.errors.UpstreamFailed`.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IAgent, IResponse
 
-    from simpleindex.upstreams.client_options import UpstreamLimits
+    from simpleindex.upstreams.client_options import ClientOptions
     from simpleindex.upstreams.http.logins import Login
     from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
 
@@ -36,22 +36,22 @@ MOST_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REFUSALS: Final = frozenset({401, 403})
 
-# What is read of a body that nobody wants, to keep its connection: bytes and seconds.
+# Bytes and seconds of a discarded body that are read to keep its connection.
 _MOST_UNWANTED: Final = 64 * 1024
 _UNWANTED_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
-    """What is requested.
+    """A request to an upstream.
 
     Attributes:
         url: As :func:`~simpleindex.upstreams.pages.urls.absolute_url` returns it.
-        headers: Those that are its own.
-        deadline: When its headers must be there, redirects included, on the clock; None for files, which have none.
-        missing: Statuses that are an answer, also where they are redirects.
-        method: Of the request.
-        seconds: For the beginning of an answer about a file; None for as long as files may take.
+        headers: Its own headers, beside those of every request.
+        deadline: When the answer's headers must have arrived, redirects included, on the clock; None for files.
+        missing: Statuses that are a final answer, even if they are redirects.
+        method: Its method.
+        seconds: For the first byte of an answer about a file; None for the limit of files.
     """
 
     url: str
@@ -63,7 +63,7 @@ class OutgoingRequest:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is a listing, not a file."""
+        """Whether it is for a listing, not for a file."""
         return self.deadline is not None
 
 
@@ -71,105 +71,100 @@ class UpstreamRequests:
     """Makes requests to one upstream, and to where it leads.
 
     Args:
-        name: What the configuration calls the upstream.
-        reach: Its URL, and where it may lead.
+        host_policy: Its URL, and where redirects may lead.
         agent: Requests one URL without following; an :class:`~simpleindex.upstreams.http.agent.OutgoingAgent` of the same reach.
         clock: For timeouts.
-        login: Knows the credentials for the upstream's own origin; they are sent nowhere else.
-        limits: How long it may take to begin an answer.
-        user_agent: What we call ourselves; operators of indexes want to know.
+        login: The credentials for the upstream's own origin; they are sent nowhere else.
+        options: The upstream's name and timeouts.
     """
 
     def __init__(
         self,
-        name: str,
-        reach: HostPolicy,
+        host_policy: HostPolicy,
         agent: IAgent,
         clock: IReactorTime,
         login: Login,
-        *,
-        limits: UpstreamLimits,
-        user_agent: str,
+        options: ClientOptions,
     ) -> None:
-        self._name = name
-        self._reach = reach
+        self._name = options.name
+        self._host_policy = host_policy
         self._agent = agent
         self._clock = clock
         self._login = login
-        self._limits = limits
-        self._user_agent = user_agent.encode("ascii")
+        self._limits = options.limits
+        self._user_agent = options.user_agent.encode("ascii")
         self._waits = Waits()
 
-    async def follow(self, wanted: OutgoingRequest) -> tuple[IResponse, str]:
-        """Make a request, and go where the answer says, as far as that is allowed.
+    async def follow(self, request: OutgoingRequest) -> tuple[IResponse, str]:
+        """Make a request, and follow redirects as far as that is allowed.
 
         Returns:
-            The answer, and the URL from which it came.
+            The answer, and its final URL.
 
         Raises:
-            UpstreamFailed: There is none, it leads where it may not, or the server asked to wait.
+            UpstreamFailed: There is none, it redirects to where it may not, or the server asked to wait.
         """
-        url = wanted.url
+        url = request.url
         for _ in range(MOST_REDIRECTS + 1):
-            response = await self._answer(url, wanted)
-            if response.code not in REDIRECTS or response.code in wanted.missing:
+            response = await self._answer(url, request)
+            if response.code not in REDIRECTS or response.code in request.missing:
                 return response, url
             await self.discard(response)
             location = header(response, "location")
             target = absolute_url(url, location) if location else None
-            refusal = self._reach.refuses_redirect(url, target, of_file=not wanted.is_page)
+            refusal = self._host_policy.refuses_redirect(url, target, of_file=not request.is_page)
             if refusal is not None or target is None:
                 raise self.failed(
-                    refusal or "it redirects nowhere", status=response.code if wanted.is_page else 0
+                    refusal or "it redirects nowhere", status=response.code if request.is_page else 0
                 )
             url = target
         raise self.failed(f"it redirects more than {MOST_REDIRECTS} times")
 
-    async def _answer(self, url: str, wanted: OutgoingRequest) -> IResponse:
+    async def _answer(self, url: str, request: OutgoingRequest) -> IResponse:
         """Request one URL; once more where it refuses credentials that have changed meanwhile."""
         wait = self._waits.find(url, self._clock.seconds())
         if wait is not None:
             raise self._waiting(wait)
         credentials = self._credentials_for(url)
-        response = await self._ask(url, wanted, credentials)
+        response = await self._send(url, request, credentials)
         if credentials is not None and response.code in _REFUSALS:
             await self._login.read_again()
             changed = self._credentials_for(url)
             if changed != credentials:
                 await self.discard(response)
-                response = await self._ask(url, wanted, changed)
-        self._note_wait(url, wanted, response)
+                response = await self._send(url, request, changed)
+        self._note_wait(url, request, response)
         return response
 
     def _credentials_for(self, url: str) -> BasicCredentials | None:
-        return self._login.credentials() if origin(url) == origin(self._reach.url) else None
+        return self._login.credentials() if origin(url) == origin(self._host_policy.url) else None
 
-    async def _ask(
-        self, url: str, wanted: OutgoingRequest, credentials: BasicCredentials | None
+    async def _send(
+        self, url: str, request: OutgoingRequest, credentials: BasicCredentials | None
     ) -> IResponse:
-        headers = Headers({name: [value] for name, value in wanted.headers.items()})
+        headers = Headers({name: [value] for name, value in request.headers.items()})
         headers.setRawHeaders(b"User-Agent", [self._user_agent])
         if credentials is not None:
             headers.setRawHeaders(b"Authorization", [credentials.header()])
-        allowed = self._limits.file if wanted.seconds is None else wanted.seconds
-        if wanted.deadline is not None:
-            allowed = min(self._limits.idle, wanted.deadline - self._clock.seconds())
+        allowed = self._limits.file if request.seconds is None else request.seconds
+        if request.deadline is not None:
+            allowed = min(self._limits.idle, request.deadline - self._clock.seconds())
 
-        async def asked() -> Any:
+        async def answer() -> Any:
             return await within(
-                allowed, self._clock, self._agent.request(wanted.method, url.encode("ascii"), headers)
+                allowed, self._clock, self._agent.request(request.method, url.encode("ascii"), headers)
             )
 
-        response: IResponse = await self.awaited(asked())
+        response: IResponse = await self.awaited(answer())
         return response
 
-    def _note_wait(self, url: str, wanted: OutgoingRequest, response: IResponse) -> None:
+    def _note_wait(self, url: str, request: OutgoingRequest, response: IResponse) -> None:
         is_limited = response.code == TOO_MANY_REQUESTS
         if is_limited or (response.code == SERVICE_UNAVAILABLE and header(response, "retry-after")):
             now = self._clock.seconds()
             wait = Wait(response.code, now + self._retry_after(response))
-            self._waits.add(url, wait, now, is_page=wanted.is_page)
-        elif wanted.is_page and response.code < 500:
+            self._waits.add(url, wait, now, is_page=request.is_page)
+        elif request.is_page and response.code < 500:
             self._waits.note_answer(url)
 
     def _waiting(self, wait: Wait) -> UpstreamFailed:
@@ -180,39 +175,39 @@ class UpstreamRequests:
         return retry_after(header(response, "retry-after"), header(response, "date"), self._clock.seconds())
 
     async def awaited(self, answer: Awaitable[Any]) -> Any:
-        """Wait for something that can fail in all the ways of a network."""
+        """Wait for a result, and turn every error of the network into one of this upstream."""
         try:
             return await answer
         except CancelledError:
-            # The request that this was for has ended.
+            # The client's request has ended.
             raise
         except Exception as error:  # noqa: BLE001  (what arrives is written by strangers)
             raise self.fault(error) from None
 
     async def discard(self, response: IResponse) -> None:
-        """Read a body that nobody wants, so that its connection can be used again, if that is quickly done."""
+        """Read a body to its end, if that is quickly done, so that its connection can be used again."""
         body = ResponseBody(
             response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS
         )
         await self.drain(body)
 
     async def drain(self, body: ResponseBody) -> None:
-        """Do the same with a body that is already being read."""
+        """Do the same with the rest of a body."""
         try:
             while await body.read() and body.received <= _MOST_UNWANTED:
                 pass
         except CancelledError:
             raise
-        except Exception:  # noqa: BLE001, S110  (as in awaited; and nobody wants it)
+        except Exception:  # noqa: BLE001, S110  (as in awaited; the body does not matter)
             pass
         finally:
             body.close()
 
     async def refusal(self, response: IResponse, *, of_project: bool = False) -> UpstreamFailed:
-        """Make the error for a status that is no answer, with what the upstream says of it.
+        """Make the error for a status that is no answer, with the upstream's explanation.
 
         Args:
-            response: It; its body has not been read.
+            response: The answer; its body has not been read.
             of_project: As :meth:`status_error`.
         """
         return self.status_error(
@@ -220,7 +215,7 @@ class UpstreamRequests:
         )
 
     async def _explanation(self, response: IResponse) -> str:
-        """Return the upstream's own sentence; empty where there is none, or it does not come soon."""
+        """Return the explanation in an answer's body; empty if there is none, or it does not come soon."""
         body = ResponseBody(
             response, self._clock, idle=_UNWANTED_SECONDS, patience=lambda _: _UNWANTED_SECONDS
         )
@@ -243,9 +238,9 @@ class UpstreamRequests:
         """Make the error for a status that is no answer.
 
         Args:
-            response: It.
-            of_project: Whether a project's page was requested, for which another status than 404 can mean that there is none.
-            explanation: What the upstream says of it, without its end; empty if nothing.
+            response: The answer.
+            of_project: Whether a project's page was requested, for which other statuses than 404 can mean "no such project".
+            explanation: The upstream's own explanation; empty if there is none.
         """
         code, seconds = response.code, self._retry_after(response)
         saying = f', saying "{explanation}"' if explanation else ""
@@ -263,7 +258,7 @@ class UpstreamRequests:
         )
 
     def fault(self, error: BaseException) -> UpstreamFailed:
-        """Make the error for what went wrong with a connection."""
+        """Make the error for a failed connection."""
         fault = explain(error)
         return self.failed(
             fault.reason,
@@ -274,13 +269,13 @@ class UpstreamRequests:
     def failed(
         self, reason: str, *, timed_out: bool = False, retry_after: int | None = None, status: int = 0
     ) -> UpstreamFailed:
-        """Make the error of this upstream.
+        """Make an error of this upstream.
 
         Args:
             reason: A clause whose subject is the upstream.
             timed_out: Whether it took too long.
-            retry_after: Seconds after which it may be better; None for trouble that waiting does not end.
-            status: A status for a project's page that the operator could say means "no such project"; 0 if there is none.
+            retry_after: Seconds after which a request may succeed; None if waiting does not help.
+            status: A status of a project's page for which ``missing`` could be configured; 0 if there is none.
         """
         sentence = f"{reason}."
         if may_mean_missing(status):
