@@ -59,6 +59,8 @@ usage: simpleindex COMMAND [options]
   copy NAME==VERSION --from SOURCE --to SOURCE
                              copy a release between your directories, or from what is kept of an upstream
 
+  docs [TOPIC]               print a guide, or the list of guides
+
 Every command finds the server's options in the file that SIMPLEINDEX_CONFIG names, or by --config FILE.
 All but purge and copy work on the served directory (--path), or with --index-url and a token over HTTPS.
 The options of check and systemd-unit are those of the server: twistd simpleindex --help lists them. Every other command
@@ -87,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cache": _cache,
         "allow": _allow,
         "disallow": _disallow,
+        "docs": _docs,
         **{name: partial(_change, name) for name in _CHANGING},
     }
     if not words or words[0] == "help" or ({"-h", "--help"} & {*words} and words[0] not in _WITH_OWN_HELP):
@@ -117,6 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read it has read enough (head, less); the interpreter must not try once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _docs(words: list[str]) -> int:
+    from simpleindex.commands.documents import docs  # noqa: PLC0415  (only when asked for)
+
+    return docs(words)
 
 
 def _check(words: list[str]) -> int:
