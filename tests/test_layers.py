@@ -96,7 +96,7 @@ PURE = (
     "web.pages.negotiation",
     "web.pages.notes",
     "web.pages.simple",
-    "web.pages.style",
+    "web.pages.templates",  # reads files of the package at import
     "web.publish.cross_site",
 )
 

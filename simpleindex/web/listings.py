@@ -17,7 +17,7 @@ from simpleindex.web.http.response import Response
 from simpleindex.web.pages import simple as pages
 from simpleindex.web.pages.negotiation import Encoding, Representation, choose_encoding, choose_representation
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
-from simpleindex.web.pages.style import content_security_policy
+from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.views.explain import SourceNote, explain
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages.explain import why_html, why_json, why_text
-from simpleindex.web.pages.style import content_security_policy
+from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.routes import split_target, way_to_root
 
 if TYPE_CHECKING:

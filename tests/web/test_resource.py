@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.web.https_redirect import RedirectResource
-from simpleindex.web.pages.site_files import ROBOTS
 from tests.web.memory_client import FAR, JSON, NEAR, Client, Index, Transport, read
 from tests.web.stub_source import StubBody
 
@@ -176,7 +175,10 @@ class SiteTests(SynchronousTestCase):
     def test_what_every_host_is_asked_for(self) -> None:
         """Crawlers are kept out, and no source is asked for a project of that name."""
         robots = self.index.get("/robots.txt")
-        self.assertEqual((robots.headers["content-type"], robots.body), ("text/plain; charset=utf-8", ROBOTS))
+        self.assertEqual(
+            (robots.headers["content-type"], robots.body),
+            ("text/plain; charset=utf-8", b"User-agent: *\nDisallow: /\n"),
+        )
         icon = self.index.get("/favicon.ico")
         self.assertEqual(icon.headers["content-type"], "image/svg+xml")
         fromstring(icon.body)

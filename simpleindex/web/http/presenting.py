@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simpleindex.web.http.problems import ProblemForm, choose_problem_form, render_problem
-from simpleindex.web.pages.style import content_security_policy
+from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.routes import way_to_root
 
 if TYPE_CHECKING:

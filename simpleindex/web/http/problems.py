@@ -15,10 +15,12 @@ from urllib.parse import quote
 
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.negotiation import media_weights
-from simpleindex.web.pages.style import STYLE
+from simpleindex.web.pages.templates import html_page, read_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PROBLEM: Final = read_template("problem.html")
 
 _LONGEST_PHRASE: Final = 300
 """Characters of a reason phrase. Proxies bound the whole head, nginx at 4 KiB."""
@@ -118,22 +120,8 @@ def _problem_html(problem: Problem, root: str) -> bytes:
         query = "" if problem.view == MAIN_VIEW else f"?view={quote(problem.view)}"
         links.append(f'<a href="{escape(root)}-/why/{quote(problem.project)}{query}">Why?</a>')
     title = escape(problem.title)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p class="status">{_shown(problem.sentence)}</p>
-<p class="ways">{"".join(links)}</p>
-</body>
-</html>
-""".encode("utf-8", "replace")
+    body = _PROBLEM.substitute(title=title, sentence=_shown(problem.sentence), links="".join(links))
+    return html_page(title, body).encode("utf-8", "replace")
 
 
 def _shown(text: str) -> str:

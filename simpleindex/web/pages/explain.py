@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.views.explain import Answer
-from simpleindex.web.pages.style import STYLE
+from simpleindex.web.pages.templates import html_page, read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simpleindex.views.explain import Explanation, FileNote
 
+
+_EXPLANATION: Final = read_template("explanation.html")
 
 _SKIPPED: Final = "is not asked"
 """How the sentences of sources that were not asked begin."""
@@ -129,25 +131,18 @@ def why_html(explanation: Explanation, root: str) -> bytes:
         items = "".join(_item(file) for file in explanation.files if file.is_offered is is_offered)
         if items:
             parts.append(f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Why {_text(what)}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{_text(what)}</h1>
-<p>{_text(explanation.answer.value.capitalize())}{_text(where)}</p>
-<p class="status{" good" if explanation.answer is Answer.OFFERED else ""}">{_text(explanation.summary)}</p>
-{words}{"".join(parts)}<p>{_rest(explanation)}</p>
-<p class="ways"><a href="{_page_of(explanation, root)}">The project's page</a>\
-<a href="{_list_of(explanation, root)}">All projects</a></p>
-</body>
-</html>
-""".encode()
+    body = _EXPLANATION.substitute(
+        subject=_text(what),
+        answer=f"{_text(explanation.answer.value.capitalize())}{_text(where)}",
+        css_class="status good" if explanation.answer is Answer.OFFERED else "status",
+        summary=_text(explanation.summary),
+        sources=words,
+        files="".join(parts),
+        rest=_rest(explanation),
+        project_url=_page_of(explanation, root),
+        projects_url=_list_of(explanation, root),
+    )
+    return html_page(f"Why {_text(what)}", body).encode()
 
 
 def _page_of(explanation: Explanation, root: str) -> str:

@@ -23,7 +23,7 @@ from simpleindex.web.pages.notes import (
     surroundings,
     why_link,
 )
-from simpleindex.web.pages.style import PROJECT_SCRIPT, ROOT_SCRIPT, STYLE
+from simpleindex.web.pages.templates import PROJECT_SCRIPT, ROOT_SCRIPT, html_page, read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 # The newest version of the standard (PEP 792). Never 1.2's keys (PEP 708 was rejected), nor 1.5 without PEP 752.
 _API_VERSION: Final = "1.4"
+
+_PROJECTS: Final = read_template("projects.html")
+_NO_PROJECTS: Final = read_template("no_projects.html")
+_PROJECT: Final = read_template("project.html")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # uv's times end on 9999-12-30, and a client's conversion to local time must not leave the calendar either.
@@ -149,24 +153,14 @@ def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, vie
         about: The index.
         view: In which view.
     """
-    command = f"""<pre id="command" hidden><code id="install">{install_command("PROJECT", about)}</code></pre>
-{ca_note(about, "")}{surroundings(about, view)}"""
-    if not projects.names:
-        body = f"""<h1>Package index</h1>
-<p>No projects yet. Put a wheel or an sdist at <b>&lt;root&gt;/&lt;project&gt;/&lt;file&gt;</b> and it is listed here.</p>
-{command}<script>{ROOT_SCRIPT}</script>
-"""
-        return _page("Package index", (), body)
     # Normalized names need no escaping.
-    links = "".join([f'<a href="{name}/">{name}</a>\n' for name in projects.names])
-    body = f"""<h1>Package index</h1>
-<p id="count" role="status">{_count(len(projects.names), "project")}</p>
-{command}<input id="filter" type="search" placeholder="Filter projects" aria-label="Filter projects" autocomplete="off" hidden>
-<nav id="some"></nav>
-<div id="all"><nav>
-{links}</nav></div>
-<script>{ROOT_SCRIPT}</script>
-"""
+    body = (_PROJECTS if projects.names else _NO_PROJECTS).substitute(
+        count=_count(len(projects.names), "project"),
+        command=install_command("PROJECT", about),
+        notes=f"{ca_note(about, '')}{surroundings(about, view)}",
+        links="".join([f'<a href="{name}/">{name}</a>\n' for name in projects.names]),
+        script=ROOT_SCRIPT,
+    )
     return _page("Package index", (), body)
 
 
@@ -189,30 +183,21 @@ def project_html(
         metas.append(("project-status", project.status.value))
         if project.status_reason:
             metas.append(("project-status-reason", project.status_reason))
-    body = f"""<button id="up" type="button" hidden>← All projects</button>
-<h1>{project.name}</h1>
-{_summary(project, view, about)}{_status(project)}{_releases(project, base_url)}<script>{PROJECT_SCRIPT}</script>
-"""
+    body = _PROJECT.substitute(
+        name=project.name,
+        summary=_summary(project, view, about),
+        status=_status(project),
+        releases=_releases(project, base_url),
+        script=PROJECT_SCRIPT,
+    )
     return _page(project.name, metas, body)
 
 
 def _page(title: str, metas: Iterable[tuple[str, str]], body: str) -> bytes:
-    """Put a document together. It has neither a base tag nor anchors of its own: clients obey and follow those."""
+    """Return a listing; clients read the version of the protocol and a project's status from its head (PEP 629, PEP 792)."""
+    metas = (("repository-version", _API_VERSION), *metas)
     lines = "".join(f'<meta name="pypi:{name}" content="{_escape(value)}">\n' for name, value in metas)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="pypi:repository-version" content="{_API_VERSION}">
-{lines}<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-{body}</body>
-</html>
-""".encode()
+    return html_page(title, body, metas=lines).encode()
 
 
 def _summary(project: Project, view: str, about: IndexDescription) -> str:
