@@ -14,7 +14,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import Subject, select, subject_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.service.places import excluded_paths
@@ -110,10 +110,12 @@ def _here(command: str, given: argparse.Namespace) -> list[str]:
         raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}") from None
     writer = Writer(directory)
     if command == "purge":
-        return [f"Removed {path}." for path in writer.purge(given.older_than)] or ["Nothing is that old."]
+        return [f"Removed {path}." for path in writer.deletions.purge(given.older_than)] or [
+            "Nothing is that old."
+        ]
     name = parse_project_name(given.name)
     try:
-        lines, subjects = _CHANGES[command](writer, ProjectFiles(directory), name, given)
+        lines, subjects = _CHANGES[command](writer, ProjectFileWriter(directory), name, given)
     except NotHere as error:
         raise RefusedStart(
             f"There is no {error.what} in {settings.path}; --path DIR names another index."
@@ -126,46 +128,46 @@ _Done = tuple[list[str], tuple[Subject, ...]]
 """What is said, and which files or versions it was about."""
 
 
-def _yank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _yank(writer: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
     select(name, given.key, writer.filenames(name))
     changed = files.yank(name, given.key, given.reason)
     return _said(changed, f"{name} {given.key} is yanked."), (subject_of(given.key),)
 
 
-def _unyank(writer: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _unyank(writer: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
     changed = files.unyank(name, given.key)
     if not changed:
         select(name, given.key, writer.filenames(name))
     return _said(changed, f"{name} {given.key} is not yanked."), (subject_of(given.key),)
 
 
-def _status(_: Writer, files: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _status(_: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
     changed = files.set_status(name, Status(given.status), given.reason or None)
     return _said(changed, f"{name} is {given.status}."), (Subject(),)
 
 
-def _delete(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _delete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
     filenames = select(name, given.key, writer.filenames(name))
-    deleted = writer.delete(name, filenames, who=who())
+    deleted = writer.deletions.delete(name, filenames, who=who())
     return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted], tuple(
         Subject(os.path.basename(each.path), digest=each.known_sha256) for each in deleted
     )
 
 
-def _free(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
-    freed = writer.free_name(name, given.key, who=who())
+def _free(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+    freed = writer.deletions.free_name(name, given.key, who=who())
     sentence = f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."
     return [sentence], (Subject(given.key),)
 
 
-def _restore(writer: Writer, _: ProjectFiles, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _restore(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
     if not distribution_suffix(given.key):
         raise RefusedStart(f"restore takes the name of a file, and {given.key!r} is none")
-    restored = writer.restore(name, given.key, who=who())
+    restored = writer.deletions.restore(name, given.key, who=who())
     return [f"Restored {restored.path}."], (Subject(given.key, digest=restored.sha256),)
 
 
-_CHANGES: Final[dict[str, Callable[[Writer, ProjectFiles, ProjectName, argparse.Namespace], _Done]]] = {
+_CHANGES: Final[dict[str, Callable[[Writer, ProjectFileWriter, ProjectName, argparse.Namespace], _Done]]] = {
     "yank": _yank,
     "unyank": _unyank,
     "status": _status,

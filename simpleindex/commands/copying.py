@@ -19,9 +19,9 @@ from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.publishing.copy import Copier
+from simpleindex.publishing.copy_plan import parse_release, select_files
 from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
-from simpleindex.publishing.project_files import ProjectFiles
-from simpleindex.publishing.promotion import files_of, parse_release
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.service.places import excluded_paths
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.publishing.copy import Copied
+    from simpleindex.publishing.copy import CopiedFile
     from simpleindex.publishing.copy_sources import CopySource
     from simpleindex.upstreams.settings import UpstreamSettings
 
@@ -177,8 +177,8 @@ def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
         raise RefusedStart(f"--from and --to are both {given.to}")
     origin = sources.origin(given.source, examiner)
     project = origin.project(name)
-    files = files_of(project, given.source, version, given.file)
-    copier = Copier(origin, given.source, Writer(target), ProjectFiles(target), who(), examiner=examiner)
+    files = select_files(project, given.source, version, given.file)
+    copier = Copier(origin, given.source, Writer(target), ProjectFileWriter(target), who(), examiner=examiner)
     _refuse_missing(copier.missing(name, files), given, len(files), sources.upstreams.get(given.source))
     for sentence in _withheld(sources, given.source, project, files):
         complain(f"{sentence} It is copied all the same." if not given.dry_run else sentence)
@@ -216,7 +216,7 @@ def _withheld(sources: _Sources, source: str, project: Project, files: Sequence[
 
 
 def _record(
-    settings: Settings, name: ProjectName, copied: Sequence[Copied], given: argparse.Namespace
+    settings: Settings, name: ProjectName, copied: Sequence[CopiedFile], given: argparse.Namespace
 ) -> None:
     audit = Audit(str(settings.state), complain)
     for each in copied:
@@ -233,7 +233,7 @@ def _record(
     audit.close()
 
 
-def _said(copied: Copied, to: str) -> str:
+def _said(copied: CopiedFile, to: str) -> str:
     if not copied.created:
         return f"{copied.file.filename} is in {to} already."
     beside = f", with its {', '.join(copied.beside)}" if copied.beside else ""

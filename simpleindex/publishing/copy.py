@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.requests import distribution, value_of
 from simpleindex.core.errors import AlreadyExists, BrokenArchive, Changed, NotCopied
-from simpleindex.publishing.promotion import note_of
+from simpleindex.publishing.copy_plan import copy_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.copy_sources import CopySource
-    from simpleindex.publishing.project_files import ProjectFiles
+    from simpleindex.publishing.project_file_writer import ProjectFileWriter
     from simpleindex.publishing.staging import StagedUpload
     from simpleindex.publishing.writer import Writer
 
@@ -30,7 +30,7 @@ _CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class CopiedFile:
     """What came of a file.
 
     Attributes:
@@ -65,7 +65,7 @@ class Copier:
         origin: CopySource,
         source: str,
         writer: Writer,
-        project_files: ProjectFiles,
+        project_files: ProjectFileWriter,
         who: str,
         *,
         examiner: Examiner,
@@ -88,7 +88,7 @@ class Copier:
                 opened.close()
         return tuple(found)
 
-    def copy(self, name: ProjectName, files: Sequence[File]) -> tuple[Copied, ...]:
+    def copy(self, name: ProjectName, files: Sequence[File]) -> tuple[CopiedFile, ...]:
         """Copy files of a project: all of them, or none if one is not what it should be.
 
         They keep the upload time that their origin lists, and their yanks, which are there before the file is.
@@ -176,14 +176,14 @@ class Copier:
         beside: Mapping[str, bytes],
         *,
         is_there: bool,
-    ) -> Copied:
+    ) -> CopiedFile:
         sha256, url = draft.finish().sha256, self._origin.url(name, file)
         if not is_there:
             # Before the file is there: a yank must not come late, and where a file is from must not remain unknown.
             if file.yanked is not None:
                 self._project_files.yank(name, file.filename, file.yanked, anew=True)
             now = time.time()
-            note = note_of(file.filename, sha256, source=self._source, url=url, who=self._who, now=now)
+            note = copy_note(file.filename, sha256, source=self._source, url=url, who=self._who, now=now)
             self._writer.note(name, note)
         committed = self._writer.commit(draft, name, file.filename, formats_may_differ=True)
         # Some may be missing where the file is there already: whoever copied it may have been interrupted.
@@ -192,4 +192,4 @@ class Copier:
         ]
         for suffix in missing:
             self._writer.put_beside(name, committed, suffix, beside[suffix])
-        return Copied(file, sha256, committed.created, tuple(missing), url)
+        return CopiedFile(file, sha256, committed.created, tuple(missing), url)

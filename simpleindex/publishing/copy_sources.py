@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from simpleindex.core.errors import NotCopied
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
-from simpleindex.publishing.promotion import urls_of
+from simpleindex.publishing.copy_plan import noted_urls
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
@@ -98,7 +98,7 @@ class DirectoryCopySource:
         self._urls = {}
         for raw in places[0]:
             with suppress(OSError), open(os.path.join(self._directory.root, raw, COPIED), "rb") as note:
-                self._urls |= urls_of(note.read(_LARGEST_NOTE))
+                self._urls |= noted_urls(note.read(_LARGEST_NOTE))
         return shelf.project
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:

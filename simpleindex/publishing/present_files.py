@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import AlreadyExists, Changed, NameUsed
+from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NameUsed
+from simpleindex.core.faults import Fault
 from simpleindex.core.identity import same_distribution
 from simpleindex.directory.ledger import UNKNOWN_DIGEST
 from simpleindex.directory.ledger_files import used_names_of
@@ -16,6 +18,35 @@ from simpleindex.system.stamp import Stamp
 if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
     from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
+    from simpleindex.publishing.locks import LockedProject
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a project that is stored.
+
+    Attributes:
+        path: Its path, relative to the root.
+        sha256: Lower-case hex digest.
+        created: Whether this change created it; False if the same bytes were stored before.
+    """
+
+    path: str
+    sha256: str
+    created: bool
+
+
+def served_entries(directory: PackageDirectory, place: LockedProject, filename: str) -> list[Entry]:
+    """Return the files of this name that can be served, the preferred one first.
+
+    Raises:
+        CannotStore: A file that cannot be served has the path that a new one would have.
+    """
+    entries = directory.entries_of(directory.places_of(place.name), filename)
+    for entry in entries:
+        if entry.trouble and entry.path == f"{place.name}/{filename}":
+            raise CannotStore(f"{entry.path} is in the way: {entry.trouble}.", fault=Fault.MISPLACED)
+    return [entry for entry in entries if not entry.trouble]
 
 
 def require_name(

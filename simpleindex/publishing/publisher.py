@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.publishing.checks import Upload
     from simpleindex.publishing.interface import Draft
-    from simpleindex.publishing.project_files import ProjectFiles
-    from simpleindex.publishing.writer import Committed, Writer
+    from simpleindex.publishing.present_files import StoredFile
+    from simpleindex.publishing.project_file_writer import ProjectFileWriter
+    from simpleindex.publishing.writer import Writer
 
 SPARE: Final = 64 * 1024 * 1024
 """Bytes that an upload leaves free: the records, the cache and the log may lie on the same disk."""
@@ -63,7 +64,7 @@ class LocalPublishing:
     def __init__(
         self,
         writer: Writer,
-        project_files: ProjectFiles,
+        project_files: ProjectFileWriter,
         live: LiveDirectory,
         source: Source,
         in_thread: Callable[..., Awaitable[Any]],
@@ -192,18 +193,20 @@ class LocalPublishing:
     async def delete(self, name: ProjectName, key: str, *, by: str) -> Mapping[str, str | None]:
         """Delete a version or a file; return the digests of the files that are gone, by name."""
         filenames = select(name, key, await self._in_thread(self._writer.filenames, name))
-        deleted = await self._change(name, partial(self._writer.delete, who=by), name, filenames)
+        deleted = await self._change(name, partial(self._writer.deletions.delete, who=by), name, filenames)
         digests = {os.path.basename(each.path): each.known_sha256 for each in deleted}
         return dict(sorted(digests.items()))
 
     async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
         """Take a deleted file out of the trash, the one that was deleted last; return its digest."""
-        restored: Committed = await self._change(name, partial(self._writer.restore, who=by), name, filename)
+        restored: StoredFile = await self._change(
+            name, partial(self._writer.deletions.restore, who=by), name, filename
+        )
         return restored.sha256
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         """Let a deleted file's name be used again."""
-        if not await self._change(name, partial(self._writer.free_name, who=by), name, filename):
+        if not await self._change(name, partial(self._writer.deletions.free_name, who=by), name, filename):
             raise NotHere(f"deleted file {filename} of the project {name}")
 
     async def _edit(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore, InvalidProjectName
 from simpleindex.core.names import distribution_suffix, parse_project_name
-from simpleindex.publishing.ledgers import free_name
+from simpleindex.publishing.ledger_changes import free_name
 from simpleindex.publishing.locks import locked_project, nearby_name, remove_if_empty
 from simpleindex.publishing.trash import finish_taking_out, finish_throwing_away, remove_empty, trash_places
 from simpleindex.system.atomic import storing
@@ -32,7 +32,7 @@ _LONGEST_NOTE: Final = 1 << 24
 """Bytes."""
 
 
-def moving_note(paths: Iterable[str], names: Iterable[str] = ()) -> bytes:
+def move_note(paths: Iterable[str], names: Iterable[str] = ()) -> bytes:
     """What a mark says while files move into the trash, or out of it.
 
     Args:
@@ -42,7 +42,7 @@ def moving_note(paths: Iterable[str], names: Iterable[str] = ()) -> bytes:
     return json.dumps({"paths": [*paths], "names": [*names]}).encode()
 
 
-def mend(directory: PackageDirectory, staging: Staging, now: float) -> list[str]:
+def recover(directory: PackageDirectory, staging: Staging, now: float) -> list[str]:
     """Put right what was left undone.
 
     Args:

@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NotHere
 from simpleindex.core.faults import Fault
-from simpleindex.core.identity import all_spellings
-from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name, printable
-from simpleindex.directory.ledger import UNKNOWN_DIGEST
-from simpleindex.directory.ledger_files import used_names_of
-from simpleindex.publishing.ledgers import free_name, note_copied, note_deleted
+from simpleindex.core.names import parse_distribution_name
+from simpleindex.publishing.deletions import Deletions
+from simpleindex.publishing.ledger_changes import record_copied
 from simpleindex.publishing.locks import locked_project
-from simpleindex.publishing.present_files import digest_if_readable, digest_of, require_name, require_new
-from simpleindex.publishing.recovery import mend, moving_note
+from simpleindex.publishing.present_files import StoredFile, digest_of, require_name, served_entries
+from simpleindex.publishing.recovery import move_note, recover
 from simpleindex.publishing.staging import StagedUpload, Staging
-from simpleindex.publishing.trash import let_side_files_follow, purge, remove_empty, throw_away, trashed
+from simpleindex.publishing.trash import let_side_files_follow, throw_away
 from simpleindex.system.atomic import storing, sync_directory
 from simpleindex.system.descriptors import is_reserved, no_descriptor
 from simpleindex.system.ownership import give_to_owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
@@ -37,41 +35,6 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 20
 """How often to look again where somebody who knows no locks (rsync, a person) changes the same file meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A file that is there.
-
-    Attributes:
-        path: Where, relative to the root.
-        sha256: Lower-case hex digest.
-        created: Whether this made it so; False if the same bytes were there already.
-    """
-
-    path: str
-    sha256: str
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """A file that is there no more.
-
-    Attributes:
-        path: Where it was, relative to the root.
-        sha256: Lower-case hex digest, or ``-`` where it could not be read.
-        trash: Where it is now, relative to the root.
-    """
-
-    path: str
-    sha256: str
-    trash: str
-
-    @property
-    def known_sha256(self) -> str | None:
-        """The digest; None where the file could not be read."""
-        return None if self.sha256 == UNKNOWN_DIGEST else self.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +64,7 @@ class Writer:
         self._directory = directory
         self._staging = Staging(directory)
         self._now = now
+        self.deletions = Deletions(directory, self._staging, now)
 
     def space(self) -> Space:
         """Return the room on the root's file system for this user; quotas are not known to it.
@@ -133,7 +97,7 @@ class Writer:
         Returns:
             A sentence for everything that was found.
         """
-        return mend(self._directory, self._staging, self._now())
+        return recover(self._directory, self._staging, self._now())
 
     def commit(
         self,
@@ -143,7 +107,7 @@ class Writer:
         *,
         overwrite: bool = False,
         formats_may_differ: bool = False,
-    ) -> Committed:
+    ) -> StoredFile:
         """Give a received file its name in its project.
 
         When this returns the draft is gone and the file is on the disk; when it raises the draft is as it was.
@@ -166,7 +130,7 @@ class Writer:
         with locked_project(self._directory, self._staging, project) as place:
             for _ in range(_TRIES):
                 try:
-                    if not (found := self._served(place, filename)):
+                    if not (found := served_entries(self._directory, place, filename)):
                         require_name(
                             self._directory,
                             name,
@@ -205,32 +169,24 @@ class Writer:
         found: Sequence[Entry],
         *,
         overwrite: bool,
-    ) -> Committed:
+    ) -> StoredFile:
         if not found:
             give_to_owner_of(place.path, draft.staged.descriptor)
             place.add(draft.staged.path, os.path.join(place.path, filename))
-            return Committed(f"{place.name}/{filename}", sha256, created=True)
+            return StoredFile(f"{place.name}/{filename}", sha256, created=True)
         there = digest_of(self._directory, found[0])
         if there == sha256:
             # Its writer may have died before that was on the disk.
             sync_directory(os.path.join(place.root, os.path.dirname(found[0].path)))
-            return Committed(found[0].path, sha256, created=False)
+            return StoredFile(found[0].path, sha256, created=False)
         if not overwrite:
             raise AlreadyExists(filename, there)
         self._overwrite(place, draft, found)
-        return Committed(found[0].path, sha256, created=True)
-
-    def _served(self, place: LockedProject, filename: str) -> list[Entry]:
-        """Where a file of this name can be served from, the preferred place first."""
-        entries = self._directory.entries_of(self._directory.places_of(place.name), filename)
-        for entry in entries:
-            if entry.trouble and entry.path == f"{place.name}/{filename}":
-                raise CannotStore(f"{entry.path} is in the way: {entry.trouble}.", fault=Fault.MISPLACED)
-        return [entry for entry in entries if not entry.trouble]
+        return StoredFile(found[0].path, sha256, created=True)
 
     def _overwrite(self, place: LockedProject, draft: StagedUpload, found: Sequence[Entry]) -> None:
         first, *others = found
-        with place.marked(moving_note(entry.path for entry in others)):
+        with place.marked(move_note(entry.path for entry in others)):
             for entry in reversed(others):
                 throw_away(place, entry.path, self._now())
             # Before the file: a signature that is missing does less harm than one of other bytes.
@@ -239,7 +195,7 @@ class Writer:
             give_to_owner_of(os.path.dirname(target), draft.staged.descriptor)
             place.move(draft.staged.path, target)
 
-    def put_beside(self, project: ProjectName, committed: Committed, suffix: str, data: bytes) -> None:
+    def put_beside(self, project: ProjectName, committed: StoredFile, suffix: str, data: bytes) -> None:
         """Put a small file beside one that was committed, in place of the one that was there.
 
         Args:
@@ -261,7 +217,7 @@ class Writer:
             CannotStore: It cannot be written.
         """
         with locked_project(self._directory, self._staging, project) as place, storing(place.path):
-            note_copied(place, line)
+            record_copied(place, line)
 
     def digest_of(self, project: ProjectName, filename: str) -> str | None:
         """The sha256, in lower-case hex, of the file that lies there under a name; None if there is none that can be served.
@@ -281,56 +237,6 @@ class Writer:
             f"{project}/{filename} is being changed by somebody else; try again later.", fault=Fault.BUSY
         )
 
-    def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[Deleted, ...]:
-        """Move files of a project into the trash, from every place where they lie; their names stay used.
-
-        Each file is either served or deleted, whatever happens; after a crash some of several may be deleted.
-
-        Args:
-            project: The project.
-            filenames: Bare names.
-            who: Who wants it, for the ledger.
-
-        Raises:
-            NotHere: One of them is not there; then none is deleted.
-            CannotStore: They cannot be moved.
-        """
-        wanted = [*dict.fromkeys(filenames)]
-        self._find_all(project, wanted)
-        with locked_project(self._directory, self._staging, project) as place:
-            found = self._find_all(project, wanted)
-            digests = {
-                entry.path: digest_if_readable(self._directory, entry)
-                for entries in found
-                for entry in entries
-            }
-            with place.marked(moving_note(digests, {*wanted} - self.used_names(project))):
-                lines = [(entries[0].filename, digests[entries[0].path]) for entries in found]
-                note_deleted(place, lines, now=self._now(), who=who)
-                # The worst place first: of two files with one name, the one behind must not come to the fore.
-                return tuple(
-                    Deleted(entry.path, digests[entry.path], throw_away(place, entry.path, self._now()))
-                    for entries in found
-                    for entry in reversed(entries)
-                )
-
-    def _find_all(self, project: ProjectName, filenames: Sequence[str]) -> list[list[Entry]]:
-        with storing(os.path.join(self._directory.root, project)):
-            places = self._directory.places_of(project)
-        found = []
-        for filename in filenames:
-            is_name = distribution_suffix(filename) and "/" not in filename and "\0" not in filename
-            entries = self._directory.entries_of(places, filename) if is_name else []
-            entries = [
-                entry
-                for entry in entries
-                if not os.path.isdir(os.path.join(self._directory.root, entry.path))
-            ]
-            if filename.startswith(".") or not entries:
-                raise NotHere(f"file {printable(filename)} of the project {project}")
-            found.append(entries)
-        return found
-
     def filenames(self, project: ProjectName) -> tuple[str, ...]:
         """Names of the distribution files that lie there, whether or not they can be served.
 
@@ -344,77 +250,3 @@ class Writer:
         if not any(places):
             raise NotHere(f"project {project}")
         return tuple(sorted({entry.filename for entry in look.entries}))
-
-    def used_names(self, project: ProjectName) -> frozenset[str]:
-        """The file names that deleted files of a project had.
-
-        Raises:
-            CannotStore: That cannot be told.
-        """
-        with storing(os.path.join(self._directory.root, project)):
-            return used_names_of(self._directory, project)
-
-    def free_name(self, project: ProjectName, filename: str, *, who: str) -> bool:
-        """Let a name be used again, under all spellings that a deleted file had.
-
-        Returns:
-            Whether it was used.
-
-        Raises:
-            CannotStore: The ledger cannot be written.
-        """
-        freed = all_spellings(filename, project, self.used_names(project))
-        if not freed:
-            return False
-        with locked_project(self._directory, self._staging, project) as place:
-            for name in freed:
-                free_name(self._directory, place, name, now=self._now(), who=who)
-        return True
-
-    def restore(self, project: ProjectName, filename: str, *, who: str) -> Committed:
-        """Take a deleted file back out of the trash, the one that was deleted last.
-
-        Raises:
-            NotHere: There is none.
-            AlreadyExists: Meanwhile there is a file of that name, or the same distribution under another one.
-            CannotStore: It cannot be moved.
-        """
-        name = parse_distribution_name(filename, project)
-        missing = NotHere(f"deleted file {filename} of the project {project}")
-        if next(trashed(self._directory.root, project, filename), None) is None:
-            raise missing
-        with locked_project(self._directory, self._staging, project) as place:
-            source = next(trashed(place.root, project, filename), None)
-            if source is None:
-                raise missing
-            if found := self._served(place, filename):
-                raise AlreadyExists(filename, digest_of(self._directory, found[0]))
-            require_new(self._directory, name, formats_may_differ=True)
-            target = os.path.join(place.path, filename)
-            with place.marked(moving_note([f"{project}/{filename}"], [filename])):
-                # Last the file, which makes it so, and only then its name.
-                for suffix in SIDE_FILE_SUFFIXES:
-                    if os.path.lexists(source + suffix):
-                        place.move(source + suffix, target + suffix)
-                place.add(source, target)
-                free_name(self._directory, place, filename, now=self._now(), who=who)
-                try:
-                    os.unlink(source)
-                    remove_empty(place.root, project)
-                except OSError:
-                    # It is restored all the same.
-                    place.leave()
-            (entry,) = self._served(place, filename)
-            return Committed(entry.path, digest_of(self._directory, entry), created=True)
-
-    def purge(self, older_than_days: int) -> list[str]:
-        """Remove for good what was deleted so many days ago, or more.
-
-        Returns:
-            The removed files, relative to the root.
-
-        Raises:
-            CannotStore: Something cannot be removed.
-        """
-        with storing(self._directory.root):
-            return purge(self._directory.root, older_than_days, self._now())

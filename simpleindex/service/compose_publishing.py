@@ -21,7 +21,7 @@ from simpleindex.access.token_checks import TokenChecks
 from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.publishing.attestations import Attestations, load_attestations
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
@@ -149,7 +149,7 @@ def compose_logins(
     writer = Writer(directory)
     publishing = LocalPublishing(
         writer,
-        ProjectFiles(directory),
+        ProjectFileWriter(directory),
         live,
         local,
         write_threads.run,

@@ -12,7 +12,7 @@ from simpleindex.config.layers import from_file
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.policy.deny_list import parse_deny_list
-from simpleindex.publishing.project_file import with_yank
+from simpleindex.publishing.project_file_edits import with_yank
 from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:

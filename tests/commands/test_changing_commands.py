@@ -14,7 +14,7 @@ from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.records.people import Records
 from tests.builders import add_sdist, add_wheel, put, sdist_name, wheel_name
 
@@ -186,7 +186,7 @@ def test_without_the_extra(place: Place, monkeypatch: pytest.MonkeyPatch) -> Non
     def miss(*_: object) -> bool:
         raise ModuleNotFoundError("No module named 'tomlkit'", name="tomlkit")
 
-    monkeypatch.setattr(ProjectFiles, "yank", miss)
+    monkeypatch.setattr(ProjectFileWriter, "yank", miss)
     _, err = place.run("yank", "acme", "1.0", status=2)
     assert "tomlkit" in err
     assert "the extra 'publish' of simpleindex brings" in err

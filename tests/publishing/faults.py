@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer
 from tests.builders import put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
@@ -148,7 +148,7 @@ def _loose(root: Path) -> None:
 
 def _deleted(root: Path) -> None:
     _with_everything(root)
-    writer(root).delete(ACME, [WHEEL], who="alice")
+    writer(root).deletions.delete(ACME, [WHEEL], who="alice")
 
 
 def _deleted_before(root: Path) -> None:
@@ -162,11 +162,11 @@ def _with_file(root: Path, text: bytes = b'# why\n[yanked]\n"1.0" = "x"\n') -> N
 
 
 def _delete(root: Path) -> None:
-    writer(root).delete(ACME, [WHEEL], who="alice")
+    writer(root).deletions.delete(ACME, [WHEEL], who="alice")
 
 
 def _yank(root: Path) -> None:
-    ProjectFiles(PackageDirectory(str(root))).yank(ACME, WHEEL, "broken")
+    ProjectFileWriter(PackageDirectory(str(root))).yank(ACME, WHEEL, "broken")
 
 
 SCENARIOS: Final[dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]]] = {
@@ -181,17 +181,17 @@ SCENARIOS: Final[dict[str, tuple[Callable[[Path], object], Callable[[Path], obje
     "delete from two places": (_in_two_places, _delete),
     "delete from the root": (_loose, _delete),
     "delete again": (_deleted_before, _delete),
-    "restore": (_deleted, lambda root: writer(root).restore(ACME, WHEEL, who="bob")),
+    "restore": (_deleted, lambda root: writer(root).deletions.restore(ACME, WHEEL, who="bob")),
     "yank": (_with_neighbour, _yank),
     "yank, loose file": (_loose, _yank),
     "yank, comments": (_with_file, _yank),
     "unyank": (
         lambda root: _with_file(root, b'[yanked]\n"1.0" = "x"\n'),
-        lambda root: ProjectFiles(PackageDirectory(str(root))).unyank(ACME, "1.0"),
+        lambda root: ProjectFileWriter(PackageDirectory(str(root))).unyank(ACME, "1.0"),
     ),
     "quarantine": (
         _with_everything,
-        lambda root: ProjectFiles(PackageDirectory(str(root))).set_status(
+        lambda root: ProjectFileWriter(PackageDirectory(str(root))).set_status(
             ACME, Status.QUARANTINED, "malware"
         ),
     ),

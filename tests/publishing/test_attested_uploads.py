@@ -11,7 +11,7 @@ from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.checks import Upload
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
 from simpleindex.publishing.writer import Writer
 from tests.builders import wheel_bytes, wheel_name
@@ -34,7 +34,7 @@ class Place:
         writer = Writer(self.world.directory)
         self.publishing = LocalPublishing(
             writer,
-            ProjectFiles(self.world.directory),
+            ProjectFileWriter(self.world.directory),
             self.world.live,
             source,
             self.world.reads,

@@ -13,7 +13,7 @@ from simpleindex.core.errors import AlreadyExists, NameUsed, NotHere, SimpleInde
 from simpleindex.core.names import LEDGER, PROJECT_FILE
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import parse_project_file
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.trash import TRASH
 from tests.publishing.faults import ACME, WHEEL, writer
@@ -127,9 +127,9 @@ def test_refused_uploads_leave_no_directory(tmp_path: Path, attempt: int) -> Non
         with writer(tmp_path).begin() as draft:
             draft.write(b"two")
             try:
-                writer(tmp_path).delete(ACME, ["acme-7.0.zip"], who="alice")
+                writer(tmp_path).deletions.delete(ACME, ["acme-7.0.zip"], who="alice")
             except NotHere:
-                ProjectFiles(PackageDirectory(str(tmp_path))).unyank(ACME, "1.0")
+                ProjectFileWriter(PackageDirectory(str(tmp_path))).unyank(ACME, "1.0")
 
     results = at_once([refused, lambda: upload(tmp_path, b"one"), refused, refused])
     assert results[1] == "True"
@@ -143,15 +143,15 @@ def test_commit_against_delete(tmp_path: Path, attempt: int) -> None:
     results = at_once(
         [
             lambda: upload(tmp_path, b"one"),
-            lambda: len(writer(tmp_path).delete(ACME, [WHEEL], who="alice")),
-            lambda: len(writer(tmp_path).delete(ACME, [WHEEL], who="bob")),
+            lambda: len(writer(tmp_path).deletions.delete(ACME, [WHEEL], who="alice")),
+            lambda: len(writer(tmp_path).deletions.delete(ACME, [WHEEL], who="bob")),
         ]
     )
     assert results[0] in {"False", NameUsed.__name__}
     assert Counter(results[1:]) == {"1": 1, NotHere.__name__: 1}
     (path,) = rest(tmp_path)
     assert path.startswith(TRASH)
-    assert writer(tmp_path).used_names(ACME) == {WHEEL}
+    assert writer(tmp_path).deletions.used_names(ACME) == {WHEEL}
     assert (tmp_path / "acme" / LEDGER).read_text().count("\n") == 1
 
 
@@ -160,7 +160,7 @@ def test_no_yank_is_lost(tmp_path: Path, attempt: int) -> None:
     """Each reads what the one before wrote."""
     upload(tmp_path, b"one")
     tasks = [
-        partial(ProjectFiles(PackageDirectory(str(tmp_path))).yank, ACME, f"{number}.1", "x")
+        partial(ProjectFileWriter(PackageDirectory(str(tmp_path))).yank, ACME, f"{number}.1", "x")
         for number in range(8)
     ]
     assert at_once(tasks) == ["True"] * 8

@@ -19,9 +19,9 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.copy import Copier
+from simpleindex.publishing.copy_plan import select_files
 from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
-from simpleindex.publishing.project_files import ProjectFiles
-from simpleindex.publishing.promotion import files_of
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from simpleindex.publishing.copy import Copied
+    from simpleindex.publishing.copy import CopiedFile
     from simpleindex.publishing.copy_sources import CopySource
 
 ACME = ProjectName("acme")
@@ -80,17 +80,17 @@ class Bench:
             origin,
             source,
             Writer(self.target),
-            ProjectFiles(self.target),
+            ProjectFileWriter(self.target),
             "command:me",
             examiner=ExaminesHere(),
         )
 
     def copy(
         self, version: str = "1.0", only: Sequence[str] = (), origin: CopySource | None = None
-    ) -> tuple[Copied, ...]:
+    ) -> tuple[CopiedFile, ...]:
         """Copy a release."""
         origin = origin or self.origin()
-        files = files_of(origin.project(ACME), "staging", version, only)
+        files = select_files(origin.project(ACME), "staging", version, only)
         return self.copier(origin).copy(ACME, files)
 
     def listed(self) -> Project:
@@ -178,7 +178,7 @@ def test_other_bytes(bench: Bench) -> None:
 def test_a_name_that_was_used(bench: Bench) -> None:
     """A deleted file does not come back by the way."""
     bench.copy()
-    Writer(bench.target).delete(ACME, [SDIST], who="me")
+    Writer(bench.target).deletions.delete(ACME, [SDIST], who="me")
     with pytest.raises(NameUsed):
         bench.copy()
 
@@ -188,10 +188,10 @@ def test_a_distribution_that_is_there_under_another_name(bench: Bench) -> None:
     other = put(bench.stable / "acme" / "Acme-1.0.0-py3-none-any.whl", wheel_bytes("acme", "1.0"))
     with pytest.raises(AlreadyExists, match="another spelling of its name"):
         bench.copy()
-    Writer(bench.target).delete(ACME, [other.name], who="me")
+    Writer(bench.target).deletions.delete(ACME, [other.name], who="me")
     with pytest.raises(NameUsed, match=other.name):
         bench.copy()
-    assert Writer(bench.target).free_name(ACME, WHEEL, who="me")
+    assert Writer(bench.target).deletions.free_name(ACME, WHEEL, who="me")
     put(bench.stable / "acme" / "acme-1.0.zip", b"x")
     assert all(copied.created for copied in bench.copy())
 
@@ -216,7 +216,7 @@ def test_yanks_go_along(bench: Bench) -> None:
     put(bench.staging / "acme" / "simpleindex.toml", b'[yanked]\n"1.0" = "broken"\n')
     bench.copy(only=[WHEEL])
     assert [file.yanked for file in bench.listed().files] == ["broken"]
-    ProjectFiles(bench.target).unyank(ACME, WHEEL)
+    ProjectFileWriter(bench.target).unyank(ACME, WHEEL)
     bench.copy()
     assert [(file.filename, file.yanked) for file in bench.listed().files] == [
         (WHEEL, None),
@@ -240,7 +240,7 @@ def test_a_yank_comes_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_file_that_changes_meanwhile(bench: Bench) -> None:
     """Is not what was listed; nothing is copied."""
     origin = bench.origin()
-    files = files_of(origin.project(ACME), "staging", "1.0")
+    files = select_files(origin.project(ACME), "staging", "1.0")
     put(bench.files[0], sdist_bytes("acme", "1.0", "Summary: changed"))
     with pytest.raises(NotCopied, match="changing in staging, or cannot be read"):
         bench.copier(origin).copy(ACME, files)
@@ -250,7 +250,7 @@ def test_a_file_that_changes_meanwhile(bench: Bench) -> None:
 def test_a_signature_that_is_gone_meanwhile(bench: Bench) -> None:
     """The same; a file without it would be half of what was meant."""
     origin = bench.origin()
-    files = files_of(origin.project(ACME), "staging", "1.0")
+    files = select_files(origin.project(ACME), "staging", "1.0")
     (bench.staging / "acme" / f"{WHEEL}.asc").unlink()
     with pytest.raises(NotCopied):
         bench.copier(origin).copy(ACME, files)
@@ -359,12 +359,12 @@ def test_from_an_upstream(bench: Bench) -> None:
     """What is held arrives with its upload time there, and where it came from is noted."""
     upstream = Upstream(bench.path)
     origin = upstream.origin()
-    (wheel, sdist) = files_of(origin.project(ACME), "pypi", "1.0")
+    (wheel, sdist) = select_files(origin.project(ACME), "pypi", "1.0")
     assert bench.copier(origin).missing(ACME, [wheel, sdist]) == (WHEEL, SDIST)
     assert upstream.world.bytes(WHEEL) == wheel_bytes()
     assert upstream.world.bytes(SDIST) == sdist_bytes()
     origin = upstream.origin()
-    files = files_of(origin.project(ACME), "pypi", "1.0")
+    files = select_files(origin.project(ACME), "pypi", "1.0")
     copier = bench.copier(origin, "pypi")
     assert copier.missing(ACME, files) == ()
     assert [each.created for each in copier.copy(ACME, files)] == [True, True]
@@ -385,9 +385,9 @@ def test_where_it_came_from_goes_along(bench: Bench) -> None:
     staging = PackageDirectory(str(bench.staging))
     origin = upstream.origin()
     first = Copier(
-        origin, "pypi", Writer(staging), ProjectFiles(staging), "command:me", examiner=ExaminesHere()
+        origin, "pypi", Writer(staging), ProjectFileWriter(staging), "command:me", examiner=ExaminesHere()
     )
-    first.copy(ACME, files_of(origin.project(ACME), "pypi", "2.0"))
+    first.copy(ACME, select_files(origin.project(ACME), "pypi", "2.0"))
     bench.copy("2.0")
     assert [(note["from"], note["url"]) for note in bench.notes()] == [
         ("staging", f"https://files.example.org/acme/{newer}")
@@ -398,7 +398,7 @@ def test_what_is_not_held(bench: Bench) -> None:
     """Nothing of it is copied, nor where nothing was ever asked."""
     upstream = Upstream(bench.path)
     origin = upstream.origin()
-    files = files_of(origin.project(ACME), "pypi", "1.0")
+    files = select_files(origin.project(ACME), "pypi", "1.0")
     with pytest.raises(NotCopied, match="not kept here"):
         bench.copier(origin).copy(ACME, files)
     assert bench.there() == {}
@@ -412,7 +412,7 @@ def test_a_damaged_cache(bench: Bench) -> None:
     assert upstream.world.bytes(WHEEL) == wheel_bytes()
     (bench.path / "cache" / "upstream" / UpstreamFileKey(INDEX, ACME, WHEEL).path).write_bytes(b"evil")
     origin = upstream.origin()
-    files = files_of(origin.project(ACME), "pypi", "1.0", [WHEEL])
+    files = select_files(origin.project(ACME), "pypi", "1.0", [WHEEL])
     assert bench.copier(origin).missing(ACME, files) == (WHEEL,)
 
 
@@ -457,7 +457,7 @@ def test_an_upstream_s_file_that_would_be_withheld(bench: Bench) -> None:
     upstream.world.clock.advance(601)
     assert upstream.world.bytes(broken) == b"no archive"
     origin = upstream.origin()
-    files = files_of(origin.project(ACME), "pypi", "2.0")
+    files = select_files(origin.project(ACME), "pypi", "2.0")
     with pytest.raises(NotCopied, match="would not be served"):
         bench.copier(origin).copy(ACME, files)
     assert bench.there() == {}

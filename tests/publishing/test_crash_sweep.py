@@ -24,8 +24,10 @@ from simpleindex.core.names import LEDGER
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
-from simpleindex.publishing import ledgers, project_files, staging, trash
+from simpleindex.publishing import deletions, staging, trash
+from simpleindex.publishing import ledger_changes as ledgers
 from simpleindex.publishing import locks as locking
+from simpleindex.publishing import project_file_writer as project_files
 from simpleindex.publishing import recovery as mending
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.staging import STAGING
@@ -36,7 +38,7 @@ from tests.publishing.faults import ACME, CHANGING, KILLED, SCENARIOS, Faults, w
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = (ledgers, locking, mending, project_files, staging, trash, writing)
+MODULES = (deletions, ledgers, locking, mending, project_files, staging, trash, writing)
 
 
 def served(root: Path, cache: Path) -> Any:
@@ -94,7 +96,7 @@ class Sweep:
 
     def state(self, root: Path) -> Any:
         """What is served, which names are used, and what lies there."""
-        return served(root, self._tmp_path / "cache"), writer(root).used_names(ACME), tree(root)
+        return served(root, self._tmp_path / "cache"), writer(root).deletions.used_names(ACME), tree(root)
 
     def killed(self, root: Path, **how: Any) -> bool:
         """Whether a process that does it ends at its point."""

@@ -28,7 +28,7 @@ from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.checks import Upload
 from simpleindex.publishing.form import StatedDigests
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import SPARE, LocalPublishing, spare_of
 from simpleindex.publishing.writer import Space, Writer
 from tests.builders import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
@@ -62,7 +62,7 @@ class Place:
         self.examiner = FailsFor()
         self.publishing = LocalPublishing(
             self.writer,
-            ProjectFiles(self.world.directory),
+            ProjectFileWriter(self.world.directory),
             self.world.live,
             LocalSource(self.world.live, self.world.directory, self.world.reads),
             self.writes,
@@ -364,7 +364,7 @@ def test_status_shows_at_once(place: Place) -> None:
 def test_a_command_beside_the_server(place: Place) -> None:
     """What another process writes shows at the second look at the latest: at the first it may be half there."""
     place.publish(wheel_bytes())
-    elsewhere = ProjectFiles(place.world.directory)
+    elsewhere = ProjectFileWriter(place.world.directory)
     for change, expected in (
         (lambda: elsewhere.yank(ACME, "1.0", "broken"), "broken"),
         (lambda: elsewhere.unyank(ACME, "1.0"), None),

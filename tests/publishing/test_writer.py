@@ -27,9 +27,10 @@ from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spel
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing import locks as locking
 from simpleindex.publishing.locks import locked_project
+from simpleindex.publishing.present_files import StoredFile
 from simpleindex.publishing.staging import STAGING, StagedFile, Staging
 from simpleindex.publishing.trash import TRASH
-from simpleindex.publishing.writer import Committed, Writer
+from simpleindex.publishing.writer import Writer
 from tests.builders import put, wheel_name
 from tests.directory.trees import as_nobody, make_fifo, public_directory
 
@@ -58,7 +59,7 @@ class Bench:
 
     def upload(
         self, data: bytes = b"one", filename: str = WHEEL, project: str = "acme", **options: Any
-    ) -> Committed:
+    ) -> StoredFile:
         """Commit these bytes."""
         with self.writer.begin() as draft:
             draft.write(data)
@@ -70,7 +71,7 @@ class Bench:
 
     def delete(self, *filenames: str) -> None:
         """Delete files of acme."""
-        self.writer.delete(ACME, filenames or (WHEEL,), who="alice")
+        self.writer.deletions.delete(ACME, filenames or (WHEEL,), who="alice")
 
     def files(self) -> dict[str, bytes]:
         """Every file below the root with its content, without the ledgers."""
@@ -190,7 +191,7 @@ def test_free_space(bench: Bench) -> None:
 def test_a_new_project(bench: Bench) -> None:
     """Its directory is made, and nothing else is left."""
     committed = bench.upload()
-    assert committed == Committed(f"acme/{WHEEL}", hashlib.sha256(b"one").hexdigest(), created=True)
+    assert committed == StoredFile(f"acme/{WHEEL}", hashlib.sha256(b"one").hexdigest(), created=True)
     assert bench.files() == {f"acme/{WHEEL}": b"one"}
     assert (bench.root / "acme" / WHEEL).stat().st_nlink == 1
 
@@ -410,7 +411,7 @@ def test_a_deleted_file_is_in_the_trash_with_all_of_its_own(bench: Bench) -> Non
     for name in (WHEEL, f"{WHEEL}.asc", f"{WHEEL}.provenance", "acme-2.0.zip", "acme-2.0.zip.sig"):
         put(bench.root / "acme" / name, b"one")
     put(bench.root / WHEEL, b"loose")
-    deleted = bench.writer.delete(ACME, [WHEEL, WHEEL], who="alice")
+    deleted = bench.writer.deletions.delete(ACME, [WHEEL, WHEEL], who="alice")
     trash = f"{TRASH}/{TODAY}/acme"
     assert [(item.path, item.trash) for item in deleted] == [
         (WHEEL, f"{trash}/{WHEEL}"),
@@ -436,10 +437,10 @@ def test_all_or_none_are_there(bench: Bench) -> None:
         with pytest.raises(NotHere):
             bench.delete(WHEEL, filename)
     with pytest.raises(NotHere):
-        bench.writer.delete(ProjectName("other"), [WHEEL], who="alice")
+        bench.writer.deletions.delete(ProjectName("other"), [WHEEL], who="alice")
     assert bench.files() == before
     assert not (bench.root / "other").exists()
-    assert bench.writer.used_names(ACME) == frozenset()
+    assert bench.writer.deletions.used_names(ACME) == frozenset()
 
 
 def test_what_is_withheld_can_be_deleted(bench: Bench) -> None:
@@ -449,7 +450,7 @@ def test_what_is_withheld_can_be_deleted(bench: Bench) -> None:
     (bench.root / "acme" / "acme-3.0.zip").mkdir()
     bench.delete("nonsense.zip", WHEEL)
     assert (bench.root / TRASH / TODAY / "acme" / WHEEL).is_symlink()
-    assert bench.writer.used_names(ACME) == {WHEEL}
+    assert bench.writer.deletions.used_names(ACME) == {WHEEL}
     with pytest.raises(NotHere):
         bench.delete("acme-3.0.zip")
 
@@ -465,9 +466,9 @@ def test_a_name_stays_used_until_it_is_freed(bench: Bench) -> None:
         bench.upload()
     assert bench.upload(overwrite=True).created
     bench.delete()
-    assert bench.writer.free_name(ACME, WHEEL, who="bob")
-    assert not bench.writer.free_name(ACME, WHEEL, who="bob")
-    assert bench.writer.used_names(ACME) == frozenset()
+    assert bench.writer.deletions.free_name(ACME, WHEEL, who="bob")
+    assert not bench.writer.deletions.free_name(ACME, WHEEL, who="bob")
+    assert bench.writer.deletions.used_names(ACME) == frozenset()
     assert bench.upload().created
 
 
@@ -517,12 +518,12 @@ def test_a_deleted_name_stays_used_in_every_spelling(
         with pytest.raises(NameUsed, match=f"{deleted}, which {spelling} is another name of") as caught:
             bench.upload(filename=spelling)
         assert (caught.value.filename, caught.value.offered) == (deleted, spelling)
-        assert bench.writer.free_name(ACME, spelling, who="bob")
-        assert not bench.writer.free_name(ACME, spelling, who="bob")
-        assert bench.writer.used_names(ACME) == frozenset()
+        assert bench.writer.deletions.free_name(ACME, spelling, who="bob")
+        assert not bench.writer.deletions.free_name(ACME, spelling, who="bob")
+        assert bench.writer.deletions.used_names(ACME) == frozenset()
         assert bench.upload(filename=spelling).created
         bench.delete(spelling)
-        bench.writer.free_name(ACME, deleted, who="bob")
+        bench.writer.deletions.free_name(ACME, deleted, who="bob")
 
 
 OLD_LEDGER = b"""# what was deleted here
@@ -562,9 +563,9 @@ def test_a_deleted_file_does_not_come_back_beside_another_spelling(bench: Bench)
     bench.delete()
     bench.upload(b"two", SPELLINGS[0], overwrite=True)
     with pytest.raises(AlreadyExists):
-        bench.writer.restore(ACME, WHEEL, who="bob")
+        bench.writer.deletions.restore(ACME, WHEEL, who="bob")
     bench.delete(SPELLINGS[0])
-    assert bench.writer.restore(ACME, WHEEL, who="bob").created
+    assert bench.writer.deletions.restore(ACME, WHEEL, who="bob").created
 
 
 def test_a_ledger_that_cannot_be_read_refuses(bench: Bench) -> None:
@@ -592,18 +593,18 @@ def test_a_deleted_file_can_be_taken_back(bench: Bench) -> None:
         put(bench.root / "acme" / f"{WHEEL}.asc", b"of " + data)
         bench.delete()
         bench.now += DAY
-    assert bench.writer.restore(ACME, WHEEL, who="bob").path == f"acme/{WHEEL}"
+    assert bench.writer.deletions.restore(ACME, WHEEL, who="bob").path == f"acme/{WHEEL}"
     assert bench.files() == {
         f"acme/{WHEEL}": b"two",
         f"acme/{WHEEL}.asc": b"of two",
         f"{TRASH}/{TODAY}/acme/{WHEEL}": b"one",
         f"{TRASH}/{TODAY}/acme/{WHEEL}.asc": b"of one",
     }
-    assert bench.writer.used_names(ACME) == frozenset()
+    assert bench.writer.deletions.used_names(ACME) == frozenset()
     with pytest.raises(AlreadyExists):
-        bench.writer.restore(ACME, WHEEL, who="bob")
+        bench.writer.deletions.restore(ACME, WHEEL, who="bob")
     with pytest.raises(NotHere):
-        bench.writer.restore(ACME, "acme-9.0.zip", who="bob")
+        bench.writer.deletions.restore(ACME, "acme-9.0.zip", who="bob")
 
 
 def test_of_one_day_the_last_is_taken_back(bench: Bench) -> None:
@@ -611,7 +612,7 @@ def test_of_one_day_the_last_is_taken_back(bench: Bench) -> None:
     for number in range(11):
         bench.upload(b"%d" % number, overwrite=True)
         bench.delete()
-    bench.writer.restore(ACME, WHEEL, who="bob")
+    bench.writer.deletions.restore(ACME, WHEEL, who="bob")
     assert (bench.root / "acme" / WHEEL).read_bytes() == b"10"
 
 
@@ -624,12 +625,12 @@ def test_purging_goes_by_days(bench: Bench) -> None:
     bench.now += 7 * DAY
     bench.upload(b"two", overwrite=True)
     bench.delete()
-    assert bench.writer.purge(8) == []
-    assert bench.writer.purge(7) == [f"{TRASH}/{TODAY}/acme/{WHEEL}"]
+    assert bench.writer.deletions.purge(8) == []
+    assert bench.writer.deletions.purge(7) == [f"{TRASH}/{TODAY}/acme/{WHEEL}"]
     assert sorted(os.listdir(bench.root / TRASH)) == ["2024-10-11", "notes"]
-    assert len(bench.writer.purge(0)) == 1
+    assert len(bench.writer.deletions.purge(0)) == 1
     assert os.listdir(bench.root / TRASH) == ["notes"]
-    assert bench.writer.used_names(ACME) == {WHEEL}
+    assert bench.writer.deletions.used_names(ACME) == {WHEEL}
 
 
 def test_somebody_purges_while_a_file_is_deleted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ def test_a_yank_of_what_was_deleted(tmp_path: Path) -> None:
     from simpleindex.publishing.writer import Writer
 
     add_wheel(tmp_path / "root", "acme", "2.0")
-    Writer(world.directory).delete(world.project().name, [wheel_name("acme", "2.0")], who="test")
+    Writer(world.directory).deletions.delete(world.project().name, [wheel_name("acme", "2.0")], who="test")
     assert World(tmp_path / "root").begin().live.unserved() == ()
 
 

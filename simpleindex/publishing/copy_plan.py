@@ -41,7 +41,7 @@ def parse_release(text: str) -> tuple[ProjectName, str]:
         raise NotCopied(f"{shown(text)} is no release; write NAME==VERSION") from None
 
 
-def files_of(project: Project, source: str, version: str, only: Collection[str] = ()) -> tuple[File, ...]:
+def select_files(project: Project, source: str, version: str, only: Collection[str] = ()) -> tuple[File, ...]:
     """The files that are copied.
 
     Args:
@@ -85,7 +85,7 @@ def _refuse_two_spellings(name: ProjectName, source: str, filenames: list[str]) 
             )
 
 
-def note_of(filename: str, sha256: str, *, source: str, url: str | None, who: str, now: float) -> bytes:
+def copy_note(filename: str, sha256: str, *, source: str, url: str | None, who: str, now: float) -> bytes:
     """A line about a copied file, for the note beside it (JSON Lines).
 
     Args:
@@ -107,7 +107,7 @@ def note_of(filename: str, sha256: str, *, source: str, url: str | None, who: st
     return json.dumps({key: value for key, value in said.items() if value is not None}).encode() + b"\n"
 
 
-def urls_of(note: bytes) -> dict[tuple[str, str], str]:
+def noted_urls(note: bytes) -> dict[tuple[str, str], str]:
     """Where copied files were had from, by name and digest, as a note says; what is no line of ours is passed over."""
     found = {}
     for line in note.decode(errors="replace").split("\n"):

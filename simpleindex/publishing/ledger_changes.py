@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from simpleindex.publishing.locks import LockedProject
 
 
-def note_deleted(project: LockedProject, deleted: Iterable[tuple[str, str]], *, now: float, who: str) -> None:
+def record_deleted(
+    project: LockedProject, deleted: Iterable[tuple[str, str]], *, now: float, who: str
+) -> None:
     """Write names down; on the disk when this returns, and only then may the files leave their place.
 
     Args:
@@ -46,7 +48,7 @@ def note_deleted(project: LockedProject, deleted: Iterable[tuple[str, str]], *, 
         project.replace(path, ledger, like)
 
 
-def note_copied(project: LockedProject, line: bytes) -> None:
+def record_copied(project: LockedProject, line: bytes) -> None:
     """Add a line to the note about files that were copied here.
 
     Args:

@@ -12,7 +12,7 @@ from simpleindex.core.errors import CannotStore, InvalidProjectFile, InvalidSett
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.project_files import ProjectFiles
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
 from tests.builders import add_wheel, put, wheel_name
 from tests.directory.trees import as_nobody, public_directory
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 ACME = ProjectName("acme")
 
 
-def files_of(root: Path) -> ProjectFiles:
+def files_of(root: Path) -> ProjectFileWriter:
     """The editor of a root."""
-    return ProjectFiles(PackageDirectory(str(root)))
+    return ProjectFileWriter(PackageDirectory(str(root)))
 
 
 def text_of(root: Path, directory: str = "acme") -> str | None:
@@ -93,7 +93,7 @@ def test_a_name_that_is_taken_stays_so(tmp_path: Path) -> None:
     assert text_of(tmp_path) == 'status = "active"\n'
     assert not files.set_status(ACME, Status.ACTIVE)
     add_wheel(tmp_path)
-    Writer(PackageDirectory(str(tmp_path))).delete(ACME, [wheel_name()], who="alice")
+    Writer(PackageDirectory(str(tmp_path))).deletions.delete(ACME, [wheel_name()], who="alice")
     put(tmp_path / "acme" / PROJECT_FILE, b"status = 'quarantined'\n")
     assert files.set_status(ACME, Status.ACTIVE)
     assert text_of(tmp_path) is None

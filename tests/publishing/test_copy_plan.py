@@ -9,7 +9,7 @@ import pytest
 from simpleindex.core.errors import NotCopied
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.publishing.promotion import files_of, note_of, parse_release, urls_of
+from simpleindex.publishing.copy_plan import copy_note, noted_urls, parse_release, select_files
 
 ACME = ProjectName("acme")
 SDIST = File("acme-1.0.tar.gz", "1.0", Kind.SDIST, 1, "ab" * 32, None)
@@ -46,7 +46,7 @@ def test_what_is_no_release(text: str) -> None:
 )
 def test_what_is_meant(version: str, only: tuple[str, ...], expected: tuple[File, ...]) -> None:
     """All of a release, or the files that are named; versions are compared as such."""
-    assert files_of(PROJECT, "staging", version, only) == expected
+    assert select_files(PROJECT, "staging", version, only) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_meant(version: str, only: tuple[str, ...], expected: tuple[File
 def test_what_cannot_be_had(project: Project, version: str, only: tuple[str, ...], sentence: str) -> None:
     """Each has its reason."""
     with pytest.raises(NotCopied) as caught:
-        files_of(project, "staging", version, only)
+        select_files(project, "staging", version, only)
     assert f"Nothing was copied: {sentence}" in str(caught.value)
     assert str(caught.value).endswith(".")
     assert ".." not in str(caught.value)
@@ -77,7 +77,7 @@ def test_what_cannot_be_had(project: Project, version: str, only: tuple[str, ...
 
 def test_a_note() -> None:
     """One line of JSON, without what is not known."""
-    line = note_of("a.zip", "ab", source="pypi", url="https://h/a.zip", who="command:me\n", now=1.5)
+    line = copy_note("a.zip", "ab", source="pypi", url="https://h/a.zip", who="command:me\n", now=1.5)
     assert line.count(b"\n") == 1
     assert json.loads(line) == {
         "filename": "a.zip",
@@ -87,17 +87,17 @@ def test_a_note() -> None:
         "who": "command:me\n",
         "time": "1970-01-01T00:00:01+00:00",
     }
-    assert b"url" not in note_of("a.zip", "ab", source="staging", url=None, who="x", now=0)
+    assert b"url" not in copy_note("a.zip", "ab", source="staging", url=None, who="x", now=0)
 
 
 def test_where_files_came_from() -> None:
     """By name and digest, the last word first; whatever else stands in a note is nothing."""
     lines = [
-        note_of("a.zip", "ab", source="pypi", url="https://h/1", who="x", now=0),
-        note_of("a.zip", "ab", source="pypi", url="https://h/2", who="x", now=0),
-        note_of("b.zip", "ab", source="staging", url=None, who="x", now=0),
+        copy_note("a.zip", "ab", source="pypi", url="https://h/1", who="x", now=0),
+        copy_note("a.zip", "ab", source="pypi", url="https://h/2", who="x", now=0),
+        copy_note("b.zip", "ab", source="staging", url=None, who="x", now=0),
         b'{"filename": 1, "sha256": "x", "url": "y"}\n',
         b"[" * 100_000 + b"\n",
         b"\xff no JSON\n[]\n5\n{}",
     ]
-    assert urls_of(b"".join(lines)) == {("a.zip", "ab"): "https://h/2"}
+    assert noted_urls(b"".join(lines)) == {("a.zip", "ab"): "https://h/2"}

@@ -13,7 +13,7 @@ from simpleindex.core.errors import CannotStore, InvalidProjectFile, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROJECT_FILE
 from simpleindex.publishing.locks import locked_project
-from simpleindex.publishing.project_file import with_status, with_yank, without_yank
+from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
 from simpleindex.publishing.staging import Staging
 from simpleindex.system.atomic import storing, sync_directory
 
@@ -31,7 +31,7 @@ _NOTHING: bytes = b'status = "active"\n'
 """Says nothing, and keeps a project known that has no files."""
 
 
-class ProjectFiles:
+class ProjectFileWriter:
     """Changes the project files under a root; any number of them may exist, in any number of processes.
 
     Each method returns whether anything changed, and raises the same:
