@@ -37,7 +37,7 @@ _URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-_SHORTEST_POLL: Final = 0.05  # seconds; a sweep of 10,000 directories takes that long (DESIGN section 5)
+_SHORTEST_POLL: Final = 0.05  # seconds; a sweep of 10,000 directories takes that long (docs/measurements.md)
 _LONGEST_POLL: Final = 86_400.0  # seconds; epoll refuses timeouts that do not fit an int of milliseconds
 
 

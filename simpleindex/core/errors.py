@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simpleindex.core.faults import Fault, Trouble
 
 _LONGEST_SENTENCE: Final = 500
-# Poetry takes these words in a body for an invitation to register the project and to send the file again (SPEC P43).
+# Poetry takes these words in a body for an invitation to register the project and to send the file again (docs/protocol.md, "Answers to an upload").
 _INVITATION: Final = re.compile("was ever registered", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -377,10 +377,10 @@ class NotAcceptable(SimpleIndexError):
 
 
 class RefusedUpload(SimpleIndexError):
-    """An upload that is not taken. The sentence is sent twice, as the reason phrase and as the body (SPEC P44).
+    """An upload that is not taken. The sentence is sent twice, as the reason phrase and as the body (docs/protocol.md).
 
     Attributes:
-        status: The HTTP status code, always 4xx: twine sends the whole file again after a 5xx (SPEC P50).
+        status: The HTTP status code, always 4xx: twine sends the whole file again after a 5xx (docs/protocol.md).
         sentence: What is wrong and what to do; one line of printable ISO-8859-1, whatever text of the client it quotes.
     """
 
@@ -436,7 +436,7 @@ class ClientLeft(SimpleIndexError):
 
 
 class AlreadyExists(SimpleIndexError):
-    """A file of that name is there with other bytes, or the same distribution under another name (409; SPEC P30, P42).
+    """A file of that name is there with other bytes, or the same distribution under another name (409; docs/protocol.md).
 
     Attributes:
         filename: The file that is there.
@@ -461,7 +461,7 @@ class AlreadyExists(SimpleIndexError):
 
 
 class NameUsed(SimpleIndexError):
-    """A deleted file had that name, and installers may still remember its digest (SPEC P31).
+    """A deleted file had that name, and installers may still remember its digest (docs/protocol.md).
 
     Attributes:
         filename: The name of the deleted file.

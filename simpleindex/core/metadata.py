@@ -1,7 +1,7 @@
 """Core metadata: the three values that an index needs, judged.
 
 Only the header block is looked at, by expressions that run over it once. An e-mail parser would copy the whole body, and
-an unknown Metadata-Version is no reason to refuse what is only served (SPEC M12).
+an unknown Metadata-Version is no reason to refuse what is only served (docs/protocol.md, "Metadata beside a wheel").
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CoreMetadata:
     Attributes:
         name: The project's name as it is spelt there.
         version: The version in PEP 440's normal form.
-        requires_python: Requires-Python as one line if every installer can parse it, else None (SPEC H17).
+        requires_python: Requires-Python as one line if every installer can parse it, else None (docs/protocol.md).
     """
 
     name: str
@@ -188,7 +188,7 @@ def _headers(data: bytes) -> dict[str, str]:
 
 
 def valid_requires_python(text: str) -> str | None:
-    """Return a Requires-Python if every installer can parse it, else None (SPEC H17)."""
+    """Return a Requires-Python if every installer can parse it, else None (docs/protocol.md, "HTML pages")."""
     if not text:
         return None
     try:

@@ -47,13 +47,13 @@ class File:
         size: Bytes; None where an upstream does not say and nobody has fetched it yet.
         sha256: Lower-case hex digest of the file; None as for the size. None is ever guessed.
         uploaded_ns: Upload time, nanoseconds since 1970 UTC (for a local file its modification time); None if not known.
-        requires_python: The metadata's Requires-Python if it parses as a specifier set, else None (SPEC H17).
+        requires_python: The metadata's Requires-Python if it parses as a specifier set, else None (docs/protocol.md).
         metadata: The sidecar, if one can be served.
         yanked: None when not yanked, else the reason, which may be empty (PEP 592).
         signatures: Suffixes of the signature files that lie beside it, of :data:`names.SIGNATURE_SUFFIXES`.
         provenance: Whether a provenance file lies beside it (PEP 740).
         other_hash: Another hash that an upstream states, by its name, where it does not state sha256.
-        provenance_url: Where an upstream has its provenance, absolute; it is passed on as it is (SPEC Y13b).
+        provenance_url: Where an upstream has its provenance, absolute; it is passed on as it is (docs/protocol.md).
         url: Where clients get it, absolute, if not from us.
         dated_by: How the upload time is known where nobody stated it: ``last-modified`` or ``first-seen``.
         source: Which source has it.

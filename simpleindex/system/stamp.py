@@ -42,7 +42,7 @@ class Stamp(NamedTuple):
         return self == other or (self.same_bytes_as(other) and self.links != other.links)
 
 
-# DESIGN section 4: a timestamp may be a tick old; FAT has ticks of 2 s.
+# docs/measurements.md, "File times": a timestamp may be a tick old; FAT has ticks of 2 s.
 YOUNG_NS: Final = 2_000_000_000
 
 
