@@ -38,9 +38,9 @@ from simpleindex.web.conditional import not_modified
 from simpleindex.web.pages.negotiation import choose_representation
 from simpleindex.web.publish.line_feeds import LineFeedForm
 from simpleindex.web.publish.multipart import FormSink
-from tests.archives.strict_builders import Part, entry, raw_zip, tar, wheel_parts
 from tests.archives.test_tar import header, pax
-from tests.counted_work import work_of
+from tests.fixtures.archives import Part, entry, raw_zip, tar, wheel_parts
+from tests.fixtures.counted_work import work_of
 from tests.web.test_multipart import MemoryDraft
 
 if TYPE_CHECKING:

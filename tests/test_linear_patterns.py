@@ -16,7 +16,7 @@ import pytest
 import simpleindex
 from simpleindex.core.names import ProjectName, spelling_pattern
 from simpleindex.core.patterns import FirstMatch
-from tests.regex_steps import SteppedPattern, pumps
+from tests.fixtures.regex_steps import SteppedPattern, pumps
 
 _METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 _SHORT = 40

@@ -9,7 +9,7 @@ from twisted.internet.defer import fail
 
 from simpleindex.access.identity import ANYONE, Identity
 from simpleindex.core.errors import InsecureCredentials, Unauthenticated, Unavailable
-from tests.access.login_world import FAR, NEAR, SECRET, TOKEN, LoginTestCase, basic
+from tests.fixtures.login import FAR, NEAR, SECRET, TOKEN, LoginTestCase, basic
 from tests.fixtures.threads import InlineThreads
 
 

@@ -13,7 +13,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.system import followed_file
 from simpleindex.system.clocks import Clocks
 from simpleindex.system.followed_file import MAXIMUM_SIZE
-from tests.directory.trees import FAR_NS, SPECIAL
+from tests.fixtures.trees import FAR_NS, SPECIAL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.access.rights import Access
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated, Unavailable
 from simpleindex.core.names import ProjectName, parse_project_name
-from tests.live_world import error, result
-from tests.web.stub_source import StubSource
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.stub_source import StubSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError
 from simpleindex.access.htpasswd import NO_USERS
 from simpleindex.access.identity import Identity
 from simpleindex.core.errors import TooManyFailures, Unauthenticated, Unavailable
-from tests.access.login_world import FAR, SECRET, LoginTestCase, basic
+from tests.fixtures.login import FAR, SECRET, LoginTestCase, basic
 
 
 class RememberedTests(LoginTestCase):

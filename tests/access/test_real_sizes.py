@@ -11,8 +11,8 @@ import pytest
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import parse_distribution_name
-from tests.archives.strict_builders import record_line
-from tests.builders import metadata_text
+from tests.fixtures.archives import record_line
+from tests.fixtures.distributions import metadata_text
 
 # Wheels for many versions of macOS were named so; there are wheels for all of manylinux and several Pythons as well.
 TAGS = (

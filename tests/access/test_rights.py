@@ -17,7 +17,7 @@ from simpleindex.access.rules import AccessRule, Principals
 from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.publishing import checks as upload
-from tests.web.rights_matrix import FILES, IDENTITIES, OWNERS, RULES, Case, cases
+from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, RULES, Case, cases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

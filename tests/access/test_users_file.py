@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.access.users_file import change_users_file
 from simpleindex.system.followed_file import MAXIMUM_SIZE
-from tests.directory.trees import SPECIAL, as_nobody, public_directory
+from tests.fixtures.trees import SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
     from pathlib import Path

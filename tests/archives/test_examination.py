@@ -45,9 +45,9 @@ from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.upstreams.wheel_examiner import WheelParts
-from tests.builders import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.directory.trees import FAR_NS
-from tests.examining import ExaminesHere
+from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,7 +169,7 @@ def test_real_judgements_are_the_same_as_here(tmp_path: Path) -> None:
             ),
             side_file(bench.opened[3], 10, ".asc"),
         ]
-        there, here = bench.outcomes(*requests), ExaminesHere().examine(requests)
+        there, here = bench.outcomes(*requests), InProcessExaminer().examine(requests)
     assert [*map(repr, there)] == [*map(repr, here)]
     assert there[0] == examine(io.BytesIO(wheel_bytes()), parse_distribution_name(wheel_name()))
     assert [*map(type, there[2:6])] == [BrokenArchive, BrokenArchive, InvalidFilename, InvalidFilename]

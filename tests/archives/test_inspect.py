@@ -22,8 +22,8 @@ from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, examine, exami
 from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import parse_distribution_name
-from tests.archives.strict_builders import tar
-from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.archives import tar
+from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from pathlib import Path

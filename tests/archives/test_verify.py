@@ -24,7 +24,7 @@ from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name
-from tests.archives.strict_builders import (
+from tests.fixtures.archives import (
     DIST_INFO,
     Part,
     deflated,
@@ -35,7 +35,7 @@ from tests.archives.strict_builders import (
     tar_gz,
     wheel_parts,
 )
-from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from simpleindex.archives.verify import Examined, examine_strictly
 from simpleindex.core import bounds
 from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.names import parse_distribution_name
-from tests.archives.strict_builders import entry, tar, tar_gz
+from tests.fixtures.archives import entry, tar, tar_gz
 
 SDIST = "acme-1.0.tar.gz"
 INFO = b"Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"

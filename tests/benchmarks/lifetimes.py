@@ -23,7 +23,7 @@ from tests.benchmarks.servers import (
     Simpleindex,
     TwistdWeb,
 )
-from tests.builders import wheel_bytes, wheel_name
+from tests.fixtures.distributions import wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,8 @@ from tests.benchmarks.load import percentile
 from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor
 from tests.benchmarks.servers import Simpleindex
 from tests.benchmarks.uploads import form
-from tests.builders import wheel_bytes, wheel_name
 from tests.end_to_end.uploading import large_wheel
+from tests.fixtures.distributions import wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from tests.benchmarks.bench import Bench, Values

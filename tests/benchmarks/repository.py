@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tests.builders import metadata_text, wheel_bytes, wheel_name
+from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,11 +24,11 @@ from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.union import UpstreamMember
 from simpleindex.web.fast.express import Express
-from tests.builders import add_wheel
+from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
+from tests.fixtures.distributions import add_wheel
+from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.site import JSON, SiteFixture, read, request
 from tests.fixtures.threads import HeldThreads
-from tests.live_world import World
-from tests.upstreams.test_cached import World as UpstreamWorld
-from tests.web.memory_client import JSON, Index, read, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,8 @@ def work_per_request() -> dict[str, Counter[str]]:
         for version in ("1.0", "1.1", "1.2", "1.3", "1.4"):
             add_wheel(root, "acme", version, "Requires-Python: >=3.9")
         add_wheel(root, "other")
-        world = World(root).begin()
-        index = Index(LocalSource(world.live, world.directory, world.reads))
+        world = LiveDirectoryFixture(root).begin()
+        index = SiteFixture(LocalSource(world.live, world.directory, world.reads))
         index.site.express = Express(index.listings, index.resource.also)
         tag = index.get(_PAGE).headers["etag"]
         requests = {
@@ -76,12 +76,16 @@ def work_per_request() -> dict[str, Counter[str]]:
         return counted
 
 
-def _in_front(directory: Path) -> Index:
+def _in_front(directory: Path) -> SiteFixture:
     """An empty directory and an upstream with acme, put together as the composition root does it."""
     own, behind = directory / "own", UpstreamWorld(directory / "cache")
     own.mkdir()
     behind.upstream.add(_FILE.rpartition("/")[2], b"")
-    local, sources, state = World(own).begin(), directory / "sources.toml", str(directory / "state")
+    local, sources, state = (
+        LiveDirectoryFixture(own).begin(),
+        directory / "sources.toml",
+        str(directory / "state"),
+    )
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
     policies = LiveSourcesFile(str(sources), open_list=lambda _: NamesList, allowances=lambda _: ())
     said = policies.open()
@@ -100,12 +104,12 @@ def _in_front(directory: Path) -> Index:
         was_used=lambda name: records.owner(name) is not None,
         in_thread=threads,
     )
-    index = Index(union)
+    index = SiteFixture(union)
     index.site.express = Express(index.listings, index.resource.also)
     return index
 
 
-def _counted(index: Index, raw: bytes, status: int) -> Counter[str]:
+def _counted(index: SiteFixture, raw: bytes, status: int) -> Counter[str]:
     connection = index.connect()
 
     def once() -> None:

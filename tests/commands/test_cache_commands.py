@@ -19,8 +19,8 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from tests.builders import sdist_name, wheel_name
-from tests.upstreams.test_cached import World
+from tests.fixtures.cached_upstream import CachedUpstreamFixture
+from tests.fixtures.distributions import sdist_name, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,13 +39,13 @@ class Place:
         self.path = path
         self._capsys = capsys
         (path / "sources.toml").write_text(SOURCES)
-        self.world = World(path / "cache")
+        self.world = CachedUpstreamFixture(path / "cache")
         self.world.upstream.add(WHEEL, b"wheel")
         self.world.upstream.add(SDIST, b"sdist")
         self.world.upstream.add(BARE, b"bare", bare=True)
         assert self.world.bytes(WHEEL) == b"wheel"
-        from tests.live_world import result
-        from tests.upstreams.test_cached import read
+        from tests.fixtures.cached_upstream import read
+        from tests.fixtures.deferreds import result
 
         assert read(result(self.world.source.file(ProjectName("bare"), BARE))) == b"bare"
 

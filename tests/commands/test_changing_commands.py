@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +15,8 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.records.people import Records
-from tests.builders import add_sdist, add_wheel, put, sdist_name, wheel_name
+from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_name
+from tests.fixtures.http_answers import AnsweringServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,52 +206,11 @@ def test_help(place: Place, command: str) -> None:
 # Over HTTP
 
 
-class Answering(HTTPServer):
-    """A server that answers as told, and keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, dict[str, str], bytes]] = []
-        self.answer: bytes | tuple[int, dict[str, str], bytes] = (200, {}, b"{}")
-        super().__init__(("127.0.0.1", 0), Handling)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handling(BaseHTTPRequestHandler):
-    """One request of that server's."""
-
-    server: Answering
-
-    def do_GET(self) -> None:
-        self.do_POST()
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append(
-            (self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-        )
-        if isinstance(self.server.answer, bytes):
-            self.wfile.write(self.server.answer)
-            self.close_connection = True
-            return
-        status, headers, content = self.server.answer
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringServer]:
     """One on loopback, to which the token of the environment goes."""
     monkeypatch.setenv(TOKEN_VARIABLE, f" {SECRET}\n")
-    made = Answering()
+    made = AnsweringServer()
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield made
@@ -273,7 +232,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
 )  # fmt: skip
 def test_over_http(  # noqa: PLR0917
     place: Place,
-    server: Answering,
+    server: AnsweringServer,
     words: tuple[str, ...],
     page: str,
     content: dict[str, str],
@@ -301,13 +260,13 @@ def test_over_http(  # noqa: PLR0917
         ("/a/b", "/a/b/-/api/"),
     ],
 )
-def test_urls(place: Place, server: Answering, suffix: str, path: str) -> None:
+def test_urls(place: Place, server: AnsweringServer, suffix: str, path: str) -> None:
     """With and without what installers call it."""
     place.run("yank", "acme", "1.0", "--index-url", server.url + suffix)
     assert server.seen[0][0].startswith(path)
 
 
-def test_a_token_file(place: Place, server: Answering) -> None:
+def test_a_token_file(place: Place, server: AnsweringServer) -> None:
     """It goes before the variable, and its newline is no part of it."""
     (place.path / "token").write_text(f"{SECRET}file\n")
     place.run("yank", "acme", "1.0", "--index-url", server.url, "--token-file", "token")
@@ -334,7 +293,7 @@ PROBLEM = {"Content-Type": "application/problem+json"}
         (b"", "cannot be asked"),
     ],
 )
-def test_refusals(place: Place, server: Answering, answer: Any, sentence: str) -> None:
+def test_refusals(place: Place, server: AnsweringServer, answer: Any, sentence: str) -> None:
     """The index's own sentence, or why there is none; a redirect is not followed with a token."""
     server.answer = answer
     out, err = place.run("yank", "acme", "1.0", "--index-url", server.url, status=2)
@@ -344,13 +303,13 @@ def test_refusals(place: Place, server: Answering, answer: Any, sentence: str) -
     assert len(server.seen) == 1
 
 
-def test_an_answer_that_is_no_object(place: Place, server: Answering) -> None:
+def test_an_answer_that_is_no_object(place: Place, server: AnsweringServer) -> None:
     """It was done, as the status says."""
     server.answer = 200, {}, b"[]"
     assert place.run("status", "acme", "active", "--index-url", server.url)[0] == "status: acme active\n"
 
 
-def test_nobody_there(place: Place, server: Answering) -> None:
+def test_nobody_there(place: Place, server: AnsweringServer) -> None:
     """The sentence names the URL."""
     _, err = place.run("yank", "acme", "1.0", "--index-url", "http://127.0.0.1:1/", status=2)
     assert "the index at http://127.0.0.1:1/ cannot be asked" in err
@@ -373,7 +332,7 @@ def test_nobody_there(place: Place, server: Answering) -> None:
         ("http://127.0.0.1.host/", "use https"),
     ],
 )
-def test_urls_that_cannot_be_used(place: Place, server: Answering, url: str, sentence: str) -> None:
+def test_urls_that_cannot_be_used(place: Place, server: AnsweringServer, url: str, sentence: str) -> None:
     """Nothing is sent, and no secret is repeated."""
     _, err = place.run("yank", "acme", "1.0", "--index-url", url, status=2)
     assert sentence in err
@@ -391,7 +350,7 @@ def test_urls_that_cannot_be_used(place: Place, server: Answering, url: str, sen
     ],
 )
 def test_tokens_that_cannot_be_used(
-    place: Place, server: Answering, content: bytes | None, sentence: str
+    place: Place, server: AnsweringServer, content: bytes | None, sentence: str
 ) -> None:
     """They are refused here, and not repeated."""
     if content is not None:
@@ -402,7 +361,7 @@ def test_tokens_that_cannot_be_used(
 
 
 def test_a_variable_that_cannot_be_used(
-    place: Place, server: Answering, monkeypatch: pytest.MonkeyPatch
+    place: Place, server: AnsweringServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same; and none at all."""
     monkeypatch.setenv(TOKEN_VARIABLE, f"{SECRET} {SECRET}")
@@ -413,7 +372,7 @@ def test_a_variable_that_cannot_be_used(
     assert server.seen == []
 
 
-def test_a_ca(place: Place, server: Answering) -> None:
+def test_a_ca(place: Place, server: AnsweringServer) -> None:
     """One that cannot be read, and one that is none."""
     (place.path / "ca.pem").write_text("no certificate")
     for name in ("nowhere.pem", "ca.pem"):

@@ -13,8 +13,16 @@ import pytest
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.records.people import Records
-from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.upstreams.test_cached import World
+from tests.fixtures.cached_upstream import CachedUpstreamFixture
+from tests.fixtures.distributions import (
+    add_sdist,
+    add_wheel,
+    put,
+    sdist_bytes,
+    sdist_name,
+    wheel_bytes,
+    wheel_name,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +54,7 @@ class Place:
         add_wheel(self.staging)
         add_sdist(self.staging)
         self.write()
-        self.world = World(path / "cache")
+        self.world = CachedUpstreamFixture(path / "cache")
         for name in ("acme", "other"):
             for version in ("1.0", "2.0"):
                 self.world.upstream.add(wheel_name(name, version), wheel_bytes(name, version))
@@ -57,8 +65,8 @@ class Place:
 
     def hold(self, name: str = "other", version: str = "1.0") -> None:
         """Have the upstream's file fetched."""
-        from tests.live_world import result
-        from tests.upstreams.test_cached import read
+        from tests.fixtures.cached_upstream import read
+        from tests.fixtures.deferreds import result
 
         read(result(self.world.source.file(ProjectName(name), wheel_name(name, version))))
 

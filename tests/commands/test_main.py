@@ -12,7 +12,7 @@ import pytest
 from simpleindex import __version__
 from simpleindex.commands.main import USAGE, main
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from tests.builders import add_wheel, put, wheel_name
+from tests.fixtures.distributions import add_wheel, put, wheel_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.commands.why import own_url
 from simpleindex.config.settings import resolve
 from simpleindex.core.errors import RefusedStart
-from tests.commands.test_changing_commands import Answering
+from tests.fixtures.http_answers import AnsweringServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,10 @@ SECRET = "sidx-" + "S" * 43
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringServer]:
     """One on loopback that says that all is well."""
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    made = Answering()
+    made = AnsweringServer()
     made.answer = 200, {}, b'{"answer":"offered"}\n'
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -45,7 +45,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
         (("acme", "--view", "stable", "--json"), ["why/acme?view=stable&format=json"]),
     ],
 )
-def test_asked(server: Answering, capsys: Captured, words: tuple[str, ...], paths: list[str]) -> None:
+def test_asked(server: AnsweringServer, capsys: Captured, words: tuple[str, ...], paths: list[str]) -> None:
     """What is asked for, without a token where none was given."""
     assert main(["why", *words, "--index-url", f"{server.url}/simple/"]) == 0
     assert [path for path, _, _ in server.seen] == [f"/-/{path}" for path in paths]
@@ -53,7 +53,7 @@ def test_asked(server: Answering, capsys: Captured, words: tuple[str, ...], path
     assert capsys.readouterr() == ('{"answer":"offered"}\n', "")
 
 
-def test_with_a_token(server: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_token(server: AnsweringServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """For what not everybody may read."""
     monkeypatch.setenv(TOKEN_VARIABLE, SECRET)
     main(["why", "acme", "--index-url", server.url])
@@ -73,7 +73,7 @@ def test_with_a_token(server: Answering, monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_status(  # noqa: PLR0917
-    server: Answering, capsys: Captured, answer: Any, status: int, out: str, err: str
+    server: AnsweringServer, capsys: Captured, answer: Any, status: int, out: str, err: str
 ) -> None:
     """Scripts learn from the exit status whether all of it is offered."""
     server.answer = answer
@@ -110,7 +110,7 @@ def test_a_server_that_cannot_be_found(tmp_path: Path) -> None:
         own_url(resolve({"http": ("unix:/run/x",)}, {"HOME": str(tmp_path)}, tmp_path))
 
 
-def test_without_a_url(server: Answering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_url(server: AnsweringServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the configuration file."""
     monkeypatch.chdir(tmp_path)
     Path("simpleindex.toml").write_text(f"http = {server.server_port}\n")

@@ -12,11 +12,10 @@ from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cached import CacheOptions
-from tests.builders import sdist_name
-from tests.live_world import pending, result
-from tests.upstreams import test_cached
-from tests.upstreams.memory_upstream import HOST
-from tests.upstreams.test_cached import DATA, WHEEL
+from tests.fixtures.cached_upstream import DATA, WHEEL, CachedUpstreamFixture
+from tests.fixtures.deferreds import pending, result
+from tests.fixtures.distributions import sdist_name
+from tests.fixtures.memory_upstream import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ LONG_AGO = 1_600_000_000_000_000_000
 INDEX = "https://pypi.example.org/simple/"
 
 
-class World(test_cached.World):
+class World(CachedUpstreamFixture):
     """An upstream of bare pages, under a rule about ages."""
 
     rules: tuple[str, ...] = ("cooldown",)

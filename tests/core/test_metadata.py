@@ -21,7 +21,7 @@ from simpleindex.core.metadata import (
     states,
 )
 from simpleindex.core.names import DistributionName, Kind, parse_distribution_name
-from tests.builders import metadata_text
+from tests.fixtures.distributions import metadata_text
 
 ACME = parse_distribution_name("acme-1.0-py3-none-any.whl")
 

@@ -8,9 +8,9 @@ import pytest
 
 from simpleindex.core.errors import NotHere, Unavailable, UpstreamFailed
 from simpleindex.core.names import METADATA_SUFFIX
-from tests.builders import sdist_name
-from tests.live_world import error, pending, result
-from tests.upstreams.test_cached import ACME, DATA, METADATA, WHEEL, World, _failure, read
+from tests.fixtures.cached_upstream import ACME, DATA, METADATA, WHEEL, CachedUpstreamFixture, failure, read
+from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.distributions import sdist_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[CachedUpstreamFixture]:
     """An upstream that thinks before it sends anything."""
-    world = World(tmp_path / "cache")
+    world = CachedUpstreamFixture(tmp_path / "cache")
     world.upstream.add(WHEEL, DATA, metadata=METADATA)
     world.project()
     world.upstream.beginnings = []
@@ -30,7 +30,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     assert world.failures == []
 
 
-def beginnings(world: World) -> list[Deferred[None]]:
+def beginnings(world: CachedUpstreamFixture) -> list[Deferred[None]]:
     """Those of the files that were asked for."""
     assert world.upstream.beginnings is not None
     return world.upstream.beginnings
@@ -38,7 +38,9 @@ def beginnings(world: World) -> list[Deferred[None]]:
 
 @pytest.mark.parametrize(("filename", "data"), [(WHEEL, DATA), (WHEEL + METADATA_SUFFIX, METADATA)])
 @pytest.mark.parametrize("seconds", [10, 13, 60, 119])
-def test_it_goes_on_for_the_next_client(world: World, filename: str, data: bytes, seconds: int) -> None:
+def test_it_goes_on_for_the_next_client(
+    world: CachedUpstreamFixture, filename: str, data: bytes, seconds: int
+) -> None:
     """Asked for once, however many clients give up meanwhile."""
     for _ in range(0, seconds, 10):
         opening = world.open(filename)
@@ -51,7 +53,7 @@ def test_it_goes_on_for_the_next_client(world: World, filename: str, data: bytes
     assert len(beginnings(world)) == 1
 
 
-def test_what_comes_while_a_client_waits_is_had_at_once(world: World) -> None:
+def test_what_comes_while_a_client_waits_is_had_at_once(world: CachedUpstreamFixture) -> None:
     """The patience is for the beginning."""
     opening = world.open()
     world.clock.advance(9)
@@ -59,7 +61,7 @@ def test_what_comes_while_a_client_waits_is_had_at_once(world: World) -> None:
     assert read(result(opening)) == DATA
 
 
-def test_only_so_many_are_waited_for(world: World) -> None:
+def test_only_so_many_are_waited_for(world: CachedUpstreamFixture) -> None:
     """One more is given up as its client is; when one of the others begins, there is room again."""
     names = [sdist_name("acme", f"{number}.0") for number in range(2, 13)]
     for name in names:
@@ -83,11 +85,11 @@ def test_only_so_many_are_waited_for(world: World) -> None:
     pending(opening)
     assert len(beginnings(world)) == 11
     world.source.stop()
-    assert isinstance(_failure(opening), UpstreamFailed)
+    assert isinstance(failure(opening), UpstreamFailed)
 
 
 @pytest.mark.parametrize("is_waited_for", [True, False])
-def test_the_end_of_the_service_ends_it(world: World, is_waited_for: bool) -> None:
+def test_the_end_of_the_service_ends_it(world: CachedUpstreamFixture, is_waited_for: bool) -> None:
     """Nothing waits on."""
     opening = world.open()
     if not is_waited_for:
@@ -95,12 +97,12 @@ def test_the_end_of_the_service_ends_it(world: World, is_waited_for: bool) -> No
         assert isinstance(error(opening), Unavailable)
     world.source.stop()
     if is_waited_for:
-        assert isinstance(_failure(opening), UpstreamFailed)
+        assert isinstance(failure(opening), UpstreamFailed)
     assert beginnings(world)[0].called
     assert world.clock.getDelayedCalls() == []
 
 
-def test_a_failure_that_comes_late_is_no_file(world: World) -> None:
+def test_a_failure_that_comes_late_is_no_file(world: CachedUpstreamFixture) -> None:
     """The next client has it asked for anew."""
     opening = world.open()
     world.clock.advance(10)

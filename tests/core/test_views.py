@@ -21,9 +21,9 @@ from simpleindex.web.routes import (
     is_within,
     route,
 )
-from tests.web.guarded_world import Lanes, form_of
-from tests.web.memory_client import Index
-from tests.web.stub_source import StubSource
+from tests.fixtures.guarded_site import Lanes, form_of
+from tests.fixtures.site import SiteFixture
+from tests.fixtures.stub_source import StubSource
 
 ACME = ProjectName("acme")
 VIEWS = (MAIN_VIEW, "stable")
@@ -40,9 +40,9 @@ def stable() -> StubSource:
 
 
 @pytest.fixture
-def index(stable: StubSource) -> Index:
+def index(stable: StubSource) -> SiteFixture:
     """An index with a view beside it."""
-    index = Index(views={"stable": stable}, base_url="https://index.example/")
+    index = SiteFixture(views={"stable": stable}, base_url="https://index.example/")
     index.source.add(WHEEL, b"one")
     index.source.add(NEXT, b"two")
     index.source.add("other-1.0.zip", b"other")
@@ -87,7 +87,7 @@ def test_routes(target: bytes, meaning: object) -> None:
 @pytest.mark.parametrize(
     "target", ["/stable/-/status", "/stable/legacy/", "/stable/acme/a/b", "/stable//-/status", "/STABLE/x/y"]
 )
-def test_nothing(index: Index, target: str) -> None:
+def test_nothing(index: SiteFixture, target: str) -> None:
     """A view has neither uploads nor pages of the server."""
     assert index.get(target).status == 404
 
@@ -133,7 +133,7 @@ def test_names(text: str, answer: bool) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["/stable/", "/stable/simple/"])
-def test_pages_and_files(index: Index, prefix: str) -> None:
+def test_pages_and_files(index: SiteFixture, prefix: str) -> None:
     """The view has what it has, under both prefixes, and the root has its own."""
     assert [
         each["name"]
@@ -149,7 +149,7 @@ def test_pages_and_files(index: Index, prefix: str) -> None:
     assert index.get("/other/").status == 200
 
 
-def test_pages_are_kept_apart(index: Index, stable: StubSource) -> None:
+def test_pages_are_kept_apart(index: SiteFixture, stable: StubSource) -> None:
     """One project's page in two views is two pages, also where both have the very same answer."""
     stable.put(index.source.pages["acme"])
     first, second = index.get("/simple/acme/"), index.get("/stable/simple/acme/")
@@ -159,7 +159,7 @@ def test_pages_are_kept_apart(index: Index, stable: StubSource) -> None:
     assert index.get("/simple/acme/").body == first.body
 
 
-def test_provenance_has_the_prefix(index: Index, stable: StubSource) -> None:
+def test_provenance_has_the_prefix(index: SiteFixture, stable: StubSource) -> None:
     """What the protocol wants absolute leads to the view that it is read in."""
     file = replace(stable.pages["acme"].files[0], provenance=True)
     stable.put(replace(stable.pages["acme"], files=(file,)))
@@ -169,7 +169,7 @@ def test_provenance_has_the_prefix(index: Index, stable: StubSource) -> None:
     )
 
 
-def test_express(index: Index) -> None:
+def test_express(index: SiteFixture) -> None:
     """The express lane knows views, and answers byte for byte what the ordinary lane does."""
     block = b" HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n"
     express = Express(index.listings, index.resource.also)

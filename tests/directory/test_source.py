@@ -16,8 +16,10 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory import source as local_module
 from simpleindex.directory.source import LocalSource
 from simpleindex.system import bodies
-from tests.builders import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
-from tests.live_world import ACME, OTHER, Threads, World, error, pending, result
+from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
+from tests.fixtures.threads import ManualThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +37,8 @@ class Here:
         self.root = root
         self.wheel = add_wheel(root)
         add_sdist(root)
-        self.world = World(root).begin()
-        self.threads = Threads()
+        self.world = LiveDirectoryFixture(root).begin()
+        self.threads = ManualThreads()
         self.source = LocalSource(self.world.live, self.world.directory, self.threads, slow_opens=slow_opens)
 
     def tell(self) -> None:

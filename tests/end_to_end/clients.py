@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import put, sdist_name
 from tests.end_to_end.running import bare_environment
+from tests.fixtures.distributions import put, sdist_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

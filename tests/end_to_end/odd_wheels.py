@@ -14,7 +14,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.archives.strict_builders import DIST_INFO, WHEEL_TEXT, Part, raw_zip, record_line, wheel_parts
+from tests.fixtures.archives import DIST_INFO, WHEEL_TEXT, Part, raw_zip, record_line, wheel_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,6 +353,6 @@ def _sizes(part: Part) -> bytes:
     """What a data descriptor says of a deflated member."""
     from zlib import crc32
 
-    from tests.archives.strict_builders import deflated
+    from tests.fixtures.archives import deflated
 
     return struct.pack("<3L", crc32(part.data), len(deflated(part.data)), len(part.data))

@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.builders import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.end_to_end.clients import Client, found
 from tests.end_to_end.running import PATIENCE, Server, bare_environment
+from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_sdist, add_wheel
 from tests.end_to_end.clients import pip, version_in
 from tests.end_to_end.test_sources import asked_for, start_pair
+from tests.fixtures.distributions import add_sdist, add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_sdist, add_wheel
 from tests.end_to_end.clients import pip, uv, version_in
 from tests.end_to_end.running import wait_until
 from tests.end_to_end.test_sources import asked_for
+from tests.fixtures.distributions import add_sdist, add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.builders import metadata_text, wheel_bytes, wheel_name
 from tests.end_to_end.running import JSON, PATIENCE, wait_until
+from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     import ssl

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.end_to_end.clients import pip, sha256, uv, version_in
 from tests.end_to_end.peers import Nginx, Peer
 from tests.end_to_end.running import wait_until
+from tests.fixtures.distributions import put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.end_to_end.clients import pip, uv, version_in
 from tests.end_to_end.running import JSON, PATIENCE, ask, page, wait_until
 from tests.end_to_end.slow_client import slowly
+from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builders import wheel_bytes, wheel_name
 from tests.end_to_end.publishing import make_dist, start_publishing, twine
 from tests.end_to_end.running import PATIENCE, Server, wait_until
 from tests.end_to_end.uploading import form_ends, head_of, large_wheel, litter, peak_memory, upload
+from tests.fixtures.distributions import wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_wheel, wheel_bytes
 from tests.end_to_end.clients import pip, uv, version_in
+from tests.fixtures.distributions import add_wheel, wheel_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

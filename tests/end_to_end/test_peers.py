@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from tests.builders import add_sdist, add_wheel
 from tests.end_to_end.clients import pip, sha256, uv, version_in
 from tests.end_to_end.passage import Passage
 from tests.end_to_end.peers import (
@@ -25,6 +24,7 @@ from tests.end_to_end.peers import (
     metadata_of,
 )
 from tests.end_to_end.running import JSON, wait_until
+from tests.fixtures.distributions import add_sdist, add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

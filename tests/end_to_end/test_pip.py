@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.end_to_end.clients import Client, add_self_building_sdist, pip, sha256, version_in
+from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_wheel
 from tests.end_to_end.clients import add_self_building_sdist, poetry, sha256
+from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex import __version__
-from tests.builders import add_wheel, put, wheel_bytes, wheel_name
 from tests.end_to_end.running import PATIENCE, Server, ask, wait_until
 from tests.end_to_end.slow_client import slowly
+from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -97,7 +97,7 @@ def test_twine(publishing: Publishing, tmp_path: Path) -> None:
 
 def test_conflict(publishing: Publishing, tmp_path: Path) -> None:
     """Other bytes under a name that is there: 409 with the words that clients know; poetry skips it when told to."""
-    from tests.builders import wheel_bytes, wheel_name
+    from tests.fixtures.distributions import wheel_bytes, wheel_name
 
     first = make_dist(tmp_path / "first", "cf-app")[0]
     second = tmp_path / "second" / wheel_name("cf-app")
@@ -168,7 +168,7 @@ build-backend = "poetry.core.masonry.api"
 
 def test_poetry(publishing: Publishing, tmp_path: Path) -> None:
     """Publish with a password; again, with --skip-existing over other bytes."""
-    from tests.builders import wheel_bytes
+    from tests.fixtures.distributions import wheel_bytes
 
     made = make_dist(tmp_path, "po-app")
     (tmp_path / "pyproject.toml").write_text(POETRY_PROJECT)

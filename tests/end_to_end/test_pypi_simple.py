@@ -9,7 +9,7 @@ import pytest
 import requests
 from pypi_simple import ACCEPT_HTML_ONLY, ACCEPT_JSON_ONLY, PyPISimple
 
-from tests.builders import add_sdist, add_wheel, metadata_text, put
+from tests.fixtures.distributions import add_sdist, add_wheel, metadata_text, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable

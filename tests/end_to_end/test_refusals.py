@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import wheel_bytes, wheel_name
 from tests.end_to_end.clients import pip, poetry, uv
+from tests.fixtures.distributions import wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,9 +15,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.builders import add_wheel
 from tests.end_to_end.running import PATIENCE, ask, wait_until
-from tests.tls.pems import Issued, issue, trusting
+from tests.fixtures.certificates import Issued, issue, trusting
+from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,8 +34,8 @@ from simpleindex.commands.systemd_unit import (
     render_units,
 )
 from tests.benchmarks.processes import free_port
-from tests.builders import add_wheel
 from tests.end_to_end.seccomp import CANNOT
+from tests.fixtures.distributions import add_wheel
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builders import add_sdist, add_wheel
 from tests.end_to_end.asking import __file__ as script
 from tests.end_to_end.running import PATIENCE, bare_environment
+from tests.fixtures.distributions import add_sdist, add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

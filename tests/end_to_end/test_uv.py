@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import add_wheel, put
 from tests.end_to_end.clients import Client, add_self_building_sdist, sha256, uv, version_in
+from tests.fixtures.distributions import add_wheel, put
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.builders import wheel_bytes, wheel_name
 from tests.end_to_end.running import Answer
+from tests.fixtures.distributions import wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     import http.client

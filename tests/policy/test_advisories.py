@@ -15,7 +15,7 @@ from simpleindex.policy import advisories as advisories_module
 from simpleindex.policy.advisories import GRACE, AdvisoryDirectory
 from simpleindex.system.clocks import Clocks
 from simpleindex.system.stamp import Stamp
-from tests.directory.trees import FAR_NS
+from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
     from pathlib import Path

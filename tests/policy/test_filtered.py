@@ -21,9 +21,10 @@ from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
-from tests.live_world import Threads, error, result
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.stub_source import UPLOADED_NS
+from tests.fixtures.threads import ManualThreads
 from tests.views.test_union import Absent
-from tests.web.stub_source import UPLOADED_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class World:
         self.policy = Policy(rules)
         self.clock = Clock()
         self.clock.advance(UPLOADED + DAY)
-        self.threads = Threads()
+        self.threads = ManualThreads()
         self.filtered = FilteredSource(self.source, "pypi", lambda: self.policy, self.clock, self.threads)
 
     def project(self) -> Project:
@@ -284,7 +285,7 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
         [UpstreamMember(world.filtered), UpstreamMember(other)],
         NameRules(strategy),
         was_used=lambda _: False,
-        in_thread=Threads(),
+        in_thread=ManualThreads(),
     )
     names = [file.filename for file in result(union.project(ACME)).files]
     if strategy is Strategy.FIRST_INDEX:
@@ -309,7 +310,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
     # A view that hides a directory asks it without rules.
     first = LocalViewSource(EmptySource(), [own.source]) if is_hidden else judged
     union = UnionSource(
-        first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=Threads()
+        first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=ManualThreads()
     )
     for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
         with suppress(NotHere, NotAllowed):

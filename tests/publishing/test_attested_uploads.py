@@ -14,9 +14,10 @@ from simpleindex.publishing.checks import Upload
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
 from simpleindex.publishing.writer import Writer
-from tests.builders import wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
-from tests.live_world import ACME, World, result
+from tests.fixtures.deferreds import result
+from tests.fixtures.distributions import wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.live_directory import ACME, LiveDirectoryFixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ class Place:
     """A served directory and its writing interface."""
 
     def __init__(self, root: Path, provenance: Callable[[str, str, str], bytes | None] | None) -> None:
-        self.world = World(root).begin()
+        self.world = LiveDirectoryFixture(root).begin()
         source = LocalSource(self.world.live, self.world.directory, self.world.reads)
         writer = Writer(self.world.directory)
         self.publishing = LocalPublishing(
@@ -38,7 +39,7 @@ class Place:
             self.world.live,
             source,
             self.world.reads,
-            examiner=ExaminesHere(),
+            examiner=InProcessExaminer(),
             provenance=provenance,
         )
 

@@ -16,7 +16,7 @@ from simpleindex.directory.project_file import parse_project_file
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.trash import TRASH
-from tests.publishing.faults import ACME, WHEEL, writer
+from tests.fixtures.faults import ACME, WHEEL, writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -27,7 +27,8 @@ from simpleindex.publishing.writer import Writer
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from tests.builders import (
+from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
+from tests.fixtures.distributions import (
     add_sdist,
     add_wheel,
     metadata_text,
@@ -37,9 +38,8 @@ from tests.builders import (
     wheel_bytes,
     wheel_name,
 )
-from tests.examining import ExaminesHere
-from tests.publishing.faults import KILLED, Faults
-from tests.upstreams.test_cached import World, read
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.faults import KILLED, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Bench:
         """The first directory, read anew."""
         digests = DigestCache("/nonexistent", str(self.staging), lambda _: None)
         return DirectoryCopySource(
-            PackageDirectory(str(self.staging)), digests, "staging", examiner=ExaminesHere()
+            PackageDirectory(str(self.staging)), digests, "staging", examiner=InProcessExaminer()
         )
 
     def copier(self, origin: CopySource, source: str = "staging") -> Copier:
@@ -82,7 +82,7 @@ class Bench:
             Writer(self.target),
             ProjectFileWriter(self.target),
             "command:me",
-            examiner=ExaminesHere(),
+            examiner=InProcessExaminer(),
         )
 
     def copy(
@@ -96,7 +96,10 @@ class Bench:
     def listed(self) -> Project:
         """What the second directory would serve of acme."""
         reader = Scanner(
-            self.target, DigestCache("/nonexistent", "/x", lambda _: None), lambda: 0, examiner=ExaminesHere()
+            self.target,
+            DigestCache("/nonexistent", "/x", lambda _: None),
+            lambda: 0,
+            examiner=InProcessExaminer(),
         )
         places = self.target.places_of(ACME)
         shelf = reader.read_project(ACME, *places, NO_SHELF, budget=1 << 40, generation=0)
@@ -268,7 +271,7 @@ def test_what_is_not_there(bench: Bench) -> None:
         PackageDirectory("/nonexistent"),
         DigestCache("/nonexistent", "/x", print),
         "gone",
-        examiner=ExaminesHere(),
+        examiner=InProcessExaminer(),
     )
     with pytest.raises(NotCopied, match="gone cannot be read: No such file"):
         gone.project(ACME)
@@ -344,7 +347,7 @@ class Upstream:
     """An upstream whose wheel was fetched through the cache, and whose sdist was not."""
 
     def __init__(self, path: Path) -> None:
-        self.world = World(path / "cache")
+        self.world = CachedUpstreamFixture(path / "cache")
         self.world.upstream.add(WHEEL, wheel_bytes())
         self.world.upstream.add(SDIST, sdist_bytes(), bare=True)
         self.pins = Pins(str(path / "state"))
@@ -385,7 +388,12 @@ def test_where_it_came_from_goes_along(bench: Bench) -> None:
     staging = PackageDirectory(str(bench.staging))
     origin = upstream.origin()
     first = Copier(
-        origin, "pypi", Writer(staging), ProjectFileWriter(staging), "command:me", examiner=ExaminesHere()
+        origin,
+        "pypi",
+        Writer(staging),
+        ProjectFileWriter(staging),
+        "command:me",
+        examiner=InProcessExaminer(),
     )
     first.copy(ACME, select_files(origin.project(ACME), "pypi", "2.0"))
     bench.copy("2.0")
@@ -433,7 +441,7 @@ def test_a_pinned_release(bench: Bench) -> None:
 
 def test_from_a_flat_upstream(bench: Bench) -> None:
     """The files of one of its projects."""
-    from tests.live_world import result
+    from tests.fixtures.deferreds import result
     from tests.upstreams.test_flat_source import FlatWorld
 
     world = FlatWorld(bench.path / "cache")
@@ -477,7 +485,7 @@ def test_the_wrong_bytes(bench: Bench) -> None:
             return replace(project, files=tuple(sorted(files, key=file_order)))
 
     digests = DigestCache("/nonexistent", str(bench.staging), lambda _: None)
-    lying = Lying(PackageDirectory(str(bench.staging)), digests, "staging", examiner=ExaminesHere())
+    lying = Lying(PackageDirectory(str(bench.staging)), digests, "staging", examiner=InProcessExaminer())
     with pytest.raises(NotCopied, match="is not the file that staging lists: its sha256 is"):
         bench.copy(origin=lying)
     assert bench.there() == {}

@@ -31,9 +31,9 @@ from simpleindex.publishing import project_file_writer as project_files
 from simpleindex.publishing import recovery as mending
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.staging import STAGING
-from tests.directory.trees import FAR_NS
-from tests.examining import ExaminesHere
-from tests.publishing.faults import ACME, CHANGING, KILLED, SCENARIOS, Faults, writer
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.faults import ACME, CHANGING, KILLED, SCENARIOS, Faults, writer
+from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def served(root: Path, cache: Path) -> Any:
     survey = directory.survey()
     places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
     reader = Scanner(
-        directory, DigestCache(str(cache), str(root), print), lambda: FAR_NS, examiner=ExaminesHere()
+        directory, DigestCache(str(cache), str(root), print), lambda: FAR_NS, examiner=InProcessExaminer()
     )
     shelf = reader.read_project(ACME, *places, NO_SHELF, budget=2**30, generation=1)
     assert shelf.trouble is None
@@ -289,7 +289,7 @@ def test_the_kernel_sees_the_same_calls(tmp_path: Path, name: str) -> None:
     """What the layer counts is what strace counts, so no point is left out."""
     trace = tmp_path / "trace"
     (tmp_path / "root").mkdir()
-    program = [sys.executable, "-m", "tests.publishing.faults", name, str(tmp_path / "root")]
+    program = [sys.executable, "-m", "tests.fixtures.faults", name, str(tmp_path / "root")]
     done = subprocess.run(
         ["strace", "-f", "-e", "trace=file,desc", "-o", str(trace), *program],
         capture_output=True,

@@ -14,8 +14,8 @@ from simpleindex.core.names import PROJECT_FILE, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
-from tests.builders import add_wheel, put, wheel_name
-from tests.directory.trees import as_nobody, public_directory
+from tests.fixtures.distributions import add_wheel, put, wheel_name
+from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,9 +31,11 @@ from simpleindex.publishing.form import StatedDigests
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import SPARE, LocalPublishing, spare_of
 from simpleindex.publishing.writer import Space, Writer
-from tests.builders import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.examining import FailsFor
-from tests.live_world import ACME, LONG_AFTER_NS, Threads, World, error, pending, result
+from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.examiner import FailingExaminer
+from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, LiveDirectoryFixture
+from tests.fixtures.threads import ManualThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +57,11 @@ class Place:
     """A served directory, its writing interface, and threads of its own for that."""
 
     def __init__(self, root: Path, **options: Any) -> None:
-        self.world = World(root).begin()
+        self.world = LiveDirectoryFixture(root).begin()
         self.root = root
-        self.writes = Threads()
+        self.writes = ManualThreads()
         self.writer = Writer(self.world.directory)
-        self.examiner = FailsFor()
+        self.examiner = FailingExaminer()
         self.publishing = LocalPublishing(
             self.writer,
             ProjectFileWriter(self.world.directory),

@@ -31,8 +31,8 @@ from simpleindex.publishing.present_files import StoredFile
 from simpleindex.publishing.staging import STAGING, StagedFile, Staging
 from simpleindex.publishing.trash import TRASH
 from simpleindex.publishing.writer import Writer
-from tests.builders import put, wheel_name
-from tests.directory.trees import as_nobody, make_fifo, public_directory
+from tests.fixtures.distributions import put, wheel_name
+from tests.fixtures.trees import as_nobody, make_fifo, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

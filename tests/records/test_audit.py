@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.records.audit import Audit
-from tests.directory.trees import SPECIAL
+from tests.fixtures.trees import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName
 from simpleindex.records.database import RecordsFile
 from simpleindex.records.people import Records
-from tests.directory.trees import SPECIAL
+from tests.fixtures.trees import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ from simpleindex.commands.main import main
 from simpleindex.core.names import LEDGER
 from simpleindex.directory.layout.unserved import Cause, Unserved, sum_up
 from simpleindex.service.report import catalogue_lines, live_report, taken_line
-from tests.builders import add_wheel, put, wheel_bytes, wheel_name
-from tests.live_world import World
+from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
+from tests.fixtures.live_directory import LiveDirectoryFixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,14 +77,14 @@ def test_each_is_said_in_one_line(
     (tmp_path / "outside").mkdir()
     root = tmp_path / "root"
     make(root)
-    world = World(root).begin()
+    world = LiveDirectoryFixture(root).begin()
     (item,) = live_report(world.live, "off").passed_over
     assert (item.cause, item.count) == (cause, count)
     assert example in {None, item.example}
     assert str(item) in [*catalogue_lines(live_report(world.live, "off"), str(root))]
     assert main(["check", "--path", str(root), "--cache", str(tmp_path / "cache")]) == 1
     assert capsys.readouterr().out.splitlines().count(str(item)) == 1
-    later = World(tmp_path / "later").begin()
+    later = LiveDirectoryFixture(tmp_path / "later").begin()
     make(tmp_path / "later")
     later.live.root_changed()
     later.live.directories_changed(frozenset(path.name for path in (tmp_path / "later").iterdir()))
@@ -107,7 +107,7 @@ def test_each_is_said_in_one_line(
 def test_what_is_no_mistake(tmp_path: Path, make: Callable[[Path], None]) -> None:
     """What is on its way, or has nothing to do with distributions, is not reported."""
     make(tmp_path / "root")
-    assert World(tmp_path / "root").begin().live.unserved() == ()
+    assert LiveDirectoryFixture(tmp_path / "root").begin().live.unserved() == ()
     assert main(["check", "--path", str(tmp_path / "root"), "--cache", str(tmp_path / "cache")]) == 0
 
 
@@ -115,13 +115,13 @@ def test_a_yank_of_what_was_deleted(tmp_path: Path) -> None:
     """It is no mistake: the file may be restored."""
     add_wheel(tmp_path / "root", "acme")
     put(tmp_path / "root" / "acme" / "simpleindex.toml", b'[yanked]\n"1.0" = "bad"\n"2.0" = "bad"\n')
-    world = World(tmp_path / "root").begin()
+    world = LiveDirectoryFixture(tmp_path / "root").begin()
     assert [item.cause for item in world.live.unserved()] == [Cause.YANK]
     from simpleindex.publishing.writer import Writer
 
     add_wheel(tmp_path / "root", "acme", "2.0")
     Writer(world.directory).deletions.delete(world.project().name, [wheel_name("acme", "2.0")], who="test")
-    assert World(tmp_path / "root").begin().live.unserved() == ()
+    assert LiveDirectoryFixture(tmp_path / "root").begin().live.unserved() == ()
 
 
 def test_sentences() -> None:
@@ -141,7 +141,7 @@ def test_names_by_directories_only(tmp_path: Path, capsys: pytest.CaptureFixture
     add_wheel(root, "acme")
     for name in ("docs", "src", "tests"):
         (root / name).mkdir()
-    assert World(root).begin().live.names_by_entries() == ("docs", "src", "tests")
+    assert LiveDirectoryFixture(root).begin().live.names_by_entries() == ("docs", "src", "tests")
     sources = tmp_path / "sources.toml"
     sources.write_text(
         'allow-upstream = ["s*"]\n[[upstream]]\nname = "up"\nurl = "http://127.0.0.1:1/simple/"\n'

@@ -29,10 +29,11 @@ from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
-from tests.builders import add_wheel, wheel_name
-from tests.examining import ExaminesHere
-from tests.fixtures.threads import InlineThreads
-from tests.live_world import Threads, World, error, result
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import add_wheel, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.threads import InlineThreads, ManualThreads
 from tests.views.test_union import Absent
 
 if TYPE_CHECKING:
@@ -75,10 +76,10 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         OwnDirectory,
         settings=said,
         reactor=reactor,
-        in_read_thread=Threads(),
-        in_digest_thread=Threads(),
-        in_look_thread=Threads(),
-        examiner=ExaminesHere(),
+        in_read_thread=ManualThreads(),
+        in_digest_thread=ManualThreads(),
+        in_look_thread=ManualThreads(),
+        examiner=InProcessExaminer(),
         say=lambda _: None,
         failed=fail,
         record=used,
@@ -92,7 +93,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         was_used=lambda _: False,
         used=used,
         threads=InlineThreads(),
-        wheels=WheelExaminer(ExaminesHere(), InlineThreads()),
+        wheels=WheelExaminer(InProcessExaminer(), InlineThreads()),
         say=lambda _: None,
     )
     for each in upstreams.own:
@@ -374,7 +375,7 @@ def test_two_directories_in_one_view(tmp_path: Path) -> None:
     directories: dict[str, Source] = {}
     for name, version in (("local", "1.0"), ("more", "2.0")):
         add_wheel(tmp_path / name, "acme", version)
-        world = World(tmp_path / name).begin()
+        world = LiveDirectoryFixture(tmp_path / name).begin()
         directories[name] = LocalSource(world.live, world.directory, world.reads)
     add_wheel(tmp_path / "more", "other")
     for strategy, versions in ((Strategy.FIRST_INDEX, ("1.0",)), (Strategy.MERGE, ("1.0", "2.0"))):

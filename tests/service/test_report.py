@@ -11,8 +11,8 @@ from simpleindex import __version__
 from simpleindex.core.sizes import human_size
 from simpleindex.service.report import catalogue_lines, install_lines, live_report, meant_root
 from simpleindex.web.status import StatusReport
-from tests.builders import add_sdist, add_wheel, put, wheel_name
-from tests.live_world import World
+from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_name
+from tests.fixtures.live_directory import LiveDirectoryFixture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ def test_human_size(size: int, text: str) -> None:
 def test_the_state_of_a_live_directory(tmp_path: Path) -> None:
     """Offered files are counted, withheld ones and strays are named, before and after the first reading."""
     root = tmp_path / "root"
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     before = live_report(world.live, "inotify")
     assert (before.ready, before.projects, before.files, before.size) == (False, 0, 0, 0)
     wheel, sdist = add_wheel(root), add_sdist(root)
@@ -141,6 +141,6 @@ def test_the_state_of_a_live_directory(tmp_path: Path) -> None:
 
 def test_a_lost_watch_is_told(tmp_path: Path) -> None:
     """Whatever was chosen at the start, what is done now counts."""
-    world = World(tmp_path).begin()
+    world = LiveDirectoryFixture(tmp_path).begin()
     world.live.watch_failed("The limit is reached.")
     assert live_report(world.live, "inotify").watch == "poll"

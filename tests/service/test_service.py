@@ -21,12 +21,12 @@ from simpleindex.directory.watch import inotify as watch
 from simpleindex.service import compose_directory as own_directories
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.web.fast.tls import FastTLS
-from tests.builders import add_wheel, put, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
-from tests.live_world import LONG_AFTER_NS
-from tests.service.service_world import Pool, ServiceWorld, service_world
-from tests.tls.pems import issue
-from tests.web.memory_client import FAR, Transport, request
+from tests.fixtures.certificates import issue
+from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.live_directory import LONG_AFTER_NS
+from tests.fixtures.service import Pool, ServiceFixture, service_fixture
+from tests.fixtures.site import FAR, Transport, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +37,15 @@ TLS = "tcp:8443:interface=127.0.0.1"
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceWorld]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceFixture]:
     """An empty root, and plain HTTP on loopback."""
-    yield from service_world(tmp_path, monkeypatch)
+    yield from service_fixture(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: ServiceWorld) -> Iterator[socket.socket]:
+def systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: ServiceFixture
+) -> Iterator[socket.socket]:
     """Systemd's end of the notification socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(tmp_path / "notify"))
@@ -65,7 +67,7 @@ def told(systemd: socket.socket) -> list[bytes]:
 # -- the start ----------------------------------------------------------------------------------------------------------
 
 
-def test_ports_are_bound_before_anything_runs(world: ServiceWorld) -> None:
+def test_ports_are_bound_before_anything_runs(world: ServiceFixture) -> None:
     """While twistd is still root there are ports, and neither threads nor a database nor the log's file."""
     made = world.make(access_log="access.log")
     assert not world.reactor.tcpServers
@@ -78,7 +80,7 @@ def test_ports_are_bound_before_anything_runs(world: ServiceWorld) -> None:
     assert world.said == []
 
 
-def test_what_is_said_at_the_start(world: ServiceWorld) -> None:
+def test_what_is_said_at_the_start(world: ServiceFixture) -> None:
     """How changes are learnt of, where it listens, how to install, and what there is; withheld files once."""
     add_wheel(world.root)
     put(world.root / "acme" / wheel_name("acme", "2.0"), b"no archive")
@@ -91,14 +93,14 @@ def test_what_is_said_at_the_start(world: ServiceWorld) -> None:
     assert counts.startswith("1 project, 1 file, ")
 
 
-def test_a_unix_socket(world: ServiceWorld) -> None:
+def test_a_unix_socket(world: ServiceFixture) -> None:
     """It is named in the log as it is, and closed at the end."""
     made = world.start(http=("unix:/run/index.sock",), watch="off")
     assert f"Serving {world.root} on /run/index.sock for http." in world.taken()
     assert made.stopService().called
 
 
-def test_nobody_said_where_to_listen(world: ServiceWorld) -> None:
+def test_nobody_said_where_to_listen(world: ServiceFixture) -> None:
     """It is said that this is our choice and whom it serves."""
     world.start(http=None)
     assert (
@@ -107,7 +109,7 @@ def test_nobody_said_where_to_listen(world: ServiceWorld) -> None:
     assert [server[3] for server in world.reactor.tcpServers] == ["127.0.0.1"]
 
 
-def test_a_port_that_is_taken(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence ends the start."""
     made = world.make()
 
@@ -120,14 +122,14 @@ def test_a_port_that_is_taken(world: ServiceWorld, monkeypatch: pytest.MonkeyPat
     assert str(refusal.value).startswith(f"simpleindex: --http {LOOPBACK} cannot be listened on: ")
 
 
-def test_a_daemon_s_refusal_is_an_exception_for_its_parent(world: ServiceWorld) -> None:
+def test_a_daemon_s_refusal_is_an_exception_for_its_parent(world: ServiceFixture) -> None:
     """Twistd's parent process waits for the text of one, and SystemExit is none to it."""
     error = RefusedStart("No.")
     assert as_daemon(error) is error
     assert isinstance(in_the_foreground(error), SystemExit)
 
 
-def test_an_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
+def test_an_access_log_that_cannot_be_written(world: ServiceFixture) -> None:
     """One sentence ends the start, before any thread runs."""
     made = world.make(access_log="missing/access.log")
     made.privilegedStartService()
@@ -137,7 +139,7 @@ def test_an_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
     assert not made._index.read_pool.started
 
 
-def test_systemd_hears_of_it(world: ServiceWorld, systemd: socket.socket) -> None:
+def test_systemd_hears_of_it(world: ServiceFixture, systemd: socket.socket) -> None:
     """Ready at the start, around a reload, and stopping at the end."""
     made = world.start()
     assert told(systemd) == [b"STATUS", b"READY"]
@@ -147,7 +149,7 @@ def test_systemd_hears_of_it(world: ServiceWorld, systemd: socket.socket) -> Non
     assert told(systemd) == [b"STOPPING"]
 
 
-def test_the_watchdog(world: ServiceWorld, systemd: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watchdog(world: ServiceFixture, systemd: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """It beats from the event loop until the end."""
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     made = world.start()
@@ -162,7 +164,7 @@ def test_the_watchdog(world: ServiceWorld, systemd: socket.socket, monkeypatch: 
 # -- how changes are learnt of ------------------------------------------------------------------------------------------
 
 
-def test_events(world: ServiceWorld) -> None:
+def test_events(world: ServiceFixture) -> None:
     """The descriptor is the reactor's from the start to the end; what it tells of is served."""
     made = world.start(watch="inotify")
     assert world.taken()[0] == "Waiting for the file system's events (inotify)."
@@ -174,7 +176,7 @@ def test_events(world: ServiceWorld) -> None:
     assert not world.reactor.getReaders()
 
 
-def test_no_events_to_be_had(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_events_to_be_had(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says why, and looks for changes itself."""
     monkeypatch.setattr(watch, "inotify_simple", None)
     world.start()
@@ -188,7 +190,7 @@ def test_no_events_to_be_had(world: ServiceWorld, monkeypatch: pytest.MonkeyPatc
     assert world.ask("/-/status").json["watch"] == "poll"
 
 
-def test_a_network_file_system(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_file_system(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It makes no events for what others change, and opening a file there may take long."""
     mounts = "1 1 0:1 / / rw - nfs4 server:/export rw\n"
     monkeypatch.setattr(own_directories, "mountinfo", lambda: mounts)
@@ -206,7 +208,7 @@ def test_a_network_file_system(world: ServiceWorld, monkeypatch: pytest.MonkeyPa
     assert opens == [True]
 
 
-def test_what_is_gone_is_forgotten(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_gone_is_forgotten(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of digests does not grow for ever; what is served stays in it."""
     gone, kept = add_wheel(world.root, "gone"), add_wheel(world.root, "kept")
     # Nothing is remembered of a file that changed just now.
@@ -218,7 +220,7 @@ def test_what_is_gone_is_forgotten(world: ServiceWorld, monkeypatch: pytest.Monk
     assert rows == [(kept.name,)]
 
 
-def test_sweeps(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweeps(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """One every interval, counted, and none on top of one that is not over."""
     made = world.start(watch="poll", poll_interval="3")
     counts = []
@@ -236,7 +238,7 @@ def test_sweeps(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts == [1, 2]
 
 
-def test_not_watching(world: ServiceWorld) -> None:
+def test_not_watching(world: ServiceFixture) -> None:
     """What is changed by hand is seen after a restart: nothing wakes up for it."""
     world.start(watch="off")
     assert world.taken()[0] == "Not watching: what is changed by hand is seen after a restart."
@@ -249,7 +251,7 @@ def test_not_watching(world: ServiceWorld) -> None:
 # -- what is served -----------------------------------------------------------------------------------------------------
 
 
-def test_the_index(world: ServiceWorld) -> None:
+def test_the_index(world: ServiceFixture) -> None:
     """Pages, files, and the pages of its own go out on what is listened on."""
     path = add_wheel(world.root)
     world.start(watch="poll")
@@ -260,7 +262,7 @@ def test_the_index(world: ServiceWorld) -> None:
     assert world.ask("/.well-known/acme-challenge/token").status == 404
 
 
-def test_the_settings_at_the_start(world: ServiceWorld) -> None:
+def test_the_settings_at_the_start(world: ServiceFixture) -> None:
     """What SIGHUP can change is in force from the beginning."""
     path = add_wheel(world.root)
     made = world.start(watch="poll", cors="off", immutable_files=True, max_connections_per_address="3")
@@ -273,14 +275,14 @@ def test_the_settings_at_the_start(world: ServiceWorld) -> None:
         transport.leave()
 
 
-def test_the_express_lane(world: ServiceWorld) -> None:
+def test_the_express_lane(world: ServiceFixture) -> None:
     """It is there for the index, and for no redirect."""
     made = world.start()
     assert made._index.site.express is not None
     assert made._index.redirect_site.express is None
 
 
-def test_a_release_of_twisted_with_other_tls(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_of_twisted_with_other_tls(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It serves, slower, and says so."""
     issue("a.example.com").put(world.certs / "a.pem")
     monkeypatch.setattr(TLSMemoryBIOProtocol, "_write", None)
@@ -291,7 +293,7 @@ def test_a_release_of_twisted_with_other_tls(world: ServiceWorld, monkeypatch: p
     assert any(line.startswith("This release of Twisted does TLS in another way") for line in world.taken())
 
 
-def test_https_beside_a_redirect(world: ServiceWorld) -> None:
+def test_https_beside_a_redirect(world: ServiceFixture) -> None:
     """Plain HTTP only leads to the certificate's name; challenges are answered there."""
     issue("a.example.com").put(world.certs / "a.pem")
     put(world.place / "webroot" / ".well-known" / "acme-challenge" / "token", b"proof")
@@ -310,7 +312,7 @@ def test_https_beside_a_redirect(world: ServiceWorld) -> None:
     assert world.ask("/.well-known/acme-challenge/token", server=1).body == b"proof"
 
 
-def test_https_beside_a_full_listener(world: ServiceWorld) -> None:
+def test_https_beside_a_full_listener(world: ServiceFixture) -> None:
     """With --serve-http both serve the same; our own certificate is offered there."""
     made = world.start(https=(TLS,), serve_http=True)
     assert world.ask("/simple/", server=1).status == 200
@@ -321,7 +323,7 @@ def test_https_beside_a_full_listener(world: ServiceWorld) -> None:
     assert any(f"--cert {world.place / 'state' / 'ca' / 'cert.pem'} " in line for line in said)
 
 
-def test_certificates_are_looked_at_every_minute(world: ServiceWorld) -> None:
+def test_certificates_are_looked_at_every_minute(world: ServiceFixture) -> None:
     """A renewed one is in use without a signal."""
     issue("a.example.com").put(world.certs / "a.pem")
     made = world.start(https=(TLS,))
@@ -331,7 +333,7 @@ def test_certificates_are_looked_at_every_minute(world: ServiceWorld) -> None:
     assert made._index.security.certificates.names == ("b.example.com",)
 
 
-def test_accesses_are_logged(world: ServiceWorld) -> None:
+def test_accesses_are_logged(world: ServiceFixture) -> None:
     """On both kinds of listeners, if asked for."""
     issue("a.example.com").put(world.certs / "a.pem")
     made = world.start(https=(TLS,), access_log="access.log")
@@ -343,7 +345,7 @@ def test_accesses_are_logged(world: ServiceWorld) -> None:
     assert '"GET /simple/ HTTP/1.1" 308 ' in (world.place / "access.log").read_text()
 
 
-def test_accesses_are_not_logged(world: ServiceWorld) -> None:
+def test_accesses_are_not_logged(world: ServiceFixture) -> None:
     """Unless asked for: then nothing is even called."""
     made = world.start()
     assert made._index.site.access_log is None
@@ -353,7 +355,7 @@ def test_accesses_are_not_logged(world: ServiceWorld) -> None:
 # -- SIGHUP -------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_changed(world: ServiceWorld) -> None:
+def test_nothing_changed(world: ServiceFixture) -> None:
     """That is said too, and the directory is looked at again."""
     add_wheel(world.root)
     world.start(watch="off")
@@ -367,7 +369,7 @@ def test_nothing_changed(world: ServiceWorld) -> None:
     assert newer in world.ask("/acme/").body
 
 
-def test_what_takes_effect_at_once(world: ServiceWorld) -> None:
+def test_what_takes_effect_at_once(world: ServiceFixture) -> None:
     """Headers, bounds, intervals and the URL are those of the new configuration."""
     path = add_wheel(world.root)
     made = world.start(watch="poll", http=(LOOPBACK,))
@@ -402,7 +404,7 @@ def test_what_takes_effect_at_once(world: ServiceWorld) -> None:
         transport.leave()
 
 
-def test_the_redirect_has_the_same_origins(world: ServiceWorld) -> None:
+def test_the_redirect_has_the_same_origins(world: ServiceFixture) -> None:
     """At the start and after a reload: a web page follows a redirect only if it may read it."""
     issue("a.example.com").put(world.certs / "a.pem")
     world.start(https=(TLS,), cors="https://app.example.com")
@@ -412,7 +414,7 @@ def test_the_redirect_has_the_same_origins(world: ServiceWorld) -> None:
     assert world.ask("/", server=1).headers[field] == "*"
 
 
-def test_rendered_pages_are_kept(world: ServiceWorld) -> None:
+def test_rendered_pages_are_kept(world: ServiceFixture) -> None:
     """Settings that no page depends on do not cost them."""
     made = world.start()
     cache = made._index.listings._cache
@@ -422,7 +424,7 @@ def test_rendered_pages_are_kept(world: ServiceWorld) -> None:
     assert made._index.listings._cache is not cache
 
 
-def test_what_needs_a_restart_is_named_each_time(world: ServiceWorld) -> None:
+def test_what_needs_a_restart_is_named_each_time(world: ServiceFixture) -> None:
     """It is not in force, and stays a difference until it is."""
     world.start(watch="poll")
     restart = "These changed options need a restart: http, watch."
@@ -434,7 +436,7 @@ def test_what_needs_a_restart_is_named_each_time(world: ServiceWorld) -> None:
     assert world.reload(watch="poll", http=(LOOPBACK,)) == ["Configuration read again; changed: nothing."]
 
 
-def test_a_wrong_configuration(world: ServiceWorld) -> None:
+def test_a_wrong_configuration(world: ServiceFixture) -> None:
     """It is refused whole with its sentence, and the former one stays in force."""
     made = world.start()
     settings = made._settings
@@ -444,7 +446,7 @@ def test_a_wrong_configuration(world: ServiceWorld) -> None:
     assert made._index.resource.cors == "*"
 
 
-def test_another_access_log(world: ServiceWorld) -> None:
+def test_another_access_log(world: ServiceFixture) -> None:
     """On, elsewhere and off again; what was held for the old file is written to it."""
     made = world.start()
     for name in ("one.log", "two.log"):
@@ -456,7 +458,7 @@ def test_another_access_log(world: ServiceWorld) -> None:
     assert [(world.place / name).read_text().count("GET") for name in ("one.log", "two.log")] == [1, 1]
 
 
-def test_an_access_log_that_was_moved_away(world: ServiceWorld) -> None:
+def test_an_access_log_that_was_moved_away(world: ServiceFixture) -> None:
     """As logrotate does: lines go on in a new file of the old name."""
     log = world.place / "access.log"
     world.start(access_log="access.log")
@@ -467,7 +469,7 @@ def test_an_access_log_that_was_moved_away(world: ServiceWorld) -> None:
     assert log.read_text().count("GET") == 1
 
 
-def test_a_new_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
+def test_a_new_access_log_that_cannot_be_written(world: ServiceFixture) -> None:
     """One sentence; the old one goes on, and so does every other setting."""
     made = world.start(access_log="access.log")
     (line,) = world.reload(access_log="missing/access.log", cors="off")
@@ -478,7 +480,7 @@ def test_a_new_access_log_that_cannot_be_written(world: ServiceWorld) -> None:
     assert (world.place / "access.log").read_text().count("GET") == 1
 
 
-def test_a_renewed_certificate(world: ServiceWorld) -> None:
+def test_a_renewed_certificate(world: ServiceFixture) -> None:
     """It is taken up with the signal, and the URL that follows from its name with it."""
     issue("a.example.com").put(world.certs / "a.pem")
     made = world.start(https=(TLS,))
@@ -489,7 +491,7 @@ def test_a_renewed_certificate(world: ServiceWorld) -> None:
     assert world.ask("/", server=1).headers["location"] == "https://b.example.com:8443/"
 
 
-def test_a_certificate_that_broke(world: ServiceWorld) -> None:
+def test_a_certificate_that_broke(world: ServiceFixture) -> None:
     """Each signal complains of it, for an operator who looks now."""
     path = issue("a.example.com").put(world.certs / "a.pem")
     world.start(https=(TLS,))
@@ -499,7 +501,7 @@ def test_a_certificate_that_broke(world: ServiceWorld) -> None:
     assert world.reload() == first
 
 
-def test_an_operator_accepts_an_emptied_root(world: ServiceWorld) -> None:
+def test_an_operator_accepts_an_emptied_root(world: ServiceFixture) -> None:
     """The signal says that somebody has looked: what is gone is gone."""
     paths = [add_wheel(world.root, name) for name in ("acme", "other")]
     world.start(watch="poll")
@@ -512,7 +514,7 @@ def test_an_operator_accepts_an_emptied_root(world: ServiceWorld) -> None:
     assert world.ask("/acme/").status == 404
 
 
-def test_the_root_may_be_away(world: ServiceWorld) -> None:
+def test_the_root_may_be_away(world: ServiceFixture) -> None:
     """A disk that is unmounted for the moment does not hold up other settings."""
     made = world.start()
     world.root.rename(world.place / "away")
@@ -523,7 +525,7 @@ def test_the_root_may_be_away(world: ServiceWorld) -> None:
 # -- the end ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_end(world: ServiceWorld) -> None:
+def test_the_end(world: ServiceFixture) -> None:
     """With nobody served it is over at once: no port, no thread, no timer, no database, no log."""
     made = world.start(watch="poll", access_log="access.log")
     transport = world.connect()
@@ -541,7 +543,7 @@ def test_the_end(world: ServiceWorld) -> None:
     assert index.own[0].live._reader.stopping.is_set()
 
 
-def a_download(world: ServiceWorld) -> tuple[Transport, bytes]:
+def a_download(world: ServiceFixture) -> tuple[Transport, bytes]:
     """A client that has asked for a file that no socket holds, and taken nothing yet."""
     data = wheel_bytes(files={"blob": os.urandom(1 << 20)})
     put(world.root / "acme" / wheel_name(), data)
@@ -551,7 +553,7 @@ def a_download(world: ServiceWorld) -> tuple[Transport, bytes]:
     return transport, data
 
 
-def test_who_is_served_is_served_to_the_end(world: ServiceWorld) -> None:
+def test_who_is_served_is_served_to_the_end(world: ServiceFixture) -> None:
     """Nobody new gets in; an answer under way ends, and then it is over."""
     made = world.start(watch="poll")
     transport, data = a_download(world)
@@ -564,7 +566,7 @@ def test_who_is_served_is_served_to_the_end(world: ServiceWorld) -> None:
     assert cast("Pool", made._index.read_pool).was_stopped
 
 
-def test_nobody_holds_up_the_end(world: ServiceWorld) -> None:
+def test_nobody_holds_up_the_end(world: ServiceFixture) -> None:
     """A client that takes nothing is left after a bounded time."""
     made = world.start(watch="poll")
     transport, _ = a_download(world)
@@ -577,7 +579,7 @@ def test_nobody_holds_up_the_end(world: ServiceWorld) -> None:
     assert cast("Pool", made._index.read_pool).was_stopped
 
 
-def test_a_start_that_failed_can_be_ended(world: ServiceWorld) -> None:
+def test_a_start_that_failed_can_be_ended(world: ServiceFixture) -> None:
     """Pools that never ran are not stopped."""
     made = world.make()
     assert made.stopService().called
@@ -587,7 +589,7 @@ def test_a_start_that_failed_can_be_ended(world: ServiceWorld) -> None:
 # -- further directories of one's own -----------------------------------------------------------------------------------
 
 
-def staged(world: ServiceWorld) -> Path:
+def staged(world: ServiceFixture) -> Path:
     """Name a further directory, with a project, in a sources file; returns it."""
     staging = world.place / "staging"
     add_wheel(staging, "staged", "2.0")
@@ -597,7 +599,7 @@ def staged(world: ServiceWorld) -> Path:
     return staging
 
 
-def test_a_further_directory(world: ServiceWorld) -> None:
+def test_a_further_directory(world: ServiceFixture) -> None:
     """It is read, watched, counted and spoken of like the first, under its name."""
     staging = staged(world)
     add_wheel(world.root)
@@ -618,7 +620,7 @@ def test_a_further_directory(world: ServiceWorld) -> None:
     assert [file["source"] for file in why["files"]] == ["staging", "staging"]
 
 
-def test_changes_in_a_further_directory(world: ServiceWorld) -> None:
+def test_changes_in_a_further_directory(world: ServiceFixture) -> None:
     """They are found by its own sweeps; what is forgotten and remembered is its own too."""
     staging = staged(world)
     made = world.start(watch="poll")
@@ -632,7 +634,7 @@ def test_changes_in_a_further_directory(world: ServiceWorld) -> None:
     assert all(own.digests._connection is None for own in made._index.own)
 
 
-def test_a_further_directory_that_is_gone(world: ServiceWorld) -> None:
+def test_a_further_directory_that_is_gone(world: ServiceFixture) -> None:
     """Nothing is known of any name that is not shown before it, until it is back or an operator has looked."""
     staging = staged(world)
     add_wheel(world.root)
@@ -652,7 +654,7 @@ def test_a_further_directory_that_is_gone(world: ServiceWorld) -> None:
     assert world.ask("/-/ready").status == 200
 
 
-def test_an_operator_accepts_an_emptied_further_directory(world: ServiceWorld) -> None:
+def test_an_operator_accepts_an_emptied_further_directory(world: ServiceFixture) -> None:
     """SIGHUP speaks of all of them."""
     staging = staged(world)
     add_wheel(staging, "other")
@@ -665,7 +667,7 @@ def test_an_operator_accepts_an_emptied_further_directory(world: ServiceWorld) -
     assert world.ask("/simple/staged/").status == 404
 
 
-def test_sources_are_read_again(world: ServiceWorld) -> None:
+def test_sources_are_read_again(world: ServiceFixture) -> None:
     """What needs no restart is taken with SIGHUP: a name that is one's own now is asked of nobody any more."""
     staged(world)
     sources = world.place / "sources.toml"
@@ -691,7 +693,7 @@ def test_sources_are_read_again(world: ServiceWorld) -> None:
 # -- what should never happen -------------------------------------------------------------------------------------------
 
 
-def test_a_sweep_that_fails(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_fails(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is logged with its traceback and a plea, and the next one comes all the same."""
     made = world.start(watch="poll")
     counts = []
@@ -707,7 +709,9 @@ def test_a_sweep_that_fails(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
     world.failures.clear()
 
 
-def test_a_look_at_the_certificates_that_fails(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_at_the_certificates_that_fails(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One surprise does not end the renewals of a service that runs for months."""
     issue("a.example.com").put(world.certs / "a.pem")
     made = world.make(https=(TLS,))
@@ -726,7 +730,7 @@ def test_a_look_at_the_certificates_that_fails(world: ServiceWorld, monkeypatch:
     world.failures.clear()
 
 
-def test_lost_records_refuse_the_start(world: ServiceWorld) -> None:
+def test_lost_records_refuse_the_start(world: ServiceFixture) -> None:
     """They are made at the first start; without them the next is refused, unless it is said that this is meant."""
     sources = world.place / "sources.toml"
     sources.write_text("# nobody\n")
@@ -749,7 +753,7 @@ def test_lost_records_refuse_the_start(world: ServiceWorld) -> None:
     assert any("begin anew" in line for line in taken), taken
 
 
-def test_a_trouble_that_is_logged_is_shown(world: ServiceWorld) -> None:
+def test_a_trouble_that_is_logged_is_shown(world: ServiceFixture) -> None:
     """Also where it is met by what knows nothing of the status page."""
     service = world.start()
     service._say(severity.error("The disk of /srv is full."))
@@ -759,17 +763,17 @@ def test_a_trouble_that_is_logged_is_shown(world: ServiceWorld) -> None:
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_uploads_are_announced_where_they_can_be_examined(
-    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch, runs: bool
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch, runs: bool
 ) -> None:
     """The pool logs why not; to say after it that uploads are taken would be untrue."""
-    monkeypatch.setattr(ExaminesHere, "check", lambda _: runs)
+    monkeypatch.setattr(InProcessExaminer, "check", lambda _: runs)
     users = world.place / "users"
     users.write_text("# nobody yet\n")
     world.start(users=str(users))
     assert any("Uploads are taken" in line for line in world.taken()) is runs
 
 
-def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceWorld) -> None:
+def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceFixture) -> None:
     """Whoever sends SIGHUP wants to hear whether all is well; every file that is followed is looked at."""
     files = {
         "sources": ("# nobody\n", "[[upstraem]]\n"),

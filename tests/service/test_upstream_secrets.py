@@ -12,9 +12,9 @@ from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.service.upstream_secrets import Secrets, parse_credentials
 from simpleindex.upstreams.pages.urls import BasicCredentials
 from simpleindex.upstreams.settings import UpstreamSettings
+from tests.fixtures.certificates import issue
+from tests.fixtures.deferreds import result
 from tests.fixtures.threads import InlineThreads
-from tests.live_world import result
-from tests.tls.pems import issue
 
 if TYPE_CHECKING:
     from tests.fixtures.log import CapturedLog

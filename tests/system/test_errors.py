@@ -13,7 +13,7 @@ from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.system.atomic import storing
 from simpleindex.system.errors import own_trouble, trouble_of
-from tests.directory.trees import as_nobody, public_directory
+from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
     from pathlib import Path

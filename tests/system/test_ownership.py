@@ -12,8 +12,8 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.records.audit import Audit
 from simpleindex.system.ownership import make_directories
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from tests.directory.trees import as_nobody, public_directory
-from tests.publishing.faults import SCENARIOS, Faults, upload
+from tests.fixtures.faults import SCENARIOS, Faults, upload
+from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

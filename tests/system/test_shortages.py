@@ -12,8 +12,9 @@ import pytest
 from simpleindex.core.errors import SimpleIndexError, Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.system.errors import own_trouble
-from tests.builders import add_wheel, put, wheel_bytes, wheel_name
-from tests.live_world import ACME, OTHER, World, error, result
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
+from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,27 +38,27 @@ def refusing(call: str, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> LiveDirectoryFixture:
     """Two projects, long since read."""
     root = tmp_path / "root"
     add_wheel(root)
     add_wheel(root, "other", "1.0")
-    return World(root).begin()
+    return LiveDirectoryFixture(root).begin()
 
 
-def change(world: World) -> None:
+def change(world: LiveDirectoryFixture) -> None:
     """Something new in one project, and a new project; everything is to be looked at."""
     put(wheel_path(world, "acme", "2.0"), wheel_bytes("acme", "2.0"))
     add_wheel(world.root, "third", "1.0")
     world.live.everything_changed()
 
 
-def wheel_path(world: World, name: str, version: str) -> Path:
+def wheel_path(world: LiveDirectoryFixture, name: str, version: str) -> Path:
     """Where a wheel lies."""
     return world.root / name / wheel_name(name, version)
 
 
-def listed(world: World, name: ProjectName) -> list[str] | str:
+def listed(world: LiveDirectoryFixture, name: ProjectName) -> list[str] | str:
     """The files of a project, or the error that it is answered with."""
     try:
         shelf = result(world.ask(name))
@@ -69,7 +70,7 @@ def listed(world: World, name: ProjectName) -> list[str] | str:
 @pytest.mark.parametrize("number", TROUBLES, ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", CALLS)
 def test_no_trouble_makes_a_project_absent(
-    world: World, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+    world: LiveDirectoryFixture, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     """What was listed is listed, or cannot be told now; when the trouble is over everything is in step again."""
     with refusing(call, number, monkeypatch):
@@ -93,7 +94,7 @@ def test_no_trouble_makes_a_project_absent(
 @pytest.mark.parametrize("number", SHORTAGES, ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_shortage_leaves_everything_as_it_was(
-    world: World, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+    world: LiveDirectoryFixture, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     """The root is not gone, what is known is still offered, and it is looked at again without anybody's help."""
     with refusing(call, number, monkeypatch):
@@ -110,7 +111,7 @@ def test_a_shortage_leaves_everything_as_it_was(
 def test_a_shortage_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Nothing is known yet, and nothing is said to be absent."""
     add_wheel(tmp_path / "root")
-    world = World(tmp_path / "root")
+    world = LiveDirectoryFixture(tmp_path / "root")
     with refusing("scandir", number, monkeypatch):
         world.begin()
         waiting = world.ask(ACME)

@@ -25,7 +25,7 @@ from simpleindex.tls.certificates import (
     read_pem,
     refuse_invalid_now,
 )
-from tests.tls.pems import NOW, Issued, issue, new_key
+from tests.fixtures.certificates import NOW, Issued, issue, new_key
 
 ROOT = issue(ca=True)
 MIDDLE = issue(by=ROOT, ca=True)

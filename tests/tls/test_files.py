@@ -21,7 +21,7 @@ from simpleindex.tls.files import (
     read_place,
     signature,
 )
-from tests.tls.pems import NOW, issue
+from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from OpenSSL import SSL
 
 from simpleindex.tls.issuing import is_due, make_ca, make_server_certificate, permitted
 from simpleindex.tls.machine import MachineIdentity
-from tests.tls.pems import NOW, shake, trusting
+from tests.fixtures.certificates import NOW, shake, trusting
 
 
 def identity(names: str, addresses: str = "127.0.0.1 ::1") -> MachineIdentity:

@@ -18,7 +18,7 @@ from simpleindex.tls import private_ca
 from simpleindex.tls.certificates import is_issued_by
 from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.private_ca import PrivateCA, ensure
-from tests.tls.pems import NOW, issue, new_key
+from tests.fixtures.certificates import NOW, issue, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

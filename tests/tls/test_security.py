@@ -12,7 +12,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import security
 from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.security import Security
-from tests.tls.pems import NOW, issue
+from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:
     from pathlib import Path

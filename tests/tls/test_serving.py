@@ -24,7 +24,7 @@ from simpleindex.tls.files import read_place
 from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.private_ca import ensure
 from simpleindex.tls.serving import Certificates
-from tests.tls.pems import NOW, Handshake, Issued, issue, shake, trusting
+from tests.fixtures.certificates import NOW, Handshake, Issued, issue, shake, trusting
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,14 +15,14 @@ from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
+from tests.fixtures.hostile_upstream import GOOD, JSON, always, endless
+from tests.fixtures.network import Close, Network, response
 from tests.fixtures.threads import InlineThreads
-from tests.upstreams.hostile_upstream import GOOD, JSON, always, endless
-from tests.upstreams.network import Close, Network, response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.upstreams.network import Request, Step
+    from tests.fixtures.network import Request, Step
 
 PROXIES = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY"), "http://me:s3cret@proxy.example:3128")
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -26,11 +26,11 @@ from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
-from tests.builders import metadata_text, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
+from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.faults import KILLED, Faults
 from tests.fixtures.log import CapturedLog
 from tests.fixtures.threads import InlineThreads
-from tests.publishing.faults import KILLED, Faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ class Place:
         try:
             for start in range(0, len(data), 200):
                 incoming.write(data[start : start + 200])
-            facts = WheelExaminer(ExaminesHere(), InlineThreads())._whole(incoming, filename)
+            facts = WheelExaminer(InProcessExaminer(), InlineThreads())._whole(incoming, filename)
             cache.files.keep(incoming, key_of(filename), facts)
         finally:
             incoming.close()

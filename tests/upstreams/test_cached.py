@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import weakref
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
 from simpleindex.core.errors import (
     Changed,
@@ -28,125 +26,30 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
-from simpleindex.system.log import PUBLISHER
-from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
-from simpleindex.upstreams.cache.listing_store import MEMORY, ListingHooks
-from simpleindex.upstreams.cache_context import CacheContext
-from simpleindex.upstreams.cached import CachedSource, CacheOptions
-from simpleindex.upstreams.pages.enrich import Ttls
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
-from tests.builders import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
-from tests.fixtures.log import CapturedLog
-from tests.fixtures.threads import HeldThreads
-from tests.live_world import error, pending, result
-from tests.upstreams.memory_upstream import HOST, MemoryUpstream
+from tests.fixtures.cached_upstream import (
+    ACME,
+    DATA,
+    METADATA,
+    SIDECAR,
+    WHEEL,
+    CachedUpstreamFixture,
+    UploadTimes,
+    failure,
+    read,
+)
+from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.memory_upstream import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from twisted.python.failure import Failure
-
-    from simpleindex.core.source import Body
-
-ACME = ProjectName("acme")
-WHEEL = wheel_name()
-DATA = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
-METADATA = metadata_text("acme", "1.0", "Requires-Python: >=3.9")
-SIDECAR = f"{WHEEL}.metadata"
-
-
-class World:
-    """An upstream with the wheel acme, and its cache."""
-
-    def __init__(self, root: Path, room: DiskBudget | None = None) -> None:
-        self.root = root
-        self.room = room or DiskBudget(floor=0)
-        self.upstream = MemoryUpstream()
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
-        self.threads = HeldThreads()
-        self.log = CapturedLog()
-        PUBLISHER.addObserver(self.log)
-        weakref.finalize(self, PUBLISHER.removeObserver, self.log)
-        self.times = Ttls()
-        self.memory = MEMORY
-        self.seen: Seen | None = None
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin anew with what is in the cache directory."""
-        self.cache = UpstreamCache(str(self.root), self.room, self.clock.seconds)
-        self.cache.load()
-        self.context = CacheContext(
-            self.upstream,
-            "https://pypi.example.org/simple/",
-            self.cache,
-            self.clock,
-            self.threads,
-            WheelExaminer(ExaminesHere(), self.threads),
-        )
-        self.source = CachedSource(self.context, self.options())
-
-    def options(self) -> CacheOptions:
-        """How the upstream is cached."""
-        return CacheOptions(
-            ttls=self.times, listings=ListingHooks(first_seen=self.first_seen), memory=self.memory
-        )
-
-    def first_seen(self, *what: Any) -> Mapping[str, int]:
-        """When files were seen first."""
-        return {} if self.seen is None else self.seen.times(*what)
-
-    @property
-    def lines(self) -> list[str]:
-        """What was logged."""
-        return self.log.lines
-
-    @property
-    def failures(self) -> list[Failure]:
-        """What should never happen."""
-        return [event["log_failure"] for event in self.log.events if "log_failure" in event]
-
-    def ask(self, name: ProjectName = ACME) -> Deferred[Any]:
-        """Ask for a project."""
-        return Deferred.fromCoroutine(self.source.project(name))
-
-    def project(self) -> Project:
-        """The project acme, which must be known without waiting."""
-        project: Project = result(self.ask())
-        return project
-
-    def open(self, filename: str = WHEEL) -> Deferred[Any]:
-        """Ask for a file."""
-        return Deferred.fromCoroutine(self.source.file(ACME, filename))
-
-    def bytes(self, filename: str = WHEEL) -> bytes:
-        """All of a file, as a client reads it."""
-        return read(result(self.open(filename)))
-
-    def listings_asked(self) -> int:
-        """How often the upstream was asked for a listing."""
-        return sum(what[0] == "project" for what in self.upstream.asked)
-
-
-def read(body: Body, piece: int = 2**30) -> bytes:
-    """Read a body to its end and close it."""
-    try:
-        assert body.size is not None
-        data = b""
-        while len(data) < body.size:
-            data += result(body.read(len(data), min(piece, body.size - len(data))))
-        return data
-    finally:
-        body.close()
+    from collections.abc import Iterator
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[CachedUpstreamFixture]:
     """An upstream that has the wheel, and nothing is ever failed unexpectedly."""
-    world = World(tmp_path / "cache")
+    world = CachedUpstreamFixture(tmp_path / "cache")
     world.upstream.add(WHEEL, DATA, metadata=METADATA)
     yield world
     assert world.failures == []
@@ -155,7 +58,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 # -- listings -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_listing_is_asked_for_once_while_it_is_fresh(world: World) -> None:
+def test_a_listing_is_asked_for_once_while_it_is_fresh(world: CachedUpstreamFixture) -> None:
     """The same object is answered, also at once; then it is asked again, by what it is known by."""
     assert world.source.project_now(ACME) is None
     project = world.project()
@@ -171,7 +74,7 @@ def test_a_listing_is_asked_for_once_while_it_is_fresh(world: World) -> None:
     assert world.source.project_now(ACME) is project
 
 
-def test_a_listing_that_changed_is_another_object(world: World) -> None:
+def test_a_listing_that_changed_is_another_object(world: CachedUpstreamFixture) -> None:
     """And one that only came again is not."""
     project = world.project()
     world.upstream.put(world.upstream.pages[ACME].project)
@@ -187,7 +90,9 @@ def test_a_listing_that_changed_is_another_object(world: World) -> None:
 @pytest.mark.parametrize(
     ("said", "expected"), [(None, 600), (0.0, 10), (30.0, 30), (1e9, 600), (float("inf"), 600)]
 )
-def test_how_long_a_listing_is_fresh(world: World, said: float | None, expected: float) -> None:
+def test_how_long_a_listing_is_fresh(
+    world: CachedUpstreamFixture, said: float | None, expected: float
+) -> None:
     """As long as the upstream says, within bounds."""
     world.upstream.put(world.upstream.pages[ACME].project, said)
     world.project()
@@ -197,7 +102,7 @@ def test_how_long_a_listing_is_fresh(world: World, said: float | None, expected:
     assert world.source.project_now(ACME) is None
 
 
-def test_after_a_restart_a_listing_is_as_fresh_as_it_was(world: World) -> None:
+def test_after_a_restart_a_listing_is_as_fresh_as_it_was(world: CachedUpstreamFixture) -> None:
     """It is kept on the disk, with what it can be asked again by."""
     project = world.project()
     world.restart()
@@ -209,7 +114,7 @@ def test_after_a_restart_a_listing_is_as_fresh_as_it_was(world: World) -> None:
     assert world.upstream.asked[-1][2] is not None
 
 
-def test_a_clock_that_was_put_back_makes_nothing_fresh(world: World) -> None:
+def test_a_clock_that_was_put_back_makes_nothing_fresh(world: CachedUpstreamFixture) -> None:
     """A listing from the future is asked for again."""
     world.project()
     world.clock.rightNow -= 1e6
@@ -218,7 +123,7 @@ def test_a_clock_that_was_put_back_makes_nothing_fresh(world: World) -> None:
     assert world.listings_asked() == 2
 
 
-def test_a_thousand_askers_are_one_question(world: World) -> None:
+def test_a_thousand_askers_are_one_question(world: CachedUpstreamFixture) -> None:
     """Of whom some leave; the work goes on for the others, and to its end if all leave."""
     world.upstream.gate = Deferred()
     asking = [world.ask() for _ in range(1000)]
@@ -237,7 +142,7 @@ def test_a_thousand_askers_are_one_question(world: World) -> None:
     assert world.source.project_now(ACME) is not None
 
 
-def test_absence_is_remembered_briefly(world: World) -> None:
+def test_absence_is_remembered_briefly(world: CachedUpstreamFixture) -> None:
     """Also at once, so that an index behind this one can be asked at once."""
     other = ProjectName("other")
     assert isinstance(error(world.ask(other)), NotHere)
@@ -251,7 +156,7 @@ def test_absence_is_remembered_briefly(world: World) -> None:
     assert result(world.ask(other)).files == ()
 
 
-def test_what_is_gone_is_gone(world: World) -> None:
+def test_what_is_gone_is_gone(world: CachedUpstreamFixture) -> None:
     """Also after a restart: the listing that was kept is not served for it."""
     world.project()
     world.clock.advance(601)
@@ -262,7 +167,7 @@ def test_what_is_gone_is_gone(world: World) -> None:
     assert error(world.ask()) is world.upstream.error
 
 
-def test_an_upstream_that_is_away_is_not_missed(world: World) -> None:
+def test_an_upstream_that_is_away_is_not_missed(world: CachedUpstreamFixture) -> None:
     """What it said is served, marked as old, said once, and it is left alone for a while."""
     project = world.project()
     world.clock.advance(601)
@@ -282,7 +187,7 @@ def test_an_upstream_that_is_away_is_not_missed(world: World) -> None:
     assert world.lines[1:] == ["The upstream index pypi answers again."]
 
 
-def test_what_was_never_seen_cannot_be_told(world: World) -> None:
+def test_what_was_never_seen_cannot_be_told(world: CachedUpstreamFixture) -> None:
     """Never "not here"."""
     world.upstream.error = UpstreamFailed("pypi", "it is down")
     assert error(world.ask()) is world.upstream.error
@@ -292,7 +197,7 @@ def test_what_was_never_seen_cannot_be_told(world: World) -> None:
     assert world.project().files
 
 
-def test_an_upstream_that_takes_too_long_is_waited_for_once(world: World) -> None:
+def test_an_upstream_that_takes_too_long_is_waited_for_once(world: CachedUpstreamFixture) -> None:
     """Other projects that are known are answered without asking; those that are not, are asked for."""
     for version in ("1.0", "2.0"):
         world.upstream.add(wheel_name("other", version), b"x")
@@ -306,7 +211,9 @@ def test_an_upstream_that_takes_too_long_is_waited_for_once(world: World) -> Non
     assert world.listings_asked() == asked
 
 
-def test_an_upstream_that_thinks_is_not_waited_for_where_something_is_known(world: World) -> None:
+def test_an_upstream_that_thinks_is_not_waited_for_where_something_is_known(
+    world: CachedUpstreamFixture,
+) -> None:
     """When it has thought, its answer is taken."""
     world.project()
     world.clock.advance(601)
@@ -321,7 +228,7 @@ def test_an_upstream_that_thinks_is_not_waited_for_where_something_is_known(worl
 
 
 @pytest.mark.parametrize("lie", ["unchanged", "another"])
-def test_an_answer_that_cannot_be_is_none(world: World, lie: str) -> None:
+def test_an_answer_that_cannot_be_is_none(world: CachedUpstreamFixture, lie: str) -> None:
     """That nothing changed of what was never asked for; and another project's listing."""
     listing = world.upstream.pages[ACME]
     if lie == "unchanged":
@@ -336,7 +243,7 @@ async def _none() -> None:
     return None
 
 
-def test_the_list_of_projects(world: World) -> None:
+def test_the_list_of_projects(world: CachedUpstreamFixture) -> None:
     """Fresh for an hour, the same object while nothing changes, stale while the upstream is away."""
     listed = result(world.source.projects())
     assert listed.names == ("acme",)
@@ -349,7 +256,7 @@ def test_the_list_of_projects(world: World) -> None:
     assert result(world.source.projects()).stale
 
 
-def test_memory_is_bounded(world: World) -> None:
+def test_memory_is_bounded(world: CachedUpstreamFixture) -> None:
     """What is dropped from memory is read from the disk, without asking."""
     world.memory = 1
     world.restart()
@@ -364,7 +271,7 @@ def test_memory_is_bounded(world: World) -> None:
 # -- files --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_fetched_once(world: World) -> None:
+def test_a_file_is_fetched_once(world: CachedUpstreamFixture) -> None:
     """Then it is in the cache, also after a restart and while the upstream is away."""
     assert world.bytes() == DATA
     assert world.bytes() == DATA
@@ -378,7 +285,7 @@ def test_a_file_is_fetched_once(world: World) -> None:
     assert read(body) == DATA
 
 
-def test_a_file_is_sent_while_it_is_fetched(world: World) -> None:
+def test_a_file_is_sent_while_it_is_fetched(world: CachedUpstreamFixture) -> None:
     """Several clients share the fetch; who leaves does not stop it; nobody has the last byte before it is proven."""
     world.upstream.gates = []
     world.upstream.pieces = (100,)
@@ -413,7 +320,7 @@ def test_a_file_is_sent_while_it_is_fetched(world: World) -> None:
         result(bodies[1].read(0, 1))
 
 
-def test_a_fetch_that_nobody_waits_for_goes_on(world: World) -> None:
+def test_a_fetch_that_nobody_waits_for_goes_on(world: CachedUpstreamFixture) -> None:
     """Whoever left will ask again."""
     world.upstream.gates = []
     opening = world.open()
@@ -433,7 +340,7 @@ def test_a_fetch_that_nobody_waits_for_goes_on(world: World) -> None:
 def test_breaks_at_every_point(tmp_path: Path, bare: bool, ranges: bool, says_size: bool) -> None:
     """A fetch goes on from where it broke off, or, where that proves nothing, from the beginning."""
     for point in range(1, len(DATA) // 200 + 1):
-        world = World(tmp_path / f"{point}")
+        world = CachedUpstreamFixture(tmp_path / f"{point}")
         world.upstream.add(WHEEL, DATA, bare=bare)
         world.upstream.pieces = (200,)
         world.upstream.ranges, world.upstream.says_size = ranges, says_size
@@ -447,7 +354,7 @@ def test_breaks_at_every_point(tmp_path: Path, bare: bool, ranges: bool, says_si
 
 @pytest.mark.parametrize(("tag", "offset"), [('"a"', 200), ('W/"a"', 0), (None, 0)])
 def test_without_a_digest_a_fetch_goes_on_only_where_the_file_is_the_same(
-    world: World, tag: str | None, offset: int
+    world: CachedUpstreamFixture, tag: str | None, offset: int
 ) -> None:
     """By the upstream's strong tag; else two files could become one."""
     world.upstream.add(WHEEL, DATA, bare=True)
@@ -459,7 +366,7 @@ def test_without_a_digest_a_fetch_goes_on_only_where_the_file_is_the_same(
 
 
 @pytest.mark.parametrize("tag", ['"a"', None])
-def test_two_files_never_become_one(world: World, tag: str | None) -> None:
+def test_two_files_never_become_one(world: CachedUpstreamFixture, tag: str | None) -> None:
     """A file that was replaced while it was fetched, where nobody states a digest."""
     world.upstream.add(WHEEL, DATA, bare=True)
     world.upstream.pieces, world.upstream.breaks, world.upstream.etag = (200,), [1], tag
@@ -471,7 +378,7 @@ def test_two_files_never_become_one(world: World, tag: str | None) -> None:
     assert "other bytes" in world.lines[0]
 
 
-def test_what_breaks_off_behind_the_last_byte_is_whole(world: World) -> None:
+def test_what_breaks_off_behind_the_last_byte_is_whole(world: CachedUpstreamFixture) -> None:
     """There is nothing more to ask for, and servers say so with an error."""
     world.upstream.pieces, world.upstream.breaks = (len(DATA),), [1]
     world.upstream.says_size = False
@@ -479,7 +386,7 @@ def test_what_breaks_off_behind_the_last_byte_is_whole(world: World) -> None:
     assert world.upstream.opens() == [0]
 
 
-def test_a_fetch_that_breaks_again_and_again_has_failed(world: World) -> None:
+def test_a_fetch_that_breaks_again_and_again_has_failed(world: CachedUpstreamFixture) -> None:
     """After a bounded number of times; the next client begins anew."""
     world.upstream.pieces = (10,)
     world.upstream.breaks = [1] * 100
@@ -500,7 +407,9 @@ def test_a_fetch_that_breaks_again_and_again_has_failed(world: World) -> None:
     ids=["last byte", "first byte", "short", "long", "empty", "twice"],
 )
 @pytest.mark.parametrize("says_size", [True, False], ids=["sized", "unsized"])
-def test_another_file_than_the_listed_one_reaches_nobody(world: World, wrong: bytes, says_size: bool) -> None:
+def test_another_file_than_the_listed_one_reaches_nobody(
+    world: CachedUpstreamFixture, wrong: bytes, says_size: bool
+) -> None:
     """Nobody gets its last byte; it is said, thrown away, and not fetched again at once; the listing is doubted."""
     world.upstream.files[f"{HOST}acme/{WHEEL}"] = wrong
     world.upstream.says_size = says_size
@@ -519,22 +428,13 @@ def test_another_file_than_the_listed_one_reaches_nobody(world: World, wrong: by
     assert not [*(world.root / "upstream" / "new").iterdir()]
 
 
-def _patiently(world: World) -> tuple[bytes, bool]:
+def _patiently(world: CachedUpstreamFixture) -> tuple[bytes, bool]:
     """What a client has of the wheel in the end, and whether it thinks that this is all."""
     reading = Deferred.fromCoroutine(_in_pieces(world, [2**30]))
     for _ in range(20):
         world.clock.advance(1 if pending(reading) else 0)
     found: tuple[bytes, bool] = result(reading)
     return found
-
-
-def _failure(opening: Deferred[Any]) -> SimpleIndexError:
-    """With what a client that reads everything ends."""
-    try:
-        read(result(opening))
-    except SimpleIndexError as failed:
-        return failed
-    raise AssertionError("it was read to its end")
 
 
 @pytest.mark.parametrize(
@@ -549,17 +449,17 @@ def _failure(opening: Deferred[Any]) -> SimpleIndexError:
     ],
 )
 def test_another_hash_counts_where_there_is_no_better_one(
-    world: World, algorithm: str, digest: str, is_right: bool
+    world: CachedUpstreamFixture, algorithm: str, digest: str, is_right: bool
 ) -> None:
     """As far as it can be computed."""
     world.upstream.add(WHEEL, DATA, bare=True, other_hash=(algorithm, digest))
     if is_right:
         assert world.bytes() == DATA
     else:
-        assert isinstance(_failure(world.open()), WrongFile)
+        assert isinstance(failure(world.open()), WrongFile)
 
 
-def test_what_an_upstream_leaves_out_is_added_once_it_is_known(world: World) -> None:
+def test_what_an_upstream_leaves_out_is_added_once_it_is_known(world: CachedUpstreamFixture) -> None:
     """Size, digest, metadata, Requires-Python; it stays known, also without the wheel."""
     world.upstream.add(WHEEL, DATA, bare=True)
     before = world.project().files[0]
@@ -582,7 +482,7 @@ def test_what_an_upstream_leaves_out_is_added_once_it_is_known(world: World) -> 
     assert world.upstream.opens() == [0, 0]
 
 
-def test_what_was_learnt_of_a_file_does_not_outlive_it(world: World) -> None:
+def test_what_was_learnt_of_a_file_does_not_outlive_it(world: CachedUpstreamFixture) -> None:
     """A file that an upstream without digests replaced is refused once, and then believed."""
     world.upstream.add(WHEEL, DATA, bare=True)
     assert world.bytes() == DATA
@@ -590,13 +490,13 @@ def test_what_was_learnt_of_a_file_does_not_outlive_it(world: World) -> None:
     world.restart()
     other = wheel_bytes("acme", "1.0", "Requires-Python: >=3.12")
     world.upstream.files[f"{HOST}acme/{WHEEL}"] = other
-    assert isinstance(_failure(world.open()), WrongFile)
+    assert isinstance(failure(world.open()), WrongFile)
     world.clock.advance(11)
     assert world.bytes() == other
     assert world.project().files[0].requires_python == ">=3.12"
 
 
-def test_a_file_that_the_upstream_has_not_got(world: World) -> None:
+def test_a_file_that_the_upstream_has_not_got(world: CachedUpstreamFixture) -> None:
     """It is not here, and the listing that has it is asked for again."""
     del world.upstream.files[f"{HOST}acme/{WHEEL}"]
     assert isinstance(error(world.open()), NotHere)
@@ -605,7 +505,7 @@ def test_a_file_that_the_upstream_has_not_got(world: World) -> None:
     assert isinstance(error(world.open(f"{WHEEL}.asc")), NotHere)
 
 
-def test_a_quarantined_project_has_no_files(world: World) -> None:
+def test_a_quarantined_project_has_no_files(world: CachedUpstreamFixture) -> None:
     """Whatever an upstream lists beside that."""
     listing = world.upstream.pages[ACME].project
     world.upstream.put(replace(listing, status=Status.QUARANTINED))
@@ -613,7 +513,7 @@ def test_a_quarantined_project_has_no_files(world: World) -> None:
     assert isinstance(error(world.open()), NotAllowed)
 
 
-def test_metadata_come_from_the_upstream_where_it_states_them(world: World) -> None:
+def test_metadata_come_from_the_upstream_where_it_states_them(world: CachedUpstreamFixture) -> None:
     """Once, proven, and without the wheel."""
     assert world.bytes(SIDECAR) == METADATA
     world.restart()
@@ -623,7 +523,7 @@ def test_metadata_come_from_the_upstream_where_it_states_them(world: World) -> N
 
 
 @pytest.mark.parametrize("wrong", [METADATA + b"?", b"", b"x" * 20_000_000], ids=["other", "empty", "huge"])
-def test_wrong_metadata_reach_nobody(world: World, wrong: bytes) -> None:
+def test_wrong_metadata_reach_nobody(world: CachedUpstreamFixture, wrong: bytes) -> None:
     """It is said, and those of the wheel are served."""
     world.upstream.files[f"{HOST}acme/{SIDECAR}"] = wrong
     world.upstream.pieces = (1_000_000,)
@@ -631,7 +531,7 @@ def test_wrong_metadata_reach_nobody(world: World, wrong: bytes) -> None:
     assert "thrown away" in world.lines[-1]
 
 
-def test_a_file_of_unknown_size_is_waited_for_within_bounds(world: World) -> None:
+def test_a_file_of_unknown_size_is_waited_for_within_bounds(world: CachedUpstreamFixture) -> None:
     """A response needs its length; a client waits only so long."""
     world.upstream.add(WHEEL, DATA, bare=True)
     world.upstream.says_size = False
@@ -646,7 +546,7 @@ def test_a_file_of_unknown_size_is_waited_for_within_bounds(world: World) -> Non
 
 
 @pytest.mark.parametrize("data", [b"not a wheel", b""])
-def test_a_wheel_that_is_none_is_passed_on(world: World, data: bytes) -> None:
+def test_a_wheel_that_is_none_is_passed_on(world: CachedUpstreamFixture, data: bytes) -> None:
     """It is what the upstream says that it is; no more is said of it."""
     world.upstream.add(WHEEL, data)
     assert world.bytes() == data
@@ -656,7 +556,7 @@ def test_a_wheel_that_is_none_is_passed_on(world: World, data: bytes) -> None:
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     """It is said once; everything is served all the same."""
     (tmp_path / "cache").write_text("in the way")
-    world = World(tmp_path / "cache")
+    world = CachedUpstreamFixture(tmp_path / "cache")
     world.upstream.add(WHEEL, DATA, bare=True)
     assert world.bytes() == DATA
     assert world.bytes() == DATA
@@ -667,7 +567,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_to_be_kept_is_passed_on(tmp_path: Path) -> None:
     """Nothing else has to go for it."""
-    world = World(tmp_path / "cache", DiskBudget(budget=len(DATA) - 1, floor=0))
+    world = CachedUpstreamFixture(tmp_path / "cache", DiskBudget(budget=len(DATA) - 1, floor=0))
     world.upstream.add(WHEEL, DATA)
     assert world.bytes() == DATA
     assert world.bytes() == DATA
@@ -676,13 +576,13 @@ def test_a_file_that_is_too_large_to_be_kept_is_passed_on(tmp_path: Path) -> Non
 
 def test_an_endless_file_ends(tmp_path: Path) -> None:
     """Where nobody says how long it is."""
-    world = World(tmp_path / "cache", DiskBudget(floor=0, largest=1500))
+    world = CachedUpstreamFixture(tmp_path / "cache", DiskBudget(floor=0, largest=1500))
     world.upstream.add(WHEEL, b"x" * 5000, bare=True)
     world.upstream.says_size = False
-    assert isinstance(_failure(world.open()), WrongFile)
+    assert isinstance(failure(world.open()), WrongFile)
 
 
-def test_stopping_gives_up_what_is_fetched(world: World) -> None:
+def test_stopping_gives_up_what_is_fetched(world: CachedUpstreamFixture) -> None:
     """No client is left waiting, and nothing lies about."""
     world.upstream.gates, world.upstream.pieces = [], (100,)
     body = result(world.open())
@@ -715,7 +615,7 @@ def test_whatever_happens_a_client_has_the_right_file_or_not_all_of_one(
 ) -> None:
     """However it is cut, read, broken off or changed under way."""
     with TemporaryDirectory() as root:
-        world = World(Path(root))
+        world = CachedUpstreamFixture(Path(root))
         world.upstream.add(WHEEL, DATA, bare=bare)
         world.upstream.pieces, world.upstream.breaks, world.upstream.ranges = pieces, list(breaks), ranges
         if flip is not None and not bare:
@@ -734,7 +634,7 @@ def test_whatever_happens_a_client_has_the_right_file_or_not_all_of_one(
         assert world.failures == []
 
 
-async def _in_pieces(world: World, sizes: list[int]) -> tuple[bytes, bool]:
+async def _in_pieces(world: CachedUpstreamFixture, sizes: list[int]) -> tuple[bytes, bool]:
     """What a client has in the end, and whether it thinks that this is all."""
     try:
         body = await world.source.file(ACME, WHEEL)
@@ -753,25 +653,10 @@ async def _in_pieces(world: World, sizes: list[int]) -> tuple[bytes, bool]:
     return data, True
 
 
-class Seen:
-    """Remembers when files came, by what tells their bytes."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, str], int] = {}
-        self.asked: list[set[str]] = []
-
-    def times(
-        self, index: str, name: ProjectName, marks: Mapping[str, str], now_ns: int
-    ) -> Mapping[str, int]:
-        assert (index, name) == ("https://pypi.example.org/simple/", ACME)
-        self.asked.append(set(marks))
-        return {filename: self.known.setdefault((filename, mark), now_ns) for filename, mark in marks.items()}
-
-
 def test_a_file_without_a_date_is_as_old_as_its_first_sight(tmp_path: Path) -> None:
     """Also after a restart and without the cache; and says so. The upstream's own date is never asked about."""
-    world = World(tmp_path / "cache")
-    world.seen = seen = Seen()
+    world = CachedUpstreamFixture(tmp_path / "cache")
+    world.seen = seen = UploadTimes()
     world.restart()
     dated, undated = (wheel_name("acme", version) for version in ("2.0", "3.0"))
     world.upstream.add(dated, b"dated")
@@ -795,8 +680,8 @@ def test_a_file_without_a_date_is_as_old_as_its_first_sight(tmp_path: Path) -> N
 
 def test_a_file_says_when_it_was_modified(tmp_path: Path) -> None:
     """Which is better than when it was seen, and is kept with what else it taught; a date that is none says nothing."""
-    world = World(tmp_path)
-    world.seen = Seen()
+    world = CachedUpstreamFixture(tmp_path)
+    world.seen = UploadTimes()
     world.restart()
     world.upstream.pages.clear()
     world.upstream.add(WHEEL, DATA, uploaded_ns=None)
@@ -818,7 +703,7 @@ def test_a_file_says_when_it_was_modified(tmp_path: Path) -> None:
 # -- links that expire --------------------------------------------------------------------------------------------------
 
 
-def sign(world: World, number: int, **facts: Any) -> str:
+def sign(world: CachedUpstreamFixture, number: int, **facts: Any) -> str:
     """List the wheel under another signed URL, and take away what was at the one before."""
     world.upstream.files.clear()
     file = world.upstream.add(WHEEL, DATA, **facts)
@@ -830,7 +715,7 @@ def sign(world: World, number: int, **facts: Any) -> str:
 
 
 @pytest.mark.parametrize("bare", [True, False])
-def test_a_link_that_has_expired(world: World, *, bare: bool) -> None:
+def test_a_link_that_has_expired(world: CachedUpstreamFixture, *, bare: bool) -> None:
     """The listing is asked for once more, and its new link is tried; several clients cause one question."""
     sign(world, 1, bare=bare)
     world.project()
@@ -843,7 +728,7 @@ def test_a_link_that_has_expired(world: World, *, bare: bool) -> None:
 
 
 @pytest.mark.parametrize("error", [NotHere("file x"), FileRefused("pypi", "no.")])
-def test_a_file_that_is_gone(world: World, error: Exception) -> None:
+def test_a_file_that_is_gone(world: CachedUpstreamFixture, error: Exception) -> None:
     """One more question for the listing does not help, so the client gets what the upstream says."""
     world.project()
     world.upstream.refused = error
@@ -853,7 +738,7 @@ def test_a_file_that_is_gone(world: World, error: Exception) -> None:
     assert world.upstream.opens() == [0]
 
 
-def test_what_was_learnt_outlives_a_signature(world: World) -> None:
+def test_what_was_learnt_outlives_a_signature(world: CachedUpstreamFixture) -> None:
     """A file without a stated hash is not fetched again because its link is another one."""
     sign(world, 1, bare=True)
     assert world.bytes() == DATA

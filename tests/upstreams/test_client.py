@@ -11,24 +11,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import NotHere, UpstreamFailed
 from simpleindex.core.names import parse_project_name
-from simpleindex.upstreams.client import HttpUpstream
-from simpleindex.upstreams.client_options import ClientOptions, UpstreamLimits
-from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
+from simpleindex.upstreams.client_options import UpstreamLimits
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
-from tests.fixtures.threads import InlineThreads
-from tests.upstreams.hostile_upstream import (
-    CLOSED,
+from simpleindex.upstreams.pages.urls import BasicCredentials
+from tests.fixtures.hostile_upstream import (
     FILE,
     FILES,
     GOOD,
     HTML,
     JSON,
     LISTINGS,
-    MOST,
-    NAMES,
     PART,
     REST,
     WHEEL,
@@ -40,71 +34,18 @@ from tests.upstreams.hostile_upstream import (
     page,
     redirect,
 )
-from tests.upstreams.network import Close, Network, Pause, response
+from tests.fixtures.http_upstream import ACME, INDEX, HttpUpstreamFixture
+from tests.fixtures.network import Close, Pause, response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from simpleindex.upstreams.http.file_streams import HttpStream
-    from tests.upstreams.network import Request, Step
+    from tests.fixtures.network import Request, Step
 
-ACME = parse_project_name("acme")
 SECRET = "s3cret"  # not one
-INDEX = "http://up.example/simple/"
 
 
-class World:
-    """An upstream client, and the network in which it is."""
-
-    def __init__(self, answer: Callable[[Request], Any], url: str = INDEX, **options: Any) -> None:
-        self.network = Network(lambda request: iter(answer(request)), dict(NAMES), CLOSED)
-        self.host_policy = HostPolicy(url, ("listed.example",))
-        self.agent = OutgoingAgent(
-            self.network, self.host_policy, tls_policy(), options.pop("environment", {})
-        )
-        login = options.pop("login", None)
-        limits = UpstreamLimits(project_bytes=MOST, projects_bytes=MOST)
-        self.threads = InlineThreads()
-        self.upstream = HttpUpstream(
-            self.host_policy,
-            self.agent,
-            self.network.clock,
-            self.threads,
-            options=ClientOptions("up", **{"limits": limits, **options}),
-            login=login,
-        )
-
-    def project(self, known: Validators | None = None) -> Listing | None:
-        listing: Listing | None = self.network.run(self.upstream.project(ACME, known))
-        return listing
-
-    def open(self, url: str = "", offset: int = 0, validators: Validators | None = None) -> HttpStream:
-        where = url or f"{INDEX}{WHEEL}"
-        stream: HttpStream = self.network.run(self.upstream.open(where, offset, validators))
-        return stream
-
-    def fetch(self, url: str = "", offset: int = 0, validators: Validators | None = None) -> bytes:
-        stream = self.open(url, offset, validators)
-        try:
-            return self.rest(stream)
-        finally:
-            stream.close()
-
-    def rest(self, stream: HttpStream) -> bytes:
-        parts = []
-        while data := self.network.run(stream.read(), within=1000):
-            parts.append(data)
-        return b"".join(parts)
-
-    def close(self) -> None:
-        """See that nothing is left behind: no connection that is used, no call that waits."""
-        self.agent.close()
-        self.network.settle()
-        assert not self.network.clock.getDelayedCalls()
-        assert all(connection.is_gone for connection in self.network.connections)
-
-
-def put(world: World, misbehaviour: Misbehaviour) -> None:
+def put(world: HttpUpstreamFixture, misbehaviour: Misbehaviour) -> None:
     """Put the question of a misbehaviour; an answer is the right one."""
     if misbehaviour.asks == "project":
         found = world.project()
@@ -117,7 +58,7 @@ def put(world: World, misbehaviour: Misbehaviour) -> None:
 def ask(misbehaviour: Misbehaviour) -> None:
     """See what comes of a misbehaviour."""
     asks_listing = misbehaviour.asks == "project"
-    world = World(misbehaviour.script, (asks_listing and misbehaviour.url) or INDEX)
+    world = HttpUpstreamFixture(misbehaviour.script, (asks_listing and misbehaviour.url) or INDEX)
     if misbehaviour.says is None:
         put(world, misbehaviour)
     else:
@@ -156,7 +97,7 @@ def ask(misbehaviour: Misbehaviour) -> None:
 )
 def test_when_a_file_was_modified(status: str, lines: tuple[str, ...], found: object) -> None:
     """One HEAD; a server that does not know it says nothing."""
-    world = World(always(response(b"", *lines, status=status), Close()))
+    world = HttpUpstreamFixture(always(response(b"", *lines, status=status), Close()))
     asked = world.upstream.modified(f"{INDEX}{WHEEL}")
     if isinstance(found, type):
         with pytest.raises(found):
@@ -200,7 +141,7 @@ class TestListings(SynchronousTestCase):
             'ETag: W/"x"',
             "Last-Modified: Mon, 23 Nov 2026 10:00:00 GMT",
         ]
-        world = World(page(body, *lines, "Cache-Control: public, max-age=600", "Age: 100"))
+        world = HttpUpstreamFixture(page(body, *lines, "Cache-Control: public, max-age=600", "Age: 100"))
         found = world.project()
         assert found is not None
         (file,) = found.project.files
@@ -223,7 +164,7 @@ class TestListings(SynchronousTestCase):
             ("-5", "max-age=20", 0.0),
         ):
             url = f"{WHEEL}?Expires={1000 + int(more)}&Signature=x"
-            world = World(page(listing(entry(url=url)), JSON, f"Cache-Control: {said}"))
+            world = HttpUpstreamFixture(page(listing(entry(url=url)), JSON, f"Cache-Control: {said}"))
             world.network.clock.advance(1000)
             found = world.project()
             assert found is not None
@@ -232,7 +173,7 @@ class TestListings(SynchronousTestCase):
 
     def test_asking_again(self) -> None:
         """With its validators, and None for an answer if it is as it was."""
-        world = World(page(b"", status="304 Not Modified"))
+        world = HttpUpstreamFixture(page(b"", status="304 Not Modified"))
         assert world.project(Validators('"x"', "Mon, 23 Nov 2026 10:00:00 GMT")) is None
         (request,) = world.network.requests
         assert request.headers["if-none-match"] == '"x"'
@@ -242,7 +183,7 @@ class TestListings(SynchronousTestCase):
     def test_not_here(self) -> None:
         """404 and 410 say that it has no such project, and their connection is used again."""
         for status in ("404 Not Found", "410 Gone"):
-            world = World(page(b"none", status=status))
+            world = HttpUpstreamFixture(page(b"none", status=status))
             for _ in range(3):
                 with pytest.raises(NotHere, match="project acme"):
                     world.project()
@@ -253,7 +194,7 @@ class TestListings(SynchronousTestCase):
 
     def test_projects(self) -> None:
         """The list of all projects."""
-        world = World(page(b'{"projects": [{"name": "B"}, {"name": "a"}]}'))
+        world = HttpUpstreamFixture(page(b'{"projects": [{"name": "B"}, {"name": "a"}]}'))
         assert world.network.run(world.upstream.projects()) == ("a", "b")
         assert world.network.requests[0].path == "/simple/"
         world.close()
@@ -261,14 +202,14 @@ class TestListings(SynchronousTestCase):
     def test_a_flat_page(self) -> None:
         """The page at its URL itself, asked again by what it is known by; not a project without files where it is not there."""
         links = f"<a href='{WHEEL}'>x</a>".encode()
-        world = World(page(links, HTML, 'ETag: "1"'), "http://up.example/dist/links.html")
+        world = HttpUpstreamFixture(page(links, HTML, 'ETag: "1"'), "http://up.example/dist/links.html")
         found = world.network.run(world.upstream.project(FLAT_PAGE, None))
         assert found is not None
         assert [file.url for file in found.project.files] == [f"http://up.example/dist/{WHEEL}"]
         assert world.network.requests[0].path == "/dist/links.html"
         assert found.validators.etag == '"1"'
         world.close()
-        world = World(page(b"nothing", status="404 Not Found"), "http://up.example/dist/")
+        world = HttpUpstreamFixture(page(b"nothing", status="404 Not Found"), "http://up.example/dist/")
         with pytest.raises(UpstreamFailed, match="no page at its URL"):
             world.network.run(world.upstream.project(FLAT_PAGE, None))
         world.close()
@@ -276,21 +217,21 @@ class TestListings(SynchronousTestCase):
     def test_a_flat_page_is_bounded(self) -> None:
         """By its own limit."""
         links = f"<a href='{WHEEL}'>x</a>".encode() + b" " * 1000
-        world = World(page(links, HTML), limits=UpstreamLimits(flat_bytes=1000))
+        world = HttpUpstreamFixture(page(links, HTML), limits=UpstreamLimits(flat_bytes=1000))
         with pytest.raises(UpstreamFailed, match="larger than 1,000 bytes"):
             world.network.run(world.upstream.project(FLAT_PAGE, None))
         world.close()
 
     def test_a_large_page_is_parsed_in_a_thread(self) -> None:
         """The reactor has other things to do."""
-        world = World(page(listing(entry(), _x="x" * 70_000)))
+        world = HttpUpstreamFixture(page(listing(entry(), _x="x" * 70_000)))
         assert world.project() is not None
         assert world.threads.calls == 1
         world.close()
 
     def test_redirects(self) -> None:
         """Relative URLs are resolved against where the page came from in the end."""
-        world = World(
+        world = HttpUpstreamFixture(
             first("/simple/acme/", redirect("https://up.example/".replace("s:", ":") + "b/"), page(GOOD))
         )
         found = world.project()
@@ -301,14 +242,16 @@ class TestListings(SynchronousTestCase):
     def test_whole_html_until_the_connection_ends(self) -> None:
         """Old servers mark the end so; the page's own end shows that it is whole."""
         body = f"<html><a href='{WHEEL}'>x</a></html>\n".encode()
-        world = World(lambda _: [b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + body, Close()])
+        world = HttpUpstreamFixture(
+            lambda _: [b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + body, Close()]
+        )
         assert world.project() is not None
         world.close()
 
     def test_retry_after(self) -> None:
         """Seconds are passed on, within reason."""
         for text, seconds in (("7", 7), ("999999", 3600), ("0", 1), ("soon", 5), ("9" * 5000, 3600)):
-            world = World(page(b"", f"Retry-After: {text}", status="503 x"))
+            world = HttpUpstreamFixture(page(b"", f"Retry-After: {text}", status="503 x"))
             with pytest.raises(UpstreamFailed) as caught:
                 world.project()
             assert caught.value.retry_after == seconds
@@ -322,7 +265,7 @@ class TestListings(SynchronousTestCase):
             (response(b"{", JSON, length=9),),
             (response(b"x", status="404 x", length=9),),
         ):
-            world = World(always(*steps))
+            world = HttpUpstreamFixture(always(*steps))
             deferred = Deferred.fromCoroutine(world.upstream.project(ACME, None))
             outcome: list[Any] = []
             deferred.addBoth(outcome.append)
@@ -339,14 +282,14 @@ class TestCredentials(SynchronousTestCase):
     def test_they_are_for_the_upstream_alone(self) -> None:
         """Not for a host that it redirects to, another port of its own, or a file elsewhere."""
         for target in ("http://listed.example/a", "http://up.example:81/a"):
-            world = World(
+            world = HttpUpstreamFixture(
                 first("/simple/acme/", redirect(target), page(GOOD)), login=FixedLogin(self.CREDENTIALS)
             )
             assert world.project() is not None
             sent = [request.headers.get("authorization") for request in world.network.requests]
             assert sent == ["Basic bWU6czNjcmV0", None]
             world.close()
-        world = World(page(FILE), login=FixedLogin(self.CREDENTIALS))
+        world = HttpUpstreamFixture(page(FILE), login=FixedLogin(self.CREDENTIALS))
         assert world.fetch("http://other.example/x") == FILE
         assert world.fetch() == FILE
         sent = [request.headers.get("authorization") for request in world.network.requests]
@@ -355,7 +298,7 @@ class TestCredentials(SynchronousTestCase):
 
     def test_a_refusal_does_not_tell_them(self) -> None:
         """The sentence says whose fault it may be."""
-        world = World(page(b"", status="401 x"), login=FixedLogin(self.CREDENTIALS))
+        world = HttpUpstreamFixture(page(b"", status="401 x"), login=FixedLogin(self.CREDENTIALS))
         with pytest.raises(UpstreamFailed, match="refuses our credentials") as caught:
             world.project()
         assert SECRET not in str(caught.value)
@@ -373,7 +316,7 @@ class TestCredentials(SynchronousTestCase):
                 is_old = request.headers["authorization"] == old
                 return page(b"no", status=f"{status} x")(request) if is_old else page(GOOD)(request)
 
-            world = World(script, login=login)
+            world = HttpUpstreamFixture(script, login=login)
             if looks and renewed:
                 assert world.project() is not None
             else:
@@ -387,7 +330,7 @@ class TestCredentials(SynchronousTestCase):
     def test_renewed_credentials_are_tried_once(self) -> None:
         """An upstream that refuses everything is not asked for ever."""
         login = RenewedLogin(self.CREDENTIALS, BasicCredentials("me", "new"))
-        world = World(page(b"no", status="401 x"), login=login)
+        world = HttpUpstreamFixture(page(b"no", status="401 x"), login=login)
         with pytest.raises(UpstreamFailed, match="refuses our credentials"):
             world.fetch()
         assert len(world.network.requests) == 2
@@ -425,7 +368,9 @@ class TestMissing(SynchronousTestCase):
     def test_it_means_so_where_the_operator_says_so(self) -> None:
         """Nothing is followed then, and the connection is used again."""
         for status, lines, code in self.ANSWERS:
-            world = World(page(b"none", *lines or ("X-A: b",), status=status), missing=frozenset({code}))
+            world = HttpUpstreamFixture(
+                page(b"none", *lines or ("X-A: b",), status=status), missing=frozenset({code})
+            )
             for _ in range(2):
                 with pytest.raises(NotHere, match="project acme"):
                     world.project()
@@ -436,7 +381,7 @@ class TestMissing(SynchronousTestCase):
     def test_never_by_default(self) -> None:
         """The sentence names the key."""
         for status, lines, code in self.ANSWERS:
-            world = World(page(b"none", *lines or ("X-A: b",), status=status))
+            world = HttpUpstreamFixture(page(b"none", *lines or ("X-A: b",), status=status))
             with pytest.raises(UpstreamFailed, match=rf"write missing = \[{code}\] in its table") as caught:
                 world.project()
             assert len(str(caught.value)) < 300
@@ -445,12 +390,12 @@ class TestMissing(SynchronousTestCase):
     def test_the_key_is_named_where_it_would_help(self) -> None:
         """Not for failures, questions for credentials, the list of projects, or files."""
         for status in ("500 x", "503 x", "401 x", "429 x", "200 x"):
-            world = World(page(b"{", status=status))
+            world = HttpUpstreamFixture(page(b"{", status=status))
             with pytest.raises(UpstreamFailed) as caught:
                 world.project()
             assert "missing" not in str(caught.value)
             world.close()
-        world = World(page(b"none", status="403 x"), missing=frozenset({403}))
+        world = HttpUpstreamFixture(page(b"none", status="403 x"), missing=frozenset({403}))
         for question in (world.upstream.projects(), world.upstream.project(FLAT_PAGE, None)):
             with pytest.raises(UpstreamFailed, match=r"403") as caught:
                 world.network.run(question)
@@ -477,7 +422,7 @@ class TestPlaces(SynchronousTestCase):
 
     def test_they_are_found_if_they_are_listed(self) -> None:
         """The list is asked for once, whoever wants to know and however many do at a time."""
-        world = World(self.script, lists=True)
+        world = HttpUpstreamFixture(self.script, lists=True)
         for _ in range(2):
             found = world.project()
             assert found is not None
@@ -493,7 +438,7 @@ class TestPlaces(SynchronousTestCase):
 
     def test_many_at_a_time(self) -> None:
         """All wait for one list."""
-        world = World(self.script, lists=True)
+        world = HttpUpstreamFixture(self.script, lists=True)
         outcome: list[Any] = []
         for _ in range(3):
             Deferred.fromCoroutine(world.upstream.project(ACME, None)).addBoth(outcome.append)
@@ -505,7 +450,7 @@ class TestPlaces(SynchronousTestCase):
 
     def test_nobody_looks_where_it_is_not_listed(self) -> None:
         """The list of a large index is not asked for by whoever wants what it has not got."""
-        world = World(self.script)
+        world = HttpUpstreamFixture(self.script)
         with pytest.raises(NotHere):
             world.project()
         assert len(world.network.requests) == 1
@@ -513,7 +458,7 @@ class TestPlaces(SynchronousTestCase):
 
     def test_a_list_that_cannot_be_had(self) -> None:
         """The project is not there, and the list is not asked for by each request."""
-        world = World(
+        world = HttpUpstreamFixture(
             lambda request: page(b"none", status="500 x" if request.path == "/simple/" else "404 x")(request),
             lists=True,
         )
@@ -528,7 +473,7 @@ class TestWaits(SynchronousTestCase):
     def test_nobody_asks_before_the_time_is_over(self) -> None:
         """Not for this page, another one, or a file; then again."""
         answers = [response(b"", "Retry-After: 600", status="429 x")]
-        world = World(lambda _: [answers.pop() if answers else response(GOOD, JSON)])
+        world = HttpUpstreamFixture(lambda _: [answers.pop() if answers else response(GOOD, JSON)])
         with pytest.raises(UpstreamFailed, match="asked too often"):
             world.project()
         for _ in range(3):
@@ -554,7 +499,7 @@ class TestWaits(SynchronousTestCase):
                     return [response(b"", f"Retry-After: {seconds}", status="503 x")]
                 return [response(GOOD, JSON)]
 
-            world = World(answer)
+            world = HttpUpstreamFixture(answer)
             for number in range(4):
                 broken = world.upstream.project(parse_project_name(f"broken{number}"), None)
                 with pytest.raises(UpstreamFailed, match="answers 503"):
@@ -564,7 +509,7 @@ class TestWaits(SynchronousTestCase):
 
     def test_a_server_that_is_down_is_left_alone(self) -> None:
         """Three pages in a row that ask for long enough speak for all of it."""
-        world = World(page(b"", "Retry-After: 60", status="503 x"))
+        world = HttpUpstreamFixture(page(b"", "Retry-After: 60", status="503 x"))
         for number in range(6):
             with pytest.raises(UpstreamFailed):
                 world.network.run(world.upstream.project(parse_project_name(f"a{number}"), None))
@@ -573,7 +518,7 @@ class TestWaits(SynchronousTestCase):
 
     def test_503_without_a_time(self) -> None:
         """Asks for nothing."""
-        world = World(page(b"", "X-A: b", status="503 x"))
+        world = HttpUpstreamFixture(page(b"", "X-A: b", status="503 x"))
         for _ in range(3):
             with pytest.raises(UpstreamFailed, match="answers 503"):
                 world.project()
@@ -586,7 +531,7 @@ class TestFiles(SynchronousTestCase):
         """It is decoded, and has the size that is listed; what a server derives from the name is not believed."""
         data = gzip.compress(b"a tar archive" * 9000)
         for sent, size in ((data, len(data)), (data, None), (gzip.compress(data), None)):
-            world = World(page(sent, "Content-Encoding: gzip"))
+            world = HttpUpstreamFixture(page(sent, "Content-Encoding: gzip"))
             stream = world.network.run(world.upstream.open(f"{INDEX}acme-1.0.tar.gz", size=size))
             assert world.rest(stream) == data
             assert stream.size == (len(data) if sent is data else None)
@@ -597,12 +542,12 @@ class TestFiles(SynchronousTestCase):
         """A part of it would tell nothing, so all of it is asked for."""
         whole = page(FILE, "Content-Encoding: gzip")
         part = page(FILE[10:], REST, "Content-Encoding: gzip", status=PART)
-        world = World(lambda request: (part if "range" in request.headers else whole)(request))
+        world = HttpUpstreamFixture(lambda request: (part if "range" in request.headers else whole)(request))
         stream = world.open("", 10)
         assert (stream.offset, world.rest(stream)) == (0, FILE)
         stream.close()
         world.close()
-        world = World(page(FILE[10:], REST, "Content-Encoding: aws-chunked", status=PART))
+        world = HttpUpstreamFixture(page(FILE[10:], REST, "Content-Encoding: aws-chunked", status=PART))
         assert world.fetch("", 10) == FILE[10:]
         world.close()
 
@@ -613,14 +558,14 @@ class TestFiles(SynchronousTestCase):
             def script(request: Request, status: str = status) -> Iterator[Step]:
                 return (page(b"no", status=status) if "+" in request.path else page(FILE))(request)
 
-            world = World(script)
+            world = HttpUpstreamFixture(script)
             assert world.fetch(f"{INDEX}acme-1.0+local~1!.zip") == FILE
             assert [request.path for request in world.network.requests] == [
                 "/simple/acme-1.0+local~1!.zip",
                 "/simple/acme-1.0%2Blocal~1%21.zip",
             ]
             world.close()
-        world = World(page(b"no", status="404 x"))
+        world = HttpUpstreamFixture(page(b"no", status="404 x"))
         with pytest.raises(NotHere):
             world.fetch()
         assert len(world.network.requests) == 1
@@ -628,7 +573,7 @@ class TestFiles(SynchronousTestCase):
 
     def test_a_file(self) -> None:
         """As it is, with what it can be asked again by."""
-        world = World(page(FILE, 'ETag: "x"', "Last-Modified: Mon, 23 Nov 2026 10:00:00 GMT"))
+        world = HttpUpstreamFixture(page(FILE, 'ETag: "x"', "Last-Modified: Mon, 23 Nov 2026 10:00:00 GMT"))
         stream = world.open()
         assert (stream.size, stream.offset) == (20, 0)
         assert stream.validators == Validators('"x"', "Mon, 23 Nov 2026 10:00:00 GMT")
@@ -645,14 +590,14 @@ class TestFiles(SynchronousTestCase):
             (Validators('W/"x"', "d"), "d"),
             (None, None),
         ):
-            world = World(page(FILE[10:], REST, status=PART))
+            world = HttpUpstreamFixture(page(FILE[10:], REST, status=PART))
             stream = world.open("", 10, validators)
             assert (stream.size, stream.offset) == (20, 10)
             assert world.rest(stream) == FILE[10:]
             assert world.network.requests[0].headers["range"] == "bytes=10-"
             assert world.network.requests[0].headers.get("if-range") == expected
             world.close()
-        world = World(page(FILE))
+        world = HttpUpstreamFixture(page(FILE))
         assert world.open("", 10, Validators('W/"x"')).offset == 0
         assert "range" not in world.network.requests[0].headers
         world.network.connections[0].lose(ConnectionError())
@@ -661,16 +606,16 @@ class TestFiles(SynchronousTestCase):
     def test_the_size_may_be_unknown(self) -> None:
         """In chunks, or of a part of what has no length yet."""
         chunked = b"HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + FILE + b"\r\n0\r\n\r\n"
-        world = World(lambda _: [chunked])
+        world = HttpUpstreamFixture(lambda _: [chunked])
         assert world.open().size is None
-        world = World(page(FILE[10:], "Content-Range: bytes 10-19/*", status=PART))
+        world = HttpUpstreamFixture(page(FILE[10:], "Content-Range: bytes 10-19/*", status=PART))
         stream = world.open("", 10)
         assert (stream.size, world.rest(stream)) == (None, FILE[10:])
         world.close()
 
     def test_not_here(self) -> None:
         """A file that is gone."""
-        world = World(page(b"none", status="404 x"))
+        world = HttpUpstreamFixture(page(b"none", status="404 x"))
         with pytest.raises(NotHere, match=f"file {WHEEL}"):
             world.open()
         world.close()
@@ -684,7 +629,7 @@ class TestFiles(SynchronousTestCase):
             for _each in range(size // 8000):
                 yield bytes(8000)
 
-        world = World(script)
+        world = HttpUpstreamFixture(script)
         stream = world.open()
         assert len(world.network.run(stream.read())) <= 200_000
         for _ in range(100):
@@ -700,7 +645,7 @@ class TestFiles(SynchronousTestCase):
 
     def test_closing_midway(self) -> None:
         """The connection is ended, not read to its end; twice is once."""
-        world = World(lambda _: iter([response(length=1000), bytes(10)]))
+        world = HttpUpstreamFixture(lambda _: iter([response(length=1000), bytes(10)]))
         stream = world.open()
         assert world.network.run(stream.read()) == bytes(10)
         stream.close()
@@ -711,7 +656,7 @@ class TestFiles(SynchronousTestCase):
 
     def test_leaving_while_reading(self) -> None:
         """A read that is cancelled lets go of the connection."""
-        world = World(lambda _: iter([response(length=1000)]))
+        world = HttpUpstreamFixture(lambda _: iter([response(length=1000)]))
         stream = world.open()
         deferred = Deferred.fromCoroutine(stream.read())
         outcome: list[Any] = []
@@ -731,7 +676,7 @@ class TestFiles(SynchronousTestCase):
                 yield Pause(4.0)
                 yield bytes(4000)
 
-        world = World(script)
+        world = HttpUpstreamFixture(script)
         assert len(world.fetch()) == 400_000
         world.close()
 
@@ -739,7 +684,7 @@ class TestFiles(SynchronousTestCase):
 class TestAddresses(SynchronousTestCase):
     def test_a_name_that_changes_its_address(self) -> None:
         """It is judged in the moment of connecting, so looking harmless before does not help."""
-        world = World(page(FILE, "Connection: close"))
+        world = HttpUpstreamFixture(page(FILE, "Connection: close"))
         assert world.fetch("http://other.example/x") == FILE
         world.network.names["other.example"] = ("127.0.0.1",)
         with pytest.raises(UpstreamFailed, match="private"):
@@ -749,7 +694,7 @@ class TestAddresses(SynchronousTestCase):
 
     def test_of_several_addresses_only_public_ones_are_used(self) -> None:
         """Wherever they stand in the answer."""
-        world = World(page(FILE))
+        world = HttpUpstreamFixture(page(FILE))
         world.network.names["other.example"] = ("127.0.0.1", "10.0.0.1", "93.184.215.16")
         assert world.fetch("http://other.example/x") == FILE
         assert [connection.where[0] for connection in world.network.connections] == ["93.184.215.16"]
@@ -757,26 +702,26 @@ class TestAddresses(SynchronousTestCase):
 
     def test_where_private_addresses_are_meant(self) -> None:
         """The upstream itself at its own port, and hosts that the operator lists."""
-        world = World(page(GOOD), "http://rebound.example:3141/simple/")
+        world = HttpUpstreamFixture(page(GOOD), "http://rebound.example:3141/simple/")
         assert world.project() is not None
         with pytest.raises(UpstreamFailed, match=r"rebound\.example:6379, which has a private address"):
             world.fetch("http://rebound.example:6379/x")
         world.close()
-        world = World(page(FILE))
+        world = HttpUpstreamFixture(page(FILE))
         world.network.names["listed.example"] = ("10.0.0.9",)
         assert world.fetch("http://listed.example/x") == FILE
         world.close()
 
     def test_a_file_may_be_moved_to_another_host(self) -> None:
         """As object stores do; what comes is judged by its hash."""
-        world = World(first("/simple/x", redirect("http://other.example/x"), page(FILE)))
+        world = HttpUpstreamFixture(first("/simple/x", redirect("http://other.example/x"), page(FILE)))
         assert world.fetch("http://up.example/simple/x") == FILE
         assert world.network.requests[1].headers["host"] == "other.example"
         world.close()
 
     def test_connections_are_kept(self) -> None:
         """One for many questions, closed when nobody has used it for a while."""
-        world = World(page(GOOD))
+        world = HttpUpstreamFixture(page(GOOD))
         for _ in range(5):
             world.project()
         (connection,) = world.network.connections
@@ -794,7 +739,7 @@ class TestAddresses(SynchronousTestCase):
             answered.append(request)
             yield Close() if len(answered) == 2 else response(GOOD, JSON)
 
-        world = World(script)
+        world = HttpUpstreamFixture(script)
         assert world.project() is not None
         assert world.project() is not None
         assert len(world.network.connections) == 2
@@ -803,6 +748,6 @@ class TestAddresses(SynchronousTestCase):
 
 def test_what_is_sent_names_us() -> None:
     """Operators of indexes want to know who asks."""
-    world = World(page(GOOD), user_agent="simpleindex/1.2")
+    world = HttpUpstreamFixture(page(GOOD), user_agent="simpleindex/1.2")
     world.project()
     assert world.network.requests[0].headers["user-agent"] == "simpleindex/1.2"

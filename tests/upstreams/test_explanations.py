@@ -13,9 +13,9 @@ from simpleindex.core.errors import UpstreamFailed
 from simpleindex.upstreams.http.explanations import explanation_of, is_telling
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.pages.urls import BasicCredentials
-from tests.upstreams.hostile_upstream import always, page
-from tests.upstreams.network import response
-from tests.upstreams.test_client import World
+from tests.fixtures.hostile_upstream import always, page
+from tests.fixtures.http_upstream import HttpUpstreamFixture
+from tests.fixtures.network import response
 
 if TYPE_CHECKING:
     from typing import Any
@@ -85,7 +85,7 @@ def test_the_operator_learns_the_reason(status: int, content_type: str) -> None:
     for asks in ("project", "fetch"):
         errors = []
         for answer in (steps, bare):
-            world = World(answer)
+            world = HttpUpstreamFixture(answer)
             with pytest.raises(UpstreamFailed) as caught:
                 getattr(world, asks)()
             errors.append(caught.value)
@@ -107,7 +107,7 @@ def test_the_operator_learns_the_reason(status: int, content_type: str) -> None:
 )
 def test_a_body_that_cannot_be_read(answer: Any) -> None:
     """The status is said without it, and soon."""
-    world = World(answer)
+    world = HttpUpstreamFixture(answer)
     before = world.network.clock.seconds()
     with pytest.raises(UpstreamFailed, match=r"it answers 500\."):
         world.project()
@@ -117,7 +117,9 @@ def test_a_body_that_cannot_be_read(answer: Any) -> None:
 
 def test_a_password_that_is_repeated() -> None:
     """It is not passed on."""
-    world = World(page(b"s3cret?", "Content-Type: text/plain", status="500 x"), login=FixedLogin(LOGIN))
+    world = HttpUpstreamFixture(
+        page(b"s3cret?", "Content-Type: text/plain", status="500 x"), login=FixedLogin(LOGIN)
+    )
     with pytest.raises(UpstreamFailed, match=r"it answers 500\."):
         world.project()
     world.close()

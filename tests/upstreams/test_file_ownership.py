@@ -29,13 +29,13 @@ from simpleindex.upstreams.cached import CachedSource, CacheOptions
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.settings import UpstreamSettings
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
-from tests.builders import metadata_text, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
+from tests.fixtures.cached_upstream import read
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.log import CapturedLog
+from tests.fixtures.memory_upstream import MemoryUpstream
 from tests.fixtures.threads import InlineThreads
-from tests.live_world import error, result
-from tests.upstreams.memory_upstream import MemoryUpstream
-from tests.upstreams.test_cached import read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ class Index:
         self.given: set[tuple[ProjectName, str, bytes]] = set()
         threads = InlineThreads()
         context = CacheContext(
-            self.upstream, url, cache, clock, threads, WheelExaminer(ExaminesHere(), threads)
+            self.upstream, url, cache, clock, threads, WheelExaminer(InProcessExaminer(), threads)
         )
         hooks = ListingHooks(removed=pins.keep_removed(cache))
         self.cached = CachedSource(context, CacheOptions(listings=hooks))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simpleindex.core.model import File, Project, Withheld, file_order
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
-from tests.builders import sdist_name, wheel_name
+from tests.fixtures.distributions import sdist_name, wheel_name
 
 NAMES = [
     name(project, version)

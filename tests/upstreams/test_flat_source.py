@@ -16,11 +16,11 @@ from simpleindex.upstreams import flat_source as flat
 from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.redirecting import RedirectingSource
-from tests.builders import sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.memory_upstream import HOST
 from tests.fixtures.threads import HeldThreads
-from tests.live_world import error, result
-from tests.upstreams.memory_upstream import HOST
-from tests.upstreams.test_cached import World, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ ACME, OTHER, ABSENT = map(ProjectName, ("acme", "other", "absent"))
 DATA = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
 
 
-class FlatWorld(World):
+class FlatWorld(CachedUpstreamFixture):
     """An upstream that is a page with a wheel of acme and an sdist of other, as bare as directory listings are."""
 
     def restart(self) -> None:

@@ -12,8 +12,8 @@ from simpleindex.core.errors import UpstreamBusy, UpstreamFailed
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams import limited as queued
 from simpleindex.upstreams.limited import PATIENCE, LimitedUpstream
-from tests.live_world import error, pending, result
-from tests.upstreams.memory_upstream import HOST, MemoryUpstream
+from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.memory_upstream import HOST, MemoryUpstream
 
 
 class World:

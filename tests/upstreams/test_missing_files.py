@@ -20,11 +20,10 @@ from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault
 from simpleindex.upstreams.range_metadata import RangeMetadata
-from tests.builders import sdist_name, wheel_bytes
-from tests.live_world import error, result
-from tests.upstreams import test_cached
-from tests.upstreams.memory_upstream import HOST
-from tests.upstreams.test_cached import ACME, DATA, METADATA, WHEEL, _failure, read
+from tests.fixtures.cached_upstream import ACME, DATA, METADATA, WHEEL, CachedUpstreamFixture, failure, read
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import sdist_name, wheel_bytes
+from tests.fixtures.memory_upstream import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ OTHER = wheel_bytes("acme", "1.0", "Summary: other")
 INDEX = "https://pypi.example.org/simple/"
 
 
-class World(test_cached.World):
+class World(CachedUpstreamFixture):
     """An upstream whose wheels' ends are read."""
 
     def options(self) -> CacheOptions:
@@ -175,12 +174,12 @@ def test_a_file_that_is_not_there_is_listed_no_more(world: World, how: object, r
     if how == PAGE:
         listing = world.upstream.pages[ACME].project
         world.upstream.put(replace(listing, files=(replace(listing.files[0], sha256=None, size=None),)))
-    assert isinstance(_failure(world.open()), NotHere | WrongFile)
+    assert isinstance(failure(world.open()), NotHere | WrongFile)
     for _ in range(2):
         assert world.listed() is None
         assert reason in world.reason()
         world.restart()
-    assert isinstance(_failure(world.open()), NotHere | WrongFile)
+    assert isinstance(failure(world.open()), NotHere | WrongFile)
     spoil(world, URL, DATA)
     world.clock.advance(11)
     assert world.bytes() == DATA
@@ -194,7 +193,7 @@ def test_a_file_that_is_not_there_is_listed_no_more(world: World, how: object, r
 def test_a_file_that_comes_back_is_listed_again(world: World, how: object, _reason: str) -> None:
     """It is looked at when its time has come, not sooner, and by nobody who would have to wait."""
     spoil(world, URL, how)
-    assert isinstance(_failure(world.open()), NotHere | WrongFile)
+    assert isinstance(failure(world.open()), NotHere | WrongFile)
     world.wait(11)
     opens = len(world.upstream.opens())
     world.wait(100)
@@ -224,7 +223,7 @@ def test_a_file_that_is_replaced_under_its_name(world: World) -> None:
     """The old listing's digest fails once; the new one is not held off for it."""
     world.project()
     world.upstream.add(WHEEL, OTHER)
-    assert isinstance(_failure(world.open()), WrongFile)
+    assert isinstance(failure(world.open()), WrongFile)
     assert world.bytes() == OTHER
 
 
@@ -261,7 +260,7 @@ def test_a_much_larger_file_is_not_received_whole(world: World) -> None:
     world.upstream.add(WHEEL, DATA, size=10)
     world.upstream.pieces = (1_000_000,)
     world.upstream.files[URL] = bytes(30_000_000)
-    assert isinstance(_failure(world.open()), WrongFile)
+    assert isinstance(failure(world.open()), WrongFile)
     assert max(size for size in (len(stream.left()) for stream in world.upstream.streams)) > 20_000_000
 
 
@@ -269,7 +268,7 @@ def test_a_page_is_no_file_where_no_hash_is_stated(world: World) -> None:
     """Old indexes state none, and some servers send a page with 200 for what they have not got."""
     world.upstream.add(WHEEL, DATA, bare=True)
     spoil(world, URL, PAGE)
-    assert isinstance(_failure(world.open()), WrongFile)
+    assert isinstance(failure(world.open()), WrongFile)
     assert world.listed() is None
     assert "it is a page" in world.reason()
     spoil(world, URL, DATA)

@@ -14,10 +14,9 @@ from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.pinned import PinnedSource
-from tests.builders import metadata_text, sdist_name, wheel_bytes, wheel_name
-from tests.live_world import error, result
-from tests.upstreams import test_cached
-from tests.upstreams.test_cached import read
+from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import metadata_text, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,7 @@ WHEEL, SDIST = wheel_name(), sdist_name("acme", "2.0")
 DATA, METADATA = wheel_bytes("acme", "1.0"), metadata_text("acme", "1.0")
 
 
-class World(test_cached.World):
+class World(CachedUpstreamFixture):
     """An upstream with a wheel and an sdist, its cache, and pins in front."""
 
     def __init__(self, root: Path, *, keep_removed: bool = False) -> None:

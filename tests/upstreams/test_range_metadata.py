@@ -18,13 +18,12 @@ from simpleindex.upstreams import range_metadata as wheel_tails
 from simpleindex.upstreams.cache_context import CacheContext
 from simpleindex.upstreams.range_metadata import RangeMetadata
 from simpleindex.upstreams.wheel_examiner import WheelExaminer
-from tests.builders import metadata_text, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
+from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.memory_upstream import HOST, MemoryUpstream
 from tests.fixtures.threads import InlineThreads
-from tests.live_world import error, result
-from tests.upstreams import test_cached
-from tests.upstreams.memory_upstream import HOST, MemoryUpstream
-from tests.upstreams.test_cached import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +63,7 @@ class World:
                 cast("UpstreamCache", self),
                 Clock(),
                 threads,
-                WheelExaminer(ExaminesHere(), threads),
+                WheelExaminer(InProcessExaminer(), threads),
             ),
             HOST,
         )
@@ -172,7 +171,7 @@ def test_no_room() -> None:
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
 
 
-class Front(test_cached.World):
+class Front(CachedUpstreamFixture):
     """A cache that reads the ends of wheels."""
 
     def options(self) -> CacheOptions:

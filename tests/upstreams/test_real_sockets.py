@@ -22,9 +22,9 @@ from simpleindex.upstreams.client_options import ClientOptions
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.http.site import IndexSite
+from tests.fixtures.certificates import Issued, issue
+from tests.fixtures.site import SiteFixture
 from tests.fixtures.threads import InlineThreads
-from tests.tls.pems import Issued, issue
-from tests.web.memory_client import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ class TestRealSockets(TestCase):
 
     def setUp(self) -> None:
         self.root = issue(ca=True)
-        self.index = Index()
+        self.index = SiteFixture()
         self.index.source.add("acme-1.0-py3-none-any.whl", CONTENT, metadata=b"Name: acme\n")
         self.index.source.add("acme-2.0.tar.gz", b"sdist", yanked="broken")
         self.agents: list[OutgoingAgent] = []

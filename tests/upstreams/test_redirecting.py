@@ -21,11 +21,11 @@ from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.modes import redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.upstreams.redirecting import RedirectingSource
-from tests.builders import sdist_name
-from tests.live_world import error, result
-from tests.upstreams.memory_upstream import HOST
-from tests.upstreams.test_cached import ACME, DATA, METADATA, SIDECAR, WHEEL, World, read
-from tests.web.memory_client import JSON, Index
+from tests.fixtures.cached_upstream import ACME, DATA, METADATA, SIDECAR, WHEEL, CachedUpstreamFixture, read
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import sdist_name
+from tests.fixtures.memory_upstream import HOST
+from tests.fixtures.site import JSON, SiteFixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def offer(linked: bool, *listing: Any) -> Project:
     return redirected_project(project, first_seen, generation, host_policy=host_policy, linked=linked)
 
 
-class RedirectingWorld(World):
+class RedirectingWorld(CachedUpstreamFixture):
     """The upstream has a wheel with metadata, and an sdist without; clients are sent to it."""
 
     linked = False
@@ -57,7 +57,7 @@ class RedirectingWorld(World):
         """Begin anew with what is in the cache directory."""
         super().restart()
         self.redirecting = RedirectingSource(self.source)
-        self.index = Index(self.redirecting)
+        self.index = SiteFixture(self.redirecting)
 
     def where(self, filename: str, name: ProjectName = ACME) -> Any:
         """Where somebody is sent who wants a file."""
@@ -156,7 +156,7 @@ def test_pages_do_not_change_without_cause(world: RedirectingWorld) -> None:
 
 def test_what_a_cache_learnt_is_not_said(tmp_path: Path) -> None:
     """What was found out of a file while it was fetched through here may not be so any more, and nobody would notice."""
-    before = World(tmp_path / "cache")
+    before = CachedUpstreamFixture(tmp_path / "cache")
     before.upstream.add(WHEEL, DATA, bare=True)
     assert read(result(before.open())) == DATA
     assert before.project().files[0].sha256 is not None
@@ -175,7 +175,7 @@ def test_behind_rules(world: RedirectingWorld) -> None:
             ),
         )
     )
-    index = Index(FilteredSource(world.redirecting, "pypi", lambda: policy, world.clock, world.threads))
+    index = SiteFixture(FilteredSource(world.redirecting, "pypi", lambda: policy, world.clock, world.threads))
     page = index.get("/simple/acme/", ("Accept", JSON))
     assert [file["filename"] for file in page.json["files"]] == [SDIST]
     for filename in (WHEEL, SIDECAR):

@@ -10,7 +10,8 @@ from simpleindex.core.names import ProjectName
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
-from tests.live_world import Threads, error, result
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.threads import ManualThreads
 from tests.views.test_union import Absent
 
 ACME, SECRET, PUBLIC = map(ProjectName, ("acme", "secret", "public"))
@@ -31,7 +32,7 @@ class House:
             [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
             rules or NameRules(),
             was_used=lambda _: False,
-            in_thread=Threads(),
+            in_thread=ManualThreads(),
             hides=self.hiding.hides,
         )
 

@@ -13,11 +13,11 @@ from simpleindex.core.model import Strategy
 from simpleindex.directory.source import LocalSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
-from tests.builders import add_wheel, wheel_bytes, wheel_name
-from tests.live_world import Threads
-from tests.live_world import World as LocalWorld
-from tests.upstreams.test_cached import World as UpstreamWorld
-from tests.web.memory_client import JSON, Index, read
+from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
+from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
+from tests.fixtures.live_directory import LiveDirectoryFixture as LocalWorld
+from tests.fixtures.site import JSON, SiteFixture, read
+from tests.fixtures.threads import ManualThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +36,14 @@ class House:
         self.outside.upstream.add(PUBLIC, DATA)
         self.outside.upstream.add(PRIVATE, b"evil", bare=True)
         self.used: set[str] = set()
-        source = LocalSource(self.local.live, self.local.directory, Threads())
-        self.index = Index(
+        source = LocalSource(self.local.live, self.local.directory, ManualThreads())
+        self.index = SiteFixture(
             UnionSource(
                 source,
                 [UpstreamMember(self.outside.source, is_listed=True)],
                 rules,
                 was_used=lambda name: name in self.used,
-                in_thread=Threads(),
+                in_thread=ManualThreads(),
             )
         )
 

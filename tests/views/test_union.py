@@ -18,9 +18,11 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.views import union as merged
 from simpleindex.views.name_rules import NameRules, Scope
 from simpleindex.views.union import UnionSource, UpstreamMember
-from tests.builders import add_wheel, wheel_name
-from tests.live_world import Threads, World, error, result
-from tests.web.stub_source import StubSource
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import add_wheel, wheel_name
+from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.stub_source import StubSource
+from tests.fixtures.threads import ManualThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +54,7 @@ class House:
             source.add(WHEEL, data)
         self.rules = rules or NameRules()
         self.used = used
-        self.threads = Threads()
+        self.threads = ManualThreads()
         self.members = [UpstreamMember(self.first), UpstreamMember(self.second)]
         self.build()
 
@@ -205,9 +207,9 @@ def test_a_long_list_is_made_in_a_thread() -> None:
 
 def test_a_real_directory_in_front(tmp_path: Path) -> None:
     """An upstream's project is answered at once, and one that has just appeared here is not taken for absent."""
-    world = World(tmp_path / "root").begin()
+    world = LiveDirectoryFixture(tmp_path / "root").begin()
     house = House()
-    house.local = LocalSource(world.live, world.directory, Threads())  # type: ignore[assignment]
+    house.local = LocalSource(world.live, world.directory, ManualThreads())  # type: ignore[assignment]
     house.build()
     assert house.union.project_now(ACME) is house.first.pages[ACME]
     house.first.asked.clear()

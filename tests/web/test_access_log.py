@@ -17,7 +17,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 
 from simpleindex.web.http.access_log import AccessLog, combined
-from tests.web.wire import LinesTestCase, Wire
+from tests.fixtures.connection import ConnectionFixture, LinesTestCase
 
 LINE = re.compile(
     r"(?P<address>\S+) - (?P<user>\S+) \[(?P<when>[^]]+)\] "
@@ -115,7 +115,7 @@ class AccessLogTests(LinesTestCase):
         self, count: int = 1, data: bytes = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", peer: Any = None
     ) -> None:
         """Have requests answered by a site that logs here."""
-        wire = Wire()
+        wire = ConnectionFixture()
         wire.site.access_log = self.log.record
         for _ in range(count):
             transport = wire.connect(peer)

@@ -11,17 +11,17 @@ import pytest
 from simpleindex.access.access_file import parse_access
 from simpleindex.core.errors import CannotStore, InvalidProjectFile, InvalidSetting, Unavailable
 from simpleindex.core.model import Status
-from tests.web.guarded_world import GuardedWorld, bytes_of
-from tests.web.wire import answers
+from tests.fixtures.connection import answers
+from tests.fixtures.guarded_site import GuardedSiteFixture, bytes_of
 
 if TYPE_CHECKING:
-    from tests.web.wire import Answer
+    from tests.fixtures.connection import Answer
 
 RULES = b'[[rule]]\nprojects = ["tool"]\nyank = ["alice"]\ndelete = ["alice"]\nadmin = ["carol"]\n'
 YANK = {"version": "1.0"}
 
 
-class World(GuardedWorld):
+class World(GuardedSiteFixture):
     """An index of which alice yanks and deletes, and carol does everything."""
 
     def __init__(self) -> None:

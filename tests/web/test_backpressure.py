@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from simpleindex.web.fast.tls import FastTLS
 from simpleindex.web.http import limits
-from tests.web.wire import FULL, LinesTestCase, SocketTransport, Wire, answers, get
+from tests.fixtures.connection import FULL, ConnectionFixture, LinesTestCase, SocketTransport, answers, get
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -59,7 +59,7 @@ class WireTestCase(LinesTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.wire = Wire()
+        self.wire = ConnectionFixture()
         self.transport = self.wire.connect()
 
     def buffered(self) -> int:

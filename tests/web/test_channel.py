@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from simpleindex.access.identity import UploadRules
 from simpleindex.web.http import limits
 from simpleindex.web.http.channel import IndexChannel
-from tests.web.wire import Answer, SocketTransport, Wire, answers, get
+from tests.fixtures.connection import Answer, ConnectionFixture, SocketTransport, answers, get
 
 KiB = 1024
 
@@ -113,9 +113,9 @@ class RequestsTests(SynchronousTestCase):
 
     def exchange(
         self, data: bytes, *, size: int | None = None, before: bytes = b""
-    ) -> tuple[Wire, SocketTransport]:
+    ) -> tuple[ConnectionFixture, SocketTransport]:
         """Send data on a new connection, perhaps together with a request before it."""
-        wire = Wire()
+        wire = ConnectionFixture()
         transport = wire.connect()
         wire.send(transport, before + data, size=size)
         return wire, transport
@@ -257,7 +257,7 @@ class PiecesTests(SynchronousTestCase):
     def test_any_cut(self, sizes: list[int]) -> None:
         """Any cut of a mixed conversation gives the same answers."""
         data = get(b"/a") + post(b"x" * 30) + chunked(b"abc", b"d") + get(b"/b") + get(b"/", b"bad")
-        wire = Wire()
+        wire = ConnectionFixture()
         transport = wire.connect()
         for size in (*sizes, len(data)):
             wire.send(transport, data[:size])
@@ -269,7 +269,7 @@ class DeadlineTests(SynchronousTestCase):
     """Slow requests."""
 
     def setUp(self) -> None:
-        self.wire = Wire()
+        self.wire = ConnectionFixture()
         self.transport = self.wire.connect()
 
     def test_silence(self) -> None:
@@ -360,7 +360,7 @@ class DiscardTests(SynchronousTestCase):
     """After a refusal the rest is read, within bounds, so that the client gets to see the answer."""
 
     def setUp(self) -> None:
-        self.wire = Wire()
+        self.wire = ConnectionFixture()
         self.transport = self.wire.connect()
         self.wire.send(self.transport, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n")
         self.assertEqual([405], [answer.status for answer in answers(self.transport.take())])
@@ -405,21 +405,21 @@ class SiteTests(SynchronousTestCase):
 
     def test_http_1_1_only(self) -> None:
         """HTTP/2 is not offered, and no wrapper stands between that could speak it, whatever is installed."""
-        wire = Wire()
+        wire = ConnectionFixture()
         verifyObject(IProtocolNegotiationFactory, wire.site)
         self.assertEqual([b"http/1.1"], wire.site.acceptableProtocols())
         self.assertIsInstance(wire.connect().protocol, IndexChannel)
 
     def test_wakes_nobody(self) -> None:
         """Without connections nothing ticks: Twisted's own access log is not started."""
-        wire = Wire()
+        wire = ConnectionFixture()
         wire.site.doStart()
         self.assertEqual([], wire.clock.getDelayedCalls())
         wire.site.doStop()
 
     def test_without_log(self) -> None:
         """A log is not needed."""
-        wire = Wire()
+        wire = ConnectionFixture()
         wire.site.access_log = None
         transport = wire.connect()
         wire.send(transport, get())

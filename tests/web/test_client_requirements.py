@@ -21,9 +21,9 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
-from tests.builders import add_wheel, metadata_text, put, wheel_bytes, wheel_name
-from tests.examining import ExaminesHere
-from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply
+from tests.fixtures.distributions import add_wheel, metadata_text, put, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.site import JSON, PIP, V1_HTML, Reply, SiteFixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,9 @@ POETRY = f"{JSON}, */*;q=0.1"
 
 
 @pytest.fixture
-def index() -> Index:
+def index() -> SiteFixture:
     """An index of one project with every kind of file."""
-    index = Index()
+    index = SiteFixture()
     index.source.add(WHEEL, DATA, metadata=METADATA, requires_python=">=3.9,<4")
     index.source.add("acme-1.0.tar.gz", b"\x1f\x8b" + bytes(500), yanked="")
     index.source.add("acme-0.9.tar.gz", b"\x1f\x8b" + bytes(501), yanked='broken & "bad" <really>')
@@ -67,12 +67,12 @@ class Anchors(HTMLParser):
             self._open = None
 
 
-def page(index: Index, project: str = "acme") -> Any:
+def page(index: SiteFixture, project: str = "acme") -> Any:
     """A project's page as pip reads it."""
     return index.get(f"/simple/{project}/", ("Accept", PIP)).json
 
 
-def anchors(index: Index, url: str = "/simple/acme/") -> dict[str, dict[str, str | None]]:
+def anchors(index: SiteFixture, url: str = "/simple/acme/") -> dict[str, dict[str, str | None]]:
     """A page's anchors as an old tool reads them."""
     return dict(Anchors(index.get(url).text).found)
 
@@ -88,7 +88,7 @@ def nulls(value: Any) -> list[Any]:
     )
 
 
-def test_row_01_unknown_project_is_404(index: Index) -> None:
+def test_row_01_unknown_project_is_404(index: SiteFixture) -> None:
     """Unknown is 404, known without files is 200, cannot tell is neither."""
     assert index.get("/simple/nobody/", ("Accept", UV)).status == 404
     assert page(index, "empty")["files"] == []
@@ -96,7 +96,7 @@ def test_row_01_unknown_project_is_404(index: Index) -> None:
     assert index.get("/simple/nobody/").status == 503
 
 
-def test_row_02_one_permanent_hop(index: Index) -> None:
+def test_row_02_one_permanent_hop(index: SiteFixture) -> None:
     """Slash and name are put right in one hop, and nothing else is ever redirected."""
     reply = index.get("/simple/Acme?format=text/html")
     assert reply.status == 301
@@ -108,7 +108,7 @@ def test_row_02_one_permanent_hop(index: Index) -> None:
         assert index.get(url).status in (200, 404)
 
 
-def test_row_03_decoded_exactly_once(index: Index) -> None:
+def test_row_03_decoded_exactly_once(index: SiteFixture) -> None:
     """The plus of a local version is found quoted and plain, and is never a space."""
     for name in (QUOTED, WHEEL, QUOTED.replace("%2B", "%2b")):
         assert index.get(f"/simple/acme/{name}").body == DATA
@@ -116,7 +116,7 @@ def test_row_03_decoded_exactly_once(index: Index) -> None:
         assert index.get(f"/simple/acme/{name}").status == 404
 
 
-def test_row_04_file_name_is_the_end_of_its_url(index: Index) -> None:
+def test_row_04_file_name_is_the_end_of_its_url(index: SiteFixture) -> None:
     """JSON's filename, HTML's text and the last segment of the URL agree."""
     for file in page(index)["files"]:
         assert file["url"].replace("%2B", "+") == file["filename"]
@@ -125,19 +125,19 @@ def test_row_04_file_name_is_the_end_of_its_url(index: Index) -> None:
         assert href.partition("#")[0].replace("%2B", "+") == text
 
 
-def test_row_05_no_query_in_file_urls(index: Index) -> None:
+def test_row_05_no_query_in_file_urls(index: SiteFixture) -> None:
     """A file's URL has no query, so that every client finds the sidecar beside it."""
     assert not [file for file in page(index)["files"] if "?" in file["url"] or "#" in file["url"]]
     assert not [href for href in anchors(index).values() if "?" in (href["href"] or "")]
 
 
-def test_row_06_html_for_anything(index: Index) -> None:
+def test_row_06_html_for_anything(index: SiteFixture) -> None:
     """Who takes anything, or says nothing, gets HTML."""
     for headers in ((), (("Accept", "*/*"),), (("Accept", "text/html, */*;q=0.8"),)):
         assert index.get("/simple/acme/", *headers).headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_row_07_exact_content_types(index: Index) -> None:
+def test_row_07_exact_content_types(index: SiteFixture) -> None:
     """The types are letter for letter what uv compares them with, and always there."""
     for accept, kind in (
         (UV, JSON),
@@ -148,20 +148,20 @@ def test_row_07_exact_content_types(index: Index) -> None:
             assert index.get(url, ("Accept", accept)).headers["content-type"] == kind
 
 
-def test_row_08_json_is_offered(index: Index) -> None:
+def test_row_08_json_is_offered(index: SiteFixture) -> None:
     """What pip, uv and poetry say gets them JSON."""
     for accept in (PIP, UV, POETRY):
         assert index.get("/simple/acme/", ("Accept", accept)).headers["content-type"] == JSON
 
 
-def test_row_09_sha256_only(index: Index) -> None:
+def test_row_09_sha256_only(index: SiteFixture) -> None:
     """Every file has its digest, the true one and no other."""
     for file in page(index)["files"]:
         content = index.get(f"/simple/acme/{file['url']}").body
         assert file["hashes"] == {"sha256": hashlib.sha256(content).hexdigest()}
 
 
-def test_row_10_no_stray_fragments(index: Index) -> None:
+def test_row_10_no_stray_fragments(index: SiteFixture) -> None:
     """Every anchor is a file with its sha256, and no other anchor is on the page."""
     found = Anchors(index.get("/simple/acme/").text).found
     assert len(found) == 3
@@ -169,14 +169,14 @@ def test_row_10_no_stray_fragments(index: Index) -> None:
         assert re.fullmatch(r"[^#]+#sha256=[0-9a-f]{64}", attributes["href"] or "")
 
 
-def test_row_11_no_nulls(index: Index) -> None:
+def test_row_11_no_nulls(index: SiteFixture) -> None:
     """What is not known is left out."""
     index.source.put(Project(parse_project_name("odd"), status=Status.DEPRECATED))
     for url in ("/simple/", "/simple/acme/", "/simple/empty/", "/simple/odd/"):
         assert nulls(index.get(url, ("Accept", UV)).json) == []
 
 
-def test_row_12_yanked_in_forms_that_all_read(index: Index) -> None:
+def test_row_12_yanked_in_forms_that_all_read(index: SiteFixture) -> None:
     """Yanked without a reason is an empty attribute, never a bare one, and true, never an empty text."""
     yanked = {file["filename"]: file.get("yanked", False) for file in page(index)["files"]}
     assert yanked == {WHEEL: False, "acme-1.0.tar.gz": True, "acme-0.9.tar.gz": 'broken & "bad" <really>'}
@@ -186,7 +186,7 @@ def test_row_12_yanked_in_forms_that_all_read(index: Index) -> None:
     assert found["acme-0.9.tar.gz"]["data-yanked"] == 'broken & "bad" <really>'
 
 
-def test_row_13_no_sidecar_no_attribute(index: Index) -> None:
+def test_row_13_no_sidecar_no_attribute(index: SiteFixture) -> None:
     """What has no sidecar says nothing of one, above all not "false"."""
     assert "data-core-metadata" not in anchors(index)["acme-1.0.tar.gz"]
     assert "data-dist-info-metadata" not in anchors(index)["acme-1.0.tar.gz"]
@@ -213,7 +213,7 @@ class Local:
                 DigestCache(str(tmp_path / "cache"), directory.root, told.append),
                 lambda: self.now_ns,
                 patient=False,
-                examiner=ExaminesHere(),
+                examiner=InProcessExaminer(),
             ),
             Clock(),
             in_read_thread=at_once,
@@ -224,7 +224,7 @@ class Local:
         # Every request looks at the directory first.
         self.live.polling = True
         self.live.begin(NoWatch())
-        self.index = Index(LocalSource(self.live, directory, at_once))
+        self.index = SiteFixture(LocalSource(self.live, directory, at_once))
 
     def files(self, project: str = "acme") -> dict[str, Any]:
         """The files on a project's page, by name."""
@@ -263,14 +263,14 @@ def test_row_15_advertised_sidecar_is_served(local: Local) -> None:
     assert not local.failures
 
 
-def test_row_18_size_and_versions(index: Index) -> None:
+def test_row_18_size_and_versions(index: SiteFixture) -> None:
     """Sizes and versions, which 1.1 demands, are there and true."""
     assert sorted(page(index)["versions"]) == ["0.9", "1.0", "1.0+local.1"]
     for file in page(index)["files"]:
         assert file["size"] == len(index.get(f"/simple/acme/{file['url']}").body)
 
 
-def test_row_19_relative_links_in_the_root(index: Index) -> None:
+def test_row_19_relative_links_in_the_root(index: SiteFixture) -> None:
     """The list links by name and slash alone, which poetry takes for the name."""
     for url in ("/", "/simple/"):
         assert {text: item["href"] for text, item in anchors(index, url).items()} == {
@@ -279,13 +279,13 @@ def test_row_19_relative_links_in_the_root(index: Index) -> None:
         }
 
 
-def test_row_21_explicit_cache_control(index: Index) -> None:
+def test_row_21_explicit_cache_control(index: SiteFixture) -> None:
     """Nobody has to guess how long a page is fresh: not at all."""
     for url in ("/simple/", "/simple/acme/", f"/simple/acme/{QUOTED}", f"/simple/acme/{QUOTED}.metadata"):
         assert index.get(url).headers["cache-control"] == "no-cache"
 
 
-def test_row_22_strong_tag_repeated_on_304(index: Index) -> None:
+def test_row_22_strong_tag_repeated_on_304(index: SiteFixture) -> None:
     """Tags are strong, differ per form and encoding, and come again with the 304."""
     seen = set()
     for accept in (JSON, V1_HTML, "text/html"):
@@ -303,7 +303,7 @@ def test_row_22_strong_tag_repeated_on_304(index: Index) -> None:
     assert not [tag for tag in seen if tag.startswith("W/")]
 
 
-def test_row_23_list_of_tags(index: Index) -> None:
+def test_row_23_list_of_tags(index: SiteFixture) -> None:
     """If-None-Match is a list, compared weakly."""
     for url in ("/simple/acme/", f"/simple/acme/{QUOTED}"):
         tag = index.get(url).headers["etag"]
@@ -311,7 +311,7 @@ def test_row_23_list_of_tags(index: Index) -> None:
             assert index.get(url, ("If-None-Match", value)).status == 304
 
 
-def test_row_24_vary(index: Index) -> None:
+def test_row_24_vary(index: SiteFixture) -> None:
     """Whatever was chosen by Accept says so, 304, 406 and redirects too."""
     tag = index.get("/simple/acme/").headers["etag"]
     replies = [
@@ -325,14 +325,14 @@ def test_row_24_vary(index: Index) -> None:
     assert all(reply.headers["vary"].startswith("Accept, Accept-Encoding") for reply in replies)
 
 
-def test_row_25_no_vary_by_credentials(index: Index) -> None:
+def test_row_25_no_vary_by_credentials(index: SiteFixture) -> None:
     """Vary never names what pip's cache cannot match."""
     for url in ("/simple/", "/simple/acme/", f"/simple/acme/{QUOTED}", "/simple/nobody/", "/simple"):
         vary = index.get(url, ("Authorization", "Basic eDp5"), ("Cookie", "a=b")).headers.get("vary", "")
         assert not {"authorization", "cookie", "*"} & set(re.split(r"[ ,]+", vary.lower()))
 
 
-def test_row_26_files_are_never_encoded(index: Index) -> None:
+def test_row_26_files_are_never_encoded(index: SiteFixture) -> None:
     """A .tar.gz is its bytes for whoever takes gzip."""
     for name in (QUOTED, "acme-1.0.tar.gz", f"{QUOTED}.metadata"):
         reply = index.get(f"/simple/acme/{name}", ("Accept-Encoding", "gzip, deflate, br, zstd"))
@@ -341,7 +341,7 @@ def test_row_26_files_are_never_encoded(index: Index) -> None:
     assert index.get("/simple/acme/acme-1.0.tar.gz").body == b"\x1f\x8b" + bytes(500)
 
 
-def test_row_27_only_bytes_without_a_name(index: Index) -> None:
+def test_row_27_only_bytes_without_a_name(index: SiteFixture) -> None:
     """Files are octet-stream, and their names are in their URLs alone."""
     for name in (QUOTED, "acme-1.0.tar.gz"):
         reply = index.get(f"/simple/acme/{name}")
@@ -349,7 +349,7 @@ def test_row_27_only_bytes_without_a_name(index: Index) -> None:
         assert "content-disposition" not in reply.headers
 
 
-def test_row_28_head_and_exact_content_range(index: Index) -> None:
+def test_row_28_head_and_exact_content_range(index: SiteFixture) -> None:
     """What uv and pip do to read a wheel's end: HEAD, then exactly the bytes asked for."""
     url = f"/simple/acme/{QUOTED}"
     head = index.head(url, ("Accept-Encoding", "identity"))
@@ -360,7 +360,7 @@ def test_row_28_head_and_exact_content_range(index: Index) -> None:
     assert part.headers["content-range"] == f"bytes {size - 100}-{size - 1}/{size}"
 
 
-def test_row_29_suffix_longer_than_the_file(index: Index) -> None:
+def test_row_29_suffix_longer_than_the_file(index: SiteFixture) -> None:
     """The first thing that poetry asks of a small file is answered with all of it."""
     reply = index.get("/simple/acme/acme-1.0.tar.gz", ("Range", "bytes=-10000"))
     assert (reply.status, len(reply.body)) == (206, 502)
@@ -368,7 +368,7 @@ def test_row_29_suffix_longer_than_the_file(index: Index) -> None:
     assert reply.headers["content-length"] == "502"
 
 
-def test_row_30_if_range(index: Index) -> None:
+def test_row_30_if_range(index: SiteFixture) -> None:
     """A resumed download goes on only in the file in which it began."""
     url = f"/simple/acme/{QUOTED}"
     tag = index.get(url).headers["etag"]
@@ -380,7 +380,7 @@ def test_row_30_if_range(index: Index) -> None:
     assert (restarted.status, restarted.body) == (200, b"replaced")
 
 
-def test_row_32_retry_after_in_seconds(index: Index) -> None:
+def test_row_32_retry_after_in_seconds(index: SiteFixture) -> None:
     """Retry-After is a whole number, at which poetry's float() does not crash."""
     index.source.error = Unavailable(
         "Soon.", retry_after=30
@@ -390,7 +390,7 @@ def test_row_32_retry_after_in_seconds(index: Index) -> None:
         assert (reply.status, reply.headers["retry-after"]) == (503, "2")
 
 
-def test_row_33_files_beside_their_page(index: Index) -> None:
+def test_row_33_files_beside_their_page(index: SiteFixture) -> None:
     """Files are linked by bare name, so they lie on the index's own host and path."""
     for url in ("/acme/", "/simple/acme/"):
         for file in index.get(url, ("Accept", PIP)).json["files"]:
@@ -400,7 +400,7 @@ def test_row_33_files_beside_their_page(index: Index) -> None:
     assert "<base" not in index.get("/simple/acme/").text
 
 
-def test_row_34_cors(index: Index) -> None:
+def test_row_34_cors(index: SiteFixture) -> None:
     """A browser's client may read pages, files, sidecars and redirects."""
     for url in (
         "/simple/",
@@ -463,7 +463,7 @@ def test_row_48_page_sidecar_and_file_change_together(local: Local) -> None:
     assert not local.failures
 
 
-def test_row_49_no_keys_of_other_versions(index: Index) -> None:
+def test_row_49_no_keys_of_other_versions(index: SiteFixture) -> None:
     """The pages say 1.4 and have the keys of 1.4."""
     root = index.get("/simple/", ("Accept", PIP)).json
     assert root.keys() == {"meta", "projects"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from tests.web.wire import LinesTestCase, Wire, get
+from tests.fixtures.connection import ConnectionFixture, LinesTestCase, get
 
 
 class BoundTests(LinesTestCase):
@@ -12,7 +12,9 @@ class BoundTests(LinesTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.wire = Wire(max_connections_per_address=2, exempt=lambda host: host == "198.51.100.1")
+        self.wire = ConnectionFixture(
+            max_connections_per_address=2, exempt=lambda host: host == "198.51.100.1"
+        )
 
     def taken(self, *hosts: str) -> list[bool]:
         """Connect from each host in turn; tell which were taken."""
@@ -45,7 +47,7 @@ class BoundTests(LinesTestCase):
 
     def test_unbounded(self) -> None:
         """0 is any number."""
-        self.wire = Wire(max_connections_per_address=0)
+        self.wire = ConnectionFixture(max_connections_per_address=0)
         self.assertEqual([True] * 500, self.taken(*["192.0.2.1"] * 500))
 
     def test_closed_connections_do_not_count(self) -> None:
@@ -78,7 +80,7 @@ class BoundTests(LinesTestCase):
 
     def test_no_descriptors(self) -> None:
         """Without room for another connection it is closed; those that ask for nothing give way, the oldest first."""
-        wire = Wire()
+        wire = ConnectionFixture()
         first, second = wire.connect(), wire.connect()
         wire.wait(1)
         young = wire.connect()

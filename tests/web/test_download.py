@@ -17,8 +17,8 @@ from simpleindex.system.bodies import FileBody
 from simpleindex.web.http.channel import IndexChannel
 from simpleindex.web.http.download import CHUNK_SIZE, Download
 from simpleindex.web.http.response import Content
-from tests.web.memory_client import Index, Transport, read, request
-from tests.web.stub_source import StubBody
+from tests.fixtures.site import SiteFixture, Transport, read, request
+from tests.fixtures.stub_source import StubBody
 
 SIZE = 10 * CHUNK_SIZE + 77
 DATA = bytes(range(251)) * (SIZE // 251 + 1)
@@ -28,7 +28,7 @@ URL = "/acme/acme-1.0.zip"
 
 class DownloadTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.index = Index()
+        self.index = SiteFixture()
         self.body = self.index.source.add("acme-1.0.zip", DATA)
 
     def begin(self, *headers: tuple[str, str]) -> Transport:

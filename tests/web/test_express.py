@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.web.two_lanes import (
+from tests.fixtures.connection import answers
+from tests.fixtures.two_lanes import (
     BARE_LINES,
     CLIENTS,
     CURL_LINES,
@@ -22,7 +23,6 @@ from tests.web.two_lanes import (
     get,
     tagged,
 )
-from tests.web.wire import answers
 
 TARGETS = (
     *PATHS,

@@ -13,15 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from simpleindex.web.fast.tls import FastTLS
 from simpleindex.web.http import limits
 from simpleindex.web.http.backpressure import Phase
-from tests.web.memory_client import FAR
+from tests.fixtures.connection import SocketTransport, answers
+from tests.fixtures.site import FAR
+from tests.fixtures.two_lanes import CURL_LINES, PATHS, Pair, get, undated
 from tests.web.test_backpressure import Contexts
-from tests.web.two_lanes import CURL_LINES, PATHS, Pair, get, undated
-from tests.web.wire import SocketTransport, answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.web.memory_client import Index
+    from tests.fixtures.site import SiteFixture
 
 
 class ConnectionTests(SynchronousTestCase):
@@ -209,7 +209,7 @@ class TlsTests(SynchronousTestCase):
 class TlsEnd:
     """A client's end of a TLS connection to a site."""
 
-    def __init__(self, index: Index, contexts: Contexts) -> None:
+    def __init__(self, index: SiteFixture, contexts: Contexts) -> None:
         clock: Any = index.clock
         self._clock = index.clock
         factory = TLSMemoryBIOFactory(contexts, False, index.site, clock)

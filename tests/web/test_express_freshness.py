@@ -16,10 +16,10 @@ from simpleindex.directory.live.live_directory import LONGEST_WAIT
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.web.fast import express as express_module
-from tests.builders import add_wheel, wheel_name
-from tests.live_world import World
-from tests.web.two_lanes import CURL_LINES, PIP_LINES, POETRY_LINES, Pair, get, tagged
-from tests.web.wire import answers
+from tests.fixtures.connection import answers
+from tests.fixtures.distributions import add_wheel, wheel_name
+from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.two_lanes import CURL_LINES, PIP_LINES, POETRY_LINES, Pair, get, tagged
 
 if TYPE_CHECKING:
     from simpleindex.web.fast.express import Express
@@ -187,7 +187,7 @@ class LiveTests(SynchronousTestCase):
         self.root = Path(self.mktemp())
         self.root.mkdir(parents=True)
         add_wheel(self.root)
-        self.world = World(self.root.absolute())
+        self.world = LiveDirectoryFixture(self.root.absolute())
 
     def pair_over(self) -> Pair:
         """Two sites over the one live directory, warmed."""

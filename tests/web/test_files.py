@@ -9,8 +9,8 @@ import pytest
 
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.model import Status
-from tests.web.memory_client import Index
-from tests.web.stub_source import UPLOADED, StubBody
+from tests.fixtures.site import SiteFixture
+from tests.fixtures.stub_source import UPLOADED, StubBody
 
 WHEEL = "acme-1.0-py3-none-any.whl"
 DATA = bytes(range(256)) * 2000
@@ -19,9 +19,9 @@ ETAG = f'"{hashlib.sha256(DATA).hexdigest()}"'
 
 
 @pytest.fixture
-def index() -> Index:
+def index() -> SiteFixture:
     """An index of one wheel of 512,000 bytes, with what can lie beside it."""
-    index = Index()
+    index = SiteFixture()
     index.source.add(WHEEL, DATA, metadata=b"Metadata-Version: 2.1\nName: \xc3\xa4\n")
     index.source.add("acme-1.0.tar.gz", b"\x1f\x8bsdist")
     index.source.bodies["acme", f"{WHEEL}.asc"] = StubBody(b"-----BEGIN PGP SIGNATURE-----\n")
@@ -30,19 +30,19 @@ def index() -> Index:
     return index
 
 
-def body_of(index: Index, filename: str = WHEEL) -> StubBody:
+def body_of(index: SiteFixture, filename: str = WHEEL) -> StubBody:
     """The body that stands behind a file of the project."""
     return index.source.bodies["acme", filename]
 
 
-def assert_given_back(index: Index) -> None:
+def assert_given_back(index: SiteFixture) -> None:
     """Every body that was opened was closed, once."""
     for body in index.source.bodies.values():
         assert body.opened == body.closed
 
 
 @pytest.mark.parametrize("url", [URL, f"/acme/{WHEEL}"])
-def test_whole(index: Index, url: str) -> None:
+def test_whole(index: SiteFixture, url: str) -> None:
     """A file is its bytes, with their number, their digest as tag, and when it was uploaded."""
     reply = index.get(url, ("Accept-Encoding", "gzip, deflate, br, zstd"), ("Accept", "application/json"))
     assert reply.status == 200
@@ -75,7 +75,7 @@ def test_whole(index: Index, url: str) -> None:
         (f"{WHEEL}.provenance", "application/vnd.pypi.integrity.v1+json"),
     ],
 )
-def test_type(index: Index, filename: str, kind: str) -> None:
+def test_type(index: SiteFixture, filename: str, kind: str) -> None:
     """Distributions are only bytes to everybody, what lies beside them is what it is; none is encoded."""
     reply = index.get(f"/acme/{filename}", ("Accept-Encoding", "gzip"))
     assert reply.headers["content-type"] == kind
@@ -84,20 +84,20 @@ def test_type(index: Index, filename: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("filename", [WHEEL, "acme-1.0.tar.gz", f"{WHEEL}.metadata"])
-def test_immutable(index: Index, filename: str) -> None:
+def test_immutable(index: SiteFixture, filename: str) -> None:
     """With --immutable-files whoever has a distribution keeps it for ever, its sidecar too."""
     index.resource.files.immutable = True
     assert index.get(f"/acme/{filename}").headers["cache-control"] == "public, max-age=365000000, immutable"
 
 
 @pytest.mark.parametrize("suffix", [".asc", ".sig", ".provenance"])
-def test_mutable(index: Index, suffix: str) -> None:
+def test_mutable(index: SiteFixture, suffix: str) -> None:
     """What people add later, they may amend."""
     index.resource.files.immutable = True
     assert index.get(f"/acme/{WHEEL}{suffix}").headers["cache-control"] == "no-cache"
 
 
-def test_empty_file(index: Index) -> None:
+def test_empty_file(index: SiteFixture) -> None:
     """A file of no bytes is a file; nothing is read of it."""
     index.source.add("acme-0.zip", b"")
     for headers in ((), (("Range", "bytes=-5"),)):
@@ -126,7 +126,7 @@ RANGES = [
 
 
 @pytest.mark.parametrize(("header", "start", "stop"), RANGES)
-def test_part(index: Index, header: str, start: int, stop: int) -> None:
+def test_part(index: SiteFixture, header: str, start: int, stop: int) -> None:
     """A part is exactly those bytes, and says where they stand in how many."""
     reply = index.get(URL, ("Range", header))
     assert reply.status == 206
@@ -142,7 +142,7 @@ def test_part(index: Index, header: str, start: int, stop: int) -> None:
 @pytest.mark.parametrize(
     "header", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0", "bytes=9999999999-"]
 )
-def test_no_such_part(index: Index, header: str) -> None:
+def test_no_such_part(index: SiteFixture, header: str) -> None:
     """What lies outside is refused in words, with the size that the client did not know."""
     reply = index.get(URL, ("Range", header))
     assert reply.status == 416
@@ -168,14 +168,14 @@ def test_no_such_part(index: Index, header: str) -> None:
         "",
     ],
 )
-def test_whole_instead(index: Index, header: str) -> None:
+def test_whole_instead(index: SiteFixture, header: str) -> None:
     """Several ranges, other units and nonsense get the whole file."""
     reply = index.get(URL, ("Range", header))
     assert (reply.status, reply.body) == (200, DATA)
     assert "content-range" not in reply.headers
 
 
-def test_two_range_fields_are_several(index: Index) -> None:
+def test_two_range_fields_are_several(index: SiteFixture) -> None:
     """Two Range fields are two ranges."""
     assert index.get(URL, ("Range", "bytes=0-1"), ("Range", "bytes=5-6")).status == 200
 
@@ -194,32 +194,32 @@ def test_two_range_fields_are_several(index: Index) -> None:
         (f"{ETAG}, {ETAG}", 200),
     ],
 )
-def test_if_range(index: Index, if_range: str, status: int) -> None:
+def test_if_range(index: SiteFixture, if_range: str, status: int) -> None:
     """A part is sent only of the very file that the client has begun."""
     reply = index.get(URL, ("Range", "bytes=100-"), ("If-Range", if_range))
     assert reply.status == status
     assert reply.body == (DATA[100:] if status == 206 else DATA)
 
 
-def test_if_range_forgives_an_outside_range(index: Index) -> None:
+def test_if_range_forgives_an_outside_range(index: SiteFixture) -> None:
     """Where the file is another, its size is none of the range's business: the whole, not a 416."""
     assert index.get(URL, ("Range", "bytes=999999999-"), ("If-Range", '"other"')).status == 200
 
 
 @pytest.mark.parametrize("wanted", ["bytes=0-1", "bytes=100-", "bytes=-5", "bytes=999999999-"])
-def test_a_file_on_its_way_is_given_whole(index: Index, wanted: str) -> None:
+def test_a_file_on_its_way_is_given_whole(index: SiteFixture, wanted: str) -> None:
     """Only with its end it is known to be the right one: a part of it is not given on its own."""
     body_of(index).accepts_ranges = False
     reply = index.get(URL, ("Range", wanted))
     assert (reply.status, reply.body, reply.headers["accept-ranges"]) == (200, DATA, "none")
 
 
-def test_if_range_without_range(index: Index) -> None:
+def test_if_range_without_range(index: SiteFixture) -> None:
     """If-Range alone says nothing (RFC 9110 section 13.1.5)."""
     assert index.get(URL, ("If-Range", ETAG)).status == 200
 
 
-def test_changed_file_is_never_spliced(index: Index) -> None:
+def test_changed_file_is_never_spliced(index: SiteFixture) -> None:
     """A pip that resumes a download of a file that was replaced gets the new one whole."""
     index.source.add(WHEEL, b"another")
     reply = index.get(URL, ("Range", "bytes=3-"), ("If-Range", ETAG))
@@ -238,7 +238,7 @@ def test_changed_file_is_never_spliced(index: Index) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_not_modified(index: Index, header: tuple[str, str], method: str) -> None:
+def test_not_modified(index: SiteFixture, header: tuple[str, str], method: str) -> None:
     """A 304 has what a cache needs, no body, and none of a body's headers; the file is given back unread."""
     reply = index.ask(method, URL, header, ("Range", "bytes=0-1"))
     assert reply.status == 304
@@ -271,7 +271,7 @@ def test_not_modified(index: Index, header: tuple[str, str], method: str) -> Non
         [("If-Match", ETAG), ("If-Unmodified-Since", "Tue, 14 Nov 2000 22:13:19 GMT")],
     ],
 )
-def test_conditions_that_hold(index: Index, headers: list[tuple[str, str]]) -> None:
+def test_conditions_that_hold(index: SiteFixture, headers: list[tuple[str, str]]) -> None:
     """A client that has another file, or exactly this one where it says so, gets it."""
     assert index.get(URL, *headers).status == 200
 
@@ -285,7 +285,7 @@ def test_conditions_that_hold(index: Index, headers: list[tuple[str, str]]) -> N
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_precondition_failed(index: Index, header: tuple[str, str], method: str) -> None:
+def test_precondition_failed(index: SiteFixture, header: tuple[str, str], method: str) -> None:
     """A client that wants only the file it knows is told that it is gone, before 304 and ranges are thought of."""
     reply = index.ask(method, URL, header, ("If-None-Match", ETAG), ("Range", "bytes=0-1"))
     assert reply.status == 412
@@ -296,7 +296,7 @@ def test_precondition_failed(index: Index, header: tuple[str, str], method: str)
 
 
 @pytest.mark.parametrize("headers", [(), (("Range", "bytes=5-9"),), (("Range", "bytes=99999999-"),)])
-def test_head(index: Index, headers: tuple[tuple[str, str], ...]) -> None:
+def test_head(index: SiteFixture, headers: tuple[tuple[str, str], ...]) -> None:
     """HEAD has the headers of the whole (ranges are for GET, RFC 9110 section 14.2), and reads nothing."""
     reply, whole = index.head(URL, *headers), index.get(URL)
     assert reply.status == 200
@@ -319,7 +319,7 @@ def test_head(index: Index, headers: tuple[tuple[str, str], ...]) -> None:
         (2**62 * 100, None),
     ],
 )
-def test_odd_times(index: Index, modified_ns: int | None, expected: str | None) -> None:
+def test_odd_times(index: SiteFixture, modified_ns: int | None, expected: str | None) -> None:
     """A file system's oddest times are served, without Last-Modified where HTTP cannot write them."""
     body_of(index).modified_ns = modified_ns
     reply = index.get(URL, ("If-Modified-Since", "Thu, 01 Jan 1969 00:00:00 GMT"), ("If-Match", "*"))
@@ -328,7 +328,7 @@ def test_odd_times(index: Index, modified_ns: int | None, expected: str | None) 
     assert index.get(URL, ("Range", "bytes=0-1"), ("If-Range", UPLOADED)).status == 200
 
 
-def test_time_in_the_future(index: Index) -> None:
+def test_time_in_the_future(index: SiteFixture) -> None:
     """A time that has not come yet is not told, nor believed of a client (RFC 9110 section 8.8.2.1)."""
     now = 1_800_000_000
     index.resource.files._now = lambda: now + 0.5
@@ -341,7 +341,7 @@ def test_time_in_the_future(index: Index) -> None:
         assert resumed.status == (206 if is_told else 200)
 
 
-def test_errors(index: Index) -> None:
+def test_errors(index: SiteFixture) -> None:
     """Not here, not allowed and cannot tell are three answers, all in words that no cache keeps."""
     cases = [
         ("/acme/acme-9.zip", None, 404, "There is no file acme-9.zip here.\n"),
@@ -357,7 +357,7 @@ def test_errors(index: Index) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", ".metadata", ".asc", ".provenance"])
-def test_quarantined(index: Index, suffix: str) -> None:
+def test_quarantined(index: SiteFixture, suffix: str) -> None:
     """A quarantined project's page says so, and none of its files can be had by who knows the name."""
     index.source.empty("acme", Status.QUARANTINED)
     assert index.get("/acme/").status == 200
@@ -365,7 +365,7 @@ def test_quarantined(index: Index, suffix: str) -> None:
     assert (reply.status, reply.text) == (403, "The project acme is quarantined; no file of it is offered.\n")
 
 
-def test_unknown_digest_is_no_tag(index: Index) -> None:
+def test_unknown_digest_is_no_tag(index: SiteFixture) -> None:
     """Files whose digest nobody knows never share a tag; none is made up."""
     body_of(index).sha256 = None
     reply = index.get(URL)
@@ -378,7 +378,7 @@ def test_unknown_digest_is_no_tag(index: Index) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_elsewhere(index: Index, method: str) -> None:
+def test_elsewhere(index: SiteFixture, method: str) -> None:
     """Who wants a file that is not given from here is sent where it is, and asks here again next time."""
     index.source.elsewhere[WHEEL] = "https://files.example/a%20b/acme-1.0-py3-none-any.whl"
     reply = index.ask(method, URL, ("Range", "bytes=1-"), ("If-None-Match", ETAG))

@@ -17,8 +17,8 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.web.listings import available_encodings
 from simpleindex.web.pages.negotiation import Encoding
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
-from tests.web.memory_client import JSON, PIP, V1_HTML, Index, Reply, read
-from tests.web.stub_source import StubSource
+from tests.fixtures.site import JSON, PIP, V1_HTML, Reply, SiteFixture, read
+from tests.fixtures.stub_source import StubSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ DECODE: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.fixture
-def index() -> Index:
+def index() -> SiteFixture:
     """An index of two projects."""
-    index = Index()
+    index = SiteFixture()
     index.source.add("acme-1.0-py3-none-any.whl", metadata=b"Metadata-Version: 2.1\n")
     for number in range(30):
         index.source.add(f"acme-1.{number}.tar.gz", b"%d" % number)
@@ -44,7 +44,7 @@ def index() -> Index:
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("accept", ACCEPTS)
-def test_headers(index: Index, page: str, accept: str) -> None:
+def test_headers(index: SiteFixture, page: str, accept: str) -> None:
     """A listing says what it is, that it is to be revalidated, by what it was chosen, and when it was sent."""
     reply = index.get(page, ("Accept", accept))
     assert reply.status == 200
@@ -60,14 +60,14 @@ def test_headers(index: Index, page: str, accept: str) -> None:
     assert ("referrer-policy" in reply.headers) == (accept != JSON)
 
 
-def test_same_page_under_every_prefix(index: Index) -> None:
+def test_same_page_under_every_prefix(index: SiteFixture) -> None:
     """A page is the same bytes at the root and under the prefix, so that either may be an index URL."""
     for one, other in (("/", "/simple/"), ("/acme/", "/simple/acme/")):
         assert index.get(one).body == index.get(other).body
         assert index.get(one).headers["etag"] == index.get(other).headers["etag"]
 
 
-def test_contents(index: Index) -> None:
+def test_contents(index: SiteFixture) -> None:
     """The pages tell of what the source has."""
     assert [project["name"] for project in index.get("/", ("Accept", PIP)).json["projects"]] == [
         "acme",
@@ -80,7 +80,7 @@ def test_contents(index: Index) -> None:
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("accept", ACCEPTS)
 @pytest.mark.parametrize("encoding", DECODE)
-def test_encoded(index: Index, page: str, accept: str, encoding: str) -> None:
+def test_encoded(index: SiteFixture, page: str, accept: str, encoding: str) -> None:
     """A compressed page is the plain one when decoded, and says so."""
     plain = index.get(page, ("Accept", accept))
     packed = index.get(page, ("Accept", accept), ("Accept-Encoding", encoding))
@@ -104,14 +104,14 @@ def test_encoded(index: Index, page: str, accept: str, encoding: str) -> None:
         ("*", "zstd"),
     ],
 )
-def test_chosen_encoding(index: Index, accept_encoding: str, encoding: str | None) -> None:
+def test_chosen_encoding(index: SiteFixture, accept_encoding: str, encoding: str | None) -> None:
     """A pip gets gzip, a uv gets zstd, and who can read neither gets the page as it is."""
     assert (
         index.get("/acme/", ("Accept-Encoding", accept_encoding)).headers.get("content-encoding") == encoding
     )
 
 
-def test_one_tag_for_each_form(index: Index) -> None:
+def test_one_tag_for_each_form(index: SiteFixture) -> None:
     """No two of the nine forms of a page share an entity tag (RFC 9110 section 8.8.1)."""
     tags = {
         index.get("/acme/", ("Accept", accept), ("Accept-Encoding", encoding)).headers["etag"]
@@ -122,9 +122,9 @@ def test_one_tag_for_each_form(index: Index) -> None:
     assert all(tag[0] == tag[-1] == '"' for tag in tags)
 
 
-def test_tag_survives_restart(index: Index) -> None:
+def test_tag_survives_restart(index: SiteFixture) -> None:
     """The tag and the packed bytes are made from the content alone, so a restarted server still answers 304."""
-    again = Index()
+    again = SiteFixture()
     again.source.pages, again.source.bodies = index.source.pages, index.source.bodies
     for encoding in ("identity", *DECODE):
         one, other = (one.get("/acme/", ("Accept-Encoding", encoding)) for one in (index, again))
@@ -143,7 +143,7 @@ MATCHING: list[Callable[[str], str]] = [
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("form", MATCHING)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_not_modified(index: Index, page: str, form: Callable[[str], str], method: str) -> None:
+def test_not_modified(index: SiteFixture, page: str, form: Callable[[str], str], method: str) -> None:
     """A 304 repeats what a cache needs to keep its page, and has nothing else."""
     fresh = index.get(page, ("Accept", JSON), ("Accept-Encoding", "gzip"))
     reply = index.ask(
@@ -168,19 +168,19 @@ def test_not_modified(index: Index, page: str, form: Callable[[str], str], metho
     }
 
 
-def test_two_fields_are_one_list(index: Index) -> None:
+def test_two_fields_are_one_list(index: SiteFixture) -> None:
     """Two If-None-Match fields are one list (RFC 9110 section 5.3)."""
     tag = index.get("/acme/").headers["etag"]
     assert index.get("/acme/", ("If-None-Match", '"x"'), ("If-None-Match", tag)).status == 304
 
 
 @pytest.mark.parametrize("other", ['"x"', "x", "", 'W/"x"', '"x" "y"'])
-def test_modified(index: Index, other: str) -> None:
+def test_modified(index: SiteFixture, other: str) -> None:
     """Another tag, or nonsense, gets the page."""
     assert index.get("/acme/", ("If-None-Match", other)).status == 200
 
 
-def test_tag_of_other_encoding_is_another(index: Index) -> None:
+def test_tag_of_other_encoding_is_another(index: SiteFixture) -> None:
     """A cache that holds the plain page is not told that the packed one is the same."""
     tag = index.get("/acme/").headers["etag"]
     assert index.get("/acme/", ("Accept-Encoding", "gzip"), ("If-None-Match", tag)).status == 200
@@ -206,7 +206,7 @@ def test_tag_of_other_encoding_is_another(index: Index) -> None:
         ("format=application/xml", "text/html"),
     ],
 )
-def test_format(index: Index, query: str, kind: str) -> None:
+def test_format(index: SiteFixture, query: str, kind: str) -> None:
     """One exact type in the query beats Accept; whatever else stands there leaves it to Accept."""
     reply = index.get(f"/acme/?{query}", ("Accept", "text/html"))
     assert reply.status == 200
@@ -214,7 +214,7 @@ def test_format(index: Index, query: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["/", "/acme/"])
-def test_not_acceptable(index: Index, page: str) -> None:
+def test_not_acceptable(index: SiteFixture, page: str) -> None:
     """Who reads none of our types is told which there are, in plain words that no cache keeps."""
     reply = index.get(page, ("Accept", "application/xml"))
     assert reply.status == 406
@@ -227,7 +227,7 @@ def test_not_acceptable(index: Index, page: str) -> None:
     assert "etag" not in reply.headers
 
 
-def test_stale_answer_is_not_kept(index: Index) -> None:
+def test_stale_answer_is_not_kept(index: SiteFixture) -> None:
     """What a source only remembers is served, and kept by nobody."""
     acme = index.source.pages["acme"]
     index.source.put(replace(acme, stale=True))
@@ -238,7 +238,7 @@ def test_stale_answer_is_not_kept(index: Index) -> None:
         assert index.get(page, ("If-None-Match", "*")).headers["cache-control"] == "no-store"
 
 
-def test_empty_project(index: Index) -> None:
+def test_empty_project(index: SiteFixture) -> None:
     """A known project without files is a page, not a 404."""
     index.source.empty("empty")
     index.source.empty("bad", Status.QUARANTINED)
@@ -248,8 +248,8 @@ def test_empty_project(index: Index) -> None:
 
 def test_empty_index() -> None:
     """An index without projects is an index."""
-    assert Index().get("/", ("Accept", JSON)).json["projects"] == []
-    assert "No projects yet" in Index().get("/").text
+    assert SiteFixture().get("/", ("Accept", JSON)).json["projects"] == []
+    assert "No projects yet" in SiteFixture().get("/").text
 
 
 class Counted:
@@ -263,17 +263,17 @@ class Counted:
             self.count += 1
             return compress(data)
 
-        monkeypatch.setattr("tests.web.memory_client.available_encodings", lambda: {Encoding.GZIP: counted})
+        monkeypatch.setattr("tests.fixtures.site.available_encodings", lambda: {Encoding.GZIP: counted})
 
 
-def packed(index: Index, page: str = "/acme/") -> Reply:
+def packed(index: SiteFixture, page: str = "/acme/") -> Reply:
     """Ask as pip does."""
     return index.get(page, ("Accept", PIP), ("Accept-Encoding", "gzip, deflate"))
 
 
 def test_page_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as the source answers with the very same value, the page is made and packed once."""
-    counted, index = Counted(monkeypatch), Index()
+    counted, index = Counted(monkeypatch), SiteFixture()
     index.source.add("acme-1.0.zip")
     first = packed(index)
     assert {packed(index).body for _ in range(5)} == {first.body}
@@ -286,7 +286,7 @@ def test_page_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_new_value_is_rendered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change is on the page that is asked for next."""
-    counted, index = Counted(monkeypatch), Index()
+    counted, index = Counted(monkeypatch), SiteFixture()
     index.source.add("acme-1.0.zip")
     before = packed(index)
     index.source.add("acme-2.0.zip")
@@ -298,7 +298,7 @@ def test_new_value_is_rendered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_equal_value_is_rendered_anew_with_the_same_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another value with the same content costs work, but no client's cache."""
-    counted, index = Counted(monkeypatch), Index()
+    counted, index = Counted(monkeypatch), SiteFixture()
     index.source.add("acme-1.0.zip")
     before = packed(index)
     index.source.put(replace(index.source.pages["acme"], generation=9))
@@ -309,11 +309,11 @@ def test_equal_value_is_rendered_anew_with_the_same_tag(monkeypatch: pytest.Monk
 def test_kept_pages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pages kept never exceed their bytes; the one least recently used goes first."""
     counted = Counted(monkeypatch)
-    index = Index()
+    index = SiteFixture()
     for name in ("one", "two", "six"):
         index.source.add(f"{name}-1.0.zip")
     size = len(packed(index, "/one/").body)
-    index = Index(cache_size=2 * size + size // 2)
+    index = SiteFixture(cache_size=2 * size + size // 2)
     for name in ("one", "two", "six"):
         index.source.add(f"{name}-1.0.zip")
     counted.count = 0
@@ -329,7 +329,7 @@ def test_kept_pages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_size_is_counted_once_per_page() -> None:
     """Replacing a page a thousand times does not fill the cache with its own past."""
-    index = Index()
+    index = SiteFixture()
     index.source.add("acme-1.0.zip")
     index.source.add("other-1.0.zip")
     size = len(index.get("/acme/").body)
@@ -341,14 +341,14 @@ def test_size_is_counted_once_per_page() -> None:
 
 def test_page_larger_than_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that does not fit is served all the same; a cache of nothing keeps nothing."""
-    counted, index = Counted(monkeypatch), Index(cache_size=0)
+    counted, index = Counted(monkeypatch), SiteFixture(cache_size=0)
     index.source.add("acme-1.0.zip")
     assert packed(index).status == packed(index).status == 200
     assert counted.count == 2
     assert index.listings._cache._size == 0
 
 
-def many(index: Index, count: int) -> None:
+def many(index: SiteFixture, count: int) -> None:
     """Give a project so many files."""
     for number in range(count):
         index.source.add(f"many-{number}.zip")
@@ -356,7 +356,7 @@ def many(index: Index, count: int) -> None:
 
 def test_large_pages_are_rendered_in_a_thread() -> None:
     """What takes long is made in a thread, small pages at once, and kept ones not at all."""
-    index = Index()
+    index = SiteFixture()
     many(index, 301)
     index.source.add("acme-1.0.zip")
     index.get("/acme/")
@@ -371,7 +371,7 @@ def test_large_pages_are_rendered_in_a_thread() -> None:
 @pytest.mark.parametrize("leaving", [0, 1, 3])
 def test_clients_share_the_rendering_of_a_large_page(leaving: int) -> None:
     """It is rendered once for all who request it meanwhile, whichever of them leaves; a changed page is another one."""
-    index = Index()
+    index = SiteFixture()
     many(index, 301)
     gates: list[Deferred[None]] = []
 
@@ -399,20 +399,20 @@ def test_clients_share_the_rendering_of_a_large_page(leaving: int) -> None:
 
 def test_large_root_is_rendered_in_a_thread() -> None:
     """The list of projects too."""
-    index = Index()
+    index = SiteFixture()
     for number in range(301):
         index.source.put(Project(parse_project_name(f"p{number}")))
     assert len(index.get("/", ("Accept", JSON)).json["projects"]) == 301
     assert len(index.in_thread) == 1
 
 
-def provenance(index: Index) -> None:
+def provenance(index: SiteFixture) -> None:
     """Give the project a page that depends on the base URL."""
     acme = index.source.pages["acme"]
     index.source.put(replace(acme, files=tuple(replace(file, provenance=True) for file in acme.files)))
 
 
-def test_forget(index: Index) -> None:
+def test_forget(index: SiteFixture) -> None:
     """New settings are on every page that is asked for next."""
     provenance(index)
     assert "provenance" not in index.get("/acme/").text
@@ -424,7 +424,7 @@ def test_forget(index: Index) -> None:
 
 def test_forget_while_rendering() -> None:
     """A page that was begun with the old settings is not kept among the new ones."""
-    index = Index()
+    index = SiteFixture()
     many(index, 301)
     acme = index.source.pages["many"]
     index.source.put(replace(acme, files=tuple(replace(file, provenance=True) for file in acme.files)))
@@ -446,7 +446,7 @@ def test_forget_while_rendering() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_unavailable(index: Index, page: str) -> None:
+def test_unavailable(index: SiteFixture, page: str) -> None:
     """A source that cannot tell is never taken for one that has nothing."""
     index.get(page)
     index.source.error = Unavailable("The index is still being read for the first time.", retry_after=2)
@@ -501,7 +501,7 @@ SCRIPTS = {
 def test_scripts_in_web_pages_get_absolute_urls(script: tuple[str, str], url: str, beside: str) -> None:
     """Micropip resolves no relative ones; all others get the page that is the same under every prefix."""
     stable = StubSource()
-    index = Index(views={"stable": stable}, base_url="https://index.example/pypi/")
+    index = SiteFixture(views={"stable": stable}, base_url="https://index.example/pypi/")
     for source in (index.source, stable):
         source.add("acme-1.0+x.zip", b"data")
     absolute = index.get(url, MICROPIP, script)
@@ -526,7 +526,7 @@ def test_scripts_in_web_pages_get_absolute_urls(script: tuple[str, str], url: st
 )
 def test_whoever_is_no_script_gets_relative_urls(header: tuple[str, str]) -> None:
     """They resolve them."""
-    index = Index(base_url="https://index.example/")
+    index = SiteFixture(base_url="https://index.example/")
     index.source.add("acme-1.0.zip", b"data")
     (file,) = index.get("/acme/", MICROPIP, header).json["files"]
     assert file["url"] == "acme-1.0.zip"
@@ -534,14 +534,14 @@ def test_whoever_is_no_script_gets_relative_urls(header: tuple[str, str]) -> Non
 
 def test_without_a_sure_url_they_stay_relative() -> None:
     """A guess would lead a script to its reader's own machine."""
-    index = Index(base_url="http://localhost:8080/")
+    index = SiteFixture(base_url="http://localhost:8080/")
     index.source.add("acme-1.0.zip", b"data")
     index.listings.forget(base_url="http://localhost:8080/", files_url=None, cache_size=1_000_000)
     (file,) = index.get("/acme/", MICROPIP, ("Origin", "null")).json["files"]
     assert file["url"] == "acme-1.0.zip"
 
 
-def test_where_an_upstream_has_its_files(index: Index) -> None:
+def test_where_an_upstream_has_its_files(index: SiteFixture) -> None:
     """An absolute URL stays what it is."""
     index.source.add("acme-1.0.zip", b"data")
     there = "https://files.example/acme-1.0.zip"
@@ -553,7 +553,7 @@ def test_where_an_upstream_has_its_files(index: Index) -> None:
 
 def test_what_pages_tell_of_the_index() -> None:
     """It is taken up at once when the certificates change, in both lanes' pages, and by nothing else."""
-    index = Index()
+    index = SiteFixture()
     index.source.add("acme-1.0.zip", b"data")
     before = {url: index.get(url).body for url in ("/", "/acme/")}
     index.listings.describe(NOTHING_MORE)

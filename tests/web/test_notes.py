@@ -16,7 +16,7 @@ from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.simple import project_html, root_html
 from simpleindex.web.routes import OwnPageRoute, RedirectRoute, RootRoute, route
-from tests.web.stub_source import StubSource
+from tests.fixtures.stub_source import StubSource
 
 ACME = ProjectName("acme")
 VIEWS = ("main", "stable", "all")

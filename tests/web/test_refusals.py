@@ -16,9 +16,9 @@ from simpleindex.core.errors import (
     UpstreamFailed,
 )
 from simpleindex.web.http.respond import error_response
-from tests.web.memory_client import JSON, PIP, Index
-from tests.web.two_lanes import Pair, get
-from tests.web.wire import answers
+from tests.fixtures.connection import answers
+from tests.fixtures.site import JSON, PIP, SiteFixture
+from tests.fixtures.two_lanes import Pair, get
 
 if TYPE_CHECKING:
     from simpleindex.core.errors import SimpleIndexError
@@ -40,7 +40,7 @@ REFUSED = {
 @pytest.mark.parametrize("accept", ["*/*", PIP, "text/plain", FIREFOX[1]])
 def test_the_sentence_is_in_all_places(target: str, accept: str) -> None:
     """pip, twine and poetry show the reason phrase; others the body."""
-    index = Index()
+    index = SiteFixture()
     transport = index.begin("GET", target, ("Accept", accept))
     (answer,) = answers(transport.take())
     assert answer.status == REFUSED[target]
@@ -55,7 +55,7 @@ def test_the_sentence_is_in_all_places(target: str, accept: str) -> None:
 @pytest.mark.parametrize("prefix", ["/", "/pypi/", "/a/b/"])
 def test_a_browser_gets_a_way_back(target: str, prefix: str) -> None:
     """Also below a prefix of a proxy, of which the index knows nothing."""
-    page = Index().get(target, FIREFOX)
+    page = SiteFixture().get(target, FIREFOX)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     here = f"https://proxy.example{prefix}{target[1:]}"
@@ -95,7 +95,7 @@ def test_a_browser_gets_a_way_back(target: str, prefix: str) -> None:
 )
 def test_facts(error: SimpleIndexError, facts: dict[str, object]) -> None:
     """What an error knows is there for programs, beside the sentence (RFC 9457 section 3.2)."""
-    index = Index()
+    index = SiteFixture()
     index.source.error = error
     found = index.get("/acme/", ("Accept", JSON)).json
     response = error_response(error)

@@ -13,7 +13,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.web.http.response import RequestInfo, RequestRecord
 from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.routes import FileRoute
-from tests.web.memory_client import Index
+from tests.fixtures.site import SiteFixture
 
 
 class Audited(list[dict[str, Any]]):
@@ -119,7 +119,7 @@ def test_memory_is_bounded() -> None:
 
 def test_told_by_the_index() -> None:
     """A refused download is answered with the sentence, and told of."""
-    index = Index()
+    index = SiteFixture()
     index.source.error = error = withheld()
     reply = index.get("/acme/acme-1.0.zip")
     assert (reply.status, reply.text) == (403, "It is too new.\n")

@@ -13,7 +13,7 @@ from simpleindex.web.http import limits
 from simpleindex.web.http.request_body import MOST_WAITING, Intake
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
-from tests.web.wire import Wire, answers, get
+from tests.fixtures.connection import ConnectionFixture, answers, get
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ class Taking(Resource):
         return sentence(200, f"{len(b''.join(sink.pieces))} bytes")
 
 
-class Setting(Wire):
+class Setting(ConnectionFixture):
     """A site whose POST bodies are taken."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.web.https_redirect import RedirectResource
-from tests.web.memory_client import FAR, JSON, NEAR, Client, Index, Transport, read
-from tests.web.stub_source import StubBody
+from tests.fixtures.site import FAR, JSON, NEAR, Client, SiteFixture, Transport, read
+from tests.fixtures.stub_source import StubBody
 
 WHEEL = "acme-1.0-py3-none-any.whl"
 
@@ -49,8 +49,8 @@ class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.index = self.make()
 
-    def make(self, cors: str | None = "*") -> Index:
-        index = Index(
+    def make(self, cors: str | None = "*") -> SiteFixture:
+        index = SiteFixture(
             cors=cors,
             ca_certificate=b"-----BEGIN CERTIFICATE-----\n",
             challenges={"token": b"token.thumbprint"},
@@ -276,7 +276,7 @@ class LocalTests(SynchronousTestCase):
     """Who sits on this machine, told by who gets the details of the status page."""
 
     def is_local(self, peer: object, *headers: tuple[str, str], trusted: tuple[str, ...] = ()) -> bool:
-        index = Index(trusted=tuple(map(ip_network, trusted)))
+        index = SiteFixture(trusted=tuple(map(ip_network, trusted)))
         reply = index.get("/-/status", ("Host", "localhost"), *headers, peer=peer)  # type: ignore[arg-type]  # any kind of address
         return "withheld-files" in reply.json
 
@@ -394,7 +394,7 @@ class RedirectTests(SynchronousTestCase):
 
 def test_transport_is_told_of() -> None:
     """The client in memory is as strict as a socket: the producer hears of the loss before the protocol."""
-    index = Index()
+    index = SiteFixture()
     body = index.source.bodies["acme", "acme-1.zip"] = StubBody(bytes(500_000))
     index.source.empty("acme")
     transport: Transport = index.begin("GET", "/acme/acme-1.zip")

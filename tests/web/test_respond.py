@@ -12,8 +12,8 @@ from twisted.web.resource import Resource
 from simpleindex.core import errors
 from simpleindex.web.http.respond import error_response, respond, to_its_end
 from simpleindex.web.http.response import Content, Response, sentence
-from tests.web.memory_client import Client, read, request
-from tests.web.stub_source import StubBody
+from tests.fixtures.site import Client, read, request
+from tests.fixtures.stub_source import StubBody
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

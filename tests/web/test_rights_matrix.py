@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from simpleindex.access.identity import Action
 from simpleindex.access.rights import Access
-from tests.web.guarded_world import GuardedWorld, Lanes, access_named, bytes_of, form_of, wheel_of
-from tests.web.memory_client import JSON, Index, Reply
-from tests.web.rights_matrix import FILES, IDENTITIES, OWNERS, cases
-from tests.web.two_lanes import stocked
+from tests.fixtures.guarded_site import GuardedSiteFixture, Lanes, access_named, bytes_of, form_of, wheel_of
+from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, cases
+from tests.fixtures.site import JSON, Reply, SiteFixture
+from tests.fixtures.two_lanes import stocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -256,7 +256,7 @@ def test_uploading(file: str, label: str) -> None:
             assert len(world.publishing.drafts) - before == (7 if may else 0)
 
 
-def assert_refusals(world: GuardedWorld, label: str, project: str, count: int) -> None:
+def assert_refusals(world: GuardedSiteFixture, label: str, project: str, count: int) -> None:
     """See that each refusal of somebody who is known has one line of the audit, with who and on which project."""
     identity = IDENTITIES[label]
     lines = [line for line in world.refusals if line["project"] == project]
@@ -376,7 +376,7 @@ def test_pages_are_never_mixed(
         given_tag = {"": "", "own": own.get((label, target, header), ""), "another's": newest}[tag]
         headers = [line for line in (header, given_tag and f"If-None-Match: {given_tag}") if line]
         reply = lanes.ask("GET", target, label, *headers)
-        alone, _ = GuardedWorld(access_named(file)).ask(
+        alone, _ = GuardedSiteFixture(access_named(file)).ask(
             bytes_of("GET", target, label, *headers), "GET", label
         )
         alone.headers.pop("date")
@@ -388,7 +388,7 @@ def test_pages_are_never_mixed(
 @pytest.mark.parametrize("authorization", ["Bearer wrong", "Basic YTpi", "Basic %%%", "Odd", "Bearer alice"])
 def test_without_logins(authorization: str) -> None:
     """Where nobody can log in credentials are not looked at, and nothing is changed by anybody."""
-    index = Index(stocked())
+    index = SiteFixture(stocked())
     for method, target in (
         *(
             (method, target)

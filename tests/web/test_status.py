@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.memory_client import FAR, NEAR, REPORT, Index
+from tests.fixtures.site import FAR, NEAR, REPORT, SiteFixture
 
 if TYPE_CHECKING:
     from simpleindex.web.status import StatusReport
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 CA = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
-def index_with(report: StatusReport = REPORT, ca_certificate: bytes | None = None) -> Index:
+def index_with(report: StatusReport = REPORT, ca_certificate: bytes | None = None) -> SiteFixture:
     """An index in that state."""
-    return Index(report=lambda: report, ca_certificate=ca_certificate)
+    return SiteFixture(report=lambda: report, ca_certificate=ca_certificate)
 
 
 def test_health() -> None:
@@ -92,7 +92,7 @@ def test_a_page_in_a_browser_at_the_machine() -> None:
 def test_status_tells_the_state_now() -> None:
     """The report is made for each request."""
     reports = [REPORT, replace(REPORT, projects=7, suspended="Gone.")]
-    index = Index(report=lambda: reports.pop(0))
+    index = SiteFixture(report=lambda: reports.pop(0))
     assert index.get("/-/status").json["projects"] == 2
     assert index.get("/-/status").json | {"projects": 7} == NUMBERS | {"projects": 7, "suspended": "Gone."}
 

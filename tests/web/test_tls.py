@@ -22,8 +22,8 @@ from zope.interface import implementer
 from simpleindex.tls.contexts import new_context
 from simpleindex.web.fast import tls as our_transport
 from simpleindex.web.fast.tls import PIECE_BYTES, FastTLS, protocol_class
-from tests.tls.pems import issue
-from tests.web.wire import SocketTransport
+from tests.fixtures.certificates import issue
+from tests.fixtures.connection import SocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ import pytest
 from twisted.internet.address import IPv4Address
 
 from simpleindex.access.identity import Action
-from tests.builders import add_wheel, wheel_bytes, wheel_name
-from tests.web.publishing_world import ACCESS, PublishingWorld, publishing_world
+from tests.fixtures.connection import Answer, answers
+from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
+from tests.fixtures.publishing_site import ACCESS, PublishingSiteFixture, publishing_site
 from tests.web.test_upload_fuzz import BOUNDARY, TYPES, Part, form
-from tests.web.wire import Answer, answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +32,13 @@ local-versions = false
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[PublishingWorld]:
+def world(tmp_path: Path) -> Iterator[PublishingSiteFixture]:
     """An empty index."""
-    with publishing_world(tmp_path) as made:
+    with publishing_site(tmp_path) as made:
         yield made
 
 
-def audit(world: PublishingWorld) -> list[dict[str, str]]:
+def audit(world: PublishingSiteFixture) -> list[dict[str, str]]:
     """The lines of the audit, without the one that the records began."""
     path = world.world.place / "state" / "audit.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -46,7 +46,7 @@ def audit(world: PublishingWorld) -> list[dict[str, str]]:
 
 
 def head(
-    world: PublishingWorld, size: int, *lines: str, token: str | None = None, name: str = "acme"
+    world: PublishingSiteFixture, size: int, *lines: str, token: str | None = None, name: str = "acme"
 ) -> bytes:
     """The head of a PUT."""
     own = f"Authorization: Bearer {token or world.token}"
@@ -62,7 +62,7 @@ def head(
     return "\r\n".join(text).encode("latin-1")
 
 
-def put(world: PublishingWorld, name: str, *lines: str) -> Answer:
+def put(world: PublishingSiteFixture, name: str, *lines: str) -> Answer:
     """Upload a project's wheel."""
     data = wheel_bytes(name)
     (answer,) = world.send(head(world, len(data), *lines, name=name) + data)
@@ -74,7 +74,7 @@ def put(world: PublishingWorld, name: str, *lines: str) -> Answer:
 
 @pytest.mark.parametrize("steps", range(12))
 @pytest.mark.parametrize("is_done", [False, True])
-def test_a_client_that_leaves(steps: int, is_done: bool, world: PublishingWorld) -> None:
+def test_a_client_that_leaves(steps: int, is_done: bool, world: PublishingSiteFixture) -> None:
     """Wherever it is, and whether or not the thread was quicker: all of it happened, the audit too, or nothing."""
     data = wheel_bytes("acme")
     transport = world.world.connect()
@@ -102,7 +102,7 @@ def test_a_client_that_leaves(steps: int, is_done: bool, world: PublishingWorld)
     assert [*world.listed()] == [*files]
 
 
-def test_a_client_that_leaves_a_deletion(world: PublishingWorld) -> None:
+def test_a_client_that_leaves_a_deletion(world: PublishingSiteFixture) -> None:
     """Who deleted something is recorded, though nobody waited for the answer."""
     put(world, "acme")
     world.threads.held = True
@@ -135,7 +135,7 @@ def test_a_client_that_leaves_a_deletion(world: PublishingWorld) -> None:
         (f"/{wheel_name('other')}", 403),
     ],
 )
-def test_nothing_is_kept_of_what_is_nobodys(target: str, status: int, world: PublishingWorld) -> None:
+def test_nothing_is_kept_of_what_is_nobodys(target: str, status: int, world: PublishingSiteFixture) -> None:
     """Without a project no right can be told, so nobody who can only log in fills the disk."""
     token = world.make_token(Action.UPLOAD, projects=("acme",))
     text = f"PUT {target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000\r\n\r\n"
@@ -150,7 +150,7 @@ def test_nothing_is_kept_of_what_is_nobodys(target: str, status: int, world: Pub
     transport.leave()
 
 
-def test_the_file_before_its_name(world: PublishingWorld) -> None:
+def test_the_file_before_its_name(world: PublishingSiteFixture) -> None:
     """A form may begin with the file: its name alone decides then, whatever is said of it afterwards."""
     data = wheel_bytes("other")
     file = Part(b"content", data, wheel_name("other").encode())
@@ -161,7 +161,7 @@ def test_the_file_before_its_name(world: PublishingWorld) -> None:
     assert world.post(form([file]), FORM).status == 200
 
 
-def test_endless_headers_of_a_part(world: PublishingWorld) -> None:
+def test_endless_headers_of_a_part(world: PublishingSiteFixture) -> None:
     """Headers of a part without end are refused; they are no file and have a bound of their own."""
     begin = b"--" + BOUNDARY + b"\r\n" + b'Content-Disposition: form-data; name="content"\r\n'
     for more in (b"A: " + b"b" * 20_000, b"A: b\r\n" * 5000):
@@ -169,7 +169,7 @@ def test_endless_headers_of_a_part(world: PublishingWorld) -> None:
 
 
 @pytest.mark.parametrize("name", ["acmé", "acme—", "\u0430cme", "acme\u2028", "\ud800"])
-def test_names_of_all_scripts(name: str, world: PublishingWorld) -> None:
+def test_names_of_all_scripts(name: str, world: PublishingSiteFixture) -> None:
     """A name that is not ASCII is refused in a sentence, in whichever field it stands."""
     encoded = name.encode("utf-8", "surrogatepass")
     data = wheel_bytes("acme")
@@ -197,7 +197,7 @@ def test_an_empty_name_first(tmp_path: Path) -> None:
         b"metadata_version": b"2.1",
     }
     parts = [Part(name, value) for name, value in fields.items()]
-    with publishing_world(tmp_path, NO_LOCAL_VERSIONS) as world:
+    with publishing_site(tmp_path, NO_LOCAL_VERSIONS) as world:
         for first in (b"", b"UNKNOWN", b" "):
             names = [Part(b"name", first), Part(b"name", b"acme")]
             answer = world.post(form([*names, *parts, Part(b"content", data, filename)]), FORM)
@@ -208,7 +208,7 @@ def test_an_empty_name_first(tmp_path: Path) -> None:
 # -- where a file may come to lie ---------------------------------------------------------------------------------------
 
 
-def test_names_with_a_meaning(world: PublishingWorld) -> None:
+def test_names_with_a_meaning(world: PublishingSiteFixture) -> None:
     """Reserved first segments are projects like others below /simple/."""
     for name in ("simple", "legacy", "well-known", "api"):
         assert put(world, name).status == 200
@@ -221,7 +221,7 @@ def test_own_directories_in_the_root(tmp_path: Path) -> None:
     root = tmp_path / "root"
     places = {name: str(root / name) for name in ("state", "cache", "certs")}
     any_spelling = f"{ACCESS}\n[uploads]\nnormalized-names = false\n"
-    with publishing_world(tmp_path, any_spelling, **places) as world:
+    with publishing_site(tmp_path, any_spelling, **places) as world:
         (root / "certs").mkdir(exist_ok=True)
         (root / "certs" / "key.pem").write_text("secret")
         os.symlink("state", root / "linked")
@@ -231,7 +231,7 @@ def test_own_directories_in_the_root(tmp_path: Path) -> None:
         assert world.world.ask("/certs/key.pem").status == 404
 
 
-def test_links_out_of_the_root(world: PublishingWorld, tmp_path: Path) -> None:
+def test_links_out_of_the_root(world: PublishingSiteFixture, tmp_path: Path) -> None:
     """Nothing is written through a link that leads out, to nowhere, or round in a circle."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -272,7 +272,7 @@ def test_links_out_of_the_root(world: PublishingWorld, tmp_path: Path) -> None:
         f"acme-{'1' * 5000}-py3-none-any.whl",
     ],
 )
-def test_file_names(target: str, world: PublishingWorld) -> None:
+def test_file_names(target: str, world: PublishingSiteFixture) -> None:
     """What is no distribution's bare name comes to lie nowhere."""
     assert world.post(wheel_bytes(), "", target=f"/{target}", method="PUT").status == 400
     data = Part(
@@ -301,7 +301,7 @@ def test_file_names(target: str, world: PublishingWorld) -> None:
         "Origin: http://index\r\nOrigin: http://evil.example",
     ],
 )
-def test_other_sites_pages(line: str, world: PublishingWorld) -> None:
+def test_other_sites_pages(line: str, world: PublishingSiteFixture) -> None:
     """A browser tells who made it send something; then nothing is changed, by whichever door."""
     assert put(world, "acme", line).status == 403
     own = f"Authorization: Bearer {world.token}\r\n{line}\r\nContent-Length: 2"
@@ -314,7 +314,7 @@ def test_other_sites_pages(line: str, world: PublishingWorld) -> None:
 @pytest.mark.parametrize(
     "line", ["", "X-Forwarded-Proto: https", "X-Forwarded-For: 127.0.0.1", "Forwarded: proto=https"]
 )
-def test_plain_http_from_afar(line: str, world: PublishingWorld) -> None:
+def test_plain_http_from_afar(line: str, world: PublishingSiteFixture) -> None:
     """Credentials that others could read are not looked at, whatever the client says of its way."""
     data = wheel_bytes()
     transport = world.world.connect(peer=FAR)
@@ -342,7 +342,7 @@ def test_plain_http_from_afar(line: str, world: PublishingWorld) -> None:
         "\xff\xfe",
     ],
 )
-def test_odd_authorization(value: str, world: PublishingWorld) -> None:
+def test_odd_authorization(value: str, world: PublishingSiteFixture) -> None:
     """Whatever is shown: 401 in a sentence, and the door stays shut; a second header does not open it either."""
     data = wheel_bytes()
     for lines in (
@@ -358,7 +358,7 @@ def test_odd_authorization(value: str, world: PublishingWorld) -> None:
     assert world.tree() == ({}, [])
 
 
-def test_nothing_secret_is_said(world: PublishingWorld) -> None:
+def test_nothing_secret_is_said(world: PublishingSiteFixture) -> None:
     """Neither the log nor the audit nor an answer repeats a token, right or wrong, wherever it stood."""
     wrong = "sidx-" + "W" * 43
     said = b"".join(
@@ -382,7 +382,7 @@ def test_nothing_secret_is_said(world: PublishingWorld) -> None:
 # -- what is too much ---------------------------------------------------------------------------------------------------
 
 
-def test_ten_gigabytes(world: PublishingWorld) -> None:
+def test_ten_gigabytes(world: PublishingSiteFixture) -> None:
     """Refused by its header; not invited, and nothing is kept."""
     for size in (10 << 30, 10**17, 10**30):
         (answer,) = world.send(head(world, size, "Expect: 100-continue"))
@@ -393,7 +393,7 @@ def test_ten_gigabytes(world: PublishingWorld) -> None:
 def test_a_bound_that_is_met_on_the_way(tmp_path: Path) -> None:
     """A client that does not say how much comes is refused as soon as it is too much."""
     access = ACCESS + "\n[uploads]\nmax-file-size = 100000\n"
-    with publishing_world(tmp_path, access) as world:
+    with publishing_site(tmp_path, access) as world:
         chunk = b"%x\r\n%s\r\n" % (60_000, b"x" * 60_000)
         own = head(world, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
         (answer,) = world.send(own + chunk, chunk)
@@ -401,7 +401,7 @@ def test_a_bound_that_is_met_on_the_way(tmp_path: Path) -> None:
         assert world.tree() == ({}, [])
 
 
-def test_a_conflict_with_another_place(world: PublishingWorld) -> None:
+def test_a_conflict_with_another_place(world: PublishingSiteFixture) -> None:
     """The same file twice is one; other bytes under a name that lies elsewhere in the root are a conflict."""
     assert put(world, "acme").status == 200
     assert put(world, "acme").status == 200

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.builders import sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.web.publishing_world import PublishingWorld, publishing_world
+from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.publishing_site import PublishingSiteFixture, publishing_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from tests.web.wire import Answer
+    from tests.fixtures.connection import Answer
 
 SECONDS = float(os.environ.get("SIMPLEINDEX_FUZZ_SECONDS", "20"))
 SEED = int(os.environ.get("SIMPLEINDEX_FUZZ_SEED", "0"))
@@ -310,7 +310,7 @@ def cut(wire: bytes, edges: list[int]) -> list[bytes]:
 class Fuzzed:
     """An index that is fuzzed, and what it must hold."""
 
-    def __init__(self, world: PublishingWorld) -> None:
+    def __init__(self, world: PublishingSiteFixture) -> None:
         self.world = world
         self.examples = 0
         self.statuses: dict[int, int] = {}
@@ -361,7 +361,7 @@ class Fuzzed:
     def _empty(self) -> None:
         """Begin anew, so that uploads go on to be accepted."""
         from simpleindex.core.names import ProjectName
-        from tests.live_world import result
+        from tests.fixtures.deferreds import result
 
         gone = {path for path in self.held if not path.startswith("steady/")}
         for path in gone:
@@ -375,7 +375,7 @@ class Fuzzed:
 @pytest.fixture
 def fuzzed(tmp_path: Path) -> Iterator[Fuzzed]:
     """An empty index."""
-    with publishing_world(tmp_path) as world:
+    with publishing_site(tmp_path) as world:
         yield Fuzzed(world)
 
 
@@ -463,7 +463,7 @@ def test_many(tmp_path: Path) -> None:
                 continue
             place = tmp_path / f"{number}-{kind}"
             place.mkdir()
-            with publishing_world(place) as world:
+            with publishing_site(place) as world:
                 fuzzed = Fuzzed(world)
                 fuzz(fuzzed, number)
                 examples += fuzzed.examples

@@ -21,12 +21,12 @@ from simpleindex.core.names import ProjectName
 from simpleindex.web.http.backpressure import Phase
 from simpleindex.web.publish.multipart import MOST_TEXT
 from simpleindex.web.publish.upload import largest_file, refusal
-from tests.web.guarded_world import GuardedWorld, bytes_of, form_of, wheel_of
-from tests.web.wire import answers
+from tests.fixtures.connection import answers
+from tests.fixtures.guarded_site import GuardedSiteFixture, bytes_of, form_of, wheel_of
 
 if TYPE_CHECKING:
-    from tests.web.memory_client import Transport
-    from tests.web.wire import Answer
+    from tests.fixtures.connection import Answer
+    from tests.fixtures.site import Transport
 
 ACME = ProjectName("acme-app")
 WHEEL = wheel_of(ACME, "2.0")
@@ -54,7 +54,7 @@ class UploadTestCase(SynchronousTestCase):
     """One index; requests are sent in pieces."""
 
     def setUp(self) -> None:
-        self.world = GuardedWorld(parse_access(RULES))
+        self.world = GuardedSiteFixture(parse_access(RULES))
 
     def tearDown(self) -> None:
         self.assertEqual([], self.world.index.failures)

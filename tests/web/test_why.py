@@ -9,9 +9,9 @@ from simpleindex.core.errors import NotAllowed, Unauthenticated, Unavailable
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.web.routes import RedirectRoute, route
-from tests.web.guarded_world import Lanes
-from tests.web.memory_client import JSON, NEAR, Index
-from tests.web.stub_source import StubSource
+from tests.fixtures.guarded_site import Lanes
+from tests.fixtures.site import JSON, NEAR, SiteFixture
+from tests.fixtures.stub_source import StubSource
 
 ACME = ProjectName("acme")
 WITHHELD = (
@@ -27,9 +27,9 @@ def stable() -> StubSource:
 
 
 @pytest.fixture
-def index(stable: StubSource) -> Index:
+def index(stable: StubSource) -> SiteFixture:
     """A project of three files, two of them withheld; a view with none of it."""
-    index = Index(views={"stable": stable})
+    index = SiteFixture(views={"stable": stable})
     index.source.add("acme-1.0.zip")
     index.source.put(Project(ACME, index.source.pages["acme"].files, WITHHELD))
     return index
@@ -47,7 +47,7 @@ def index(stable: StubSource) -> Index:
         ("application/json", "?format=x", "application/json", b'{"name":"acme"'),
     ],
 )
-def test_forms(index: Index, accept: str | None, query: str, kind: str, beginning: bytes) -> None:
+def test_forms(index: SiteFixture, accept: str | None, query: str, kind: str, beginning: bytes) -> None:
     """Browsers get a page, programs JSON, terminals text; none of them is kept by a cache."""
     reply = index.get(f"/-/why/Acme{query}", *([("Accept", accept)] if accept else []))
     assert reply.status == 200
@@ -57,7 +57,7 @@ def test_forms(index: Index, accept: str | None, query: str, kind: str, beginnin
     assert ("content-security-policy" in reply.headers) == kind.startswith("text/html")
 
 
-def test_version(index: Index) -> None:
+def test_version(index: SiteFixture) -> None:
     """Of one version, in any spelling; with or without a slash at the end."""
     for target in ("/-/why/acme/2.0", "/-/why/acme/v2.0/"):
         page = index.get(target, ("Accept", "application/json")).json
@@ -66,7 +66,7 @@ def test_version(index: Index) -> None:
         assert page["sources"] == [{"source": "main", "says": "was asked for acme."}]
 
 
-def test_view(index: Index) -> None:
+def test_view(index: SiteFixture) -> None:
     """In the view that is named, and nothing for one that is not."""
     reply = index.get("/-/why/acme?view=stable&format=json")
     assert (reply.json["view"], reply.json["answer"]) == ("stable", "not here")
@@ -77,19 +77,19 @@ def test_view(index: Index) -> None:
 @pytest.mark.parametrize(
     "target", ["/-/why/", "/-/why/-x", "/-/why/acme/%00", "/-/why/acme/" + "9" * 201, "/-/why/a%20b"]
 )
-def test_nothing(index: Index, target: str) -> None:
+def test_nothing(index: SiteFixture, target: str) -> None:
     """What can be no project's name or version has no page."""
     assert index.get(target).status == 404
 
 
-def test_unknown(index: Index) -> None:
+def test_unknown(index: SiteFixture) -> None:
     """Of a project that nobody has, too, it is said who was asked."""
     page = index.get("/-/why/other?format=json").json
     assert (page["answer"], page["summary"]) == ("not here", "There is no project other here.")
     assert page["sources"]
 
 
-def test_who_may_read_every_reason(index: Index) -> None:
+def test_who_may_read_every_reason(index: SiteFixture) -> None:
     """What was found in a file is for whoever sits at the machine."""
     assert "passwords.txt" not in index.get("/-/why/acme").text
     assert "passwords.txt" in index.get("/-/why/acme", ("Host", "localhost"), peer=NEAR).text
@@ -100,14 +100,14 @@ def test_who_may_read_every_reason(index: Index) -> None:
     ("error", "answer"),
     [(Unavailable("It is being read."), "cannot be told now"), (NotAllowed("Denied."), "refused")],
 )
-def test_what_a_source_raises_is_said(index: Index, error: Exception, answer: str) -> None:
+def test_what_a_source_raises_is_said(index: SiteFixture, error: Exception, answer: str) -> None:
     """An explanation of what a client gets is no error itself."""
     index.source.error = error
     page = index.get("/-/why/acme?format=json").json
     assert (page["answer"], page["summary"]) == (answer, str(error))
 
 
-def test_strangers_get_what_the_page_gives_them(index: Index) -> None:
+def test_strangers_get_what_the_page_gives_them(index: SiteFixture) -> None:
     """Whoever must log in for the project is asked to."""
     index.source.error = Unauthenticated("Log in.")
     assert index.get("/-/why/acme").status == 401
@@ -133,7 +133,7 @@ def test_rights() -> None:
     assert "secret" in lanes.ask("GET", "/-/why/vault?format=text", "carol").text
 
 
-def test_pages_lead_there(index: Index) -> None:
+def test_pages_lead_there(index: SiteFixture) -> None:
     """The count of what is withheld is in both forms of the page, and the way to the reasons in that for people."""
     assert index.get("/acme/", ("Accept", JSON)).json["_withheld"] == 2
     link = '<span data-href="../-/why/acme">/-/why/acme</span>'
@@ -142,7 +142,7 @@ def test_pages_lead_there(index: Index) -> None:
     assert "_withheld" not in index.get("/other/", ("Accept", JSON)).json
 
 
-def test_pages_of_views_lead_to_the_view(stable: StubSource, index: Index) -> None:
+def test_pages_of_views_lead_to_the_view(stable: StubSource, index: SiteFixture) -> None:
     """In a view other things are withheld."""
     stable.put(index.source.pages["acme"])
     link = '<span data-href="../-/why/acme">/-/why/acme?view=stable</span>'

@@ -18,7 +18,7 @@ from simpleindex.directory.layout.package_directory import (
 )
 from simpleindex.directory.project_file import MAXIMUM_SIZE
 from simpleindex.system.stamp import YOUNG_NS, Stamp, is_young
-from tests.directory.trees import OLD_NS, SPECIAL, as_nobody, make_fifo, public_directory
+from tests.fixtures.trees import OLD_NS, SPECIAL, as_nobody, make_fifo, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,10 @@ import pytest
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.directory.watch.inotify import InotifyWatch
-from tests.builders import add_wheel, wheel_name
-from tests.directory.watch.test_inotify import Readers
-from tests.live_world import ACME, World, error
+from tests.fixtures.deferreds import error
+from tests.fixtures.distributions import add_wheel, wheel_name
+from tests.fixtures.inotify import ManualReaders
+from tests.fixtures.live_directory import ACME, LiveDirectoryFixture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ class Snapshots:
         add_wheel(self.next, "acme", "2.0")
         if linked:
             self.root.symlink_to("first")
-        self.world = World(self.root)
-        self.watch = InotifyWatch(Readers(), str(self.root), self.world.live)
+        self.world = LiveDirectoryFixture(self.root)
+        self.watch = InotifyWatch(ManualReaders(), str(self.root), self.world.live)
         if not polling:
             self.watch.start()
             self.world.watch = self.watch

@@ -20,9 +20,10 @@ from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.stamp import Stamp
-from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
-from tests.directory.watch.test_inotify import Readers
-from tests.live_world import ACME, LONG_AFTER_NS, OTHER, World, error, frozen_stamp, pending, result
+from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
+from tests.fixtures.inotify import ManualReaders
+from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, OTHER, LiveDirectoryFixture, frozen_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,9 +46,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def world(root: Path) -> World:
+def world(root: Path) -> LiveDirectoryFixture:
     """That index, read once."""
-    return World(root).begin()
+    return LiveDirectoryFixture(root).begin()
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_reading, "_BUDGET", 1)
 
 
-def tell(world: World, *names: str) -> None:
+def tell(world: LiveDirectoryFixture, *names: str) -> None:
     """Let an event arrive."""
     world.live.directories_changed(frozenset(names))
 
@@ -87,7 +88,7 @@ class TellingWatch(NoWatch):
 
 def test_what_lies_there_is_known_after_the_first_reading(root: Path) -> None:
     """Projects, their files and the list of them; whoever began is told once it is complete."""
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     done = world.live.begin(world.watch)
     assert result(done) is None
     assert world.live.complete
@@ -99,7 +100,7 @@ def test_what_lies_there_is_known_after_the_first_reading(root: Path) -> None:
 
 def test_an_empty_root_is_complete_at_once(tmp_path: Path) -> None:
     """An index may begin with nothing, and then it knows that it has nothing."""
-    world = World(tmp_path / "root").begin()
+    world = LiveDirectoryFixture(tmp_path / "root").begin()
     assert world.live.complete
     assert world.names() == []
     assert result(world.ask()) is None
@@ -109,7 +110,7 @@ def test_every_directory_is_watched_before_it_is_listed(root: Path) -> None:
     """What arrives between listing and watching would never be told."""
     add_wheel(root, "acme", "2.0", directory="Acme")
     watch = TellingWatch()
-    world = World(root, watch=watch)
+    world = LiveDirectoryFixture(root, watch=watch)
     world.reads.held = True
     world.begin()
     world.reads.deliver()
@@ -123,10 +124,10 @@ def test_directories_are_watched_before_they_are_listed_and_a_few_at_a_time(root
     for number in range(100):
         (root / f"p{number}").mkdir()
     watch = TellingWatch()
-    world = World(root, watch=watch)
+    world = LiveDirectoryFixture(root, watch=watch)
     world.begin()
     fresh = TellingWatch()
-    world = World(root, watch=fresh)
+    world = LiveDirectoryFixture(root, watch=fresh)
     world.reads.held = True
     world.begin()
     world.reads.deliver()
@@ -143,7 +144,7 @@ def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) ->
     """404 would send a client to the public package of that name; a known one is read first and answered."""
     for number in range(100):
         add_wheel(root, f"p{number}")
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.reads.held = True
     world.begin()
     unknown, known = world.ask(ProjectName("nobody")), world.ask(ProjectName("p99"))
@@ -161,7 +162,7 @@ def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) ->
 
 def test_the_list_waits_for_the_first_catalogue_but_not_for_ever(root: Path) -> None:
     """A list that lacks names would be a lie; after ten seconds a client hears that it cannot be told yet."""
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.reads.held = True
     world.begin()
     impatient = Deferred.fromCoroutine(world.live.project_list())
@@ -176,7 +177,7 @@ def test_the_list_waits_for_the_first_catalogue_but_not_for_ever(root: Path) -> 
 
 def test_a_root_that_is_missing_at_first_is_taken_when_it_comes(tmp_path: Path) -> None:
     """Nothing is known of any name until then, and no request waits for it; even if it comes empty."""
-    world = World(tmp_path / "root")
+    world = LiveDirectoryFixture(tmp_path / "root")
     world.root.rmdir()
     world.begin()
     assert error(world.ask()).args[1] == 30
@@ -190,7 +191,7 @@ def test_a_root_that_is_missing_at_first_is_taken_when_it_comes(tmp_path: Path) 
 def test_a_list_asked_for_while_the_root_comes(root: Path) -> None:
     """A request finds the root that was missing, and waits for what lies there to be read."""
     aside = swap(root)
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     root.rmdir()
     world.live.polling = True
     world.begin()
@@ -204,7 +205,7 @@ def test_a_list_asked_for_while_the_root_comes(root: Path) -> None:
 # -- changes --------------------------------------------------------------------------------------------------------
 
 
-def test_a_told_change_is_in_the_next_answer(world: World, root: Path) -> None:
+def test_a_told_change_is_in_the_next_answer(world: LiveDirectoryFixture, root: Path) -> None:
     """Files come, are replaced and go."""
     path = add_wheel(root, "acme", "2.0")
     tell(world, "acme")
@@ -218,7 +219,7 @@ def test_a_told_change_is_in_the_next_answer(world: World, root: Path) -> None:
     assert world.files() == [wheel_name()]
 
 
-def test_an_unchanged_project_stays_the_same_object(world: World, root: Path) -> None:
+def test_an_unchanged_project_stays_the_same_object(world: LiveDirectoryFixture, root: Path) -> None:
     """Pages made from it stay good, however often it is looked at."""
     before, names = world.project(), result(world.live.project_list())
     world.live.everything_changed()
@@ -233,7 +234,7 @@ def test_an_unchanged_project_stays_the_same_object(world: World, root: Path) ->
 def test_waiting_events_are_heard_before_an_answer(root: Path) -> None:
     """The reactor may not have come to them yet."""
     watch = TellingWatch()
-    world = World(root, watch=watch).begin()
+    world = LiveDirectoryFixture(root, watch=watch).begin()
     add_wheel(root, "acme", "2.0")
     watch.events.append(lambda: tell(world, "acme"))
     assert world.files() == [wheel_name(), wheel_name(version="2.0")]
@@ -243,7 +244,7 @@ def test_waiting_events_are_heard_before_an_answer(root: Path) -> None:
     assert watch.watched[-1] == "new"
 
 
-def test_a_change_during_a_look_is_looked_at_again(world: World, root: Path) -> None:
+def test_a_change_during_a_look_is_looked_at_again(world: LiveDirectoryFixture, root: Path) -> None:
     """The look has read the old state; whoever asks after the event gets the new one."""
     world.reads.held = True
     tell(world, "acme")
@@ -262,7 +263,7 @@ def test_a_change_during_a_look_is_looked_at_again(world: World, root: Path) -> 
 def test_a_project_is_removed_and_comes_back(root: Path) -> None:
     """Its directory is watched again when it is listed again."""
     watch = TellingWatch()
-    world = World(root, watch=watch).begin()
+    world = LiveDirectoryFixture(root, watch=watch).begin()
     shutil.rmtree(root / "acme")
     tell(world, "acme")
     world.live.root_changed()
@@ -277,7 +278,7 @@ def test_a_project_is_removed_and_comes_back(root: Path) -> None:
     assert world.names() == ["acme", "other"]
 
 
-def test_a_project_whose_directory_is_emptied_and_filled(world: World, root: Path) -> None:
+def test_a_project_whose_directory_is_emptied_and_filled(world: LiveDirectoryFixture, root: Path) -> None:
     """An empty directory is no project, and its name no listed one, until something lies in it."""
     (root / "acme" / wheel_name()).unlink()
     tell(world, "acme")
@@ -292,7 +293,7 @@ def test_a_project_whose_directory_is_emptied_and_filled(world: World, root: Pat
     assert result(listing).names == ("acme", "other")
 
 
-def test_the_list_waits_for_new_projects_and_for_no_others(world: World, root: Path) -> None:
+def test_the_list_waits_for_new_projects_and_for_no_others(world: LiveDirectoryFixture, root: Path) -> None:
     """Who copies a project in and lists at once sees it; five thousand changed old ones hold up nobody."""
     add_wheel(root, "new")
     world.reads.held = True
@@ -306,7 +307,7 @@ def test_the_list_waits_for_new_projects_and_for_no_others(world: World, root: P
     assert result(listing).names == ("acme", "new", "other")
 
 
-def test_other_spellings_and_loose_files_are_one_project(world: World, root: Path) -> None:
+def test_other_spellings_and_loose_files_are_one_project(world: LiveDirectoryFixture, root: Path) -> None:
     """Wherever its files lie; a loose one may be overwritten under its name."""
     add_wheel(root, "acme", "2.0", directory="ACME")
     loose = put(root / wheel_name(version="3.0"), wheel_bytes("acme", "3.0"))
@@ -324,7 +325,7 @@ def test_other_spellings_and_loose_files_are_one_project(world: World, root: Pat
     assert [file.version for file in world.project().files] == ["1.0", "2.0", "4.0"]
 
 
-def test_the_generation_rises_with_every_change(world: World, root: Path) -> None:
+def test_the_generation_rises_with_every_change(world: LiveDirectoryFixture, root: Path) -> None:
     """Two lists of one generation would be two truths; a change still being read has none yet."""
     add_wheel(root, "new1")
     add_wheel(root, "new2")
@@ -342,7 +343,7 @@ def test_the_generation_rises_with_every_change(world: World, root: Path) -> Non
     assert world.live.generation > seen
 
 
-def test_a_quarantined_project_is_not_listed(world: World, root: Path) -> None:
+def test_a_quarantined_project_is_not_listed(world: LiveDirectoryFixture, root: Path) -> None:
     """PEP 792, as PyPI does; its page is there."""
     (root / "acme" / "simpleindex.toml").write_text('status = "quarantined"')
     tell(world, "acme")
@@ -353,7 +354,7 @@ def test_a_quarantined_project_is_not_listed(world: World, root: Path) -> None:
     assert world.names() == ["acme", "other"]
 
 
-def test_the_door_returns_with_the_present_state(world: World, root: Path) -> None:
+def test_the_door_returns_with_the_present_state(world: LiveDirectoryFixture, root: Path) -> None:
     """Also of what nothing told of: a file, and a directory of another spelling."""
     add_wheel(root, "acme", "2.0")
     result(world.live.changed(ACME))
@@ -366,7 +367,9 @@ def test_the_door_returns_with_the_present_state(world: World, root: Path) -> No
     assert result(world.ask(ProjectName("new-one"))) is None
 
 
-def test_what_is_asked_anew_is_looked_at_anew_and_waits_no_longer(world: World, root: Path) -> None:
+def test_what_is_asked_anew_is_looked_at_anew_and_waits_no_longer(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """Whoever found the disk ahead of the shelf gets what is there, or hears that it cannot be told."""
     add_wheel(root, "acme", "2.0")
     assert len(result(world.live.settled_anew(ACME)).project.files) == 2
@@ -381,7 +384,9 @@ def test_what_is_asked_anew_is_looked_at_anew_and_waits_no_longer(world: World, 
 
 
 @pytest.mark.usefixtures("small_budget")
-def test_a_new_project_with_large_files_waits_for_all_of_them(world: World, root: Path) -> None:
+def test_a_new_project_with_large_files_waits_for_all_of_them(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """Half a listing would be a lie, and to know nothing is no 404."""
     for version in ("1.0", "2.0", "3.0"):
         add_wheel(root, "new", version)
@@ -402,7 +407,7 @@ def test_a_new_project_with_large_files_waits_for_all_of_them(world: World, root
 
 @pytest.mark.usefixtures("small_budget")
 def test_a_large_file_that_arrives_is_waited_for_and_then_the_old_listing_given(
-    world: World, root: Path
+    world: LiveDirectoryFixture, root: Path
 ) -> None:
     """Copy and install at once finds it; when it takes longer than ten seconds, what was true stays true."""
     add_wheel(root, "acme", "2.0")
@@ -420,7 +425,9 @@ def test_a_large_file_that_arrives_is_waited_for_and_then_the_old_listing_given(
 
 
 @pytest.mark.usefixtures("small_budget")
-def test_a_quick_look_overtakes_a_long_read_and_nothing_is_lost(world: World, root: Path) -> None:
+def test_a_quick_look_overtakes_a_long_read_and_nothing_is_lost(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """What the long read learnt is kept, what it did not see is looked at; no file is read twice."""
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
@@ -442,7 +449,7 @@ def test_a_quick_look_overtakes_a_long_read_and_nothing_is_lost(world: World, ro
 @pytest.mark.usefixtures("small_budget")
 @pytest.mark.parametrize("through_the_door", [False, True])
 def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
-    world: World, root: Path, through_the_door: bool
+    world: LiveDirectoryFixture, root: Path, through_the_door: bool
 ) -> None:
     """The long read began before the change, and what the look saw of it is not what is published."""
     path = root / "acme" / wheel_name()
@@ -467,7 +474,9 @@ def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
 
 
 @pytest.mark.usefixtures("small_budget")
-def test_a_project_removed_during_its_long_read_stays_removed(world: World, root: Path) -> None:
+def test_a_project_removed_during_its_long_read_stays_removed(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """What was read of it has no place any more."""
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
@@ -487,7 +496,7 @@ def test_a_project_removed_during_its_long_read_stays_removed(world: World, root
 @pytest.mark.usefixtures("small_budget")
 @pytest.mark.parametrize("hold_survey", [False, True])
 def test_a_root_that_vanishes_ends_the_wait_for_a_large_file(
-    world: World, root: Path, hold_survey: bool
+    world: LiveDirectoryFixture, root: Path, hold_survey: bool
 ) -> None:
     """Nothing is read again and again that cannot be read."""
     for version in ("2.0", "3.0"):
@@ -503,7 +512,7 @@ def test_a_root_that_vanishes_ends_the_wait_for_a_large_file(
 
 
 @pytest.mark.usefixtures("small_budget")
-def test_a_root_gone_only_while_a_large_file_was_read(world: World, root: Path) -> None:
+def test_a_root_gone_only_while_a_large_file_was_read(world: LiveDirectoryFixture, root: Path) -> None:
     """Whoever waits for the file waits for it to be read again."""
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
@@ -522,7 +531,9 @@ def test_a_root_gone_only_while_a_large_file_was_read(world: World, root: Path) 
     assert len(result(waiting).project.files) == 3
 
 
-def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(world: World, root: Path) -> None:
+def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """Hard-link backups change it; the file is read again in the background and nobody waits."""
     project = world.project()
     path = root / "acme" / wheel_name()
@@ -540,7 +551,9 @@ def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(world: World
 # -- answers at once ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_settled_is_answered_at_once_and_nothing_else(world: World, root: Path) -> None:
+def test_what_is_settled_is_answered_at_once_and_nothing_else(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """The express lane asks only this: None means that somebody must wait, or that there is nothing."""
     live = world.live
     assert live.settled_now(ACME) is live.shelves[ACME]
@@ -567,7 +580,7 @@ def test_what_is_settled_is_answered_at_once_and_nothing_else(world: World, root
 # -- waiting, leaving and failing -----------------------------------------------------------------------------------
 
 
-def test_a_client_that_leaves_takes_nothing_with_it(world: World, root: Path) -> None:
+def test_a_client_that_leaves_takes_nothing_with_it(world: LiveDirectoryFixture, root: Path) -> None:
     """Its question ends at once; the look goes on, and whoever else waits for it is answered."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
@@ -583,7 +596,7 @@ def test_a_client_that_leaves_takes_nothing_with_it(world: World, root: Path) ->
 
 def test_a_client_that_leaves_during_the_first_reading(root: Path) -> None:
     """The rest is read, and whoever began is told."""
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.reads.held = True
     done = world.live.begin(world.watch)
     leaving = Deferred.fromCoroutine(world.live.project_list())
@@ -595,7 +608,9 @@ def test_a_client_that_leaves_during_the_first_reading(root: Path) -> None:
     assert world.names() == ["acme", "other"]
 
 
-def test_a_new_name_that_cannot_be_looked_at_in_time_cannot_be_told(world: World, root: Path) -> None:
+def test_a_new_name_that_cannot_be_looked_at_in_time_cannot_be_told(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """Something is there and has not been read: that is no 404, however long the disk takes."""
     new = ProjectName("new")
     add_wheel(root, "new")
@@ -610,7 +625,7 @@ def test_a_new_name_that_cannot_be_looked_at_in_time_cannot_be_told(world: World
 
 
 def test_an_exception_in_a_thread_costs_one_project_for_one_look(
-    world: World, root: Path, monkeypatch: pytest.MonkeyPatch
+    world: LiveDirectoryFixture, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is reported, the project cannot be told, the others go on, and the next sweep tries again."""
     (root / "acme" / "simpleindex.toml").write_text('status = "archived"')
@@ -636,7 +651,9 @@ def test_an_exception_in_a_thread_costs_one_project_for_one_look(
     assert world.project().status is Status.ARCHIVED
 
 
-def test_an_exception_in_a_survey_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_a_survey_is_reported(
+    world: LiveDirectoryFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is known stays."""
 
     def broken() -> None:
@@ -649,7 +666,7 @@ def test_an_exception_in_a_survey_is_reported(world: World, monkeypatch: pytest.
 
 
 def test_a_directory_that_cannot_be_read_is_no_missing_project(
-    world: World, root: Path, monkeypatch: pytest.MonkeyPatch
+    world: LiveDirectoryFixture, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It cannot be told, and it counts as there: the last other project may go without a false alarm."""
     listdir = os.listdir
@@ -675,7 +692,7 @@ def test_a_directory_that_cannot_be_read_is_no_missing_project(
     assert world.files() == [wheel_name()]
 
 
-def test_a_broken_project_file(world: World, root: Path) -> None:
+def test_a_broken_project_file(world: LiveDirectoryFixture, root: Path) -> None:
     """Without a last good one the project cannot be told, for a yank must not vanish; with one that stays in force."""
     toml = root / "acme" / "simpleindex.toml"
     toml.write_text("what = 1")
@@ -693,7 +710,7 @@ def test_a_broken_project_file(world: World, root: Path) -> None:
 
 def test_stopping_cancels_what_is_scheduled(root: Path) -> None:
     """Nothing of it is left in the reactor."""
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.just_after(root / "other" / wheel_name("other"))
     world.begin()
     assert world.clock.getDelayedCalls()
@@ -770,7 +787,7 @@ def loss(request: pytest.FixtureRequest, root: Path) -> tuple[Callable[[Path], N
 UNTIL_BACK = "Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
 
 
-def unanswered(world: World, reason: str, until: str = UNTIL_BACK) -> bool:
+def unanswered(world: LiveDirectoryFixture, reason: str, until: str = UNTIL_BACK) -> bool:
     """Whether nothing at all is answered, for this reason."""
     sentence = f"{reason} {until}"
     questions = [
@@ -781,28 +798,28 @@ def unanswered(world: World, reason: str, until: str = UNTIL_BACK) -> bool:
     return all(error(question).args == (sentence, 30) for question in questions)
 
 
-def notice(world: World) -> None:
+def notice(world: LiveDirectoryFixture) -> None:
     """Let it be noticed, by whatever notices it."""
     world.sweep()
     world.live.root_changed()
 
 
-def _root_first(world: World) -> None:
+def _root_first(world: LiveDirectoryFixture) -> None:
     world.live.root_changed()
     tell(world, "acme", "other")
 
 
-def _directories_first(world: World) -> None:
+def _directories_first(world: LiveDirectoryFixture) -> None:
     tell(world, "acme", "other")
     world.live.root_changed()
 
 
-def _sweep_from_now_on(world: World) -> None:
+def _sweep_from_now_on(world: LiveDirectoryFixture) -> None:
     world.live.polling = True
     Deferred.fromCoroutine(world.live.sweep(1))
 
 
-EVENTS: dict[str, Callable[[World], object]] = {
+EVENTS: dict[str, Callable[[LiveDirectoryFixture], object]] = {
     "root first": _root_first,
     "directories first": _directories_first,
     "watch failed": lambda world: world.live.watch_failed("Gone."),
@@ -816,12 +833,12 @@ EVENTS: dict[str, Callable[[World], object]] = {
 def test_no_moment_of_a_lost_root_gives_a_404(
     root: Path,
     loss: tuple[Callable[[Path], None], str],
-    happen: Callable[[World], object],
+    happen: Callable[[LiveDirectoryFixture], object],
     newest_first: bool,
 ) -> None:
     """Whichever events come, and in whichever order threads end: at every step each known name waits or is known."""
     lose, reason = loss
-    world = World(root).begin()
+    world = LiveDirectoryFixture(root).begin()
     asked = []
     world.reads.held = True
     tell(world, "acme")
@@ -853,7 +870,7 @@ def _outcome(question: Deferred[Any]) -> Any:
 
 
 def test_a_lost_root_that_returns_is_answered_from_again(
-    world: World, root: Path, loss: tuple[Callable[[Path], None], str]
+    world: LiveDirectoryFixture, root: Path, loss: tuple[Callable[[Path], None], str]
 ) -> None:
     """It says so once each time, and files changed meanwhile are seen."""
     lose, reason = loss
@@ -874,7 +891,7 @@ def test_a_lost_root_that_returns_is_answered_from_again(
 
 @pytest.mark.parametrize("polling", [False, True])
 def test_a_lost_root_that_an_operator_accepts_is_taken_as_it_is(
-    world: World, root: Path, loss: tuple[Callable[[Path], None], str], polling: bool
+    world: LiveDirectoryFixture, root: Path, loss: tuple[Callable[[Path], None], str], polling: bool
 ) -> None:
     """Then what is not there is not there; while it cannot be read, nothing can be told all the same."""
     lose, reason = loss
@@ -895,7 +912,9 @@ def test_a_lost_root_that_an_operator_accepts_is_taken_as_it_is(
     assert world.files() == [wheel_name(version="3.0")]
 
 
-def test_between_acceptance_and_the_new_catalogue_nothing_is_missing(world: World, root: Path) -> None:
+def test_between_acceptance_and_the_new_catalogue_nothing_is_missing(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """It is read as if for the first time."""
     be_replaced_by_another_index(root)
     world.sweep()
@@ -909,7 +928,7 @@ def test_between_acceptance_and_the_new_catalogue_nothing_is_missing(world: Worl
     assert world.names() == ["alien"]
 
 
-def test_acceptance_in_good_times_only_looks_again(world: World, root: Path) -> None:
+def test_acceptance_in_good_times_only_looks_again(world: LiveDirectoryFixture, root: Path) -> None:
     """SIGHUP has other purposes too."""
     before = world.project()
     (root / "other" / wheel_name("other")).write_bytes(wheel_bytes("other", "1.0", "Summary: x"))
@@ -920,7 +939,9 @@ def test_acceptance_in_good_times_only_looks_again(world: World, root: Path) -> 
     assert world.project(OTHER).files[0].sha256 != sha256
 
 
-def test_what_was_read_in_the_old_root_is_not_taken_for_the_new_one(world: World, root: Path) -> None:
+def test_what_was_read_in_the_old_root_is_not_taken_for_the_new_one(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """A long look may end after the root was lost, accepted and surveyed anew."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
@@ -943,7 +964,7 @@ def test_what_was_read_in_the_old_root_is_not_taken_for_the_new_one(world: World
     assert world.live.suspended is None
 
 
-def test_a_root_gone_only_while_it_was_looked_at(world: World, root: Path) -> None:
+def test_a_root_gone_only_while_it_was_looked_at(world: LiveDirectoryFixture, root: Path) -> None:
     """The wish is not lost although the survey finds everything as it was."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
@@ -955,7 +976,7 @@ def test_a_root_gone_only_while_it_was_looked_at(world: World, root: Path) -> No
     assert len(world.files()) == 2
 
 
-def test_a_new_name_is_not_missing_because_the_root_went(world: World, root: Path) -> None:
+def test_a_new_name_is_not_missing_because_the_root_went(world: LiveDirectoryFixture, root: Path) -> None:
     """It was there when it was asked for, and it was never looked at."""
     new = ProjectName("new")
     add_wheel(root, "new")
@@ -969,7 +990,7 @@ def test_a_new_name_is_not_missing_because_the_root_went(world: World, root: Pat
 
 
 def test_a_root_that_cannot_be_listed_is_not_back_because_a_project_can(
-    world: World, root: Path, monkeypatch: pytest.MonkeyPatch
+    world: LiveDirectoryFixture, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which names there are is not known then."""
     scandir = os.scandir
@@ -991,7 +1012,7 @@ def test_a_root_that_cannot_be_listed_is_not_back_because_a_project_can(
 
 def test_an_index_without_projects_survives_a_lost_root(tmp_path: Path) -> None:
     """When the same empty directory is back, there is nothing to wait for."""
-    world = World(tmp_path / "root").begin()
+    world = LiveDirectoryFixture(tmp_path / "root").begin()
     aside = swap(world.root)
     world.sweep()
     assert unanswered(world, UNREADABLE)
@@ -1002,7 +1023,7 @@ def test_an_index_without_projects_survives_a_lost_root(tmp_path: Path) -> None:
 
 def test_an_emptied_root_stays_suspect_when_it_goes_and_comes_back(root: Path) -> None:
     """Empty before and empty after is not the return of what was there."""
-    world = World(root).begin()
+    world = LiveDirectoryFixture(root).begin()
     shutil.rmtree(root / "acme")
     shutil.rmtree(root / "other")
     tell(world, "acme", "other")
@@ -1013,7 +1034,7 @@ def test_an_emptied_root_stays_suspect_when_it_goes_and_comes_back(root: Path) -
     assert isinstance(error(world.ask()), Unavailable)
 
 
-def test_the_last_files_vanish_from_directories_that_stay(world: World, root: Path) -> None:
+def test_the_last_files_vanish_from_directories_that_stay(world: LiveDirectoryFixture, root: Path) -> None:
     """A disk mounted deeper goes like this; what is found again is offered, of the rest nothing is known until all is."""
     (root / "other" / wheel_name("other")).unlink()
     tell(world, "other")
@@ -1035,7 +1056,9 @@ def test_the_last_files_vanish_from_directories_that_stay(world: World, root: Pa
     assert result(world.ask(ProjectName("nobody"))) is None
 
 
-def test_a_restored_backup_is_no_moment_without_its_other_names(world: World, root: Path) -> None:
+def test_a_restored_backup_is_no_moment_without_its_other_names(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """Directories come back one after the other; a name that is not back yet is not "not here"."""
     for name in ("acme", "other"):
         (root / name).rename(root.with_name(name))
@@ -1057,7 +1080,7 @@ def test_an_empty_root_that_once_held_something_is_not_mounted_yet(tmp_path: Pat
     """At a start the cache knows; the disk that then comes is taken, and so is an operator's word."""
     root = tmp_path / "root"
     root.mkdir()
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.digests.remembers_anything = lambda: True  # type: ignore[method-assign]
     done = world.live.begin(world.watch)
     assert unanswered(world, GONE)
@@ -1072,7 +1095,7 @@ def test_an_empty_root_may_be_meant(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     forgotten: list[object] = []
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.digests.remembers_anything = lambda: True  # type: ignore[method-assign]
     world.digests.forget_others = forgotten.append  # type: ignore[method-assign, assignment]
     done = world.live.begin(world.watch)
@@ -1083,7 +1106,7 @@ def test_an_empty_root_may_be_meant(tmp_path: Path) -> None:
     assert forgotten == [()]
 
 
-def test_not_here_is_known_and_not_believed(world: World, root: Path) -> None:
+def test_not_here_is_known_and_not_believed(world: LiveDirectoryFixture, root: Path) -> None:
     """Mounting a disk over a directory makes no event; a name is compared with the disk before it is denied."""
     (root / "new").mkdir()
     assert result(world.ask(ProjectName("new"))) is None
@@ -1091,7 +1114,7 @@ def test_not_here_is_known_and_not_believed(world: World, root: Path) -> None:
     assert world.files(ProjectName("new")) == [wheel_name("new")]
 
 
-def test_where_events_tell_a_slow_sweep_finds_the_rest(world: World, root: Path) -> None:
+def test_where_events_tell_a_slow_sweep_finds_the_rest(world: LiveDirectoryFixture, root: Path) -> None:
     """A file cut by its path makes no event that is watched for."""
     os.truncate(root / "acme" / wheel_name(), 10)
     Deferred.fromCoroutine(world.live.sweep(1))
@@ -1100,7 +1123,9 @@ def test_where_events_tell_a_slow_sweep_finds_the_rest(world: World, root: Path)
     assert world.files() == []
 
 
-def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(world: World, root: Path) -> None:
+def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """Its look began before and ended after; nothing else will tell of it again."""
     world.reads.held = True
     shutil.rmtree(root / "other")
@@ -1121,13 +1146,13 @@ def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(world: W
 
 
 @pytest.fixture
-def polled(world: World) -> World:
+def polled(world: LiveDirectoryFixture) -> LiveDirectoryFixture:
     """Nothing tells of changes."""
     world.live.polling = True
     return world
 
 
-def test_a_request_looks_first_where_nothing_tells(polled: World, root: Path) -> None:
+def test_a_request_looks_first_where_nothing_tells(polled: LiveDirectoryFixture, root: Path) -> None:
     """A new file, a new project, a removed one, an edited project file."""
     add_wheel(root, "acme", "2.0")
     assert len(polled.files()) == 2
@@ -1142,7 +1167,7 @@ def test_a_request_looks_first_where_nothing_tells(polled: World, root: Path) ->
     assert polled.names() == ["acme", "newer", "other"]
 
 
-def test_an_unchanged_project_costs_no_look(polled: World) -> None:
+def test_an_unchanged_project_costs_no_look(polled: LiveDirectoryFixture) -> None:
     """A request compares what is there with what was there; an unknown name leaves nothing behind."""
     before = polled.live.generation
     polled.files()
@@ -1155,7 +1180,7 @@ def test_an_unchanged_project_costs_no_look(polled: World) -> None:
 
 def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None:
     """Before the survey there is nothing to compare with, so it waits for that."""
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.live.polling = True
     world.reads.held = True
     world.begin()
@@ -1165,7 +1190,7 @@ def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None
     assert len(result(waiting).project.files) == 1
 
 
-def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: World, root: Path) -> None:
+def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: LiveDirectoryFixture, root: Path) -> None:
     """Its directory's mtime is as it was, and to compare every file costs much. Whoever asks for it is told at once."""
 
     def digest() -> str | None:
@@ -1187,7 +1212,7 @@ def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: World, root: Pat
     assert polled.project().files[0].sha256 != before
 
 
-def test_a_withheld_file_is_looked_at_by_every_sweep(polled: World, root: Path) -> None:
+def test_a_withheld_file_is_looked_at_by_every_sweep(polled: LiveDirectoryFixture, root: Path) -> None:
     """It may be one that is still being written."""
     path = root / "acme" / wheel_name(version="2.0")
     data = wheel_bytes("acme", "2.0")
@@ -1200,7 +1225,7 @@ def test_a_withheld_file_is_looked_at_by_every_sweep(polled: World, root: Path) 
     assert [item.version for item in polled.live.shelves[ACME].project.files] == ["1.0", "2.0"]  # type: ignore[union-attr]
 
 
-def test_sweeps_find_what_nobody_asks_for(polled: World, root: Path) -> None:
+def test_sweeps_find_what_nobody_asks_for(polled: LiveDirectoryFixture, root: Path) -> None:
     """New and gone projects, new files."""
     add_wheel(root, "new")
     add_wheel(root, "acme", "2.0")
@@ -1212,7 +1237,7 @@ def test_sweeps_find_what_nobody_asks_for(polled: World, root: Path) -> None:
     assert projects == {"acme": 2, "new": 1}
 
 
-def test_what_changed_just_now_is_looked_at_by_every_sweep(polled: World, root: Path) -> None:
+def test_what_changed_just_now_is_looked_at_by_every_sweep(polled: LiveDirectoryFixture, root: Path) -> None:
     """No second look is scheduled where sweeps do it."""
     path = add_wheel(root, "acme", "2.0")
     polled.just_after(path)
@@ -1234,7 +1259,7 @@ def test_a_root_that_changed_just_now_is_not_trusted_yet(
     put(root / wheel_name(), wheel_bytes())
     tick = 1_700_000_000_000_000_000
     os.utime(root, ns=(tick, tick))
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.now_ns = tick + 1
     world.live.polling = True
     world.begin()
@@ -1247,7 +1272,7 @@ def test_a_root_that_changed_just_now_is_not_trusted_yet(
     assert world.names() == ["acme", "other"]
 
 
-def test_a_sweep_of_a_lost_root_stops_there(polled: World, root: Path) -> None:
+def test_a_sweep_of_a_lost_root_stops_there(polled: LiveDirectoryFixture, root: Path) -> None:
     """To look for every project where none can be is work for nothing."""
     swap(root)
     before = polled.live.generation
@@ -1257,7 +1282,7 @@ def test_a_sweep_of_a_lost_root_stops_there(polled: World, root: Path) -> None:
 
 
 def test_a_lost_root_is_noticed_by_a_request_where_nothing_tells(
-    polled: World, root: Path, loss: tuple[Callable[[Path], None], str]
+    polled: LiveDirectoryFixture, root: Path, loss: tuple[Callable[[Path], None], str]
 ) -> None:
     """And so is its return."""
     lose, reason = loss
@@ -1268,7 +1293,7 @@ def test_a_lost_root_is_noticed_by_a_request_where_nothing_tells(
     assert polled.names() == ["acme", "other"]
 
 
-def test_without_watch_and_sweep_only_the_door_is_open(world: World, root: Path) -> None:
+def test_without_watch_and_sweep_only_the_door_is_open(world: LiveDirectoryFixture, root: Path) -> None:
     """--watch off: what was read first is answered, until something asks for a look."""
     add_wheel(root, "acme", "2.0")
     assert len(world.files()) == 1
@@ -1279,7 +1304,7 @@ def test_without_watch_and_sweep_only_the_door_is_open(world: World, root: Path)
 def test_a_failed_watch_is_replaced_by_sweeping(root: Path) -> None:
     """It says so, looks at everything it may have missed, and asks the watch nothing more."""
     watch = TellingWatch()
-    world = World(root, watch=watch).begin()
+    world = LiveDirectoryFixture(root, watch=watch).begin()
     add_wheel(root, "acme", "2.0")
     watch.events.append(lambda: world.live.watch_failed("No more watches."))
     assert len(world.files()) == 2
@@ -1298,7 +1323,7 @@ def test_a_watch_may_fail_while_it_is_given_directories(root: Path) -> None:
         def watch(self, names: Any) -> None:
             live.watch_failed("No more watches.")
 
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     live = world.live
     result(world.live.begin(Limited()))
     assert world.live.polling
@@ -1329,7 +1354,7 @@ def test_a_file_overwritten_within_one_tick_is_read_again(
     path.write_bytes(first)
     for changed in (path, path.parent, root):
         os.utime(changed, ns=(tick, tick))
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.now_ns = tick + 1_000_000
     world.begin()
     before = world.project()
@@ -1347,7 +1372,7 @@ def test_a_file_overwritten_within_one_tick_is_read_again(
 def test_second_looks_go_on_while_changes_do(root: Path) -> None:
     """One at a time for a project, and the last is 2.1 s after the last change."""
     path = root / "acme" / wheel_name()
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.just_after(path)
     world.begin()
     tell(world, "acme")
@@ -1365,7 +1390,7 @@ def test_second_looks_go_on_while_changes_do(root: Path) -> None:
 # -- what is said ---------------------------------------------------------------------------------------------------
 
 
-def test_files_that_come_change_and_go_are_logged(world: World, root: Path) -> None:
+def test_files_that_come_change_and_go_are_logged(world: LiveDirectoryFixture, root: Path) -> None:
     """One line a project and batch, and nothing about what lay there at the start."""
     assert world.changes == []
     add_wheel(root, "acme", "2.0")
@@ -1387,7 +1412,7 @@ def test_files_that_come_change_and_go_are_logged(world: World, root: Path) -> N
     ]
 
 
-def test_a_withheld_file_is_logged_once(world: World, root: Path) -> None:
+def test_a_withheld_file_is_logged_once(world: LiveDirectoryFixture, root: Path) -> None:
     """However often it is looked at; and again when it was mended and broke anew."""
     path = root / "acme" / wheel_name(version="2.0")
     path.write_bytes(b"no zip")
@@ -1407,7 +1432,7 @@ def test_a_withheld_file_is_logged_once(world: World, root: Path) -> None:
     assert world.live._withheld_log._logged == {}
 
 
-def test_a_half_written_file_is_logged_only_when_it_stays_so(world: World, root: Path) -> None:
+def test_a_half_written_file_is_logged_only_when_it_stays_so(world: LiveDirectoryFixture, root: Path) -> None:
     """A copy under way is no event for an operator; an abandoned one is."""
     path = root / "acme" / wheel_name(version="2.0")
     path.write_bytes(wheel_bytes("acme", "2.0")[:-9])
@@ -1423,7 +1448,7 @@ def test_a_half_written_file_is_logged_only_when_it_stays_so(world: World, root:
     assert world.taken_lines() == []
 
 
-def test_strays_in_the_root_are_logged_once(world: World, root: Path) -> None:
+def test_strays_in_the_root_are_logged_once(world: LiveDirectoryFixture, root: Path) -> None:
     """They have no project to be withheld in."""
     stray = root / "what-is-this.whl"
     stray.touch()
@@ -1443,10 +1468,10 @@ def test_strays_in_the_root_are_logged_once(world: World, root: Path) -> None:
 
 
 @pytest.fixture
-def watched(root: Path) -> Iterator[World]:
+def watched(root: Path) -> Iterator[LiveDirectoryFixture]:
     """A live directory told by the kernel."""
-    world = World(root)
-    watch = InotifyWatch(Readers(), str(root), world.live)
+    world = LiveDirectoryFixture(root)
+    watch = InotifyWatch(ManualReaders(), str(root), world.live)
     watch.start()
     world.watch = watch
     world.begin()
@@ -1454,7 +1479,7 @@ def watched(root: Path) -> Iterator[World]:
     watch.stop()
 
 
-def test_what_the_kernel_tells_is_in_the_very_next_answer(watched: World, root: Path) -> None:
+def test_what_the_kernel_tells_is_in_the_very_next_answer(watched: LiveDirectoryFixture, root: Path) -> None:
     """Copy, then install at once: wheels and sdists in old, new, renamed and re-created directories."""
     for number in range(20):
         add_wheel(root, "acme", f"2.{number}")
@@ -1475,7 +1500,7 @@ def test_what_the_kernel_tells_is_in_the_very_next_answer(watched: World, root: 
     assert len(watched.files()) == 20
 
 
-def test_a_root_that_the_kernel_says_is_gone_is_swept_for(watched: World, root: Path) -> None:
+def test_a_root_that_the_kernel_says_is_gone_is_swept_for(watched: LiveDirectoryFixture, root: Path) -> None:
     """Events end with it; its return is found all the same."""
     aside = swap(root)
     assert unanswered(watched, UNREADABLE)
@@ -1489,7 +1514,7 @@ def test_an_only_project_may_lose_its_last_file(tmp_path: Path) -> None:
     """Somebody who tries the index with one package deletes it: that is no unmounted disk, for its directory is there."""
     root = tmp_path / "root"
     wheel = add_wheel(root, "acme")
-    world = World(root).begin()
+    world = LiveDirectoryFixture(root).begin()
     wheel.unlink()
     tell(world, "acme")
     assert result(world.ask()) is None
@@ -1499,7 +1524,7 @@ def test_an_only_project_may_lose_its_last_file(tmp_path: Path) -> None:
     assert unanswered(world, GONE)
 
 
-def test_the_kernel_tells_again_once_the_root_is_back(watched: World, root: Path) -> None:
+def test_the_kernel_tells_again_once_the_root_is_back(watched: LiveDirectoryFixture, root: Path) -> None:
     """The watch that went with the root is tried again with it; if it cannot be had, sweeping goes on."""
     aside = swap(root)
     watched.live.root_changed()
@@ -1519,7 +1544,7 @@ def test_where_the_watch_cannot_be_had_again_sweeping_goes_on(root: Path) -> Non
         def start(self) -> None:
             raise WatchUnavailable("No more watches.")
 
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     result(world.live.begin(Unlucky()))
     world.live.watch_failed("No more watches.")
     aside = swap(root)
@@ -1536,8 +1561,8 @@ def test_a_root_that_is_a_link_is_followed_anew_once_an_operator_says_so(tmp_pat
         add_wheel(tmp_path / release, "acme", "1.0", f"Summary: {release}")
     current = tmp_path / "current"
     current.symlink_to("one")
-    world = World(current)
-    watch = InotifyWatch(Readers(), str(current), world.live)
+    world = LiveDirectoryFixture(current)
+    watch = InotifyWatch(ManualReaders(), str(current), world.live)
     watch.start()
     world.watch = watch
     world.begin()
@@ -1555,7 +1580,7 @@ def test_a_root_that_is_a_link_is_followed_anew_once_an_operator_says_so(tmp_pat
 
 @pytest.mark.parametrize("polling", [False, True])
 def test_a_write_in_place_whose_time_is_set_back_is_waited_for(
-    world: World, root: Path, polling: bool
+    world: LiveDirectoryFixture, root: Path, polling: bool
 ) -> None:
     """Nothing but its ctime tells of it: the very next answer has the digest of the new bytes."""
     one, two = same_size_wheels()
@@ -1574,7 +1599,7 @@ def test_a_write_in_place_whose_time_is_set_back_is_waited_for(
 
 def test_a_question_during_the_first_survey_is_not_answered_from_it(root: Path) -> None:
     """While polling: the survey may have listed the root before the file came that is asked for."""
-    world = World(root)
+    world = LiveDirectoryFixture(root)
     world.live.polling = True
     world.reads.held = True
     world.begin()
@@ -1585,7 +1610,7 @@ def test_a_question_during_the_first_survey_is_not_answered_from_it(root: Path) 
     assert result(asked).project.name == "late"
 
 
-def test_the_list_does_not_wait_for_what_was_looked_at_meanwhile(world: World) -> None:
+def test_the_list_does_not_wait_for_what_was_looked_at_meanwhile(world: LiveDirectoryFixture) -> None:
     """Two directories in which nothing lies yet, as an upload makes them; the second is looked at before the first."""
     world.reads.held = True
     world.live.directories_changed(frozenset({"first"}))
@@ -1598,7 +1623,7 @@ def test_the_list_does_not_wait_for_what_was_looked_at_meanwhile(world: World) -
     assert result(asked).names == ("acme", "other")
 
 
-def test_a_project_file_that_is_just_being_made(world: World, root: Path) -> None:
+def test_a_project_file_that_is_just_being_made(world: LiveDirectoryFixture, root: Path) -> None:
     """An editor makes it before it writes it: that moment is answered with 503 and is no line of the log; if it stays, it is."""
     path = put(root / "acme" / "simpleindex.toml", b"")
     world.just_after(path)
@@ -1617,7 +1642,7 @@ def test_a_project_file_that_is_just_being_made(world: World, root: Path) -> Non
 @pytest.mark.parametrize(
     "content", [b"[", b"yankd = 1", b"status = 'gone'", b"[yanked]\n'x' = true", b"\xff"]
 )
-def test_a_broken_project_file_is_lasting(world: World, root: Path, content: bytes) -> None:
+def test_a_broken_project_file_is_lasting(world: LiveDirectoryFixture, root: Path, content: bytes) -> None:
     """It is named with its path, and nobody is invited to come again."""
     put(root / "acme" / "simpleindex.toml", content)
     world.now_ns = LONG_AFTER_NS

@@ -22,8 +22,10 @@ from simpleindex.directory.scan.scanner import NO_SHELF, _loses_rules
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.stamp import Stamp
-from tests.builders import add_wheel, wheel_bytes, wheel_name
-from tests.live_world import Threads, World, frozen_stamp, result
+from tests.fixtures.deferreds import result
+from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
+from tests.fixtures.live_directory import LiveDirectoryFixture, frozen_stamp
+from tests.fixtures.threads import ManualThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +79,9 @@ class LiveMachine(RuleBasedStateMachine):
         add_wheel(self.root, "anchor")
         self.set_times(self.root, self.root / "anchor", self.root / "anchor" / wheel_name("anchor"))
         self.events = Events()
-        self.world = World(self.root, watch=self.events)
+        self.world = LiveDirectoryFixture(self.root, watch=self.events)
         self.world.now_ns = self.tick + SECOND
-        self.source = LocalSource(self.world.live, self.world.directory, Threads())
+        self.source = LocalSource(self.world.live, self.world.directory, ManualThreads())
         self.asked: list[tuple[Deferred[Any], ProjectName, int]] = []
         self.operations = self.rested = 0
         self.written_in_place = False
@@ -348,8 +350,8 @@ class LiveMachine(RuleBasedStateMachine):
         projects = {SPELLINGS[path.parent.name] for path in paths}
         return len(projects) < len(paths) or any(path.read_text() == TOMLS[-1] for path in paths)
 
-    def fresh(self) -> World:
-        world = World(self.root)
+    def fresh(self) -> LiveDirectoryFixture:
+        world = LiveDirectoryFixture(self.root)
         world.now_ns = self.world.now_ns
         return world.begin()
 
@@ -360,7 +362,7 @@ class LiveMachine(RuleBasedStateMachine):
             threads.held = held
 
 
-def shown(world: World) -> dict[ProjectName, tuple[Project | None, str | None]]:
+def shown(world: LiveDirectoryFixture) -> dict[ProjectName, tuple[Project | None, str | None]]:
     """What is shown of every project."""
     return {name: (shelf.project, shelf.trouble) for name, shelf in world.live.shelves.items()}
 

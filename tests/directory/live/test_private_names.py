@@ -15,12 +15,14 @@ from simpleindex.records.used_names import UsedNames
 from simpleindex.views.hidden import LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
-from tests.builders import add_wheel, put, wheel_bytes, wheel_name
-from tests.directory.trees import as_nobody, public_directory
-from tests.directory.watch.test_inotify import Readers
-from tests.live_world import Threads, World, error, result
-from tests.upstreams.test_cached import World as UpstreamWorld
-from tests.web.memory_client import Index
+from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
+from tests.fixtures.inotify import ManualReaders
+from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.site import SiteFixture
+from tests.fixtures.threads import ManualThreads
+from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,9 +118,9 @@ class House:
         add_wheel(self.root, "anchor")
         (base / "outside" / "empty").mkdir(parents=True)
         put(base / "outside" / "with-wheel" / WHEEL, BYTES)
-        self.reactor = Readers()
+        self.reactor = ManualReaders()
         self.record = UsedNames(str(base / "state"), lambda _: None)
-        self.world = World(self.root, record=self.record)
+        self.world = LiveDirectoryFixture(self.root, record=self.record)
         self.watch = InotifyWatch(self.reactor, str(self.root), self.world.live)
         if not polling:
             self.watch.start()
@@ -127,16 +129,16 @@ class House:
         self.world.live.polling = polling
         self.outside = UpstreamWorld(base / "cache")
         self.outside.upstream.add(WHEEL, b"evil", bare=True)
-        self.source = LocalSource(self.world.live, self.world.directory, Threads())
+        self.source = LocalSource(self.world.live, self.world.directory, ManualThreads())
         self.union = UnionSource(
             LocalViewSource(self.source, ()),
             [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
-            in_thread=Threads(),
+            in_thread=ManualThreads(),
             hides=self.source.takes,
         )
-        self.index = Index(self.union)
+        self.index = SiteFixture(self.union)
 
     def ask(self) -> tuple[int, bool]:
         """The status of the project's page, and whether the upstream heard its name by that."""
@@ -249,8 +251,8 @@ def test_paths_of_the_service_take_no_name(base: Path) -> None:
     root = base / "root"
     add_wheel(root, "anchor")
     (root / "link").symlink_to("state")
-    world = World(root, excluded=[str(root / "state"), str(base / "elsewhere")])
-    world.watch = watch = InotifyWatch(Readers(), str(root), world.live)
+    world = LiveDirectoryFixture(root, excluded=[str(root / "state"), str(base / "elsewhere")])
+    world.watch = watch = InotifyWatch(ManualReaders(), str(root), world.live)
     watch.start()
     world.begin()
     (root / "state").mkdir()
@@ -346,19 +348,19 @@ def test_while_the_root_is_away(base: Path, away: str) -> None:
 def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     """A name that any directory of the index takes is own in every view."""
     house = House(base)
-    world = World(base / "staging", record=house.record).begin()
-    staging = LocalSource(world.live, world.directory, Threads())
+    world = LiveDirectoryFixture(base / "staging", record=house.record).begin()
+    staging = LocalSource(world.live, world.directory, ManualThreads())
     for local in (LocalViewSource(house.source, [staging]), UnionSource(
-        house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=Threads()
+        house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=ManualThreads()
     )):  # fmt: skip
         union = UnionSource(
             local,
             [UpstreamMember(house.outside.source)],
             NameRules(),
             was_used=house.record.has,
-            in_thread=Threads(),
+            in_thread=ManualThreads(),
         )
-        house.index = Index(union)
+        house.index = SiteFixture(union)
         assert house.ask() == (200, True)
         path = empty(base / "staging")
         world.live.root_changed()

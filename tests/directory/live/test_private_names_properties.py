@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.directory.layout.distribution_like import is_trace
-from tests.builders import put
 from tests.directory.live.test_private_names import BYTES, WHEEL, House
+from tests.fixtures.distributions import put
 
 SPELLINGS: Final = ("secret", "Secret")
 IN_DIRECTORIES: Final = (

@@ -14,8 +14,8 @@ from simpleindex.access.rights import default_access
 from simpleindex.core.model import ProjectList
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.serials import Serials
-from tests.builders import add_wheel
-from tests.live_world import ACME, OTHER, World
+from tests.fixtures.distributions import add_wheel
+from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def test_every_change_of_what_is_listed_counts(tmp_path: Path) -> None:
     """Files that come and go and yanks raise a project's serial, and nobody else's; a look that finds nothing does not."""
     add_wheel(tmp_path, "acme")
     add_wheel(tmp_path, "other")
-    world = World(tmp_path).begin()
+    world = LiveDirectoryFixture(tmp_path).begin()
 
     def serials() -> tuple[int, int]:
         listed = world.live.project_list_now()

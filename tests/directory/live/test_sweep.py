@@ -12,9 +12,9 @@ from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, Scanner
-from tests.builders import add_wheel, put, wheel_name
-from tests.directory.trees import FAR_NS, SPECIAL, as_nobody, public_directory
-from tests.examining import ExaminesHere
+from tests.fixtures.distributions import add_wheel, put, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.trees import FAR_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def read(
     """Read the project once, remembering nothing."""
     digests = DigestCache("/nowhere", directory.root, pytest.fail)
     directories = directory.survey().directories.get(ACME, ())
-    reader = Scanner(directory, digests, lambda: now_ns, examiner=ExaminesHere())
+    reader = Scanner(directory, digests, lambda: now_ns, examiner=InProcessExaminer())
     return reader.read_project(ACME, directories, (), previous, budget=2**30, generation=1)
 
 

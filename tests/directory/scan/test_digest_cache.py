@@ -15,7 +15,7 @@ from simpleindex.core.model import Sidecar
 from simpleindex.directory.layout.package_directory import Entry
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.system.stamp import Stamp
-from tests.directory.trees import SPECIAL, as_nobody, public_directory
+from tests.fixtures.trees import SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, Scanner
-from tests.builders import add_sdist, add_wheel, put, wheel_bytes, wheel_name
-from tests.directory.trees import FAR_NS
-from tests.examining import ExaminesHere
+from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +51,9 @@ class Starts:
         """The project, and whether it had to be put together."""
         directory = PackageDirectory(str(self.root))
         survey = directory.survey()
-        reader = Scanner(directory, self.digests, lambda: self.now_ns, self.source, examiner=ExaminesHere())
+        reader = Scanner(
+            directory, self.digests, lambda: self.now_ns, self.source, examiner=InProcessExaminer()
+        )
         kept: list[str] = []
         recall = self.digests.recall
 

@@ -20,9 +20,17 @@ from simpleindex.directory.project_file import NO_PROJECT_FILE
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, Scanner
 from simpleindex.system.stamp import Stamp
-from tests.builders import add_sdist, add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
-from tests.directory.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
-from tests.examining import ExaminesHere, FailsFor
+from tests.fixtures.distributions import (
+    add_sdist,
+    add_wheel,
+    put,
+    sdist_bytes,
+    sdist_name,
+    wheel_bytes,
+    wheel_name,
+)
+from tests.fixtures.examiner import FailingExaminer, InProcessExaminer
+from tests.fixtures.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +49,7 @@ class Shop:
         self.read: list[str] = []
         self.before_open: Callable[[str], object] = lambda _path: None
         self.directory = PackageDirectory(str(root))
-        self.reader = Scanner(self.directory, digests, lambda: self.now_ns, examiner=ExaminesHere())
+        self.reader = Scanner(self.directory, digests, lambda: self.now_ns, examiner=InProcessExaminer())
         open_file = self.directory.open_file
 
         def counted(path: str, stamp: Stamp) -> int:
@@ -269,7 +277,7 @@ def test_not_examined_to_the_end(shop: Shop, outcome: Exception, reason: str, is
     """A file that overruns is withheld until it changes, its neighbours are served; what is no fault of it is tried again."""
     add_wheel(shop.root)
     add_wheel(shop.root, "acme", "2.0")
-    examiner = FailsFor()
+    examiner = FailingExaminer()
     examiner.errors[WHEEL] = outcome
     shop.reader = replace(shop.reader, examiner=examiner)
     shelf = shop.look()
@@ -857,7 +865,7 @@ def test_whose_it_is(tmp_path: Path) -> None:
     put(tmp_path / "acme" / wheel_name("acme", "2.0"), b"no archive")
     digests = DigestCache("/nonexistent", str(tmp_path), lambda _: None)
     reader = Scanner(
-        PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=ExaminesHere()
+        PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=InProcessExaminer()
     )
     shelf = reader.read_project(ACME, ("acme",), (), NO_SHELF, budget=2**30, generation=1)
     assert shelf.project is not None

@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import WatchUnavailable
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.directory.watch.inotify import InotifyWatch
+from tests.fixtures.inotify import ManualReaders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,35 +33,6 @@ if TYPE_CHECKING:
 inotify_simple = pytest.importorskip("inotify_simple")
 
 OVERFLOW = struct.pack("iIII", -1, watch.IN_Q_OVERFLOW, 0, 0)
-
-
-@implementer(IReactorFDSet)
-class Readers:
-    """A reactor that only remembers what it is to read from."""
-
-    def __init__(self) -> None:
-        self.readers: list[IReadDescriptor] = []
-
-    def addReader(self, reader: IReadDescriptor) -> None:
-        self.readers.append(reader)
-
-    def removeReader(self, reader: IReadDescriptor) -> None:
-        self.readers.remove(reader)
-
-    def getReaders(self) -> list[IReadDescriptor]:
-        return self.readers
-
-    def addWriter(self, writer: IWriteDescriptor) -> None:
-        raise NotImplementedError
-
-    def removeWriter(self, writer: IWriteDescriptor) -> None:
-        raise NotImplementedError
-
-    def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
-        raise NotImplementedError
-
-    def getWriters(self) -> list[IWriteDescriptor]:
-        raise NotImplementedError
 
 
 class Heard:
@@ -111,7 +82,7 @@ class Site:
         self.beside.write_bytes(b"new")
         self.loose = self.root / "loose.whl"
         self.loose.touch()
-        self.reactor = Readers()
+        self.reactor = ManualReaders()
         self.heard = Heard()
         self.watch = InotifyWatch(self.reactor, str(self.root), self.heard)
         self.watch.start()
@@ -519,14 +490,14 @@ def test_without_inotify_the_watch_is_unavailable(
     """Neither without the package nor with a C library that has no such call."""
     monkeypatch.setattr(watch, "inotify_simple", package)
     with pytest.raises(WatchUnavailable, match=sentence):
-        InotifyWatch(Readers(), str(tmp_path), Heard()).start()
+        InotifyWatch(ManualReaders(), str(tmp_path), Heard()).start()
 
 
 def test_no_more_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of instances is met when the watch starts."""
     monkeypatch.setattr(inotify_simple, "INotify", refuse(errno.EMFILE))
     with pytest.raises(WatchUnavailable, match="max_user_instances"):
-        InotifyWatch(Readers(), str(tmp_path), Heard()).start()
+        InotifyWatch(ManualReaders(), str(tmp_path), Heard()).start()
 
 
 def test_it_can_be_imported_where_the_package_is_not() -> None:
@@ -639,7 +610,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         (self.root / "link").symlink_to("a")
         (self.root / "far").symlink_to("../outside")
         self.heard = Heard()
-        self.watch = InotifyWatch(Readers(), str(self.root), self.heard)
+        self.watch = InotifyWatch(ManualReaders(), str(self.root), self.heard)
         self.watch.start()
         self.count = 0
         self.picture: Content = {}
