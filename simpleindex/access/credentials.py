@@ -1,4 +1,4 @@
-"""The Authorization header: what a client shows to say who it is (RFC 7617, RFC 6750; SPEC P47, T46)."""
+"""The Authorization header: what a client shows to say who it is (RFC 7617, RFC 6750; docs/protocol.md)."""
 
 from __future__ import annotations
 

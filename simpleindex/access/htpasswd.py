@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TOKEN_USER: Final = "__token__"  # noqa: S105  (a user name)
-"""The user name that announces a token (SPEC P47); nobody can be called that."""
+"""The user name that announces a token (docs/protocol.md, "Answers to an upload"); nobody can be called that."""
 
 _LONGEST_NAME: Final = 255
 

@@ -1,4 +1,4 @@
-"""``<project>/simpleindex.toml``: what file names cannot say of a project (DESIGN section 4).
+"""``<project>/simpleindex.toml``: what file names cannot say of a project (docs/directory.md, "Yanks and status").
 
 ::
 

@@ -118,7 +118,7 @@ class AdvisoryDirectory:
     def _file(
         self, path: str, stamp: Stamp, before: _AdvisoryFile | None, broken: dict[str, str]
     ) -> _AdvisoryFile:
-        # What changed within the last two seconds may change again and leave the same state (DESIGN section 4).
+        # What changed within the last two seconds may change again and leave the same state (docs/measurements.md, "File times").
         state = None if is_young(stamp, self._clocks.now_ns()) else stamp
         digest, advisories = (b"", ()) if before is None else (before.digest, before.advisories)
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def excluded_paths(settings: Settings) -> list[str]:
-    """What is never a project, wherever it lies (DESIGN section 4)."""
+    """What is never a project, wherever it lies (docs/directory.md, "Which files are offered")."""
     paths: list[Path | None] = [
         settings.certs,
         settings.state,

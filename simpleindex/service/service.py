@@ -84,7 +84,7 @@ class IndexService(Service):
     """The running index.
 
     Binding happens in :meth:`privilegedStartService`, while twistd may still be root; threads, the database and the
-    watch begin in :meth:`startService`, after the fork and as the lesser user (DESIGN section 5).
+    watch begin in :meth:`startService`, after the fork and as the lesser user (docs/measurements.md).
 
     Args:
         settings: What it was told to do.

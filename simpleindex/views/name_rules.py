@@ -1,4 +1,4 @@
-"""Which of several indexes a name is asked of, and what several answers come to (DESIGN 1.5).
+"""Which of several indexes a name is asked of, and what several answers come to (docs/protocol.md).
 
 Names of one's own never leave the house: whoever asks another index for a private name tells it that the name exists, and
 takes what it has to offer for it.

@@ -49,7 +49,7 @@ class UpstreamMember:
 class UnionSource:
     """A local source, and upstreams for the names that it has not got.
 
-    Whatever a source cannot tell ends the question: no later one is asked, and the error is the answer (DESIGN 1.5). The
+    Whatever a source cannot tell ends the question: no later one is asked, and the error is the answer (docs/protocol.md). The
     local source is always the first, also for names that upstreams may be asked for.
 
     Args:

@@ -54,7 +54,7 @@ _BATCH: Final = 128
 _SECOND_LOOK: Final = 2.1
 
 LONGEST_WAIT: Final = 10.0
-"""Seconds that a request waits at most: pip and poetry give up after 15 (DESIGN section 6)."""
+"""Seconds that a request waits at most: pip and poetry give up after 15 (docs/measurements.md, "Waiting")."""
 
 _THOROUGH_EVERY: Final = 10
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Entry = Mapping[str, Any]
 """A file's entry in a JSON listing (PEP 691), as it came."""
 
-# What both pip and uv can check, with the length of its hex form. pip takes a blake2b of 256 bits for one of 512 (SPEC J23).
+# What both pip and uv can check, with the length of its hex form. pip takes a blake2b of 256 bits for one of 512 (docs/protocol.md, "JSON pages").
 _HASHES: Final = {"sha256": 64, "sha512": 128, "sha384": 96, "md5": 32}
 _HEX: Final = re.compile("[0-9a-fA-F]+")
 
@@ -159,7 +159,7 @@ def _sidecar(entry: Entry, of_file: tuple[str, str] | None) -> Sidecar | None:
 
 
 def _yanked(value: object) -> str | None:
-    """The reason; an empty text counts as a yank, for some clients take it so (SPEC J22)."""
+    """The reason; an empty text counts as a yank, for some clients take it so (docs/protocol.md, "JSON pages")."""
     if isinstance(value, str):
         return text_of(value)
     return "" if value is True else None

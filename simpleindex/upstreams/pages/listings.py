@@ -125,7 +125,7 @@ def _json_status(page: Entry) -> tuple[Any, Any]:
     if isinstance(marker, dict):
         return marker.get("status"), marker.get("reason")
     if isinstance(meta, dict):
-        # So in the example of the specification (SPEC J8).
+        # So in the example of the specification (docs/protocol.md, "JSON pages").
         return meta.get("project-status"), meta.get("project-status-reason")
     return None, None
 
