@@ -118,3 +118,14 @@ def test_every_guide_is_reachable() -> None:
         ]
     decisions = {path.resolve() for path in (GUIDES / "decisions").glob("*.md")}
     assert {path.resolve() for path in GUIDES.rglob("*.md")} - reached - decisions == set()
+
+
+def test_every_class_of_the_glossary_exists() -> None:
+    """A term names the class that bears it."""
+    classes = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r"^(?:class )?(\w+)(?: = NewType|[(:])", path.read_text("utf-8"), re.MULTILINE)
+    }
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Za-z]*)`", GUIDES.joinpath("glossary.md").read_text("utf-8")))
+    assert named - classes == set()
