@@ -1,6 +1,6 @@
 """The table of options: what each is called, what it takes, what follows from it.
 
-The command line, the environment, the configuration file, ``--help`` and the README all follow this one table.
+The command line, the environment, the configuration file, ``--help`` and the guide to options (``docs/options.md``) all follow this one table.
 """
 
 from __future__ import annotations

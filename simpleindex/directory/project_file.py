@@ -177,5 +177,5 @@ def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     return (
         f" (did you mean {near[0]!r}?)"
         if near
-        else f" (known: {', '.join(known)}; see the README on {PROJECT_FILE})"
+        else f" (known: {', '.join(known)}; simpleindex docs directory explains {PROJECT_FILE})"
     )

@@ -1,4 +1,4 @@
-"""The JSON interface below ``/-/api/``: what can be changed of what is published. The README documents it.
+"""The JSON interface below ``/-/api/``: what can be changed of what is published. See ``docs/publishing.md``.
 
 ::
 
