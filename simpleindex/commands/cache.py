@@ -187,7 +187,7 @@ class _Kept:
                 file_facts = None if kept is None else kept.file_facts.get(file.filename)
                 sha256 = file.sha256 or (file_facts and file_facts.sha256)
                 key = UpstreamFileKey(upstream.identity, name, file.filename)
-                held = self.cache.files.held(key) if sha256 else None
+                held = self.cache.files.find(key) if sha256 else None
                 if held is not None and held.sha256 != sha256:
                     continue
                 project = project_of(file) if name == FLAT_PAGE else name
@@ -324,14 +324,16 @@ def _why(given: argparse.Namespace) -> int:
         )
         lines.append(f"  It has it at {file.url}, and states {stated}.")
         key = UpstreamFileKey(upstream.identity, listing.project.name, file.filename)
-        held = kept.cache.files.held(key) if sha256 else None
+        held = kept.cache.files.find(key) if sha256 else None
         if held is not None and held.sha256 != sha256:
             held = None
         if held is None:
             lines.append(f"  It is not kept here: {_why_not_kept(kept, upstream, listing, file)}.")
             continue
         proven = (
-            "proven since the machine started" if held.is_proven else "to be hashed before it is served again"
+            "proven since the machine started"
+            if held.is_verified
+            else "to be hashed before it is served again"
         )
         lines += [
             f"  It is kept at {held.path}: {held.size:,} bytes, sha256 {sha256}, {proven}.",

@@ -1,4 +1,4 @@
-"""A source of one page with the files of many projects, as for pip's ``--find-links``."""
+"""A source over a flat page, which has the files of many projects, as for pip's ``--find-links``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from simpleindex.system.threads import Threads
 
 _WORTH_A_THREAD: Final = 1_000
-"""Files; above it taking a page apart takes more than a few milliseconds."""
+"""Files; a larger page takes more than a few milliseconds to split."""
 
 
 class FlatPageUpstream:
-    """The projects of a page.
+    """Offers the projects of a flat page.
 
     Args:
-        source: Has the page as its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`, and its files as that project's.
+        source: Offers the page as its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`, and its files as that project's.
         threads: For work that takes long.
     """
 
@@ -34,12 +34,12 @@ class FlatPageUpstream:
         self._list = ProjectList()
 
     async def projects(self) -> ProjectList:
-        """Those that have a file on the page."""
+        """Return the projects with a file on the page."""
         await self._take(await self._source.project(FLAT_PAGE))
         return self._list
 
     async def project(self, name: ProjectName) -> Project:
-        """One of them."""
+        """Return one of them."""
         await self._take(await self._source.project(FLAT_PAGE))
         return self._part(name)
 
@@ -52,12 +52,12 @@ class FlatPageUpstream:
         return self._part(name) if self._is_current() else None
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """A file of one of them, or its sidecar."""
+        """Open a file of one of them, or its metadata."""
         await self._require(name, filename)
         return await self._source.file(FLAT_PAGE, filename)
 
     async def location(self, name: ProjectName, filename: str) -> str:
-        """Where such a file is."""
+        """Return the upstream's URL of such a file."""
         await self._require(name, filename)
         return await self._source.location(FLAT_PAGE, filename)
 
@@ -82,7 +82,7 @@ class FlatPageUpstream:
             parts = await self._threads.run(split, page, self._parts)
         else:
             parts = split(page, self._parts)
-        # Also where a newer one was taken meanwhile: whoever asked gets what the source answered.
+        # Also if a newer page was taken meanwhile: each request gets what the source answered.
         self._page, self._parts = page, parts
         names = tuple(parts)
         if (names, page.stale) != (self._list.names, self._list.stale):

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What an answer can be asked again by (RFC 9110 section 8.8).
+    """The validators of an answer, for conditional requests (RFC 9110 section 8.8).
 
     Attributes:
-        etag: As it came, quotes and all; None if none came.
-        last_modified: As it came.
+        etag: The field, with its quotes; None if there was none.
+        last_modified: The field.
     """
 
     etag: str | None = None
@@ -25,12 +25,12 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An upstream's answer to "this project?", as it was understood.
+    """A project's page at an upstream, parsed.
 
     Attributes:
-        project: Its files carry the absolute URL where the upstream has them, and nothing that the upstream did not state.
-        validators: To ask again by.
-        fresh_for: Seconds for which the upstream says that it need not be asked again; None if it does not say.
+        project: Its files have absolute URLs, and nothing that the upstream did not state.
+        validators: For the next request.
+        fresh_for: Seconds for which its headers call it fresh; None if they do not say.
     """
 
     project: Project
@@ -39,12 +39,12 @@ class Listing:
 
 
 class Stream(Protocol):
-    """A file on its way from an upstream.
+    """A file that is being fetched from an upstream.
 
     Attributes:
-        size: Bytes of the whole file; None if the upstream does not say.
-        offset: Where in the file the first byte of the stream is; 0 where the upstream ignored the wish for less.
-        validators: What came with it, to ask for the rest by; Last-Modified is also when it was uploaded, if nobody says.
+        size: Bytes of the whole file; None if the upstream does not state it.
+        offset: Where in the file the stream begins; 0 if the upstream ignored the range.
+        validators: For a request for the rest; Last-Modified also counts as the upload time if none is stated.
     """
 
     @property
@@ -60,62 +60,62 @@ class Stream(Protocol):
         """Return the next bytes; empty at the end.
 
         Raises:
-            UpstreamFailed: It broke off.
+            UpstreamFailed: The connection broke off.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the connection; may be called more than once."""
+        """Close the connection; may be called more than once."""
         ...
 
 
 class Upstream(Protocol):
-    """Another index; it is asked each time, and remembers nothing."""
+    """Another index, requested anew each time."""
 
     @property
     def name(self) -> str:
-        """What the configuration calls it."""
+        """Its name in the sources file."""
         ...
 
     async def projects(self) -> tuple[ProjectName, ...]:
-        """The names of its projects, normalized and sorted.
+        """Return the names of its projects, normalized and sorted.
 
         Raises:
-            UpstreamFailed: It cannot be asked, or its answer cannot be used.
+            UpstreamFailed: It cannot be requested, or its answer is invalid.
         """
         ...
 
-    async def project(self, name: ProjectName, known: Validators | None) -> Listing | None:
-        """What is in this project; None if it is still as it was when it had these validators.
+    async def project(self, name: ProjectName, validators: Validators | None) -> Listing | None:
+        """Return the listing of a project; None if it has not changed since it had these validators.
 
         Raises:
-            NotHere: It says that it has no such project.
-            UpstreamFailed: It cannot be asked, or its answer cannot be used.
+            NotHere: It has no such project.
+            UpstreamFailed: It cannot be requested, or its answer is invalid.
         """
         ...
 
     async def open(
         self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
     ) -> Stream:
-        """Begin to fetch a file, or the rest of one that is still what these validators stand for.
+        """Begin to fetch a file, or the rest of one that has not changed since it had these validators.
 
         Args:
-            url: As it is listed.
+            url: As listed.
             offset: Where the rest begins.
             validators: Those of the file when the first part of it came.
             size: Bytes of the whole file, if they are listed.
 
         Raises:
-            NotHere: It is not there.
+            NotHere: The upstream does not have it.
             UpstreamFailed: It cannot be fetched.
         """
         ...
 
     async def modified(self, url: str) -> int | None:
-        """Return when a file was modified there, nanoseconds since 1970, without fetching it; None if it is not said.
+        """Return when a file was last modified, nanoseconds since 1970, without fetching it; None if that is not stated.
 
         Raises:
-            NotHere: It is not there.
-            UpstreamFailed: It cannot be asked.
+            NotHere: The upstream does not have it.
+            UpstreamFailed: It cannot be requested.
         """
         ...

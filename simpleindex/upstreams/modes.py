@@ -1,4 +1,4 @@
-"""Who gives an upstream's files: we, from the cache, or the upstream itself."""
+"""The modes of an upstream, and what is offered of its projects in each: files from the cache, or from the upstream."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Mode(Enum):
-    """What is done with an upstream's files."""
+    """How clients get an upstream's files."""
 
     CACHE = "cache"
-    """They are fetched, proven, kept and given from here."""
+    """This index fetches, verifies, caches and serves them."""
 
     REDIRECT = "redirect"
-    """Their URLs are ours, and whoever asks for one is sent on, if it is listed. Nothing of them is kept."""
+    """This index redirects requests for them to the upstream, if they are listed. It caches none."""
 
     LISTING_ONLY = "listing-only"
-    """Their URLs are the upstream's, so that we never hear of a download."""
+    """Pages link to the upstream, so that this index sees no download."""
 
 
 def cached_project(
@@ -39,16 +39,16 @@ def cached_project(
     *,
     host_policy: HostPolicy,
 ) -> Project:
-    """An upstream's project as it is offered where its files are fetched and given from here.
+    """Return an upstream's project as it is offered if files are served from the cache.
 
-    What would be refused when it is fetched is withheld at once, so that nothing is listed that nobody can have.
+    A file that would be refused when it is fetched is withheld at once, so that every listed file can be downloaded.
 
     Args:
-        project: As the upstream has it.
+        project: As the upstream lists it.
         file_facts: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
         first_seen: The same.
-        generation: Of the result.
-        host_policy: Where the upstream may lead us.
+        generation: The generation of the result.
+        host_policy: Where the upstream's links may lead.
     """
     refused = {
         file.filename: host_policy.refuses_file(file.url) for file in project.files if file.url is not None
@@ -69,16 +69,16 @@ def _refused(file: File, reason: str) -> Withheld:
 def redirected_project(
     project: Project, first_seen: Mapping[str, int], generation: int, *, host_policy: HostPolicy, linked: bool
 ) -> Project:
-    """An upstream's project as it is offered where clients get its files from the upstream themselves.
+    """Return an upstream's project as it is offered if clients get its files from the upstream.
 
-    Nothing is said of a file's bytes but what the upstream states: nobody here looks at them, or would notice that they are others.
+    Sizes and hashes are those that the upstream states: this index does not read the files, and would not notice other bytes.
 
     Args:
-        project: As the upstream has it.
+        project: As the upstream lists it.
         first_seen: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
-        generation: Of the result.
-        host_policy: Where the upstream may send others.
-        linked: Whether the files' URLs are the upstream's.
+        generation: The generation of the result.
+        host_policy: Where the upstream's links may lead clients.
+        linked: Whether pages link to the upstream.
     """
     files: list[File] = []
     withheld = list(project.withheld)
@@ -97,6 +97,6 @@ def redirected_project(
 
 
 def _linked(file: File, url: str) -> File:
-    """A file that clients get from the upstream without asking us."""
-    # A client appends the sidecar's suffix to the whole URL (PEP 658); after a query nothing is there.
+    """Return a file with its link to the upstream."""
+    # A client appends the metadata's suffix to the whole URL (PEP 658), which does not work after a query.
     return replace(file, url=url, metadata=None if "?" in url else file.metadata)

@@ -1,4 +1,4 @@
-"""An upstream, and what an operator has pinned of it: that stays on offer, whatever becomes of the upstream."""
+"""A source that adds pinned files to an upstream: they stay on offer whatever becomes of the upstream."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.pins import Pins
 
 _LOOK_SECONDS: Final = 1.0
-"""Between two looks at what is pinned, which every question asks for."""
+"""Seconds between two checks whether pins have changed; every request needs them."""
 
 _MOST: Final = 1_000
 
 
 class PinnedSource:
-    """A source, with pinned files beside what it has.
+    """A source with pinned files beside those of an upstream.
 
-    What the upstream has counts: a pinned file is added only where it is not listed any more, and one whose project is
-    quarantined there is not offered.
+    The upstream counts first: a pinned file is added only if it is no longer listed, and nothing of a project that is quarantined
+    there is offered.
 
     Args:
         source: The upstream.
-        index: Its URL.
-        pins: What is pinned.
+        index: What identifies it.
+        pins: The pinned files.
         clock: The reactor.
         threads: For calls that block.
     """
@@ -55,7 +55,7 @@ class PinnedSource:
         self._merged: OrderedDict[ProjectName, tuple[Project | None, Project]] = OrderedDict()
 
     async def projects(self) -> ProjectList:
-        """Those of the upstream."""
+        """Return the projects of the upstream."""
         return await self._source.projects()
 
     def projects_now(self) -> ProjectList | None:
@@ -63,7 +63,7 @@ class PinnedSource:
         return self._source.projects_now()
 
     async def project(self, name: ProjectName) -> Project:
-        """One project, with what is pinned of it."""
+        """Return a project with its pinned files."""
         own = await self._pinned(name)
         if own is None:
             return await self._source.project(name)
@@ -91,7 +91,7 @@ class PinnedSource:
         return merged[1] if merged is not None and merged[0] is project else None
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """A file of the upstream's, or a pinned one."""
+        """Open a file of the upstream, or a pinned one."""
         own = await self._pinned(name)
         distribution = filename.removesuffix(METADATA_SUFFIX)
         pinned = None if own is None else _file(own, distribution)
@@ -166,7 +166,7 @@ class PinnedSource:
 
 
 def _digest(file: File, filename: str) -> str | None:
-    """The digest that is listed for a file, or for its metadata."""
+    """Return the digest that is listed for a file, or for its metadata."""
     if filename == file.filename:
         return file.sha256
     return None if file.metadata is None else file.metadata.sha256

@@ -1,4 +1,4 @@
-"""An upstream whose files are not given from here: whoever wants one is sent to where the upstream has it."""
+"""A source that redirects clients to the upstream's files instead of serving them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class RedirectingSource:
-    """A source that lists what another one lists, and gives no bytes.
+    """A source that offers what another one offers, and redirects to its files.
 
     Args:
-        listed: What is offered, and where each file of it is.
+        listed: The other source.
     """
 
     def __init__(self, listed: Located) -> None:
         self._listed = listed
 
     async def projects(self) -> ProjectList:
-        """Every project of the other."""
+        """Return every project of the other source."""
         return await self._listed.projects()
 
     async def project(self, name: ProjectName) -> Project:
-        """One project of the other."""
+        """Return one project of the other source."""
         return await self._listed.project(name)
 
     def projects_now(self) -> ProjectList | None:
@@ -39,5 +39,5 @@ class RedirectingSource:
         return self._listed.project_now(name)
 
     async def file(self, name: ProjectName, filename: str) -> Elsewhere:
-        """Where a file is that is listed, or its sidecar."""
+        """Return a redirect to a listed file or its metadata."""
         return Elsewhere(await self._listed.location(name, filename))

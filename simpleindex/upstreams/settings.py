@@ -1,4 +1,4 @@
-"""The sources that a sources file names: further directories of one's own, and upstreams."""
+"""The sources in a sources file: further directories of the index, and upstreams."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _CREDENTIALS: Final = re.compile(r"(env|file):(.+)")
 
 @dataclass(frozen=True, slots=True)
 class DirectorySettings:
-    """A directory of one's own beside that of ``--path``.
+    """A further directory of the index, beside ``--path``.
 
     Attributes:
-        name: What it is called in logs and explanations.
-        path: Where; relative to the sources file.
+        name: Its name in logs and explanations.
+        path: Its path, relative to the sources file.
     """
 
     name: str
@@ -65,21 +65,21 @@ class UpstreamSettings:
     """One upstream.
 
     Attributes:
-        name: What it is called in logs and explanations.
-        url: Its index, with a slash at the end; or its page.
-        mode: Who gives its files.
+        name: Its name in logs and explanations.
+        url: The URL of its index, with a slash at the end; or of its flat page.
+        mode: How clients get its files.
         flat: Whether it is one page with the files of many projects, as for pip's ``--find-links``.
-        projects: Patterns of the names that it is asked for.
-        exclude: Patterns of names that it is never asked for.
+        projects: Patterns of the projects that are requested from it.
+        exclude: Patterns of projects that are never requested from it.
         credentials: ``("env", NAME)`` or ``("file", PATH)``, which hold ``user:password``; None without.
         ca_file: CA certificates to trust for it, or None for the system's.
-        ttl: Seconds for which a listing is taken as it is.
-        timeout: Seconds in which an answer must begin.
-        lists: Whether its projects are in our list.
+        ttl: Seconds for which a listing is fresh.
+        timeout: Seconds for the first byte of an answer.
+        lists: Whether its projects are in the index's list of projects.
         hosts: Patterns of further hosts that it may redirect to, and whose addresses may be private.
-        connections: How many pages, and how many files, it is asked for at once; others wait their turn.
-        missing: Statuses of a project's page by which it says "no such project", beside 404 and 410.
-        keep_removed: Whether files that it has no more stay on offer where they are held. An index also removes what is harmful.
+        connections: How many pages, and how many files, are requested at once; others wait.
+        missing: Statuses of a project's page that mean "no such project", beside 404 and 410.
+        keep_removed: Whether cached files that it no longer lists are pinned. An index also removes harmful files.
     """
 
     name: str
@@ -100,9 +100,9 @@ class UpstreamSettings:
 
     @property
     def identity(self) -> str:
-        """What tells this index from others in records and in the cache: it may give others less, or other things.
+        """What identifies the index in records and in the cache: its URL, and its name if it has credentials.
 
-        So what was given to credentials is not served to readers of an upstream with the same URL that has others, or none.
+        So files that were fetched with credentials are not served to readers of another upstream with the same URL.
         """
         return self.url if self.credentials is None else f"{self.url} ({self.name})"
 
@@ -111,11 +111,11 @@ def parse_directory(table: Mapping[str, object], number: int) -> DirectorySettin
     """Read one ``[[directory]]``.
 
     Args:
-        table: As it was read.
-        number: Which it is, from 1, for the sentence.
+        table: The table.
+        number: Its number in the file, from 1, for errors.
 
     Raises:
-        InvalidSources: It is none.
+        InvalidSources: It is invalid.
     """
     name = _source_name(table, f"directory {number}", _DIRECTORY_KEYS, "path")
     return DirectorySettings(name, to_text(table["path"], f"'path' of the directory {name}"))

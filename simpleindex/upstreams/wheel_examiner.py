@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.incoming import Incoming
 
 _LEAST: Final = 4096
-"""Bytes to ask an upstream for at least."""
+"""The least bytes of a range request."""
 
 
 class WheelExaminer:
-    """Has wheels examined.
+    """Examines wheels in other processes.
 
     Args:
-        examiner: Examines files.
+        examiner: Runs examinations.
         threads: For examinations, which may take long.
     """
 
@@ -37,9 +37,9 @@ class WheelExaminer:
         self._threads = threads
 
     async def whole(self, incoming: Incoming, filename: str) -> ArchiveInfo:
-        """Learn from a wheel what it says of itself; of any other file, and of one that is none, only its digest is known.
+        """Read a complete file; for other files than wheels, and for broken wheels, only the digest is returned.
 
-        It is what the upstream says that it is; that no more can be said of it is not for us to judge.
+        A broken wheel is the file that the upstream lists, so it is served nevertheless.
         """
         if not filename.endswith(WHEEL_SUFFIX):
             return _only_digest(incoming)
@@ -53,20 +53,20 @@ class WheelExaminer:
         return facts if isinstance(facts, ArchiveInfo) and is_true else _only_digest(incoming)
 
     async def end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing:
-        """Learn the metadata of a wheel from parts of it.
+        """Read the metadata of a wheel from parts of it.
 
         Args:
-            parts: What is known of it.
+            parts: The parts so far.
             filename: Its name.
             size: Its bytes.
 
         Returns:
-            The metadata, or which bytes are needed for them.
+            The metadata, or which bytes are missing.
 
         Raises:
             BrokenArchive: It is no wheel.
-            InvalidFilename: Its name is none.
-            NotExamined: That cannot be found out now.
+            InvalidFilename: Its name is invalid.
+            NotExamined: It cannot be examined now.
         """
         outcome = await self._threads.run(self._end, parts, filename, size)
         match outcome:
@@ -89,15 +89,15 @@ class WheelExaminer:
 
 
 class WheelParts:
-    """Parts of a wheel, each in its place in a file that takes no more room than they do; also a context manager.
+    """Parts of a wheel, each at its offset in a sparse file; also a context manager.
 
     Attributes:
-        file: It.
+        file: The file.
         known: Offset and length of each part.
         size: Bytes of all parts.
 
     Raises:
-        NotExamined: There can be no such file now.
+        NotExamined: The file cannot be created.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class WheelParts:
         """Add a part.
 
         Raises:
-            BrokenArchive: No file is as long as that.
+            BrokenArchive: The offset is larger than any file.
         """
         try:
             write_all(self.file.fileno(), data, offset)

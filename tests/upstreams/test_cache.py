@@ -162,13 +162,13 @@ def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.M
     monkeypatch.setattr(time, "time_ns", lambda: 4_000_000_000_000_000_000)
     assert place.get(OLD) == OLD
     proofs: list[str] = []
-    real = CachedFiles._prove
+    real = CachedFiles._verify
 
     def prove(self: CachedFiles, key: FileKey, *rest: Any) -> bool:
         proofs.append(key.filename)
         return real(self, key, *rest)
 
-    monkeypatch.setattr(CachedFiles, "_prove", prove)
+    monkeypatch.setattr(CachedFiles, "_verify", prove)
     assert place.get(OLD) == OLD
     assert proofs == []
     monkeypatch.setattr(kept_files, "_BOOT", "another")

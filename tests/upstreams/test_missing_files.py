@@ -160,7 +160,7 @@ def test_metadata_that_nobody_has_are_listed_no_more(world: World) -> None:
 
 
 FILES: dict[str, tuple[Any, str]] = {
-    "absent": (None, "pypi lists it, and has it not."),
+    "absent": (None, "pypi lists it, but does not have it."),
     "other bytes": (b"?" * len(DATA), "its sha256 is"),
     "page": (PAGE, "it is a page"),
     "empty": (b"", "sha256 is"),

@@ -1,7 +1,7 @@
 """Cached files, each under the source, project and file name that it came from. Blocking.
 
-A file is hashed again unless it is, by the file system's word, in the very state in which that was done before, since the machine
-last started: nothing is forced to the disk, so a power cut may leave anything.
+A file is hashed again unless its stat shows that it has not changed since it was hashed, and the machine has not restarted since:
+nothing is forced to the disk, so a power cut may leave anything.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.file_keys import FileKey
 
 _FORMAT: Final = 3
-"""Raised whenever what is packed changes. Of format 2, which had neither owner nor digest, are the records of older pins."""
+"""Raised with every change of the format. The records of older pins have format 2, without owner and digest."""
 
 _TOUCH_EVERY: Final = 3600
-"""Seconds: how exactly it is noted on the disk when a file was used last."""
+"""Seconds: how exactly the time of the last use is written to the disk."""
 
 _CHUNK: Final = 1024 * 1024
 
@@ -44,13 +44,13 @@ class CachedFile:
     """A file that is in the cache.
 
     Attributes:
-        path: Where.
+        path: Its path.
         sha256: Its digest, computed here.
         size: Bytes.
         fetched_at: Seconds since 1970.
         used_at: The same; to the hour.
-        is_proven: Whether its bytes were hashed in this very state since the machine started; else they are before they are
-            served again.
+        is_verified: Whether its bytes were hashed in this state since the machine started; else they are hashed before they are
+            served.
     """
 
     path: str
@@ -58,32 +58,32 @@ class CachedFile:
     size: int
     fetched_at: float
     used_at: float
-    is_proven: bool
+    is_verified: bool
 
 
 class CachedFiles:
-    """Kept files; usable from any thread.
+    """The files of the cache; usable from any thread.
 
     Args:
-        space: Where they lie.
+        space: Its disk space.
     """
 
     def __init__(self, space: CacheSpace) -> None:
         self._space = space
-        self._proven: dict[str, tuple[str, Stamp]] = {}
+        self._verified: dict[str, tuple[str, Stamp]] = {}
 
     def may_have(self, key: FileKey) -> bool:
-        """Whether looking for a file makes sense; at once."""
+        """Return whether a file may be in the cache; without touching the disk."""
         return self._space.may_have(self._path(key))
 
-    def held(self, key: FileKey) -> CachedFile | None:
-        """What the disk says of a file, which is not opened; None if it is not there."""
+    def find(self, key: FileKey) -> CachedFile | None:
+        """Return a file's path, digest and times without opening it; None if it is not in the cache."""
         path = self._path(key)
         try:
             status = os.stat(path)
         except OSError:
             return None
-        known = _noted(key, path)
+        known = _read_facts(key, path)
         sha256 = key.computed_sha256 if known is None else known[0].sha256
         if sha256 is None:
             return None
@@ -91,25 +91,25 @@ class CachedFiles:
         with suppress(OSError):
             used = os.stat(path + FACTS).st_mtime
         proven = None if known is None else known[1]
-        is_proven = proven is not None and Stamp.of(status).may_be(proven)
-        return CachedFile(path, sha256, status.st_size, status.st_mtime, used, is_proven)
+        is_verified = proven is not None and Stamp.of(status).may_be(proven)
+        return CachedFile(path, sha256, status.st_size, status.st_mtime, used, is_verified)
 
     def remove(self, key: FileKey) -> None:
-        """Remove a file; whoever has it open goes on reading."""
+        """Remove a file; clients that have it open go on reading."""
         self._remove(self._path(key))
 
     def open(self, key: FileKey, sha256: str) -> tuple[int, ArchiveInfo] | None:
-        """Open a file, whose bytes have been proven to have a digest.
+        """Open a file whose bytes were verified.
 
         Args:
             key: Which file.
-            sha256: The digest that it must have; a file with another one is not the one that is meant, and stays.
+            sha256: The digest that it must have; a file with another one is not opened, and stays.
 
         Returns:
-            A descriptor, and what is known of the file; None if it is not to be had.
+            A descriptor and the facts of the file; None if it cannot be opened.
         """
         path = self._path(key)
-        known = _noted(key, path)
+        known = _read_facts(key, path)
         if known is not None and known[0].sha256 != sha256:
             return None
         try:
@@ -119,7 +119,7 @@ class CachedFiles:
             return None
         facts, proven = known or (ArchiveInfo("", sha256, None, None, None), None)
         with suppress(OSError):
-            if self._is_proven(path, descriptor, facts, proven) or self._prove(key, descriptor, facts):
+            if self._is_verified(path, descriptor, facts, proven) or self._verify(key, descriptor, facts):
                 self._space.use(path)
                 with suppress(OSError):
                     if os.stat(path + FACTS).st_mtime < self._space.now() - _TOUCH_EVERY:
@@ -130,12 +130,12 @@ class CachedFiles:
         return None
 
     def read(self, key: FileKey, sha256: str, most: int) -> bytes | None:
-        """All of a small file.
+        """Read all of a small file.
 
         Args:
-            key: Which.
+            key: Which file.
             sha256: The digest that it must have.
-            most: Bytes; a larger one is none of these.
+            most: Bytes that it may have.
         """
         found = self.open(key, sha256)
         if found is None:
@@ -147,7 +147,7 @@ class CachedFiles:
         return None
 
     def read_sidecar(self, key: FileKey, sha256: str, sidecar: str) -> bytes | None:
-        """The METADATA of a wheel, from within it.
+        """Read the METADATA in a wheel.
 
         Args:
             key: The wheel.
@@ -168,13 +168,13 @@ class CachedFiles:
         return None
 
     def begin(self, size: int | None = None) -> Incoming:
-        """Begin a file.
+        """Begin to write a file.
 
         Args:
-            size: Bytes that it will have, if that is known.
+            size: Its size in bytes, if that is known.
 
         Raises:
-            OSError: It can be written nowhere.
+            OSError: It cannot be written anywhere.
         """
         self._space.make_room(size or 0)
         path = self._space.new_path()
@@ -182,25 +182,25 @@ class CachedFiles:
             descriptor = self._space.create(path)
         except OSError as error:
             self._space.complain(error)
-            # Whoever waits for the file gets it all the same.
+            # Clients that wait for the file get it all the same.
             with tempfile.TemporaryFile() as file:
                 return Incoming(self._space, os.dup(file.fileno()), None)
         return Incoming(self._space, descriptor, path)
 
     def keep(self, incoming: Incoming, key: FileKey, facts: ArchiveInfo | None = None) -> ArchiveInfo:
-        """Keep a file that is whole and right, if there is room for it.
+        """Take a complete and verified file into the cache, if it fits.
 
         Args:
-            incoming: All of it.
-            key: What it is found by.
-            facts: What is known of it; if it is not given, its digest.
+            incoming: The file.
+            key: Its key.
+            facts: What reading it showed; by default its digest only.
 
         Returns:
-            What is known of it.
+            Its facts.
         """
         facts = facts or ArchiveInfo("", incoming.sha256, None, None, None)
         if facts.sidecar is not None:
-            # By itself too: it outlives the wheel, which is a thousand times as large.
+            # As a file too: it outlives the wheel, which is a thousand times as large.
             with suppress(BrokenArchive, OSError):
                 data = read_sidecar(
                     lambda length, offset: os.pread(incoming.descriptor, length, offset), facts
@@ -212,12 +212,12 @@ class CachedFiles:
             return facts
         try:
             self._space.make_parent(path)
-            # What is noted of the file before must not be taken for what is known of this one.
+            # The record of the file before must not be taken for that of this one.
             with suppress(FileNotFoundError):
                 os.unlink(path + FACTS)
             os.rename(incoming.path, path)
             incoming.path = None
-            self._proven[path] = facts.sha256, Stamp.of(os.fstat(incoming.descriptor))
+            self._verified[path] = facts.sha256, Stamp.of(os.fstat(incoming.descriptor))
             self._note(key, facts, None)
             self._space.add(path, incoming.size)
         except OSError as error:
@@ -227,7 +227,7 @@ class CachedFiles:
         return facts
 
     def keep_bytes(self, data: bytes, key: FileKey) -> bool:
-        """Keep a small file; returns whether it is there now."""
+        """Store a small file; return whether it is in the cache now."""
         with suppress(OSError):
             incoming = self.begin(len(data))
             try:
@@ -235,16 +235,16 @@ class CachedFiles:
                 facts = self.keep(incoming, key)
             finally:
                 incoming.close()
-            held = self.held(key)
-            return held is not None and held.sha256 == facts.sha256
+            cached = self.find(key)
+            return cached is not None and cached.sha256 == facts.sha256
         return False
 
-    def _is_proven(self, path: str, descriptor: int, facts: ArchiveInfo, stamp: Stamp | None) -> bool:
+    def _is_verified(self, path: str, descriptor: int, facts: ArchiveInfo, stamp: Stamp | None) -> bool:
         now = Stamp.of(os.fstat(descriptor))
-        sha256, proven = self._proven.get(path, (facts.sha256, stamp))
+        sha256, proven = self._verified.get(path, (facts.sha256, stamp))
         return sha256 == facts.sha256 and proven is not None and now.may_be(proven)
 
-    def _prove(self, key: FileKey, descriptor: int, facts: ArchiveInfo) -> bool:
+    def _verify(self, key: FileKey, descriptor: int, facts: ArchiveInfo) -> bool:
         before = Stamp.of(os.fstat(descriptor))
         digest, offset = hashlib.sha256(), 0
         while data := os.pread(descriptor, _CHUNK, offset):
@@ -254,7 +254,7 @@ class CachedFiles:
         if digest.hexdigest() != facts.sha256 or not stamp.may_be(before):
             return False
         if not is_young(stamp, time.time_ns()):
-            self._proven[self._path(key)] = facts.sha256, stamp
+            self._verified[self._path(key)] = facts.sha256, stamp
             self._note(key, facts, stamp)
         return True
 
@@ -267,10 +267,10 @@ class CachedFiles:
 
     def _forget(self, path: str) -> None:
         self._space.forget(path)
-        self._proven.pop(path, None)
+        self._verified.pop(path, None)
 
     def _remove(self, path: str) -> None:
-        self._proven.pop(path, None)
+        self._verified.pop(path, None)
         self._space.remove(path)
 
 
@@ -283,8 +283,8 @@ def _facts_row(facts: ArchiveInfo, proven: Stamp | None) -> tuple[Any, ...]:
     )
 
 
-def _noted(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | None:
-    """What the record beside a file says of it; None if it says nothing, or is that of another file."""
+def _read_facts(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | None:
+    """Read the record beside a file; None if there is none, or it is that of another file."""
     record = read_record(path + FACTS)
     with suppress(ValueError, TypeError):
         match record:
@@ -304,7 +304,7 @@ def _facts(sha256: str, row: Iterable[Any]) -> tuple[ArchiveInfo, Stamp | None]:
 
 
 def _boot() -> str:
-    """Since when the machine has kept what it was told to keep."""
+    """Return what identifies the time since the machine started."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

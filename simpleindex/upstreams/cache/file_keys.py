@@ -1,8 +1,8 @@
 """Keys under which cached files are kept.
 
-A digest that an index states is a thing to verify, never an address: whoever writes a listing could name the digest of a file that
-another index, or another project, gave to those who may read it. So a file of a cache is kept under what gave it. A digest is an
-address only where it was computed here, and is noted here for that very file.
+A digest that an index states is verified, never used as an address: a listing could state the digest of a file that another index,
+or another project, offers to other readers. So a cached file is stored under the index, project and name that it came from. A digest
+is an address only if it was computed here for that very file.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _LONGEST_NAME: Final = 200
 
 
 class FileKey(Protocol):
-    """What a kept file is found by."""
+    """The key of a cached file."""
 
     @property
     def path(self) -> str:
-        """Where it lies, relative to the root of the cache."""
+        """The file's path, relative to the root of the cache."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class FileKey(Protocol):
 
     @property
     def filename(self) -> str:
-        """What it is called where it comes from."""
+        """The file's name at its index."""
         ...
 
     @property
@@ -48,10 +48,10 @@ class FileKey(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFileKey:
-    """A file that an index gave for a project.
+    """The key of a file that an index has in a project.
 
     Attributes:
-        index: What identifies the index: its URL, and the name of the credentials with which it is asked.
+        index: What identifies the index: its URL, and the name of its credentials.
         project: The project's name.
         filename: The file's name; that of a wheel's metadata ends in ``.metadata``.
     """
@@ -62,7 +62,7 @@ class UpstreamFileKey:
 
     @property
     def path(self) -> str:
-        """Where it lies: in a directory for each index and project, so that a person finds it."""
+        """The file's path: in a directory for each index and project, so that a person finds it."""
         parts = _short(self.project), _short(self.filename)
         return "/".join(("given", index_directory(self.index, digits=16), *parts))
 
@@ -82,7 +82,7 @@ class UpstreamFileKey:
 
 @dataclass(frozen=True, slots=True)
 class DigestKey:
-    """A file that a record made here names by the digest that was computed when it was taken.
+    """The key of a file whose record names the digest that was computed here.
 
     Attributes:
         sha256: Lower-case hex.
@@ -94,7 +94,7 @@ class DigestKey:
 
     @property
     def path(self) -> str:
-        """Where it lies."""
+        """The file's path."""
         return f"files/{self.sha256[:2]}/{self.sha256}"
 
     @property

@@ -262,7 +262,7 @@ class Pins:
         descriptor, facts = found
         try:
             size = os.fstat(descriptor).st_size
-            if self._store.files.held(pinned) is None:
+            if self._store.files.find(pinned) is None:
                 incoming = self._store.files.begin(size)
                 try:
                     offset = 0
@@ -272,7 +272,7 @@ class Pins:
                     if incoming.sha256 != sha256:
                         return None
                     facts = self._store.files.keep(incoming, pinned, facts)
-                    if self._store.files.held(pinned) is None:
+                    if self._store.files.find(pinned) is None:
                         raise OSError(errno.EIO, "it cannot be written")
                 finally:
                     incoming.close()

@@ -1,4 +1,4 @@
-"""The agent with which an upstream is asked: one for each, with its own connections, trust and reach."""
+"""The HTTP agent for one upstream, with its own connections, trusted certificates and allowed hosts."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _IDLE_SECONDS: Final = 55
 
 
 def tls_policy(ca: bytes | None = None) -> IPolicyForHTTPS:
-    """Whom to trust.
+    """Return which certificates to trust.
 
     Args:
         ca: Certificates of authorities, as PEM, which are trusted instead of the system's.
 
     Raises:
-        InvalidSetting: There is none in it.
+        InvalidSetting: It holds no certificates.
     """
     # The system's certificates take tens of milliseconds to load, so a context is kept for each host.
     if ca is None:
@@ -64,16 +64,16 @@ def tls_policy(ca: bytes | None = None) -> IPolicyForHTTPS:
 
 @implementer(IAgent)
 class OutgoingAgent:
-    """Asks an upstream, and where it leads to, over persistent connections.
+    """Requests an upstream, and the hosts that it links to, over persistent connections.
 
-    Addresses that are not public are refused in the moment of connecting, unless the reach allows them. A proxy looks
-    addresses up itself, so through one only names and addresses that are private by their look are refused.
+    Private addresses are refused when a connection is made, unless the host policy allows them. A proxy looks addresses up itself,
+    so through a proxy only names and addresses that look private are refused.
 
     Args:
         reactor: For connections and time.
-        host_policy: Where the upstream may lead.
-        tls: Whom to trust.
-        environment: Where the proxies are named: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``.
+        host_policy: Where the upstream's links may lead.
+        tls: Which certificates to trust.
+        environment: Names the proxies: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``.
 
     Raises:
         InvalidSetting: The proxy for the upstream itself is of an unknown kind.
@@ -124,11 +124,11 @@ class OutgoingAgent:
         return _deferred(self._proxy_agents[proxy].request(method, uri, headers, bodyProducer))
 
     def trust(self, tls: IPolicyForHTTPS) -> None:
-        """Have new connections trust others than before; those that are open stay."""
+        """Replace the certificates that new connections trust; open connections stay."""
         self._endpoints.tls = tls
 
     def close(self) -> Deferred[None]:
-        """Close the connections that nobody uses; fires when they are."""
+        """Close idle connections; fires when they are closed."""
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
 
@@ -168,7 +168,7 @@ class _Endpoints:
 
 
 def _proxy_endpoint(reactor: Any, proxy: Proxy) -> IStreamClientEndpoint:
-    """The proxy is the operator's choice, so it may be anywhere."""
+    """Return the endpoint of a proxy. The operator chose it, so it may have any address."""
     endpoint: IStreamClientEndpoint = HostnameEndpoint(
         reactor, proxy.host, proxy.port, timeout=CONNECT_SECONDS
     )

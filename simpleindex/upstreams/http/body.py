@@ -1,4 +1,4 @@
-"""An answer's bytes as they come: never more of them than somebody takes, and not for ever."""
+"""Read the body of an answer: with back-pressure, timeouts and a bounded size."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HELD_BYTES: Final = 128 * 1024
-"""After so many bytes that nobody has taken the connection is not read; two of what Twisted reads at once."""
+"""Unread bytes after which the connection is paused; two of what Twisted reads at once."""
 
 
 async def within(seconds: float, clock: IReactorTime, deferred: Deferred[T]) -> T:
-    """Wait for a deferred, but not longer.
+    """Wait for a Deferred, for a limited time.
 
     Raises:
         TimeoutError: It took too long, and was cancelled.
@@ -44,7 +44,7 @@ async def within(seconds: float, clock: IReactorTime, deferred: Deferred[T]) -> 
 
 
 class _Receiver(Protocol):
-    """Holds what has come until it is taken, and stops reading meanwhile."""
+    """Buffers bytes until they are read, and pauses the connection meanwhile."""
 
     def __init__(self) -> None:
         self.held: deque[bytes] = deque()
@@ -59,13 +59,13 @@ class _Receiver(Protocol):
         if self.size >= HELD_BYTES and not self.is_paused and self.transport is not None:
             self.is_paused = True
             self.transport.pauseProducing()  # type: ignore[attr-defined]
-        self._tell()
+        self._wake()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.end = reason
-        self._tell()
+        self._wake()
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         waiting, self.waiting = self.waiting, None
         if waiting is not None:
             waiting.callback(None)
@@ -84,15 +84,15 @@ class ResponseBody:
     """The body of a response.
 
     Args:
-        response: It.
-        clock: For the time that it takes.
+        response: The response.
+        clock: For timeouts.
         idle: Seconds that the next bytes may take.
-        patience: Seconds that all waits together may take, by the number of bytes that have come. Only waits count, for
-            the client may be slow too.
+        patience: Returns the seconds that all waits together may take, from the number of bytes so far. Only waits count,
+            since the client may be slow too.
 
     Attributes:
-        received: Bytes that have come.
-        may_be_cut: Whether its end was that of the connection, so that it cannot be told whether it was whole.
+        received: Bytes so far.
+        may_be_cut: Whether the end of the connection was its end, so that it may be incomplete.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ResponseBody:
 
         Raises:
             TimeoutError: They do not come.
-            Exception: What Twisted says of a connection that broke off.
+            Exception: Twisted's errors of a connection that broke off.
         """
         receiver = self._receiver
         while not receiver.held and receiver.end is None:
@@ -137,7 +137,7 @@ class ResponseBody:
         return b""
 
     def close(self) -> None:
-        """Let go of the connection, if it is not at its end; may be called more than once."""
+        """Close the connection unless the body has ended; may be called more than once."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -147,15 +147,15 @@ class ResponseBody:
 
 
 async def read_decoded(body: ResponseBody, encoding: str, most: int) -> bytes:
-    """Read all of a body and undo its content encoding.
+    """Read all of a body and decode it.
 
     Args:
-        body: It.
+        body: The body.
         encoding: Its Content-Encoding.
-        most: Bytes that it may have, as they come and when decoded.
+        most: Bytes that it may have, encoded and decoded.
 
     Raises:
-        UnusableAnswer: It is larger, or not whole as it is encoded, or encoded in a way that is not known here.
+        UnusableAnswer: It is larger, cut short, or has an unknown encoding.
         TimeoutError: As :meth:`ResponseBody.read`.
         Exception: As :meth:`ResponseBody.read`.
     """

@@ -1,4 +1,4 @@
-"""Connections to other servers: where they may lead, how much they may say before the answer, and through which proxy."""
+"""Connections to upstreams: allowed addresses, bounded response headers, and tunnels through proxies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.pages.urls import Proxy
 
 MOST_HEAD_BYTES: Final = 64 * 1024
-"""Of an answer's status line and headers, with those of interim answers before it. Twisted bounds only a line, at 16 KiB."""
+"""Bytes of an answer's status line and headers, with those of interim answers before it. Twisted bounds only a line, at 16 KiB."""
 
 _MOST_PROXY_BYTES: Final = 16 * 1024
 
@@ -35,13 +35,13 @@ _OVERLAP: Final = 2
 class GuardedReactor:
     """A reactor that connects only to addresses that are allowed.
 
-    It is asked with each address in the moment of connecting, so neither a name that has several addresses nor one that has
-    another each time it is looked up leads elsewhere.
+    It checks each address when the connection is made, so that neither a name with several addresses nor one whose address changes
+    leads elsewhere.
 
     Args:
         reactor: The real one.
-        host: Whose addresses they are, with the port where it is no usual one, for the error.
-        allows: Whether an address may be connected to.
+        host: The host of the addresses, with an unusual port, for the error.
+        allows: Returns whether an address is allowed.
     """
 
     def __init__(self, reactor: Any, host: str, allows: Callable[[str], bool]) -> None:
@@ -90,8 +90,7 @@ class _Abortable(ProtocolWrapper):
 class _BoundedHead(_Abortable):
     """Ends a connection whose answer begins with endless headers, and ends every connection at once.
 
-    A client has nothing to say any more when it lets go of a connection, so there is nothing to wait for; TLS would wait for
-    the other side's word.
+    A client that closes a connection has nothing more to send, so it need not wait; TLS would wait for the other side's close.
     """
 
     def __init__(self, factory: Any, wrapped: IProtocol) -> None:
@@ -148,7 +147,7 @@ class _BoundedHead(_Abortable):
 
 
 def _is_interim(head: bytearray) -> bool:
-    """Whether the parser will take this for an interim answer, and wait for another one."""
+    """Return whether the parser will take this for an interim answer, and wait for another one."""
     try:
         return 100 <= int(head.partition(b"\n")[0].split(b" ", 2)[1]) < 200
     except (IndexError, ValueError):
@@ -174,7 +173,7 @@ class BoundedEndpoint:
 
 
 class _Tunnel(_Abortable):
-    """Asks a proxy for a tunnel, and becomes the transport of what goes through it."""
+    """Requests a tunnel from a proxy, and becomes the transport of the protocol in it."""
 
     def __init__(self, factory: _TunnelFactory, wrapped: IProtocol) -> None:
         super().__init__(factory, wrapped)
@@ -249,10 +248,10 @@ class TunnelEndpoint:
     """Connects through an HTTP proxy's CONNECT (RFC 9110 section 9.3.6), which Twisted's ProxyAgent does not know.
 
     Args:
-        proxy_endpoint: Where the proxy is.
-        proxy: Its credentials are given with the request.
-        host: Where the tunnel leads; the proxy looks its address up.
-        port: There.
+        proxy_endpoint: The proxy.
+        proxy: Its credentials are sent with the request.
+        host: The host at the other end of the tunnel; the proxy looks its address up.
+        port: The port of that host.
     """
 
     def __init__(self, proxy_endpoint: IStreamClientEndpoint, proxy: Proxy, host: str, port: int) -> None:

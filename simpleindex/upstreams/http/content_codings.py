@@ -1,6 +1,6 @@
-"""Content codings of answers (RFC 9110 section 8.4): which they are, and how they are undone, a bounded piece at a time.
+"""Decode content codings of answers (RFC 9110 section 8.4), a bounded piece at a time.
 
-What cannot be decoded whole is an error, never a shorter text: a page that lost its end would list fewer files, or none.
+A body that cannot be decoded to its end is an error: a page that lost its end would list fewer files, or none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SLICE: Final = 256
 """Bytes that a zstd decoder gets at a time; it has no bound of its own. A block of 128 KiB takes at least 4 (RFC 8878)."""
 
 _MEMBER_SLICE: Final = 4096
-"""Bytes that a gzip decoder gets at a time: at the end of each member, of which one has 20 bytes at least, the rest is copied."""
+"""Bytes that a gzip decoder gets at a time: at the end of each member, which has at least 20 bytes, the rest is copied."""
 
 _WINDOW_BITS: Final = 23
 """What a zstd decoder may remember, as a power of two (RFC 9659)."""
@@ -39,7 +39,7 @@ _ALIASES: Final = {"x-gzip": "gzip"}  # RFC 9110 section 8.4.1.3
 
 
 class Decoder(Protocol):
-    """Undoes one coding."""
+    """Decodes one coding."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decode the next bytes, in pieces that are bounded; all are to be taken before the next call.
@@ -50,7 +50,7 @@ class Decoder(Protocol):
         ...
 
     def finish(self) -> None:
-        """See that this is the end.
+        """Check that this is the end.
 
         Raises:
             UnusableAnswer: It is not.
@@ -69,12 +69,12 @@ def codings(header: str) -> tuple[str, ...]:
 
 
 def can_decode(coding: str) -> bool:
-    """Whether a coding is known here, as :func:`codings` names it."""
+    """Return whether a coding can be decoded, by the name that :func:`codings` returns."""
     return _maker(coding) is not None
 
 
 def decoder_of(names: tuple[str, ...], most: int, what: str = "page") -> Decoder:
-    """Make what undoes these codings, the last one first.
+    """Return a decoder for these codings.
 
     Args:
         names: As :func:`codings` returns them.
@@ -136,7 +136,7 @@ class _Chain:
 
 
 class _Bounded:
-    """A decoder out of which so much may come."""
+    """A decoder whose output is bounded."""
 
     def __init__(self, decoder: Decoder, most: int, what: str) -> None:
         self._decoder = decoder
@@ -226,7 +226,7 @@ class _Deflate:
     def feed(self, data: bytes) -> Iterator[bytes]:
         if self._decoder is None:
             self._held += data
-            # The header has two bytes, of which the second one completes a multiple of 31 (RFC 1950).
+            # The header has two bytes, of which the second completes a multiple of 31 (RFC 1950).
             if len(self._held) < 2:
                 return
             data, first = self._held, int.from_bytes(self._held[:2])
@@ -247,7 +247,7 @@ class _Deflate:
 
 
 class _Zstd(_Members):
-    """zstd: frames in a row, of which some may have nothing to say (RFC 8878 section 3.1.2)."""
+    """zstd: frames in a row, some of which may be skippable (RFC 8878 section 3.1.2)."""
 
     def __init__(self, make: Callable[[], Any], what: str) -> None:
         super().__init__(what)

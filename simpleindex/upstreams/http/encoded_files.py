@@ -1,7 +1,7 @@
 """Files with a Content-Encoding that was not requested: decide whether the bytes are the file or an encoding of it.
 
 Many servers derive the field from a file's name (``Content-Encoding: gzip`` for every ``.tar.gz``: ``twistd web``, Apache's
-AddEncoding), and object stores repeat what was said at the upload. pip and uv take the bytes as they are. A layer that really
+AddEncoding), and object stores repeat what the upload stated. pip and uv take the bytes as they are. A layer that really
 compresses what passes through it exists too, so that the bytes have another digest than the listed one.
 """
 

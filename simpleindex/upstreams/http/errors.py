@@ -1,4 +1,4 @@
-"""What went wrong with a request, in words: no address, no URL, nothing that came."""
+"""Explain why a request failed, without addresses, URLs, and text of the other side."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def explain(error: BaseException) -> Fault:
         for cause in causes
     ):
         return Fault("the connection with it broke off", is_passing=True)
-    return Fault("what it answers is no HTTP that can be understood")
+    return Fault("its answer is no valid HTTP")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Twisted wraps one failure, or several, in another."""
+    """Yield an error and its causes: Twisted wraps one failure, or several, in another."""
     yield error
     for reason in getattr(error, "reasons", None) or ():
         if isinstance(reason, Failure) and reason.value is not None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.pages.urls import BasicCredentials
 
 MOST_BYTES: Final = 8 * 1024
-"""Of a body that is read for it."""
+"""Bytes of a body that are read for an explanation."""
 
 _LONGEST: Final = 300  # characters
 _MARKUP: Final = re.compile(r"<[A-Za-z!/?]")
@@ -51,7 +51,7 @@ def _media_type(content_type: str) -> str:
 
 
 def _detail(body: bytes) -> str:
-    """Return what a problem says of this one occurrence, or else of its kind."""
+    """Return the detail of a problem (RFC 9457), or else its title."""
     try:
         problem = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A file being downloaded from an upstream, decoded where it was encoded on the way."""
+"""Stream a file from an upstream, decoded if it was encoded for the transfer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What an answer says of a file's bytes.
+    """Which bytes of a file an answer has.
 
     Attributes:
-        offset: Where in the file the first byte of the body is.
-        length: Bytes of the body; None if it does not say.
-        size: Bytes of the whole file; None if it does not say.
+        offset: Where in the file the body begins.
+        length: Bytes of the body; None if that is not stated.
+        size: Bytes of the whole file; None if that is not stated.
     """
 
     offset: int
@@ -36,12 +36,12 @@ class HttpStream:
     """The bytes of a file; see :class:`simpleindex.upstreams.interface.Stream`.
 
     Args:
-        fault: Makes the error of the upstream, of what went wrong.
-        body: Of the answer.
-        extent: What its headers say of it.
-        validators: What came with it.
-        head: What of the body was read already.
-        decoder: Undoes the coding that the file has on its way; None where the body is the file.
+        fault: Returns the upstream's error for an exception.
+        body: The body of the answer.
+        extent: Which bytes of the file it has.
+        validators: Those of the answer.
+        head: The part of the body that was read already.
+        decoder: Decodes the body; None if it is not encoded.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class HttpStream:
         data = await self._body.read()
         if self._length is not None:
             if self._body.received > self._length:
-                raise UnusableAnswer("it sends more of a file than it said")
+                raise UnusableAnswer("it sends more of a file than its headers state")
             if not data and self._body.received != self._length:
                 raise UnusableAnswer("the connection with it broke off", is_passing=True)
         return data
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._body.close()

@@ -1,4 +1,4 @@
-"""Headers of an upstream's answers, read strictly: what is malformed is as if it had not come."""
+"""Parse headers of an upstream's answers strictly: a malformed field counts as absent."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FINAL_SERVER_ERRORS: Final = frozenset({501, 505, 506, 508, 510, 511})
 """Server errors that the next answer will be too (RFC 9110 section 15.6, RFC 2295, 5842, 2774 and 6585)."""
 
 USUAL_WAIT: Final = 5
-"""Seconds after which an upstream in passing trouble that states no time may be better."""
+"""Seconds to wait after a passing failure that states no time."""
 
 LONGEST_WAIT: Final = 3600
-"""Seconds that an upstream may ask us to wait before the next question."""
+"""Seconds that an upstream may make us wait before the next request."""
 _LONGEST_DATE: Final = 60  # characters
 
 
@@ -35,7 +35,7 @@ class ContentRange:
     Attributes:
         start: Its first byte.
         stop: Behind its last byte.
-        size: Of the whole; None if it is not said.
+        size: Bytes of the whole file; None if that is not stated.
     """
 
     start: int
@@ -44,13 +44,13 @@ class ContentRange:
 
 
 def etag(text: str) -> str | None:
-    """An ETag that can be sent back as it is."""
+    """Return an ETag that can be sent back."""
     text = text.strip()
     return text if _ETAG.fullmatch(text) else None
 
 
 def date(text: str) -> str | None:
-    """A Last-Modified that can be sent back as it is; what it means is for whoever wrote it."""
+    """Return a Last-Modified that can be sent back; only its server interprets it."""
     text = text.strip()
     return text if _DATE.fullmatch(text) else None
 
@@ -67,11 +67,11 @@ def content_range(text: str) -> ContentRange | None:
 
 
 def fresh_for(cache_control: str, age: str) -> float | None:
-    """Seconds for which an answer need not be asked for again (RFC 9111 section 4.2.1); None if nothing is said.
+    """Return for how many seconds an answer is fresh (RFC 9111 section 4.2.1); None if its headers do not say.
 
     Args:
         cache_control: The header, several joined by commas.
-        age: How long a cache on the way had it already.
+        age: The Age field: seconds in a cache on the way.
     """
     found = _DIRECTIVE.findall(cache_control.lower())
     if "no-cache" in found or "no-store" in found:
@@ -86,7 +86,7 @@ def fresh_for(cache_control: str, age: str) -> float | None:
 
 
 def is_passing(status: int) -> bool:
-    """Return whether an upstream's status tells of trouble that ends by itself (RFC 9110 section 15.6, 8470, 6585)."""
+    """Return whether a status means a failure that passes by itself (RFC 9110 section 15.6, 8470, 6585)."""
     return status in {408, 425, 429} or (status >= 500 and status not in _FINAL_SERVER_ERRORS)
 
 
@@ -99,7 +99,7 @@ def retry_after(text: str, date: str, now: float) -> int:
         now: Our own, in seconds since 1970.
 
     Returns:
-        Seconds to wait, at least one and not more than an hour, however long somebody asks for.
+        Seconds to wait, at least one and at most an hour.
     """
     text = text.strip()
     if _SECONDS.fullmatch(text):

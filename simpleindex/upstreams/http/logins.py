@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class Login(Protocol):
-    """Knows the credentials for an upstream."""
+    """The credentials for an upstream."""
 
     def credentials(self) -> BasicCredentials | None:
-        """Return those that were read last; None if there are none."""
+        """Return the credentials that were read last; None if there are none."""
         ...
 
     async def read_again(self) -> None:
-        """Read them anew, if they can have changed."""
+        """Read them again if they may have changed."""
         ...
 
 
@@ -24,14 +24,14 @@ class FixedLogin:
     """Credentials that do not change while the server runs: those of an environment variable, or none.
 
     Args:
-        credentials: They.
+        credentials: The credentials.
     """
 
     def __init__(self, credentials: BasicCredentials | None = None) -> None:
         self._credentials = credentials
 
     def credentials(self) -> BasicCredentials | None:
-        """Return them."""
+        """Return the credentials."""
         return self._credentials
 
     async def read_again(self) -> None:

@@ -1,7 +1,7 @@
-"""Statuses by which an upstream says "no such project", where the operator says that it does.
+"""Statuses that mean "no such project" for an upstream, as far as the operator may configure them.
 
 404 and 410 always mean it. Object stores without the right to list say 403 (Amazon's S3, download.pytorch.org), and some indexes
-redirect what they have not got to a public index (pypiserver, GitLab).
+redirect requests for missing projects to a public index (pypiserver, GitLab).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _NEVER: Final = {
 
 
 def refuses_missing(status: object) -> str | None:
-    """Say why a status cannot mean that a project is not there; None if it can.
+    """Return why a status cannot mean that a project does not exist; None if it can.
 
     Args:
-        status: As it stands in the sources file.
+        status: The value in the sources file.
     """
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         return "is no HTTP status"
@@ -43,5 +43,5 @@ def refuses_missing(status: object) -> str | None:
 
 
 def may_mean_missing(status: int) -> bool:
-    """Whether an operator could say of this status that it means "no such project"."""
+    """Return whether ``missing`` of an upstream may have this status."""
     return status not in _ALWAYS and refuses_missing(status) is None

@@ -16,7 +16,7 @@ _MOST: Final = 1_000
 """URLs and servers that are remembered; the oldest are forgotten first."""
 
 _PAGES_THAT_HOLD: Final = 3
-"""So many different pages have to say 503 before the whole server is left alone."""
+"""Different pages that must answer 503 before the whole server is left alone."""
 
 _LONG: Final = 30
 """Seconds of a Retry-After from which on 503 counts towards that; a server that is down for maintenance names minutes."""
@@ -27,10 +27,10 @@ SERVICE_UNAVAILABLE: Final = 503
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """That nothing is to be requested for a while.
+    """A time without requests.
 
     Attributes:
-        status: The answer that asked for it.
+        status: The status of the answer.
         until: When it ends, on the clock of the requests, in seconds.
     """
 
@@ -43,7 +43,7 @@ class Wait:
 
 
 class Waits:
-    """Remembers until when which server, or which of its URLs, is not to be requested.
+    """Remembers until when a server, or one of its URLs, is not to be requested.
 
     429 is about the client, so it holds for the whole server. 503 with a time may be about one page: another index that is
     itself waiting for a file answers so, as does one of whose projects some are broken. It holds for its URL. It holds for
@@ -53,7 +53,7 @@ class Waits:
 
     def __init__(self) -> None:
         self._waits: OrderedDict[Hashable, Wait] = OrderedDict()
-        # By server, the pages that speak for its being down.
+        # By server, the pages whose answers show that it is down.
         self._evidence: OrderedDict[Hashable, dict[str, Wait]] = OrderedDict()
 
     def add(self, url: str, wait: Wait, now: float, *, is_page: bool) -> None:
@@ -61,7 +61,7 @@ class Waits:
 
         Args:
             url: What was requested.
-            wait: What the answer said.
+            wait: The wait that the answer states.
             now: The time, in seconds.
             is_page: Whether a page was requested, not a file.
         """
@@ -90,7 +90,7 @@ class Waits:
         return None
 
     def _is_down(self, server: Hashable, url: str, wait: Wait, now: float) -> bool:
-        """Return whether enough pages say so, this one included."""
+        """Return whether enough pages answered 503, this one included."""
         if wait.seconds(now) < _LONG:
             return False
         before = self._evidence.pop(server, {})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _JSON: Final = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 _HTML: Final = frozenset({"application/vnd.pypi.simple.v1+html", "text/html", "application/xhtml+xml"})
 
-# Those in which pages are written. Python has other codecs, some of which are none of text, or warn.
+# The charsets of pages. Some of Python's other codecs are not for text, or warn.
 _CHARSET: Final = re.compile(
     r"charset\s*=\s*\"?(utf-8|us-ascii|iso-8859-(?:[1-9]|1[013-6])|windows-125[0-8])(?![\w-])",
     re.IGNORECASE | re.ASCII,
@@ -26,12 +26,12 @@ _CHARSET: Final = re.compile(
 
 
 def is_html(content_type: str) -> bool:
-    """Whether a page of this type is read as HTML, whose end could be missing without being missed."""
+    """Return whether a page of this type is HTML, whose end could be lost unnoticed."""
     return content_type.partition(";")[0].strip().lower() in _HTML
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a page of this type is read as JSON, not as HTML.
+    """Return whether a page of this type is JSON, not HTML.
 
     Raises:
         InvalidUpstreamPage: It is neither.
@@ -79,6 +79,6 @@ def base_of(page: Page, url: str) -> str:
 
 
 def _require_version(version: object) -> None:
-    """A client must fail at a major version that it does not know (PEP 629)."""
+    """Refuse a page with an unknown major version, as clients must (PEP 629)."""
     if isinstance(version, str) and re.match(r"\s*\d", version) and not re.match(r"\s*1(\D|\Z)", version):
         raise InvalidUpstreamPage(f"is of version {shown(version)} of the protocol, not 1")

@@ -1,4 +1,4 @@
-"""What an upstream leaves out, and what has become known since; how long what it says is good."""
+"""Complete an upstream's listing: facts that its files show, upload times, and how long answers are fresh."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Ttls:
-    """How long answers are good, all in seconds.
+    """How long answers are fresh, all in seconds.
 
     Attributes:
-        most: A listing, at most, and where the upstream does not say.
-        least: A listing, whatever the upstream says: one that never wants to be believed would be asked by every request.
-        absent: That there is no such project.
+        most: A listing, at most, and if the upstream's headers do not say.
+        least: A listing, whatever its headers say: else some upstreams would be requested by every client.
+        absent: The answer that there is no such project.
         projects: The list of projects.
-        failing: After an upstream could not be asked, what was kept is served without asking again.
-        patience: After these, what was kept is served although an upstream is still thinking.
+        failing: After a failed request: the cache is served without another one.
+        patience: A request that takes longer goes on, while the cache is served.
     """
 
     most: float = 600
@@ -41,25 +41,25 @@ class Ttls:
     failing: float = 10
     patience: float = 5
 
-    def fresh_for(self, said: float | None) -> float:
-        """How long a listing need not be asked for again.
+    def fresh_for(self, stated: float | None) -> float:
+        """Return how long a listing is fresh.
 
         Args:
-            said: What the upstream says.
+            stated: What its headers say; None if nothing.
         """
-        return self.most if said is None else min(self.most, max(self.least, said))
+        return self.most if stated is None else min(self.most, max(self.least, stated))
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file itself taught.
+    """What reading a file showed.
 
     Attributes:
         size: Bytes.
-        sha256: Lower-case hex digest; None where only its end was read.
-        requires_python: Of a wheel's metadata.
-        sidecar: A wheel's METADATA.
-        modified_ns: What its server called its last modification, nanoseconds since 1970; None if it did not say.
+        sha256: Lower-case hex digest; None if only its end was read.
+        requires_python: That of a wheel's metadata.
+        sidecar: Those of a wheel.
+        modified_ns: When it was last modified, nanoseconds since 1970; None if its server did not state that.
     """
 
     size: int
@@ -72,15 +72,15 @@ class FileFacts:
 def enriched(
     project: Project, file_facts: Mapping[str, FileFacts], first_seen: Mapping[str, int], generation: int
 ) -> Project:
-    """An upstream's project as it is offered here: files are had from us, and what is known of them is said.
+    """Return an upstream's project as it is offered here: with our links and with the facts of its files.
 
-    Signatures and provenance that lie beside a file there are not fetched; where provenance has a URL, it stays.
+    Signatures and provenance beside a file are not fetched; a URL of provenance stays.
 
     Args:
-        project: As the upstream has it.
-        file_facts: What files themselves taught, by file name.
-        first_seen: When files were seen here first, nanoseconds since 1970, by file name; of those that have no upload time.
-        generation: Of the result.
+        project: As the upstream lists it.
+        file_facts: What reading files showed, by file name.
+        first_seen: When files without an upload time were first seen here, nanoseconds since 1970, by file name.
+        generation: The generation of the result.
     """
     files = [
         enriched_file(file, file_facts.get(file.filename), first_seen.get(file.filename))
@@ -92,7 +92,7 @@ def enriched(
 
 
 def enriched_file(file: File, file_facts: FileFacts | None, first_seen: int | None = None) -> File:
-    """One file as it is offered here; its upload time is the best that is known, and says which that is."""
+    """Return a file as it is offered here, with the best upload time and its kind."""
     file = replace(
         file, url=None, signatures=(), provenance=False, metadata=_stated_metadata(file, file_facts)
     )
@@ -106,7 +106,7 @@ def enriched_file(file: File, file_facts: FileFacts | None, first_seen: int | No
         return file
     sidecar, requires_python = file.metadata or file_facts.sidecar, file.requires_python
     if file_facts.sha256 is not None and file_facts.sidecar is not None:
-        # PEP 658 wants the very bytes that are in the wheel, and all of it has been read.
+        # PEP 658 wants exactly the bytes in the wheel, and all of it was read.
         sidecar = file_facts.sidecar
     if file.kind is Kind.WHEEL and requires_python is None:
         requires_python = file_facts.requires_python
@@ -117,7 +117,7 @@ def enriched_file(file: File, file_facts: FileFacts | None, first_seen: int | No
 
 
 def _stated_metadata(file: File, file_facts: FileFacts | None) -> Sidecar | None:
-    """The metadata that an upstream states; none where it gives them the digest of the file itself, which cannot be theirs."""
+    """Return the metadata that an upstream states; None if it gives them the digest of the file itself, which is wrong."""
     digests = {file.sha256, None if file_facts is None else file_facts.sha256}
     return None if file.metadata is not None and file.metadata.sha256 in digests else file.metadata
 
@@ -125,12 +125,12 @@ def _stated_metadata(file: File, file_facts: FileFacts | None) -> Sidecar | None
 def with_modification_times(
     project: Project, file_facts: Mapping[str, FileFacts], modified: Mapping[str, int]
 ) -> Project:
-    """Return a project whose files have the time of their last modification where nobody says when they were uploaded.
+    """Return a project whose files without an upload time have their modification time.
 
     Args:
-        project: As the upstream has it.
-        file_facts: What files themselves taught; what came with the file counts more than what was known before.
-        modified: What servers say, nanoseconds since 1970, by file name; 0 where one does not.
+        project: As the upstream lists it.
+        file_facts: What reading files showed; a time that came with the file counts more.
+        modified: Modification times, nanoseconds since 1970, by file name; 0 if the server does not state one.
     """
     if not modified:
         return project
@@ -147,7 +147,7 @@ def with_modification_times(
 def files_without_dates(
     project: Project, file_facts: Mapping[str, FileFacts], modified: Mapping[str, int]
 ) -> tuple[File, ...]:
-    """Return the files of which nobody has asked yet when they were modified, those of the newest versions first."""
+    """Return the files whose modification time is not known yet, those of the newest versions first."""
     return tuple(
         file
         for file in reversed(project.files)
@@ -159,7 +159,7 @@ def files_without_dates(
 
 
 def files_without_upload_times(project: Project) -> Mapping[str, str]:
-    """The files of which an upstream does not say when they were uploaded, and what tells each from another of its name."""
+    """Return what identifies each file without an upload time, by its name."""
     return {file.filename: _bytes_of(file) for file in project.files if file.uploaded_ns is None}
 
 
@@ -168,7 +168,7 @@ def _bytes_of(file: File) -> str:
         return file.sha256
     if file.other_hash is not None:
         return "=".join(file.other_hash)
-    # Signed URLs are others each time.
+    # Signed URLs differ each time.
     return (file.url or "").partition("?")[0]
 
 
@@ -177,11 +177,11 @@ _MOST_WHEELS: Final = 30
 
 
 def wheels_without_metadata(project: Project, file_facts: Mapping[str, FileFacts]) -> tuple[File, ...]:
-    """The wheels whose metadata a resolver will want first, and nobody has: those of the newest versions.
+    """Return the wheels of the newest versions that have no metadata: a resolver needs those first.
 
     Args:
-        project: As the upstream has it, in order.
-        file_facts: What files themselves taught.
+        project: As the upstream lists it, in order.
+        file_facts: What reading files showed.
     """
     versions = [version for version in reversed(project.versions) if not Version(version).is_prerelease]
     newest = set(versions[:_NEWEST])
@@ -198,7 +198,7 @@ def wheels_without_metadata(project: Project, file_facts: Mapping[str, FileFacts
 
 
 def unchanged_facts(file_facts: Mapping[str, _T], before: Project | None, now: Project) -> Mapping[str, _T]:
-    """What was learnt of files that are as they were, as far as an upstream tells."""
+    """Return what is known of files that have not changed, by their listings."""
     if not file_facts or before is None:
         return {}
     marks = {file.filename: identity_of(file) for file in before.files if file.filename in file_facts}
@@ -210,12 +210,12 @@ def unchanged_facts(file_facts: Mapping[str, _T], before: Project | None, now: P
 
 
 def identity_of(file: File) -> tuple[object, ...]:
-    """What tells a file from another one of its name; a URL does so only where no hash is stated."""
+    """Return what tells a file from another one of its name; its URL counts only if no hash is stated."""
     digest = file.sha256 or file.other_hash
     return digest or unsigned(file.url or ""), file.size, digest, file.uploaded_ns
 
 
 def metadata_url(url: str) -> str:
-    """Where the sidecar of a file is (PEP 658): beside it."""
+    """Return the URL of a file's metadata (PEP 658), which is beside it."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path + METADATA_SUFFIX, fragment=""))

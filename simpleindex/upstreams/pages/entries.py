@@ -1,6 +1,6 @@
-"""Files as other indexes state them, in the shape that JSON's listings have, judged one by one.
+"""Read the files of an upstream's page, in the form of JSON listings, one by one.
 
-What an upstream does not state is not guessed, and what it states wrongly is as if it were not stated.
+Nothing that an upstream does not state is guessed; a malformed value counts as absent.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
 
 Entry = Mapping[str, Any]
-"""A file's entry in a JSON listing (PEP 691), as it came."""
+"""A file's entry in a JSON listing (PEP 691), unchecked."""
 
-# What both pip and uv can check, with the length of its hex form. pip takes a blake2b of 256 bits for one of 512 (docs/protocol.md, "JSON pages").
+# What both pip and uv can check, with the length of its hex form. pip takes a blake2b of 256 bits for one of 512
+# (docs/protocol.md, "JSON pages").
 _HASHES: Final = {"sha256": 64, "sha512": 128, "sha384": 96, "md5": 32}
 _HEX: Final = re.compile("[0-9a-fA-F]+")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST: Final = 2**53
-"""Bytes; what a client that reads JSON's numbers as doubles still knows exactly."""
+"""Bytes; the largest size that a client which reads JSON's numbers as doubles knows exactly."""
 
 # Characters.
 LONGEST_FILENAME: Final = 255
@@ -46,10 +47,10 @@ def judged_files(
     """Sort a listing's entries into what can be offered and what cannot.
 
     Args:
-        entries: As they came.
-        base: What their URLs are relative to.
-        name: Whose they should be; None if they are those of many projects, so that what is none's is not said of any.
-        source: What the upstream is called.
+        entries: The entries of a page.
+        base: The base of relative URLs.
+        name: The project of the page; None for a flat page, on which a file without a project is ignored.
+        source: The name of the upstream.
     """
     files: dict[str, File] = {}
     withheld: dict[str, Withheld] = {}
@@ -80,8 +81,8 @@ def filename_of(entry: Entry) -> str:
     return filename if isinstance(filename, str) else ""
 
 
-def is_proven(hashes: object) -> bool:
-    """Whether one of the stated hashes is known here, so that a file's bytes can be compared with it."""
+def is_verifiable(hashes: object) -> bool:
+    """Return whether a file can be verified by one of the stated hashes."""
     return _digest(hashes) is not None
 
 
@@ -111,7 +112,7 @@ def _file(entry: Entry, filename: str, base: str, name: ProjectName | None, sour
 
 
 def _digest(hashes: object) -> tuple[str, str] | None:
-    """The best of the stated hashes that every client can check, in lower case; None if there is none."""
+    """Return the best stated hash that every client can check, in lower case; None if there is none."""
     if isinstance(hashes, Mapping):
         for name, length in _HASHES.items():
             value = hashes.get(name)
@@ -145,12 +146,12 @@ def _requires_python(value: object) -> str | None:
 
 @lru_cache(maxsize=256)
 def _known_requires_python(text: str) -> str | None:
-    """Files of a project share a few, and each takes longer to parse than all the rest of its file."""
+    """Check a Requires-Python. Files of a project share a few, and one takes longer to parse than the rest of its file."""
     return valid_requires_python(" ".join(text.split()))
 
 
 def _sidecar(entry: Entry, of_file: tuple[str, str] | None) -> Sidecar | None:
-    """The metadata that are stated; none where their digest is that of the file itself, which some proxies state for them."""
+    """Return the stated metadata; None if their digest is that of the file itself, which some proxies state."""
     for key in ("core-metadata", "dist-info-metadata", "data-dist-info-metadata"):
         digest = _digest(entry.get(key))
         if digest is not None and digest[0] == "sha256" and digest != of_file:
@@ -159,7 +160,7 @@ def _sidecar(entry: Entry, of_file: tuple[str, str] | None) -> Sidecar | None:
 
 
 def _yanked(value: object) -> str | None:
-    """The reason; an empty text counts as a yank, for some clients take it so (docs/protocol.md, "JSON pages")."""
+    """Return the reason of a yank; an empty text counts as a yank, as for uv (docs/protocol.md, "JSON pages")."""
     if isinstance(value, str):
         return text_of(value)
     return "" if value is True else None
@@ -172,5 +173,5 @@ def _provenance_url(value: object) -> str | None:
 
 
 def text_of(value: object) -> str:
-    """Return a text that is short and can be written; empty if it is none."""
+    """Return a value as a short printable text; empty if it is no text."""
     return _UNPRINTABLE.sub("\ufffd", value[:_LONGEST_TEXT]) if isinstance(value, str) else ""

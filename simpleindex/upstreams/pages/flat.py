@@ -1,4 +1,4 @@
-"""One page with the files of many projects, as for pip's ``--find-links``: taken apart by project."""
+"""Split a flat page, which has the files of many projects (pip's ``--find-links``), into projects."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File, Withheld
 
 FLAT_PAGE: Final = ProjectName(".page")
-"""What the page is called where it is kept like a project's; no project is called so."""
+"""The name of a flat page where it is cached like a project's page; no project can have it."""
 
 
 def project_of(file: File) -> ProjectName:
-    """Whose a file of a page is; a name that could be split in several ways is split as that of a file directly in a root."""
+    """Return the project of a file on a flat page; an ambiguous name is read like that of a file directly in a root."""
     return parse_distribution_name(file.filename).project
 
 
 def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectName, Project]:
-    """The projects of a page, in the order of their names.
+    """Return the projects of a page, in the order of their names.
 
     Args:
-        page: Its files are sorted.
-        before: The projects of the page that it takes the place of; those that are as they were are the same objects.
+        page: The page; its files are sorted.
+        before: The projects of the page before; those that have not changed stay the same objects.
     """
     files: dict[ProjectName, list[File]] = {}
     withheld: dict[ProjectName, list[Withheld]] = {}
@@ -54,7 +54,7 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
 
 
 def _project_of_withheld(filename: str) -> ProjectName | None:
-    """Whose a withheld file or link is: it may have a suffix in capitals, or be named as an egg fragment is, without any."""
+    """Return the project of a withheld file or link, which may have a suffix in capitals, or none, like an egg fragment."""
     for text in (filename, filename.lower(), f"{filename}.zip"):
         try:
             return parse_distribution_name(text).project

@@ -1,4 +1,4 @@
-"""The few things that an index says in HTML: its anchors, its base and its meta tags.
+"""Read an index's HTML: its anchors, its base and its meta tags.
 
 Not the library's parser: that takes 16 seconds for 24 KB of unfinished tags, twice as much four times as long (tried with
 Python 3.11.7), and this text is written by strangers. Here every character is looked at a bounded number of times.
@@ -52,7 +52,7 @@ class Anchor:
 
 @dataclass(slots=True)
 class Page:
-    """What was found.
+    """A page of HTML.
 
     Attributes:
         anchors: In their order.
@@ -134,6 +134,6 @@ def _unescaped(text: str) -> str:
 
 
 def ends(page: bytes) -> bool:
-    """Whether a page has its last tag; one without could be the beginning of one."""
+    """Return whether a page has its last tag; one without may be cut short."""
     tail = page[-_TAIL:].lower()
     return b"</html>" in tail or b"</body>" in tail

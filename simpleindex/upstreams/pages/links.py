@@ -1,6 +1,6 @@
-"""Links of an upstream's page that look like distributions and cannot be offered, each with its reason.
+"""Links of an upstream's page that look like distributions but cannot be offered, each with its reason.
 
-Navigation is none: parent directories, orders of sorting, home pages, files of other kinds.
+Navigation is ignored: parent directories, sort orders, home pages, files of other kinds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.pages.html import Anchor
 
 MOST_LEFT_OUT: Final = 1_000
-"""Links of a page that are named one by one; of more than these only the number is kept."""
+"""Links of a page that are named one by one; the others are only counted."""
 
 _LONGEST_NAME: Final = 255  # characters
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -30,20 +30,20 @@ _HASH: Final = re.compile(r"(?:\A|&)(?:md5|sha1|sha224|sha256|sha384|sha512)=[0-
 _EGG: Final = re.compile(r"(?:\A|&)egg=([^&]*)")
 
 _OTHER_FORMATS: Final = (".egg", ".exe", ".msi", ".rpm", ".deb", ".dmg", ".tar.z", ".tar.lz", ".tar.lzma")
-"""Distributions of former times and other systems, in small letters. No installer takes them from an index any more."""
+"""Old formats of distributions, and those of other systems, in lower case. No installer takes them from an index now."""
 
 NOT_A_FORMAT: Final = "it is no wheel and no sdist in a format that installers take"
 
 
 def why_left_out(anchor: Anchor, url: str | None) -> tuple[str, str] | None:
-    """Say why a link is left out.
+    """Return why a link is left out.
 
     Args:
-        anchor: Of a page; its URL does not end with the name of a distribution.
-        url: Where it leads, absolute; None if to nothing that can be fetched.
+        anchor: A link whose URL does not end with the name of a distribution.
+        url: Its absolute URL; None if nothing can be fetched from it.
 
     Returns:
-        What it is called, and the reason as a clause; None if it is not meant as a distribution.
+        Its name, and the reason as a clause; None if it is no distribution at all.
     """
     place, _, fragment = anchor.href.partition("#")
     egg = _EGG.search(fragment)
@@ -72,7 +72,7 @@ def why_left_out(anchor: Anchor, url: str | None) -> tuple[str, str] | None:
 
 
 def withheld_links(found: Sequence[tuple[str, str]], source: str) -> list[Withheld]:
-    """Return what is withheld of these links, as :func:`why_left_out` returned them, once each."""
+    """Return these links, as :func:`why_left_out` returned them, as withheld files, once each."""
     distinct = [*dict.fromkeys(found)]
     withheld = [
         Withheld(name, f"{name}: {reason}.", "link", source, public=True)
@@ -88,7 +88,7 @@ def withheld_links(found: Sequence[tuple[str, str]], source: str) -> list[Withhe
 
 
 def why_no_url(base: str, reference: object) -> str:
-    """Say why a file's URL is none that can be fetched, without any of its text but the scheme: it may hold a secret."""
+    """Return why a file's URL cannot be fetched, without its text, which may hold a secret, but with its scheme."""
     if not isinstance(reference, str) or not reference.strip():
         return "it has no URL"
     if len(reference) > LONGEST_URL:
@@ -117,7 +117,7 @@ def _repository(place: str) -> str | None:
 
 
 def _last(place: str) -> str:
-    """Return the last segment of a URL's path, decoded; never its host, before which a login may stand."""
+    """Return the last segment of a URL's path, decoded; never its host, which a login may precede."""
     path = _BEFORE_PATH.sub("", place, count=1).partition("?")[0].partition("#")[0].rstrip("/")
     return unquote(path.rpartition("/")[2], errors="replace")
 

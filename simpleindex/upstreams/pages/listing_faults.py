@@ -1,6 +1,6 @@
-"""Faults of listings: files and metadata that an upstream lists and does not give, or not as it states.
+"""Faults of listings: files and metadata that an upstream lists but does not have, or not as listed.
 
-It is not offered any more, for a time that grows with each time that it is found so again; then it is looked at once more.
+They are withheld for a time that grows with each check that fails again.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 _FIRST: Final = 300.0
 _GROWTH: Final = 6.0
 _LONGEST: Final = 24 * 3600.0
-"""Seconds."""
+"""Seconds between two checks: at first, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingFault:
-    """What was found out about a listed file, or about its metadata.
+    """What is wrong with a listed file or its metadata.
 
     Attributes:
         reason: What is wrong, as a sentence.
-        until: When it is to be looked at again, seconds since 1970.
-        lasts: For how many seconds that is.
+        until: When it is checked again, seconds since 1970.
+        lasts: Seconds from the last check to then.
     """
 
     reason: str
@@ -46,13 +46,13 @@ def renewed_fault(before: ListingFault | None, reason: str, now: float) -> Listi
     """Return a fault that was found now.
 
     Args:
-        before: What was found the last time; None if it was right then.
+        before: The fault that was found before; None if there was none.
         reason: What is wrong, as a sentence.
         now: Seconds since 1970.
     """
     lasts = _FIRST if before is None else min(_LONGEST, before.lasts * _GROWTH)
     if before is not None and now < before.until:
-        # A client that asks for it all the same, and finds what is known, tells nothing new.
+        # A client's request before the next check shows nothing new.
         return replace(before, reason=reason)
     return ListingFault(reason, now + lasts, lasts)
 
@@ -63,21 +63,21 @@ def why_not_offered(upstream: str, file: File, error: SimpleIndexError) -> str:
     Args:
         upstream: The name of the upstream that lists it.
         file: The file.
-        error: What came of asking for it.
+        error: The error of fetching it.
     """
     found = str(error)
     if isinstance(error, NotHere):
-        found = f"{upstream} lists it, and has it not."
+        found = f"{upstream} lists it, but does not have it."
     elif isinstance(error, WrongFile):
         found = f"{upstream} sends another file than it lists: {error.difference}."
     return f"{file.filename} is not offered: {found}"
 
 
 def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Project:
-    """Return a project as its upstream lists it, without what it does not give.
+    """Return a project as its upstream lists it, without what is wrong.
 
     Args:
-        project: As it is listed.
+        project: As listed.
         faults: By the name of a file, or of its metadata, which ends in ``.metadata``.
     """
     if not faults:
@@ -97,7 +97,7 @@ def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Proj
 def unchanged_faults(
     faults: Mapping[str, ListingFault], before: Project | None, now: Project
 ) -> Mapping[str, ListingFault]:
-    """Return the faults of what is listed as it was: what is listed in another way may be right."""
+    """Return the faults of files whose listing has not changed: others may be right now."""
     if not faults or before is None:
         return {}
     marks = {name: mark for file in before.files for name, mark in _marks(file) if name in faults}
@@ -112,7 +112,7 @@ def unchanged_faults(
 def due_rechecks(
     project: Project, faults: Mapping[str, ListingFault], now: float
 ) -> tuple[tuple[File, str], ...]:
-    """Return what is to be looked at again: files, each with the name under which its fault is noted."""
+    """Return the files to check again, each with the name under which its fault is stored."""
     names = {name for name, fault in faults.items() if fault.until <= now}
     if not names:
         return ()

@@ -1,7 +1,7 @@
-"""Listings of other indexes, understood: JSON and HTML of every age, and nothing of theirs that a client could not bear.
+"""Parse project pages of upstream indexes: JSON and HTML of every age.
 
-Only what is understood passes. What an upstream does not state is not guessed, what it states wrongly is as if it were not
-stated, and a file that cannot be what it seems is withheld, with the reason.
+Only what is understood passes. Nothing that an upstream does not state is guessed, a malformed value counts as absent, and an invalid
+file is withheld, with the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simpleindex.core.metadata import shown
 from simpleindex.core.model import Project, Status, Withheld, file_order
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.upstreams.pages.documents import base_of, is_json, read_html_page, read_json_page
-from simpleindex.upstreams.pages.entries import Entry, filename_of, is_proven, judged_files, text_of
+from simpleindex.upstreams.pages.entries import Entry, filename_of, is_verifiable, judged_files, text_of
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.pages.links import why_left_out, withheld_links
 from simpleindex.upstreams.pages.urls import absolute_url, basename
@@ -35,14 +35,14 @@ def parse_project(
     *,
     source: str = "upstream",
 ) -> Project:
-    """Understand a project's page.
+    """Parse a project's page.
 
     Args:
         content_type: The header.
-        body: All of the page, decoded.
-        url: Where it came from in the end, after redirects.
-        name: Whose page it should be.
-        source: What the upstream is called.
+        body: The page, decoded.
+        url: Its final URL, after redirects.
+        name: The project.
+        source: The name of the upstream.
 
     Raises:
         InvalidUpstreamPage: It is no listing of this project.
@@ -79,12 +79,12 @@ def parse_project(
 
 
 def parse_flat(content_type: str, body: bytes, url: str, *, source: str = "upstream") -> Project:
-    """Understand a page with the files of many projects, as for pip's ``--find-links``.
+    """Parse a flat page, which has the files of many projects, as for pip's ``--find-links``.
 
     The arguments are those of :func:`parse_project`.
 
     Returns:
-        The page as if it were that of the project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`; what is no file of any is left out.
+        The page as that of the project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`; files of no project are left out.
 
     Raises:
         InvalidUpstreamPage: It is no such page. One without files must say that it is an index, for any other page of a web
@@ -125,7 +125,7 @@ def _json_status(page: Entry) -> tuple[Any, Any]:
     if isinstance(marker, dict):
         return marker.get("status"), marker.get("reason")
     if isinstance(meta, dict):
-        # So in the example of the specification (docs/protocol.md, "JSON pages").
+        # As in the example of the specification (docs/protocol.md, "JSON pages").
         return meta.get("project-status"), meta.get("project-status-reason")
     return None, None
 
@@ -133,7 +133,7 @@ def _json_status(page: Entry) -> tuple[Any, Any]:
 def _html_entries(
     content_type: str, body: bytes, url: str
 ) -> tuple[list[Entry], list[tuple[str, str]], Mapping[str, str], str]:
-    """The files of a page, the links that can be none, what it says of itself, and what its URLs are relative to."""
+    """Return the entries of a page, its links that are left out, its meta tags, and the base of its URLs."""
     page = read_html_page(content_type, body)
     base = base_of(page, url)
     entries: list[Entry] = []
@@ -161,7 +161,7 @@ def _html_entry(anchor: Anchor, url: str | None, place: str, fragment: str) -> E
     size = attributes.get("data-size", "")
     # Not the text, which directory listings cut short; pip too takes the URL's.
     filename = basename(url) if url else unquote(place.partition("?")[0].rpartition("/")[2])
-    if url and not filename and is_proven(hashes):
+    if url and not filename and is_verifiable(hashes):
         # pip takes the name before a slash at the end; without a hash it could be that of a directory.
         filename = basename(url.partition("?")[0].rstrip("/"))
     return {

@@ -1,7 +1,7 @@
-"""The page of all projects of another index: their names, and where the page of each is if not where installers look for it.
+"""Read an upstream's list of projects: their names, and the URLs of pages that are not where installers look for them.
 
 Indexes link each project as ``NAME/`` below their own URL (PEP 503). Listings of plain web servers have directories in the
-projects' own spelling, which nobody finds by the normalized name; static sites have ``NAME/index.html``.
+projects' own spelling, so that the normalized name leads nowhere; static sites have ``NAME/index.html``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""URLs that an object store has signed for some minutes: of Amazon's S3 and CloudFront, of Google's store, and of Azure's."""
+"""Signed URLs of object stores, which expire after minutes: Amazon's S3 and CloudFront, Google Cloud Storage, and Azure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS: Final = re.compile(r"\d{1,12}", re.ASCII)
 
 
 def unsigned(url: str) -> str:
-    """Return a URL without its signature, which is another one each time; as it is if there is none."""
+    """Return a URL without its signature, which differs each time."""
     before, _, query = url.partition("?")
     parts = query.split("&")
     if not any(_SIGNATURE.match(part) for part in parts):
@@ -32,7 +32,7 @@ def unsigned(url: str) -> str:
 
 
 def expiry(url: str) -> float | None:
-    """Return when a URL's signature ends, in seconds since 1970; None if it has none, or does not say."""
+    """Return when a URL's signature expires, in seconds since 1970; None if it has none, or does not say."""
     if "?" not in url:
         return None
     fields = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
@@ -49,14 +49,14 @@ def expiry(url: str) -> float | None:
 
 
 def seconds_left(urls: Iterable[str | None], now: float) -> float | None:
-    """Return for how long a page with these links is good: half of the time that the first signature to end has left.
+    """Return how long a page with these links is fresh: half of the time until the first signature expires.
 
     Args:
-        urls: Of its files.
+        urls: The URLs of its files.
         now: Seconds since 1970.
 
     Returns:
-        None if none of them is signed.
+        Seconds; None if no URL is signed.
     """
     ends = [end for url in urls if url is not None and (end := expiry(url)) is not None]
     return max(0.0, (min(ends) - now) / 2) if ends else None

@@ -1,4 +1,4 @@
-"""URLs that an upstream states: made absolute, cleaned, and judged by where they lead."""
+"""URLs that an upstream states: make them absolute and plain, and decide which hosts they may lead to."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ KNOWN_HOSTS: Final = {
     "pypi.org": ("files.pythonhosted.org",),
     "test.pypi.org": ("test-files.pythonhosted.org",),
 }
-"""Where the files of public indexes are, so that nobody needs to say so."""
+"""The file hosts of public indexes, which need no configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class UrlOrigin:
-    """Whom credentials are for (RFC 6454).
+    """The origin of a URL, for which credentials are (RFC 6454).
 
     Attributes:
         scheme: ``http`` or ``https``.
@@ -55,7 +55,7 @@ class UrlOrigin:
     port: int
 
     def __str__(self) -> str:
-        """The host as `hosts` of a sources file names it: with its port where that is none of the usual two."""
+        """Return the host as `hosts` in a sources file names it: with its port unless that is 80 or 443."""
         where = f"[{self.host}]" if ":" in self.host else self.host
         return where if self.port in _PORTS.values() else f"{where}:{self.port}"
 
@@ -73,7 +73,7 @@ class BasicCredentials:
     password: str
 
     def header(self) -> bytes:
-        """The value of an Authorization header."""
+        """Return the value of an Authorization header."""
         return b"Basic " + b64encode(f"{self.user}:{self.password}".encode())
 
 
@@ -142,7 +142,7 @@ def _without_dots(path: str) -> str:
 
 
 def basename(url: str) -> str:
-    """The last segment of a URL's path, decoded once."""
+    """Return the last segment of a URL's path, decoded once."""
     return unquote(urlsplit(url).path.rpartition("/")[2], errors="replace")
 
 
@@ -154,7 +154,7 @@ def quoted_as_pip_does(url: str) -> str:
 
 
 def origin(url: str) -> UrlOrigin:
-    """The origin of a URL as :func:`absolute_url` returns it."""
+    """Return the origin of a URL that :func:`absolute_url` returned."""
     parts = urlsplit(url)
     return UrlOrigin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
@@ -190,17 +190,17 @@ def _credentials(user: str | None, password: str | None) -> BasicCredentials | N
 
 @dataclass(frozen=True, slots=True)
 class HostPolicy:
-    """Where an upstream may lead us.
+    """The hosts that an upstream's links and redirects may lead to.
 
     A file may be anywhere on the public Internet, since its bytes are judged by their hash and nothing of ours is sent there.
-    A listing is not, for nothing else judges it. A private address is different from both: what answers there trusts us for
-    where we are.
+    A listing may not, since nothing else verifies it. A private address is different from both: servers there may trust every client
+    in their network.
 
     Attributes:
         url: The upstream's own, as :func:`index_url` returns it.
         hosts: Patterns of further hosts that its listings may be redirected to, and whose addresses may be private; each
             with a port after a colon, or for the usual ports.
-        private: Whether it may lead to any private address.
+        private: Whether any private address is allowed.
     """
 
     url: str
@@ -208,7 +208,7 @@ class HostPolicy:
     private: bool = False
 
     def refuses_redirect(self, source: str, target: str | None, *, of_file: bool = False) -> str | None:
-        """Say why a redirect is not followed; None if it is, to whatever address :meth:`may_be_private` allows."""
+        """Return why a redirect is not followed; None if it is, to whatever address :meth:`may_be_private` allows."""
         if target is None:
             return "it redirects to what is no http or https URL, or has credentials in it"
         before, after = origin(source), origin(target)
@@ -222,9 +222,9 @@ class HostPolicy:
         return None
 
     def refuses_link(self, url: str) -> str | None:
-        """Say why clients are not sent to a file's URL; None if they may be.
+        """Return why clients are not sent to a file's URL; None if they may be.
 
-        They may trust our network for where they are, as we do, and what comes without TLS can be seen and held back by others.
+        Servers in their network may trust them, as they may trust us, and others can see and hold back what comes without TLS.
         """
         where = origin(url)
         if origin(self.url).scheme == "https" and where.scheme == "http":
@@ -232,14 +232,14 @@ class HostPolicy:
         return self.refuses_file(url)
 
     def refuses_file(self, url: str) -> str | None:
-        """Say why a file is not fetched from a URL, as far as that shows; None if it may be, or if only its address will tell."""
+        """Return why a file is not fetched from a URL; None if it may be, or if that depends on the host's address."""
         where = origin(url)
         if is_surely_private(where.host) and not self.may_be_private(where.host, where.port):
             return f"its URL leads to {where}, which has a private address and is not in its `hosts`"
         return None
 
     def may_be_private(self, host: str, port: int) -> bool:
-        """Whether a host may have an address that is not public: the upstream itself, and what the operator lists."""
+        """Return whether a host may have a private address: the upstream itself, and hosts that the operator lists."""
         own, other = origin(self.url), UrlOrigin("", host.lower(), port)
         if self.private:
             return True
@@ -252,7 +252,7 @@ class HostPolicy:
 
 
 def _also(own: UrlOrigin) -> tuple[int, ...]:
-    """An index at a usual port may be moved to https."""
+    """Return further ports of an index, which may be moved to https."""
     return (443,) if (own.scheme, own.port) == ("http", 80) else ()
 
 
@@ -264,7 +264,7 @@ def _matches(pattern: str, other: UrlOrigin) -> bool:
 
 
 def is_surely_private(host: str) -> bool:
-    """Whether a host can be told to be private without asking for its address, as a proxy would do in our place."""
+    """Return whether a host is private by its name alone; its address is looked up by the proxy."""
     try:
         ip_address(host)
     except ValueError:
@@ -280,7 +280,7 @@ def is_surely_private(host: str) -> bool:
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:
-    """Find the proxy for a URL in the customary variables; None if it is asked directly.
+    """Find the proxy for a URL in the customary variables; None if it is requested directly.
 
     Lower-case names come first. ``HTTP_PROXY`` in capitals is not read where this runs as a CGI program, for there a client
     sets it.
@@ -314,7 +314,7 @@ def _variable(name: str, environment: Mapping[str, str]) -> str:
 
 
 def _is_exempt(where: UrlOrigin, no_proxy: str) -> bool:
-    """Whether a host is one of NO_PROXY's: itself, or below a domain; ``*`` is all."""
+    """Return whether NO_PROXY names a host or a domain above it; ``*`` names all."""
     for part in no_proxy.lower().split(","):
         entry = part.strip()
         name, colon, port = entry.rpartition(":")
