@@ -126,26 +126,3 @@ class Located(Source, Protocol):
             NotAllowed: Its project is quarantined.
         """
         ...
-
-
-class FileDigests(Protocol):
-    """What is known of a finished draft's bytes; digests in lower-case hex.
-
-    Attributes:
-        size: Their number.
-        sha256: Of them.
-        blake2_256: BLAKE2b with 32 bytes.
-        md5: For old clients that send no other.
-    """
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def sha256(self) -> str: ...
-
-    @property
-    def blake2_256(self) -> str: ...
-
-    @property
-    def md5(self) -> str: ...

@@ -1,7 +1,7 @@
-"""The judgement of an upload, as far as it needs no archive opened (SPEC 7.1, 7.2).
+"""Checks of an upload that need no archive opened: its form, file name, size and digests (docs/protocol.md, "The upload form").
 
-The form is PyPI's, of which no standard exists: what counts is what the clients send. Everything that a client may leave
-out or send in excess is left out or ignored here; what is refused would make the index lie, or its files unusable.
+The form is PyPI's; there is no standard for it, so the clients decide what it holds. Fields that clients may leave out or add
+are optional or ignored here. An upload is refused where it would make the index wrong, or its files unusable.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from simpleindex.core.errors import BrokenArchive
     from simpleindex.core.metadata import CoreMetadata
     from simpleindex.publishing.form import UploadForm
+    from simpleindex.publishing.interface import FileDigests
 
-# Characters: what a file system allows, less the longest suffix of what may lie beside the file.
+# Characters: the limit of file systems, less the longest suffix of a file beside it.
 _LONGEST_FILENAME: Final = 255 - len(PROVENANCE_SUFFIX)
 
 _FILETYPES: Final = {"sdist": Kind.SDIST, "bdist_wheel": Kind.WHEEL}
@@ -48,14 +49,14 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A form that was found good: what is to be stored, and what remains to be compared with the bytes.
+    """A form that passed the checks, and what remains to be compared with the file.
 
     Attributes:
-        name: What the file name says, and the form with it.
-        digests: To be compared by :func:`judge_digests`.
-        requires_python: As the form has it, to be compared by :func:`judge_metadata`; None if it has not.
+        name: The parsed file name, with which the form agrees.
+        digests: The stated digests, for :func:`judge_digests`.
+        requires_python: The field of the form, for :func:`judge_metadata`; None if it is missing.
         comment: Free text of the uploader.
-        attestations: The JSON text of the field (PEP 740), unjudged.
+        attestations: The JSON text of the field (PEP 740), not checked yet.
     """
 
     name: DistributionName
@@ -66,9 +67,9 @@ class Upload:
 
 
 def judge_form(form: UploadForm, rules: UploadRules) -> Upload:
-    """Judge everything that can be judged without the bytes, in PyPI's order (SPEC 7.2).
+    """Check everything that can be checked without the file, in PyPI's order.
 
-    A form that says nothing of the distribution, as curl's users send it, is taken at its file name.
+    Without fields about the distribution, as in an upload by curl, the file name decides.
 
     Raises:
         RefusedUpload: With 400; 410 for the actions of former protocols.
@@ -83,7 +84,7 @@ def judge_form(form: UploadForm, rules: UploadRules) -> Upload:
         raise RefusedUpload(
             400,
             f"The version {shown(name.version)} has a local part (what follows the +), "
-            "and local versions are not taken here; use a version without one.",
+            "and this index takes no local versions; use a version without one.",
         )
     return Upload(
         name=name,
@@ -95,13 +96,13 @@ def judge_form(form: UploadForm, rules: UploadRules) -> Upload:
 
 
 def stated_project(form: UploadForm) -> ProjectName | None:
-    """Tell which project a form is about, as far as it has come; whether that is true is judged by :func:`judge_form`.
+    """Return the project that an incomplete form is about; :func:`judge_form` checks it once more.
 
     Returns:
-        None while neither its name nor a file's has come.
+        None before a project name or a file name has arrived.
 
     Raises:
-        RefusedUpload: With 400; it can be no project's.
+        RefusedUpload: With 400; the name is not valid.
     """
     if (stated := form.value("name")) is not None:
         return _project(stated)
@@ -113,13 +114,13 @@ def stated_project(form: UploadForm) -> ProjectName | None:
 
 
 def judge_size(project: ProjectName, size: int, others: int, rules: UploadRules) -> None:
-    """Judge a file's size, which may be told from the request's header before a byte of it is read.
+    """Check a file's size, perhaps from the request's header, before the body is read.
 
     Args:
         project: The project.
-        size: Of the file, bytes.
-        others: Bytes that the project's files have already, without one that this file replaces.
-        rules: For this project.
+        size: Bytes of the file.
+        others: Bytes of the project's other files, without one that this file replaces.
+        rules: The rules for this project.
 
     Raises:
         RefusedUpload: With 413; it is too large, or the project becomes so.
@@ -127,53 +128,48 @@ def judge_size(project: ProjectName, size: int, others: int, rules: UploadRules)
     if rules.max_file_size and size > rules.max_file_size:
         raise RefusedUpload(
             413,
-            f"File too large. The limit for project {shown(project)} is {_in_words(rules.max_file_size)} for one file; "
+            f"File too large. The limit for project {shown(project)} is {_size_text(rules.max_file_size)} for one file; "
             "ask the index's administrator for more.",
         )
     if rules.max_project_size and others + size > rules.max_project_size:
         raise RefusedUpload(
             413,
             f"Project size too large. The limit for all files of project {shown(project)} is "
-            f"{_in_words(rules.max_project_size)}; delete files, or ask the index's administrator for more.",
+            f"{_size_text(rules.max_project_size)}; delete files, or ask the index's administrator for more.",
         )
 
 
-def judge_digests(upload: Upload, *, sha256: str, blake2_256: str, md5: str | None, size: int) -> None:
-    """Compare what the client stated with what arrived (SPEC P28).
+def judge_digests(upload: Upload, digests: FileDigests) -> None:
+    """Compare the digests in the form with those of the file (docs/protocol.md, "Checks of an upload").
 
     Args:
         upload: What :func:`judge_form` returned.
-        sha256: Lower-case hex, of the file as it arrived.
-        blake2_256: The same.
-        md5: The same; None where the machine forbids this algorithm.
-        size: Bytes that arrived.
+        digests: Those of the file as it arrived.
 
     Raises:
         RefusedUpload: With 400; the file is empty, or a digest differs.
     """
-    if not size:
+    if not digests.size:
         raise RefusedUpload(400, f"The file {shown(upload.name.filename)} is empty; build it again.")
     stated = upload.digests
-    if stated == StatedDigests(md5=stated.md5) and stated.md5 is not None and md5 is None:
-        raise RefusedUpload(400, "MD5 cannot be checked on this machine; send sha256_digest as well.")
     pairs = (
-        ("sha256", stated.sha256, sha256),
-        ("blake2_256", stated.blake2_256, blake2_256),
-        ("md5", stated.md5, md5),
+        ("sha256", stated.sha256, digests.sha256),
+        ("blake2_256", stated.blake2_256, digests.blake2_256),
+        ("md5", stated.md5, digests.md5),
     )
-    for algorithm, theirs, ours in pairs:
-        if theirs is not None and ours is not None and theirs != ours:
+    for algorithm, stated_digest, digest in pairs:
+        if stated_digest is not None and stated_digest != digest:
             raise RefusedUpload(
                 400,
                 "The digest supplied does not match a digest calculated from the uploaded file: "
-                f"{algorithm} of the {size} bytes that arrived is {ours}. Send the file again.",
+                f"{algorithm} of the {digests.size} bytes that arrived is {digest}. Send the file again.",
             )
 
 
 def judge_metadata(upload: Upload, metadata: CoreMetadata | None) -> None:
-    """Compare the form with the metadata in the archive, which alone are served.
+    """Compare the form with the metadata in the archive, which are the ones that are served.
 
-    Name and version were compared with the file name's already, on both sides.
+    Name and version of both were compared with the file name before.
 
     Raises:
         RefusedUpload: With 400.
@@ -193,13 +189,13 @@ def judge_metadata(upload: Upload, metadata: CoreMetadata | None) -> None:
 
 
 def refused_archive(name: DistributionName, error: BrokenArchive) -> RefusedUpload:
-    """Say to the client that its archive is not taken, and why."""
+    """Return the refusal of an archive that is not valid."""
     reason = error.reason.rstrip(".")
     return RefusedUpload(400, f"Invalid distribution file. {shown(name.filename)}: {reason}. Build it again.")
 
 
 def _stated(form: UploadForm) -> tuple[ProjectName, Version, Kind]:
-    """Return what the form says of the distribution (SPEC P4-P6, P19)."""
+    """Return project, version and kind from the form (docs/protocol.md, "The upload form")."""
     values = {}
     for key in _DESCRIBING:
         value = form.value(key)
@@ -211,7 +207,7 @@ def _stated(form: UploadForm) -> tuple[ProjectName, Version, Kind]:
     kind = _FILETYPES.get(values["filetype"])
     if kind is None:
         raise invalid(
-            "Filetype", values["filetype"], "Use sdist or bdist_wheel, the two that are served here."
+            "Filetype", values["filetype"], "Use sdist or bdist_wheel; this index serves no others."
         )
     pyversion = form.value("pyversion")
     if kind is Kind.WHEEL and pyversion is None:
@@ -239,13 +235,13 @@ def _version(text: str) -> Version:
         return parse_version(text)
     except InvalidVersion:
         pass
-    raise invalid("Version", text, "Use a version as PEP 440 has it, for example 1.0.2.")
+    raise invalid("Version", text, "Use a version that PEP 440 allows, for example 1.0.2.")
 
 
 def _name(
     form: UploadForm, stated: tuple[ProjectName, Version, Kind] | None, rules: UploadRules
 ) -> DistributionName:
-    """Judge the file part's name and type (SPEC P3, P25, P26, P35, P36)."""
+    """Check the name and the type of the part that holds the file (docs/protocol.md, "Checks of an upload")."""
     filename = form.filename
     if not filename:
         raise RefusedUpload(
@@ -303,17 +299,17 @@ def _judge_suffix(filename: str, kind: Kind | None) -> None:
 
 
 def _judge_spelling(name: DistributionName) -> None:
-    wanted = normalized_filename(name)
-    if name.filename != wanted:
+    normalized = normalized_filename(name)
+    if name.filename != normalized:
         kind, rule = (
             ("wheel", "the binary distribution format") if name.kind is Kind.WHEEL else ("sdist", "PEP 625")
         )
         raise RefusedUpload(
             400,
-            f"Invalid file name {shown(name.filename)}: this {kind} should be called {shown(wanted)} ({rule}); "
+            f"Invalid file name {shown(name.filename)}: this {kind} should be called {shown(normalized)} ({rule}); "
             "build it with a current build backend.",
         )
 
 
-def _in_words(size: int) -> str:
+def _size_text(size: int) -> str:
     return f"{size // _MIB} MiB" if size >= _MIB and not size % _MIB else f"{size} bytes"

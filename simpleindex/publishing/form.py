@@ -1,4 +1,4 @@
-"""An upload's form: what came, and the parts of it that say nothing of the distribution (SPEC 7.1)."""
+"""The upload form: its fields, and the checks of those that are not about the distribution (docs/protocol.md, "The upload form")."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CONTENT: Final = "content"
-"""The name of the part that holds the file; curl's users call it otherwise."""
+"""The name of the part that holds the file; uploads by curl may use another."""
 
-# twine and pdm send a signature beside the file; it is ignored (SPEC P11).
+# twine and pdm send a signature beside the file; it is ignored, as PyPI does.
 _MAY_BE_FILES: Final = frozenset({CONTENT, "gpg_signature"})
 _GONE_ACTIONS: Final = frozenset({"submit", "submit_pkg_info", "doc_upload"})
 _HEX_64: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
@@ -26,13 +26,13 @@ _HEX_32: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """What came in a request, in whatever order.
+    """The parts of a request.
 
     Attributes:
         fields: The text parts by name, raw; several with one name in their order.
-        filename: Of the file; None if none came. The file is the part ``content``, or else the only part with a file name.
-        content_type: Of that part, if it had one.
-        file_fields: Names of the other parts that came as files.
+        filename: The file's name; None without a file. The file is the part ``content``, or else the only part with a file name.
+        content_type: The type of that part, if it has one.
+        file_fields: Names of the other parts with a file name.
     """
 
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -41,22 +41,20 @@ class UploadForm:
     file_fields: frozenset[str] = frozenset()
 
     def value(self, key: str) -> str | None:
-        """Return the one value of a field, or None for what counts as absent (SPEC P15).
+        """Return the value of a field; None if it is absent, empty or ``UNKNOWN``, which old clients send.
 
         Raises:
-            RefusedUpload: It came with several values.
+            RefusedUpload: It has several values.
         """
         values = {value.strip() for value in self.fields.get(key, ())} - {"", "UNKNOWN"}
         if len(values) > 1:
-            raise RefusedUpload(
-                400, f"The field {key} came {len(values)} times with different values; send it once."
-            )
+            raise RefusedUpload(400, f"The field {key} has {len(values)} different values; send it once.")
         return values.pop() if values else None
 
 
 @dataclass(frozen=True, slots=True)
 class StatedDigests:
-    """Digests that the client states of the file, as lower-case hex; None for those it leaves out."""
+    """The digests in the form, as lower-case hex; None for those that are missing."""
 
     sha256: str | None = None
     blake2_256: str | None = None
@@ -64,14 +62,14 @@ class StatedDigests:
 
 
 def judge_protocol(form: UploadForm) -> None:
-    """Judge how the client speaks, whatever it says (SPEC P1, P2, P16).
+    """Check the protocol version and the action (docs/protocol.md, "The upload form").
 
     Raises:
         RefusedUpload: With 400; 410 for the actions of former protocols.
     """
     version, action = form.value("protocol_version"), form.value(":action")
     if version not in {None, "1"}:
-        raise RefusedUpload(400, "Unknown protocol version. Only protocol_version 1 is spoken here.")
+        raise RefusedUpload(400, "Unknown protocol version. This index knows only protocol_version 1.")
     if action in _GONE_ACTIONS:
         raise RefusedUpload(
             410, f"The action {action} is no more; upload the files themselves, for example with twine."
@@ -88,10 +86,10 @@ def judge_protocol(form: UploadForm) -> None:
 
 
 def stated_digests(form: UploadForm) -> StatedDigests:
-    """Read the digests that the client states (SPEC P7-P9); it need not state any.
+    """Return the digests in the form; all are optional.
 
     Raises:
-        RefusedUpload: With 400; one has not its shape.
+        RefusedUpload: With 400; one is not a digest.
     """
     return StatedDigests(
         sha256=_hex_digest(form, "sha256_digest"),
@@ -110,7 +108,7 @@ def _hex_digest(form: UploadForm, key: str) -> str | None:
 
 
 def _md5(value: str | None) -> str | None:
-    """Read an MD5 digest in hex, as all clients send it, or in URL-safe base64, as PyPI's documentation has it."""
+    """Parse an MD5 digest in hex, as all clients send it, or in URL-safe base64, as PyPI's documentation says."""
     if value is None:
         return None
     if _HEX_32.fullmatch(value):
@@ -125,5 +123,5 @@ def _md5(value: str | None) -> str | None:
 
 
 def invalid(label: str, value: str, advice: str) -> RefusedUpload:
-    """Say that a field has a value which it cannot have (SPEC P19)."""
+    """Return the refusal of a field's value, in PyPI's words."""
     return RefusedUpload(400, f"{shown(value)} is an invalid value for {label}. Error: {advice}")

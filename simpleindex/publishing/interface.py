@@ -1,4 +1,4 @@
-"""The interface through which files are published."""
+"""The interface for publishing: uploads, yanks, statuses and deletions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,31 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import FileDigests
     from simpleindex.publishing.checks import Upload
 
 
+@dataclass(frozen=True, slots=True)
+class FileDigests:
+    """Size and digests of an uploaded file; digests in lower-case hex.
+
+    Attributes:
+        sha256: SHA-256.
+        blake2_256: BLAKE2b with 32 bytes, as the upload form has it.
+        md5: MD5, for old clients that send no other.
+        size: Bytes.
+    """
+
+    sha256: str
+    blake2_256: str
+    md5: str
+    size: int
+
+
 class Draft(Protocol):
-    """A file on its way into an index; blocking; it lives in a thread."""
+    """A file that is being uploaded. Its methods block, and run in one thread at a time."""
 
     def write(self, data: bytes) -> None:
-        """Add to its end.
+        """Append.
 
         Raises:
             CannotStore: There is no room for it.
@@ -27,26 +43,26 @@ class Draft(Protocol):
         ...
 
     def finish(self) -> FileDigests:
-        """See to it that all of it is on the disk.
+        """Return once the file is on the disk.
 
         Raises:
-            CannotStore: It is not.
+            CannotStore: It cannot be written.
         """
         ...
 
     def discard(self) -> None:
-        """Throw it away, unless it was committed; may be called more than once."""
+        """Remove the file, unless it was committed; may be called more than once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What came of an upload.
+    """The result of an upload.
 
     Attributes:
-        sha256: Of the file.
-        created: Whether it is there now and was not before; False for the same file once more (SPEC P29).
-        warnings: Sentences for whoever uploaded it.
+        sha256: The file's digest.
+        created: Whether the file is new; False if the same file was uploaded before (docs/protocol.md, "Answers to an upload").
+        warnings: Sentences for the client.
     """
 
     sha256: str
@@ -55,10 +71,10 @@ class Published:
 
 
 class Publishing(Protocol):
-    """The second, small interface: it changes what a source has, and returns when the source says so."""
+    """Changes a source, and returns once the source shows the change."""
 
     def require_room(self, size: int) -> None:
-        """Refuse what would not fit; blocking.
+        """Refuse an upload that would not fit on the disk; blocking.
 
         Raises:
             CannotStore: There is no room for so many bytes, or nothing can be written.
@@ -66,15 +82,15 @@ class Publishing(Protocol):
         ...
 
     def reserve(self, name: ProjectName) -> Callable[[], None]:
-        """Make a name this index's own while an upload of it is on its way; in any thread.
+        """Keep a name from upstreams while an upload of it is running; in any thread.
 
         Returns:
-            What gives it back.
+            A function that releases it.
         """
         ...
 
     def open_draft(self) -> Draft:
-        """Begin a file; blocking.
+        """Create a file for an upload; blocking.
 
         Raises:
             CannotStore: Nothing can be written.
@@ -84,17 +100,17 @@ class Publishing(Protocol):
     async def publish(
         self, draft: Draft, upload: Upload, rules: UploadRules, own: Callable[[], None]
     ) -> Published:
-        """Judge a draft's bytes, and put the file where it is listed.
+        """Check a draft, and publish it.
 
         Args:
-            draft: All of the file.
-            upload: What the client says of it.
-            rules: For its project.
-            own: Called last before it is put there, in a thread; may refuse.
+            draft: The whole file.
+            upload: The form.
+            rules: The rules for its project.
+            own: Called just before the file is stored, in a thread; may refuse.
 
         Raises:
-            RefusedUpload: The bytes are not what they should be.
-            AlreadyExists: Other bytes have that name.
+            RefusedUpload: The file is not valid, or not the one in the form.
+            AlreadyExists: Another file has that name.
             NameUsed: A deleted file had it.
             CannotStore: There is no room for it.
         """
@@ -105,19 +121,19 @@ class Publishing(Protocol):
         ...
 
     async def unyank(self, name: ProjectName, key: str) -> None:
-        """Take that back."""
+        """Remove the yank of a version or a file."""
         ...
 
     async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> bool:
-        """Set a project's status (PEP 792); return whether it was another."""
+        """Set a project's status (PEP 792); return whether it changed."""
         ...
 
     async def delete(self, name: ProjectName, key: str, *, by: str) -> Mapping[str, str | None]:
-        """Delete a version or a file; return the digests of the files that are gone by name, None where one was unreadable."""
+        """Delete a version or a file; return the digests of the deleted files by name, None for an unreadable one."""
         ...
 
     async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
-        """Take a deleted file out of the trash, the one that was deleted last; return its digest."""
+        """Restore the file of that name that was deleted last; return its digest."""
         ...
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:

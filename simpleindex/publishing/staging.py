@@ -12,11 +12,11 @@ import hashlib
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Final, Self
 
 from simpleindex.core.names import OWN_PREFIX
+from simpleindex.publishing.interface import FileDigests
 from simpleindex.system.atomic import FILE_MODE, make_directory, storing, write_all
 from simpleindex.system.ownership import give_to_owner_of
 
@@ -33,23 +33,6 @@ _TRIES: Final = 20
 
 _SYNC_EVERY: Final = 32 * 1024 * 1024
 """Bytes after which what was written is sent to the disk, so that the end of a large upload need not wait for all of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DraftDigests:
-    """What was written.
-
-    Attributes:
-        sha256: Lower-case hex digest.
-        blake2_256: The same, of 32 bytes (SPEC P28).
-        md5: The same; old clients send it.
-        size: Bytes.
-    """
-
-    sha256: str
-    blake2_256: str
-    md5: str
-    size: int
 
 
 class Staging:
@@ -162,7 +145,7 @@ class StagedUpload:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._size = 0
         self._synced = 0
-        self._finished: DraftDigests | None = None
+        self._finished: FileDigests | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -204,7 +187,7 @@ class StagedUpload:
         with storing(self.staged.path):
             os.utime(self.staged.descriptor, ns=(uploaded_ns, uploaded_ns))
 
-    def finish(self) -> DraftDigests:
+    def finish(self) -> FileDigests:
         """Return once all of it is on the disk; may be called again.
 
         Raises:
@@ -214,7 +197,7 @@ class StagedUpload:
             with storing(self.staged.path):
                 os.fchmod(self.staged.descriptor, FILE_MODE)
                 os.fsync(self.staged.descriptor)
-            self._finished = DraftDigests(
+            self._finished = FileDigests(
                 self._sha256.hexdigest(), self._blake2.hexdigest(), self._md5.hexdigest(), self._size
             )
         return self._finished

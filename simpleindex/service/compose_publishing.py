@@ -23,6 +23,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.publishing.attestations import Attestations, load_attestations
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
+from simpleindex.publishing.upload_checks import UploadChecks
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.records.people import Records
@@ -153,8 +154,7 @@ def compose_logins(
         live,
         local,
         write_threads.run,
-        examiner=examiner,
-        provenance=_provenance(say),
+        checks=UploadChecks(examiner, _provenance(say)),
     )
     uploads = Uploads(
         publishing=publishing,

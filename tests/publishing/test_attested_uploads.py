@@ -13,6 +13,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.checks import Upload
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
+from simpleindex.publishing.upload_checks import UploadChecks
 from simpleindex.publishing.writer import Writer
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_bytes, wheel_name
@@ -39,8 +40,7 @@ class Place:
             self.world.live,
             source,
             self.world.reads,
-            examiner=InProcessExaminer(),
-            provenance=provenance,
+            checks=UploadChecks(InProcessExaminer(), provenance),
         )
 
     def publish(self, attestations: str | None) -> Published:

@@ -30,6 +30,7 @@ from simpleindex.publishing.checks import Upload
 from simpleindex.publishing.form import StatedDigests
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import SPARE, LocalPublishing, spare_of
+from simpleindex.publishing.upload_checks import UploadChecks
 from simpleindex.publishing.writer import Space, Writer
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
@@ -68,8 +69,7 @@ class Place:
             self.world.live,
             LocalSource(self.world.live, self.world.directory, self.world.reads),
             self.writes,
-            examiner=self.examiner,
-            **options,
+            checks=UploadChecks(self.examiner, **options),
         )
 
     def begin(
