@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.errors import BrokenArchive
     from simpleindex.core.metadata import CoreMetadata
-    from simpleindex.publishing.form import UploadForm
-    from simpleindex.publishing.interface import FileDigests
+    from simpleindex.publishing.form import FileDigests, UploadForm
 
 # Characters: the limit of file systems, less the longest suffix of a file beside it.
 _LONGEST_FILENAME: Final = 255 - len(PROVENANCE_SUFFIX)

@@ -125,3 +125,20 @@ def _md5(value: str | None) -> str | None:
 def invalid(label: str, value: str, advice: str) -> RefusedUpload:
     """Return the refusal of a field's value, in PyPI's words."""
     return RefusedUpload(400, f"{shown(value)} is an invalid value for {label}. Error: {advice}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigests:
+    """Size and digests of an uploaded file; digests in lower-case hex.
+
+    Attributes:
+        sha256: SHA-256.
+        blake2_256: BLAKE2b with 32 bytes, as the upload form has it.
+        md5: MD5, for old clients that send no other.
+        size: Bytes.
+    """
+
+    sha256: str
+    blake2_256: str
+    md5: str
+    size: int

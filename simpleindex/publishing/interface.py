@@ -12,23 +12,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.checks import Upload
-
-
-@dataclass(frozen=True, slots=True)
-class FileDigests:
-    """Size and digests of an uploaded file; digests in lower-case hex.
-
-    Attributes:
-        sha256: SHA-256.
-        blake2_256: BLAKE2b with 32 bytes, as the upload form has it.
-        md5: MD5, for old clients that send no other.
-        size: Bytes.
-    """
-
-    sha256: str
-    blake2_256: str
-    md5: str
-    size: int
+    from simpleindex.publishing.form import FileDigests
 
 
 class Draft(Protocol):

@@ -16,7 +16,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Final, Self
 
 from simpleindex.core.names import OWN_PREFIX
-from simpleindex.publishing.interface import FileDigests
+from simpleindex.publishing.form import FileDigests
 from simpleindex.system.atomic import FILE_MODE, make_directory, storing, write_all
 from simpleindex.system.ownership import give_to_owner_of
 

@@ -24,8 +24,7 @@ from simpleindex.publishing.checks import (
     refused_archive,
     stated_project,
 )
-from simpleindex.publishing.form import StatedDigests, UploadForm
-from simpleindex.publishing.interface import FileDigests
+from simpleindex.publishing.form import FileDigests, StatedDigests, UploadForm
 
 SHA256, BLAKE2, MD5 = "0a" * 32, "1b" * 32, "2c" * 16
 MD5_BASE64 = base64.urlsafe_b64encode(bytes.fromhex("fb" * 16)).decode()
@@ -197,7 +196,7 @@ REFUSALS: list[tuple[int, str, str | None, dict[str, Any]]] = [
     (410, "The action submit_pkg_info is no more", WHEEL, {"action": "submit_pkg_info"}),
     (410, "The action doc_upload is no more", WHEEL, {"action": "doc_upload"}),
     (400, "The :action 'list_classifiers' is unknown here", WHEEL, {"action": "list_classifiers"}),
-    (400, "The field name came 2 times with different values", WHEEL, {"name": ["acme-tools", "other"]}),
+    (400, "The field name has 2 different values", WHEEL, {"name": ["acme-tools", "other"]}),
     (400, "The field filetype is missing", WHEEL, {"filetype": None}),
     (400, "The field filetype is missing", WHEEL, {"filetype": " "}),
     (400, "The field metadata_version is missing", WHEEL, {"metadata_version": "UNKNOWN"}),
