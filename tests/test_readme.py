@@ -28,9 +28,9 @@ def test_no_option_is_there_that_the_program_has_not() -> None:
     assert set(re.findall(r"^\| `--([a-z0-9-]+)", GUIDE, re.MULTILINE)) == {option.name for option in OPTIONS}
 
 
-@pytest.mark.parametrize("mark", ["run command", "test command"])
-def test_the_two_commands_are_marked(mark: str) -> None:
-    """.ci/run and the end-to-end tests take the commands from the README by these marks."""
+@pytest.mark.parametrize("mark", ["run command", "install command", "test command"])
+def test_the_commands_are_marked(mark: str) -> None:
+    """.ci/run and .ci/try-readme take the commands from the README by these marks."""
     assert re.search(rf"<!-- {mark} -->\n```sh\n(.+\n)+```\n", README)
 
 
