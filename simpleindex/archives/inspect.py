@@ -1,4 +1,4 @@
-"""Reading an archive once: is it whole, its digest, its metadata (DESIGN section 4, SPEC M1-M6).
+"""Reading an archive once: is it whole, its digest, its metadata (docs/directory.md, docs/protocol.md).
 
 Everything here blocks and runs in a thread. That the file did not change meanwhile is for the caller to see, by ``fstat``
 before and after.
@@ -64,7 +64,7 @@ class ArchiveInfo:
             a third of a warm start.
         sha256: Lower-case hex digest of the file.
         requires_python: As :class:`~simpleindex.core.metadata.CoreMetadata` has it.
-        sidecar: A wheel's METADATA; None for an sdist (SPEC M9).
+        sidecar: A wheel's METADATA; None for an sdist (docs/protocol.md, "Metadata beside a wheel").
         place: Where in the wheel those bytes lie; None exactly when ``sidecar`` is.
     """
 

@@ -1,4 +1,4 @@
-"""Examining an upload: what is new must be beyond doubt (SPEC P34-P36).
+"""Examining an upload: what is new must be beyond doubt (docs/protocol.md, "Checks of an upload").
 
 What lies in the directory already is only asked whether it is whole (:mod:`simpleindex.archives.inspect`); what is uploaded
 is unpacked to its last byte, in little memory, and must look the same to every installer. Blocking; runs in a thread.

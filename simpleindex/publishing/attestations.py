@@ -1,7 +1,7 @@
 """Attestations of uploads (PEP 740): every one is verified, and provenance is made of those whose publisher can be named.
 
 It works without network: the root of trust is the one that comes with sigstore, or the operator's own. Blocking; runs in a
-thread. Needs the extra "attestations"; without it the field is ignored (SPEC Y13a).
+thread. Needs the extra "attestations"; without it the field is ignored (docs/protocol.md).
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _items(text: str) -> list[object]:
 
 
 def _judge_statement(statement: Any, filename: str, sha256: str) -> None:
-    """See that a statement, which was signed, is about this very file (SPEC Y11)."""
+    """See that a statement, which was signed, is about this very file (docs/protocol.md)."""
     if not isinstance(statement, dict) or statement.get("_type") != _STATEMENT_TYPE:
         raise ValueError("what it signs is no in-toto statement.")
     if statement.get("predicateType") not in _PREDICATES:

@@ -299,7 +299,7 @@ def _copy(source: str, target: str) -> None:
             if os.geteuid() == 0:
                 os.fchown(writing, status.st_uid, status.st_gid)
             os.fchmod(writing, stat.S_IMODE(status.st_mode))
-            # The upload time (DESIGN section 4).
+            # The upload time (docs/directory.md, "Which files are offered").
             os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
             os.fsync(writing)
         finally:

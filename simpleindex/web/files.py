@@ -44,7 +44,7 @@ class FileResponses:
         """Answer a GET or HEAD for one file with what a source has of it."""
         body = await source.file(name, filename)
         if isinstance(body, Elsewhere):
-            # A rule or another upstream may send them elsewhere next time, so nobody keeps it (SPEC U7).
+            # A rule or another upstream may send them elsewhere next time, so nobody keeps it (docs/protocol.md, "URLs and redirects").
             return sentence(302, f"It is at {body.url}", ("Location", body.url))
         response = None
         try:
@@ -60,7 +60,7 @@ class FileResponses:
         return "public, max-age=365000000, immutable" if self._never_changes(filename) else "no-cache"
 
     def _never_changes(self, filename: str) -> bool:
-        # A provenance file may be amended (SPEC Y10), and so may a signature.
+        # A provenance file may be amended (docs/protocol.md, "Yanks, status and provenance"), and so may a signature.
         return self.immutable and bool(distribution_suffix(filename.removesuffix(METADATA_SUFFIX)))
 
 
@@ -120,5 +120,5 @@ def _content_type(filename: str) -> str:
         return "text/plain; charset=utf-8"
     if filename.endswith(PROVENANCE_SUFFIX):
         return "application/vnd.pypi.integrity.v1+json"
-    # SPEC T16: pip's unpacker believes the type, so every distribution is only bytes.
+    # docs/protocol.md, "Bytes of files": pip's unpacker believes the type, so every distribution is only bytes.
     return "application/octet-stream"

@@ -29,7 +29,7 @@ class RedirectResource(Resource):
         base_url: Where the index is, with a slash at its end; never taken from the Host header.
         acme_challenge: As in :class:`IndexResource`.
         failed: Told of what should never happen.
-        cors: As in :class:`IndexResource`; a web page follows a redirect only if it may read it (SPEC T23).
+        cors: As in :class:`IndexResource`; a web page follows a redirect only if it may read it (docs/protocol.md).
     """
 
     isLeaf = True  # noqa: N815  (Twisted's name)

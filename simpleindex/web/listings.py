@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     # The view; a project's name, or which readers' list of projects (None for everybody's); the form.
     Key = tuple[str, Hashable, "ListingForm"]
 
-# SPEC T2, T3: pip from 26.2 on obeys this, so anything longer would hide a new upload.
+# docs/protocol.md, "Caching": pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
 _VARY: Final = ("Vary", "Accept, Accept-Encoding, Origin, Sec-Fetch-Mode")
 
@@ -250,7 +250,7 @@ class Listings:
             body = pages.project_json(subject, base_url, files_url if form.is_absolute else None)
         else:
             body = pages.project_html(subject, base_url, view, self.description)
-        # One tag for each type, for the two of HTML have the same bytes, and for each encoding (SPEC T8).
+        # One tag for each type, for the two of HTML have the same bytes, and for each encoding (docs/protocol.md, "Caching").
         tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
         if encoding is not Encoding.IDENTITY:
             body = self._encodings[encoding](body)
@@ -312,6 +312,6 @@ def _zstd() -> Callable[[bytes], bytes] | None:
 
 
 def _format(query: bytes) -> str | None:
-    """The one value of ``?format=`` (SPEC N6); none if there are several."""
+    """The one value of ``?format=`` (docs/protocol.md, "Content negotiation"); none if there are several."""
     values = [field[len(_FORMAT) :] for field in query.split(b"&") if field.startswith(_FORMAT)]
     return unquote_plus(values[0].decode("latin-1")) if len(values) == 1 else None

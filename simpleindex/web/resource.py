@@ -269,7 +269,7 @@ def acme_response(content: bytes | None) -> Response:
 
 
 def moved(status: int, location: str) -> Response:
-    """The same thing elsewhere for good, so clients may keep it (SPEC U7, N12)."""
+    """The same thing elsewhere for good, so clients may keep it (docs/protocol.md)."""
     response = sentence(status, f"It is at {location}")
     headers = tuple(item for item in response.headers if item[0] != "Cache-Control")
     return Response(
@@ -302,7 +302,7 @@ def _nothing_changes(asked: RequestInfo) -> Response:
 def _upload_refused(allowed: tuple[str, ...]) -> Response:
     text = "Uploads are not enabled on this index."
     if "POST" in allowed:
-        # twine and flit show this where somebody took the one URL for the other (SPEC P49).
+        # twine and flit show this where somebody took the one URL for the other (docs/protocol.md, "Answers to an upload").
         text = "This URL takes uploads (POST); what is here to read is at /simple/."
     return sentence(405, text, ("Allow", ", ".join(allowed)))
 

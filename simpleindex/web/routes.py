@@ -1,4 +1,4 @@
-"""From a request target to what it means; pure (DESIGN section 3, SPEC section 1)."""
+"""From a request target to what it means; pure (docs/operations.md, docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def _redirect(path: str, query: bytes) -> RedirectRoute:
 
 
 def _segments(path: bytes) -> list[str]:
-    """Decode a path's segments, each exactly once (SPEC U18)."""
+    """Decode a path's segments, each exactly once (docs/protocol.md, "URLs and redirects")."""
     if not path.startswith(b"/"):
         raise NotHere("page")
     return [_decode(segment) for segment in path[1:].split(b"/")]

@@ -1,7 +1,7 @@
 """The half of a connection that gives answers: no faster than they are taken, and with an end that does not wait.
 
 Twisted's channel goes on to the next request while its transport is full; a client that sends 1,500 requests and never
-reads made it hold 87 MB (DESIGN section 5). Here an answer that is not taken stops the reading of further requests, and
+reads made it hold 87 MB (docs/measurements.md). Here an answer that is not taken stops the reading of further requests, and
 goes to the transport slice by slice, so that a connection never holds more than two slices, whatever was asked for.
 
 Deadlines: a connection is always in one :class:`Phase`, and one alarm ends every phase but the resource's own time.

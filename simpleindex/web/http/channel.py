@@ -232,9 +232,9 @@ class IndexChannel(PacedChannel):
         self.refuse_with(self.site.body_refusal(self._command))
 
     def refuse(self, status: int, text: str, *headers: tuple[str, str]) -> None:
-        """Answer a request that is not read further, drop the rest of it within bounds, and close (SPEC P52).
+        """Answer a request that is not read further, drop the rest of it within bounds, and close (docs/protocol.md).
 
-        The sentence is the reason phrase too: that is what twine shows of a refused upload (SPEC P44).
+        The sentence is the reason phrase too: that is what twine shows of a refused upload (docs/protocol.md).
         """
         self.refuse_with(sentence(status, text, *headers))
 

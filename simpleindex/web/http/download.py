@@ -27,7 +27,7 @@ KERNEL_SIZE: Final = 2 * 1024 * 1024
 class Download:
     """Writes a range of a body to a request, chunk by chunk, pausing when the transport is full.
 
-    A push producer, since over TLS a pull producer reaches a quarter of its speed (DESIGN section 5).
+    A push producer, since over TLS a pull producer reaches a quarter of its speed (docs/measurements.md, "Speed").
 
     Args:
         request: Where to.

@@ -49,7 +49,7 @@ its 2.5 MB: a reader of 10 KB/s lets us wait for 20 s, 27 s if it had read 200 M
 DISCARD_SECONDS: Final = 600.0
 DISCARD_SILENCE_SECONDS: Final = 5.0
 DISCARD_BYTES: Final = 4 * 1024**3
-"""After a refusal, what the client still sends is read and dropped (SPEC P52): closing at once would reset the connection
+"""After a refusal, what the client still sends is read and dropped (docs/protocol.md): closing at once would reset the connection
 and destroy the answer on its way. As long as the largest upload takes, because requests (twine, poetry, flit) sees a broken TLS
 connection as no answer but a reason to send all of it again, ten times: with the bound of 16 MiB that was here once, one wrong password
 with a wheel of 100 MiB counted as six, and the user read of a 429. It costs us less than ten connections would. The silence is

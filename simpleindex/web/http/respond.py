@@ -55,7 +55,7 @@ def error_response(error: BaseException | None) -> Response | None:
         case NotHere():
             return sentence(404, str(error))
         case Unauthenticated():
-            # pip and others look at keyrings, and ask, on this alone (SPEC T41, P46).
+            # pip and others look at keyrings, and ask, on this alone (docs/protocol.md, "Logins for reading" and "Answers to an upload").
             return sentence(401, str(error), ("WWW-Authenticate", 'Basic realm="simpleindex"'))
         case TooManyFailures():
             # Without the header pip shows the sentence, which has the time, at once.
@@ -94,7 +94,7 @@ def error_response(error: BaseException | None) -> Response | None:
         case RefusedUpload(status=status):
             return sentence(status, str(error))
         case AlreadyExists():
-            # Every client that skips what exists knows this code (SPEC P41, P42).
+            # Every client that skips what exists knows this code (docs/protocol.md, "Answers to an upload").
             return sentence(409, str(error), filename=error.filename, sha256=error.sha256)
         case NameUsed() | InvalidFilename() | InvalidSetting() | InvalidProjectFile() | BrokenArchive():
             return sentence(400, str(error))

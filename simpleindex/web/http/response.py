@@ -91,7 +91,7 @@ class Content:
         start: First byte.
         stop: One past the last byte.
         by_kernel: Whether the bytes never change, so that the kernel may send them from the file itself: it takes pages, and
-            sends what is on them by then (DESIGN section 5).
+            sends what is on them by then (docs/measurements.md, "Speed").
     """
 
     body: Body
@@ -120,7 +120,7 @@ class Response:
     is_private: bool = False
 
     def for_this_reader(self) -> Response:
-        """The same answer, kept by no shared cache (RFC 9111 section 5.2.2.7; SPEC T45)."""
+        """The same answer, kept by no shared cache (RFC 9111 section 5.2.2.7; docs/protocol.md, "Logins for reading")."""
         headers = tuple(
             (name, value.removeprefix("public, ")) if name == "Cache-Control" else (name, value)
             for name, value in self.headers

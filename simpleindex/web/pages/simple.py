@@ -1,4 +1,4 @@
-"""Listings as bytes: version 1.4 of the simple API, as JSON and as HTML (SPEC sections 2 and 3).
+"""Listings as bytes: version 1.4 of the simple API, as JSON and as HTML (docs/protocol.md).
 
 Pure and deterministic: equal values give equal bytes, so an ETag over them survives a restart. Links are bare file
 names, so a page is the same under every prefix.
@@ -46,7 +46,7 @@ _LAST_US: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(micro
 _NO_TEXT: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
 _UNWRITABLE: Final = re.compile(f"[{_NO_TEXT}]")
 _UNSAFE_IN_HTML: Final = re.compile(f"[&<>\"'\t\n\r{_NO_TEXT}]")
-# Line breaks too, so that an anchor stays on one line (SPEC H15) whatever a reason contains.
+# Line breaks too, so that an anchor stays on one line (docs/protocol.md, "HTML pages") whatever a reason contains.
 _REFERENCES: Final = {character: f"&#{ord(character)};" for character in "'\t\n\r"} | {
     "&": "&amp;",
     "<": "&lt;",
@@ -107,8 +107,8 @@ def _json(page: dict[str, Any]) -> bytes:
 
 
 def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any]:
-    """One file's entry; what is not known is left out, because uv refuses a page with nulls (SPEC J21)."""
-    # Only one: pip looks at nothing but the first (SPEC J23).
+    """One file's entry; what is not known is left out, because uv refuses a page with nulls (docs/protocol.md)."""
+    # Only one: pip looks at nothing but the first (docs/protocol.md, "JSON pages").
     digest = _digest(file)
     entry: dict[str, Any] = {
         "filename": file.filename,
@@ -126,7 +126,7 @@ def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any
     if file.metadata:
         entry["core-metadata"] = {"sha256": file.metadata.sha256}
     if file.yanked is not None:
-        # An empty reason would read as "not yanked" (SPEC J22).
+        # An empty reason would read as "not yanked" (docs/protocol.md, "JSON pages").
         entry["yanked"] = _writable(file.yanked) or True
     if _is_signed(file):
         entry["gpg-sig"] = True
@@ -266,10 +266,10 @@ def _anchor(file: File, uploaded: str | None, provenance: str | None, signatures
     if file.requires_python:
         attributes.append(f'data-requires-python="{_escape(file.requires_python)}"')
     if file.yanked is not None:
-        # Never bare: pip takes an attribute without a value as absent (SPEC H12).
+        # Never bare: pip takes an attribute without a value as absent (docs/protocol.md, "HTML pages").
         attributes.append(f'data-yanked="{_escape(file.yanked)}"')
     if file.metadata:
-        # Never "false": pip takes any value as "there is one" (SPEC H13). The second name is for clients before 2023.
+        # Never "false": pip takes any value as "there is one" (docs/protocol.md, "HTML pages"). The second name is for clients before 2023.
         metadata = f'metadata="sha256={file.metadata.sha256}"'
         attributes.append(f"data-core-{metadata} data-dist-info-{metadata}")
     if signatures:
@@ -311,7 +311,7 @@ def _digest(file: File) -> tuple[str, str] | None:
 
 
 def _upload_time(file: File) -> str | None:
-    """PEP 700's form, with six digits of a second or none (SPEC J25), kept within a calendar that clients can read."""
+    """PEP 700's form, with six digits of a second or none (docs/protocol.md), kept within a calendar that clients can read."""
     if file.uploaded_ns is None:
         return None
     time = _EPOCH + timedelta(microseconds=min(max(file.uploaded_ns // 1000, 0), _LAST_US))
