@@ -21,7 +21,7 @@ class IdentifyTests(LoginTestCase):
         for header in (None, basic("alice", ""), basic("__token__", "")):
             for secure in (True, False):
                 self.assertEqual(self.successResultOf(self.begin(header, secure=secure)), ANYONE)
-        self.assertEqual((self.said, self.audited, self.thread.calls), ([], [], 0))
+        self.assertEqual((self.said, self.audited, self.thread.count), ([], [], 0))
 
     def test_password(self) -> None:
         """The right one is its user, without a token."""
@@ -49,7 +49,7 @@ class IdentifyTests(LoginTestCase):
         self.authentication = self.make(users=False)
         self.refused(Unauthenticated, basic("alice", "secret"))
         self.assertEqual(self.said, ["Login failed for 'alice' from 192.0.2.7: there is no users file"])
-        self.assertEqual(self.thread.calls, 0)
+        self.assertEqual(self.thread.count, 0)
         self.assertEqual(self.successResultOf(self.begin(f"Bearer {SECRET}")).user, "alice")
 
     def test_tokens(self) -> None:
@@ -63,7 +63,7 @@ class IdentifyTests(LoginTestCase):
         ):
             identity = self.successResultOf(self.begin(header))
             self.assertEqual(identity, Identity("alice", TOKEN.limits))
-        self.assertEqual(self.thread.calls, 0)
+        self.assertEqual(self.thread.count, 0)
 
     def test_a_token_of_nobody(self) -> None:
         """It needs no user in the file."""
@@ -153,7 +153,7 @@ class InsecureTests(LoginTestCase):
         """Of every kind, before anything is looked at; said, so that the operator knows that they are out."""
         for header in (basic("alice", "secret"), f"Bearer {SECRET}", "nonsense"):
             self.refused(InsecureCredentials, header, secure=False)
-        self.assertEqual(self.thread.calls, 0)
+        self.assertEqual(self.thread.count, 0)
         self.assertEqual(
             self.said[0], "Login failed for 'alice' from 192.0.2.7: credentials sent over plain HTTP"
         )

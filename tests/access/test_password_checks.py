@@ -21,7 +21,7 @@ class RememberedTests(LoginTestCase):
         for _ in range(120):
             self.assertEqual(self.log_in("alice", "secret"), Identity("alice"))
             self.clock.advance(1)
-        self.assertEqual(self.thread.calls, 2)
+        self.assertEqual(self.thread.count, 2)
 
     def test_at_once(self) -> None:
         """What is remembered does not wait for those who are hashed."""
@@ -29,7 +29,7 @@ class RememberedTests(LoginTestCase):
         waiting = self.begin(basic("bob", "hunter2"))
         self.assertNoResult(waiting)
         self.successResultOf(self.begin(basic("alice", "secret")))
-        self.thread.work()
+        self.thread.deliver_all()
         self.successResultOf(waiting)
 
     def test_only_that_pair(self) -> None:
@@ -38,7 +38,7 @@ class RememberedTests(LoginTestCase):
         self.refused(Unauthenticated, basic("alice", "secreT"))
         self.refused(Unauthenticated, basic("bob", "secret"))
         self.refused(Unauthenticated, basic("alic", "esecret"))
-        self.assertEqual(self.thread.calls, 4)
+        self.assertEqual(self.thread.count, 4)
 
     def test_until_the_password_changes(self) -> None:
         """The old one is refused from the moment in which the file says so, and so is who is taken out."""
@@ -53,7 +53,7 @@ class RememberedTests(LoginTestCase):
         """They are hashed each time."""
         for _ in range(3):
             self.refused(Unauthenticated, basic("alice", "x"))
-        self.assertEqual(self.thread.calls, 3)
+        self.assertEqual(self.thread.count, 3)
 
     def test_memory_is_bounded(self) -> None:
         """However many people there are."""
@@ -82,8 +82,8 @@ class TurnTests(LoginTestCase):
         """The others wait, in their order."""
         asking = [self.begin(basic(user, "x"), f"192.0.2.{user}") for user in "123"]
         for _ in range(3):
-            self.assertEqual(len(self.thread.waiting), 1)
-            self.thread.waiting.pop(0)()
+            self.assertEqual(len(self.thread.calls), 1)
+            self.thread.deliver()
         for one in asking:
             self.failureResultOf(one, Unauthenticated)
         self.assertIn("192.0.2.1", self.said[0])
@@ -93,7 +93,7 @@ class TurnTests(LoginTestCase):
         """A client that sends fifty at its start makes one hash, and one failure."""
         right = [self.begin(basic("alice", "secret")) for _ in range(50)]
         wrong = [self.begin(basic("alice", "x")) for _ in range(50)]
-        self.assertEqual(self.thread.work(), 2)
+        self.assertEqual(self.thread.deliver_all(), 2)
         for one in right:
             self.assertEqual(self.successResultOf(one), Identity("alice"))
         for one in wrong:
@@ -108,7 +108,7 @@ class TurnTests(LoginTestCase):
         alone = self.begin(basic("alice", "x"))
         alone.cancel()
         self.failureResultOf(alone, CancelledError)
-        self.thread.work()
+        self.thread.deliver_all()
         self.successResultOf(second)
         self.assertEqual(len(self.said), 1)
 
@@ -116,7 +116,7 @@ class TurnTests(LoginTestCase):
         """It is everybody's error who waits for it, no failed login, and over with the next."""
         self.hashes.failure = Unavailable("no memory")
         asking = [self.begin(basic("alice", "secret")) for _ in range(2)]
-        self.thread.work()
+        self.thread.deliver_all()
         for one in asking:
             self.failureResultOf(one, Unavailable)
         self.hashes.failure = None
@@ -132,7 +132,7 @@ class TurnTests(LoginTestCase):
         for one in refused:
             self.assertEqual(self.failureResultOf(one, TooManyFailures).value.retry_after, 2)
         self.clock.advance(1000)
-        self.thread.work()
+        self.thread.deliver_all()
         for one in waiting:
             if one not in refused:
                 self.failureResultOf(one)
@@ -152,7 +152,7 @@ class TurnTests(LoginTestCase):
             for number in range(20):
                 asking = self.begin(basic(f"u{number}", "x"), f"192.0.4.{number}")
                 self.clock.advance(cost)
-                self.thread.work()
+                self.thread.deliver_all()
                 self.failureResultOf(asking, Unauthenticated)
             self.assertEqual(self.fill(100, networks=100), room)
 
@@ -160,7 +160,7 @@ class TurnTests(LoginTestCase):
         """Nobody waits for the answer any more, so nothing is hashed for it."""
         first, second = (self.begin(basic("alice", "secret"), f"192.0.2.{number}") for number in range(2))
         self.clock.advance(8.5)
-        self.assertEqual(self.thread.work(), 1)
+        self.assertEqual(self.thread.deliver_all(), 1)
         self.successResultOf(first)
         self.failureResultOf(second, TooManyFailures)
         self.log_in("alice", "secret", "192.0.2.1")
@@ -175,9 +175,9 @@ class TurnTests(LoginTestCase):
         self.failureResultOf(self.begin(basic("bob", "hunter2")), TooManyFailures)
         for _ in range(2):
             self.assertNoResult(asking)
-            self.thread.waiting.pop(0)()
+            self.thread.deliver()
         self.assertEqual(self.successResultOf(asking), Identity("alice"))
-        self.thread.work()
+        self.thread.deliver_all()
         for one in others:
             self.failureResultOf(one, Unauthenticated)
 
@@ -216,7 +216,7 @@ class TimingTests(LoginTestCase):
         """Nothing is hashed: there is nobody to be found out."""
         self.users = NO_USERS
         self.refused(Unauthenticated, basic("mallory", "x"))
-        self.assertEqual(self.thread.calls, 0)
+        self.assertEqual(self.thread.count, 0)
 
 
 class DelayTests(LoginTestCase):
@@ -228,9 +228,9 @@ class DelayTests(LoginTestCase):
 
     def delayed(self, address: str = FAR, user: str = "bob", password: str = "hunter2") -> int:
         """For how long a password from there is delayed."""
-        before = self.thread.calls
+        before = self.thread.count
         error = self.refused(TooManyFailures, basic(user, password), address)
-        self.assertEqual(self.thread.calls, before)
+        self.assertEqual(self.thread.count, before)
         assert isinstance(error.retry_after, int)
         return error.retry_after
 
@@ -280,9 +280,9 @@ class DelayTests(LoginTestCase):
         self.log_in("bob", "hunter2")
         self.clock.advance(86_000)
         self.guess()
-        before = self.thread.calls
+        before = self.thread.count
         self.log_in("bob", "hunter2")
-        self.assertEqual(self.thread.calls, before + 1)
+        self.assertEqual(self.thread.count, before + 1)
 
     def test_right_long_ago(self) -> None:
         """After a day it is like any other."""
@@ -311,7 +311,7 @@ class DelayTests(LoginTestCase):
     def test_who_waits_is_judged_again(self) -> None:
         """Of a hundred guesses at once five are hashed."""
         asking = [self.begin(basic(f"a{number}", "x")) for number in range(20)]
-        self.assertEqual(self.thread.work(), 5)
+        self.assertEqual(self.thread.deliver_all(), 5)
         for one in asking[:5]:
             self.failureResultOf(one, Unauthenticated)
         for one in asking[5:]:

@@ -19,7 +19,7 @@ from simpleindex.system import bodies
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Here:
         self.wheel = add_wheel(root)
         add_sdist(root)
         self.world = LiveDirectoryFixture(root).begin()
-        self.threads = ManualThreads()
+        self.threads = HeldThreads()
         self.source = LocalSource(self.world.live, self.world.directory, self.threads, slow_opens=slow_opens)
 
     def tell(self) -> None:
@@ -425,7 +425,7 @@ def test_a_client_that_leaves_while_its_file_is_opened_leaves_no_descriptor(
     network.threads.held = True
     question = network.ask()
     if has_run:
-        network.threads.run()
+        network.threads.start()
     question.cancel()
     with pytest.raises(CancelledError):
         result(question)

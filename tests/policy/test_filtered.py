@@ -23,7 +23,7 @@ from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stub_source import UPLOADED_NS
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 from tests.views.test_union import Absent
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class World:
         self.policy = Policy(rules)
         self.clock = Clock()
         self.clock.advance(UPLOADED + DAY)
-        self.threads = ManualThreads()
+        self.threads = HeldThreads()
         self.filtered = FilteredSource(self.source, "pypi", lambda: self.policy, self.clock, self.threads)
 
     def project(self) -> Project:
@@ -285,7 +285,7 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
         [UpstreamMember(world.filtered), UpstreamMember(other)],
         NameRules(strategy),
         was_used=lambda _: False,
-        in_thread=ManualThreads(),
+        in_thread=HeldThreads(),
     )
     names = [file.filename for file in result(union.project(ACME)).files]
     if strategy is Strategy.FIRST_INDEX:
@@ -310,7 +310,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
     # A view that hides a directory asks it without rules.
     first = LocalViewSource(EmptySource(), [own.source]) if is_hidden else judged
     union = UnionSource(
-        first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=ManualThreads()
+        first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=HeldThreads()
     )
     for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
         with suppress(NotHere, NotAllowed):

@@ -36,7 +36,7 @@ from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer
 from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, LiveDirectoryFixture
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Place:
     def __init__(self, root: Path, **options: Any) -> None:
         self.world = LiveDirectoryFixture(root).begin()
         self.root = root
-        self.writes = ManualThreads()
+        self.writes = HeldThreads()
         self.writer = Writer(self.world.directory)
         self.examiner = FailingExaminer()
         self.publishing = LocalPublishing(

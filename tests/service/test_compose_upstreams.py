@@ -33,7 +33,7 @@ from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.live_directory import LiveDirectoryFixture
-from tests.fixtures.threads import InlineThreads, ManualThreads
+from tests.fixtures.threads import HeldThreads, InlineThreads
 from tests.views.test_union import Absent
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         OwnDirectory,
         settings=said,
         reactor=reactor,
-        in_read_thread=ManualThreads(),
-        in_digest_thread=ManualThreads(),
-        in_look_thread=ManualThreads(),
+        in_read_thread=HeldThreads(),
+        in_digest_thread=HeldThreads(),
+        in_look_thread=HeldThreads(),
         examiner=InProcessExaminer(),
         say=lambda _: None,
         failed=fail,

@@ -11,7 +11,7 @@ from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 from tests.views.test_union import Absent
 
 ACME, SECRET, PUBLIC = map(ProjectName, ("acme", "secret", "public"))
@@ -32,7 +32,7 @@ class House:
             [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
             rules or NameRules(),
             was_used=lambda _: False,
-            in_thread=ManualThreads(),
+            in_thread=HeldThreads(),
             hides=self.hiding.hides,
         )
 

@@ -17,7 +17,7 @@ from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorl
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture as LocalWorld
 from tests.fixtures.site import JSON, SiteFixture, read
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +36,14 @@ class House:
         self.outside.upstream.add(PUBLIC, DATA)
         self.outside.upstream.add(PRIVATE, b"evil", bare=True)
         self.used: set[str] = set()
-        source = LocalSource(self.local.live, self.local.directory, ManualThreads())
+        source = LocalSource(self.local.live, self.local.directory, HeldThreads())
         self.index = SiteFixture(
             UnionSource(
                 source,
                 [UpstreamMember(self.outside.source, is_listed=True)],
                 rules,
                 was_used=lambda name: name in self.used,
-                in_thread=ManualThreads(),
+                in_thread=HeldThreads(),
             )
         )
 

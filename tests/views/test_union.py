@@ -22,7 +22,7 @@ from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.stub_source import StubSource
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ class House:
             source.add(WHEEL, data)
         self.rules = rules or NameRules()
         self.used = used
-        self.threads = ManualThreads()
+        self.threads = HeldThreads()
         self.members = [UpstreamMember(self.first), UpstreamMember(self.second)]
         self.build()
 
@@ -209,7 +209,7 @@ def test_a_real_directory_in_front(tmp_path: Path) -> None:
     """An upstream's project is answered at once, and one that has just appeared here is not taken for absent."""
     world = LiveDirectoryFixture(tmp_path / "root").begin()
     house = House()
-    house.local = LocalSource(world.live, world.directory, ManualThreads())  # type: ignore[assignment]
+    house.local = LocalSource(world.live, world.directory, HeldThreads())  # type: ignore[assignment]
     house.build()
     assert house.union.project_now(ACME) is house.first.pages[ACME]
     house.first.asked.clear()
@@ -378,7 +378,7 @@ def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch)
     house.build()
     house.threads.held = True
     asking = Deferred.fromCoroutine(house.union.projects())
-    house.threads.run()
+    house.threads.start()
     house.union.take(NameRules(own=("acme",)), {})
     house.threads.release()
     assert result(asking).names == (ACME,)

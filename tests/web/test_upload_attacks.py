@@ -87,12 +87,12 @@ def test_a_client_that_leaves(steps: int, is_done: bool, world: PublishingSiteFi
             world.threads.deliver()
         world.world.reactor.advance(0)
     if is_done and world.threads.calls:
-        world.threads.run()
+        world.threads.start()
     transport.leave()
     world.world.reactor.advance(0)
     # As with several threads, the youngest call may come first.
     for index in reversed(range(len(world.threads.calls))):
-        world.threads.run(index)
+        world.threads.start(index)
     world.threads.release()
     world.world.reactor.advance(0)
     files, litter = world.tree()

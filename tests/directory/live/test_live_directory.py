@@ -249,7 +249,7 @@ def test_a_change_during_a_look_is_looked_at_again(world: LiveDirectoryFixture, 
     world.reads.held = True
     tell(world, "acme")
     early = world.ask()
-    world.reads.run()
+    world.reads.start()
     add_wheel(root, "acme", "2.0")
     tell(world, "acme")
     late = world.ask()
@@ -433,7 +433,7 @@ def test_a_quick_look_overtakes_a_long_read_and_nothing_is_lost(
         add_wheel(root, "acme", version)
     world.long_reads.held = True
     tell(world, "acme")
-    world.long_reads.run()
+    world.long_reads.start()
     (root / "acme" / wheel_name(version="1.0")).unlink()
     put(root / "acme" / "simpleindex.toml", b'status = "archived"')
     tell(world, "acme")
@@ -457,7 +457,7 @@ def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
     world.long_reads.held = True
     tell(world, "acme")
     world.reads.held = True
-    world.long_reads.run()
+    world.long_reads.start()
     add_wheel(root, "acme", "2.0")
     if through_the_door:
         asked: Deferred[Any] = Deferred.fromCoroutine(world.live.settled_anew(ACME))
@@ -465,7 +465,7 @@ def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
     else:
         tell(world, "acme")
         asked = world.ask()
-    world.reads.run()
+    world.reads.start()
     world.long_reads.deliver()
     world.long_reads.held = False
     world.reads.deliver()
@@ -482,7 +482,7 @@ def test_a_project_removed_during_its_long_read_stays_removed(
         add_wheel(root, "acme", version)
     world.long_reads.held = True
     tell(world, "acme")
-    world.long_reads.run()
+    world.long_reads.start()
     shutil.rmtree(root / "acme")
     tell(world, "acme")
     world.live.root_changed()
@@ -520,7 +520,7 @@ def test_a_root_gone_only_while_a_large_file_was_read(world: LiveDirectoryFixtur
     tell(world, "acme")
     waiting = world.ask()
     aside = swap(root)
-    world.long_reads.run()
+    world.long_reads.start()
     aside.rename(root)
     world.reads.held = True
     world.long_reads.deliver()
@@ -842,7 +842,7 @@ def test_no_moment_of_a_lost_root_gives_a_404(
     asked = []
     world.reads.held = True
     tell(world, "acme")
-    world.reads.run()
+    world.reads.start()
     lose(root)
     happen(world)
     for step in range(100):
@@ -947,8 +947,8 @@ def test_what_was_read_in_the_old_root_is_not_taken_for_the_new_one(
     world.reads.held = True
     tell(world, "acme")
     tell(world, "new")
-    world.reads.run()
-    world.reads.run(1)
+    world.reads.start()
+    world.reads.start(1)
     old_acme, old_new = world.reads.calls
     world.reads.calls.clear()
     world.reads.held = False
@@ -970,7 +970,7 @@ def test_a_root_gone_only_while_it_was_looked_at(world: LiveDirectoryFixture, ro
     world.reads.held = True
     tell(world, "acme")
     aside = swap(root)
-    world.reads.run()
+    world.reads.start()
     aside.rename(root)
     world.reads.release()
     assert len(world.files()) == 2
@@ -1135,7 +1135,7 @@ def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(
     tell(world, "other")
     add_wheel(root, "acme", "2.0")
     tell(world, "acme")
-    world.reads.run(1)
+    world.reads.start(1)
     world.reads.deliver(0)
     assert world.live.suspended
     world.reads.release()
@@ -1603,7 +1603,7 @@ def test_a_question_during_the_first_survey_is_not_answered_from_it(root: Path) 
     world.live.polling = True
     world.reads.held = True
     world.begin()
-    world.reads.run()
+    world.reads.start()
     add_wheel(root, "late")
     asked = world.ask(ProjectName("late"))
     world.reads.release()

@@ -25,7 +25,7 @@ from simpleindex.system.stamp import Stamp
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture, frozen_stamp
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ class LiveMachine(RuleBasedStateMachine):
         self.events = Events()
         self.world = LiveDirectoryFixture(self.root, watch=self.events)
         self.world.now_ns = self.tick + SECOND
-        self.source = LocalSource(self.world.live, self.world.directory, ManualThreads())
+        self.source = LocalSource(self.world.live, self.world.directory, HeldThreads())
         self.asked: list[tuple[Deferred[Any], ProjectName, int]] = []
         self.operations = self.rested = 0
         self.written_in_place = False

@@ -21,7 +21,7 @@ from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.inotify import ManualReaders
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.site import SiteFixture
-from tests.fixtures.threads import ManualThreads
+from tests.fixtures.threads import HeldThreads
 from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -129,13 +129,13 @@ class House:
         self.world.live.polling = polling
         self.outside = UpstreamWorld(base / "cache")
         self.outside.upstream.add(WHEEL, b"evil", bare=True)
-        self.source = LocalSource(self.world.live, self.world.directory, ManualThreads())
+        self.source = LocalSource(self.world.live, self.world.directory, HeldThreads())
         self.union = UnionSource(
             LocalViewSource(self.source, ()),
             [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
-            in_thread=ManualThreads(),
+            in_thread=HeldThreads(),
             hides=self.source.takes,
         )
         self.index = SiteFixture(self.union)
@@ -349,16 +349,16 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     """A name that any directory of the index takes is own in every view."""
     house = House(base)
     world = LiveDirectoryFixture(base / "staging", record=house.record).begin()
-    staging = LocalSource(world.live, world.directory, ManualThreads())
+    staging = LocalSource(world.live, world.directory, HeldThreads())
     for local in (LocalViewSource(house.source, [staging]), UnionSource(
-        house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=ManualThreads()
+        house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=HeldThreads()
     )):  # fmt: skip
         union = UnionSource(
             local,
             [UpstreamMember(house.outside.source)],
             NameRules(),
             was_used=house.record.has,
-            in_thread=ManualThreads(),
+            in_thread=HeldThreads(),
         )
         house.index = SiteFixture(union)
         assert house.ask() == (200, True)
