@@ -112,7 +112,7 @@ def test_a_client_that_leaves_a_deletion(world: PublishingSiteFixture) -> None:
     transport.protocol.dataReceived(
         f"POST /-/api/projects/acme/delete HTTP/1.1\r\nHost: a\r\n{own}\r\n\r\n".encode() + body
     )
-    while not any("Writer.delete" in name for name in world.threads.names()):
+    while not any("Deletions.delete" in name for name in world.threads.names()):
         world.threads.deliver()
     transport.leave()
     world.threads.release()
