@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from cachetools import FIFOCache
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
@@ -67,7 +67,7 @@ class Fetches:
         self._late: set[Fetch] = set()
         self._silent_until = 0.0
         self._under_way: dict[Hashable, Fetch] = {}
-        self._wrong: OrderedDict[Hashable, tuple[float, WrongFile]] = OrderedDict()
+        self._wrong: FIFOCache[Hashable, tuple[float, WrongFile]] = FIFOCache(_MOST_WRONG)
 
     def stop(self) -> None:
         """Stop every fetch."""
@@ -167,8 +167,6 @@ class Fetches:
             self._log_failure(file, error)
             if isinstance(error, WrongFile):
                 self._wrong[key] = self._clock.seconds() + self._failing_for, error
-                if len(self._wrong) > _MOST_WRONG:
-                    self._wrong.popitem(last=False)
             if isinstance(error, WrongFile | NotHere):
                 await self._doubt(name, file, error)
         else:

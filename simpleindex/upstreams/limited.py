@@ -1,11 +1,10 @@
-"""An upstream of which not everything is wanted at once: so many requests, and the others wait their turn."""
+"""An upstream with a limited number of requests at a time; further ones wait in order."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core.errors import UpstreamBusy
@@ -15,75 +14,85 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.interface import Listing, Stream, Upstream, Validators
 
 PATIENCE: Final = 10.0
-"""Seconds that a request waits for its turn; clients give up after 15 or 30."""
+"""Seconds that a request waits for others; clients give up after 15 or 30."""
 
 _MOST_WAITING: Final = 500
-"""More cannot have their turn in that time."""
+"""Requests that wait; more could not begin in that time."""
 
 
 class LimitedUpstream:
-    """Asks an upstream for so many pages, and so many files, at a time.
+    """Requests a limited number of pages, and of files, at a time.
 
     Pages do not wait for files: a few large ones would hold up every resolver.
 
     Args:
-        upstream: Asked.
+        upstream: The upstream.
         limit: How many of each at once.
         clock: The reactor.
     """
 
     def __init__(self, upstream: Upstream, limit: int, clock: Any) -> None:
         self._upstream = upstream
-        self._pages = _Turns(upstream.name, limit, clock)
-        self._files = _Turns(upstream.name, limit, clock)
+        self._limit = limit
+        self._clock = clock
+        self._pages = DeferredSemaphore(limit)
+        self._files = DeferredSemaphore(limit)
 
     @property
     def name(self) -> str:
-        """What the configuration calls it."""
+        """Its name in the sources file."""
         return self._upstream.name
 
     async def projects(self) -> tuple[ProjectName, ...]:
-        """Its projects."""
-        await self._pages.take()
+        """Return the names of its projects."""
+        await self._acquire(self._pages)
         try:
             return await self._upstream.projects()
         finally:
-            self._pages.give()
+            self._pages.release()
 
-    async def project(self, name: ProjectName, known: Validators | None) -> Listing | None:
-        """One of them."""
-        await self._pages.take()
+    async def project(self, name: ProjectName, validators: Validators | None) -> Listing | None:
+        """Return the listing of a project; None if it has not changed."""
+        await self._acquire(self._pages)
         try:
-            return await self._upstream.project(name, known)
+            return await self._upstream.project(name, validators)
         finally:
-            self._pages.give()
+            self._pages.release()
 
     async def open(
         self, url: str, offset: int = 0, validators: Validators | None = None, *, size: int | None = None
     ) -> Stream:
-        """Begin to fetch a file, whose turn ends when it is closed."""
-        await self._files.take()
+        """Begin to fetch a file; it counts until the stream is closed."""
+        await self._acquire(self._files)
         try:
-            return _Taken(await self._upstream.open(url, offset, validators, size=size), self._files)
+            return _LimitedStream(await self._upstream.open(url, offset, validators, size=size), self._files)
         except BaseException:
-            self._files.give()
+            self._files.release()
             raise
 
     async def modified(self, url: str) -> int | None:
-        """When a file was modified; the question has its turn among files."""
-        await self._files.take()
+        """Return when a file was modified; the request counts among files."""
+        await self._acquire(self._files)
         try:
             return await self._upstream.modified(url)
         finally:
-            self._files.give()
+            self._files.release()
+
+    async def _acquire(self, semaphore: DeferredSemaphore) -> None:
+        if len(semaphore.waiting) >= _MOST_WAITING:
+            raise UpstreamBusy(self.name, self._limit)
+        try:
+            await semaphore.acquire().addTimeout(PATIENCE, self._clock)
+        except TookTooLong:
+            raise UpstreamBusy(self.name, self._limit) from None
 
 
-class _Taken:
-    """A stream that gives its turn back."""
+class _LimitedStream:
+    """A stream that counts until it is closed."""
 
-    def __init__(self, stream: Stream, turns: _Turns) -> None:
+    def __init__(self, stream: Stream, semaphore: DeferredSemaphore) -> None:
         self._stream = stream
-        self._turns: _Turns | None = turns
+        self._semaphore: DeferredSemaphore | None = semaphore
 
     @property
     def size(self) -> int | None:
@@ -102,41 +111,6 @@ class _Taken:
 
     def close(self) -> None:
         self._stream.close()
-        turns, self._turns = self._turns, None
-        if turns is not None:
-            turns.give()
-
-
-class _Turns:
-    """So many at a time, in the order in which they came."""
-
-    def __init__(self, name: str, limit: int, clock: Any) -> None:
-        self._name = name
-        self._limit = limit
-        self._clock = clock
-        self._taken = 0
-        self._waiting: deque[Deferred[None]] = deque()
-
-    async def take(self) -> None:
-        if self._taken < self._limit:
-            self._taken += 1
-            return
-        if len(self._waiting) >= _MOST_WAITING:
-            raise UpstreamBusy(self._name, self._limit)
-        turn: Deferred[None] = Deferred()
-        self._waiting.append(turn)
-        turn.addTimeout(PATIENCE, self._clock)
-        try:
-            await turn
-        except TookTooLong:
-            raise UpstreamBusy(self._name, self._limit) from None
-        finally:
-            # Whoever does not wait any more gets none.
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-
-    def give(self) -> None:
-        if self._waiting:
-            self._waiting.popleft().callback(None)
-        else:
-            self._taken -= 1
+        semaphore, self._semaphore = self._semaphore, None
+        if semaphore is not None:
+            semaphore.release()

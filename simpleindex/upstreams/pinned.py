@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
+
+from cachetools import FIFOCache
 
 from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Status, file_order
@@ -51,8 +52,8 @@ class PinnedSource:
         self._next_look = 0.0
         self._state: object = object()
         self._names: frozenset[ProjectName] = frozenset()
-        self._own: OrderedDict[ProjectName, Project] = OrderedDict()
-        self._merged: OrderedDict[ProjectName, tuple[Project | None, Project]] = OrderedDict()
+        self._own: FIFOCache[ProjectName, Project] = FIFOCache(_MOST)
+        self._merged: FIFOCache[ProjectName, tuple[Project | None, Project]] = FIFOCache(_MOST)
 
     async def projects(self) -> ProjectList:
         """Return the projects of the upstream."""
@@ -118,8 +119,6 @@ class PinnedSource:
             if offered is None:
                 return None
             self._own[name] = offered
-            if len(self._own) > _MOST:
-                self._own.popitem(last=False)
         return self._own[name]
 
     def _look(self) -> None:
@@ -145,8 +144,6 @@ class PinnedSource:
             files = PackedFiles(sorted([*project.files, *more], key=file_order))
             made = replace(project, files=files, generation=next(self._generations))
         self._merged[project.name] = project, made
-        if len(self._merged) > _MOST:
-            self._merged.popitem(last=False)
         return made
 
     async def _open(self, name: ProjectName, file: File, filename: str) -> Body | None:

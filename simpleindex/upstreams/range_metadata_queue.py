@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
+from cachetools import FIFOCache
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import BrokenArchive, InvalidFilename, NoRanges, NotHere, SimpleIndexError
@@ -50,7 +50,7 @@ class RangeMetadataQueue:
         self._learned = learned
         self._paused_until = 0.0
         self._projects: set[ProjectName] = set()
-        self._unreadable: OrderedDict[File, None] = OrderedDict()
+        self._unreadable: FIFOCache[File, None] = FIFOCache(_MOST_UNREADABLE)
 
     def begin(self, name: ProjectName, wheels: Sequence[File]) -> None:
         """Begin with a project's wheels; do nothing if too many projects are under way."""
@@ -87,8 +87,6 @@ class RangeMetadataQueue:
             file_facts[file] = await self._read_end(name, file)
         except (BrokenArchive, InvalidFilename, NotHere):
             self._unreadable[file] = None
-            if len(self._unreadable) > _MOST_UNREADABLE:
-                self._unreadable.popitem(last=False)
         except NoRanges:
             self._paused_until = self._clock.seconds() + _NO_RANGES_SECONDS
         except SimpleIndexError:

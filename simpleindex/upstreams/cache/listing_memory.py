@@ -6,6 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from cachetools import FIFOCache
+
 if TYPE_CHECKING:
     from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
@@ -64,8 +66,9 @@ class ListingMemory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
+        # By hand: every page looks here, and cachetools' LRUCache costs four calls more.
         self._entries: OrderedDict[ProjectName, ListingEntry] = OrderedDict()
-        self._absent: OrderedDict[ProjectName, float] = OrderedDict()
+        self._absent: FIFOCache[ProjectName, float] = FIFOCache(_MOST_ABSENT)
 
     def get(self, name: ProjectName) -> ListingEntry | None:
         """Return a project's listing, if it is in memory."""
@@ -92,9 +95,6 @@ class ListingMemory:
             until: When to ask for it again, seconds since 1970.
         """
         self._absent[name] = until
-        self._absent.move_to_end(name)
-        if len(self._absent) > _MOST_ABSENT:
-            self._absent.popitem(last=False)
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._size -= entry.weight

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from cachetools import FIFOCache
 
 from simpleindex.upstreams.pages.urls import origin
 
@@ -52,9 +53,9 @@ class Waits:
     """
 
     def __init__(self) -> None:
-        self._waits: OrderedDict[Hashable, Wait] = OrderedDict()
+        self._waits: FIFOCache[Hashable, Wait] = FIFOCache(_MOST)
         # By server, the pages whose answers show that it is down.
-        self._evidence: OrderedDict[Hashable, dict[str, Wait]] = OrderedDict()
+        self._evidence: FIFOCache[Hashable, dict[str, Wait]] = FIFOCache(_MOST)
 
     def add(self, url: str, wait: Wait, now: float, *, is_page: bool) -> None:
         """Remember that an answer asked to wait.
@@ -96,12 +97,8 @@ class Waits:
         before = self._evidence.pop(server, {})
         pages = {page: each for page, each in before.items() if each.seconds(now)} | {url: wait}
         self._evidence[server] = pages
-        if len(self._evidence) > _MOST:
-            self._evidence.popitem(last=False)
         return len(pages) >= _PAGES_THAT_HOLD
 
     def _put(self, key: Hashable, wait: Wait) -> None:
         before = self._waits.pop(key, wait)
         self._waits[key] = wait if wait.until >= before.until else before
-        if len(self._waits) > _MOST:
-            self._waits.popitem(last=False)
