@@ -31,7 +31,7 @@ _WRONG_TOKEN: Final = "The token is unknown, expired or revoked."  # noqa: S105 
 class TokenRecords(Protocol):
     """The records of tokens."""
 
-    def find_token(self, secret: str, now: float, /) -> Token:
+    def find(self, secret: str, now: float, /) -> Token:
         """Return the token, or raise UnusableToken or Unavailable; takes microseconds."""
         ...
 
@@ -75,7 +75,7 @@ class TokenChecks:
         """
         now = self._clocks.now()
         try:
-            token = self._records.find_token(credentials.secret, now)
+            token = self._records.find(credentials.secret, now)
             if token.user is not None and self._users and token.user not in self._users().hashes:
                 # A user who was removed must not log in with an older token.
                 raise UnusableToken(token.id, f"belongs to {token.user!r}, who is not in the users file")

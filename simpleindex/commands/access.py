@@ -7,11 +7,12 @@ from pathlib import Path
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.rights import Access, default_access
-from simpleindex.commands.arguments import Parser, complain
+from simpleindex.commands.arguments import Parser
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import InvalidAccess, InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
-from simpleindex.records.people import Records
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.owners import OwnerTable
 from simpleindex.system.followed_file import read_text_file
 
 
@@ -60,10 +61,10 @@ def _access(settings: Settings) -> Access:
 
 
 def _owner(settings: Settings, name: str) -> str | None:
-    records = Records(str(settings.state), complain)
+    database = RecordsDatabase(str(settings.state))
     try:
-        return records.owner(parse_project_name(name))
+        return OwnerTable(database).owner(parse_project_name(name))
     except Unavailable:
         return None
     finally:
-        records.close()
+        database.close()

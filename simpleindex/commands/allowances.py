@@ -28,7 +28,8 @@ from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.version_texts import parse_requirement
 from simpleindex.policy.judgement import Allowance
-from simpleindex.records.people import Records
+from simpleindex.records.allowances import AllowanceTable
+from simpleindex.records.database import RecordsDatabase
 
 if TYPE_CHECKING:
     import argparse
@@ -108,25 +109,27 @@ def _allow_parser() -> Parser:
     return parser
 
 
-def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Places, Records], int]) -> int:
+def _run(
+    arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Places, AllowanceTable], int]
+) -> int:
     where = places(arguments)
-    records = Records(str(where.state), complain)
+    database = RecordsDatabase(str(where.state))
     try:
-        return work(arguments, where, records)
+        return work(arguments, where, AllowanceTable(database))
     except Unavailable:
         # Why has been said.
         return 2
     finally:
-        records.close()
+        database.close()
 
 
-def _allow(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+def _allow(arguments: argparse.Namespace, where: Places, allowances: AllowanceTable) -> int:
     name, version = _what(arguments.what)
     seconds, reason, now = _seconds(arguments.time), _reason(arguments.reason), time.time()
     require_state(where, "this allowance", new=arguments.new_state)
-    same, _ = _held(records, name, version, now)
+    same, _ = _held(allowances, name, version, now)
     given = Allowance(name, same.version if same else version, int(now) + seconds, who(), reason)
-    records.allow(given)
+    allowances.add(given)
     words = f"until {day_and_time(given.until)}: {given.reason}"
     _record(where, "allowance-given", name, f"{_spelt(given)} {words}")
     print(f"{_spelt(given)} is exempt from all rules {words}", file=sys.stderr)
@@ -137,24 +140,24 @@ def _allow(arguments: argparse.Namespace, where: Places, records: Records) -> in
     return 0
 
 
-def _disallow(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+def _disallow(arguments: argparse.Namespace, where: Places, allowances: AllowanceTable) -> int:
     name, version = _what(arguments.what)
-    same, others = _held(records, name, version, time.time())
+    same, others = _held(allowances, name, version, time.time())
     rest = ", ".join(map(_spelt, others))
     if same is None:
         complain(
             f"There is no allowance of {arguments.what} in {where.state}{f', but of {rest}' if rest else ''}."
         )
         return 2
-    records.disallow(name, same.version)
+    allowances.remove(name, same.version)
     _record(where, "allowance-ended", name, _spelt(same))
     still = f" Still exempt from them: {rest}." if rest else ""
     print(f"The rules hold for {_spelt(same)} again.{still}", file=sys.stderr)
     return 0
 
 
-def _list(arguments: argparse.Namespace, where: Places, records: Records) -> int:
-    held = records.allowances(time.time())
+def _list(arguments: argparse.Namespace, where: Places, allowances: AllowanceTable) -> int:
+    held = allowances.active(time.time())
     if arguments.what is not None:
         name, version = _what(arguments.what)
         held = tuple(
@@ -176,10 +179,10 @@ def _list(arguments: argparse.Namespace, where: Places, records: Records) -> int
 
 
 def _held(
-    records: Records, name: ProjectName, version: str | None, now: float
+    allowances: AllowanceTable, name: ProjectName, version: str | None, now: float
 ) -> tuple[Allowance | None, list[Allowance]]:
     """The allowance of this, in whatever spelling, and the others of the project."""
-    of_project = [each for each in records.allowances(now) if each.name == name]
+    of_project = [each for each in allowances.active(now) if each.name == name]
     same = next((each for each in of_project if _is_same(each, version)), None)
     return same, [each for each in of_project if each is not same]
 

@@ -46,7 +46,7 @@ class Places:
 
     def audit(self) -> Audit:
         """Open the audit."""
-        return Audit(str(self.state), complain)
+        return Audit(str(self.state))
 
 
 def add_places(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:
@@ -95,7 +95,7 @@ def require_state(where: Places, what: str, *, new: bool) -> None:
     state = str(where.state)
     try:
         if new or beginning_of(state) is Beginning.LOST:
-            begin_records(state, anew=False, log=complain)
+            begin_records(state, anew=False)
         elif beginning_of(state) is Beginning.NEW:
             raise RefusedStart(
                 f"No server has used {state}, so none would know {what}. Name the server's configuration with "

@@ -166,7 +166,7 @@ class _Kept:
         self.directory = settings.cache
         self.cache = UpstreamCache(str(settings.cache))
         self.pins = Pins(str(settings.state))
-        self.audit = Audit(str(settings.state), complain)
+        self.audit = Audit(str(settings.state))
 
     def entries(self, pattern: str = ALL) -> Iterator[Entry]:
         """The files that are held, by upstream, project and version."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.commands.arguments import Parser, complain, who
+from simpleindex.commands.arguments import Parser, who
 from simpleindex.commands.remote import Remote
 from simpleindex.config.settings import resolve
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
@@ -120,7 +120,7 @@ def _here(command: str, given: argparse.Namespace) -> list[str]:
         raise RefusedStart(
             f"There is no {error.what} in {settings.path}; --path DIR names another index."
         ) from None
-    _record(Audit(str(settings.state), complain), command, name, subjects, given)
+    _record(Audit(str(settings.state)), command, name, subjects, given)
     return lines
 
 

@@ -218,7 +218,7 @@ def _withheld(sources: _Sources, source: str, project: Project, files: Sequence[
 def _record(
     settings: Settings, name: ProjectName, copied: Sequence[CopiedFile], given: argparse.Namespace
 ) -> None:
-    audit = Audit(str(settings.state), complain)
+    audit = Audit(str(settings.state))
     for each in copied:
         if each.created:
             where = f" ({each.url})" if each.url else ""

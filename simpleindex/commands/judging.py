@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from simpleindex.commands.arguments import complain
 from simpleindex.policy.lists import NameLists
-from simpleindex.records.people import Records
-from simpleindex.system.log import log_to
+from simpleindex.records.allowances import AllowanceTable
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.views.live_sources_file import LiveSourcesFile
 
 if TYPE_CHECKING:
@@ -31,15 +30,16 @@ def reasons_against(
     """
     if settings.sources is None:
         return ()
-    records = Records(str(settings.state), complain)
+    database = RecordsDatabase(str(settings.state))
     try:
         lists = NameLists(str(settings.sources.parent))
-        policies = LiveSourcesFile(str(settings.sources), open_list=lists.open, allowances=records.allowances)
-        with log_to(complain):
-            policies.open()
+        policies = LiveSourcesFile(
+            str(settings.sources), open_list=lists.open, allowances=AllowanceTable(database).active
+        )
+        policies.open()
         policy, now = policies.current(), time.time()
     finally:
-        records.close()
+        database.close()
     denial = policy.denial(project.name, source, now)
     if denial is not None:
         return (denial.sentence,)

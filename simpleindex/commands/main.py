@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.archives.examination.pool import open_examination
+from simpleindex.commands.arguments import complain
 from simpleindex.commands.systemd_unit import unit_text
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.packed import total_size
@@ -22,6 +23,7 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.service.report import catalogue_lines, taken_line
+from simpleindex.system.log import log_to
 from simpleindex.tap import Options
 from simpleindex.web.status import StatusReport
 
@@ -106,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     try:
-        return command(words[1:])
+        if words[0] == "check":
+            return command(words[1:])
+        with log_to(complain):
+            return command(words[1:])
     except RefusedStart as error:
         print(f"simpleindex: {error}", file=sys.stderr)
         return 2

@@ -24,7 +24,8 @@ from simpleindex.commands.arguments import (
 )
 from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStart, Unavailable
 from simpleindex.core.patterns import parse_pattern
-from simpleindex.records.people import Records
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ def token(words: list[str]) -> int:
     """
     arguments = _parser().parse_args(words)
     where = places(arguments)
-    records = Records(str(where.state), complain)
+    database = RecordsDatabase(str(where.state))
     try:
-        result: int = arguments.run(arguments, where, records)
+        result: int = arguments.run(arguments, where, TokenTable(database))
     except Unavailable:
         # Why has been said.
         return 2
     finally:
-        records.close()
+        database.close()
     return result
 
 
@@ -122,13 +123,13 @@ def _parser() -> Parser:
     return parser
 
 
-def _create(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+def _create(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> int:
     now = time.time()
     user = _user(arguments, where)
     actions, patterns = _actions(arguments.can), _patterns(arguments.projects or ["*"])
     expires, note = _expires(arguments.expires, now), _note(arguments.note)
     require_state(where, "this token", new=arguments.new_state)
-    made, secret = records.create_token(
+    made, secret = tokens.create(
         user=user,
         actions=actions,
         projects=patterns,
@@ -152,22 +153,21 @@ def _create(arguments: argparse.Namespace, where: Places, records: Records) -> i
     return 0
 
 
-def _list(arguments: argparse.Namespace, where: Places, records: Records) -> int:
-    now = time.time()
-    tokens = records.tokens()
+def _list(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> int:
+    now, rows = time.time(), tokens.all()
     if arguments.json:
-        print(json.dumps([_as_json(one, now) for one in tokens], indent=2))
-    elif tokens:
-        print("\n".join(table([_HEADINGS, *(_columns(one, now) for one in tokens)])))
+        print(json.dumps([_as_json(one, now) for one in rows], indent=2))
+    elif rows:
+        print("\n".join(table([_HEADINGS, *(_columns(one, now) for one in rows)])))
     else:
         print(f"There are no tokens in {where.state}.", file=sys.stderr)
     return 0
 
 
-def _revoke(arguments: argparse.Namespace, where: Places, records: Records) -> int:
+def _revoke(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> int:
     status = 0
     for id_ in arguments.id:
-        before = records.revoke(id_, time.time())
+        before = tokens.revoke(id_, time.time())
         if before is None:
             complain(f"There is no token {id_!r} in {where.state}.")
             status = 2

@@ -1,7 +1,7 @@
-"""Who changed what, and who failed to log in: one JSON object on each line of ``audit.jsonl`` in the state directory.
+"""The audit: who changed what and who failed to log in, one JSON object a line, in ``audit.jsonl`` in the state directory.
 
-Lines are only ever appended, each in one write, so several processes share the file. Whoever rotates it renames it; the
-next line goes to a new one.
+Lines are only appended, each in one write, so several processes share the file. To rotate it, rename it; the next line goes
+to a new file.
 """
 
 from __future__ import annotations
@@ -15,32 +15,30 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core import severity
 from simpleindex.core.names import printable
 from simpleindex.system.errors import trouble_of
+from simpleindex.system.log import logger
 from simpleindex.system.state import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_log = logger(__name__)
 
 _LONGEST_TEXT: Final = 1000
 """Characters of one value; clients choose some of them."""
 
 
 class Audit:
-    """The file; usable from any thread.
+    """The file; usable from any thread. A failure to write is logged once until a line can be written again.
 
     Args:
-        state_directory: Where it is; made if it is missing.
-        log: Told in a sentence, once until it is over, that it cannot be written.
+        state_directory: Its directory; made if it is missing.
         now: The time, seconds since 1970.
     """
 
-    def __init__(
-        self, state_directory: str, log: Callable[[str], None], now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, state_directory: str, now: Callable[[], float] = time.time) -> None:
         self.path = os.path.join(state_directory, "audit.jsonl")
-        self._log = log
         self._now = now
         self._lock = threading.Lock()
         self._descriptor: int | None = None
@@ -59,23 +57,23 @@ class Audit:
         digest: str | None = None,
         detail: str | None = None,
     ) -> bool:
-        """Append one line; what does not apply is left out of it.
+        """Append one line; fields that do not apply are left out.
 
         Args:
-            event: What happened, in a word.
-            who: The user, or ``command:NAME`` for whoever ran a command here (no user's name has a colon).
+            event: The kind of event.
+            who: The user, or ``command:NAME`` for a command's user (no user of the index has a colon in the name).
             token: The id of the token that was used or changed.
-            address: Where the request came from.
-            project: Of what.
-            filename: Of which file.
-            version: Of which version, where it was about all of its files.
-            digest: Its sha256, in hexadecimal.
-            detail: Anything else, in words; never a secret.
+            address: The client's address.
+            project: The project.
+            filename: The file.
+            version: The version, if the event is about all of its files.
+            digest: The file's sha256, in hexadecimal.
+            detail: Anything else, as text; never a secret.
 
         Returns:
-            Whether it was written.
+            Whether the line was written.
         """
-        given = {
+        fields = {
             "time": datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds"),
             "event": event,
             "who": who,
@@ -88,13 +86,13 @@ class Audit:
             "detail": detail,
         }
         # ASCII only: a reader that ends lines at U+2028, or a terminal, is not led astray either.
-        line = json.dumps({key: _bounded(value) for key, value in given.items() if value is not None})
+        line = json.dumps({key: _bounded(value) for key, value in fields.items() if value is not None})
         with self._lock:
             try:
                 self._append(f"{line}\n".encode())
             except OSError as error:
                 self._close()
-                self._tell(error)
+                self._complain(error)
                 return False
             self._failing = False
             return True
@@ -106,7 +104,7 @@ class Audit:
 
     def _append(self, data: bytes) -> None:
         descriptor = self._opened()
-        # A line that another process is writing just now looks as if it were cut off.
+        # A line that another process is writing just now would look cut off.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             size = os.fstat(descriptor).st_size
@@ -136,14 +134,14 @@ class Audit:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _tell(self, error: OSError) -> None:
+    def _complain(self, error: OSError) -> None:
         if not self._failing:
             self._failing = True
-            self._log(
-                severity.error(
-                    f"The audit {printable(self.path)} cannot be written ({error.strerror}), so that what happens is not recorded there: "
-                    f"{trouble_of(error, self.path).remedy}"
-                )
+            _log.error(
+                "The audit {path} cannot be written ({cause}), so nothing is recorded there: {remedy}",
+                path=printable(self.path),
+                cause=error.strerror,
+                remedy=trouble_of(error, self.path).remedy,
             )
 
 

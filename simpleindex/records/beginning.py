@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import printable
 from simpleindex.records.audit import Audit
-from simpleindex.records.database import RecordsFile
+from simpleindex.records.database import FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import BEGUN, AuditEvidence, Beginning, evidence_of, judge_beginning
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-RECORDS: str = "records.sqlite3"
-_TIMEOUT = 10.0  # seconds
+_log = logger(__name__)
 
 
 def beginning_of(state_directory: str) -> Beginning:
@@ -30,13 +30,12 @@ def beginning_of(state_directory: str) -> Beginning:
     return _judged(state_directory)[0]
 
 
-def begin_records(state_directory: str, *, anew: bool, log: Callable[[str], None]) -> None:
+def begin_records(state_directory: str, *, anew: bool) -> None:
     """Make the records where there are none yet.
 
     Args:
         state_directory: Where they are.
         anew: Whether it is meant that lost records are not restored. The names in the audit stay used.
-        log: Takes a sentence for the operator.
 
     Raises:
         RefusedStart: They are lost, and it is not said that this is meant.
@@ -46,35 +45,37 @@ def begin_records(state_directory: str, *, anew: bool, log: Callable[[str], None
     beginning, evidence = _judged(state_directory)
     if beginning is Beginning.KNOWN:
         return
-    path = printable(os.path.join(state_directory, RECORDS))
+    path = printable(os.path.join(state_directory, FILENAME))
     if beginning is Beginning.LOST and not anew:
         raise RefusedStart(
-            f"{path} is empty or gone, and the audit beside it tells of tokens, owners and names in it. Restore it from a "
-            "backup; or start once with --new-records to begin anew, without those tokens and owners."
+            f"{path} is empty or gone, and the audit beside it shows that it had tokens, owners or names. Restore it from a "
+            "backup, or start once with --new-records to begin anew without those tokens and owners."
         )
     names = sorted(evidence.names)
 
     def fill(connection: sqlite3.Connection) -> None:
         connection.executemany("INSERT OR IGNORE INTO used_names VALUES (?)", [(name,) for name in names])
 
-    records = RecordsFile(os.path.join(state_directory, RECORDS), _TIMEOUT)
+    database = RecordsDatabase(state_directory)
     try:
-        records.write(fill)
+        database.writer.write(fill)
     finally:
-        records.close()
-    audit = Audit(state_directory, log)
+        database.close()
+    audit = Audit(state_directory)
     audit.record(BEGUN, detail="anew: those before were lost" if beginning is Beginning.LOST else None)
     audit.close()
     if beginning is Beginning.LOST:
-        log(
-            f"The records {path} begin anew, without the tokens and owners of before. The {len(names)} names of your own "
-            "that the audit tells of stay used."
+        _log.info(
+            "The records {path} begin anew, without the tokens and owners of before. The {count} names of your own projects "
+            "that the audit has stay used.",
+            path=path,
+            count=len(names),
         )
 
 
 def _judged(state_directory: str) -> tuple[Beginning, AuditEvidence]:
     try:
-        size: int | None = os.stat(os.path.join(state_directory, RECORDS)).st_size
+        size: int | None = os.stat(os.path.join(state_directory, FILENAME)).st_size
     except FileNotFoundError:
         size = None
     evidence = AuditEvidence() if size else evidence_of(_audit_lines(state_directory))

@@ -1,4 +1,4 @@
-"""The file behind the records: one SQLite database, found again when it is replaced, never taken for an empty one."""
+"""The SQLite database of the records: opened once by a process, found again when it is replaced, never taken for an empty one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from simpleindex.core.errors import Unavailable
+from simpleindex.core.names import printable
+from simpleindex.system.errors import trouble_of
+from simpleindex.system.log import logger
 from simpleindex.system.state import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+_log = logger(__name__)
+
+FILENAME: Final = "records.sqlite3"
+
+_READ_TIMEOUT: Final = 1.0
+"""Seconds that a query may wait for another process; it holds up the reactor."""
+
+_WRITE_TIMEOUT: Final = 10.0
 
 _VERSION: Final = 1
 """Raised with every change to the schema, which must then say how older ones are brought up to it."""
@@ -45,26 +58,94 @@ _ADDED: Final = (
     """,
     "CREATE TABLE IF NOT EXISTS used_names (project TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
 )
-"""Tables that came later; whoever does not know of them is not troubled by them. Made with the first change that finds them
-missing; until then they are as good as empty."""
+"""Tables that later releases added; an older release ignores them. The first change that finds one missing makes it; until
+then it counts as empty."""
 
 
-_AGAIN: Final = 0.01
-"""Seconds between two tries at what another process is doing as well."""
+_RETRY_SECONDS: Final = 0.01
+"""Between two tries at what another process is doing as well."""
 
 
-class RecordsFile:
-    """One connection; usable from any thread, one at a time.
+class RecordsDatabase:
+    """The records, shared by all of their tables; usable from any thread.
+
+    Several processes use the database at once, servers and commands; a change in one is seen by all of them with their next
+    query. What cannot be read is never taken for "nobody" or "allowed": it raises Unavailable.
 
     Args:
-        path: The database.
-        timeout: Seconds to wait for other processes.
-        begun: Whether it was made before (:mod:`simpleindex.records.beginning`), so that a missing one is lost, not new.
+        state_directory: The directory of the database; the first change makes it if it is missing.
+        initialized: Whether the database was made before (:mod:`simpleindex.records.beginning`), so that a missing one is
+            lost, not new.
+
+    Attributes:
+        path: The database's file.
+        reader: The connection for short queries, which may be made in the reactor.
+        writer: The connection for changes, and for queries in threads. Because it is apart, no short query waits for a change.
     """
 
-    def __init__(self, path: str, timeout: float, *, begun: bool = False) -> None:
+    def __init__(self, state_directory: str, *, initialized: bool = False) -> None:
+        self.path = os.path.join(state_directory, FILENAME)
+        self.reader = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
+        self.writer = RecordsConnection(self.path, _WRITE_TIMEOUT, initialized=initialized)
+        self._logged: str | None = None
+
+    def read(
+        self, statement: str, values: tuple[object, ...], *, table: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, as :meth:`RecordsConnection.read` does.
+
+        Raises:
+            Unavailable: The database cannot be read.
+        """
+        try:
+            rows = self.reader.read(statement, values, table=table)
+        except (sqlite3.Error, OSError) as error:
+            raise self.unavailable(error) from error
+        self._logged = None
+        return rows
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Make a change, as :meth:`RecordsConnection.write` does.
+
+        Raises:
+            Unavailable: The change cannot be made.
+        """
+        try:
+            return self.writer.write(work)
+        except (sqlite3.Error, OSError) as error:
+            raise self.unavailable(error) from error
+
+    def unavailable(self, error: sqlite3.Error | OSError) -> Unavailable:
+        """Return the error for clients; it is logged once until the database can be read again."""
+        trouble = trouble_of(error, self.path)
+        if trouble.cause != self._logged:
+            self._logged = trouble.cause
+            _log.error(
+                "The records {path} cannot be used ({cause}), so requests that need a token or an owner get 503: {remedy}",
+                path=printable(self.path),
+                cause=trouble.cause,
+                remedy=trouble.remedy,
+            )
+        return Unavailable(f"The records of tokens and owners cannot be used now: {trouble.for_client()}")
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        self.reader.close()
+        self.writer.close()
+
+
+class RecordsConnection:
+    """A connection to the database; usable from any thread, one at a time.
+
+    Args:
+        path: The database's file.
+        timeout: Seconds to wait for other processes.
+        initialized: As for :class:`RecordsDatabase`.
+    """
+
+    def __init__(self, path: str, timeout: float, *, initialized: bool = False) -> None:
         self._path = path
-        self._begun = begun
+        self._initialized = initialized
         self._timeout = timeout
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -73,12 +154,12 @@ class RecordsFile:
     def read(
         self, statement: str, values: tuple[object, ...], *, table: str | None = None
     ) -> list[tuple[Any, ...]]:
-        """Ask; where nobody has ever written anything, there are no rows.
+        """Return the rows of a query; there are none before the first change.
 
         Args:
-            statement: The question.
+            statement: The query.
             values: For its question marks.
-            table: One that came later, and may be missing.
+            table: A table that a later release added, which may be missing.
 
         Raises:
             sqlite3.Error: The database is damaged, busy, or not ours.
@@ -95,7 +176,7 @@ class RecordsFile:
                 raise
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work as one transaction; durable once this returns, whatever happens then.
+        """Run a function in one transaction; its changes are durable once this returns.
 
         Raises:
             sqlite3.Error: As for :meth:`read`, or the disk is full.
@@ -123,10 +204,10 @@ class RecordsFile:
     def _connected(self) -> sqlite3.Connection | None:
         """Return a connection to the file that is there now, or None if none was ever written."""
         try:
-            # Never opened by ourselves: closing it would drop the locks that SQLite holds in this process (fcntl(2)).
+            # Never opened here: closing it would drop the locks that SQLite holds in this process (fcntl(2)).
             status = os.lstat(self._path)
         except FileNotFoundError:
-            if self._begun or self._inode is not None:
+            if self._initialized or self._inode is not None:
                 raise FileNotFoundError(0, "the file is gone") from None
             return None
         inode = status.st_dev, status.st_ino
@@ -145,12 +226,12 @@ class RecordsFile:
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == _VERSION:
-                # The default, said because it matters: a token that was revoked stays so after a power cut.
+                # The default, written down because it matters: a revoked token stays revoked after a power cut.
                 connection.execute("PRAGMA synchronous = FULL")
                 return connection
             if version:
                 raise sqlite3.DatabaseError("another version of simpleindex wrote it")
-            if self._begun or self._inode is not None:
+            if self._initialized or self._inode is not None:
                 raise sqlite3.DatabaseError("it is empty, and was not before")
         except BaseException:
             connection.close()
@@ -164,7 +245,7 @@ class RecordsFile:
         make_private(self._path)
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         try:
-            self._let_readers_be(connection)
+            self._use_wal(connection)
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 for statement in _SCHEMA:
@@ -176,8 +257,8 @@ class RecordsFile:
         assert made is not None
         return made
 
-    def _let_readers_be(self, connection: sqlite3.Connection) -> None:
-        """Choose the journal with which readers and one writer do not wait for each other.
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Choose the journal (WAL) with which readers and one writer do not wait for each other.
 
         SQLite does not wait for other processes here, whatever the connection's time for that, and another one may be making
         the same database just now.
@@ -189,7 +270,7 @@ class RecordsFile:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                     raise
-                time.sleep(_AGAIN)
+                time.sleep(_RETRY_SECONDS)
             else:
                 return
 

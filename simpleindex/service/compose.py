@@ -16,6 +16,9 @@ from simpleindex.archives.examination.pool import core_count, open_examination
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.first_seen import FirstSeen
+from simpleindex.records.used_names import UsedNames
 from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_publishing import Logins
     from simpleindex.service.compose_upstreams import Upstreams
     from simpleindex.system.troubles import Troubles
@@ -76,6 +78,7 @@ class ComposedIndex:
         idle_processes: Ends those that have nothing to do.
         logins: People and what they change; None where nobody can log in.
         upstreams: The indexes behind this one; None without a sources file.
+        records: The records; their connections open with the first query.
     """
 
     security: Security | None
@@ -94,9 +97,10 @@ class ComposedIndex:
     idle_processes: IdleProcesses
     logins: Logins | None
     upstreams: Upstreams | None
+    records: RecordsDatabase
 
 
-def compose(
+def compose(  # noqa: PLR0915
     settings: Settings,
     current: Callable[[], Settings],
     reactor: Any,
@@ -133,7 +137,11 @@ def compose(
     if settings.https:
         security = Security(settings.certs, settings.state, url=settings.url, owner=owner, log=say)
 
-    used = _name_record(settings, owner, say)
+    records = RecordsDatabase(str(settings.state), initialized=True)
+    used = None
+    if settings.sources is not None:
+        own_directory(settings.state, owner)
+        used = UsedNames(records)
     open_directory = partial(
         OwnDirectory,
         settings=settings,
@@ -153,18 +161,20 @@ def compose(
     words: Callable[[str, ProjectName], Awaitable[tuple[SourceNote, ...]]] = partial(_own_words, local)
     upstreams = None
     if used is not None:
-        from simpleindex.records.people import Records  # noqa: PLC0415  (only with upstreams)
+        from simpleindex.records.allowances import AllowanceTable  # noqa: PLC0415  (only with upstreams)
+        from simpleindex.records.owners import OwnerTable  # noqa: PLC0415  (the same)
         from simpleindex.service.compose_upstreams import compose_upstreams  # noqa: PLC0415  (the same)
 
-        records = Records(str(settings.state), say, begun=True)
+        owners = OwnerTable(records)
         upstreams = compose_upstreams(
             settings,
             reactor,
             first,
             open_directory,
-            allowances=records.allowances,
-            was_used=_for_a_second(lambda name: records.owner(name) is not None, reactor.seconds),
+            allowances=AllowanceTable(records).active,
+            was_used=_for_a_second(lambda name: owners.owner(name) is not None, reactor.seconds),
             used=used,
+            first_seen=FirstSeen(records),
             threads=read_threads,
             wheels=WheelExaminer(examination, wheel_threads),
             say=say,
@@ -186,6 +196,7 @@ def compose(
             local=local,
             live=first.live,
             directory=first.directory,
+            records=records,
             own_url=lambda: listings.base_url,
             examiner=examination,
             say=say,
@@ -193,9 +204,7 @@ def compose(
         )
         admission = logins.admission
         pools += logins.pools
-    patience = Patience(THREAD_SECONDS)
-    for pool in pools:
-        bound_joins(pool, patience)
+    _bound_joins(pools)
 
     listings = Listings(
         admission.public,
@@ -263,7 +272,14 @@ def compose(
         idle_processes=idle_processes,
         logins=logins,
         upstreams=upstreams,
+        records=records,
     )
+
+
+def _bound_joins(pools: list[ThreadPool]) -> None:
+    patience = Patience(THREAD_SECONDS)
+    for pool in pools:
+        bound_joins(pool, patience)
 
 
 def _open_examination(
@@ -277,16 +293,6 @@ def _open_examination(
     idle_processes = IdleProcesses(examination, reactor, in_thread, failed)
     examination.begun = idle_processes.begun
     return examination, idle_processes
-
-
-def _name_record(settings: Settings, owner: Owner, say: Callable[[str], None]) -> UsedNames | None:
-    """What remembers the names of projects; None where no other index is asked for any."""
-    if settings.sources is None:
-        return None
-    from simpleindex.records.used_names import UsedNames  # noqa: PLC0415  (only with upstreams)
-
-    own_directory(settings.state, owner)
-    return UsedNames(str(settings.state), say, begun=True)
 
 
 def _for_a_second(

@@ -26,7 +26,8 @@ from simpleindex.publishing.publisher import LocalPublishing
 from simpleindex.publishing.upload_checks import UploadChecks
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit
-from simpleindex.records.people import Records
+from simpleindex.records.owners import OwnerTable
+from simpleindex.records.tokens import TokenTable
 from simpleindex.system.extras import missing
 from simpleindex.system.threads import Threads
 from simpleindex.web.admission import Admission
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.live.live_directory import LiveDirectory
+    from simpleindex.records.database import RecordsDatabase
     from simpleindex.system.followed_file import FollowedFile
 
 WRITE_THREADS: Final = 4
@@ -67,7 +69,7 @@ class Logins:
         authentication: Who is who.
         pools: Threads.
         writer: Mends at the start what a killed process left.
-        records: Tokens and owners.
+        tokens: The tokens.
         audit: What was done.
         users: Gives the users as they are now; None without a users file.
         files: The files about people.
@@ -78,7 +80,7 @@ class Logins:
     authentication: Authentication
     pools: tuple[ThreadPool, ...]
     writer: Writer
-    records: Records
+    tokens: TokenTable
     audit: Audit
     users: Callable[[], Users] | None
     files: tuple[FollowedFile[Users] | FollowedFile[Access], ...] = ()
@@ -99,7 +101,6 @@ class Logins:
         for pool in self.pools:
             if pool.started:
                 pool.stop()
-        self.records.close()
         self.audit.close()
 
 
@@ -112,6 +113,7 @@ def compose_logins(
     local: Source,
     live: LiveDirectory,
     directory: PackageDirectory,
+    records: RecordsDatabase,
     own_url: Callable[[], str | None],
     examiner: Examiner,
     say: Callable[[str], None],
@@ -128,8 +130,8 @@ def compose_logins(
             raise RefusedStart(missing(module, "publish"))
     password_threads = Threads(reactor, "passwords", 1)
     write_threads = Threads(reactor, "writes", WRITE_THREADS)
-    records = Records(str(settings.state), say, begun=True)
-    audit = Audit(str(settings.state), say)
+    tokens, owners = TokenTable(records), OwnerTable(records)
+    audit = Audit(str(settings.state))
     users_file = None if settings.users is None else follow_users(str(settings.users))
     rules = None if settings.access is None else follow_access(str(settings.access))
     default = default_access()
@@ -137,7 +139,7 @@ def compose_logins(
     failed_logins = FailedLogins(audit, time.monotonic)
     authentication = Authentication(
         users and PasswordChecks(users, passwords, password_threads, failed_logins),
-        TokenChecks(records, users, failed_logins, write_threads),
+        TokenChecks(tokens, users, failed_logins, write_threads),
         failed_logins,
         insecure_auth=settings.insecure_auth,
     )
@@ -145,7 +147,7 @@ def compose_logins(
         views,
         (lambda: default) if rules is None else rules.current,
         authentication,
-        _Owners(records, reactor.seconds),
+        _Owners(owners, reactor.seconds),
     )
     writer = Writer(directory)
     publishing = LocalPublishing(
@@ -160,7 +162,7 @@ def compose_logins(
         publishing=publishing,
         source=local,
         admission=admission,
-        claim=lambda name, user: records.claim(name, user, time.time()),
+        claim=lambda name, user: owners.claim(name, user, time.time()),
         record=audit.record,
         in_thread=write_threads.run,
         own_url=own_url,
@@ -175,7 +177,7 @@ def compose_logins(
     )
     pools = (password_threads.pool, write_threads.pool)
     files = tuple(each for each in (users_file, rules) if each is not None)
-    return Logins(admission, changes, authentication, pools, writer, records, audit, users, files)
+    return Logins(admission, changes, authentication, pools, writer, tokens, audit, users, files)
 
 
 def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes | None] | None:
@@ -205,20 +207,20 @@ def _provenance(say: Callable[[str], None]) -> Callable[[str, str, str], bytes |
 class _Owners:
     """The owners of projects, all of them read anew at most once a second."""
 
-    def __init__(self, records: Records, seconds: Callable[[], float]) -> None:
-        self._records = records
+    def __init__(self, table: OwnerTable, seconds: Callable[[], float]) -> None:
+        self._table = table
         self._seconds = seconds
         self._known: Mapping[ProjectName, str] = {}
         self._next_look = 0.0
 
     def owner(self, name: ProjectName) -> str | None:
-        return self._records.owner(name)
+        return self._table.owner(name)
 
     def owners(self) -> Mapping[ProjectName, str]:
         now = self._seconds()
         if now >= self._next_look:
             self._next_look = now + _OWNERS_SECONDS
-            found = self._records.owners()
+            found = self._table.owners()
             if found != self._known:
                 self._known = found
         return self._known

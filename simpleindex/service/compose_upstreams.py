@@ -17,7 +17,6 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.lists import NameLists
 from simpleindex.policy.messages import no_upload_times
-from simpleindex.records.first_seen import FirstSeen
 from simpleindex.service.compose_directory import refuse_overlap
 from simpleindex.service.unions import union_of
 from simpleindex.service.upstream_secrets import Secrets
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Located, Source
     from simpleindex.policy.judgement import Allowance
+    from simpleindex.records.first_seen import FirstSeen
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_directory import OwnDirectory
     from simpleindex.system.threads import Threads
@@ -87,8 +87,6 @@ class Upstreams:
         cache: What is kept of them.
         lines: What is said at the start.
         allow_upstream: Patterns of names that upstreams are asked for although they are one's own, as of the start.
-        first_seen: Remembers when files without an upload time came.
-        used: Remembers the names of one's own projects.
         pins: What is pinned of them.
         settings: Of each of them.
         say: Takes a sentence for the operator.
@@ -106,8 +104,6 @@ class Upstreams:
     cache: UpstreamCache
     lines: tuple[str, ...]
     allow_upstream: tuple[str, ...]
-    first_seen: FirstSeen
-    used: UsedNames
     pins: Pins
     settings: tuple[UpstreamSettings, ...]
     say: Callable[[str], None]
@@ -137,8 +133,6 @@ class Upstreams:
             each.stop()
         for agent in self.agents:
             agent.close()
-        self.first_seen.close()
-        self.used.close()
 
 
 def compose_upstreams(
@@ -150,6 +144,7 @@ def compose_upstreams(
     allowances: Callable[[float], tuple[Allowance, ...]],
     was_used: Callable[[ProjectName], bool],
     used: UsedNames,
+    first_seen: FirstSeen,
     threads: Threads,
     wheels: WheelExaminer,
     say: Callable[[str], None],
@@ -164,6 +159,7 @@ def compose_upstreams(
         allowances: Gives those that hold at a time, in seconds since 1970.
         was_used: Whether a name was ever published here.
         used: Remembers the names of one's own projects.
+        first_seen: Remembers when files without an upload time came.
         threads: For calls that block.
         wheels: Examines wheels.
         say: Takes a sentence for the operator.
@@ -180,7 +176,6 @@ def compose_upstreams(
     refuse_overlap(own, str(settings.sources))
     room = DiskBudget(said.cache.size, said.cache.free, said.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), room)
-    first_seen = FirstSeen(str(settings.state), say, begun=True)
     pins = Pins(str(settings.state))
     members: dict[str, UpstreamMember] = {}
     stages: list[CachedSource] = []
@@ -267,8 +262,6 @@ def compose_upstreams(
         cache=cache,
         lines=lines,
         allow_upstream=NameRules(allow_upstream=said.allow_upstream).allow_upstream,
-        first_seen=first_seen,
-        used=used,
         pins=pins,
         settings=said.upstreams,
         say=say,

@@ -227,7 +227,7 @@ class IndexService(Service):
             return
         state = str(settings.state)
         try:
-            begin_records(state, anew=settings.new_records, log=self._say)
+            begin_records(state, anew=settings.new_records)
         except (OSError, sqlite3.Error) as error:
             # What needs them is answered with 503 until they can be had.
             _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
@@ -331,6 +331,7 @@ class IndexService(Service):
             self._index.logins.close()
         if self._index.upstreams is not None:
             self._index.upstreams.stop()
+        self._index.records.close()
         if self._access_log is not None:
             self._access_log.close()
 

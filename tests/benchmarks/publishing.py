@@ -41,15 +41,16 @@ class PublishingSimpleindex(Simpleindex):
     def command(self) -> list[str]:
         # Only now: reading needs none of it.
         from simpleindex.access.identity import Action
-        from simpleindex.records.people import Records
+        from simpleindex.records.database import RecordsDatabase
+        from simpleindex.records.tokens import TokenTable
 
         access = self.place / "access.toml"
         access.write_text(_ACCESS)
-        records = Records(str(self.place / "state"), print)
-        _, self.secret = records.create_token(
+        database = RecordsDatabase(str(self.place / "state"))
+        _, self.secret = TokenTable(database).create(
             user="ci", actions=[Action.UPLOAD], projects=["*"], expires=None, note="", now=time.time()
         )
-        records.close()
+        database.close()
         return [*super().command(), "--access", str(access)]
 
 

@@ -17,7 +17,8 @@ from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.directory.source import LocalSource
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import NamesList
-from simpleindex.records.people import Records
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.owners import OwnerTable
 from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource
@@ -89,7 +90,7 @@ def _in_front(directory: Path) -> SiteFixture:
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
     policies = LiveSourcesFile(str(sources), open_list=lambda _: NamesList, allowances=lambda _: ())
     said = policies.open()
-    threads, records = HeldThreads(), Records(state, behind.lines.append)
+    threads, owners = HeldThreads(), OwnerTable(RecordsDatabase(state))
     policy = policies.of_views(frozenset({MAIN_VIEW}))
     pinned = PinnedSource(behind.source, said.upstreams[0].url, Pins(state), behind.clock, threads)
     union = union_of(
@@ -101,7 +102,7 @@ def _in_front(directory: Path) -> SiteFixture:
             )
         },
         {"pypi": UpstreamMember(FilteredSource(pinned, "pypi", policy, behind.clock, threads), name="pypi")},
-        was_used=lambda name: records.owner(name) is not None,
+        was_used=lambda name: owners.owner(name) is not None,
         in_thread=threads,
     )
     index = SiteFixture(union)

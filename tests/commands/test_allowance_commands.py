@@ -13,9 +13,10 @@ from simpleindex.commands import allowances as allowances_module
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
+from simpleindex.records.allowances import AllowanceTable
 from simpleindex.records.beginning import begin_records
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
-from simpleindex.records.people import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +35,11 @@ class World:
     def __init__(self, path: Path) -> None:
         self.state = path / "state"
         self.now = float(NOW)
-        self.records = Records(str(self.state), print)
+        self.database = RecordsDatabase(str(self.state))
 
     def held(self) -> tuple[Allowance, ...]:
         """As a server sees them."""
-        return self.records.allowances(self.now)
+        return AllowanceTable(self.database).active(self.now)
 
     def audited(self) -> list[dict[str, Any]]:
         """What is in the audit."""
@@ -58,7 +59,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World(tmp_path)
     monkeypatch.setattr(time, "time", lambda: world.now)
     yield world
-    world.records.close()
+    world.database.close()
 
 
 def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
@@ -72,7 +73,7 @@ def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
 
 def allow(capsys: Captured, what: str, time: str = "2h", reason: str = "CVE-1") -> str:
     """Give an allowance; returns what was said."""
-    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False, log=print)
+    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False)
     out, err = run(capsys, "allow", what, "--for", time, "--reason", reason)
     assert out == ""
     return err

@@ -14,7 +14,8 @@ from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.records.people import Records
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.owners import OwnerTable
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_name
 from tests.fixtures.http_answers import AnsweringServer
 
@@ -400,9 +401,9 @@ def test_access(place: Place) -> None:
     assert "upload: owner (nobody yet: the first user who uploads) (rule 1, acme-*)" in out
     assert "yank: nobody" in out
     assert "Nobody can log in" not in out
-    records = Records(str(place.state), print)
-    records.claim(ProjectName("acme-app"), "carol", 0)
-    records.close()
+    database = RecordsDatabase(str(place.state))
+    OwnerTable(database).claim(ProjectName("acme-app"), "carol", 0)
+    database.close()
     out, _ = place.run("access", "acme-app", "--access", "access.toml")
     assert "upload: owner (carol)" in out
 

@@ -12,7 +12,7 @@ import pytest
 
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
-from simpleindex.records.people import Records
+from simpleindex.records.database import RecordsDatabase
 from tests.fixtures.cached_upstream import CachedUpstreamFixture
 from tests.fixtures.distributions import (
     add_sdist,
@@ -198,7 +198,7 @@ def test_rules_warn(place: Place) -> None:
     place.hold("acme")
     _, err = place.run("acme==1.0", *FROM_PYPI)
     assert err.count("It is copied all the same.") == 1
-    Records(str(place.path / "state"), print).close()
+    RecordsDatabase(str(place.path / "state")).close()
 
 
 def test_other_bytes_and_used_names(place: Place) -> None:

@@ -20,8 +20,9 @@ from simpleindex.commands import tokens as tokens_module
 from simpleindex.commands.main import main
 from simpleindex.core.errors import UnusableToken
 from simpleindex.records.beginning import begin_records
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
-from simpleindex.records.people import Records
+from simpleindex.records.tokens import TokenTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,11 +73,11 @@ class World:
 
     def begin(self) -> None:
         """Let a server have used the state directory."""
-        begin_records(str(self.state), anew=False, log=print)
+        begin_records(str(self.state), anew=False)
 
-    def records(self) -> Records:
-        """As a server has them."""
-        return Records(str(self.state), print)
+    def records(self) -> RecordsDatabase:
+        """The records, as a server opens them."""
+        return RecordsDatabase(str(self.state))
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_a_real_password(world: World) -> None:
 
 def create(capsys: Captured, *words: str) -> tuple[str, str]:
     """Make a token; returns the secret and what was said of it."""
-    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False, log=print)
+    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False)
     out, err = run(capsys, "token", "create", *words)
     assert out.count("\n") == 1
     return out.strip(), err
@@ -238,7 +239,7 @@ def test_token_create(world: World, capsys: Captured) -> None:
         *("--project", "third", "--expires", "30d", "--note", "ci"),
     )
     records = world.records()
-    token = records.find_token(secret, time.time())
+    token = TokenTable(records).find(secret, time.time())
     records.close()
     assert (token.user, token.note, token.projects) == ("alice", "ci", ("acme-*", "other", "third"))
     assert token.actions == {Action.UPLOAD, Action.READ, Action.YANK}
@@ -256,10 +257,10 @@ def test_token_defaults(world: World, capsys: Captured) -> None:
     """Every project, a year, nobody's, and it is said what that means."""
     secret, err = create(capsys, "--can", "read")
     records = world.records()
-    token = records.find_token(secret, time.time() + 364 * 86_400)
+    token = TokenTable(records).find(secret, time.time() + 364 * 86_400)
     assert (token.user, token.projects, token.note) == (None, ("*",), "")
     with pytest.raises(UnusableToken):
-        records.find_token(secret, time.time() + 366 * 86_400)
+        TokenTable(records).find(secret, time.time() + 366 * 86_400)
     records.close()
     assert f"token:{token.id}" in err
 
@@ -344,9 +345,11 @@ def test_token_list(world: World, capsys: Captured) -> None:
     records = world.records()
     now = 1_700_000_000
     made = [
-        records.create_token(
-            user=user, actions=actions, projects=projects, expires=expires, note=note, now=now + number
-        )[0].id
+        TokenTable(records)
+        .create(user=user, actions=actions, projects=projects, expires=expires, note=note, now=now + number)[
+            0
+        ]
+        .id
         for number, (user, actions, projects, expires, note) in enumerate(
             [
                 ("alice", [Action.UPLOAD, Action.READ], ["acme-*", "other"], now + 10**10, "ci"),
@@ -356,8 +359,8 @@ def test_token_list(world: World, capsys: Captured) -> None:
             ]
         )
     ]
-    records.touch(made[1], now + 3600)
-    records.revoke(made[3], now)
+    TokenTable(records).touch(made[1], now + 3600)
+    TokenTable(records).revoke(made[3], now)
     records.close()
     out, err = run(capsys, "token", "list")
     assert err == ""
@@ -390,7 +393,7 @@ def test_an_end_that_is_near(world: World, capsys: Captured) -> None:
     """It is listed to the minute."""
     secret, _ = create(capsys, "--can", "read", "--expires", "12h")
     records = world.records()
-    expires = records.find_token(secret, time.time()).expires
+    expires = TokenTable(records).find(secret, time.time()).expires
     records.close()
     assert expires is not None
     assert tokens_module._minute(expires) in run(capsys, "token", "list")[0]
@@ -407,12 +410,12 @@ def test_token_revoke(world: World, capsys: Captured) -> None:
     """At once, once; the others that are named too."""
     secret, _ = create(capsys, "--can", "read", "--note", "ci")
     records = world.records()
-    id_ = records.find_token(secret, time.time()).id
+    id_ = TokenTable(records).find(secret, time.time()).id
     _, err = run(capsys, "token", "revoke", "nothere0", id_, status=2)
     assert err.splitlines()[0] == f"simpleindex: There is no token 'nothere0' in {world.state}."
     assert err.splitlines()[1].startswith(f"Token {id_} is revoked: of nobody, can read on *")
     with pytest.raises(UnusableToken, match="revoked"):
-        records.find_token(secret, time.time())
+        TokenTable(records).find(secret, time.time())
     records.close()
     _, err = run(capsys, "token", "revoke", id_)
     assert "already" in err
@@ -466,7 +469,7 @@ def test_a_reader_that_has_read_enough(world: World) -> None:
     """``token list | head`` ends without a traceback."""
     records = world.records()
     for _ in range(2000):
-        records.create_token(
+        TokenTable(records).create(
             user=None, actions=[Action.READ], projects=["*"], expires=None, note="x" * 100, now=0
         )
     records.close()

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import FileRefused, UpstreamFailed
 from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cached import CacheOptions
@@ -33,7 +34,7 @@ class World(CachedUpstreamFixture):
     rules: tuple[str, ...] = ("cooldown",)
 
     def options(self) -> CacheOptions:
-        seen = FirstSeen(str(self.root / "state"), self.lines.append)
+        seen = FirstSeen(RecordsDatabase(str(self.root / "state")))
         return CacheOptions(
             ttls=self.times,
             listings=ListingHooks(first_seen=seen.times),

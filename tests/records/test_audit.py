@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fixtures.log import CapturedLog
+
 
 class Kept:
     """An audit in a state directory, and what was logged about it."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, log: CapturedLog) -> None:
         self.path = state / "audit.jsonl"
-        self.logged: list[str] = []
-        self.audit = Audit(str(state), self.logged.append, lambda: 1_700_000_000.25)
+        self.log = log
+        self.audit = Audit(str(state), lambda: 1_700_000_000.25)
+
+    @property
+    def logged(self) -> list[str]:
+        """The sentences in the log."""
+        return self.log.lines
 
     def lines(self) -> list[dict[str, Any]]:
         """What is in the file, as a reader of JSON lines sees it."""
@@ -34,9 +41,9 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
+def kept(tmp_path: Path, log: CapturedLog) -> Iterator[Kept]:
     """One whose directory must yet be made."""
-    kept = Kept(tmp_path / "deep" / "state")
+    kept = Kept(tmp_path / "deep" / "state", log)
     yield kept
     kept.audit.close()
 
@@ -78,7 +85,7 @@ def test_it_is_private(kept: Kept) -> None:
 def test_nothing_breaks_a_line(who: str, detail: str) -> None:
     """Neither control characters, nor separators of lines in Unicode, nor lone surrogates."""
     written: list[bytes] = []
-    audit = Audit("/nowhere", written.append)  # type: ignore[arg-type]
+    audit = Audit("/nowhere")
     audit._append = written.append  # type: ignore[assignment,method-assign]
     assert audit.record("x", who=who, detail=detail)
     (line,) = written
@@ -98,7 +105,7 @@ def test_texts_are_bounded(kept: Kept) -> None:
 def test_it_is_appended_to(kept: Kept) -> None:
     """By the next process too."""
     kept.audit.record("one")
-    other = Audit(str(kept.path.parent), kept.logged.append)
+    other = Audit(str(kept.path.parent))
     other.record("two")
     kept.audit.record("three")
     other.close()
@@ -188,7 +195,7 @@ def test_root_gives_it_to_the_directorys_owner(kept: Kept) -> None:
 _WRITER = """
 import sys
 from simpleindex.records.audit import Audit
-audit = Audit(sys.argv[1], print)
+audit = Audit(sys.argv[1])
 for number in range(200):
     assert audit.record("x", who=sys.argv[2], detail=f"{number} " + "y" * 500)
 """

@@ -10,10 +10,12 @@ import pytest
 
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.records.beginning import RECORDS, begin_records, beginning_of
+from simpleindex.records.beginning import begin_records, beginning_of
+from simpleindex.records.database import FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import AuditEvidence, Beginning, evidence_of, judge_beginning
-from simpleindex.records.people import Records
+from simpleindex.records.owners import OwnerTable
 from simpleindex.records.used_names import UsedNames
+from tests.fixtures.log import CapturedLog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,9 +87,9 @@ def test_what_a_directory_is(size: int | None, evidence: AuditEvidence, beginnin
 
 def begin(state: Path, *, anew: bool = False) -> list[str]:
     """Begin; return what is logged."""
-    said: list[str] = []
-    begin_records(str(state), anew=anew, log=said.append)
-    return said
+    with CapturedLog() as log:
+        begin_records(str(state), anew=anew)
+    return log.lines
 
 
 def test_a_new_directory(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_new_directory(tmp_path: Path) -> None:
     assert [json.loads(text)["event"] for text in (state / "audit.jsonl").read_text().splitlines()] == [
         "records-begun"
     ]
-    (state / RECORDS).unlink()
+    (state / FILENAME).unlink()
     with pytest.raises(RefusedStart, match="--new-records"):
         begin(state)
 
@@ -118,18 +120,17 @@ def test_lost_records(tmp_path: Path, how: str) -> None:
         (state / "audit.jsonl-20260101.gz").write_bytes(gzip.compress(lines))
     else:
         (state / "audit.jsonl").write_bytes(lines)
-    (state / RECORDS).unlink()
+    (state / FILENAME).unlink()
     if how == "empty":
-        (state / RECORDS).touch()
+        (state / FILENAME).touch()
     before = sorted(path.name for path in state.iterdir())
     with pytest.raises(RefusedStart, match="is empty or gone"):
         begin(state)
     assert sorted(path.name for path in state.iterdir()) == before
     (sentence,) = begin(state, anew=True)
     assert "The 2 names of your own" in sentence
-    used = UsedNames(str(state), lambda _: None, begun=True)
+    used = UsedNames(RecordsDatabase(str(state), initialized=True))
     assert [used.has(ProjectName(name)) for name in ("acme", "other", "x")] == [True, True, False]
-    used.close()
     assert begin(state, anew=True) == []
 
 
@@ -137,17 +138,17 @@ def test_lost_records(tmp_path: Path, how: str) -> None:
 def test_records_lost_while_it_runs(tmp_path: Path, how: str) -> None:
     """What never looked before does not take them for new either, and makes none."""
     begin(tmp_path)
-    records = Records(str(tmp_path), lambda _: None, begun=True)
-    used = UsedNames(str(tmp_path), lambda _: None, begun=True)
-    (tmp_path / RECORDS).unlink()
+    database = RecordsDatabase(str(tmp_path), initialized=True)
+    owners, used = OwnerTable(database), UsedNames(database)
+    (tmp_path / FILENAME).unlink()
     if how == "empty":
-        (tmp_path / RECORDS).touch()
+        (tmp_path / FILENAME).touch()
     for ask in (
-        lambda: records.owner(ACME),
-        lambda: records.claim(ACME, "alice", 0.0),
+        lambda: owners.owner(ACME),
+        lambda: owners.claim(ACME, "alice", 0.0),
         lambda: used.has(ACME),
     ):
         with pytest.raises(Unavailable):
             ask()
     used.add([ACME])
-    assert not (tmp_path / RECORDS).exists() or not (tmp_path / RECORDS).stat().st_size
+    assert not (tmp_path / FILENAME).exists() or not (tmp_path / FILENAME).stat().st_size

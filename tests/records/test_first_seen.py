@@ -9,37 +9,34 @@ import pytest
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records import first_seen
+from simpleindex.records.allowances import AllowanceTable
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.first_seen import FirstSeen
-from simpleindex.records.people import Records
+from simpleindex.records.owners import OwnerTable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.fixtures.log import CapturedLog
 
 ACME = ProjectName("acme")
 INDEX = "https://index.example/simple/"
 
 
 @pytest.fixture
-def said() -> list[str]:
-    """What the operator is told."""
-    return []
-
-
-@pytest.fixture
-def seen(tmp_path: Path, said: list[str]) -> FirstSeen:
+def seen(tmp_path: Path) -> FirstSeen:
     """In an empty state directory."""
-    return FirstSeen(str(tmp_path / "state"), said.append)
+    return FirstSeen(RecordsDatabase(str(tmp_path / "state")))
 
 
-def test_once_and_for_all(seen: FirstSeen, tmp_path: Path, said: list[str]) -> None:
+def test_once_and_for_all(seen: FirstSeen, tmp_path: Path, log: CapturedLog) -> None:
     """A time never moves, neither later nor in another process; what comes later has its own."""
     assert seen.times(INDEX, ACME, {"a": "x", "b": ""}, 5) == {"a": 5, "b": 5}
     assert seen.times(INDEX, ACME, {"a": "x", "c": "z"}, 9) == {"a": 5, "c": 9}
-    seen.close()
-    other = FirstSeen(str(tmp_path / "state"), said.append)
+    other = FirstSeen(RecordsDatabase(str(tmp_path / "state")))
     assert other.times(INDEX, ACME, {"a": "x", "b": "", "c": "z"}, 1) == {"a": 5, "b": 5, "c": 9}
     assert other.times(INDEX, ACME, {}, 1) == {}
-    assert said == []
+    assert log.lines == []
 
 
 def test_other_bytes_are_another_file(seen: FirstSeen) -> None:
@@ -63,30 +60,31 @@ def test_bounded(seen: FirstSeen, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.times(INDEX, ACME, {"a": "", "c": "", "d": ""}, 6) == {"a": 5, "c": 6}
 
 
-def test_where_nothing_can_be_kept(tmp_path: Path, said: list[str]) -> None:
+def test_where_nothing_can_be_kept(tmp_path: Path, log: CapturedLog) -> None:
     """It is said once, and no time is made up; once it can, it is."""
     (tmp_path / "state").write_text("no directory")
-    seen = FirstSeen(str(tmp_path / "state"), said.append)
+    seen = FirstSeen(RecordsDatabase(str(tmp_path / "state")))
     for _ in range(2):
         assert seen.times(INDEX, ACME, {"a": "x"}, 5) == {}
-    assert len(said) == 1
-    assert "no rule about their age lets them pass" in said[0]
+    assert len(log.lines) == 1
+    assert "no rule about their age lets them pass" in log.lines[0]
     (tmp_path / "state").unlink()
     assert seen.times(INDEX, ACME, {"a": "x"}, 6) == {"a": 6}
 
 
-def test_in_records_of_before(tmp_path: Path, said: list[str]) -> None:
+def test_in_records_of_before(tmp_path: Path) -> None:
     """Records that were made before there was such a table get it with the first change."""
     import sqlite3
 
-    records = Records(str(tmp_path), said.append)
-    records.claim(ACME, "alice", 1.0)
-    records.close()
+    database = RecordsDatabase(str(tmp_path))
+    owners, allowances = OwnerTable(database), AllowanceTable(database)
+    owners.claim(ACME, "alice", 1.0)
+    database.close()
     connection = sqlite3.connect(tmp_path / "records.sqlite3")
     connection.executescript("DROP TABLE first_seen; DROP TABLE allowances")
     connection.close()
-    assert records.allowances(0.0) == ()
-    assert FirstSeen(str(tmp_path), said.append).times(INDEX, ACME, {"a": "x"}, 5) == {"a": 5}
-    records.allow(Allowance(ACME, None, 9.5, "me", "why"))
-    assert records.allowances(1.0) == (Allowance(ACME, None, 10.0, "me", "why"),)
-    assert records.owner(ACME) == "alice"
+    assert allowances.active(0.0) == ()
+    assert FirstSeen(RecordsDatabase(str(tmp_path))).times(INDEX, ACME, {"a": "x"}, 5) == {"a": 5}
+    allowances.add(Allowance(ACME, None, 9.5, "me", "why"))
+    assert allowances.active(1.0) == (Allowance(ACME, None, 10.0, "me", "why"),)
+    assert owners.owner(ACME) == "alice"

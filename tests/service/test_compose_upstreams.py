@@ -20,6 +20,8 @@ from simpleindex.core.model import File, Project, Strategy
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.used_names import UsedNames
 from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.compose_upstreams import Upstreams, check_sources, compose_upstreams
@@ -69,9 +71,10 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
     (tmp_path / "root").mkdir(exist_ok=True)
     said = settings(tmp_path, content)
     # As the service does at its start.
-    begin_records(str(said.state), anew=False, log=print)
+    begin_records(str(said.state), anew=False)
     reactor = MemoryReactorClock()
-    used = UsedNames(str(said.state), lambda _: None)
+    records = RecordsDatabase(str(said.state))
+    used = UsedNames(records)
     open_directory = partial(
         OwnDirectory,
         settings=said,
@@ -92,6 +95,7 @@ def compose(tmp_path: Path, content: str | None) -> Upstreams:
         allowances=lambda _: (),
         was_used=lambda _: False,
         used=used,
+        first_seen=FirstSeen(records),
         threads=InlineThreads(),
         wheels=WheelExaminer(InProcessExaminer(), InlineThreads()),
         say=lambda _: None,

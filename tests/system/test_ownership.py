@@ -99,7 +99,7 @@ def test_the_service_goes_on_where_root_was(tmp_path: Path) -> None:
 
 
 def _audit(place: Path) -> None:
-    audit = Audit(str(place / "state" / "deep"), print)
+    audit = Audit(str(place / "state" / "deep"))
     audit.record("yank")
     audit.close()
 

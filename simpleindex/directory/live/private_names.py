@@ -26,7 +26,7 @@ UPLOAD: Final = "an upload of it is on its way"
 class NameRecord(Protocol):
     """Remembers names for good; usable from any thread."""
 
-    def is_known(self, name: ProjectName) -> bool:
+    def is_stored(self, name: ProjectName) -> bool:
         """Return whether a name is remembered, as far as can be told without reading."""
         ...
 
@@ -38,7 +38,7 @@ class NameRecord(Protocol):
 class NoRecord:
     """Remembers nothing: where no other index is asked, no name can get out."""
 
-    def is_known(self, name: ProjectName) -> bool:
+    def is_stored(self, name: ProjectName) -> bool:
         """Nothing has to be remembered."""
         del name
         return True
@@ -94,7 +94,7 @@ class OwnNames:
         for raw, filenames in files.items():
             with suppress(InvalidProjectName):
                 name = parse_project_name(raw)
-                if name in self._traced or self._record.is_known(name):
+                if name in self._traced or self._record.is_stored(name):
                     continue
                 if any(is_trace(filename.decode("utf-8", "replace")) for filename in filenames):
                     self._traced.add(name)

@@ -11,6 +11,7 @@ from simpleindex.core.errors import NothingYet
 from simpleindex.core.names import LEDGER, PROJECT_FILE, ProjectName
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.used_names import UsedNames
 from simpleindex.views.hidden import LocalViewSource
 from simpleindex.views.name_rules import NameRules
@@ -119,7 +120,7 @@ class House:
         (base / "outside" / "empty").mkdir(parents=True)
         put(base / "outside" / "with-wheel" / WHEEL, BYTES)
         self.reactor = ManualReaders()
-        self.record = UsedNames(str(base / "state"), lambda _: None)
+        self.record = UsedNames(RecordsDatabase(str(base / "state")))
         self.world = LiveDirectoryFixture(self.root, record=self.record)
         self.watch = InotifyWatch(self.reactor, str(self.root), self.world.live)
         if not polling:
@@ -150,8 +151,7 @@ class House:
 
     def restart(self, base: Path) -> UsedNames:
         """What another process finds in the records."""
-        self.record.close()
-        return UsedNames(str(base / "state"), lambda _: None)
+        return UsedNames(RecordsDatabase(str(base / "state")))
 
 
 @pytest.fixture

@@ -18,51 +18,68 @@ from simpleindex.access.credentials import Token
 from simpleindex.access.identity import Action
 from simpleindex.core.errors import Unavailable, UnusableToken
 from simpleindex.core.names import ProjectName
-from simpleindex.records.database import RecordsFile
-from simpleindex.records.people import Records
+from simpleindex.records.database import RecordsConnection, RecordsDatabase
+from simpleindex.records.owners import OwnerTable
+from simpleindex.records.tokens import TokenTable
 from tests.fixtures.trees import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.fixtures.log import CapturedLog
+
 ACME = ProjectName("acme")
 OTHER = ProjectName("other")
 UNKNOWN = "sidx-" + "A" * 43
 
 
-class World:
-    """A state directory, what was logged, and every Records opened on it."""
+class Records:
+    """A database with its tables of tokens and owners."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, database: RecordsDatabase) -> None:
+        self.database = database
+        self.tokens = TokenTable(database)
+        self.owners = OwnerTable(database)
+
+
+class World:
+    """A state directory, what was logged, and every database opened on it."""
+
+    def __init__(self, state: Path, log: CapturedLog) -> None:
         self.state = state
         self.path = state / "records.sqlite3"
-        self.logged: list[str] = []
+        self.log = log
         self._open: list[Records] = []
+
+    @property
+    def logged(self) -> list[str]:
+        """The sentences in the log."""
+        return self.log.lines
 
     def records(self) -> Records:
         """Another, as another process has it."""
-        records = Records(str(self.state), self.logged.append)
+        records = Records(RecordsDatabase(str(self.state)))
         self._open.append(records)
         return records
 
     def close(self) -> None:
         """Close all of them."""
         for records in self._open:
-            records.close()
+            records.database.close()
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, log: CapturedLog) -> Iterator[World]:
     """One whose directory must yet be made."""
-    world = World(tmp_path / "deep" / "state")
+    world = World(tmp_path / "deep" / "state", log)
     yield world
     world.close()
 
 
 def create(records: Records, **changes: Any) -> tuple[Token, str]:
     """Make a token."""
-    return records.create_token(
+    return records.tokens.create(
         **{
             "user": "alice",
             "actions": {Action.UPLOAD, Action.READ},
@@ -85,9 +102,9 @@ def test_a_token(world: World) -> None:
         token.id, "alice", frozenset({Action.UPLOAD, Action.READ}), ("acme-*", "other"), 1000, 2000, "ci"
     )
     for other in (records, world.records()):
-        assert other.find_token(secret, 1999.9) == token
-        assert other.tokens() == [token]
-    records.close()
+        assert other.tokens.find(secret, 1999.9) == token
+        assert other.tokens.all() == [token]
+    records.database.close()
     content = b"".join(path.read_bytes() for path in world.state.iterdir())
     assert secret.encode() not in content
     assert secret.removeprefix("sidx-").encode() not in content
@@ -99,7 +116,7 @@ def test_tokens_are_as_they_were_made(world: World) -> None:
     records = world.records()
     later, _ = create(records, now=2000)
     plain, _ = create(records, user=None, expires=None, actions=[Action.READ], projects=["*"], note="")
-    assert records.tokens() == [plain, later]
+    assert records.tokens.all() == [plain, later]
 
 
 @pytest.mark.parametrize("secret", [UNKNOWN, "sidx-", "", "\udcff", "pypi-" + "A" * 43, "sidx-" + "é" * 43])
@@ -108,12 +125,12 @@ def test_unknown_tokens(world: World, secret: str) -> None:
     records = world.records()
     for _ in range(2):
         with pytest.raises(UnusableToken, match=r"^unknown token$"):
-            records.find_token(secret, 0)
-        assert records.tokens() == []
+            records.tokens.find(secret, 0)
+        assert records.tokens.all() == []
     assert not world.state.exists()
     create(records)
     with pytest.raises(UnusableToken, match=r"^unknown token$") as raised:
-        records.find_token(secret, 0)
+        records.tokens.find(secret, 0)
     assert raised.value.id is None
 
 
@@ -122,7 +139,7 @@ def test_expired_tokens(world: World) -> None:
     records = world.records()
     token, secret = create(records)
     with pytest.raises(UnusableToken, match=rf"^token {token.id} expired$") as raised:
-        records.find_token(secret, 2000)
+        records.tokens.find(secret, 2000)
     assert raised.value.id == token.id
 
 
@@ -130,15 +147,15 @@ def test_revoked_tokens(world: World) -> None:
     """At once in every process, for good, and from the first time on."""
     server, command = world.records(), world.records()
     token, secret = create(command)
-    server.find_token(secret, 1001)
-    assert command.revoke(token.id, 1100) == token
+    server.tokens.find(secret, 1001)
+    assert command.tokens.revoke(token.id, 1100) == token
     with pytest.raises(UnusableToken, match=rf"^token {token.id} revoked$"):
-        server.find_token(secret, 1101)
-    again = command.revoke(token.id, 1200)
+        server.tokens.find(secret, 1101)
+    again = command.tokens.revoke(token.id, 1200)
     assert again
     assert again.revoked == 1100
-    assert command.tokens()[0].revoked == 1100
-    assert command.revoke("nothere0", 1200) is None
+    assert command.tokens.all()[0].revoked == 1100
+    assert command.tokens.revoke("nothere0", 1200) is None
 
 
 def test_last_use(world: World) -> None:
@@ -146,27 +163,27 @@ def test_last_use(world: World) -> None:
     records = world.records()
     token, secret = create(records)
     for now, noted in ((1010, 1010), (1069, 1010), (1070.5, 1070), (900, 1070)):
-        records.touch(token.id, now)
-        assert records.find_token(secret, 1500).last_used == noted
-    records.touch("nothere0", 1000)
+        records.tokens.touch(token.id, now)
+        assert records.tokens.find(secret, 1500).last_used == noted
+    records.tokens.touch("nothere0", 1000)
 
 
 def test_owners(world: World) -> None:
     """Who comes first owns; an administrator gives and takes."""
     records, other = world.records(), world.records()
-    assert records.owner(ACME) is None
-    assert records.owners() == {}
+    assert records.owners.owner(ACME) is None
+    assert records.owners.owners() == {}
     assert not world.state.exists()
-    assert records.claim(ACME, "alice", 1000) == "alice"
-    assert other.claim(ACME, "bob", 1001) == "alice"
-    assert other.claim(ACME, "alice", 1002) == "alice"
-    assert other.owner(ACME) == "alice"
-    records.give(ACME, "bob", 1003)
-    records.give(OTHER, "carol", 1003)
-    assert other.owners() == {ACME: "bob", OTHER: "carol"}
-    records.give(ACME, None, 1004)
-    assert other.owner(ACME) is None
-    assert other.claim(ACME, "dave", 1005) == "dave"
+    assert records.owners.claim(ACME, "alice", 1000) == "alice"
+    assert other.owners.claim(ACME, "bob", 1001) == "alice"
+    assert other.owners.claim(ACME, "alice", 1002) == "alice"
+    assert other.owners.owner(ACME) == "alice"
+    records.owners.give(ACME, "bob", 1003)
+    records.owners.give(OTHER, "carol", 1003)
+    assert other.owners.owners() == {ACME: "bob", OTHER: "carol"}
+    records.owners.give(ACME, None, 1004)
+    assert other.owners.owner(ACME) is None
+    assert other.owners.claim(ACME, "dave", 1005) == "dave"
 
 
 def test_the_files_are_private(world: World) -> None:
@@ -217,15 +234,15 @@ def test_a_link_is_not_followed(world: World, tmp_path: Path) -> None:
 def every_use(records: Records) -> list[Callable[[], object]]:
     """Each thing that can be asked of records."""
     return [
-        lambda: records.find_token(UNKNOWN, 0),
-        records.tokens,
-        lambda: records.owner(ACME),
-        records.owners,
+        lambda: records.tokens.find(UNKNOWN, 0),
+        records.tokens.all,
+        lambda: records.owners.owner(ACME),
+        records.owners.owners,
         lambda: create(records),
-        lambda: records.revoke("ab12cd34", 0),
-        lambda: records.touch("ab12cd34", 0),
-        lambda: records.claim(ACME, "alice", 0),
-        lambda: records.give(ACME, None, 0),
+        lambda: records.tokens.revoke("ab12cd34", 0),
+        lambda: records.tokens.touch("ab12cd34", 0),
+        lambda: records.owners.claim(ACME, "alice", 0),
+        lambda: records.owners.give(ACME, None, 0),
     ]
 
 
@@ -233,7 +250,7 @@ def test_a_corrupt_database(world: World) -> None:
     """It is "can't tell now" for every question, said once, and over when a backup is put back."""
     records = world.records()
     token, secret = create(records)
-    records.close()
+    records.database.close()
     backup = world.path.read_bytes()
     world.path.write_bytes(b"no database at all" * 1000)
     for use in every_use(records):
@@ -244,18 +261,18 @@ def test_a_corrupt_database(world: World) -> None:
     aside = world.path.with_name("backup")
     aside.write_bytes(backup)
     aside.replace(world.path)
-    assert records.find_token(secret, 1001) == token
+    assert records.tokens.find(secret, 1001) == token
 
 
 def test_damaged_pages(world: World) -> None:
     """A token in a page that is garbage is not allowed."""
     records = world.records()
     _, secret = create(records)
-    records.close()
+    records.database.close()
     content = world.path.read_bytes()
     world.path.write_bytes(content[:4096] + b"\xaa" * (len(content) - 4096))
     with pytest.raises(Unavailable):
-        records.find_token(secret, 1001)
+        records.tokens.find(secret, 1001)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +287,7 @@ def test_damaged_rows(world: World, column: str, value: object) -> None:
         connection.execute(f"UPDATE tokens SET {column} = ?", (value,))
     connection.close()
     with pytest.raises(Unavailable):
-        records.find_token(secret, 1001)
+        records.tokens.find(secret, 1001)
     assert "a row in it is damaged" in world.logged[0]
 
 
@@ -290,8 +307,8 @@ def test_a_newer_database(world: World) -> None:
 def test_a_database_that_was_there_is_not_taken_for_none(world: World) -> None:
     """Its file or its directory gone, or empty: nobody may then claim what is somebody's."""
     records = world.records()
-    records.claim(ACME, "alice", 0)
-    assert records.owner(ACME) == "alice"
+    records.owners.claim(ACME, "alice", 0)
+    assert records.owners.owner(ACME) == "alice"
     aside = world.state.rename(world.state.with_name("aside"))
     for use in every_use(records):
         with pytest.raises(Unavailable):
@@ -305,8 +322,8 @@ def test_a_database_that_was_there_is_not_taken_for_none(world: World) -> None:
     world.path.unlink()
     world.state.rmdir()
     aside.rename(world.state)
-    assert records.owner(ACME) == "alice"
-    assert records.claim(ACME, "bob", 0) == "alice"
+    assert records.owners.owner(ACME) == "alice"
+    assert records.owners.claim(ACME, "bob", 0) == "alice"
 
 
 def test_an_empty_file_is_a_database_that_somebody_makes(world: World) -> None:
@@ -314,9 +331,9 @@ def test_an_empty_file_is_a_database_that_somebody_makes(world: World) -> None:
     world.state.mkdir(parents=True)
     world.path.touch()
     records = world.records()
-    assert records.tokens() == []
+    assert records.tokens.all() == []
     create(records)
-    assert len(records.tokens()) == 1
+    assert len(records.tokens.all()) == 1
 
 
 def test_a_directory_that_cannot_be_made(world: World) -> None:
@@ -339,10 +356,10 @@ def test_a_change_that_fails_changes_nothing(world: World, monkeypatch: pytest.M
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.raises(Unavailable):
-        records._write(fail)
-    assert records.find_token(secret, 1001)
+        records.database.write(fail)
+    assert records.tokens.find(secret, 1001)
     create(records)
-    assert len(records.tokens()) == 2
+    assert len(records.tokens.all()) == 2
 
 
 def test_questions_do_not_wait_for_changes(world: World) -> None:
@@ -352,7 +369,7 @@ def test_questions_do_not_wait_for_changes(world: World) -> None:
     other = sqlite3.connect(world.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     other.execute("DELETE FROM tokens")
-    assert records.find_token(secret, 1001) == token
+    assert records.tokens.find(secret, 1001) == token
     other.execute("ROLLBACK")
     other.close()
 
@@ -367,7 +384,7 @@ def test_threads(world: World) -> None:
         try:
             for _ in range(20):
                 secrets.append(create(records)[1])
-                records.find_token(secrets[-1], 1001)
+                records.tokens.find(secrets[-1], 1001)
         except Exception as error:
             errors.append(error)
 
@@ -377,21 +394,23 @@ def test_threads(world: World) -> None:
     for thread in threads:
         thread.join(60)
     assert errors == []
-    assert len(records.tokens()) == 81
+    assert len(records.tokens.all()) == 81
 
 
 _WORKER = """
 import sys
-from simpleindex.access.rights import Action
-from simpleindex.access.tokens import Token
-from simpleindex.records.people import Records
+from simpleindex.access.identity import Action
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.owners import OwnerTable
+from simpleindex.records.tokens import TokenTable
 state, me = sys.argv[1:]
-records = Records(state, lambda line: print(line, file=sys.stderr))
+database = RecordsDatabase(state)
+tokens, owners = TokenTable(database), OwnerTable(database)
 sys.stdin.readline()
 won = 0
 for number in range(50):
-    won += records.claim(f"project-{number}", me, number) == me
-    records.create_token(user=me, actions=[Action.READ], projects=["*"], expires=None, note="", now=number)
+    won += owners.claim(f"project-{number}", me, number) == me
+    tokens.create(user=me, actions=[Action.READ], projects=["*"], expires=None, note="", now=number)
 print(won)
 """
 
@@ -410,10 +429,10 @@ def test_two_processes(world: World) -> None:
     won = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     records = world.records()
-    owners = list(records.owners().values())
+    owners = list(records.owners.owners().values())
     assert [owners.count("alice"), owners.count("bob")] == won
     assert sum(won) == 50
-    assert len(records.tokens()) == 100
+    assert len(records.tokens.all()) == 100
 
 
 class BusyConnection:
@@ -434,8 +453,8 @@ def test_another_process_is_making_it(world: World, monkeypatch: pytest.MonkeyPa
     """SQLite does not wait where the journal is chosen, so we do; but not for ever."""
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
-    RecordsFile("unused", 60)._let_readers_be(cast("Any", BusyConnection(3)))
+    RecordsConnection("unused", 60)._use_wal(cast("Any", BusyConnection(3)))
     assert len(naps) == 3
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        RecordsFile("unused", -1)._let_readers_be(cast("Any", BusyConnection(3)))
+        RecordsConnection("unused", -1)._use_wal(cast("Any", BusyConnection(3)))
     assert len(naps) == 3

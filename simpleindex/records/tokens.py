@@ -1,0 +1,160 @@
+"""Tokens for uploads and for logins of machines, a table of the records."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import string
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.access.credentials import SECRET_PREFIX, Token, may_be_secret
+from simpleindex.access.identity import Action
+from simpleindex.core.errors import UnusableToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from simpleindex.records.database import RecordsDatabase
+
+_SECRET_BYTES: Final = 32
+_ID_LENGTH: Final = 8
+_ID_ALPHABET: Final = string.ascii_lowercase + string.digits
+
+_TOUCH_SECONDS: Final = 60
+"""How exact the time of the last use is: a write to disk costs more than the request."""
+
+_COLUMNS: Final = "id, user, actions, projects, created, expires, note, last_used, revoked"
+
+
+class TokenTable:
+    """The tokens; usable from any thread. Queries take microseconds, changes wait for the disk.
+
+    Args:
+        database: The records.
+    """
+
+    def __init__(self, database: RecordsDatabase) -> None:
+        self._database = database
+
+    def create(
+        self,
+        *,
+        user: str | None,
+        actions: Iterable[Action],
+        projects: Iterable[str],
+        expires: int | None,
+        note: str,
+        now: float,
+    ) -> tuple[Token, str]:
+        """Create a token.
+
+        Args:
+            user: The user that it stands for; None for none.
+            actions: The actions that it permits.
+            projects: The projects on which it permits them, as normalized patterns.
+            expires: Its end, in seconds since 1970; None for never.
+            note: Its purpose, for lists.
+            now: Seconds since 1970.
+
+        Returns:
+            The token and its secret, which is stored nowhere.
+
+        Raises:
+            Unavailable: It cannot be stored.
+        """
+        secret = SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+        id_ = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+        token = Token(id_, user, frozenset(actions), tuple(projects), int(now), expires, note)
+        self._database.write(
+            lambda connection: connection.execute(
+                f"INSERT INTO tokens ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (constants)
+                (*_row(token), _digest(secret)),
+            )
+        )
+        return token, secret
+
+    def find(self, secret: str, now: float) -> Token:
+        """Return the token of a secret.
+
+        Raises:
+            UnusableToken: It is unknown, expired or revoked.
+            Unavailable: The records cannot be read.
+        """
+        if not may_be_secret(secret):
+            raise UnusableToken(None, "unknown")
+        tokens = self._tokens("WHERE digest = ?", (_digest(secret),))
+        if not tokens:
+            raise UnusableToken(None, "unknown")
+        token = tokens[0]
+        if refusal := token.refusal(now):
+            raise UnusableToken(token.id, refusal)
+        return token
+
+    def all(self) -> Sequence[Token]:
+        """Return all tokens, the oldest first."""
+        return self._tokens("ORDER BY created, id", ())
+
+    def revoke(self, id: str, now: float) -> Token | None:  # noqa: A002  (as everywhere)
+        """Revoke a token for good; return it as it was before, or None if there is none."""
+        tokens = self._tokens("WHERE id = ?", (id,))
+        if tokens:
+            self._database.write(
+                lambda connection: connection.execute(
+                    "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (int(now), id)
+                )
+            )
+        return tokens[0] if tokens else None
+
+    def touch(self, id: str, now: float) -> None:  # noqa: A002
+        """Store the time of a token's last use, to the minute."""
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE tokens SET last_used = ? WHERE id = ? AND (last_used IS NULL OR last_used <= ?)",
+                (int(now), id, int(now) - _TOUCH_SECONDS),
+            )
+        )
+
+    def _tokens(self, condition: str, values: tuple[object, ...]) -> list[Token]:
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM tokens {condition}", values)  # noqa: S608  (constants)
+        try:
+            return [_token(row) for row in rows]
+        except (ValueError, TypeError):
+            raise self._database.unavailable(sqlite3.DatabaseError("a row in it is damaged")) from None
+
+
+def _digest(secret: str) -> bytes:
+    # A secret has 256 random bits and cannot be guessed, so a slow hash would only slow down each request.
+    return sha256(secret.encode()).digest()
+
+
+def _row(token: Token) -> tuple[object, ...]:
+    actions = ",".join(sorted(action.value for action in token.actions))
+    return (
+        *(
+            token.id,
+            token.user,
+            actions,
+            json.dumps(token.projects),
+            token.created,
+            token.expires,
+            token.note,
+        ),
+        *(token.last_used, token.revoked),
+    )
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    id_, user, actions, projects, created, expires, note, last_used, revoked = row
+    return Token(
+        id_,
+        user,
+        frozenset(Action(action) for action in actions.split(",")),
+        tuple(str(pattern) for pattern in json.loads(projects)),
+        created,
+        expires,
+        note,
+        last_used,
+        revoked,
+    )
