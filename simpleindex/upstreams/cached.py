@@ -78,8 +78,8 @@ class CachedSource:
         self._corrections = corrections = ListingCorrections(context, store)
         self._fetches = fetches = Fetches(
             context,
-            learn=corrections.add_facts,
-            doubt=corrections.report_file,
+            report_facts=corrections.add_facts,
+            report_fault=corrections.report_file,
             failing_for=options.ttls.failing,
             background=options.background,
         )

@@ -81,7 +81,7 @@ class Fetch:
                 self.partial.complete(incoming.size)
             wheels, files = self._context.wheels, self._context.cache.files
             archive = await wheels.whole(incoming, self._expected.filename) if wheels else None
-            kept: ArchiveInfo = await self._context.threads.run(
+            stored: ArchiveInfo = await self._context.threads.run(
                 files.keep, incoming, self._expected.key, archive
             )
         except OSError as error:
@@ -92,7 +92,7 @@ class Fetch:
             self.partial.fail(error if isinstance(error, SimpleIndexError) else self._failed("an error here"))
             raise
         else:
-            return kept
+            return stored
         finally:
             if incoming is not None:
                 incoming.close()
@@ -233,15 +233,15 @@ class Fetch:
         return self._expected.is_verifiable and stream.size is None
 
     def _begin_partial(self, size: int | None) -> None:
-        known = self.partial.size if self.partial.size is not None else self._expected.size
-        if None not in (size, known) and size != known:
+        stated = self.partial.size if self.partial.size is not None else self._expected.size
+        if None not in (size, stated) and size != stated:
             is_known = self.partial.size is not None or not self._expected.is_verifiable
-            if is_known or (size or 0) > most_bytes(known or 0):
-                raise self._wrong(f"it has {size} bytes, not {known}")
+            if is_known or (size or 0) > most_bytes(stated or 0):
+                raise self._wrong(f"it has {size} bytes, not {stated}")
             # The listing states a hash too, which tells whether only its size is wrong; nothing is sent on before.
             self.partial.begin(None)
             return
-        self.partial.begin(known if size is None else size)
+        self.partial.begin(stated if size is None else size)
 
     def _verify(self, incoming: Incoming) -> None:
         difference = self._expected.difference(incoming.size, incoming.sha256, incoming.hexdigest)

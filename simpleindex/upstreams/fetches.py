@@ -42,8 +42,8 @@ class Fetches:
 
     Args:
         context: The upstream and its cache.
-        learn: Called with what a fetched file showed.
-        doubt: Called with a file that is missing, or not as listed, and with the error that says so.
+        report_facts: Called with what a fetched file showed.
+        report_fault: Called with a file that is missing, or not as listed, and with the error that says so.
         failing_for: Seconds for which a wrong file is not fetched again.
         background: How many fetches may wait for their first byte although no client waits any more.
     """
@@ -52,16 +52,16 @@ class Fetches:
         self,
         context: CacheContext,
         *,
-        learn: Callable[[ProjectName, File, FileFacts], Awaitable[None]],
-        doubt: Callable[[ProjectName, File, SimpleIndexError], Awaitable[None]],
+        report_facts: Callable[[ProjectName, File, FileFacts], Awaitable[None]],
+        report_fault: Callable[[ProjectName, File, SimpleIndexError], Awaitable[None]],
         failing_for: float,
         background: int,
     ) -> None:
         self._context = context
         self._upstream = context.upstream.name
         self._clock = context.clock
-        self._learn = learn
-        self._doubt = doubt
+        self._report_facts = report_facts
+        self._report_fault = report_fault
         self._failing_for = failing_for
         self._background = background
         self._late: set[Fetch] = set()
@@ -92,9 +92,9 @@ class Fetches:
             offered: As it is offered here.
         """
         fetch = self.fetch(name, file, offered)
-        begun = Deferred.fromCoroutine(fetch.partial.until_begun())
+        beginning = Deferred.fromCoroutine(fetch.partial.until_begun())
         try:
-            await begun.addTimeout(PATIENCE, self._clock)
+            await beginning.addTimeout(PATIENCE, self._clock)
             return PartialFileBody(
                 fetch.partial, file.filename, offered.sha256, offered.uploaded_ns, self._context.threads
             )
@@ -168,9 +168,9 @@ class Fetches:
             if isinstance(error, WrongFile):
                 self._wrong[key] = self._clock.seconds() + self._failing_for, error
             if isinstance(error, WrongFile | NotHere):
-                await self._doubt(name, file, error)
+                await self._report_fault(name, file, error)
         else:
-            await self._learn(name, file, facts_of_file(archive, fetch.size, fetch.modified_ns))
+            await self._report_facts(name, file, facts_of_file(archive, fetch.size, fetch.modified_ns))
         finally:
             if patience.active():
                 patience.cancel()

@@ -46,18 +46,18 @@ class ModificationTimes:
     Args:
         modified: Requests the time of the file at a URL, nanoseconds since 1970; None if its server does not state one.
         clock: The reactor.
-        learned: Called with the times of a project's files by their name, :data:`UNKNOWN` included.
+        report: Called with the times of a project's files by their name, :data:`UNKNOWN` included.
     """
 
     def __init__(
         self,
         modified: Callable[[str], Awaitable[int | None]],
         clock: Any,
-        learned: Callable[[ProjectName, Mapping[str, int]], Awaitable[None]],
+        report: Callable[[ProjectName, Mapping[str, int]], Awaitable[None]],
     ) -> None:
         self._modified = modified
         self._clock = clock
-        self._learned = learned
+        self._report = report
         self._jobs: dict[ProjectName, _Job] = {}
 
     async def read(self, name: ProjectName, files: Sequence[File]) -> None:
@@ -82,7 +82,7 @@ class ModificationTimes:
             await done.addTimeout(_PATIENCE, self._clock)
         except TookTooLong:
             job.readers.remove(done)
-            await self._learned(name, dict(job.times))
+            await self._report(name, dict(job.times))
 
     async def _work(self, name: ProjectName, job: _Job) -> None:
         try:
@@ -103,7 +103,7 @@ class ModificationTimes:
 
     async def _finish(self, name: ProjectName, job: _Job) -> None:
         try:
-            await self._learned(name, job.times)
+            await self._report(name, job.times)
         finally:
             del self._jobs[name]
             for reader in [*job.readers]:

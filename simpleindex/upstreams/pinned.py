@@ -137,8 +137,8 @@ class PinnedSource:
         merged = self._merged.get(project.name)
         if merged is not None and merged[0] is project:
             return merged[1]
-        known = {file.filename for file in project.files} | {item.filename for item in project.withheld}
-        more = [file for file in own.files if file.filename not in known]
+        names = {file.filename for file in project.files} | {item.filename for item in project.withheld}
+        more = [file for file in own.files if file.filename not in names]
         made = project
         if more and project.status is not Status.QUARANTINED:
             files = PackedFiles(sorted([*project.files, *more], key=file_order))
@@ -154,10 +154,12 @@ class PinnedSource:
             data = await self._threads.run(self._pins.read_metadata, self._index, name, file.filename)
             return None if data is None else BytesBody(data, sidecar.sha256, file.uploaded_ns)
         assert file.sha256 is not None  # what is pinned was hashed
-        found = await open_in_thread(lambda: self._pins.open(self._index, name, file.filename), self._threads)
-        if found is None:
+        opened = await open_in_thread(
+            lambda: self._pins.open(self._index, name, file.filename), self._threads
+        )
+        if opened is None:
             return None
-        body = FileBody(found[0], filename, file.sha256, self._threads.run)
+        body = FileBody(opened[0], filename, file.sha256, self._threads.run)
         body.modified_ns = file.uploaded_ns
         return body
 

@@ -36,18 +36,18 @@ class RangeMetadataQueue:
     Args:
         read_end: Reads the end of a wheel, as :class:`~simpleindex.upstreams.range_metadata.RangeMetadata`.
         clock: The reactor.
-        learned: Called with what the ends of a project's wheels showed.
+        report: Called with what the ends of a project's wheels showed.
     """
 
     def __init__(
         self,
         read_end: Callable[[ProjectName, File], Awaitable[FileFacts]],
         clock: Any,
-        learned: Callable[[ProjectName, Mapping[File, FileFacts]], Awaitable[None]],
+        report: Callable[[ProjectName, Mapping[File, FileFacts]], Awaitable[None]],
     ) -> None:
         self._read_end = read_end
         self._clock = clock
-        self._learned = learned
+        self._report = report
         self._paused_until = 0.0
         self._projects: set[ProjectName] = set()
         self._unreadable: FIFOCache[File, None] = FIFOCache(_MOST_UNREADABLE)
@@ -79,7 +79,7 @@ class RangeMetadataQueue:
         finally:
             self._projects.discard(name)
         if file_facts:
-            await self._learned(name, file_facts)
+            await self._report(name, file_facts)
 
     async def _read_one(self, name: ProjectName, file: File, file_facts: dict[File, FileFacts]) -> bool:
         """Read one wheel's end; return whether the upstream may be requested for more."""

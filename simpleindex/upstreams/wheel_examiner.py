@@ -84,7 +84,7 @@ class WheelExaminer:
         raise outcome
 
     def _end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing | Exception:
-        (outcome,) = self._examiner.examine([wheel_end(parts.file.fileno(), filename, size, parts.known)])
+        (outcome,) = self._examiner.examine([wheel_end(parts.file.fileno(), filename, size, parts.spans)])
         return outcome
 
 
@@ -93,7 +93,7 @@ class WheelParts:
 
     Attributes:
         file: The file.
-        known: Offset and length of each part.
+        spans: Offset and length of each part.
         size: Bytes of all parts.
 
     Raises:
@@ -101,7 +101,7 @@ class WheelParts:
     """
 
     def __init__(self) -> None:
-        self.known: list[tuple[int, int]] = []
+        self.spans: list[tuple[int, int]] = []
         self.size = 0
         try:
             self.file = _unnamed_file()
@@ -124,7 +124,7 @@ class WheelParts:
             write_all(self.file.fileno(), data, offset)
         except (OSError, OverflowError) as error:
             raise BrokenArchive("it is too large to be read") from error
-        self.known.append((offset, len(data)))
+        self.spans.append((offset, len(data)))
         self.size += len(data)
 
 

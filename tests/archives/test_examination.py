@@ -199,7 +199,7 @@ def test_the_end_of_a_wheel(tmp_path: Path) -> None:
     with running(tmp_path, ExaminationLimits(), program=default_program()) as bench, WheelParts() as parts:
         asked = []
         for _ in range(20):
-            (outcome,) = bench.outcomes(wheel_end(parts.file.fileno(), wheel_name(), len(data), parts.known))
+            (outcome,) = bench.outcomes(wheel_end(parts.file.fileno(), wheel_name(), len(data), parts.spans))
             if not isinstance(outcome, Missing):
                 break
             asked.append((outcome.offset, outcome.length))
@@ -209,7 +209,7 @@ def test_the_end_of_a_wheel(tmp_path: Path) -> None:
         assert b"Requires-Python: >=3.9" in outcome.data
         assert asked
         (broken,) = bench.outcomes(
-            wheel_end(parts.file.fileno(), wheel_name("other"), len(data), parts.known)
+            wheel_end(parts.file.fileno(), wheel_name("other"), len(data), parts.spans)
         )
         assert isinstance(broken, BrokenArchive)
 

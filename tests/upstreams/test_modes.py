@@ -136,7 +136,9 @@ def test_quarantine() -> None:
 def test_pages_are_stable(files: list[File]) -> None:
     """The same listing gives the same bytes, and no URL of the upstream's where they are to be ours."""
     files = [
-        replace(file, url=URL, version="1.0", filename=f"acme-{number}.zip", provenance_url=None)
+        replace(
+            file, url=URL, version="1.0", filename=f"acme-{number}.zip", provenance_url=None, other_hash=None
+        )
         for number, file in enumerate(files)
     ]
     for linked in (False, True):

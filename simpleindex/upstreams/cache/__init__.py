@@ -1,1 +1,1 @@
-"""What is kept of other indexes: listings and files in the cache directory, and pins in the state directory."""
+"""Copies from other indexes: listings and files in the cache directory, and pins in the state directory."""

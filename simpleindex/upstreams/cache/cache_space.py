@@ -81,15 +81,15 @@ class CacheSpace:
                     os.unlink(path)
         self._remove_older_form()
         self._remove_empty_directories()
-        found = []
+        entries = []
         for kind in ("given", "listings"):
             for path in self._scan(kind):
                 with suppress(OSError):
                     if not path.endswith(FACTS):
                         marker = path + FACTS if os.path.lexists(path + FACTS) else path
-                        found.append((os.stat(marker).st_mtime, path, os.stat(path).st_size))
+                        entries.append((os.stat(marker).st_mtime, path, os.stat(path).st_size))
         with self._lock:
-            for _, path, size in sorted(found, reverse=True):
+            for _, path, size in sorted(entries, reverse=True):
                 index = self._index_of(path)
                 if path not in index:
                     index[path] = size

@@ -83,15 +83,15 @@ class CachedFiles:
             status = os.stat(path)
         except OSError:
             return None
-        known = _read_facts(key, path)
-        sha256 = key.computed_sha256 if known is None else known[0].sha256
+        record = _read_facts(key, path)
+        sha256 = key.computed_sha256 if record is None else record[0].sha256
         if sha256 is None:
             return None
         used = status.st_mtime
         with suppress(OSError):
             used = os.stat(path + FACTS).st_mtime
-        proven = None if known is None else known[1]
-        is_verified = proven is not None and Stamp.of(status).may_be(proven)
+        verified_stamp = None if record is None else record[1]
+        is_verified = verified_stamp is not None and Stamp.of(status).may_be(verified_stamp)
         return CachedFile(path, sha256, status.st_size, status.st_mtime, used, is_verified)
 
     def remove(self, key: FileKey) -> None:
@@ -109,17 +109,19 @@ class CachedFiles:
             A descriptor and the facts of the file; None if it cannot be opened.
         """
         path = self._path(key)
-        known = _read_facts(key, path)
-        if known is not None and known[0].sha256 != sha256:
+        record = _read_facts(key, path)
+        if record is not None and record[0].sha256 != sha256:
             return None
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             self._forget(path)
             return None
-        facts, proven = known or (ArchiveInfo("", sha256, None, None, None), None)
+        facts, verified_stamp = record or (ArchiveInfo("", sha256, None, None, None), None)
         with suppress(OSError):
-            if self._is_verified(path, descriptor, facts, proven) or self._verify(key, descriptor, facts):
+            if self._is_verified(path, descriptor, facts, verified_stamp) or self._verify(
+                key, descriptor, facts
+            ):
                 self._space.use(path)
                 with suppress(OSError):
                     if os.stat(path + FACTS).st_mtime < self._space.now() - _TOUCH_EVERY:
@@ -137,11 +139,11 @@ class CachedFiles:
             sha256: The digest that it must have.
             most: Bytes that it may have.
         """
-        found = self.open(key, sha256)
-        if found is None:
+        opened = self.open(key, sha256)
+        if opened is None:
             return None
-        with FileIO(found[0]) as file, suppress(OSError):
-            data = file.read(most + 1) if os.fstat(found[0]).st_size <= most else b""
+        with FileIO(opened[0]) as file, suppress(OSError):
+            data = file.read(most + 1) if os.fstat(opened[0]).st_size <= most else b""
             if hashlib.sha256(data).hexdigest() == sha256:
                 return data
         return None
@@ -154,10 +156,10 @@ class CachedFiles:
             sha256: The digest that the wheel must have.
             sidecar: The digest that the metadata must have.
         """
-        found = self.open(key, sha256)
-        if found is None:
+        opened = self.open(key, sha256)
+        if opened is None:
             return None
-        descriptor, facts = found
+        descriptor, facts = opened
         try:
             if facts.sidecar is not None and facts.sidecar.sha256 == sidecar:
                 return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), facts)
@@ -241,8 +243,8 @@ class CachedFiles:
 
     def _is_verified(self, path: str, descriptor: int, facts: ArchiveInfo, stamp: Stamp | None) -> bool:
         now = Stamp.of(os.fstat(descriptor))
-        sha256, proven = self._verified.get(path, (facts.sha256, stamp))
-        return sha256 == facts.sha256 and proven is not None and now.may_be(proven)
+        sha256, verified_stamp = self._verified.get(path, (facts.sha256, stamp))
+        return sha256 == facts.sha256 and verified_stamp is not None and now.may_be(verified_stamp)
 
     def _verify(self, key: FileKey, descriptor: int, facts: ArchiveInfo) -> bool:
         before = Stamp.of(os.fstat(descriptor))
@@ -258,8 +260,8 @@ class CachedFiles:
             self._note(key, facts, stamp)
         return True
 
-    def _note(self, key: FileKey, facts: ArchiveInfo, proven: Stamp | None) -> None:
-        record = pack((_FORMAT, key.owner, facts.sha256, *_facts_row(facts, proven)))
+    def _note(self, key: FileKey, facts: ArchiveInfo, verified_stamp: Stamp | None) -> None:
+        record = pack((_FORMAT, key.owner, facts.sha256, *_facts_row(facts, verified_stamp)))
         self._space.write(self._path(key) + FACTS, record, counts=False)
 
     def _path(self, key: FileKey) -> str:
@@ -274,12 +276,12 @@ class CachedFiles:
         self._space.remove(path)
 
 
-def _facts_row(facts: ArchiveInfo, proven: Stamp | None) -> tuple[Any, ...]:
+def _facts_row(facts: ArchiveInfo, verified_stamp: Stamp | None) -> tuple[Any, ...]:
     return (
         *(facts.version, facts.requires_python),
         facts.sidecar and astuple(facts.sidecar),
         facts.place and astuple(facts.place),
-        proven and (_BOOT, *proven),
+        verified_stamp and (_BOOT, *verified_stamp),
     )
 
 
@@ -296,11 +298,11 @@ def _read_facts(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | N
 
 
 def _facts(sha256: str, row: Iterable[Any]) -> tuple[ArchiveInfo, Stamp | None]:
-    version, requires_python, sidecar, place, proven = row
+    version, requires_python, sidecar, place, verified_stamp = row
     facts = ArchiveInfo(
         version, sha256, requires_python, sidecar and Sidecar(*sidecar), place and MemberSpan(*place)
     )
-    return facts, Stamp(*proven[1:]) if proven and proven[0] == _BOOT else None
+    return facts, Stamp(*verified_stamp[1:]) if verified_stamp and verified_stamp[0] == _BOOT else None
 
 
 def _boot() -> str:

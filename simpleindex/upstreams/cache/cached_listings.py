@@ -53,18 +53,18 @@ class CachedListing:
         return next((file for file in self.project.files if file.filename == filename), None)
 
 
-def parts_of_listing(upstream: str, kept: CachedListing) -> tuple[Any, ...]:
+def parts_of_listing(upstream: str, listing: CachedListing) -> tuple[Any, ...]:
     """Return a listing as plain values, to be packed."""
-    project = kept.project
+    project = listing.project
     files = project.files if isinstance(project.files, PackedFiles) else PackedFiles(project.files)
     return (
         *(upstream, str(project.name), project.status.value, project.status_reason),
         *(files.packed, len(files), files.size),
         [astuple(item) for item in project.withheld],
-        *(kept.etag, kept.last_modified, kept.fresh_for, kept.fetched_at),
-        {name: astuple(file_facts) for name, file_facts in kept.file_facts.items()},
-        {name: astuple(fault) for name, fault in kept.faults.items()},
-        dict(kept.modified),
+        *(listing.etag, listing.last_modified, listing.fresh_for, listing.fetched_at),
+        {name: astuple(file_facts) for name, file_facts in listing.file_facts.items()},
+        {name: astuple(fault) for name, fault in listing.faults.items()},
+        dict(listing.modified),
     )
 
 

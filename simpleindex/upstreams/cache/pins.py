@@ -167,15 +167,15 @@ class Pins:
         file_facts = {} if before is None else dict(before.file_facts)
         done = []
         for file in files:
-            known = listing.file_facts.get(file.filename)
-            sha256 = file.sha256 or (known.sha256 if known else None)
+            earlier = listing.file_facts.get(file.filename)
+            sha256 = file.sha256 or (earlier.sha256 if earlier else None)
             key = UpstreamFileKey(index, cached_as, file.filename)
             facts = self._pinned_before(sha256, file_facts.get(file.filename)) or self._copy(
                 key, sha256, cache
             )
             if facts is not None:
                 pinned[file.filename] = file
-                modified_ns = known.modified_ns if known else None
+                modified_ns = earlier.modified_ns if earlier else None
                 file_facts[file.filename] = replace(facts, modified_ns=modified_ns)
                 done.append(file.filename)
         if done:
@@ -243,23 +243,23 @@ class Pins:
             raise OSError(errno.EIO, "it cannot be written")
         os.sync()
 
-    def _pinned_before(self, sha256: str | None, known: FileFacts | None) -> FileFacts | None:
+    def _pinned_before(self, sha256: str | None, earlier: FileFacts | None) -> FileFacts | None:
         """Return the facts of a file that is already pinned with these bytes."""
-        if known is None or sha256 is None or known.sha256 != sha256:
+        if earlier is None or sha256 is None or earlier.sha256 != sha256:
             return None
-        found = self._store.files.open(DigestKey(sha256), sha256)
-        if found is None:
+        opened = self._store.files.open(DigestKey(sha256), sha256)
+        if opened is None:
             return None
-        os.close(found[0])
-        return known
+        os.close(opened[0])
+        return earlier
 
     def _copy(self, key: UpstreamFileKey, sha256: str | None, cache: UpstreamCache) -> FileFacts | None:
         # Only the file of this index, also if another index has the same one.
-        found = None if sha256 is None else cache.files.open(key, sha256)
-        if found is None or sha256 is None:
+        opened = None if sha256 is None else cache.files.open(key, sha256)
+        if opened is None or sha256 is None:
             return None
         pinned = DigestKey(sha256, key.filename)
-        descriptor, facts = found
+        descriptor, facts = opened
         try:
             size = os.fstat(descriptor).st_size
             if self._store.files.find(pinned) is None:

@@ -55,10 +55,10 @@ def tls_policy(ca: bytes | None = None) -> IPolicyForHTTPS:
     if ca is None:
         return HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS())
     try:
-        found = x509.load_pem_x509_certificates(ca)
+        certificates = x509.load_pem_x509_certificates(ca)
     except ValueError:
         raise InvalidSetting("has no certificates in PEM form") from None
-    roots = [Certificate(crypto.X509.from_cryptography(each)) for each in found]
+    roots = [Certificate(crypto.X509.from_cryptography(each)) for each in certificates]
     return HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trustRootFromCertificates(roots)))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HELD_BYTES: Final = 128 * 1024
+MOST_BUFFERED: Final = 128 * 1024
 """Unread bytes after which the connection is paused; two of what Twisted reads at once."""
 
 
@@ -47,16 +47,16 @@ class _Receiver(Protocol):
     """Buffers bytes until they are read, and pauses the connection meanwhile."""
 
     def __init__(self) -> None:
-        self.held: deque[bytes] = deque()
+        self.buffered: deque[bytes] = deque()
         self.size = 0
         self.is_paused = False
         self.end: Failure | None = None
         self.waiting: Deferred[None] | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        self.held.append(data)
+        self.buffered.append(data)
         self.size += len(data)
-        if self.size >= HELD_BYTES and not self.is_paused and self.transport is not None:
+        if self.size >= MOST_BUFFERED and not self.is_paused and self.transport is not None:
             self.is_paused = True
             self.transport.pauseProducing()  # type: ignore[attr-defined]
         self._wake()
@@ -71,8 +71,8 @@ class _Receiver(Protocol):
             waiting.callback(None)
 
     def take(self) -> bytes:
-        data = b"".join(self.held)
-        self.held.clear()
+        data = b"".join(self.buffered)
+        self.buffered.clear()
         self.size = 0
         if self.is_paused and self.end is None and self.transport is not None:
             self.is_paused = False
@@ -116,7 +116,7 @@ class ResponseBody:
             Exception: Twisted's errors of a connection that broke off.
         """
         receiver = self._receiver
-        while not receiver.held and receiver.end is None:
+        while not receiver.buffered and receiver.end is None:
             began = self._clock.seconds()
             receiver.waiting = Deferred()
             allowed = min(self._idle, self._patience(self.received) - self._waited)
@@ -125,7 +125,7 @@ class ResponseBody:
             finally:
                 receiver.waiting = None
                 self._waited += self._clock.seconds() - began
-        if receiver.held:
+        if receiver.buffered:
             data = receiver.take()
             self.received += len(data)
             return data
@@ -141,7 +141,7 @@ class ResponseBody:
         if self._is_closed:
             return
         self._is_closed = True
-        self._receiver.held.clear()
+        self._receiver.buffered.clear()
         if self._receiver.end is None and self._receiver.transport is not None:
             self._receiver.transport.loseConnection()
 

@@ -36,8 +36,8 @@ def coding_of_file(field: str) -> str | None:
 
     A file that somebody encoded twice is not expected; a list of codings is one that servers made of names.
     """
-    known = [name for name in codings(field) if can_decode(name)]
-    return known[0] if len(known) == 1 else None
+    decodable = [name for name in codings(field) if can_decode(name)]
+    return decodable[0] if len(decodable) == 1 else None
 
 
 def is_encoded(coding: str, url: str, head: bytes, *, length: int | None, size: int | None) -> bool:

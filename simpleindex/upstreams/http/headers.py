@@ -73,10 +73,10 @@ def fresh_for(cache_control: str, age: str) -> float | None:
         cache_control: The header, several joined by commas.
         age: The Age field: seconds in a cache on the way.
     """
-    found = _DIRECTIVE.findall(cache_control.lower())
-    if "no-cache" in found or "no-store" in found:
+    directives = _DIRECTIVE.findall(cache_control.lower())
+    if "no-cache" in directives or "no-store" in directives:
         return 0.0
-    ages = dict(each.replace('"', "").split("=") for each in found)
+    ages = dict(each.replace('"', "").split("=") for each in directives)
     # We are a shared cache.
     seconds = ages.get("s-maxage", ages.get("max-age"))
     if seconds is None:

@@ -16,9 +16,10 @@ from simpleindex.core.errors import UpstreamFailed
 from simpleindex.upstreams.http.body import ResponseBody, read_decoded, within
 from simpleindex.upstreams.http.errors import explain
 from simpleindex.upstreams.http.explanations import MOST_BYTES, explanation_of, is_telling
-from simpleindex.upstreams.http.headers import USUAL_WAIT, is_passing, retry_after
+from simpleindex.upstreams.http.headers import USUAL_WAIT, date, etag, is_passing, retry_after
 from simpleindex.upstreams.http.missing import may_mean_missing
 from simpleindex.upstreams.http.waits import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Wait, Waits
+from simpleindex.upstreams.interface import Validators
 from simpleindex.upstreams.pages.urls import absolute_url, origin
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 MOST_REDIRECTS: Final = 5
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+COMPLETE: Final = frozenset({200, 203})
+"""Answers with what was requested, the second one changed by a proxy (RFC 9110 section 15.3.4). Other successes have none:
+they mean that something was created, or will be, or that there is no content."""
+
+GONE: Final = frozenset({404, 410})
 _REFUSALS: Final = frozenset({401, 403})
 
 # Bytes and seconds of a discarded body that are read to keep its connection.
@@ -287,3 +293,8 @@ def header(response: IResponse, name: str) -> str:
     """Return a header's value, several joined; empty if there is none."""
     values = response.headers.getRawHeaders(name.encode("ascii"), [])
     return ", ".join(value.decode("latin-1") for value in values)
+
+
+def validators_of(response: IResponse) -> Validators:
+    """Return the validators of an answer."""
+    return Validators(etag(header(response, "etag")), date(header(response, "last-modified")))

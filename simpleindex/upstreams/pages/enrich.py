@@ -137,8 +137,8 @@ def with_modification_times(
     files = []
     for file in project.files:
         time = modified.get(file.filename)
-        known = file_facts.get(file.filename)
-        if time and file.uploaded_ns is None and (known is None or known.modified_ns is None):
+        facts = file_facts.get(file.filename)
+        if time and file.uploaded_ns is None and (facts is None or facts.modified_ns is None):
             file = replace(file, uploaded_ns=time, dated_by=LAST_MODIFIED)  # noqa: PLW2901
         files.append(file)
     return replace(project, files=PackedFiles(files))

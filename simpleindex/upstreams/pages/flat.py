@@ -38,7 +38,7 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
         owner = _project_of_withheld(item.filename)
         if owner is not None:
             withheld.setdefault(owner, []).append(item)
-    found = {}
+    projects = {}
     for name in sorted({*files, *withheld}):
         project = Project(
             name,
@@ -48,9 +48,9 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
             valid_until=page.valid_until,
             stale=page.stale,
         )
-        known = before.get(name)
-        found[name] = known if known == project else project
-    return found
+        earlier = before.get(name)
+        projects[name] = earlier if earlier == project else project
+    return projects
 
 
 def _project_of_withheld(filename: str) -> ProjectName | None:

@@ -119,13 +119,13 @@ def _take(page: Page, name: str, attributes: dict[str, str], text: str, position
 
 
 def _attributes(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    attributes: dict[str, str] = {}
     for number, match in enumerate(_ATTRIBUTE.finditer(text), 1):
         if excess := bounds.TAG_ATTRIBUTES.excess(number):
             raise InvalidUpstreamPage(f"cannot be read: {excess}")
         # The first of two counts, as in every browser.
-        found.setdefault(match[1].lower(), _unescaped(match[2] or match[3] or match[4] or ""))
-    return found
+        attributes.setdefault(match[1].lower(), _unescaped(match[2] or match[3] or match[4] or ""))
+    return attributes
 
 
 def _unescaped(text: str) -> str:

@@ -71,9 +71,9 @@ def why_left_out(anchor: Anchor, url: str | None) -> tuple[str, str] | None:
     return None
 
 
-def withheld_links(found: Sequence[tuple[str, str]], source: str) -> list[Withheld]:
+def withheld_links(links: Sequence[tuple[str, str]], source: str) -> list[Withheld]:
     """Return these links, as :func:`why_left_out` returned them, as withheld files, once each."""
-    distinct = [*dict.fromkeys(found)]
+    distinct = [*dict.fromkeys(links)]
     withheld = [
         Withheld(name, f"{name}: {reason}.", "link", source, public=True)
         for name, reason in distinct[:MOST_LEFT_OUT]

@@ -65,12 +65,12 @@ def why_not_offered(upstream: str, file: File, error: SimpleIndexError) -> str:
         file: The file.
         error: The error of fetching it.
     """
-    found = str(error)
+    reason = str(error)
     if isinstance(error, NotHere):
-        found = f"{upstream} lists it, but does not have it."
+        reason = f"{upstream} lists it, but does not have it."
     elif isinstance(error, WrongFile):
-        found = f"{upstream} sends another file than it lists: {error.difference}."
-    return f"{file.filename} is not offered: {found}"
+        reason = f"{upstream} sends another file than it lists: {error.difference}."
+    return f"{file.filename} is not offered: {reason}"
 
 
 def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Project:

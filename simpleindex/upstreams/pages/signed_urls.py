@@ -27,8 +27,8 @@ def unsigned(url: str) -> str:
     parts = query.split("&")
     if not any(_SIGNATURE.match(part) for part in parts):
         return url
-    kept = [part for part in parts if not _SIGNED.match(part)]
-    return f"{before}?{'&'.join(kept)}" if kept else before
+    unsigned_parts = [part for part in parts if not _SIGNED.match(part)]
+    return f"{before}?{'&'.join(unsigned_parts)}" if unsigned_parts else before
 
 
 def expiry(url: str) -> float | None:
@@ -39,10 +39,10 @@ def expiry(url: str) -> float | None:
     if not {"x-amz-signature", "x-goog-signature", "signature", "sig"} & fields.keys():
         return None
     for vendor in ("amz", "goog"):
-        begun = _time(fields.get(f"x-{vendor}-date", ""))
+        signed_at = _time(fields.get(f"x-{vendor}-date", ""))
         lifetime = fields.get(f"x-{vendor}-expires", "")
-        if begun is not None and _SECONDS.fullmatch(lifetime):
-            return begun + int(lifetime)
+        if signed_at is not None and _SECONDS.fullmatch(lifetime):
+            return signed_at + int(lifetime)
     if _SECONDS.fullmatch(fields.get("expires", "")):
         return float(fields["expires"])
     return _time(fields.get("se", ""))

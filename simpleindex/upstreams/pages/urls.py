@@ -130,15 +130,15 @@ def _without_dots(path: str) -> str:
     """Remove dot segments (RFC 3986 section 5.2.4), which urljoin leaves in references that are absolute."""
     if "/." not in path:
         return path
-    kept: list[str] = []
+    segments: list[str] = []
     for segment in path.split("/")[1:]:
         if segment == "..":
-            del kept[-1:]
+            del segments[-1:]
         elif segment != ".":
-            kept.append(segment)
+            segments.append(segment)
     if path.endswith(("/.", "/..")):
-        kept.append("")
-    return "/" + "/".join(kept)
+        segments.append("")
+    return "/" + "/".join(segments)
 
 
 def basename(url: str) -> str:
@@ -216,8 +216,8 @@ class HostPolicy:
             return "it redirects from https to http"
         if of_file:
             return None
-        known = KNOWN_HOSTS.get(origin(self.url).host, ()) if after.scheme == "https" else ()
-        if after.host not in {before.host, origin(self.url).host, *known} and not self._is_listed(after):
+        file_hosts = KNOWN_HOSTS.get(origin(self.url).host, ()) if after.scheme == "https" else ()
+        if after.host not in {before.host, origin(self.url).host, *file_hosts} and not self._is_listed(after):
             return f"it redirects to {after}, which is not in its `hosts`"
         return None
 
