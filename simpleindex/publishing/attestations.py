@@ -1,4 +1,4 @@
-"""Attestations of uploads (PEP 740): every one is verified, and provenance is made of those whose publisher can be named.
+"""Verify attestations of uploads (PEP 740), and make provenance of those with a known publisher.
 
 It works without network: the root of trust is the one that comes with sigstore, or the operator's own. Blocking; runs in a
 thread. Needs the extra "attestations"; without it the field is ignored (docs/protocol.md).
@@ -48,7 +48,7 @@ class BundleVerifier(Protocol):
 
 
 class _AnyIdentity:
-    """Whoever signed: an upload is allowed by its token; who built it is only reported."""
+    """Accepts every signer: the token allows an upload; the builder is only reported."""
 
     def verify(self, cert: Certificate) -> None:
         """Accept a certificate that the root of trust vouches for."""
@@ -65,24 +65,24 @@ class Attestations:
         self._verifier = verifier
 
     def provenance(self, text: str, filename: str, sha256: str) -> bytes | None:
-        """Verify the field of an upload, and make the provenance object that is stored beside the file.
+        """Verify the attestations of an upload, and return the provenance object to store beside the file.
 
         Args:
             text: The JSON array of the field.
             filename: Of the upload.
-            sha256: Of the file as it arrived, lower-case hex.
+            sha256: The file's digest, lower-case hex.
 
         Returns:
-            The object's JSON text, or None where no publisher can be named, as for people who sign by hand.
+            The object's JSON text; None if no publisher is known, as for files that were signed by hand.
 
         Raises:
-            RefusedUpload: With 400; one of them is not valid, or another file's.
+            RefusedUpload: With 400; an attestation is not valid, or is about another file.
         """
         from pypi_attestations import AttestationBundle, Provenance  # noqa: PLC0415  (the extra "attestations")
 
         bundles: dict[str, AttestationBundle] = {}
         for number, item in enumerate(_items(text), 1):
-            # What a client sends reaches into three libraries; whatever goes wrong there, it was not verified.
+            # The text is parsed by three libraries; after any error in them it is not verified.
             try:
                 attestation, publisher = self._verified(item, filename, sha256)
             except Exception as error:
@@ -111,7 +111,7 @@ class Attestations:
 
 
 def load_attestations(trusted_root: str | None = None) -> Attestations | None:
-    """Make what verifies attestations; importing the libraries takes a second.
+    """Load the verifier of attestations; importing the libraries takes a second.
 
     Args:
         trusted_root: Path of a trusted_root.json of another sigstore than the public one.
@@ -121,7 +121,7 @@ def load_attestations(trusted_root: str | None = None) -> Attestations | None:
 
     Raises:
         OSError: The root of trust cannot be read.
-        ValueError: It is none.
+        ValueError: It is not valid.
     """
     try:
         import pypi_attestations  # noqa: F401, PLC0415
@@ -171,7 +171,7 @@ def _judge_statement(statement: Any, filename: str, sha256: str) -> None:
 
 
 def _publisher(claims: dict[str, str]) -> Publisher | None:
-    """Name who built the file by what the certificate, which was verified, says of the build."""
+    """Return the publisher that the verified certificate names; None for an unknown one."""
     from pypi_attestations import GitHubPublisher, GitLabPublisher  # noqa: PLC0415  (the extra "attestations")
 
     issuer, repository, build = (claims.get(key, "") for key in (_ISSUER, _REPOSITORY, _BUILD))
@@ -189,6 +189,6 @@ def _publisher(claims: dict[str, str]) -> Publisher | None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of a library's or our own words as a sentence of moderate length."""
+    """Return the first line of an error's text as a sentence of at most 200 characters."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return f"{line.rstrip('.')[:200]}."

@@ -1,6 +1,6 @@
-"""Copying releases into a directory: from another one, or from what is kept of an upstream index. Blocking.
+"""Copy releases into a directory, from another directory or from the cache of an upstream. Blocking.
 
-Every byte is hashed on its way, and all files are there and proven before the first of them is listed.
+Every file is hashed and examined before the first of them is listed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _CHUNK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CopiedFile:
-    """What came of a file.
+    """A copied file.
 
     Attributes:
-        file: As its origin lists it.
-        sha256: Of it.
-        created: Whether it was not there before.
-        beside: Suffixes of what was copied with it.
-        url: Where the origin has it from.
+        file: The file, as the source lists it.
+        sha256: Its digest.
+        created: Whether it is new in the directory.
+        beside: Suffixes of the side files that were copied with it.
+        url: The URL from which the source has it.
     """
 
     file: File
@@ -52,11 +52,11 @@ class Copier:
     """Copies into a directory.
 
     Args:
-        origin: Where from.
-        source: What that is called.
-        writer: Of the directory.
-        project_files: Of the same.
-        who: Who does it.
+        origin: The source of the files.
+        source: Its name.
+        writer: Writes into the directory.
+        project_files: Writes the directory's project files.
+        who: The user, for the note of copies.
         examiner: Examines files.
     """
 
@@ -78,26 +78,26 @@ class Copier:
         self._examiner = examiner
 
     def missing(self, name: ProjectName, files: Sequence[File]) -> tuple[str, ...]:
-        """The names of those files whose bytes are not here."""
-        found = []
+        """Return the names of the files whose content is not stored here."""
+        names = []
         for file in files:
             opened = self._origin.open(name, file)
             if opened is None:
-                found.append(file.filename)
+                names.append(file.filename)
             else:
                 opened.close()
-        return tuple(found)
+        return tuple(names)
 
     def copy(self, name: ProjectName, files: Sequence[File]) -> tuple[CopiedFile, ...]:
-        """Copy files of a project: all of them, or none if one is not what it should be.
+        """Copy files of a project: all of them, or none if one is not valid.
 
-        They keep the upload time that their origin lists, and their yanks, which are there before the file is.
+        Upload times and yanks are kept; a yank is written before its file.
 
         Raises:
-            NotCopied: One of them is not here, is not the one that is listed, or cannot be listed here.
-            AlreadyExists: Other bytes have its name, or it is there under another one.
+            NotCopied: The content of a file is missing, is not what the source lists, or could not be served.
+            AlreadyExists: Another file has its name, or the distribution exists under another name.
             NameUsed: A deleted file had its name, or another spelling of it.
-            CannotStore: It cannot be written; those before it are copied.
+            CannotStore: A file cannot be written; those before it are copied.
         """
         with ExitStack() as drafts:
             received = [(file, drafts.enter_context(self._receive(name, file))) for file in files]
@@ -160,7 +160,7 @@ class Copier:
             ) from None
 
     def _there(self, name: ProjectName, file: File, draft: StagedUpload) -> bool:
-        """Whether the same file is there already; refuses where it cannot come to be."""
+        """Tell whether the same file exists already; refuse a file that may not be added."""
         there = self._writer.digest_of(name, file.filename)
         if there is not None and there != draft.finish().sha256:
             raise AlreadyExists(file.filename, there)

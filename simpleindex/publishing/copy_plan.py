@@ -1,4 +1,4 @@
-"""Releases that are copied from one source into another: what is meant, what may go, and what is noted of it."""
+"""The plan of a copy: parse the release, choose its files, and write the note about each."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ _MOST_NAMED: Final = 10
 
 
 def parse_release(text: str) -> tuple[ProjectName, str]:
-    """Read ``NAME==VERSION``.
+    """Parse ``NAME==VERSION``.
 
     Returns:
-        The project, and the version as it may be spelled otherwise in file names (PEP 440: 1.0 and 1.0.0 are one release).
+        The project, and the version; file names may spell it otherwise (PEP 440: 1.0 and 1.0.0 are one release).
 
     Raises:
-        NotCopied: It is none.
+        NotCopied: It is not a release.
     """
     name, _, version = text.partition("==")
     try:
         return parse_project_name(name.strip()), str(parse_version(version))
     except (InvalidProjectName, InvalidVersion):
-        raise NotCopied(f"{shown(text)} is no release; write NAME==VERSION") from None
+        raise NotCopied(f"{shown(text)} is not a release; write NAME==VERSION") from None
 
 
 def select_files(project: Project, source: str, version: str, only: Collection[str] = ()) -> tuple[File, ...]:
-    """The files that are copied.
+    """Return the files to copy.
 
     Args:
-        project: As the source offers it.
-        source: What it is called.
-        version: Of it, in any spelling.
-        only: Names of the files that are meant; all of the release if there are none.
+        project: The project, as the source offers it.
+        source: The source's name.
+        version: The version, in any spelling.
+        only: Names of files; all of the release if it is empty.
 
     Raises:
-        NotCopied: There is no such release, or not all that is meant of it is offered.
+        NotCopied: There is no such release, or the source does not offer all of its files.
     """
-    name, wanted = project.name, Version(version)
+    name, release = project.name, Version(version)
     if project.status is Status.QUARANTINED:
         raise NotCopied(f"{source} has quarantined {name}, and offers no file of it")
     for item in project.withheld:
-        if item.filename in only or (not only and _version(item.filename, name) == wanted):
+        if item.filename in only or (not only and _version(item.filename, name) == release):
             raise NotCopied(f"{source} withholds a file of it: {item.reason}")
-    files = tuple(file for file in project.files if Version(file.version) == wanted)
+    files = tuple(file for file in project.files if Version(file.version) == release)
     if not files:
-        known = project.versions[-_MOST_NAMED:]
-        has = f"; it has {', '.join(known)}" if known else ""
+        versions = project.versions[-_MOST_NAMED:]
+        has = f"; it has {', '.join(versions)}" if versions else ""
         raise NotCopied(f"{source} has no {name} {version}{has}")
     for filename in only:
         if filename not in {file.filename for file in files}:
@@ -74,7 +74,7 @@ def select_files(project: Project, source: str, version: str, only: Collection[s
 
 
 def _refuse_two_spellings(name: ProjectName, source: str, filenames: list[str]) -> None:
-    """Refuse a release that has one distribution under two names: the directory takes it once."""
+    """Refuse a release that has one distribution under two names: a directory takes it once."""
     for filename in filenames:
         others = same_distribution(
             parse_distribution_name(filename, name), filenames, formats_may_differ=True
@@ -86,17 +86,17 @@ def _refuse_two_spellings(name: ProjectName, source: str, filenames: list[str]) 
 
 
 def copy_note(filename: str, sha256: str, *, source: str, url: str | None, who: str, now: float) -> bytes:
-    """A line about a copied file, for the note beside it (JSON Lines).
+    """Return a line about a copied file, for the note in its directory (JSON Lines).
 
     Args:
-        filename: Its name.
-        sha256: Of it.
-        source: Where it was copied from.
-        url: Where that has it from, if it says.
-        who: Who did it.
+        filename: The file.
+        sha256: Its digest.
+        source: The source from which it was copied.
+        url: The URL from which the source has it, if known.
+        who: The user.
         now: Seconds since 1970.
     """
-    said = {
+    note = {
         "filename": filename,
         "sha256": sha256,
         "from": source,
@@ -104,19 +104,19 @@ def copy_note(filename: str, sha256: str, *, source: str, url: str | None, who: 
         "who": who,
         "time": datetime.fromtimestamp(int(now), UTC).isoformat(),
     }
-    return json.dumps({key: value for key, value in said.items() if value is not None}).encode() + b"\n"
+    return json.dumps({key: value for key, value in note.items() if value is not None}).encode() + b"\n"
 
 
 def noted_urls(note: bytes) -> dict[tuple[str, str], str]:
-    """Where copied files were had from, by name and digest, as a note says; what is no line of ours is passed over."""
-    found = {}
+    """Return the URLs of copied files by name and digest from a note; invalid lines are skipped."""
+    urls = {}
     for line in note.decode(errors="replace").split("\n"):
         try:
-            said = json.loads(line)
-            found[said["filename"], said["sha256"]] = said["url"]
+            entry = json.loads(line)
+            urls[entry["filename"], entry["sha256"]] = entry["url"]
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    return {key: url for key, url in found.items() if all(isinstance(text, str) for text in (*key, url))}
+    return {key: url for key, url in urls.items() if all(isinstance(text, str) for text in (*key, url))}
 
 
 def _version(filename: str, name: ProjectName) -> Version | None:

@@ -1,4 +1,4 @@
-"""Where releases are copied from: a directory of one's own, or what is kept of an upstream index. Blocking."""
+"""Sources of copies: another local directory, or the cache of an upstream. Blocking."""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ _LARGEST_NOTE: Final = 1 << 24
 
 
 class CopySource(Protocol):
-    """Where releases are copied from."""
+    """A source of releases to copy."""
 
     def project(self, name: ProjectName) -> Project:
-        """What it has of a project.
+        """Return a project.
 
         Raises:
-            NotCopied: That cannot be told, or there is no such project.
+            NotCopied: The source cannot be read, or has no such project.
         """
         ...
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
-        """The bytes of a file; None if they are not here.
+        """Open a file; return None if its content is not stored.
 
         Raises:
-            OSError: They cannot be read.
-            Changed: They are others than those that are listed.
+            OSError: It cannot be read.
+            Changed: It is not the file that is listed.
         """
         ...
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """Signatures and provenance that lie beside a file, by their suffix; errors as for :meth:`open`."""
+        """Return signatures and provenance beside a file, by suffix; errors as for :meth:`open`."""
         ...
 
     def url(self, name: ProjectName, file: File) -> str | None:
-        """Where the origin has a file from itself; None if it does not say."""
+        """Return the URL from which the source has a file; None if it is not known."""
         ...
 
 
 class DirectoryCopySource:
-    """A directory of one's own.
+    """A local directory.
 
     Args:
         directory: The root.
-        digests: What is remembered of it, opened.
-        label: What it is called.
+        digests: Its digest cache, opened.
+        label: Its name in messages.
         examiner: Examines files.
     """
 
@@ -82,7 +82,7 @@ class DirectoryCopySource:
         self._urls: dict[tuple[str, str], str] = {}
 
     def project(self, name: ProjectName) -> Project:
-        """What would be served of it."""
+        """Return what the index would serve of a project."""
         try:
             places = self._directory.places_of(name)
         except OSError as error:
@@ -102,11 +102,11 @@ class DirectoryCopySource:
         return shelf.project
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
-        """The file, in the state in which it was read."""
+        """Open a file, in the state in which it was read."""
         return self._opened(name, self._shelves[name].chosen[file.filename])
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """What is listed with it."""
+        """Return the side files that are listed with a file."""
         path = self._shelves[name].chosen[file.filename]
         found = {}
         for suffix in SIDE_FILE_SUFFIXES:
@@ -117,7 +117,7 @@ class DirectoryCopySource:
         return found
 
     def url(self, name: ProjectName, file: File) -> str | None:
-        """Where it was copied from, if it was."""
+        """Return the URL from which a file was copied, if it was."""
         del name
         return self._urls.get((file.filename, file.sha256 or ""))
 
@@ -129,13 +129,13 @@ class DirectoryCopySource:
 
 
 class UpstreamCopySource:
-    """What is kept of an upstream.
+    """The cached and pinned files of an upstream.
 
     Args:
-        cache: Of all of them.
-        pins: What is kept of them for good.
-        index: What identifies it.
-        label: What it is called.
+        cache: The cache of all upstreams.
+        pins: The pinned files of all upstreams.
+        index: The upstream's identity.
+        label: Its name in messages.
         flat: Whether it is one page with the files of many projects.
     """
 
@@ -148,7 +148,7 @@ class UpstreamCopySource:
         self._kept: dict[ProjectName, Project] = {}
 
     def project(self, name: ProjectName) -> Project:
-        """What it said when it was asked last."""
+        """Return the last listing of a project."""
         kept = self._cache.listing(self._index, FLAT_PAGE if self._flat else name)
         kept = kept or self._pins.listing(self._index, name)
         if kept is None:
@@ -162,7 +162,7 @@ class UpstreamCopySource:
         return offered
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
-        """The file, if it is held."""
+        """Open a file, if it is cached or pinned."""
         if file.sha256 is None:
             return None
         key = UpstreamFileKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
@@ -175,10 +175,10 @@ class UpstreamCopySource:
         return None if found is None else FileIO(found[0], "rb")
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """Nothing of that is kept."""
+        """Return nothing: side files of upstreams are not kept."""
         del name, file
         return {}
 
     def url(self, name: ProjectName, file: File) -> str | None:
-        """Where the upstream has it."""
+        """Return the URL that the upstream lists."""
         return next((each.url for each in self._kept[name].files if each.filename == file.filename), None)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def record_deleted(
     project: LockedProject, deleted: Iterable[tuple[str, str]], *, now: float, who: str
 ) -> None:
-    """Write names down; on the disk when this returns, and only then may the files leave their place.
+    """Record the names of files that are deleted next; they are on the disk when this returns.
 
     Args:
         project: The project, locked.
         deleted: Names with their digests.
         now: Seconds since 1970.
-        who: Who deletes them.
+        who: The user.
 
     Raises:
         OSError: It cannot be written.
@@ -41,7 +41,7 @@ def record_deleted(
         try:
             parse_distribution_name(filename, project.name)
         except InvalidFilename:
-            # It was never served, and can never be uploaded.
+            # A file of such a name was never served, and can never be uploaded.
             continue
         ledger = with_deleted(ledger, sha256, filename, now=now, who=who)
     if ledger != before:
@@ -66,14 +66,14 @@ def record_copied(project: LockedProject, line: bytes) -> None:
 def free_name(
     directory: PackageDirectory, project: LockedProject, filename: str, *, now: float, who: str
 ) -> None:
-    """Give a name back.
+    """Free a name.
 
     Args:
         directory: The root.
         project: The project, locked.
         filename: The name.
         now: Seconds since 1970.
-        who: Who does it.
+        who: The user.
 
     Raises:
         OSError: It cannot be written.

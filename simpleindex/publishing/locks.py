@@ -1,6 +1,6 @@
-"""One writer at a time in a project, whichever process it is in: ``flock`` on the project's normalized directory itself.
+"""Locks of projects: one writer at a time, in any process, by ``flock`` on the project's normalized directory.
 
-The lock covers all of the project's places. A directory that is only there for the lock's sake goes again with it. Blocking.
+A lock covers all places of the project. A directory that was made only for the lock is removed with it. Blocking.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from simpleindex.publishing.staging import StagedFile, Staging
 
 PATIENCE: Final = 60.0
-"""Seconds to wait for other writers of one project; each needs milliseconds, or a second per GB that it compares."""
+"""Seconds to wait for other writers of one project; each needs milliseconds, or a second for each GB that it compares."""
 
 _TRIES: Final = 100
 _CHUNK: Final = 1024 * 1024
 
-# What link() says where the file system has no hard links; the lock alone keeps our writers apart then.
+# Errors of link() on a file system without hard links; then the lock alone keeps writers apart.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-# What flock() says of a directory where locks are the server's (NFS): those need a file that is open for writing.
+# Errors of flock() for a directory where the server keeps the locks (NFS): they need a file that is open for writing.
 _NO_DIRECTORY_LOCKS: Final = frozenset({errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL, errno.EISDIR})
 
 
@@ -44,8 +44,8 @@ class LockedProject:
     Attributes:
         name: The project.
         root: Absolute path of the root.
-        path: Absolute path of the project's normalized directory, which is there.
-        is_new: Whether it was made for this, so that it goes again if nothing comes of it.
+        path: Absolute path of the project's normalized directory, which exists.
+        is_new: Whether it was made for this lock, so that it is removed again if it stays empty.
     """
 
     def __init__(self, directory: PackageDirectory, staging: Staging, name: ProjectName) -> None:
@@ -57,14 +57,14 @@ class LockedProject:
         self._mark: StagedFile | None = None
 
     def mark(self) -> StagedFile:
-        """Tell whoever starts after a crash to look after this project (:mod:`simpleindex.publishing.recovery`)."""
+        """Mark this project for recovery after a crash (:mod:`simpleindex.publishing.recovery`)."""
         if self._mark is None:
             self._mark = self._staging.make(self.name)
         return self._mark
 
     @contextmanager
     def marked(self, note: bytes) -> Iterator[None]:
-        """As :meth:`mark`, with a note on what is to be done; also if that fails half-way."""
+        """Mark this project with a note on the change; the mark stays if the change fails half-way."""
         write_all(self.mark().descriptor, note)
         try:
             yield
@@ -73,33 +73,33 @@ class LockedProject:
             raise
 
     def leave(self) -> None:
-        """Something could not be put right: leave that to the next start."""
+        """Leave the mark, so that the next start repairs the project."""
         if self._mark is not None:
             self._mark.abandon()
             self._mark = None
 
     def unmark(self) -> None:
-        """There is nothing to look after any more."""
+        """Remove the mark."""
         if self._mark is not None:
             self._mark.discard()
             self._mark = None
 
     def add(self, source: str, target: str) -> None:
-        """Give a finished file its name; it is on the disk when this returns.
+        """Link a finished file to its name; it is on the disk when this returns.
 
         Args:
-            source: Its absolute path so far; perhaps it stays there too.
+            source: Its absolute path so far; it may stay there too.
             target: Its absolute path.
 
         Raises:
-            FileExistsError: There is something of that name.
+            FileExistsError: The name exists.
             OSError: It cannot be done.
         """
         self._arrive(source, target, _link)
         sync_directory(os.path.dirname(target))
 
     def move(self, source: str, target: str) -> None:
-        """Rename, over what is there if anything is; it is on the disk when this returns. Arguments as :meth:`add`."""
+        """Rename a file, in place of one that exists; it is on the disk when this returns. Arguments as for :meth:`add`."""
         if self._arrive(source, target, os.rename):
             sync_directory(os.path.dirname(target))
             os.unlink(source)
@@ -109,7 +109,7 @@ class LockedProject:
             sync_directory(left)
 
     def _arrive(self, source: str, target: str, operation: Callable[[str, str], None]) -> bool:
-        """Link or rename; return whether that took a copy, because the target is on another file system."""
+        """Link or rename; return whether it took a copy, because the target is on another file system."""
         try:
             operation(source, target)
         except OSError as error:
@@ -131,12 +131,12 @@ class LockedProject:
         return True
 
     def replace(self, target: str, data: bytes, like: os.stat_result | None = None) -> None:
-        """Write a small file of the project anew; it is on the disk when this returns.
+        """Replace a small file of the project; it is on the disk when this returns.
 
         Args:
             target: Its absolute path.
             data: Its content.
-            like: State of the one that it replaces, whose owner and mode it keeps.
+            like: The state of the replaced file, whose owner and mode are kept.
 
         Raises:
             CannotStore: The owner cannot be kept.
@@ -146,7 +146,7 @@ class LockedProject:
         try:
             write_all(staged.descriptor, data)
             give_to_owner_of(os.path.dirname(target), staged.descriptor)
-            # What belongs to root was left by a command of root's, where the directory is somebody else's.
+            # A file of root's in another user's directory was left by a command that root ran.
             if like is not None and like.st_uid != 0:
                 _keep_owner(staged.descriptor, like, os.path.relpath(target, self.root))
             os.fchmod(staged.descriptor, FILE_MODE if like is None else stat.S_IMODE(like.st_mode))
@@ -169,7 +169,7 @@ def locked_project(
         patience: Seconds to wait for others.
 
     Raises:
-        CannotStore: There may be no such directory, it cannot be made, or others do not let go of it.
+        CannotStore: The directory is not allowed or cannot be made, or other writers hold the lock.
     """
     with storing(os.path.join(directory.root, name)):
         project = LockedProject(directory, staging, name)
@@ -179,7 +179,7 @@ def locked_project(
                 _acquire(directory, project, descriptors, patience)
             except BaseException:
                 if project.is_new:
-                    # Without the lock nothing is removed: somebody else may be about to use it.
+                    # Without the lock nothing is removed: another writer may be about to use the directory.
                     project.leave()
                 raise
             try:
@@ -218,7 +218,7 @@ def _acquire(
             ) from None
         descriptors.append(descriptor)
         _lock(descriptor, descriptors, project, patience)
-        # Whoever made it may have removed it again before this lock was had.
+        # Its maker may have removed it again before this lock was acquired.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(project.path)):
                 return
@@ -240,21 +240,21 @@ def _lock(descriptor: int, descriptors: list[int], project: LockedProject, patie
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise CannotStore(
-                    f"Another writer does not let go of the project {project.name}; try again later.",
+                    f"Another writer is busy with the project {project.name}; try again later.",
                     fault=Fault.BUSY,
                 ) from None
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_LOCKS or len(descriptors) > 1:
                 raise
-            descriptor = _open_lock_of_all(project.root)
+            descriptor = _open_common_lock(project.root)
             descriptors.append(descriptor)
             continue
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 
 
-def _open_lock_of_all(root: str) -> int:
-    """Open the file that is locked for every project where directories cannot be."""
+def _open_common_lock(root: str) -> int:
+    """Open the file that is locked for every project where directories cannot be locked."""
     path = os.path.join(root, f"{OWN_PREFIX}-lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     give_to_owner_of(root, descriptor)
@@ -262,7 +262,7 @@ def _open_lock_of_all(root: str) -> int:
 
 
 def remove_if_empty(project: LockedProject) -> None:
-    """Remove the project's normalized directory if nothing is in it."""
+    """Remove the project's normalized directory if it is empty."""
     try:
         os.rmdir(project.path)
     except OSError as error:
@@ -271,7 +271,7 @@ def remove_if_empty(project: LockedProject) -> None:
 
 
 def nearby_name(token: str) -> str:
-    """What a copy is called that is made beside its target, by the token of the mark that tells of it."""
+    """Return the name of a copy that is made beside its target, by the token of the mark."""
     return f"{OWN_PREFIX}-copy-{token}"
 
 

@@ -1,4 +1,4 @@
-"""The files of a project that are there, and whether a new file may have its name. Blocking; called under the project's lock."""
+"""The stored files of a project, and whether a new file may have its name. Blocking; called under the project's lock."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def served_entries(directory: PackageDirectory, place: LockedProject, filename: 
 def require_name(
     directory: PackageDirectory, name: DistributionName, *, overwrite: bool, formats_may_differ: bool
 ) -> None:
-    """Refuse a new file's name where the distribution is there under another one, or where it was used before.
+    """Refuse a new file's name if the distribution exists under another one, or if it was used before.
 
     Args:
         directory: The root.
-        name: What the new file's name says.
-        overwrite: Whether a name that was used before may be used again. What is there under another name is never
-            replaced: the project would hold both then.
+        name: The new file's name, parsed.
+        overwrite: Whether a name that was used before may be used again. A file of another name is never replaced: the
+            project would have both then.
         formats_may_differ: As in :func:`require_new`.
 
     Raises:
-        AlreadyExists: It is there.
-        NameUsed: It was used.
-        Changed: Somebody changes what is there.
-        OSError: That cannot be told.
+        AlreadyExists: It exists.
+        NameUsed: It was used before.
+        Changed: A file is being changed.
+        OSError: The directory cannot be read.
     """
     require_new(directory, name, formats_may_differ=formats_may_differ)
     if not overwrite:
@@ -73,17 +73,17 @@ def require_name(
 
 
 def require_new(directory: PackageDirectory, name: DistributionName, *, formats_may_differ: bool) -> None:
-    """Refuse a name if the same distribution is there under another one.
+    """Refuse a name if the same distribution exists under another one.
 
     Args:
         directory: The root.
-        name: What the new file's name says.
-        formats_may_differ: Whether an sdist of the release in another format may be there.
+        name: The new file's name, parsed.
+        formats_may_differ: Whether the release may have an sdist in another format.
 
     Raises:
-        AlreadyExists: It is there.
-        Changed: Somebody changes what is there.
-        OSError: That cannot be told.
+        AlreadyExists: It exists.
+        Changed: A file is being changed.
+        OSError: The directory cannot be read.
     """
     places = directory.places_of(name.project)
     names = directory.filenames_of(places)
@@ -97,8 +97,8 @@ def require_unused(directory: PackageDirectory, name: DistributionName, *, forma
     """Refuse a name if a deleted file had it, or another spelling of it; arguments as in :func:`require_new`.
 
     Raises:
-        NameUsed: One had.
-        OSError: That cannot be told.
+        NameUsed: It was used.
+        OSError: The directory cannot be read.
     """
     used = used_names_of(directory, name.project)
     if name.filename in used:
@@ -123,7 +123,7 @@ def digest_of(directory: PackageDirectory, entry: Entry) -> str:
 
 
 def digest_if_readable(directory: PackageDirectory, entry: Entry) -> str:
-    """Return what :func:`digest_of` does, or ``-`` where it cannot be had."""
+    """Return the digest as :func:`digest_of` does, or ``-`` for a file that cannot be read."""
     if entry.trouble:
         return UNKNOWN_DIGEST
     try:

@@ -1,4 +1,4 @@
-"""Changing a ``simpleindex.toml``: text in, text out, with everything that is not changed left as somebody wrote it.
+"""Edit the text of a ``simpleindex.toml``; everything else in it stays as it was written.
 
 Needs tomlkit (the extra ``publish``), which is imported only when something is changed.
 """
@@ -34,11 +34,11 @@ def with_yank(data: bytes | None, key: str, reason: str) -> bytes:
         reason: Why; may be empty.
 
     Returns:
-        The new content; ``data`` itself if that says so already.
+        The new content; ``data`` itself if nothing changes.
 
     Raises:
-        InvalidSetting: The key or the reason cannot be one.
-        InvalidProjectFile: The file is broken, and must be mended by hand first.
+        InvalidSetting: The key or the reason is not valid.
+        InvalidProjectFile: The file is not valid, and must be corrected by hand first.
     """
     spelling, key = key.strip(), _checked_key(key)
     before = _parsed(data)
@@ -49,17 +49,17 @@ def with_yank(data: bytes | None, key: str, reason: str) -> bytes:
 
         table = _yanked_table(document)
         written = next((raw for raw in table if yank_key(raw) == key), None)
-        # A new one in quotes, as somebody must write it: the bare key 1.0 is a table.
+        # A new key is quoted: the bare key 1.0 is a table.
         table[SingleKey(spelling, t=KeyType.Basic) if written is None else written] = reason or True
 
     return _changed(data, before, after, change) or b""
 
 
 def without_yank(data: bytes | None, key: str) -> bytes | None:
-    """Take a yank back; arguments and errors as in :func:`with_yank`.
+    """Remove a yank; arguments and errors as in :func:`with_yank`.
 
     Returns:
-        The new content, or None if nothing is left to say.
+        The new content, or None if nothing is left in it.
     """
     key = _checked_key(key)
     before = _parsed(data)
@@ -76,7 +76,7 @@ def without_yank(data: bytes | None, key: str) -> bytes | None:
 
 
 def with_status(data: bytes | None, status: Status, reason: str | None = None) -> bytes | None:
-    """Give a project a status; errors as in :func:`with_yank`.
+    """Set a project's status; errors as in :func:`with_yank`.
 
     Args:
         data: The file's content; None if there is none.
@@ -84,7 +84,7 @@ def with_status(data: bytes | None, status: Status, reason: str | None = None) -
         reason: Why, or None.
 
     Returns:
-        The new content, or None if nothing is left to say.
+        The new content, or None if nothing is left in it.
     """
     before = _parsed(data)
     after = replace(before, status=status, reason=_checked_reason(reason or "") or None)
@@ -115,7 +115,7 @@ def _changed(
             return None
         is_right = parse_project_file(result) == after
     except (TOMLKitError, InvalidProjectFile, InvalidText, ValueError, TypeError, AttributeError, KeyError):
-        # A way to write TOML that tomlkit does not change well.
+        # TOML that tomlkit does not edit well.
         is_right, result = False, b""
     if not is_right:
         raise InvalidProjectFile("is written in a way that cannot be changed here; change it by hand")
@@ -138,7 +138,7 @@ def _parsed(data: bytes | None) -> ProjectFile:
 
 def _checked_key(key: str) -> str:
     try:
-        # What a TOML string cannot hold is no name and no version either.
+        # A text that TOML cannot hold is not a name or a version either.
         key.encode()
         return yank_key(key.strip())
     except (InvalidProjectFile, ValueError):

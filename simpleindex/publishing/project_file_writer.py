@@ -1,4 +1,4 @@
-"""Changing a project's ``simpleindex.toml`` where it lies: comments, owner and mode are kept, and it is never half there.
+"""Change a project's ``simpleindex.toml`` on disk, atomically; comments, owner and mode are kept.
 
 Needs tomlkit (the extra ``publish``). Blocking.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Change = Callable[[bytes | None], bytes | None]
 
 _NOTHING: bytes = b'status = "active"\n'
-"""Says nothing, and keeps a project known that has no files."""
+"""Keeps a project that has no files."""
 
 
 class ProjectFileWriter:
@@ -38,8 +38,8 @@ class ProjectFileWriter:
 
     Raises:
         NotHere: There is no such project.
-        InvalidSetting: The key or the reason cannot be one.
-        InvalidProjectFile: The file is broken and has been left alone.
+        InvalidSetting: The key or the reason is not valid.
+        InvalidProjectFile: The file is not valid, and was not changed.
         CannotStore: It cannot be written.
     """
 
@@ -48,15 +48,15 @@ class ProjectFileWriter:
         self._staging = Staging(directory)
 
     def yank(self, project: ProjectName, key: str, reason: str = "", *, anew: bool = False) -> bool:
-        """Yank a version or a file (PEP 592); ``anew`` also where there is no such project yet."""
+        """Yank a version or a file (PEP 592); with ``anew`` also in a project that does not exist yet."""
         return self._change(project, partial(with_yank, key=key, reason=reason), anew=anew)
 
     def unyank(self, project: ProjectName, key: str) -> bool:
-        """Take the yank of a version or a file back."""
+        """Remove the yank of a version or a file."""
         return self._change(project, partial(without_yank, key=key))
 
     def set_status(self, project: ProjectName, status: Status, reason: str | None = None) -> bool:
-        """Give a project a status (PEP 792)."""
+        """Set a project's status (PEP 792)."""
         return self._change(project, partial(with_status, status=status, reason=reason))
 
     def _change(self, project: ProjectName, change: Change, *, anew: bool = False) -> bool:
@@ -73,7 +73,7 @@ class ProjectFileWriter:
             before = look.project_file
             after = change(before)
             if after is None and before is not None and not look.entries and not look.has_ledger:
-                # A name that was taken must not become free by an edit.
+                # An edit must not free a name that is taken.
                 after = _NOTHING
             if after == before:
                 return False

@@ -1,9 +1,8 @@
-"""What a writer that died left undone, put right by whoever starts next.
+"""Recovery after a crash: the next start repairs what a writer left unfinished. Blocking.
 
-A process can end between any two system calls. What it had begun is told by the files in the staging directory that
-nobody holds any more: an upload that was never committed, or a mark that names the project whose directory was being changed.
-Nothing here decides between old and new: each change has one rename or link that did; only what surrounds that is put right.
-Blocking.
+A process can end between any two system calls. The files in the staging directory that no process has locked show what it
+was doing: an upload that was never committed, or a mark with the name of the project that was being changed. Recovery never
+decides between old and new, because one rename or link of each change did that; it repairs only what surrounds it.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ _LONGEST_NOTE: Final = 1 << 24
 
 
 def move_note(paths: Iterable[str], names: Iterable[str] = ()) -> bytes:
-    """What a mark says while files move into the trash, or out of it.
+    """Return the note of a mark while files move into the trash, or out of it.
 
     Args:
-        paths: Where they are or will be, relative to the root.
-        names: File names that the ledger is not to hold if such a file lies there in the end.
+        paths: The paths of the files before or after, relative to the root.
+        names: File names to free in the ledger if such a file is in place after all.
     """
     return json.dumps({"paths": [*paths], "names": [*names]}).encode()
 
 
 def recover(directory: PackageDirectory, staging: Staging, now: float) -> list[str]:
-    """Put right what was left undone.
+    """Repair what writers left unfinished.
 
     Args:
         directory: The root.
@@ -51,18 +50,18 @@ def recover(directory: PackageDirectory, staging: Staging, now: float) -> list[s
         now: Seconds since 1970.
 
     Returns:
-        A sentence for everything that was found.
+        A sentence for each repair.
     """
-    said: list[str] = []
+    sentences: list[str] = []
     try:
         with storing(staging.path):
-            said.extend(_mend_one(directory, staging, staged, now) for staged in staging.left_over())
+            sentences.extend(_recover_one(directory, staging, staged, now) for staged in staging.left_over())
     except CannotStore as error:
-        said.append(f"Whether uploads were left unfinished cannot be seen: {error}")
-    return said
+        sentences.append(f"Whether uploads were left unfinished cannot be seen: {error}")
+    return sentences
 
 
-def _mend_one(directory: PackageDirectory, staging: Staging, staged: StagedFile, now: float) -> str:
+def _recover_one(directory: PackageDirectory, staging: Staging, staged: StagedFile, now: float) -> str:
     name = _project_of(staged)
     if name is None:
         size = os.fstat(staged.descriptor).st_size
@@ -112,6 +111,6 @@ def _noted(staged: StagedFile, key: str) -> list[str]:
     try:
         values = json.loads(os.pread(staged.descriptor, _LONGEST_NOTE, 0))[key]
     except (ValueError, LookupError, TypeError):
-        # Half-written, so nothing had been moved yet; or a mark without a note.
+        # A half-written note, so nothing was moved yet; or a mark without a note.
         return []
     return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []

@@ -1,7 +1,7 @@
-"""Where what is written lies until it is whole: files in ``<root>/.simpleindex-uploads``, on the same file system as their target.
+"""Unfinished files, in ``<root>/.simpleindex-uploads`` on the same file system as their target. Blocking.
 
-Each is flock-ed by its maker for as long as that lives, so whoever starts later can tell which are left over. In a
-directory of their own, because anything made in the root itself changes the root, and a changed root is surveyed. Blocking.
+A process locks each of its files with flock, so that a later start can tell which ones are left over. They have a directory of
+their own, because a new file in the root would make the index read the root again.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ STAGING: Final = f"{OWN_PREFIX}-uploads"
 
 
 _TRIES: Final = 20
-"""How often to begin anew where another process came in between; each time it must come in anew."""
+"""How often to try again when another process interferes."""
 
 _SYNC_EVERY: Final = 32 * 1024 * 1024
-"""Bytes after which what was written is sent to the disk, so that the end of a large upload need not wait for all of it."""
+"""Bytes after which a file is synchronized, so that the end of a large upload need not wait for all of it."""
 
 
 class Staging:
-    """The place for unfinished files under a root."""
+    """The directory for unfinished files under a root."""
 
     def __init__(self, directory: PackageDirectory) -> None:
         self._directory = directory
@@ -47,7 +47,7 @@ class Staging:
         return os.path.join(self._directory.root, STAGING)
 
     def make(self, project: str = "") -> StagedFile:
-        """Make an empty file that nobody else takes for left over.
+        """Make an empty file, locked by this process.
 
         Args:
             project: The project whose directory is about to change, for :mod:`simpleindex.publishing.recovery`.
@@ -56,7 +56,7 @@ class Staging:
             OSError: It cannot be made.
         """
         for _ in range(_TRIES):
-            # A new name each time: what was taken for left over may not be removed yet.
+            # A new name each time: a file that was taken for left over may not be removed yet.
             path = os.path.join(self.path, secrets.token_hex(8) + (f".{project}" if project else ""))
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -64,15 +64,15 @@ class Staging:
                 make_directory(self.path)
                 continue
             if _try_lock(descriptor) and os.fstat(descriptor).st_nlink:
-                # Also what is left over of a command that is killed is to be cleared away by the service.
+                # So that the service can also remove the file of a command that was killed.
                 give_to_owner_of(self.path, descriptor)
                 return StagedFile(path, descriptor)
-            # Somebody who starts took it for left over before it was locked, and removes it.
+            # A process that starts took it for left over before it was locked, and removes it.
             os.close(descriptor)
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def left_over(self) -> Iterator[StagedFile]:
-        """Every file whose maker is gone; the caller discards them.
+        """Yield every file whose process has ended; the caller discards them.
 
         Raises:
             OSError: They cannot be listed.
@@ -108,32 +108,32 @@ class StagedFile:
 
     @property
     def token(self) -> str:
-        """What makes its name its own."""
+        """The unique part of its name."""
         return os.path.basename(self.path).partition(".")[0]
 
     @property
     def project(self) -> str:
-        """The project that it was made for; empty if for none."""
+        """The project that it belongs to; empty for an upload."""
         return os.path.basename(self.path).partition(".")[2]
 
     def discard(self) -> None:
-        """Remove it if it is still there, and let go; may be called again."""
+        """Remove the file if it still exists, and unlock it; may be called again."""
         if self.descriptor < 0:
             return
-        # What cannot be removed (the disk became read-only) is left to the next start.
+        # A file that cannot be removed (the disk became read-only) is left to the next start.
         with suppress(OSError):
             os.unlink(self.path)
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of it and leave it where it is, for the next start; may be called again."""
+        """Unlock the file and leave it to the next start; may be called again."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
 
 class StagedUpload:
-    """A file that is being received; also a context manager that discards what was not committed.
+    """A file that is being uploaded; also a context manager that discards a file that was not committed.
 
     Used by one thread at a time.
     """
@@ -162,7 +162,7 @@ class StagedUpload:
         """Append.
 
         Raises:
-            CannotStore: There is no room, for one.
+            CannotStore: It cannot be written, for example because the disk is full.
         """
         if self._finished is not None:
             raise ValueError("a finished draft is not written to")
@@ -176,7 +176,7 @@ class StagedUpload:
                 self._synced = self._size
 
     def date(self, uploaded_ns: int) -> None:
-        """Give it another upload time than now; to be called after the last write.
+        """Set another upload time than now; called after the last write.
 
         Args:
             uploaded_ns: Nanoseconds since 1970.
@@ -203,10 +203,10 @@ class StagedUpload:
         return self._finished
 
     def reader(self) -> FileIO:
-        """Open what was written for reading only, at its beginning; the caller closes it.
+        """Open the file for reading; the caller closes it.
 
         Raises:
-            CannotStore: It is there no more.
+            CannotStore: It is gone.
         """
         with storing(self.staged.path):
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -217,7 +217,7 @@ class StagedUpload:
         return file
 
     def discard(self) -> None:
-        """Remove it unless it was committed, and let go; may be called again."""
+        """Remove the file unless it was committed; may be called again."""
         self.staged.discard()
 
     close = discard

@@ -1,4 +1,4 @@
-"""Where deleted files go until somebody purges them: ``<root>/.simpleindex-trash/<YYYY-MM-DD>/<project>/<file>``.
+"""The trash, which holds deleted files until a purge: ``<root>/.simpleindex-trash/<YYYY-MM-DD>/<project>/<file>``.
 
 A file's signatures and provenance go along. A second file of the same name on one day has ``.2`` behind its name. Blocking.
 """
@@ -24,9 +24,9 @@ _TRIES: Final = 20
 
 
 def throw_away(project: LockedProject, path: str, now: float) -> str:
-    """Move a file and what belongs to it into the trash.
+    """Move a file and its side files into the trash.
 
-    The file goes first: from then on nothing of it is served, whatever happens to the rest.
+    The file goes first, so that nothing of it is served any more.
 
     Args:
         project: The project, locked.
@@ -34,7 +34,7 @@ def throw_away(project: LockedProject, path: str, now: float) -> str:
         now: Seconds since 1970; tells the day, in UTC.
 
     Returns:
-        Where it is now, relative to the root.
+        Its path in the trash, relative to the root.
 
     Raises:
         OSError: It cannot be moved.
@@ -48,7 +48,7 @@ def throw_away(project: LockedProject, path: str, now: float) -> str:
             project.move(os.path.join(project.root, path), os.path.join(place, name))
             break
         except FileNotFoundError:
-            # Somebody purged the trash in between.
+            # The trash was purged in between.
             if attempt == _TRIES - 1 or not os.path.lexists(os.path.join(project.root, path)):
                 raise
     _move_side_files(project, path, os.path.join(place, name))
@@ -56,7 +56,7 @@ def throw_away(project: LockedProject, path: str, now: float) -> str:
 
 
 def let_side_files_follow(project: LockedProject, path: str, now: float) -> None:
-    """Move what belongs to a file into the trash, but not the file; arguments as in :func:`throw_away`."""
+    """Move the side files of a file into the trash, but not the file; arguments as in :func:`throw_away`."""
     if any(os.path.lexists(os.path.join(project.root, path + suffix)) for suffix in SIDE_FILE_SUFFIXES):
         day = datetime.fromtimestamp(now, UTC).date().isoformat()
         place = _make_place(project.root, day, project.name)
@@ -76,7 +76,7 @@ def finish_throwing_away(project: LockedProject, path: str, now: float) -> None:
 
 
 def finish_taking_out(project: LockedProject, path: str) -> None:
-    """Remove from the trash what has been linked back to where it was; ``path`` is relative to the root."""
+    """Remove a file from the trash that was linked back to its place; ``path`` is relative to the root."""
     last = next(trashed(project.root, project.name, os.path.basename(path)), None)
     if last is not None and os.path.samefile(last, os.path.join(project.root, path)):
         os.unlink(last)
@@ -89,10 +89,10 @@ def _move_side_files(project: LockedProject, path: str, target: str) -> None:
 
 
 def remove_empty(root: str, project: str) -> None:
-    """Remove what is empty of a project's trash.
+    """Remove empty directories of a project's trash.
 
     Raises:
-        OSError: Something empty cannot be removed.
+        OSError: An empty directory cannot be removed.
     """
     places = trash_places(root, project)
     for path in (*places, *map(os.path.dirname, places), TRASH):
@@ -104,16 +104,16 @@ def remove_empty(root: str, project: str) -> None:
 
 
 def trash_places(root: str, project: str) -> list[str]:
-    """A project's directories in the trash, relative to the root."""
+    """Return a project's directories in the trash, relative to the root."""
     return [os.path.join(TRASH, day, project) for day in _listed(os.path.join(root, TRASH))]
 
 
 def purge(root: str, older_than_days: int, now: float) -> list[str]:
-    """Remove for good what was deleted a while ago.
+    """Remove for good files that were deleted some time ago.
 
     Args:
         root: Absolute path of the root.
-        older_than_days: What was deleted on a day that lies so many days back, or more, is removed; 0 for everything.
+        older_than_days: The least number of days since the day of the deletion; 0 for everything.
         now: Seconds since 1970.
 
     Returns:
@@ -138,7 +138,7 @@ def purge(root: str, older_than_days: int, now: float) -> list[str]:
 
 
 def trashed(root: str, project: str, filename: str) -> Iterator[str]:
-    """Absolute paths of what had this name when it was deleted, the latest first."""
+    """Yield the absolute paths of deleted files that had this name, the latest first."""
     trash = os.path.join(root, TRASH)
     for day in sorted(_listed(trash), reverse=True):
         place = os.path.join(trash, day, project)

@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from simpleindex.publishing.locks import LockedProject
 
 _TRIES: Final = 20
-"""How often to look again where somebody who knows no locks (rsync, a person) changes the same file meanwhile."""
+"""How often to look again while a program that knows no locks (rsync, an editor) changes the same file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The room on a file system.
+    """The free space of a file system.
 
     Attributes:
         path: A directory on it.
-        free: Bytes that can still be written.
+        free: Bytes that this user can still write.
         total: Bytes of the whole file system.
     """
 
@@ -53,7 +53,7 @@ class Space:
 
 
 class Writer:
-    """Changes a root; any number of them may exist, in any number of processes.
+    """Writes into a root; any number of writers may exist, in any number of processes.
 
     Args:
         directory: The root.
@@ -67,10 +67,10 @@ class Writer:
         self.deletions = Deletions(directory, self._staging, now)
 
     def space(self) -> Space:
-        """Return the room on the root's file system for this user; quotas are not known to it.
+        """Return the free space for this user; quotas are not counted.
 
         Raises:
-            CannotStore: It cannot be told.
+            CannotStore: The file system cannot be read.
         """
         root = self._directory.root
         with storing(root):
@@ -79,7 +79,7 @@ class Writer:
         return Space(root, status.f_frsize * free, status.f_frsize * status.f_blocks)
 
     def begin(self) -> StagedUpload:
-        """Begin to receive a file.
+        """Create a file for an upload.
 
         Raises:
             CannotStore: Nothing can be written.
@@ -92,10 +92,10 @@ class Writer:
             return StagedUpload(staged)
 
     def clean(self) -> list[str]:
-        """Put right what writers that died left undone; to be called at the start, while others may be at work.
+        """Repair what crashed writers left unfinished; called at the start, while other writers may be at work.
 
         Returns:
-            A sentence for everything that was found.
+            A sentence for each repair.
         """
         return recover(self._directory, self._staging, self._now())
 
@@ -108,20 +108,20 @@ class Writer:
         overwrite: bool = False,
         formats_may_differ: bool = False,
     ) -> StoredFile:
-        """Give a received file its name in its project.
+        """Move an uploaded file to its name in its project.
 
-        When this returns the draft is gone and the file is on the disk; when it raises the draft is as it was.
+        When this returns, the file is on the disk and the draft is gone; when it raises, the draft is unchanged.
 
         Args:
-            draft: All of the file.
+            draft: The whole file.
             project: The project.
             filename: Its bare name.
-            overwrite: Whether it may take the place of other bytes, and a name that was used before.
-            formats_may_differ: Whether an sdist of the release in another format may be there, as old releases have them.
+            overwrite: Whether it may replace another file, and take the name of a deleted one.
+            formats_may_differ: Whether the release may have an sdist in another format, as old releases have.
 
         Raises:
             InvalidFilename: The name is not that of a distribution of the project.
-            AlreadyExists: Other bytes have that name, or the distribution is there under another one.
+            AlreadyExists: Another file has that name, or the distribution exists under another name.
             NameUsed: A deleted file had it, or another spelling of it.
             CannotStore: It cannot be written.
         """
@@ -145,16 +145,16 @@ class Writer:
                 draft.discard()
                 return committed
             raise CannotStore(
-                f"{project}/{filename} is being changed by somebody else; try again later.", fault=Fault.BUSY
+                f"{project}/{filename} is being changed by another writer; try again later.", fault=Fault.BUSY
             )
 
     def judge_name(self, project: ProjectName, filename: str) -> None:
-        """Judge whether a copied file may come to be; :meth:`commit` judges once more, under the lock.
+        """Check whether a copied file may be added; :meth:`commit` checks once more, under the lock.
 
         Raises:
-            AlreadyExists: The distribution is there under another name.
+            AlreadyExists: The distribution exists under another name.
             NameUsed: A deleted file had the name, or another spelling of it.
-            CannotStore: That cannot be told.
+            CannotStore: The directory cannot be read.
         """
         with storing(os.path.join(self._directory.root, project)):
             name = parse_distribution_name(filename, project)
@@ -176,7 +176,7 @@ class Writer:
             return StoredFile(f"{place.name}/{filename}", sha256, created=True)
         there = digest_of(self._directory, found[0])
         if there == sha256:
-            # Its writer may have died before that was on the disk.
+            # Its writer may have crashed before the file was on the disk.
             sync_directory(os.path.join(place.root, os.path.dirname(found[0].path)))
             return StoredFile(found[0].path, sha256, created=False)
         if not overwrite:
@@ -189,20 +189,20 @@ class Writer:
         with place.marked(move_note(entry.path for entry in others)):
             for entry in reversed(others):
                 throw_away(place, entry.path, self._now())
-            # Before the file: a signature that is missing does less harm than one of other bytes.
+            # Before the file: a missing signature does less harm than one of another file.
             let_side_files_follow(place, first.path, self._now())
             target = os.path.join(place.root, first.path)
             give_to_owner_of(os.path.dirname(target), draft.staged.descriptor)
             place.move(draft.staged.path, target)
 
     def put_beside(self, project: ProjectName, committed: StoredFile, suffix: str, data: bytes) -> None:
-        """Put a small file beside one that was committed, in place of the one that was there.
+        """Write a side file of a stored file, in place of a former one.
 
         Args:
             project: The project.
             committed: The file.
-            suffix: Of :data:`~simpleindex.core.names.SIDE_FILE_SUFFIXES`.
-            data: What it says.
+            suffix: One of :data:`~simpleindex.core.names.SIDE_FILE_SUFFIXES`.
+            data: Its content.
 
         Raises:
             CannotStore: It cannot be written.
@@ -211,7 +211,7 @@ class Writer:
             place.replace(os.path.join(place.root, committed.path + suffix), data)
 
     def note(self, project: ProjectName, line: bytes) -> None:
-        """Add a line to the note that lies beside copied files.
+        """Append a line to the project's note of copied files.
 
         Raises:
             CannotStore: It cannot be written.
@@ -220,10 +220,10 @@ class Writer:
             record_copied(place, line)
 
     def digest_of(self, project: ProjectName, filename: str) -> str | None:
-        """The sha256, in lower-case hex, of the file that lies there under a name; None if there is none that can be served.
+        """Return the sha256, in lower-case hex, of the stored file of a name; None if there is none that can be served.
 
         Raises:
-            CannotStore: That cannot be told.
+            CannotStore: The directory cannot be read.
         """
         with storing(os.path.join(self._directory.root, project)):
             for _ in range(_TRIES):
@@ -234,15 +234,15 @@ class Writer:
                 except (Changed, FileNotFoundError):
                     continue
         raise CannotStore(
-            f"{project}/{filename} is being changed by somebody else; try again later.", fault=Fault.BUSY
+            f"{project}/{filename} is being changed by another writer; try again later.", fault=Fault.BUSY
         )
 
     def filenames(self, project: ProjectName) -> tuple[str, ...]:
-        """Names of the distribution files that lie there, whether or not they can be served.
+        """Return the names of the stored distribution files, whether or not they can be served.
 
         Raises:
             NotHere: There is no such project.
-            CannotStore: That cannot be told.
+            CannotStore: The directory cannot be read.
         """
         with storing(os.path.join(self._directory.root, project)):
             places = self._directory.places_of(project)

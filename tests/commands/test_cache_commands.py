@@ -221,7 +221,7 @@ def test_pin_what_is_not_held(place: Place, release: str, sentence: str) -> None
 
 @pytest.mark.parametrize("release", ["x-", "acme==odd!", "a b"])
 def test_pin_refused(place: Place, release: str) -> None:
-    """What is no release."""
+    """What is not a release."""
     assert "is neither a project nor a release" in place.run("pin", release, status=2)
 
 
