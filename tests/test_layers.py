@@ -79,7 +79,7 @@ PURE = (
     "upstreams.pages.listing_faults",
     "upstreams.http.missing",
     "upstreams.modes",
-    "upstreams.pages.listings",
+    "upstreams.pages.project_page",
     "upstreams.pages.roots",
     "upstreams.settings",
     "upstreams.pages.signed_urls",

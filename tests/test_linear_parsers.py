@@ -32,7 +32,7 @@ from simpleindex.directory.project_file import parse_project_file
 from simpleindex.policy.deny_list import parse_deny_list
 from simpleindex.policy.osv import parse_advisory
 from simpleindex.upstreams.pages.html import read_html
-from simpleindex.upstreams.pages.listings import parse_flat, parse_project
+from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.pages.negotiation import choose_representation

@@ -26,7 +26,7 @@ from simpleindex.service.places import own_directory, refuse_unreadable
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.system.threads import Threads
 from simpleindex.tls.security import Security
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
+from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.web.acme import read_challenge
 from simpleindex.web.admission import open_admission

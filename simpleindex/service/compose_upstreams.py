@@ -23,20 +23,20 @@ from simpleindex.service.upstream_secrets import Secrets
 from simpleindex.system.log import log_to
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
-from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cache_context import CacheContext
 from simpleindex.upstreams.cached import CachedSource, CacheOptions
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.client_options import ClientOptions, UpstreamLimits
+from simpleindex.upstreams.fetching.range_metadata import RangeMetadata
 from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.limited import LimitedUpstream
+from simpleindex.upstreams.listings.store import ListingHooks
 from simpleindex.upstreams.modes import Mode, cached_project, redirected_project
 from simpleindex.upstreams.pages.enrich import Ttls
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.upstreams.pinned import PinnedSource
-from simpleindex.upstreams.range_metadata import RangeMetadata
 from simpleindex.upstreams.redirecting import RedirectingSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.name_rules import NameRules, Scope
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.compose_directory import OwnDirectory
     from simpleindex.system.threads import Threads
+    from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
     from simpleindex.upstreams.settings import UpstreamSettings
-    from simpleindex.upstreams.wheel_examiner import WheelExaminer
     from simpleindex.views.explain import SourceNote
     from simpleindex.views.sources_file import Sources
 

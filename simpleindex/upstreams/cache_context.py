@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.cache import UpstreamCache
+    from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
     from simpleindex.upstreams.interface import Upstream
-    from simpleindex.upstreams.wheel_examiner import WheelExaminer
 
 
 @dataclass(frozen=True, slots=True)

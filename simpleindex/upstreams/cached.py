@@ -12,17 +12,17 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.bodies import FileBody
 from simpleindex.system.log import logger
-from simpleindex.upstreams.cache.listing_store import MEMORY, ListingHooks, ListingStore
-from simpleindex.upstreams.fault_rechecker import FaultRechecker
-from simpleindex.upstreams.fetch import facts_of_file, open_in_thread
-from simpleindex.upstreams.fetches import Fetches
-from simpleindex.upstreams.listing_checks import ListingChecks
-from simpleindex.upstreams.listing_corrections import ListingCorrections
-from simpleindex.upstreams.listing_refresh import ListingRefresher
-from simpleindex.upstreams.metadata import MetadataFiles
-from simpleindex.upstreams.modification_times import ModificationTimes
+from simpleindex.upstreams.fetching.fetch import facts_of_file, open_in_thread
+from simpleindex.upstreams.fetching.fetches import Fetches
+from simpleindex.upstreams.fetching.metadata import MetadataFiles
+from simpleindex.upstreams.fetching.range_metadata_queue import RangeMetadataQueue
+from simpleindex.upstreams.listings.checks import ListingChecks
+from simpleindex.upstreams.listings.corrections import ListingCorrections
+from simpleindex.upstreams.listings.fault_rechecker import FaultRechecker
+from simpleindex.upstreams.listings.modification_times import ModificationTimes
+from simpleindex.upstreams.listings.refresh import ListingRefresher
+from simpleindex.upstreams.listings.store import MEMORY, ListingHooks, ListingStore
 from simpleindex.upstreams.pages.enrich import Ttls, enriched_file, metadata_url
-from simpleindex.upstreams.range_metadata_queue import RangeMetadataQueue
 from simpleindex.upstreams.single_flight import SingleFlight
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from simpleindex.core.model import Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
 from simpleindex.system.bodies import BytesBody, FileBody
-from simpleindex.upstreams.fetch import open_in_thread
+from simpleindex.upstreams.fetching.fetch import open_in_thread
 
 if TYPE_CHECKING:
     from simpleindex.core.model import File, Project, ProjectList

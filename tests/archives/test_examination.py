@@ -44,7 +44,7 @@ from simpleindex.core.severity import Severity, severity_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
-from simpleindex.upstreams.wheel_examiner import WheelParts
+from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.trees import FAR_NS

@@ -11,8 +11,8 @@ from simpleindex.core.errors import FileRefused, UpstreamFailed
 from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.first_seen import FirstSeen
-from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cached import CacheOptions
+from simpleindex.upstreams.listings.store import ListingHooks
 from tests.fixtures.cached_upstream import DATA, WHEEL, CachedUpstreamFixture
 from tests.fixtures.deferreds import pending, result
 from tests.fixtures.distributions import sdist_name

@@ -27,8 +27,8 @@ from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.compose_upstreams import Upstreams, check_sources, compose_upstreams
 from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
 from tests.fixtures.deferreds import error, result

@@ -24,8 +24,8 @@ from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.cached_files import CachedFiles
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
+from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.enrich import FileFacts
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.faults import KILLED, Faults

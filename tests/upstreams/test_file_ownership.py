@@ -22,13 +22,13 @@ from simpleindex.publishing.copy_sources import UpstreamCopySource
 from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
-from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cache_context import CacheContext
 from simpleindex.upstreams.cached import CachedSource, CacheOptions
+from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
+from simpleindex.upstreams.listings.store import ListingHooks
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.settings import UpstreamSettings
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
 from tests.fixtures.cached_upstream import read
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name

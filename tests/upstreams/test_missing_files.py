@@ -18,8 +18,8 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.upstreams.fetching.range_metadata import RangeMetadata
 from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault
-from simpleindex.upstreams.range_metadata import RangeMetadata
 from tests.fixtures.cached_upstream import ACME, DATA, METADATA, WHEEL, CachedUpstreamFixture, failure, read
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_name, wheel_bytes

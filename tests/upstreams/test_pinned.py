@@ -10,9 +10,9 @@ import pytest
 from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
-from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CacheOptions
+from simpleindex.upstreams.listings.store import ListingHooks
 from simpleindex.upstreams.pinned import PinnedSource
 from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
 from tests.fixtures.deferreds import error, result

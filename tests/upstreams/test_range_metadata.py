@@ -14,10 +14,10 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import BrokenArchive, NoRanges, UpstreamFailed
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import ProjectName
-from simpleindex.upstreams import range_metadata as wheel_tails
 from simpleindex.upstreams.cache_context import CacheContext
-from simpleindex.upstreams.range_metadata import RangeMetadata
-from simpleindex.upstreams.wheel_examiner import WheelExaminer
+from simpleindex.upstreams.fetching import range_metadata as wheel_tails
+from simpleindex.upstreams.fetching.range_metadata import RangeMetadata
+from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name

@@ -16,8 +16,8 @@ from simpleindex.core.source import Elsewhere
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.judgement import Policy
 from simpleindex.policy.rules import PolicyAction, PolicyRule
-from simpleindex.upstreams.cache.listing_store import ListingHooks
 from simpleindex.upstreams.cached import CacheOptions
+from simpleindex.upstreams.listings.store import ListingHooks
 from simpleindex.upstreams.modes import redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.upstreams.redirecting import RedirectingSource

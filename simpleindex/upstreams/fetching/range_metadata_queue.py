@@ -34,7 +34,7 @@ class RangeMetadataQueue:
     """Reads the ends of wheels, of a few projects at a time.
 
     Args:
-        read_end: Reads the end of a wheel, as :class:`~simpleindex.upstreams.range_metadata.RangeMetadata`.
+        read_end: Reads the end of a wheel, as :class:`~simpleindex.upstreams.fetching.range_metadata.RangeMetadata`.
         clock: The reactor.
         report: Called with what the ends of a project's wheels showed.
     """

@@ -10,9 +10,9 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
 from simpleindex.system.log import logger
-from simpleindex.upstreams.cache.partial_file import PartialFileBody
-from simpleindex.upstreams.expected_file import ExpectedFile
-from simpleindex.upstreams.fetch import Fetch, facts_of_file
+from simpleindex.upstreams.fetching.expected_file import ExpectedFile
+from simpleindex.upstreams.fetching.fetch import Fetch, facts_of_file
+from simpleindex.upstreams.fetching.partial_file import PartialFileBody
 from simpleindex.upstreams.pages.enrich import identity_of
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from simpleindex.core.model import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
-    from simpleindex.upstreams.cache.listing_memory import ListingEntry
-    from simpleindex.upstreams.cache.listing_store import ListingStore
     from simpleindex.upstreams.cache_context import CacheContext
+    from simpleindex.upstreams.listings.memory import ListingEntry
+    from simpleindex.upstreams.listings.store import ListingStore
     from simpleindex.upstreams.pages.enrich import FileFacts
 
 _log: Final = logger(__name__)

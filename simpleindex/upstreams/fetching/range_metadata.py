@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from simpleindex.archives.examination.requests import WheelMetadata
 from simpleindex.core.errors import BrokenArchive, NoRanges
 from simpleindex.core.model import Sidecar
+from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from simpleindex.upstreams.pages.enrich import FileFacts
-from simpleindex.upstreams.wheel_examiner import WheelParts
 
 if TYPE_CHECKING:
     from simpleindex.core.model import File

@@ -14,7 +14,7 @@ from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.bodies import BytesBody, BytesCache
 from simpleindex.system.log import logger
-from simpleindex.upstreams.fetches import PATIENCE
+from simpleindex.upstreams.fetching.fetches import PATIENCE
 from simpleindex.upstreams.pages.enrich import identity_of, metadata_url
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
     from simpleindex.upstreams.cache_context import CacheContext
-    from simpleindex.upstreams.fetches import Fetches
+    from simpleindex.upstreams.fetching.fetches import Fetches
+    from simpleindex.upstreams.fetching.range_metadata_queue import RangeMetadataQueue
     from simpleindex.upstreams.pages.enrich import FileFacts
-    from simpleindex.upstreams.range_metadata_queue import RangeMetadataQueue
     from simpleindex.upstreams.single_flight import SingleFlight
 
 _log: Final = logger(__name__)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.listing_memory import ListingEntry
-    from simpleindex.upstreams.cache.listing_store import ListingStore
     from simpleindex.upstreams.cache_context import CacheContext
     from simpleindex.upstreams.interface import Listing
+    from simpleindex.upstreams.listings.memory import ListingEntry
+    from simpleindex.upstreams.listings.store import ListingStore
     from simpleindex.upstreams.single_flight import SingleFlight
 
 _log: Final = logger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.cache.cached_listings import CachedListing
-from simpleindex.upstreams.cache.listing_memory import ListingEntry, ListingMemory
+from simpleindex.upstreams.listings.memory import ListingEntry, ListingMemory
 from simpleindex.upstreams.pages.enrich import (
     FileFacts,
     enriched,

@@ -11,8 +11,8 @@ from twisted.internet.task import deferLater
 
 from simpleindex.core.dates import http_date
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
-from simpleindex.upstreams.cache.partial_file import PartialFile
-from simpleindex.upstreams.expected_file import is_page, most_bytes
+from simpleindex.upstreams.fetching.expected_file import is_page, most_bytes
+from simpleindex.upstreams.fetching.partial_file import PartialFile
 from simpleindex.upstreams.pages.enrich import FileFacts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.incoming import Incoming
     from simpleindex.upstreams.cache_context import CacheContext
-    from simpleindex.upstreams.expected_file import ExpectedFile
+    from simpleindex.upstreams.fetching.expected_file import ExpectedFile
     from simpleindex.upstreams.interface import Stream, Validators
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.cache.listing_memory import ListingEntry
-    from simpleindex.upstreams.cache.listing_store import ListingStore
     from simpleindex.upstreams.cache_context import CacheContext
-    from simpleindex.upstreams.fault_rechecker import FaultRechecker
-    from simpleindex.upstreams.modification_times import ModificationTimes
-    from simpleindex.upstreams.range_metadata_queue import RangeMetadataQueue
+    from simpleindex.upstreams.fetching.range_metadata_queue import RangeMetadataQueue
+    from simpleindex.upstreams.listings.fault_rechecker import FaultRechecker
+    from simpleindex.upstreams.listings.memory import ListingEntry
+    from simpleindex.upstreams.listings.modification_times import ModificationTimes
+    from simpleindex.upstreams.listings.store import ListingStore
 
 _log: Final = logger(__name__)
 

@@ -1,0 +1,1 @@
+"""Files of upstreams: fetching them into the cache while clients download them, and their metadata."""

@@ -1,0 +1,1 @@
+"""Listings of upstreams: when they are requested, stored, checked and corrected."""
