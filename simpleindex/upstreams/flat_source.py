@@ -44,11 +44,11 @@ class FlatPageUpstream:
         return self._part(name)
 
     def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, if it can be told at once."""
+        """As :meth:`projects`, without waiting; None if that is not possible."""
         return self._list if self._is_current() else None
 
     def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, if it can be told at once."""
+        """As :meth:`project`, without waiting; None if that is not possible."""
         return self._part(name) if self._is_current() else None
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:

@@ -60,7 +60,7 @@ class PinnedSource:
         return await self._source.projects()
 
     def projects_now(self) -> ProjectList | None:
-        """The same, if it can be told at once."""
+        """Return the same without waiting; None if that is not possible."""
         return self._source.projects_now()
 
     async def project(self, name: ProjectName) -> Project:
@@ -77,7 +77,7 @@ class PinnedSource:
         return self._union(project, own)
 
     def project_now(self, name: ProjectName) -> Project | None:
-        """The same, if it can be told at once."""
+        """Return the same without waiting; None if that is not possible."""
         self._look()
         if name not in self._names:
             return self._source.project_now(name)

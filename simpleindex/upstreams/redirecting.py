@@ -31,11 +31,11 @@ class RedirectingSource:
         return await self._listed.project(name)
 
     def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, if it can be told at once."""
+        """As :meth:`projects`, without waiting; None if that is not possible."""
         return self._listed.projects_now()
 
     def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, if it can be told at once."""
+        """As :meth:`project`, without waiting; None if that is not possible."""
         return self._listed.project_now(name)
 
     async def file(self, name: ProjectName, filename: str) -> Elsewhere:

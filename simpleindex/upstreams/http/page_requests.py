@@ -65,13 +65,8 @@ class PageRequests:
             missing: For a project's page: further statuses that mean "no such project".
         """
         deadline = self._clock.seconds() + self._limits.listing
-        headers = {b"Accept": _ACCEPT, b"Accept-Encoding": b"gzip"}
-        if validators.etag:
-            headers[b"If-None-Match"] = validators.etag.encode("latin-1", "replace")
-        if validators.last_modified:
-            headers[b"If-Modified-Since"] = validators.last_modified.encode("latin-1", "replace")
         response, url = await self._requests.follow(
-            OutgoingRequest(url, headers, deadline, missing or frozenset())
+            OutgoingRequest(url, _headers(validators), deadline, missing or frozenset())
         )
         if response.code in GONE or response.code in (missing or ()):
             await self._requests.discard(response)
@@ -98,6 +93,15 @@ class PageRequests:
         finally:
             body.close()
         return UpstreamPage(url, content_type, data, validators_of(response), _fresh_for(response))
+
+
+def _headers(validators: Validators) -> dict[bytes, bytes]:
+    headers = {b"Accept": _ACCEPT, b"Accept-Encoding": b"gzip"}
+    if validators.etag:
+        headers[b"If-None-Match"] = validators.etag.encode("latin-1", "replace")
+    if validators.last_modified:
+        headers[b"If-Modified-Since"] = validators.last_modified.encode("latin-1", "replace")
+    return headers
 
 
 def _fresh_for(response: IResponse) -> float | None:

@@ -59,15 +59,7 @@ def parse_project(
     withheld += withheld_links(links, source)
     marker = _status(status[0])
     if marker is Status.QUARANTINED:
-        withheld += [
-            Withheld(
-                file.filename,
-                f"{file.filename} is not offered: the project {name} is quarantined.",
-                "status",
-                source,
-            )
-            for file in files
-        ]
+        withheld += [_quarantined(file.filename, name, source) for file in files]
         files = []
     return Project(
         name=name,
@@ -76,6 +68,11 @@ def parse_project(
         status=marker,
         status_reason=text_of(status[1]) or None,
     )
+
+
+def _quarantined(filename: str, name: ProjectName, source: str) -> Withheld:
+    reason = f"{filename} is not offered: the project {name} is quarantined."
+    return Withheld(filename, reason, "status", source)
 
 
 def parse_flat(content_type: str, body: bytes, url: str, *, source: str = "upstream") -> Project:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.upstreams.pages.html import Anchor
+    from simpleindex.upstreams.pages.html import Anchor, Page
 
 _INDEX_FILES: Final = frozenset({"index.html", "index.htm", "index.php", "default.html", "default.htm"})
 _PAGES: Final = (".html", ".htm")
@@ -70,16 +70,16 @@ _OTHER_FILES: Final = (
         ".lock",
     ),
 )
-"""What files beside the directories end with, in small letters; a project's link without a slash is none of these."""
+"""Suffixes of files beside the projects' directories, in lower case; a link without a slash to one is no project."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRoot:
-    """What the page of all projects says.
+    """An upstream's list of projects.
 
     Attributes:
         names: Normalized and sorted.
-        places: Where the pages of projects are that are not at ``NAME/`` below the index, absolute. All of them are below it.
+        places: Absolute URLs of project pages that are not at ``NAME/`` below the index. All of them are below it.
     """
 
     names: tuple[ProjectName, ...] = ()
@@ -87,12 +87,12 @@ class UpstreamRoot:
 
 
 def parse_root(content_type: str, body: bytes, url: str) -> UpstreamRoot:
-    """Understand the page of all projects.
+    """Parse the list of projects.
 
     Args:
         content_type: The header.
-        body: All of the page, decoded.
-        url: Where it came from in the end, after redirects.
+        body: The page, decoded.
+        url: Its final URL, after redirects.
 
     Raises:
         InvalidUpstreamPage: It is no list of projects.
@@ -103,7 +103,10 @@ def parse_root(content_type: str, body: bytes, url: str) -> UpstreamRoot:
             raise InvalidUpstreamPage("is JSON, but has no list of projects")
         stated = (_project_name(each.get("name")) for each in projects if isinstance(each, dict))
         return UpstreamRoot(tuple(sorted({name for name in stated if name is not None})))
-    page = read_html_page(content_type, body)
+    return _html_root(read_html_page(content_type, body), url)
+
+
+def _html_root(page: Page, url: str) -> UpstreamRoot:
     base = base_of(page, url)
     if not page.anchors and not page.says_index:
         raise InvalidUpstreamPage("is HTML, but has no links and does not say that it is an index")
@@ -123,7 +126,7 @@ def parse_root(content_type: str, body: bytes, url: str) -> UpstreamRoot:
         else:
             places.setdefault(name, place)
     if origin(base) != origin(url):
-        # What asks for them believes only the index itself.
+        # Pages on another host are not believed.
         places.clear()
     return UpstreamRoot(
         tuple(sorted(names)), {name: place for name, place in places.items() if name not in usual}
