@@ -67,17 +67,6 @@ class GuardedSource:
             return await self._source.project(name)
         raise await self._refusal(name, why)
 
-    def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, if it can be told at once."""
-        self._enter()
-        listed = self._source.projects_now()
-        return None if listed is None else self._lists.seen(listed, self._reader, self._access())
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, if it can be told at once."""
-        self._enter()
-        return None if self._hindrance(name) else self._source.project_now(name)
-
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """One file, if the reader may read its project."""
         self._enter()

@@ -1,6 +1,6 @@
 """The three questions that make a source: which projects, this project, this file.
 
-The first two can also be put to what is known at this moment, by whoever would otherwise ask twice.
+An answer that needs no waiting completes in the coroutine's first step (:mod:`simpleindex.core.stepping`).
 """
 
 from __future__ import annotations
@@ -90,18 +90,6 @@ class Source(Protocol):
         Raises:
             NotHere: The source knows that it has no such project.
             NotAllowed: It may not be had.
-        """
-        ...
-
-    def projects_now(self) -> ProjectList | None:
-        """What :meth:`projects` answers now, if it can without waiting or beginning anything; or None."""
-        ...
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """What :meth:`project` answers now, if it can without waiting or beginning anything; or None.
-
-        Raises:
-            SimpleIndexError: As there, or None is answered.
         """
         ...
 

@@ -63,28 +63,9 @@ class LocalSource:
         """One project."""
         return self._project(name, await self._live.settled(name))
 
-    def projects_now(self) -> ProjectList | None:
-        """Every project that is offered, if no change is being looked at."""
-        return self._live.project_list_now()
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """One project, if no change of it is being looked at.
-
-        Raises:
-            NotHere: There is none; without that an index behind this one could not be asked at once.
-        """
-        shelf = self._live.settled_now(name)
-        if shelf is not None:
-            return shelf.project
-        if self._live.is_absent_now(name):
-            # Written out, because it is asked for with every page of an upstream.
-            reason = self._live.why_own(name)
-            raise NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
-        return None
-
-    def takes(self, name: ProjectName) -> bool:
-        """Return whether a name of which nothing is served is the index's own all the same, as far as can be told at once."""
-        return self._live.why_own(name) is not None
+    def claims(self, name: ProjectName) -> bool:
+        """Return whether a name is this directory's, or may be, by what is in memory: no upstream's list shows it."""
+        return self._live.claims(name)
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""

@@ -83,11 +83,6 @@ class FilteredSource:
         self._list = listed, policy, kept
         return kept
 
-    def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, if it can be told at once."""
-        listed = self._source.projects_now()
-        return None if listed is None else self._known_list(listed, self._policy())
-
     async def project(self, name: ProjectName) -> Project:
         """What is left of it.
 
@@ -112,17 +107,6 @@ class FilteredSource:
         else:
             judged = policy.judge(project, self._name, self._now())
         return self._keep(name, project, policy, judged)
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, if it can be told at once."""
-        policy = self._policy()
-        denial = self._denial(name, policy)
-        if denial is not None:
-            if self._is_own and self._source.project_now(name) is None:
-                return None
-            return self._denied(name, denial, policy)
-        project = self._source.project_now(name)
-        return None if project is None else self._known(project, policy)
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """A file that is offered, or what lies beside one.

@@ -21,6 +21,7 @@ from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.used_names import UsedNames
 from simpleindex.service.compose_directory import OwnDirectory
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
+from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory, refuse_unreadable
 from simpleindex.service.report import readiness_of, report_of
@@ -30,7 +31,6 @@ from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.web.acme import read_challenge
 from simpleindex.web.admission import open_admission
-from simpleindex.web.fast.express import Express
 from simpleindex.web.files import FileResponses
 from simpleindex.web.http.site import IndexSite
 from simpleindex.web.https_redirect import RedirectResource
@@ -253,7 +253,7 @@ def compose(  # noqa: PLR0915
         )
         for served in (resource, redirect)
     )
-    site.express = Express(listings, resource.also)
+    open_fast_lane(site, listings, resource.also)
     site.bodies = None if logins is None else logins.changes
     return ComposedIndex(
         security=security,

@@ -215,7 +215,7 @@ def compose_upstreams(
             was_used=lambda name: was_used(name) or used.has(name),
             in_thread=threads.run,
             bare={each.name: each.source for each in own},
-            takes=lambda name: any(each.source.takes(name) for each in own),
+            claims=lambda name: any(each.source.claims(name) for each in own),
         )
     lines = (
         *(f"Beside it: {each.name}, {each.path}." for each in own[1:]),

@@ -28,6 +28,7 @@ from simpleindex.records.beginning import begin_records
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.compose import compose
 from simpleindex.service.ending import SECONDS, THREAD_SECONDS
+from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 from simpleindex.service.places import open_access_log
 from simpleindex.service.report import catalogue_lines, install_lines, live_report, report_of, taken_line
@@ -36,7 +37,6 @@ from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import PUBLISHER, logger
 from simpleindex.system.troubles import Troubles
-from simpleindex.web.fast.tls import protocol_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -245,7 +245,7 @@ class IndexService(Service):
         if option == "https":
             assert self._index.security is not None  # made where there is --https
             factory = TLSMemoryBIOFactory(self._index.security.certificates, False, self._index.site)
-            factory.protocol, sentence = protocol_class()
+            factory.protocol, sentence = tls_protocol()
             if sentence is not None:
                 self._say(sentence)
             return factory

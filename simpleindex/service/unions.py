@@ -34,7 +34,7 @@ def union_of(
     was_used: Callable[[ProjectName], bool],
     in_thread: Callable[..., Awaitable[Any]],
     bare: Mapping[str, Source] | None = None,
-    takes: Callable[[ProjectName], bool] = lambda _: False,
+    claims: Callable[[ProjectName], bool] = lambda _: False,
 ) -> UnionSource:
     """One view: the own directories that it shows, and the upstreams that it asks.
 
@@ -46,7 +46,7 @@ def union_of(
         was_used: As in :class:`simpleindex.views.union.UnionSource`.
         in_thread: The same.
         bare: The own directories without rules, for what is hidden: no rule makes a name anybody else's.
-        takes: Whether a name of which nothing is served is one's own all the same, as far as can be told at once.
+        claims: Whether a name is a directory's of this index, or may be, by what is in memory.
     """
     shown = [UpstreamMember(own[name], is_listed=True, name=name) for name in view.sources if name in own]
     first: Source = shown[0].source if shown else EmptySource()
@@ -73,7 +73,7 @@ def union_of(
         NameRules(view.strategy, said.own, said.allow_upstream),
         was_used=was_used,
         in_thread=in_thread,
-        hides=lambda name: takes(name) or hiding.hides(name),
+        hides=claims,
         own_words=own_words,
     )
 

@@ -117,18 +117,13 @@ class CachedSource:
         """Return every project of the upstream."""
         return await self._listings.projects()
 
-    def projects_now(self) -> ProjectList | None:
-        """Return the same, while it is fresh."""
-        return self._listings.fresh_projects()
-
     async def project(self, name: ProjectName) -> Project:
         """Return a project as the upstream lists it, or listed it before it failed."""
+        project = self._listings.fresh_project(name)
+        if project is not None:
+            return project
         entry, stale = await self._listings.current(name)
         return entry.project(stale=stale)
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """Return the same, while it is fresh."""
-        return self._listings.fresh_project(name)
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """Open a file or a wheel's metadata: from the cache, or while it is being fetched."""

@@ -43,14 +43,6 @@ class FlatPageUpstream:
         await self._take(await self._source.project(FLAT_PAGE))
         return self._part(name)
 
-    def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, without waiting; None if that is not possible."""
-        return self._list if self._is_current() else None
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, without waiting; None if that is not possible."""
-        return self._part(name) if self._is_current() else None
-
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file of one of them, or its metadata."""
         await self._require(name, filename)
@@ -70,10 +62,6 @@ class FlatPageUpstream:
         if name not in self._parts:
             raise NotHere(f"project {name}")
         return self._parts[name]
-
-    def _is_current(self) -> bool:
-        page = self._source.project_now(FLAT_PAGE)
-        return page is not None and page is self._page
 
     async def _take(self, page: Project) -> None:
         if page is self._page:

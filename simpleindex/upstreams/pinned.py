@@ -59,13 +59,10 @@ class PinnedSource:
         """Return the projects of the upstream."""
         return await self._source.projects()
 
-    def projects_now(self) -> ProjectList | None:
-        """Return the same without waiting; None if that is not possible."""
-        return self._source.projects_now()
-
     async def project(self, name: ProjectName) -> Project:
         """Return a project with its pinned files."""
-        own = await self._pinned(name)
+        self._look()
+        own = await self._pinned(name) if name in self._names else None
         if own is None:
             return await self._source.project(name)
         try:
@@ -75,21 +72,6 @@ class PinnedSource:
         except UpstreamFailed:
             return replace(own, stale=True)
         return self._union(project, own)
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """Return the same without waiting; None if that is not possible."""
-        self._look()
-        if name not in self._names:
-            return self._source.project_now(name)
-        own = self._own.get(name)
-        try:
-            project = self._source.project_now(name)
-        except NotHere:
-            return own
-        if project is None or own is None:
-            return None
-        merged = self._merged.get(name)
-        return merged[1] if merged is not None and merged[0] is project else None
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file of the upstream, or a pinned one."""

@@ -30,14 +30,6 @@ class RedirectingSource:
         """Return one project of the other source."""
         return await self._listed.project(name)
 
-    def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, without waiting; None if that is not possible."""
-        return self._listed.projects_now()
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, without waiting; None if that is not possible."""
-        return self._listed.project_now(name)
-
     async def file(self, name: ProjectName, filename: str) -> Elsewhere:
         """Return a redirect to a listed file or its metadata."""
         return Elsewhere(await self._listed.location(name, filename))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import NotHere, NotShown, SimpleIndexError
+from simpleindex.core.errors import NotHere, NotShown
 from simpleindex.core.model import ProjectList
 
 if TYPE_CHECKING:
@@ -57,46 +57,9 @@ class LocalViewSource:
                 raise NotShown(f"project {name}") from None
             raise unknown from None
 
-    def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, if it can be told at once."""
-        return self._shown.projects_now()
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, if it can be told at once."""
-        try:
-            return self._shown.project_now(name)
-        except NotShown:
-            raise
-        except NotHere as unknown:
-            for source in self._hidden:
-                try:
-                    found = source.project_now(name)
-                except NotShown:
-                    raise
-                except NotHere:
-                    continue
-                if found is None:
-                    return None
-                raise NotShown(f"project {name}") from None
-            raise unknown from None
-
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """A file that is shown."""
         return await self._shown.file(name, filename)
-
-    def hides(self, name: ProjectName) -> bool:
-        """Whether a name that is not shown is one's own all the same, or may be, as far as can be told at once."""
-        for source in self._hidden:
-            try:
-                source.project_now(name)
-            except NotShown:
-                return True
-            except NotHere:
-                continue
-            except SimpleIndexError:
-                pass
-            return True
-        return False
 
 
 class EmptySource:
@@ -107,14 +70,6 @@ class EmptySource:
         return _NOTHING
 
     async def project(self, name: ProjectName) -> Project:
-        """Not here."""
-        raise NotHere(f"project {name}")
-
-    def projects_now(self) -> ProjectList | None:
-        """None."""
-        return _NOTHING
-
-    def project_now(self, name: ProjectName) -> Project | None:
         """Not here."""
         raise NotHere(f"project {name}")
 

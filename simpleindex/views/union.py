@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError
 from simpleindex.core.model import Project, Status, Strategy
 from simpleindex.core.names import listed_file
+from simpleindex.core.stepping import Started
 from simpleindex.core.views import LOCAL
 from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.views.name_rules import EVERYTHING, merge, merge_lists, owner_of, why_not_upstream
@@ -121,44 +122,7 @@ class UnionSource:
     async def project(self, name: ProjectName) -> Project:
         """One project, of the index that owns it, or of all that have it."""
         parts = await self._ask(name)
-        return self._union(tuple(project for _, project in parts))
-
-    def projects_now(self) -> ProjectList | None:
-        """As :meth:`projects`, if everybody can tell at once."""
-        parts = []
-        for source in (self._local, *(member.source for member in self._listed())):
-            listed = source.projects_now()
-            if listed is None:
-                return None
-            parts.append(listed)
-        return self._known_list(parts)
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        """As :meth:`project`, if everybody who must be asked can tell at once."""
-        parts: list[Project] = []
-        is_local = False
-        absence = NotHere(f"project {name}")
-        try:
-            found = self._local.project_now(name)
-        except NotHere as unknown:
-            is_local, absence = isinstance(unknown, NotShown), unknown
-        else:
-            if found is None or self._is_the_owner(name):
-                return found
-            is_local = True
-            parts.append(found)
-        for member in self._members_for(name, is_local=is_local):
-            try:
-                found = member.source.project_now(name)
-            except NotHere as unknown:
-                absence = _stronger(absence, unknown)
-                continue
-            if found is None or self._rules.strategy is not Strategy.MERGE:
-                return found
-            parts.append(found)
-        if not parts:
-            raise absence
-        return self._union(tuple(parts))
+        return parts[0][1] if len(parts) == 1 else self._union(tuple([project for _, project in parts]))
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """One file, from the index that the project's page has it from."""
@@ -224,15 +188,21 @@ class UnionSource:
             is_local = True
             if self._is_the_owner(name):
                 return parts
+        has_waited = False
         for member in self._members_for(name, is_local=is_local):
             try:
-                parts.append((member.source, await member.source.project(name)))
+                started = Started(member.source.project(name))
+                if started.is_finished:
+                    parts.append((member.source, started.value))
+                else:
+                    has_waited = True
+                    parts.append((member.source, await started.rest()))
             except NotHere as unknown:
                 absence = _stronger(absence, unknown)
                 continue
             if self._rules.strategy is not Strategy.MERGE:
                 break
-        if not is_local and parts:
+        if has_waited and not is_local and parts:
             return await self._unless_local_meanwhile(name, parts)
         if not parts:
             raise absence

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
+from simpleindex.core.errors import NotAcceptable
 from simpleindex.core.model import Project
+from simpleindex.core.stepping import Started
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
@@ -80,7 +82,7 @@ class Listings:
     """The list of projects and each project's page.
 
     Args:
-        public: Who knows what everybody may read, in each view, for :meth:`at_hand`.
+        public: What an anonymous reader sees of each view, for :meth:`begin`.
         base_url: ``--url``, where the protocol demands absolute URLs.
         description: What else the pages tell.
         encodings: Content encodings that can be made, with their compressors, best first.
@@ -112,6 +114,7 @@ class Listings:
         self.base_url = self.files_url = base_url
         self.description = description
         self._cache = _PageCache(cache_size)
+        self._begun: tuple[Page, ListingForm, Started[Rendered]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
         """Take new settings; every page is rendered anew.
@@ -137,11 +140,44 @@ class Listings:
         return self._public
 
     async def answer(self, page: Page, asked: RequestInfo, source: Source) -> Response:
-        """A view's list of projects, or one project's page, of what a source has of it."""
-        if page.name is not None:
-            return await self._answer(page.view, page.name, await source.project(page.name), asked)
-        listed = await source.projects()
-        return await self._answer(page.view, listed.view, listed, asked)
+        """Answer a request for a view's list of projects, or for one project's page."""
+        try:
+            form = self._form_for(asked)
+        except NotAcceptable:
+            await self._subject(page, source)  # What is not here is not here in any form.
+            raise
+        begun = self._take_begun(page, form, source)
+        rendered = await (self.page(page, form, source) if begun is None else begun.rest())
+        stale = rendered.subject.stale
+        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
+            return self.unchanged(rendered.etag, stale=stale)
+        return replace(self.full(rendered.etag, form, stale=stale), body=rendered.body)
+
+    def begin(self, page: Page, form: ListingForm) -> Started[Rendered]:
+        """Begin to answer an anonymous request before it is parsed.
+
+        What cannot be told at once is continued by :meth:`answer` for the same request, which must follow in the same turn
+        of the reactor; :meth:`drop_begun` comes after that.
+
+        Raises:
+            SimpleIndexError: As :meth:`page`, where that can be told at once.
+        """
+        started = Started(self.page(page, form, self._public[page.view]))
+        if not started.is_finished:
+            self._begun = page, form, started
+        return started
+
+    def drop_begun(self) -> None:
+        """End what was begun, if nothing has continued it."""
+        if self._begun is not None:
+            self._begun[2].drop()
+            self._begun = None
+
+    def _take_begun(self, page: Page, form: ListingForm, source: Source) -> Started[Rendered] | None:
+        if self._begun is None or self._begun[:2] != (page, form) or source is not self._public[page.view]:
+            return None
+        begun, self._begun = self._begun[2], None
+        return begun
 
     def choose(
         self,
@@ -167,23 +203,25 @@ class Listings:
         is_absolute = is_for_script and self.files_url is not None and representation is Representation.JSON
         return self._forms[representation, choose_encoding(accept_encoding, offered), is_absolute]
 
-    def at_hand(self, page: Page, form: ListingForm) -> Rendered | None:
-        """A page that is rendered, and true by what the source answers at once; None for the ordinary way to find out.
+    async def page(self, page: Page, form: ListingForm, source: Source) -> Rendered:
+        """Return a page as it is now, in one form; at once if it is rendered and the source can tell at once.
 
         Args:
-            page: Which.
-            form: In which form.
+            page: The list of projects, or one project.
+            form: Chosen by :meth:`choose`.
+            source: What the reader sees of the view.
 
         Raises:
-            SimpleIndexError: As the ordinary way, or None is answered.
+            SimpleIndexError: The source has not got it, or cannot tell.
         """
-        name, view = page.name, page.view
-        source = self._public[view]
-        subject: Subject | None = source.projects_now() if name is None else source.project_now(name)
-        rendered = self._cache.get((view, name, form))
-        if rendered is None or rendered.subject is not subject or subject.stale:
-            return None
-        return rendered
+        if page.name is None:
+            listed = await source.projects()
+            return await self._rendered((page.view, listed.view, form), listed)
+        return await self._rendered((page.view, page.name, form), await source.project(page.name))
+
+    @staticmethod
+    async def _subject(page: Page, source: Source) -> Subject:
+        return await source.projects() if page.name is None else await source.project(page.name)
 
     @staticmethod
     def full(etag: str, form: ListingForm, *, stale: bool = False) -> Response:
@@ -202,19 +240,15 @@ class Listings:
         """The answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
-    async def _answer(self, view: str, what: Hashable, subject: Subject, asked: RequestInfo) -> Response:
+    def _form_for(self, asked: RequestInfo) -> ListingForm:
         _, query = split_target(asked.target)
-        form = self.choose(
+        return self.choose(
             asked.header("accept"),
             _format(query),
             asked.header("accept-encoding"),
             is_for_script=asked.header("origin") is not None
             or (asked.header("sec-fetch-mode") or "").lower() in _OF_SCRIPTS,
         )
-        rendered = await self._rendered((view, what, form), subject)
-        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
-            return self.unchanged(rendered.etag, stale=subject.stale)
-        return replace(self.full(rendered.etag, form, stale=subject.stale), body=rendered.body)
 
     async def _rendered(self, key: Key, subject: Subject) -> Rendered:
         # Not the one that forget() puts in its place while a page is made with the old settings.

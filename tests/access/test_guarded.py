@@ -15,6 +15,7 @@ from simpleindex.access.rights import Access
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated, Unavailable
 from simpleindex.core.names import ProjectName, parse_project_name
 from tests.fixtures.deferreds import error, result
+from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import StubSource
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ class World:
 
     def listed(self, reader: Identity = ANYONE) -> ProjectList:
         found: ProjectList = result(self.seen(reader).projects())
-        at_once = self.seen(reader).projects_now()
-        assert at_once is found
+        assert at_once(self.seen(reader).projects()) is found
         return found
 
 
@@ -122,17 +122,15 @@ def test_nothing_is_known_at_once() -> None:
     world = World(BY_NAME)
     world.source.gate = Deferred()
     for reader in (ANYONE, ALICE):
-        assert world.seen(reader).projects_now() is None
-        assert world.seen(reader).project_now(TOOL) is None
+        assert at_once(world.seen(reader).projects()) is None
+        assert at_once(world.seen(reader).project(TOOL)) is None
 
 
 def test_questions_at_once() -> None:
     """A project that may not be read is not at hand; one that may be is the source's own object."""
     world = World(BY_NAME)
-    assert world.seen().project_now(VAULT) is None
-    assert world.seen(CAROL).project_now(VAULT) is None
-    assert world.seen(ALICE).project_now(VAULT) is world.source.pages[VAULT]
-    assert world.seen().project_now(TOOL) is world.source.pages[TOOL]
+    assert at_once(world.seen(ALICE).project(VAULT)) is world.source.pages[VAULT]
+    assert at_once(world.seen().project(TOOL)) is world.source.pages[TOOL]
     assert result(world.seen(ALICE).project(VAULT)) is world.source.pages[VAULT]
 
 
@@ -163,9 +161,6 @@ def test_a_private_index() -> None:
     seen = world.seen()
     for question in (seen.projects(), seen.project(TOOL), seen.project(GONE), seen.file(TOOL, "x")):
         assert type(error(question)) is Unauthenticated
-    for at_once in (seen.projects_now, lambda: seen.project_now(TOOL)):
-        with pytest.raises(Unauthenticated):
-            at_once()
     assert world.source.asked == []
     assert result(world.seen(BOB).project(TOOL)) is world.source.pages[TOOL]
     upload_only = Identity("bob", TokenLimits("b2", frozenset({Action.UPLOAD}), ("*",)))

@@ -19,12 +19,12 @@ from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import NamesList
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
+from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.union import UpstreamMember
-from simpleindex.web.fast.express import Express
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
@@ -57,7 +57,7 @@ def work_per_request() -> dict[str, Counter[str]]:
         add_wheel(root, "other")
         world = LiveDirectoryFixture(root).begin()
         index = SiteFixture(LocalSource(world.live, world.directory, world.reads))
-        index.site.express = Express(index.listings, index.resource.also)
+        open_fast_lane(index.site, index.listings, index.resource.also)
         tag = index.get(_PAGE).headers["etag"]
         requests = {
             "page": request("GET", _PAGE),
@@ -106,7 +106,7 @@ def _in_front(directory: Path) -> SiteFixture:
         in_thread=threads,
     )
     index = SiteFixture(union)
-    index.site.express = Express(index.listings, index.resource.also)
+    open_fast_lane(index.site, index.listings, index.resource.also)
     return index
 
 

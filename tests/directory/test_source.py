@@ -19,6 +19,7 @@ from simpleindex.system import bodies
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
+from tests.fixtures.stepping import at_once
 from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
@@ -108,30 +109,28 @@ def test_the_three_questions(here: Here) -> None:
 
 def test_what_is_answered_at_once_is_the_same_answer(here: Here) -> None:
     """None where somebody must wait, or where there is nothing."""
-    assert here.source.projects_now() is result(here.source.projects())
-    assert here.source.project_now(ACME) is result(here.source.project(ACME))
+    assert at_once(here.source.projects()) is result(here.source.projects())
+    assert at_once(here.source.project(ACME)) is result(here.source.project(ACME))
     with pytest.raises(NotHere):
-        here.source.project_now(ProjectName("nobody"))
+        at_once(here.source.project(ProjectName("nobody")))
     here.world.reads.held = True
     here.tell()
-    assert here.source.projects_now() is None
-    assert here.source.project_now(ACME) is None
+    assert at_once(here.source.project(ACME)) is None
 
 
 def test_what_has_just_appeared_is_not_absent(here: Here) -> None:
     """Before its event comes, nothing is said of it at once: an upstream would be asked for a private name."""
     add_wheel(here.root, "other")
-    assert here.source.project_now(OTHER) is None
     shutil.rmtree(here.root / "other")
     with pytest.raises(NotHere):
-        here.source.project_now(OTHER)
+        at_once(here.source.project(OTHER))
 
 
 def test_of_what_is_being_looked_at_nothing_is_said_at_once(here: Here) -> None:
     """Neither that it is there nor that it is not."""
     here.world.reads.held = True
     here.world.live.directories_changed(frozenset({"other"}))
-    assert here.source.project_now(OTHER) is None
+    assert at_once(here.source.project(OTHER)) is None
 
 
 @pytest.mark.parametrize(

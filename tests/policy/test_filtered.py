@@ -22,6 +22,7 @@ from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
+from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import UPLOADED_NS
 from tests.fixtures.threads import HeldThreads
 from tests.views.test_union import Absent
@@ -67,10 +68,10 @@ def test_without_rules_nothing_is_added() -> None:
     """Every answer is the source's own."""
     world = World()
     assert world.project() is world.source.pages[ACME]
-    assert world.filtered.project_now(ACME) is world.source.pages[ACME]
+    assert at_once(world.filtered.project(ACME)) is world.source.pages[ACME]
     assert result(world.filtered.file(ACME, OLD)) is world.source.bodies[ACME, OLD]
     assert result(world.filtered.projects()) is result(world.source.projects())
-    assert world.filtered.projects_now() is result(world.source.projects())
+    assert at_once(world.filtered.projects()) is result(world.source.projects())
 
 
 def test_what_is_withheld_is_not_given() -> None:
@@ -111,18 +112,16 @@ def test_what_the_source_withholds_is_its_own_affair() -> None:
 def test_the_same_object_as_long_as_nothing_changes() -> None:
     """And another one as soon as something does: the source's answer, the rules, or by time."""
     world = World(PolicyRule("age", PolicyAction.REQUIRE, min_age=2 * DAY))
-    assert world.filtered.project_now(ACME) is None
     first = world.project()
     assert (first.files, first.valid_until) == ((), UPLOADED + 2 * DAY)
     assert world.project() is first
-    assert world.filtered.project_now(ACME) is first
+    assert at_once(world.filtered.project(ACME)) is first
     # The same rules in another object give the same answer, so pages that were made of it stay good.
     world.policy = Policy(world.policy.rules)
     assert world.project() is first
     world.clock.advance(DAY - 1)
-    assert world.filtered.project_now(ACME) is first
+    assert at_once(world.filtered.project(ACME)) is first
     world.clock.advance(1)
-    assert world.filtered.project_now(ACME) is None
     assert world.names() == [OLD, NEW, SDIST]
     world.source.add("acme-3.0.zip")
     assert world.names() == [OLD, NEW, SDIST, "acme-3.0.zip"]
@@ -142,7 +141,7 @@ def test_denied_names_are_not_asked_for(blocked: DenialMode, expected: type[Exce
     world.source.error = UpstreamFailed("pypi", "it is down")
     ways: list[Callable[[], Any]] = [
         lambda: result(world.filtered.project(ACME)),
-        lambda: world.filtered.project_now(ACME),
+        lambda: at_once(world.filtered.project(ACME)),
     ]
     for way in ways:
         if expected is None:
@@ -189,7 +188,7 @@ def test_who_denies_is_not_asked_again_and_again() -> None:
         first = world.project()
         assert (first.denied is not None) is denied
         asked.clear()
-        assert world.filtered.project_now(ACME) is world.project() is first
+        assert at_once(world.filtered.project(ACME)) is world.project() is first
         assert asked == []
 
 
@@ -198,22 +197,16 @@ def test_lists() -> None:
     world = World(deny(projects=("other*",)))
     for name in ("other", "other-two", "third"):
         world.source.empty(name)
-    assert world.filtered.projects_now() is None
     listed = result(world.filtered.projects())
     assert listed.names == ("acme", "third")
-    assert result(world.filtered.projects()) is listed is world.filtered.projects_now()
+    assert result(world.filtered.projects()) is listed is at_once(world.filtered.projects())
     world.policy = replace(
         world.policy, allowances=(Allowance(ProjectName("other"), None, world.clock.seconds() + 60),)
     )
-    assert world.filtered.projects_now() is None
     listed = result(world.filtered.projects())
     assert (listed.names, listed.valid_until) == (("acme", "other", "third"), world.clock.seconds() + 60)
     world.clock.advance(60)
-    assert world.filtered.projects_now() is None
     assert result(world.filtered.projects()).names == ("acme", "third")
-    world.source.gate = None
-    world.source.projects_now = lambda: None  # type: ignore[method-assign]
-    assert world.filtered.projects_now() is None
 
 
 @pytest.mark.parametrize("rules", [(), (deny(projects=("other*",)),)])
@@ -259,7 +252,6 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         name = f"p{n}"
         world.source.pages[name] = Project(ProjectName(name))
         result(world.filtered.project(ProjectName(name)))
-    assert world.filtered.project_now(ACME) is None
     assert world.project() == first
 
 
@@ -317,7 +309,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
             answer = result(ask(ACME))
             assert answer.files == ()
     with suppress(NotHere, NotAllowed):
-        found = union.project_now(ACME)
+        found = at_once(union.project(ACME))
         assert found is None or found.files == ()
     assert ACME not in upstream.names()
     assert len(result(union.project(ProjectName("other"))).files) == 1

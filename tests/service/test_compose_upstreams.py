@@ -61,7 +61,7 @@ def settings(tmp_path: Path, content: str | None) -> Settings:
     return resolve({"sources": "sources.toml"}, environment, tmp_path)
 
 
-async def at_once(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+async def in_no_thread(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """A thread that is none."""
     return function(*arguments, **options)
 
@@ -384,7 +384,7 @@ def test_two_directories_in_one_view(tmp_path: Path) -> None:
     add_wheel(tmp_path / "more", "other")
     for strategy, versions in ((Strategy.FIRST_INDEX, ("1.0",)), (Strategy.MERGE, ("1.0", "2.0"))):
         view = ViewSettings("both", ("local", "more"), strategy, frozenset())
-        union = union_of(Sources(), view, directories, {}, was_used=lambda _: False, in_thread=at_once)
+        union = union_of(Sources(), view, directories, {}, was_used=lambda _: False, in_thread=in_no_thread)
         assert result(union.project(ProjectName("acme"))).versions == versions
 
 
@@ -455,9 +455,6 @@ class Own(Absent):
             raise Unavailable("unmounted")
         return await super().project(name)
 
-    def project_now(self, name: ProjectName) -> Project | None:
-        return super().project_now(name) if self.can_tell else None
-
 
 @given(
     st.dictionaries(
@@ -467,7 +464,7 @@ class Own(Absent):
     ),
     st.lists(st.sampled_from(["local", "staging", "more"]), unique=True),
     st.sampled_from([Strategy.FIRST_INDEX, Strategy.MERGE]),
-    st.sampled_from(["project", "now", "file", "words"]),
+    st.sampled_from(["project", "file", "words"]),
 )
 def test_a_name_of_any_directory_is_heard_by_nobody(
     states: dict[str, str], shown: list[str], strategy: Strategy, question: str
@@ -483,22 +480,19 @@ def test_a_name_of_any_directory_is_heard_by_nobody(
         own,
         {"behind": UpstreamMember(upstream, is_listed=True, name="behind")},
         was_used=lambda _: False,
-        in_thread=at_once,
+        in_thread=in_no_thread,
     )
     acme = ProjectName("acme")
     with suppress(SimpleIndexError):
-        if question == "now":
-            union.project_now(acme)
-        else:
-            asking = {
-                "project": lambda: union.project(acme),
-                "file": lambda: union.file(acme, "acme-9.0.zip"),
-                "words": lambda: union.words(acme),
-            }[question]
-            result_or_error(asking())
+        asking = {
+            "project": lambda: union.project(acme),
+            "file": lambda: union.file(acme, "acme-9.0.zip"),
+            "words": lambda: union.words(acme),
+        }[question]
+        result_or_error(asking())
     if {"has", "cannot tell"} & set(states.values()):
         assert "acme" not in upstream.names()
-    elif question != "now":
+    else:
         assert "acme" in upstream.names()
 
 

@@ -278,8 +278,8 @@ def test_the_settings_at_the_start(world: ServiceFixture) -> None:
 def test_the_express_lane(world: ServiceFixture) -> None:
     """It is there for the index, and for no redirect."""
     made = world.start()
-    assert made._index.site.express is not None
-    assert made._index.redirect_site.express is None
+    assert made._index.site.fast_lane is not None
+    assert made._index.redirect_site.fast_lane is None
 
 
 def test_a_release_of_twisted_with_other_tls(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:

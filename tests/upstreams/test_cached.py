@@ -41,6 +41,7 @@ from tests.fixtures.cached_upstream import (
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.memory_upstream import HOST
+from tests.fixtures.stepping import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,18 +61,16 @@ def world(tmp_path: Path) -> Iterator[CachedUpstreamFixture]:
 
 def test_a_listing_is_asked_for_once_while_it_is_fresh(world: CachedUpstreamFixture) -> None:
     """The same object is answered, also at once; then it is asked again, by what it is known by."""
-    assert world.source.project_now(ACME) is None
     project = world.project()
     (file,) = project.files
     assert (file.filename, file.url, file.sha256) == (WHEEL, None, hashlib.sha256(DATA).hexdigest())
-    assert world.project() is world.source.project_now(ACME) is project
+    assert world.project() is at_once(world.source.project(ACME)) is project
     assert world.listings_asked() == 1
     world.clock.advance(601)
-    assert world.source.project_now(ACME) is None
     assert world.project() is project
     assert world.upstream.asked[-1][2] == world.upstream.pages[ACME].validators
     assert world.listings_asked() == 2
-    assert world.source.project_now(ACME) is project
+    assert at_once(world.source.project(ACME)) is project
 
 
 def test_a_listing_that_changed_is_another_object(world: CachedUpstreamFixture) -> None:
@@ -97,9 +96,8 @@ def test_how_long_a_listing_is_fresh(
     world.upstream.put(world.upstream.pages[ACME].project, said)
     world.project()
     world.clock.advance(expected - 1)
-    assert world.source.project_now(ACME) is not None
+    assert at_once(world.source.project(ACME)) is not None
     world.clock.advance(2)
-    assert world.source.project_now(ACME) is None
 
 
 def test_after_a_restart_a_listing_is_as_fresh_as_it_was(world: CachedUpstreamFixture) -> None:
@@ -139,7 +137,7 @@ def test_a_thousand_askers_are_one_question(world: CachedUpstreamFixture) -> Non
     leaver.addErrback(lambda _: None)
     leaver.cancel()
     world.upstream.gate.callback(None)
-    assert world.source.project_now(ACME) is not None
+    assert at_once(world.source.project(ACME)) is not None
 
 
 def test_absence_is_remembered_briefly(world: CachedUpstreamFixture) -> None:
@@ -148,10 +146,9 @@ def test_absence_is_remembered_briefly(world: CachedUpstreamFixture) -> None:
     assert isinstance(error(world.ask(other)), NotHere)
     assert isinstance(error(world.ask(other)), NotHere)
     with pytest.raises(NotHere):
-        world.source.project_now(other)
+        at_once(world.source.project(other))
     assert world.listings_asked() == 1
     world.clock.advance(61)
-    assert world.source.project_now(other) is None
     world.upstream.put(Project(other))
     assert result(world.ask(other)).files == ()
 
@@ -175,7 +172,6 @@ def test_an_upstream_that_is_away_is_not_missed(world: CachedUpstreamFixture) ->
     stale = world.project()
     assert (stale.stale, stale.files) == (True, project.files)
     assert world.project() is stale
-    assert world.source.project_now(ACME) is None
     assert world.listings_asked() == 2
     assert [line for line in world.lines if "down" in line] == world.lines
     world.clock.advance(11)
@@ -224,7 +220,7 @@ def test_an_upstream_that_thinks_is_not_waited_for_where_something_is_known(
     world.clock.advance(2)
     assert result(asking).stale
     world.upstream.gate.callback(None)
-    assert world.source.project_now(ACME) is not None
+    assert at_once(world.source.project(ACME)) is not None
 
 
 @pytest.mark.parametrize("lie", ["unchanged", "another"])
@@ -247,9 +243,8 @@ def test_the_list_of_projects(world: CachedUpstreamFixture) -> None:
     """Fresh for an hour, the same object while nothing changes, stale while the upstream is away."""
     listed = result(world.source.projects())
     assert listed.names == ("acme",)
-    assert world.source.projects_now() is result(world.source.projects()) is listed
+    assert at_once(world.source.projects()) is result(world.source.projects()) is listed
     world.clock.advance(3601)
-    assert world.source.projects_now() is None
     assert result(world.source.projects()) is listed
     world.clock.advance(3601)
     world.upstream.error = UpstreamFailed("pypi", "it is down")
@@ -470,7 +465,7 @@ def test_what_an_upstream_leaves_out_is_added_once_it_is_known(world: CachedUpst
     assert (after.size, after.sha256) == (len(DATA), hashlib.sha256(DATA).hexdigest())
     assert after.requires_python == ">=3.9"
     assert world.bytes(SIDECAR) == METADATA
-    assert world.source.project_now(ACME) is world.project()
+    assert at_once(world.source.project(ACME)) is world.project()
     world.restart()
     assert world.project().files[0] == after
     assert world.bytes() == DATA

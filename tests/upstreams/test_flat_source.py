@@ -20,6 +20,7 @@ from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.memory_upstream import HOST
+from tests.fixtures.stepping import at_once
 from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
@@ -67,20 +68,17 @@ def world(tmp_path: Path) -> Iterator[FlatWorld]:
 
 def test_one_request_for_all(world: FlatWorld) -> None:
     """Also for what is not on it; at once while it is fresh, and by what it is known by afterwards."""
-    assert world.flat.project_now(ACME) is None
-    assert world.flat.projects_now() is None
     listed = result(world.flat.projects())
     assert listed.names == (ACME, OTHER)
     acme = world.of(ACME)
     assert [file.filename for file in acme.files] == [wheel_name()]
     assert isinstance(error(world.flat.project(ABSENT)), NotHere)
     with pytest.raises(NotHere):
-        world.flat.project_now(ABSENT)
-    assert world.flat.project_now(ACME) is acme
-    assert world.flat.projects_now() is listed
+        at_once(world.flat.project(ABSENT))
+    assert at_once(world.flat.project(ACME)) is acme
+    assert at_once(world.flat.projects()) is listed
     assert world.listings_asked() == 1
     world.clock.advance(601)
-    assert world.flat.project_now(ACME) is None
     assert world.of(ACME) is acme
     assert world.listings_asked() == 2
     assert world.upstream.asked[-1][2] == world.upstream.pages[FLAT_PAGE].validators
@@ -163,10 +161,6 @@ def test_a_large_page_is_taken_apart_in_a_thread(world: FlatWorld, monkeypatch: 
             assert name == FLAT_PAGE
             answer: Project = answers.pop(0)
             return answer
-
-        def project_now(self, name: ProjectName) -> Project | None:
-            assert name == FLAT_PAGE
-            return later
 
     later = replace(page, files=page.files[:1])
     answers += [page, later]

@@ -17,6 +17,7 @@ from simpleindex.upstreams.pinned import PinnedSource
 from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import metadata_text, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.stepping import at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,16 +81,18 @@ def world(tmp_path: Path) -> World:
 def test_without_pins_nothing_is_added(world: World) -> None:
     """Every answer is the source's own."""
     project = world.project()
-    assert result(world.pinned.project(ACME)) is project is world.pinned.project_now(ACME)
+    assert result(world.pinned.project(ACME)) is project is at_once(world.pinned.project(ACME))
     assert world.content(WHEEL) == DATA
-    assert result(world.pinned.projects()) is result(world.source.projects()) is world.pinned.projects_now()
+    assert (
+        result(world.pinned.projects()) is result(world.source.projects()) is at_once(world.pinned.projects())
+    )
 
 
 def test_while_the_upstream_has_it_nothing_changes(world: World) -> None:
     """Its listing counts, and is the very object that it was."""
     assert world.pin(WHEEL) == (WHEEL,)
     assert result(world.pinned.project(ACME)) is world.project()
-    assert world.pinned.project_now(ACME) is world.project()
+    assert at_once(world.pinned.project(ACME)) is world.project()
     assert world.content(WHEEL) == DATA
     assert world.content(f"{WHEEL}.metadata") == METADATA
 
@@ -104,7 +107,7 @@ def test_removed_upstream(world: World) -> None:
     world.clock.advance(10_000)
     assert world.names() == [WHEEL, SDIST, "acme-3.0.zip"]
     project: Project = result(world.pinned.project(ACME))
-    assert world.pinned.project_now(ACME) is project
+    assert at_once(world.pinned.project(ACME)) is project
     assert result(world.pinned.project(ACME)) is project
     after = {file.filename: file for file in project.files}
     assert (after[WHEEL], after[SDIST].sha256) == (before[WHEEL], before[SDIST].sha256)
@@ -127,7 +130,7 @@ def test_the_project_is_gone_or_the_upstream(world: World) -> None:
     world.clock.advance(10_000)
     project = result(world.pinned.project(ACME))
     assert ([file.filename for file in project.files], project.stale) == ([WHEEL], False)
-    assert world.pinned.project_now(ACME) is project
+    assert at_once(world.pinned.project(ACME)) is project
     assert world.content(WHEEL) == DATA
 
 

@@ -26,6 +26,7 @@ from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_name
 from tests.fixtures.memory_upstream import HOST
 from tests.fixtures.site import JSON, SiteFixture
+from tests.fixtures.stepping import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,10 +112,8 @@ def test_nobody_is_sent_where_a_listing_must_not_lead(world: RedirectingWorld) -
 
 def test_the_other_questions_pass(world: RedirectingWorld) -> None:
     """They are answered as from the cache, and at once while that is fresh."""
-    assert world.redirecting.projects_now() is None
-    assert world.redirecting.project_now(ACME) is None
-    assert result(world.redirecting.projects()) is world.redirecting.projects_now()
-    assert result(world.redirecting.project(ACME)) is world.redirecting.project_now(ACME)
+    assert result(world.redirecting.projects()) is at_once(world.redirecting.projects())
+    assert result(world.redirecting.project(ACME)) is at_once(world.redirecting.project(ACME))
 
 
 def test_over_http(world: RedirectingWorld) -> None:

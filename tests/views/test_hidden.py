@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import NotHere, NotShown, SimpleIndexError, Unavailable
 from simpleindex.core.model import ProjectList, Strategy
@@ -11,8 +14,12 @@ from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
+from tests.fixtures.stepping import at_once
 from tests.fixtures.threads import HeldThreads
 from tests.views.test_union import Absent
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
 
 ACME, SECRET, PUBLIC = map(ProjectName, ("acme", "secret", "public"))
 
@@ -33,7 +40,7 @@ class House:
             rules or NameRules(),
             was_used=lambda _: False,
             in_thread=HeldThreads(),
-            hides=self.hiding.hides,
+            hides=lambda name: name in self.hidden.pages,
         )
 
 
@@ -44,7 +51,7 @@ def test_a_hidden_name_is_asked_of_nobody(strategy: Strategy) -> None:
     assert isinstance(error(house.union.project(SECRET)), NotHere)
     assert isinstance(error(house.union.file(SECRET, "secret-9.0.zip")), NotHere)
     with pytest.raises(NotHere):
-        house.union.project_now(SECRET)
+        at_once(house.union.project(SECRET))
     assert SECRET not in house.upstream.names()
     assert result(house.union.project(PUBLIC)).files
     assert result(house.union.project(ACME)).files
@@ -55,7 +62,7 @@ def test_unless_it_may_be_asked_for() -> None:
     """The exception is for hidden ones too."""
     house = House(NameRules(allow_upstream=("secret",)))
     assert [file.version for file in result(house.union.project(SECRET)).files] == ["1.0", "9.0"]
-    assert house.union.project_now(SECRET) is not None
+    assert at_once(house.union.project(SECRET)) is not None
     assert SECRET in result(house.union.projects()).names
 
 
@@ -66,32 +73,22 @@ def test_a_hidden_directory_that_cannot_tell_ends_the_question(broken: SimpleInd
     house.hidden.error = broken
     assert error(house.union.project(PUBLIC)) is broken
     with pytest.raises(Unavailable):
-        house.union.project_now(PUBLIC)
+        at_once(house.union.project(PUBLIC))
     assert not house.upstream.names()
     assert result(house.union.project(ACME)).files
-
-
-def test_what_is_not_known_yet_is_not_told_at_once() -> None:
-    """Neither shown, nor hidden, nor on the list."""
-    house = House()
-    house.hidden.project_now = lambda name: None  # type: ignore[method-assign]
-    assert house.union.project_now(PUBLIC) is None
-    assert house.hiding.hides(PUBLIC)
-    assert result(house.union.projects()).names == (ACME,)
 
 
 def test_published_in_a_hidden_directory_meanwhile() -> None:
     """An upstream's answer is none any more."""
     house = House()
-    project = house.upstream.project
-
-    async def slow(name: ProjectName) -> object:
-        answer = await project(name)
-        house.hidden.add("public-1.0.zip")
-        return answer
-
-    house.upstream.project = slow  # type: ignore[method-assign, assignment]
-    assert isinstance(error(house.union.project(PUBLIC)), NotShown)
+    gate: Deferred[None] = Deferred()
+    house.upstream.gate = gate
+    waiting = Deferred.fromCoroutine(house.union.project(PUBLIC))
+    house.hidden.add("public-1.0.zip")
+    gate.callback(None)
+    failures: list[Failure] = []
+    waiting.addErrback(failures.append)
+    assert [failure.type for failure in failures] == [NotShown]
 
 
 def test_said() -> None:
@@ -106,9 +103,9 @@ def test_said() -> None:
 def test_nothing() -> None:
     """A view need not show any directory of one's own."""
     nothing = EmptySource()
-    assert result(nothing.projects()) == ProjectList() == nothing.projects_now()
-    assert result(nothing.projects()) is nothing.projects_now()
+    assert result(nothing.projects()) == ProjectList() == at_once(nothing.projects())
+    assert result(nothing.projects()) is at_once(nothing.projects())
     assert isinstance(error(nothing.project(ACME)), NotHere)
     assert isinstance(error(nothing.file(ACME, "acme-1.0.zip")), NotHere)
     with pytest.raises(NotHere):
-        nothing.project_now(ACME)
+        at_once(nothing.project(ACME))

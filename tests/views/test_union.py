@@ -21,6 +21,7 @@ from simpleindex.views.union import UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import StubSource
 from tests.fixtures.threads import HeldThreads
 
@@ -32,13 +33,7 @@ WHEEL = wheel_name()
 
 
 class Absent(StubSource):
-    """A stub that says at once what it has not got, as a local source and an upstream's cache do."""
-
-    def project_now(self, name: ProjectName) -> Project | None:
-        self.asked.append(("now", name))
-        if self._is_known() and name not in self.pages:
-            raise NotHere(f"project {name}")
-        return super().project_now(name)
+    """A stub that records which names it is asked for."""
 
     def names(self) -> set[str]:
         """Every project's name in any question."""
@@ -93,7 +88,7 @@ def test_what_exists_here_is_asked_of_nobody() -> None:
     house.local.empty("acme")
     assert result(house.union.project(ACME)).files == ()
     assert isinstance(error(house.union.file(ACME, WHEEL)), NotHere)
-    assert house.union.project_now(ACME) is house.local.pages[ACME]
+    assert at_once(house.union.project(ACME)) is house.local.pages[ACME]
     assert not house.first.asked
 
 
@@ -107,7 +102,7 @@ def test_nobody_goes_past_one_who_cannot_tell(broken: SimpleIndexError, strategy
     assert error(house.union.file(ACME, WHEEL)) is broken
     assert not house.first.asked
     with pytest.raises(type(broken)):
-        house.union.project_now(ACME)
+        at_once(house.union.project(ACME))
     house.local.error = None
     house.first.error = UpstreamFailed("pypi", "it is down")
     assert error(house.union.project(ACME)) is house.first.error
@@ -120,7 +115,7 @@ def test_only_where_it_is_asked_for_are_indexes_merged() -> None:
     house.second.add(wheel_name(version="2.0"), b"newer", metadata=b"of the newer")
     merged = result(house.union.project(ACME))
     assert [file.version for file in merged.files] == ["1.0", "2.0"]
-    assert house.union.project_now(ACME) is result(house.union.project(ACME)) is merged
+    assert at_once(house.union.project(ACME)) is result(house.union.project(ACME)) is merged
     assert (house.bytes(), house.bytes(wheel_name(version="2.0"))) == (b"first", b"newer")
     assert house.bytes(wheel_name(version="2.0") + ".metadata") == b"of the newer"
     house.local.add(WHEEL, b"ours")
@@ -154,22 +149,22 @@ def test_what_is_published_here_meanwhile_is_the_answer() -> None:
 def test_what_is_known_at_once_is_answered_at_once() -> None:
     """Past everybody who says that it is not there, and no further than somebody who would have to look."""
     house = House()
-    assert house.union.project_now(ACME) is house.first.pages[ACME]
+    assert at_once(house.union.project(ACME)) is house.first.pages[ACME]
     house.first.gate = Deferred()
-    assert house.union.project_now(ACME) is None
+    assert at_once(house.union.project(ACME)) is None
     house.first.gate, house.local.gate = None, Deferred()
-    assert house.union.project_now(ACME) is None
+    assert at_once(house.union.project(ACME)) is None
     house.local.gate = None
     del house.first.pages[ACME], house.second.pages[ACME]
     with pytest.raises(NotHere):
-        house.union.project_now(ACME)
+        at_once(house.union.project(ACME))
 
 
 def test_lists() -> None:
     """One's own list is the list, and the very object; another index's names only where that is asked for."""
     house = House(NameRules(own=("secret",)))
     house.local.empty("ours")
-    assert result(house.union.projects()) is house.union.projects_now()
+    assert result(house.union.projects()) is at_once(house.union.projects())
     assert result(house.union.projects()).names == ("ours",)
     assert not house.first.asked
     house.members = [
@@ -179,14 +174,13 @@ def test_lists() -> None:
     for name in ("secret", "x", "y"):
         house.first.empty(name)
     house.build()
-    assert house.union.projects_now() is None
     listed = result(house.union.projects())
     assert listed.names == ("acme", "ours", "y")
-    assert house.union.projects_now() is listed
+    assert at_once(house.union.projects()) is listed
     assert result(house.union.projects()) is listed
     assert not house.second.asked
     house.first.gate = Deferred()
-    assert house.union.projects_now() is None
+    assert at_once(house.union.projects()) is None
     house.rules = NameRules(Strategy.ISOLATED)
     house.build()
     assert result(house.union.projects()).names == ("ours",)
@@ -211,10 +205,9 @@ def test_a_real_directory_in_front(tmp_path: Path) -> None:
     house = House()
     house.local = LocalSource(world.live, world.directory, HeldThreads())  # type: ignore[assignment]
     house.build()
-    assert house.union.project_now(ACME) is house.first.pages[ACME]
+    assert at_once(house.union.project(ACME)) is house.first.pages[ACME]
     house.first.asked.clear()
     add_wheel(tmp_path / "root")
-    assert house.union.project_now(ACME) is None
     assert result(house.union.project(ACME)).files[0].source == "local"
     assert not house.first.asked
 
@@ -281,7 +274,7 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
         house.second.asked.clear()
         if question == "now":
             with suppress(SimpleIndexError):
-                house.union.project_now(name)
+                at_once(house.union.project(name))
         else:
             asks = {
                 "project": lambda name=name: house.union.project(name),
@@ -362,12 +355,11 @@ def test_rules_that_change() -> None:
     assert result(house.union.projects()).names == (ACME,)
     house.union.take(NameRules(), {"first": Scope(exclude=("acme",))})
     assert house.bytes() == b"second"
-    assert house.union.projects_now() is None
     assert result(house.union.projects()).names == ()
     house.union.take(NameRules(own=("acme",)), {})
     assert isinstance(error(house.union.project(ACME)), NotHere)
     with pytest.raises(NotHere):
-        house.union.project_now(ACME)
+        at_once(house.union.project(ACME))
 
 
 def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,5 +374,4 @@ def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch)
     house.union.take(NameRules(own=("acme",)), {})
     house.threads.release()
     assert result(asking).names == (ACME,)
-    assert house.union.projects_now() is None
     assert result(house.union.projects()).names == ()

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from simpleindex.web.fast.tls import FastTLS
 from simpleindex.web.http import limits
+from simpleindex.web.http.sending import PlainSending
 from tests.fixtures.connection import FULL, ConnectionFixture, LinesTestCase, SocketTransport, answers, get
 
 KiB = 1024
@@ -192,7 +193,7 @@ class QuickReader(SocketTransport):
         super().__init__(*arguments)
         self.row = [0]
 
-    def write_now(self, data: bytes) -> None:
+    def write_at_once(self, data: bytes) -> None:
         self.row[-1] += 1
         self.held += data
 
@@ -202,6 +203,13 @@ class QuickReader(SocketTransport):
             self.row.append(0)
 
 
+class SendingAtOnce(PlainSending):
+    """Hands slices to a client that takes them at once."""
+
+    def write(self, transport: Any, data: bytes) -> None:
+        transport.write_at_once(data)
+
+
 class TurnTests(WireTestCase):
     """Nobody who takes everything at once keeps the reactor to himself."""
 
@@ -209,6 +217,7 @@ class TurnTests(WireTestCase):
         """A few slices leave at once, then one waits until others have had their turn."""
         size = 20 * limits.SLICE_BYTES + 5
         self.wire.pages.bodies[b"/"] = bytes(size)
+        self.wire.site.sending = SendingAtOnce()
         protocol = self.wire.site.buildProtocol(None)
         transport = QuickReader(self.wire.clock, protocol, IPv4Address("TCP", "192.0.2.9", 50009))
         protocol.makeConnection(transport)

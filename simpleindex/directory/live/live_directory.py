@@ -287,13 +287,17 @@ class LiveDirectory:
         Raises:
             Unavailable: It cannot be told (now).
         """
+        self._watch.drain()
+        shelf = self.shelves.get(name, NO_SHELF)
         in_time = True
-        if not self._is_settled(name):
+        if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(_ROOT) or _is_unread(shelf):
             in_time = await self._bounded(Deferred.fromCoroutine(self._settle(name)))
-        shelf = self._answer(name, in_time=in_time)
-        if shelf is None and not self.polling and self._has_appeared(name):
+        elif shelf.project is not None and not (shelf.trouble or shelf.partial or self.suspended):
+            return shelf  # Nearly always it is this, and it is asked with every page.
+        answer = self._answer(name, in_time=in_time)
+        if answer is None and not self.polling and self._has_appeared(name):
             return await self.settled_anew(name)
-        return shelf
+        return answer
 
     def _has_appeared(self, name: ProjectName) -> bool:
         """Whether there is something after all where a project would lie: "not here" must be known, not believed."""
@@ -301,31 +305,11 @@ class LiveDirectory:
             return False  # What lies there is known, and leads elsewhere.
         known = self.shelves.get(name, NO_SHELF).stamps
         directories, _ = self._places.get(name, ((name,), ()))
-        return any(self._reader.directory.stamp(raw) != known.get(raw) for raw in directories)
-
-    def settled_now(self, name: ProjectName) -> ProjectSnapshot | None:
-        """As :meth:`settled`; None also where that would wait."""
-        # Written out, because it is asked for with every page: nearly always it is this.
-        self._watch.drain()
-        shelf = self.shelves.get(name, NO_SHELF)
-        if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(_ROOT) or _is_unread(shelf):
-            return None
-        if shelf.project is None or shelf.trouble or shelf.partial or self.suspended:
-            return self._answer(name, in_time=True)
-        return shelf
-
-    def is_absent_now(self, name: ProjectName) -> bool:
-        """Whether :meth:`settled` says, without waiting, that there is no such project.
-
-        For where :meth:`settled_now` has just said None, and has read the events; with upstreams that is asked for with every
-        page of theirs, so they are not read once more.
-
-        Raises:
-            Unavailable: It cannot be told (now).
-        """
-        if not self._is_quiet(name):
-            return False
-        return self._answer(name, in_time=True) is None and not self._has_appeared(name)
+        stamp = self._reader.directory.stamp
+        for raw in directories:  # noqa: SIM110  (with each page of an upstream: a generator costs more than the rest)
+            if stamp(raw) != known.get(raw):
+                return True
+        return False
 
     async def settled_anew(self, name: ProjectName) -> ProjectSnapshot | None:
         """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
@@ -341,6 +325,12 @@ class LiveDirectory:
         if name in self._places or name in own.reserved:
             return ENTRY
         return UPLOAD if name in own.uploads else None
+
+    def claims(self, name: ProjectName) -> bool:
+        """Return whether a name is this directory's, or may be, by what is in memory."""
+        shelf = self.shelves.get(name, NO_SHELF)
+        is_unsure = bool(shelf.trouble or self.suspended) or not self.complete
+        return shelf.project is not None or is_unsure or self.why_own(name) is not None
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
         """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""
@@ -383,11 +373,6 @@ class LiveDirectory:
             await self._bounded(Deferred.fromCoroutine(self._settle_all()))
         return self._list()
 
-    def project_list_now(self) -> ProjectList | None:
-        """As :meth:`project_list`; None where that would wait, or fail."""
-        is_known = self._is_list_settled() and self.complete and not self.suspended
-        return self._list() if is_known else None
-
     def _is_list_settled(self) -> bool:
         self._watch.drain()
         return not (self.polling or self._surveys.is_busy(_ROOT)) and self._looks.is_idle
@@ -407,18 +392,6 @@ class LiveDirectory:
         for name, shelf in self.shelves.items():
             for item in shelf.project.withheld if shelf.project else ():
                 yield name, item
-
-    def _is_settled(self, name: ProjectName) -> bool:
-        self._watch.drain()
-        return self._is_quiet(name)
-
-    def _is_quiet(self, name: ProjectName) -> bool:
-        return not (
-            self.polling
-            or self._looks.is_busy(name)
-            or self._surveys.is_busy(_ROOT)
-            or _is_unread(self.shelves.get(name, NO_SHELF))
-        )
 
     async def _settle(self, name: ProjectName) -> None:
         if self.polling and not self._surveyed:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IAddress
 
+    from simpleindex.web.http.channel import IndexChannel
     from simpleindex.web.http.response import Response
     from simpleindex.web.listings import ListingForm, Listings, Page
 
@@ -158,6 +159,24 @@ class Express:
         self._second = 0
         self._full = self._unchanged = b""
 
+    def serve(self, channel: IndexChannel, data: bytes) -> None:
+        """Answer a request at once, or have the channel parse it; a page that was begun is continued there.
+
+        Args:
+            channel: The connection, between two requests.
+            data: What came.
+        """
+        passed = self.answer(data)
+        if passed is None:
+            try:
+                channel.parse(data)
+            finally:
+                self._listings.drop_begun()
+            return
+        channel.send_whole(passed.wire)
+        if channel.site.access_log is not None:
+            channel.site.access_log(PassedRequest(channel.address, passed))
+
     def answer(self, data: bytes) -> Passed | None:
         """Answer a request, or leave it to the ordinary lane.
 
@@ -182,10 +201,10 @@ class Express:
                 return None
         form, fields = judged
         try:
-            rendered = self._listings.at_hand(page, form)
+            rendered = self._listings.begin(page, form).value
         except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
             return None
-        if rendered is None:
+        if rendered is None or rendered.subject.stale:
             return None
         if self._second != int(time.time()):
             self._begin_second()

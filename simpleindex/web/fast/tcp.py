@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def write_now(transport: Any, data: bytes) -> None:
+def write_at_once(transport: Any, data: bytes) -> None:
     """Write, without waiting for the next turn where that is possible.
 
     Args:
-        transport: Whatever the reactor gave, or a layer above that has a ``write_now`` itself.
+        transport: Whatever the reactor gave, or a layer above that has a ``write_at_once`` itself.
         data: All of an answer, or a part of it.
     """
     if not can_send(transport):
-        getattr(transport, "write_now", transport.write)(data)
+        getattr(transport, "write_at_once", transport.write)(data)
         return
     try:
         sent = transport.socket.send(data)
@@ -33,8 +33,8 @@ def write_now(transport: Any, data: bytes) -> None:
         transport.write(data[sent:])
 
 
-def write_all_now(transport: Any, pieces: Sequence[bytes]) -> None:
-    """Write these one after another, as :func:`write_now` does, without joining them."""
+def write_all_at_once(transport: Any, pieces: Sequence[bytes]) -> None:
+    """Write these one after another, as :func:`write_at_once` does, without joining them."""
     if not can_send(transport):
         transport.writeSequence(pieces)
         return
@@ -67,6 +67,18 @@ def send_file(transport: Any, send: Callable[[int], int | None]) -> int | None:
         transport.producer.pauseProducing()
         transport.startWriting()
     return sent
+
+
+class FastSending:
+    """Send at once where nothing waits to be sent; :class:`simpleindex.web.http.sending.Sending` says what each does."""
+
+    def write(self, transport: Any, data: bytes) -> None:
+        """Write, without waiting for the reactor's next turn where that is possible."""
+        write_at_once(transport, data)
+
+    def send_file(self, transport: Any, send: Callable[[int], int | None]) -> int | None:
+        """Let the kernel send from a file where nothing waits to be sent."""
+        return send_file(transport, send)
 
 
 def can_send(transport: Any) -> bool:

@@ -15,7 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols import tls
 from twisted.python.failure import Failure
 
-from simpleindex.web.fast.tcp import write_all_now
+from simpleindex.web.fast.tcp import write_all_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,11 +75,11 @@ class FastTLS(tls.BufferingTLSTransport):
             if not self._aborted:
                 self.wrappedProtocol.dataReceived(plain)
 
-    def write_now(self, data: bytes) -> None:
+    def write_at_once(self, data: bytes) -> None:
         """Write, without waiting for the reactor's next turn where that is possible."""
         self._aggregator.flush()
         if not self.disconnecting:
-            self._encrypt(data, write_all_now)
+            self._encrypt(data, write_all_at_once)
 
     def _write(self, data: bytes) -> None:
         self._encrypt(data, _write_all)

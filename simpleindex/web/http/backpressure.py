@@ -19,7 +19,6 @@ from twisted.web import http
 
 from simpleindex.core.addresses import unmapped
 from simpleindex.system.log import logger
-from simpleindex.web.fast.tcp import send_file, write_now
 from simpleindex.web.http import limits
 
 if TYPE_CHECKING:
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from simpleindex.core.source import Body
-    from simpleindex.web.fast.express import Express
     from simpleindex.web.http.connections import Connections
     from simpleindex.web.http.response import Response
+    from simpleindex.web.http.sending import Sending
 
 
 _log: Final = logger(__name__)
@@ -61,11 +60,19 @@ _SECONDS: Final[Mapping[Phase, float]] = {
 }
 
 
+class FastLane(Protocol):
+    """Answers some requests before they are parsed."""
+
+    def serve(self, channel: Any, data: bytes) -> None:
+        """Answer what came at the beginning of a request, or have the channel parse it."""
+
+
 class ChannelSite(Protocol):
     """The site that a channel belongs to; see :class:`simpleindex.web.http.site.IndexSite`."""
 
     connections: Connections
-    express: Express | None
+    fast_lane: FastLane | None
+    sending: Sending
     access_log: Callable[[Any], None] | None
     max_body: int
     reactor: Any
@@ -223,17 +230,19 @@ class PacedChannel(http.HTTPChannel):
             self.transport.write(data)
         elif self._slices_at_once < limits.SLICES_AT_ONCE:
             self._slices_at_once += 1
-            write_now(self.transport, data)
+            self.site.sending.write(self.transport, data)
         else:
             # This fills the transport, so that the next one waits until others have had their turn.
             self._slices_at_once = 0
             self.transport.write(data)
 
     def send_file(self, body: Body, offset: int, length: int) -> int | None:
-        """Let the kernel send a part of a response's body; see :func:`simpleindex.web.fast.tcp.send_file`."""
+        """Let the kernel send a part of a response's body; see :class:`~simpleindex.web.http.sending.Sending`."""
         if self._outbox or self._waitingForTransport or self.phase is Phase.CLOSED:
             return None
-        return send_file(self.transport, lambda socket: body.send_to(socket, offset, length))
+        return self.site.sending.send_file(
+            self.transport, lambda socket: body.send_to(socket, offset, length)
+        )
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         super().registerProducer(producer, streaming)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.web.fast.express import PassedRequest
-from simpleindex.web.fast.tcp import write_now
 from simpleindex.web.http import limits
 from simpleindex.web.http.backpressure import PacedChannel, Phase
 from simpleindex.web.http.response import sentence
@@ -24,10 +22,7 @@ _LENGTH_DIGITS: Final = 18
 
 
 class IndexChannel(PacedChannel):
-    """The server's side of one HTTP/1.1 connection.
-
-    Whole, simple requests are answered by the express lane before Twisted sees them.
-    """
+    """The server's side of one HTTP/1.1 connection."""
 
     # Never reached, because ours are narrower; Twisted answers them with 400.
     totalHeadersSize = limits.REQUEST_LINE_BYTES + limits.HEADER_BYTES  # noqa: N815 (Twisted's name)
@@ -47,9 +42,21 @@ class IndexChannel(PacedChannel):
         self._address: IAddress | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        if self.phase in (Phase.READY, Phase.IDLE):
-            if self._pass(data):
-                return
+        lane = self.site.fast_lane
+        if (
+            lane is None
+            or not self.is_idle
+            or self._buffer
+            or self._waitingForTransport
+            or self.site.connections.draining
+        ):
+            self.parse(data)
+        else:
+            lane.serve(self, data)
+
+    def parse(self, data: bytes) -> None:
+        """Take bytes of requests the ordinary way."""
+        if self.is_idle:
             self._begin_head()
         if self.phase is Phase.REFUSED:
             self._discard(len(data))
@@ -58,27 +65,23 @@ class IndexChannel(PacedChannel):
             if self.phase is Phase.IDLE and self._buffer:
                 self._begin_head()  # Some bytes of it came together with the request before it.
 
-    def _pass(self, data: bytes) -> bool:
-        """Answer by the express lane, if it can."""
-        express = self.site.express
-        if express is None or self._buffer or self._waitingForTransport or self.site.connections.draining:
-            return False
-        passed = express.answer(data)
-        if passed is None:
-            return False
-        if len(passed.wire) <= limits.SLICE_BYTES:
-            write_now(self.transport, passed.wire)
+    @property
+    def address(self) -> IAddress:
+        """The client's address."""
+        if self._address is None:
+            self._address = self.transport.getPeer()
+        return self._address
+
+    def send_whole(self, wire: bytes) -> None:
+        """Send all of an answer to a request that was not parsed, and expect the next one."""
+        if len(wire) <= limits.SLICE_BYTES:
+            self.site.sending.write(self.transport, wire)
         else:
-            self.write(passed.wire)
-        if self.site.access_log is not None:
-            if self._address is None:
-                self._address = self.transport.getPeer()
-            self.site.access_log(PassedRequest(self._address, passed))
+            self.write(wire)
         if self._waitingForTransport:
             self._pass_on()
         else:
             self.enter(Phase.IDLE)
-        return True
 
     def _pass_on(self) -> None:
         """Go on as if an ordinary request were done, which waits until the client has taken its answer."""

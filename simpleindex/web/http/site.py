@@ -12,6 +12,7 @@ from simpleindex.web.http.channel import IndexChannel
 from simpleindex.web.http.connections import Connections
 from simpleindex.web.http.presenting import presented
 from simpleindex.web.http.response import reason_phrase, sentence
+from simpleindex.web.http.sending import PlainSending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
 
-    from simpleindex.web.fast.express import Express
+    from simpleindex.web.http.backpressure import FastLane
     from simpleindex.web.http.request_body import Intake
     from simpleindex.web.http.response import RequestRecord, Response, Sink
+    from simpleindex.web.http.sending import Sending
 
 _CLIENT_LEFT = 499
 """What nginx logs for a client that left before it got an answer."""
@@ -128,6 +130,8 @@ class IndexSite(server.Site):
         max_body: How much of a request's body is read, in bytes.
         access_log: Called once with each request that is over: answered, refused, or left by its client.
         bodies: Takes the bodies of uploads, if anything does.
+        fast_lane: Answers simple requests before they are parsed, if there is one.
+        sending: How bytes are handed to the transport.
     """
 
     # Without the wrapper of Twisted's own, which puts HTTP/2 in its place.
@@ -144,7 +148,6 @@ class IndexSite(server.Site):
         max_body: int = limits.BODY_BYTES,
         max_connections_per_address: int = limits.CONNECTIONS_PER_ADDRESS,
         exempt: Callable[[str], bool] = lambda _: False,
-        express: Express | None = None,
     ) -> None:
         """Serve a resource.
 
@@ -155,12 +158,12 @@ class IndexSite(server.Site):
             max_body: See above.
             max_connections_per_address: 0 for any number; loopback and Unix sockets are never counted.
             exempt: Tells of an address whether it is not counted either (a trusted proxy).
-            express: Answers simple requests before they are parsed, if given.
         """
         # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.access_log = log
-        self.express = express
+        self.fast_lane: FastLane | None = None
+        self.sending: Sending = PlainSending()
         self.max_body = max_body
         self.bodies: Bodies | None = None
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)

@@ -24,6 +24,7 @@ from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.inotify import ManualReaders
 from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, OTHER, LiveDirectoryFixture, frozen_stamp
+from tests.fixtures.stepping import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -556,25 +557,21 @@ def test_what_is_settled_is_answered_at_once_and_nothing_else(
 ) -> None:
     """The express lane asks only this: None means that somebody must wait, or that there is nothing."""
     live = world.live
-    assert live.settled_now(ACME) is live.shelves[ACME]
-    assert live.settled_now(ProjectName("nobody")) is None
-    assert live.project_list_now() is result(live.project_list())
+    assert at_once(live.settled(ACME)) is live.shelves[ACME]
+    assert at_once(live.settled(ProjectName("nobody"))) is None
+    assert at_once(live.project_list()) is result(live.project_list())
     world.reads.held = True
     tell(world, "acme")
-    assert live.settled_now(ACME) is None
-    assert live.settled_now(OTHER) is live.shelves[OTHER]
-    assert live.project_list_now() is None
+    assert at_once(live.settled(ACME)) is None
+    assert at_once(live.settled(OTHER)) is live.shelves[OTHER]
     world.reads.release()
-    assert live.settled_now(ACME) is live.shelves[ACME]
+    assert at_once(live.settled(ACME)) is live.shelves[ACME]
     live.polling = True
-    assert live.settled_now(ACME) is None
-    assert live.project_list_now() is None
     live.polling = False
     swap(root)
     world.sweep()
-    assert live.project_list_now() is None
     with pytest.raises(Unavailable):
-        live.settled_now(ACME)
+        at_once(live.settled(ACME))
 
 
 # -- waiting, leaving and failing -----------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class House:
             rules or NameRules(),
             was_used=self.record.has,
             in_thread=HeldThreads(),
-            hides=self.source.takes,
+            hides=self.source.claims,
         )
         self.index = SiteFixture(self.union)
 

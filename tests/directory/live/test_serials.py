@@ -16,6 +16,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.serials import Serials
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
+from tests.fixtures.stepping import at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_every_change_of_what_is_listed_counts(tmp_path: Path) -> None:
     world = LiveDirectoryFixture(tmp_path).begin()
 
     def serials() -> tuple[int, int]:
-        listed = world.live.project_list_now()
+        listed = at_once(world.live.project_list())
         assert listed is not None
         assert listed.serials is not None
         return listed.serials[ACME], listed.serials[OTHER]

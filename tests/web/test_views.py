@@ -11,7 +11,6 @@ from simpleindex.access.rights import default_access
 from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW, is_view_name
-from simpleindex.web.fast.express import Express
 from simpleindex.web.routes import (
     FileRoute,
     ProjectRoute,
@@ -172,7 +171,7 @@ def test_provenance_has_the_prefix(index: SiteFixture, stable: StubSource) -> No
 def test_express(index: SiteFixture) -> None:
     """The express lane knows views, and answers byte for byte what the ordinary lane does."""
     block = b" HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n"
-    express = Express(index.listings, index.resource.also)
+    express = pytest.importorskip("simpleindex.web.fast.express").Express(index.listings, index.resource.also)
     for target in (b"/stable/", b"/stable/acme/", b"/stable/simple/acme/", b"/acme/", b"/"):
         ordinary = index.get(target, ("Accept", "text/html"))
         passed = express.answer(b"GET " + target + block)

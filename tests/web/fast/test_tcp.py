@@ -13,7 +13,7 @@ from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.testing import StringTransport
 
 from simpleindex.system.bodies import FileBody
-from simpleindex.web.fast.tcp import send_file, write_all_now, write_now
+from simpleindex.web.fast.tcp import send_file, write_all_at_once, write_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ def server(takes: int | ConnectionLost) -> tuple[tcp.Server, Reactor, list[bytes
 def test_all_leaves_at_once() -> None:
     """Nothing is left for the next turn."""
     transport, reactor, kernel = server(100)
-    write_now(transport, b"answer")
+    write_at_once(transport, b"answer")
     assert kernel == [b"answer"]
     assert reactor.writers == []
 
@@ -76,8 +76,8 @@ def test_all_leaves_at_once() -> None:
 def test_what_the_kernel_does_not_take_waits(takes: int) -> None:
     """It follows in the next turn, in order."""
     transport, reactor, kernel = server(takes)
-    write_now(transport, b"answer")
-    write_now(transport, b"second")
+    write_at_once(transport, b"answer")
+    write_at_once(transport, b"second")
     assert len(reactor.writers) == 1
     while reactor.writers and takes:
         transport.doWrite()
@@ -87,7 +87,7 @@ def test_what_the_kernel_does_not_take_waits(takes: int) -> None:
 def test_a_lost_connection_is_left_to_the_reactor() -> None:
     """The next turn finds it out, as for every write."""
     transport, reactor, _ = server(CONNECTION_LOST)
-    write_now(transport, b"answer")
+    write_at_once(transport, b"answer")
     assert len(reactor.writers) == 1
 
 
@@ -95,10 +95,10 @@ def test_a_lost_connection_is_left_to_the_reactor() -> None:
 def test_pieces(takes: int) -> None:
     """Wherever the kernel stops, the rest follows in order."""
     transport, reactor, kernel = server(takes)
-    write_all_now(transport, [b"ab", b"c", b"", b"def"])
+    write_all_at_once(transport, [b"ab", b"c", b"", b"def"])
     assert kernel == [b"abcdef"[:takes]]
     assert bool(reactor.writers) == (takes < 6)
-    write_all_now(transport, [b"gh", b"i"])
+    write_all_at_once(transport, [b"gh", b"i"])
     while reactor.writers and takes:
         transport.doWrite()
     assert not takes or b"".join(kernel) == b"abcdefghi"
@@ -107,7 +107,7 @@ def test_pieces(takes: int) -> None:
 def test_pieces_for_a_lost_connection() -> None:
     """They are left to the reactor too."""
     transport, reactor, _ = server(CONNECTION_LOST)
-    write_all_now(transport, [b"answer", b"rest"])
+    write_all_at_once(transport, [b"answer", b"rest"])
     assert len(reactor.writers) == 1
 
 
@@ -118,16 +118,16 @@ def test_nothing_is_sent_after_the_end(name: str, value: bool) -> None:
     """A connection that ends, or has ended, is not written to past Twisted."""
     transport, _, kernel = server(100)
     setattr(transport, name, value)
-    write_now(transport, b"answer")
-    write_all_now(transport, [b"answer"])
+    write_at_once(transport, b"answer")
+    write_all_at_once(transport, [b"answer"])
     assert kernel == []
 
 
 def test_a_layer_above_writes_itself() -> None:
     """TLS of ours."""
     transport, written = StringTransport(), list[bytes]()
-    transport.write_now = written.append  # type: ignore[attr-defined]
-    write_now(transport, b"answer")
+    transport.write_at_once = written.append  # type: ignore[attr-defined]
+    write_at_once(transport, b"answer")
     assert (written, transport.value()) == ([b"answer"], b"")
 
 
@@ -228,8 +228,8 @@ def test_no_file_past_what_waits(pair: Pair) -> None:
 def test_other_transports_are_written_to() -> None:
     """TLS, Unix sockets and tests."""
     transport = StringTransport()
-    write_now(transport, b"answer")
-    write_all_now(transport, [b"an", b"swer"])
+    write_at_once(transport, b"answer")
+    write_all_at_once(transport, [b"an", b"swer"])
     assert transport.value() == b"answeranswer"
 
 

@@ -200,7 +200,7 @@ def test_one_record_is_one_question(version: int, monkeypatch: pytest.MonkeyPatc
 
     for name in ("recv", "bio_read"):
         monkeypatch.setattr(pair.tls._tlsConnection, name, counted(name))
-    pair.app.on_data = lambda _: pair.tls.write_now(b"answer")
+    pair.app.on_data = lambda _: pair.tls.write_at_once(b"answer")
     client_writes(pair, b"GET / HTTP/1.1\r\n\r\n")
     pair.deliver()
     assert asked == ["recv", "bio_read"]
@@ -217,7 +217,7 @@ def test_writes(version: int, size: int) -> None:
 
     def story(pair: Pair) -> None:
         pair.tls.write(b"head")
-        getattr(pair.tls, "write_now", pair.tls.write)(b"y" * size)
+        getattr(pair.tls, "write_at_once", pair.tls.write)(b"y" * size)
         pair.tls.write(b"tail")
         pair.clock.advance(0)
         pair.tls.writeSequence([b"a", b"b"])
@@ -231,7 +231,7 @@ def test_writes(version: int, size: int) -> None:
 
 def test_a_write_before_the_handshake() -> None:
     """It waits for the handshake, with either way of writing."""
-    for name in ("write", "write_now"):
+    for name in ("write", "write_at_once"):
         pair = Pair(FastTLS)
         getattr(pair.tls, name)(b"early")
         pair.clock.advance(0)
@@ -267,7 +267,7 @@ def test_our_end(version: int, size: int, how: str) -> None:
         pair.tls.write(b"z" * size)
         getattr(pair.tls, how)()
         pair.tls.write(b"too late")
-        getattr(pair.tls, "write_now", pair.tls.write)(b"too late")
+        getattr(pair.tls, "write_at_once", pair.tls.write)(b"too late")
         pair.hear()
         client_writes(pair, b"more") if not pair.wire.aborted else None
         pair.deliver()
@@ -299,7 +299,7 @@ def test_a_cut(version: int) -> None:
         pair.deliver()
         pair.wire.leave()
         pair.tls.write(b"nobody hears")
-        getattr(pair.tls, "write_now", pair.tls.write)(b"nobody hears")
+        getattr(pair.tls, "write_at_once", pair.tls.write)(b"nobody hears")
         pair.clock.advance(0)
 
     told = both(version, story)["told"]
@@ -347,7 +347,7 @@ def test_no_renegotiation() -> None:
     both(SSL.TLS1_2_VERSION, story)
 
 
-@pytest.mark.parametrize("name", ["write", "write_now"])
+@pytest.mark.parametrize("name", ["write", "write_at_once"])
 def test_a_full_transport_pauses_and_resumes(name: str) -> None:
     """Back-pressure reaches the producer, once each way."""
     pair = Pair(FastTLS).shaken()
