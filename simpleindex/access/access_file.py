@@ -1,4 +1,4 @@
-"""The access file: who may do what on which projects, as an operator writes it (``deploy/access.toml`` explains it).
+"""Parse the access file: who may do what with which projects (``deploy/access.toml`` explains it).
 
 ::
 
@@ -16,7 +16,7 @@
     upload = ["owner"]
     overwrite = true
 
-Everything unknown is refused rather than passed over: a misspelt rule must not open what it should close.
+Unknown keys are refused, so that a misspelt rule cannot open what it should close.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ _LARGEST: Final = 10**15  # bytes; a petabyte is a mistake
 _GROUP: Final = re.compile(r"[A-Za-z0-9._-]+")
 _TOKEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SECRET: Final = re.compile(re.escape(SECRET_PREFIX) + r"\S{16}")
-"""How a token itself begins, in contrast to its id; a user's name may begin like it."""
+"""The beginning of a token's secret, in contrast to its id; a user name may begin like it."""
 
 
 def parse_access(content: bytes) -> Access:
-    """Read an access file.
+    """Parse an access file.
 
     Raises:
-        InvalidAccess: It is not wholly understood; nothing of it may be used then.
+        InvalidAccess: It is not valid; then nothing of it may be used.
     """
     table = _toml(content)
     _check_keys(table, _TOP_KEYS, "")
@@ -115,7 +115,7 @@ def _check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str)
         if key in known:
             continue
         if where and key in _TOP_KEYS:
-            # TOML puts whatever follows a table's heading into that table.
+            # TOML puts every key behind a table's heading into that table.
             raise InvalidAccess(f"has {shown(key)}{where}; it belongs above the first [table] of the file")
         if key in _RULE_KEYS:
             place = "[uploads] or a [[rule]]" if key in _UPLOAD_KEYS else "a [[rule]]"
@@ -240,7 +240,7 @@ def _flag(value: object, where: str) -> bool:
 
 
 def _size(value: object, where: str) -> int:
-    """Read bytes, with K, M and G as powers of 1024; 0 means no bound."""
+    """Parse a number of bytes, with K, M and G as powers of 1024; 0 means no bound."""
     size = -1
     if isinstance(value, str) and (matched := _SIZE.fullmatch(value)):
         size = int(matched[1]) << _UNITS[matched[2].upper()]

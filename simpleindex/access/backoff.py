@@ -1,4 +1,4 @@
-"""How long passwords from one address wait after wrong ones.
+"""Delay passwords from one address after wrong ones.
 
 Five guesses are free; then each further one is delayed twice as long as the one before it, so that one address makes
 some 1,400 guesses a day and a person who mistyped waits seconds.
@@ -20,12 +20,12 @@ _LONGEST_DELAY: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class FailureHistory:
-    """What is remembered of an address. All times are seconds of one clock.
+    """The recent failures of an address. All times are seconds of one clock.
 
     Attributes:
-        recent: When the last failures were, at most as many as are free.
-        delay: What the last one led to.
-        until: When the delay is over.
+        recent: The times of the last failures, at most as many as are free.
+        delay: The delay after the last one.
+        until: When the delay ends.
     """
 
     recent: tuple[float, ...] = ()
@@ -33,16 +33,16 @@ class FailureHistory:
     until: float = 0.0
 
     def after_another(self, now: float) -> FailureHistory:
-        """Return what is to be remembered after one more failure."""
-        known = self if self.recent and now - self.recent[-1] <= _WINDOW else FailureHistory()
-        recent = (*known.recent, now)[-_FREE:]
+        """Return the history after one more failure."""
+        before = self if self.recent and now - self.recent[-1] <= _WINDOW else FailureHistory()
+        recent = (*before.recent, now)[-_FREE:]
         if len(recent) < _FREE or now - recent[0] > _WINDOW:
-            return FailureHistory(recent, known.delay, known.until)
-        delay = min(_LONGEST_DELAY, max(_SHORTEST_DELAY, known.delay * 2))
+            return FailureHistory(recent, before.delay, before.until)
+        delay = min(_LONGEST_DELAY, max(_SHORTEST_DELAY, before.delay * 2))
         return FailureHistory(recent, delay, now + delay)
 
     def wait(self, now: float) -> int:
-        """Return for how many whole seconds no password is to be looked at; 0 if one may."""
+        """Return for how many whole seconds no password is checked; 0 for none."""
         return max(0, math.ceil(self.until - now))
 
 

@@ -1,4 +1,4 @@
-"""The Authorization header: what a client shows to say who it is (RFC 7617, RFC 6750; docs/protocol.md)."""
+"""Parse the Authorization header; tokens and their secrets (RFC 7617, RFC 6750; docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simpleindex.access.htpasswd import TOKEN_USER
 from simpleindex.access.identity import Action, TokenLimits
 
 _LONGEST: Final = 4096
-"""Characters of a header that are looked at; the longest password has 1,024 bytes."""
+"""Characters of the longest header; the longest password has 1,024 bytes."""
 
 LONGEST_PASSWORD: Final = 1024
 """Bytes; argon2 would read gigabytes."""
@@ -23,8 +23,8 @@ class PasswordCredentials:
     """A user and a password.
 
     Attributes:
-        user: The name as it was given, in NFC; perhaps nobody's.
-        password: As UTF-8, in whatever encoding the client sent it.
+        user: The user name in NFC; it may be unknown.
+        password: The password as UTF-8, whatever encoding the client used.
     """
 
     user: str
@@ -33,11 +33,11 @@ class PasswordCredentials:
 
 @dataclass(frozen=True, slots=True)
 class TokenCredentials:
-    """A token.
+    """A token's secret.
 
     Attributes:
-        user: The name beside it, which is for the log only.
-        secret: The token; perhaps none of ours.
+        user: The user name beside it, for the log only.
+        secret: The secret; it may be unknown.
     """
 
     user: str
@@ -49,7 +49,7 @@ class MalformedCredentials:
     """A header that cannot be read.
 
     Attributes:
-        reason: What is wrong with it, without any of it.
+        reason: What is wrong, without any part of the header.
     """
 
     reason: str
@@ -59,14 +59,13 @@ Credentials = PasswordCredentials | TokenCredentials | MalformedCredentials
 
 
 def parse_authorization(header: str) -> Credentials | None:
-    """Read the field's value.
+    """Parse the header's value.
 
     Args:
         header: As latin-1, which is how bytes become text without loss.
 
     Returns:
-        None if no secret is shown: for ``https://alice@host/`` pip sends a name with an empty password before it asks
-        the keyring.
+        None without a secret: for ``https://alice@host/`` pip sends a name with an empty password before it asks the keyring.
     """
     if len(header) > _LONGEST:
         return MalformedCredentials("it is too long")
@@ -103,7 +102,7 @@ def _parse_basic(text: str) -> Credentials | None:
 
 
 def _decoded(data: bytes) -> str:
-    """Clients send UTF-8 (uv, curl, browsers) or latin-1 (whatever uses requests: pip, twine, poetry) and do not say which."""
+    """Decode UTF-8 (uv, curl, browsers) or latin-1 (clients that use requests: pip, twine, poetry); clients do not say which."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -111,7 +110,7 @@ def _decoded(data: bytes) -> str:
 
 
 SECRET_PREFIX: Final = "sidx-"  # noqa: S105  (how they begin)
-"""How every secret begins, so that scanners for leaked secrets find it."""
+"""The prefix of every secret, so that scanners for leaked secrets find it."""
 
 
 # 32 random bytes as base64url without padding.
@@ -120,16 +119,16 @@ _SECRET: Final = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token; never its secret.
+    """The record of a token, without its secret.
 
     Attributes:
-        id: Its name: 8 lower-case letters and digits.
-        user: Whose it is, or None.
-        actions: What may be done with it.
-        projects: Patterns of the projects that it is good for.
+        id: The public id: 8 lower-case letters and digits.
+        user: Its user, or None.
+        actions: The actions that it allows.
+        projects: Patterns of the projects that it is valid for.
         created: Seconds since 1970.
-        expires: The same; None for never.
-        note: What it is for.
+        expires: Seconds since 1970; None for never.
+        note: Its purpose, in the words of its maker.
         last_used: Seconds since 1970, to the minute; None for never.
         revoked: When it was, or None.
     """
@@ -146,11 +145,11 @@ class Token:
 
     @property
     def limits(self) -> TokenLimits:
-        """What it is good for at most."""
+        """The limits of identities with this token."""
         return TokenLimits(self.id, self.actions, self.projects)
 
     def refusal(self, now: float) -> str | None:
-        """Why it gives no rights at this time (seconds since 1970), in a word, or None."""
+        """Return why it is not valid at this time (seconds since 1970), in a word, or None."""
         if self.revoked is not None:
             return "revoked"
         if self.expires is not None and self.expires <= now:

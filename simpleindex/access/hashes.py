@@ -1,6 +1,6 @@
-"""Hashes of passwords: slow by intent, so everything here but the dummy belongs into a thread.
+"""Hash and verify passwords; slow by intent, so everything but :func:`dummy_hash` runs in a thread.
 
-The libraries belong to the extra "publish" and are imported when the first password is looked at.
+The libraries belong to the extra "publish" and are imported for the first password.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from simpleindex.system.extras import missing
 _LIBRARIES: Final = ("argon2", "bcrypt")
 
 _BCRYPT_LIMIT: Final = 72
-"""Bytes of a password that bcrypt reads; it would take every longer one with the same beginning for the same."""
+"""Bytes of a password that bcrypt reads; longer ones with the same beginning would be equal."""
 
 _BCRYPT_ALPHABET: Final = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 _UNDECODABLE: Final = "Decoding failed"
-"""What the argon2 library says of a hash that is damaged after all."""
+"""The argon2 library's error for a damaged hash."""
 
 _DUMMY: Final = "$argon2id$v=19$m=65536,t=3,p=4$"
-"""What argon2-cffi chooses by default."""
+"""The default parameters of argon2-cffi."""
 
 
 def require_libraries() -> None:
-    """See that passwords can be checked.
+    """Require the libraries that check passwords.
 
     Raises:
         RefusedStart: The extra "publish" is not installed.
@@ -46,12 +46,12 @@ def hash_password(text: str) -> str:
 
 
 def verify(hash: str, password: bytes) -> bool:  # noqa: A002  (the field's word)
-    """Tell whether a password is the one behind an accepted hash.
+    """Tell whether a password matches an accepted hash.
 
     The libraries compare in constant time and release the interpreter's lock.
 
     Raises:
-        Unavailable: There is not enough memory, or no thread, to find out.
+        Unavailable: There is not enough memory, or no thread.
     """
     if hash.startswith("$2"):
         return _verify_bcrypt(hash, password)
@@ -59,7 +59,7 @@ def verify(hash: str, password: bytes) -> bool:  # noqa: A002  (the field's word
 
 
 def dummy_hash(like: str | None = None) -> str:
-    """Make a hash of nothing that takes as long to verify as another, so that time does not tell which users exist.
+    """Make a hash of no password that takes as long to verify as another, so that timing does not show which users exist.
 
     Args:
         like: An accepted hash.
@@ -76,7 +76,7 @@ def _verify_bcrypt(hash: str, password: bytes) -> bool:  # noqa: A002
     import bcrypt  # noqa: PLC0415  (only with passwords)
 
     if len(password) > _BCRYPT_LIMIT or b"\0" in password:
-        # A zero ends it, for some of those who made such hashes.
+        # Some programs that made such hashes stop at a zero byte.
         return False
     try:
         return bcrypt.checkpw(password, hash.encode())

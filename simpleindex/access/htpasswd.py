@@ -1,6 +1,6 @@
-"""Users and the hashes of their passwords, as an htpasswd file holds them.
+"""Parse and edit an htpasswd file: users and the hashes of their passwords.
 
-A line that cannot be accepted refuses its user only, with a sentence that never holds the hash.
+An invalid line refuses its user only, with a sentence that never holds the hash.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TOKEN_USER: Final = "__token__"  # noqa: S105  (a user name)
-"""The user name that announces a token (docs/protocol.md, "Answers to an upload"); nobody can be called that."""
+"""The user name that announces a token (docs/protocol.md, "Answers to an upload"); no user can have it."""
 
 _LONGEST_NAME: Final = 255
 
@@ -34,7 +34,7 @@ _ARGON2_LEAST_MEMORY: Final = 7_168  # KiB
 _ARGON2_LEAST_WORK: Final = 35_840
 """KiB times passes: the least of the choices that OWASP's cheat sheet calls equally good (7 MiB, 5 passes)."""
 
-_ARGON2_MOST_MEMORY: Final = 1 << 20  # KiB: 1 GiB; whoever knows a user's name makes the server use it
+_ARGON2_MOST_MEMORY: Final = 1 << 20  # KiB: 1 GiB; anybody who knows a user's name makes the server use it
 _ARGON2_MOST_WORK: Final = 1 << 22  # KiB times passes: a few seconds
 _ARGON2_MOST_LANES: Final = 64
 _ARGON2_LEAST_SALT: Final = 8  # bytes (RFC 9106 section 3.1)
@@ -55,10 +55,10 @@ _OTHER_KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """What a users file says.
+    """The content of a users file.
 
     Attributes:
-        hashes: By user name, what each password hashes to.
+        hashes: The hashes by user name.
         refused: A sentence for each line that gives nobody access, without the file's name.
     """
 
@@ -72,9 +72,9 @@ NO_USERS: Final = Users()
 
 
 def parse_users(content: bytes) -> Users:
-    """Read an htpasswd file: ``name:hash`` on each line; blank lines and those that begin with ``#`` are passed over.
+    """Parse an htpasswd file: ``name:hash`` on each line; blank lines and those that begin with ``#`` are skipped.
 
-    A user on two lines is refused: nobody can tell which password was meant to hold.
+    A user on two lines is refused, because either password could be meant.
     """
     hashes: dict[str, str] = {}
     lines: dict[str, int] = {}
@@ -105,7 +105,7 @@ def parse_user_name(text: str) -> str:
     """Return a user's name in the one form in which names are compared (NFC, RFC 7617 section 2.1).
 
     Raises:
-        InvalidUserName: Nobody can be called that.
+        InvalidUserName: No user can have this name.
     """
     name = unicodedata.normalize("NFC", text)
     if not name:
@@ -154,16 +154,16 @@ def without_user(content: bytes, user: str) -> bytes | None:
 
 
 def _user_of(line: bytes) -> str | None:
-    """Whose line it is."""
+    """Return the user of a line."""
     text = line.decode("utf-8", "surrogateescape").lstrip("\ufeff").strip()
     name, colon, _ = text.partition(":")
     return unicodedata.normalize("NFC", name) if colon and not text.startswith("#") else None
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, str, str | None]]:
-    """Every line that is meant to be a user: its number, name and hash, which is None if there is no colon."""
+    """Yield the lines of users: number, name and hash, which is None without a colon."""
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        # What is not UTF-8 stays apart from all that is: as lone surrogates, which are not printable.
+        # Invalid UTF-8 becomes lone surrogates, which are not printable.
         text = line.decode("utf-8", "surrogateescape").strip()
         if text and not text.startswith("#"):
             # nginx allows a comment behind a second colon; no accepted hash has one.
@@ -172,7 +172,7 @@ def _lines(content: bytes) -> Iterator[tuple[int, str, str | None]]:
 
 
 def _hash_refusal(text: str) -> str:
-    """Why a hash is not accepted, as the end of a sentence, or nothing."""
+    """Return why a hash is not accepted, as the end of a sentence; empty if it is."""
     if match := _BCRYPT.match(text):
         return _bcrypt_refusal(int(match[1]))
     if match := _ARGON2.match(text):
@@ -208,7 +208,7 @@ def _argon2_refusal(memory: int, passes: int, lanes: int, salt: str, tag: str) -
 
 
 def _size(text: str) -> int:
-    """Bytes behind a base64 text without padding; 0 if it is none."""
+    """Return the number of bytes in a base64 text without padding; 0 for an invalid one."""
     try:
         data = b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:

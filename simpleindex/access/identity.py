@@ -1,4 +1,4 @@
-"""Identities, what can be done with a project, and what a token or an upload is limited to."""
+"""Identities, the actions on projects, and the limits of tokens and uploads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Action(Enum):
-    """What can be done with a project."""
+    """An action on a project."""
 
     READ = "read"
     UPLOAD = "upload"
@@ -24,11 +24,11 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenLimits:
-    """What a token is limited to; its rights are those of its user cut by this.
+    """The limits of a token: it has the rights of its user within these.
 
     Attributes:
         id: The public id of the token.
-        actions: What it may be used for; ADMIN stands for everything, as it does in rules.
+        actions: The actions that it allows; ADMIN stands for all of them, as in rules.
         projects: Patterns of names (:mod:`simpleindex.core.patterns`); ``("*",)`` for all.
     """
 
@@ -47,11 +47,11 @@ class TokenLimits:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks. Its text is for the audit: ``alice (token ab12cd34)``.
+    """The identity behind a request. Its text is for the audit log: ``alice (token ab12cd34)``.
 
     Attributes:
-        user: The user's name; None for nobody, or for a token without a user.
-        token: The token that was shown, if it was one.
+        user: The user name; None for an anonymous client, or for a token without a user.
+        token: The limits of the token, if there was one.
     """
 
     user: str | None
@@ -59,7 +59,7 @@ class Identity:
 
     @property
     def authenticated(self) -> bool:
-        """Whether this is somebody: a user, or a token."""
+        """Whether the client logged in, as a user or with a token."""
         return self.user is not None or self.token is not None
 
     def __str__(self) -> str:
@@ -70,12 +70,12 @@ class Identity:
 
 
 ANYONE: Final = Identity(None)
-"""Who shows no credentials."""
+"""The identity of a client without credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRules:
-    """The checks of an upload about which people disagree.
+    """The checks of uploads that an operator can change.
 
     Attributes:
         local_versions: Whether versions like ``1.0+linux`` may be uploaded (PEP 440; PyPI refuses them).
@@ -83,7 +83,7 @@ class UploadRules:
         max_project_size: Bytes of all files of a project together; 0 for no bound.
         require_record: Whether a wheel needs a RECORD that agrees with it.
         require_matching_tags: Whether a wheel's WHEEL file must name the tags of its file name; None: as ``require_record``,
-            for who takes wheels that were changed after their building takes renamed ones too.
+            an index that takes wheels that were changed after their build takes renamed ones too.
         normalized_names: Whether file names must be normalized (PEP 625; PyPUG "binary-distribution-format").
         overwrite: Whether a file of a name that exists may be replaced.
     """

@@ -1,6 +1,6 @@
-"""What the rules of an access file say to people.
+"""Sentences about access rules.
 
-No sentence says that a project or a file exists, and a refusal names neither who may nor other projects of a rule.
+None says that a project or a file exists; a refusal names neither the allowed users nor other projects of a rule.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WHO: Final = {
 
 
 def hindrance(identity: Identity, action: Action, name: ProjectName) -> str | None:
-    """Return why somebody cannot do something that not just anyone may, whatever the rules say; None if they might."""
+    """Return why an identity cannot do something that is not public, whatever the rules say; None if it might."""
     if not identity.authenticated:
         return f"A login is needed to {_DOING[action.value]} {name}."
     token = identity.token
@@ -48,12 +48,12 @@ def hindrance(identity: Identity, action: Action, name: ProjectName) -> str | No
 
 
 def granted(rule: AccessRule, word: str, action: Action, name: ProjectName, *, from_file: bool) -> str:
-    """Say by which rule somebody may do something, or everything as an administrator.
+    """Say which rule allows something, perhaps to an administrator.
 
     Args:
         rule: The one that decided.
-        word: The word in it that stands for whoever asked.
-        action: What the rule lists the word for.
+        word: The word in it that stands for the identity.
+        action: The action for which the rule lists the word.
         name: The project.
         from_file: Whether there is an access file.
     """
@@ -69,12 +69,12 @@ def granted(rule: AccessRule, word: str, action: Action, name: ProjectName, *, f
 def refused(
     rule: AccessRule, identity: Identity, action: Action, name: ProjectName, *, from_file: bool
 ) -> str:
-    """Say by which rule somebody may not do something.
+    """Say which rule refuses something.
 
     Args:
         rule: The one that decided.
-        identity: Who asked, and is somebody.
-        action: What for.
+        identity: The authenticated identity.
+        action: The action.
         name: The project.
         from_file: Whether there is an access file.
     """
@@ -89,11 +89,11 @@ def refused(
 
 
 def line(rule: AccessRule, action: Action, name: ProjectName, owner: str | None, *, from_file: bool) -> str:
-    """Return a line for the operator: who may do this with a project, and by which rule.
+    """Return a line for the operator: who may do something with a project, and by which rule.
 
     Args:
         rule: The one that decides about it.
-        action: What may be done.
+        action: The action.
         name: The project.
         owner: Its owner, if it has one.
         from_file: Whether there is an access file.

@@ -1,8 +1,8 @@
-"""Who may do what on which projects: decisions over values; :mod:`simpleindex.access.access_file` reads them from a file.
+"""Decide who may do what with which projects (:mod:`simpleindex.access.access_file` parses the rules).
 
-For each action the first rule decides whose projects match and that names the action; who is listed may, all others may
-not. Who administers a project may do everything with it. What anyone may read, everyone may: no login, and no limit of a
-token, makes a reader see less than a stranger does.
+For each action the first rule decides that names the action and matches the project: the users in its list may, all others
+may not. An administrator of a project may do everything with it. A public project is readable for everyone: a login, or a
+token with limits, never shows less than an anonymous reader sees.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether something may be done.
+    """The decision about an action.
 
     Attributes:
-        allowed: Whether.
-        why: The reason, as a sentence fit for whoever asked; it never says that a project or a file exists.
+        allowed: Whether it is allowed.
+        why: The reason, as a sentence for the client; it never says that a project or a file exists.
     """
 
     allowed: bool
@@ -43,13 +43,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may do what: what an access file says, or the defaults without one.
+    """The content of an access file, or the defaults without one.
 
     Attributes:
-        rules: In the order of the file.
-        private: Whether the anonymous never read anything.
-        uploads: The checks of uploads where no rule says otherwise.
-        from_file: Whether there is a file; without one, everyone who is authenticated uploads.
+        rules: The rules, in the order of the file.
+        private: Whether anonymous readers see nothing.
+        uploads: The checks of uploads where no rule changes them.
+        from_file: Whether there is a file; without one, every authenticated user may upload.
         everything_public: Whether no name can be hidden from anyone.
         uses_owners: Whether any decision depends on who owns a project.
     """

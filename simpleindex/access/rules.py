@@ -1,4 +1,4 @@
-"""What rules of an access file are made of; :mod:`simpleindex.access.rights` decides with them."""
+"""The rules of an access file, as values; :mod:`simpleindex.access.rights` decides with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUTHENTICATED_WORD: Final = "authenticated"
 OWNER_WORD: Final = "owner"
 
 WHO_WORDS: Final = (ANYONE_WORD, AUTHENTICATED_WORD, OWNER_WORD)
-"""Words of a rule that stand for others; no rule can mean a user who is called so."""
+"""Words of a rule that stand for groups of users; a rule cannot mean a user of such a name."""
 
 GROUP_PREFIX: Final = "group:"
 TOKEN_PREFIX: Final = "token:"  # noqa: S105 (a word of the file, no secret)
@@ -26,13 +26,13 @@ TOKEN_PREFIX: Final = "token:"  # noqa: S105 (a word of the file, no secret)
 
 @dataclass(frozen=True, slots=True)
 class Principals:
-    """Whom a rule lists for an action.
+    """The principals that a rule lists for an action.
 
     Attributes:
-        words: The words, as the file has them: users, ``group:NAME``, ``token:ID`` and those of :data:`WHO_WORDS`.
+        words: The words in the file: users, ``group:NAME``, ``token:ID`` and those of :data:`WHO_WORDS`.
         groups: The users of each group among them, by its word.
         anyone: Whether the list is open to those without a login.
-        owner: Whether it depends on who owns the project.
+        owner: Whether the list has the owner of the project.
     """
 
     words: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Principals:
         object.__setattr__(self, "owner", OWNER_WORD in self.words)
 
     def word_for(self, identity: Identity) -> str | None:
-        """Return the word that lists this identity whoever owns the project, or None."""
+        """Return the word that lists this identity, apart from the owner's, or None."""
         if identity.user is not None and identity.user in self._users:
             return self._users[identity.user]
         if identity.token is not None and f"{TOKEN_PREFIX}{identity.token.id}" in self.words:
@@ -64,10 +64,10 @@ class AccessRule:
     """One rule of the access file.
 
     Attributes:
-        number: Its position in the file, from 1; 0 for what holds where no rule decides.
+        number: Its position in the file, from 1; 0 for the default rule.
         projects: Patterns, as :func:`simpleindex.core.patterns.parse_pattern` returns them.
-        who: Whom it lists, by action; an action that it does not name is left to later rules.
-        uploads: What it says of uploads: values by attribute of :class:`simpleindex.access.identity.UploadRules`.
+        who: The principals by action; later rules decide about other actions.
+        uploads: Checks of uploads: values by attribute of :class:`simpleindex.access.identity.UploadRules`.
     """
 
     number: int
@@ -77,11 +77,11 @@ class AccessRule:
 
 
 class ActionRules:
-    """The rules that name one action, compiled, up to the first one for all projects, which there must be.
+    """The rules that name one action, compiled, up to the first one for all projects, which must exist.
 
     Attributes:
-        rules: In their order.
-        lists: Whom each lists for the action.
+        rules: The rules in their order.
+        lists: The principals of each rule for the action.
     """
 
     __slots__ = ("_first", "lists", "rules")

@@ -1,4 +1,4 @@
-"""Changing the users file: whole or not at all, by one at a time, keeping its owner and mode."""
+"""Change the users file atomically, under a lock; its owner and mode are kept."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def change_users_file(path: str, change: Callable[[bytes], bytes | None]) -> bool:
-    """Replace the file by a changed one; a link to it goes on leading to it.
+    """Replace the file by a changed one; a link to it still leads to it.
 
     Args:
         path: The file; it need not exist.
-        change: Gets the content, empty if there is none, and returns the new one, or None to leave it as it is.
+        change: Takes the content, empty without a file, and returns the new one, or None to leave it unchanged.
 
     Returns:
         Whether the file was made.
 
     Raises:
-        OSError: It cannot be read or written; it is as it was then.
+        OSError: It cannot be read or written; it is unchanged.
     """
     path = os.path.realpath(path)
     with _locked(os.path.dirname(path)):
@@ -65,7 +65,7 @@ def _replace(path: str, content: bytes, status: os.stat_result | None) -> None:
     directory, name = os.path.split(path)
     aside = os.path.join(directory, f".simpleindex-{name}")
     with suppress(FileNotFoundError):
-        os.unlink(aside)  # left by a crash; the lock says that nobody is writing it
+        os.unlink(aside)  # left by a crash; under the lock no process writes it
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:

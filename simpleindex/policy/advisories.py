@@ -1,4 +1,4 @@
-"""A directory of security advisories that somebody keeps up to date, in the OSV format, one in each ``.json`` file."""
+"""A directory of security advisories in the OSV format, one in each ``.json`` file, read again when it changes."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _LARGEST: Final = 16 << 20
 """Bytes of one advisory; the largest of the public ones has half a megabyte."""
 
 _MOST_NAMED: Final = 5
-"""Broken advisories that are named; a directory of other things must not bury the log."""
+"""Invalid advisories that are logged by name; a directory of other files must not flood the log."""
 
 GRACE: Final = 300.0
-"""Seconds for which an advisory that is gone stays in force: whoever brings the directory up to date may have taken all files
-away before putting them back. (Unpacking the 20,000 public ones takes some seconds.)"""
+"""Seconds for which an advisory that is gone stays in force: an update may remove all files before it writes them again. (Unpacking the 20,000
+public ones takes some seconds.)"""
 
 
 class _AdvisoryFile(NamedTuple):
-    """One file.
+    """An advisory file.
 
     Attributes:
-        stamp: Its state when it was read; None if it has to be read again.
-        digest: Of its bytes: those who unpack an archive every hour change every state, and few bytes.
-        advisories: What it says, or said before it was broken.
-        gone_since: When it was first missed, on the clock that only goes on; None while it is there.
+        stamp: The state of the file when it was read; None to read it again.
+        digest: The digest of its bytes: unpacking an archive every hour changes the state of all files, but the bytes of few.
+        advisories: Its last valid content.
+        gone_since: When the file was first missing, on the monotonic clock; None while it exists.
     """
 
     stamp: Stamp | None
@@ -50,10 +50,10 @@ class _AdvisoryFile(NamedTuple):
 
 
 class AdvisoryDirectory:
-    """What the advisories in a directory, and in those below it, say now.
+    """The advisories in a directory, and in those below it.
 
-    One that is broken is said once, and what it said before stays in force; so does everything while the directory
-    cannot be read, or has none at all.
+    An invalid one is logged once, and its last valid content stays in force. All of them stay in force while the directory
+    cannot be read, or has no advisory at all.
 
     Args:
         path: The directory.
@@ -67,13 +67,13 @@ class AdvisoryDirectory:
     ) -> None:
         self._path = path
         self._clocks = clocks
-        self._known: dict[str, _AdvisoryFile] = {}
+        self._files: dict[str, _AdvisoryFile] = {}
         self._broken: dict[str, str] = {}
         self._current = Advisories(())
         self._trouble: str | None = None
 
     def current(self) -> Advisories:
-        """What they said when they were last looked at; the same object as long as they said the same."""
+        """Return the advisories of the last look; the same object as long as they are equal."""
         return self._current
 
     def open(self) -> None:
@@ -81,7 +81,7 @@ class AdvisoryDirectory:
 
         Raises:
             OSError: The directory cannot be read.
-            InvalidAdvisory: There is none in it.
+            InvalidAdvisory: There is no advisory in it.
         """
         self._read()
 
@@ -100,25 +100,25 @@ class AdvisoryDirectory:
                 )
 
     def _read(self) -> None:
-        found: dict[str, _AdvisoryFile] = {}
+        files: dict[str, _AdvisoryFile] = {}
         broken: dict[str, str] = {}
         for path, stamp in _files(self._path):
-            before = self._known.get(path)
+            before = self._files.get(path)
             if before is not None and before.stamp == stamp:
-                found[path] = before._replace(gone_since=None)
+                files[path] = before._replace(gone_since=None)
                 if path in self._broken:
                     broken[path] = self._broken[path]
             else:
-                found[path] = self._file(path, stamp, before, broken)
-        if not found:
+                files[path] = self._file(path, stamp, before, broken)
+        if not files:
             raise InvalidAdvisory(f"has no {_SUFFIX} file in it")
-        self._take({**found, **self._missed(found)})
-        self._tell(broken)
+        self._replace({**files, **self._missed(files)})
+        self._report(broken)
 
     def _file(
         self, path: str, stamp: Stamp, before: _AdvisoryFile | None, broken: dict[str, str]
     ) -> _AdvisoryFile:
-        # What changed within the last two seconds may change again and leave the same state (docs/measurements.md, "File times").
+        # A file that changed within the last two seconds may change again and keep its state (docs/measurements.md, "File times").
         state = None if is_young(stamp, self._clocks.now_ns()) else stamp
         digest, advisories = (b"", ()) if before is None else (before.digest, before.advisories)
         try:
@@ -133,24 +133,24 @@ class AdvisoryDirectory:
             broken[path] = _reason(error)
         return _AdvisoryFile(state, digest, advisories)
 
-    def _missed(self, found: dict[str, _AdvisoryFile]) -> dict[str, _AdvisoryFile]:
+    def _missed(self, files: dict[str, _AdvisoryFile]) -> dict[str, _AdvisoryFile]:
         now = self._clocks.seconds()
         missed = {}
-        for path, known in self._known.items():
-            since = now if known.gone_since is None else known.gone_since
-            if path not in found and now < since + GRACE:
-                missed[path] = known._replace(stamp=None, gone_since=since)
+        for path, file in self._files.items():
+            since = now if file.gone_since is None else file.gone_since
+            if path not in files and now < since + GRACE:
+                missed[path] = file._replace(stamp=None, gone_since=since)
         return missed
 
-    def _take(self, known: dict[str, _AdvisoryFile]) -> None:
-        said, before = (
-            [each for _, file in sorted(files.items()) for each in file.advisories]
-            for files in (known, self._known)
+    def _replace(self, files: dict[str, _AdvisoryFile]) -> None:
+        advisories, before = (
+            [each for _, file in sorted(some.items()) for each in file.advisories]
+            for some in (files, self._files)
         )
-        is_first, self._known = not self._known, known
-        if said == before and not is_first:
+        is_first, self._files = not self._files, files
+        if advisories == before and not is_first:
             return
-        self._current = Advisories(said)
+        self._current = Advisories(advisories)
         again = "" if is_first else " again"
         _log.info(
             "Advisories read{again} from {path}: {count}.",
@@ -159,7 +159,7 @@ class AdvisoryDirectory:
             count=f"{len(self._current):,}",
         )
 
-    def _tell(self, broken: dict[str, str]) -> None:
+    def _report(self, broken: dict[str, str]) -> None:
         if self._trouble is not None:
             self._trouble = None
             _log.info("The directory of advisories {path} is valid again.", path=printable(self._path))

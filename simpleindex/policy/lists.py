@@ -1,4 +1,4 @@
-"""The lists that rules name: files of names, and directories of security advisories."""
+"""Deny lists and directories of security advisories that rules name, followed while the server runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NameLists:
-    """All lists that rules name.
+    """The lists that rules name.
 
     Args:
         directory: Relative paths start here: where the sources file lies.
@@ -36,19 +36,19 @@ class NameLists:
         self._clocks = clocks
         self._advisories: dict[str, AdvisoryDirectory] = {}
         self._refused: dict[str, InvalidSources] = {}
-        self._wanted: set[str] | None = None
+        self._requested: set[str] | None = None
 
     def open(self, key: str) -> Callable[[], NamesList]:
         """Read a list for the first time; blocking.
 
-        Once :meth:`refresh` has been called, a directory of advisories is left to it, for it takes seconds: until then it is
-        refused, and those who ask again get it.
+        After the first :meth:`refresh` a directory of advisories is read only there, because that takes seconds: until then it is
+        refused, and a later call returns it.
 
         Args:
             key: ``deny-names:FILE`` or ``advisories:DIRECTORY``.
 
         Returns:
-            What gives it as it is now.
+            A function that returns the current content.
 
         Raises:
             InvalidSources: It cannot be used.
@@ -66,10 +66,10 @@ class NameLists:
 
     def refresh(self) -> None:
         """Look at the directories of advisories again; blocking, and not for the reactor's thread."""
-        wanted, self._wanted = self._wanted or set(), set()
+        requested, self._requested = self._requested or set(), set()
         for advisories in self._advisories.values():
             advisories.refresh()
-        for path in wanted:
+        for path in requested:
             try:
                 self._advisories[path] = self._opened(path)
             except InvalidSources as error:
@@ -78,10 +78,10 @@ class NameLists:
     def _directory_of(self, path: str) -> AdvisoryDirectory:
         if path in self._advisories:
             return self._advisories[path]
-        if self._wanted is None:
+        if self._requested is None:
             self._advisories[path] = self._opened(path)
             return self._advisories[path]
-        self._wanted.add(path)
+        self._requested.add(path)
         raise self._refused.pop(path, None) or InvalidSources(
             f"has advisories = {printable(path)!r}, which are read first"
         )

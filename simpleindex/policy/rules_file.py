@@ -1,4 +1,4 @@
-"""The rules of a sources file; ``deploy/sources.toml`` has an example of each.
+"""Parse the rules of a sources file.
 
 ::
 
@@ -7,7 +7,7 @@
     projects = ["*"]
     min-age = "7d"
 
-A key says either which files a rule is about, or what they must have. A rule that could be read in two ways is refused.
+A key says either which files a rule is about, or what they must have. An ambiguous rule is refused.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ def parse_rules(
     views: Collection[str],
     blocked: DenialMode,
 ) -> tuple[PolicyRule, ...]:
-    """Read the rules.
+    """Parse the rules.
 
     Args:
-        tables: As they were read.
-        upstreams: Their names.
-        own: The names of one's own directories.
+        tables: The tables of the file.
+        upstreams: The names of the upstreams.
+        own: The names of the local directories.
         views: The names of the views.
-        blocked: What holds for rules that do not say it.
+        blocked: The default of ``blocked``.
 
     Raises:
-        InvalidSources: One of them is not wholly understood, or does nothing.
+        InvalidSources: A rule is not valid, or has no effect.
     """
     rules: list[PolicyRule] = []
     for number, table in enumerate(tables, 1):
@@ -225,7 +225,7 @@ def _requirements(table: Mapping[str, object], where: str) -> dict[str, Any]:
 
 
 def _moment(value: object, where: str) -> float:
-    """A date means its end, in UTC: what was uploaded on it is not after it."""
+    """Parse a time; a date stands for its end, in UTC, so that files uploaded on it are not after it."""
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, date):

@@ -1,4 +1,4 @@
-"""Why a project, a version or a file is or is not offered, as values: what ``/-/why/`` and ``simpleindex why`` tell."""
+"""Explain why a project, a version or a file is or is not offered, for ``/-/why/`` and ``simpleindex why``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from simpleindex.core.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from simpleindex.core.model import Project, Status
+from simpleindex.core.model import MISSING, Project, Status
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.version_texts import parse_version
 
@@ -29,13 +29,27 @@ if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName, ProjectName
 
 _MOST_SHOWN: Final = 300
-"""Files of each kind; who wants to know of others asks about their version."""
+"""Files of each kind that are shown; a question about a version shows the others."""
+
+_CAUSES: Final = {
+    "name": "its file name",
+    "archive": "its content",
+    "metadata": "its metadata",
+    "duplicate": "a duplicate",
+    "status": "the project's status",
+    "file": "the file cannot be read",
+    "format": "its format",
+    "url": "its address",
+    "link": "its link",
+    MISSING: "missing at the upstream",
+}
+"""Plain words for reasons that are no rules of the operator."""
 
 _FOR_THE_OPERATOR: Final = "It cannot be used as it is; the operator finds the reason in the log."
 
 
 class Answer(Enum):
-    """What a client gets of what was asked about."""
+    """What clients get of a project, a version or a file."""
 
     OFFERED = "offered"
     PARTLY = "partly withheld"
@@ -48,11 +62,11 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SourceNote:
-    """What one source says of a project, or why it was not asked.
+    """The answer of one source for a project, or the reason why it was skipped.
 
     Attributes:
-        source: Its name.
-        sentence: What.
+        source: The source's name.
+        sentence: The answer, as a sentence without its subject.
     """
 
     source: str
@@ -61,16 +75,16 @@ class SourceNote:
 
 @dataclass(frozen=True, slots=True)
 class FileNote:
-    """What there is to say of one file.
+    """The explanation of one file.
 
     Attributes:
-        filename: Its name.
-        version: PEP 440's normal form; None where the name does not tell.
-        source: Who has it.
-        is_offered: Whether clients see it.
-        sentence: Why not; of an offered file, what makes installers pass it over; else empty.
-        rule: Which rule withholds it, else empty.
-        visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
+        filename: The file name.
+        version: PEP 440's normal form; None if the file name does not say it.
+        source: The source that has the file.
+        is_offered: Whether clients see the file.
+        sentence: Why it is not offered; for an offered file, why installers may skip it; else empty.
+        rule: The rule or the built-in check that withholds it, else empty.
+        visible_from: When the file becomes visible without any change, seconds since 1970; None if it does not.
     """
 
     filename: str
@@ -81,20 +95,30 @@ class FileNote:
     rule: str = ""
     visible_from: float | None = None
 
+    @property
+    def cause(self) -> str:
+        """The rule in plain words: "rule cooldown", "its file name"; empty for an offered file."""
+        return cause_of(self.rule)
+
+
+def cause_of(rule: str) -> str:
+    """Name a rule, or the reason behind a built-in check, in plain words."""
+    return _CAUSES.get(rule) or (f"rule {rule}" if rule else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that there is to say.
+    """The explanation of a project or a version.
 
     Attributes:
         name: The project.
-        version: The version that was asked about, in its normal form where it has one; None for all of them.
-        view: The view in which it was asked about.
+        version: The version, in its normal form if it has one; None for all of them.
+        view: The view.
         answer: What clients get.
-        summary: The same in a sentence or two.
-        words: What the sources say, in the order in which they are asked.
-        files: What is withheld, then what is offered, each with the newest first; of the version alone, if one was asked about.
-        more: How many more there are.
+        summary: The answer in a sentence or two.
+        words: The answers of the sources, in the order in which they are asked.
+        files: Files that are not offered, then those that are, each newest first; of the version alone, if there is one.
+        more: The number of files that are left out.
     """
 
     name: ProjectName
@@ -116,34 +140,34 @@ def explain(
     *,
     is_operator: bool,
 ) -> Explanation:
-    """Say why something is or is not offered.
+    """Explain why something is or is not offered.
 
     Args:
         name: The project.
-        version: Of it; None for all of it.
-        view: Where.
-        words: What the sources say.
-        outcome: What the view answers for the project.
-        is_operator: Whether whoever asks may read every reason.
+        version: The version; None for all of them.
+        view: The view.
+        words: The answers of the sources.
+        outcome: The view's answer for the project.
+        is_operator: Whether the reader may see every reason.
     """
-    asked = None if version is None else _normalized(version)
+    release = None if version is None else _normalized(version)
     if not isinstance(outcome, Project):
-        return Explanation(name, asked, view, _answer_of(outcome), str(outcome), tuple(words))
+        return Explanation(name, release, view, _answer_of(outcome), str(outcome), tuple(words))
     files = (
         *(_withheld(item, name, is_operator=is_operator) for item in outcome.withheld),
-        *(_offered(file) for file in outcome.files if asked is None or file.version == asked),
+        *(_offered(file) for file in outcome.files if release is None or file.version == release),
     )
     if outcome.denied is not None:
-        return Explanation(name, asked, view, Answer.WITHHELD, outcome.denied, tuple(words))
-    if asked is not None:
-        files = tuple(file for file in files if file.version == asked)
+        return Explanation(name, release, view, Answer.WITHHELD, outcome.denied, tuple(words))
+    if release is not None:
+        files = tuple(file for file in files if file.version == release)
     answer = _answer(files)
-    summary = " ".join(filter(None, (_summary(name, asked, outcome, files, answer), _status(outcome))))
-    return Explanation(name, asked, view, answer, summary, tuple(words), *_shortened(files))
+    summary = " ".join(filter(None, (_summary(name, release, outcome, files, answer), _status(outcome))))
+    return Explanation(name, release, view, answer, summary, tuple(words), *_shortened(files))
 
 
 def _shortened(files: Sequence[FileNote]) -> tuple[tuple[FileNote, ...], int]:
-    """The newest of each kind, newest first, and how many more there are."""
+    """Return the newest files of each kind, newest first, and how many others there are."""
     shown: list[FileNote] = []
     for is_offered in (False, True):
         kind = [file for file in files if file.is_offered is is_offered]
@@ -152,7 +176,7 @@ def _shortened(files: Sequence[FileNote]) -> tuple[tuple[FileNote, ...], int]:
 
 
 def what_is_there(outcome: Project | SimpleIndexError) -> str:
-    """What a source answers for a project, as a sentence without its subject."""
+    """Return a source's answer for a project, as a sentence without its subject."""
     if isinstance(outcome, NothingYet):
         return f"has no files of it yet, but the name is yours, so no upstream is asked: {outcome.reason}."
     if isinstance(outcome, NotShown):
@@ -165,8 +189,12 @@ def what_is_there(outcome: Project | SimpleIndexError) -> str:
         )
     if outcome.denied is not None:
         return outcome.denied
-    withheld = f", and withholds {len(outcome.withheld):,}" if outcome.withheld else ""
-    stale = " It cannot be asked now: this is what it said before." if outcome.stale else ""
+    withheld = (
+        f", and {len(outcome.withheld):,} that {'is' if len(outcome.withheld) == 1 else 'are'} not offered"
+        if outcome.withheld
+        else ""
+    )
+    stale = " It does not answer now: this is its last answer." if outcome.stale else ""
     return f"has it, with {_count(len(outcome.files), 'file')} to offer{withheld}.{stale}"
 
 
@@ -209,7 +237,7 @@ def _summary(
         hint = f" The newest that is offered is {newest}." if newest else ""
         return f"No source has a file of {what}.{hint}"
     withheld = [file for file in files if not file.is_offered]
-    rules = ", ".join(dict.fromkeys(file.rule for file in withheld))
+    rules = ", ".join(dict.fromkeys(file.cause for file in withheld))
     times = [file.visible_from for file in withheld]
     when = ""
     if all(time is not None for time in times):
@@ -219,7 +247,9 @@ def _summary(
             if day_and_time(soonest) == day_and_time(latest)
             else (f", the first until {day_and_time(soonest)}, the last until {day_and_time(latest)}")
         )
-    many = f"{len(withheld)} of {_count(len(files), 'file')} {'is' if len(withheld) == 1 else 'are'} withheld"
+    many = (
+        f"{len(withheld)} of {_count(len(files), 'file')} {'is' if len(withheld) == 1 else 'are'} not offered"
+    )
     if answer is Answer.WITHHELD:
         all_of_it = "its only file is" if len(files) == 1 else f"all of its {len(files)} files are"
         return f"{what} is not offered: {all_of_it} withheld ({rules}){when}."
@@ -239,13 +269,13 @@ def _withheld(item: Withheld, name: ProjectName, *, is_operator: bool) -> FileNo
     version, is_its = (parsed.version, parsed.project == name) if parsed else (None, False)
     sentence = item.reason if item.public or is_operator else _FOR_THE_OPERATOR
     if not (is_its or item.public or is_operator):
-        # What lies in the wrong directory may have a name that is not for its readers.
+        # The name of a file in the wrong directory may not be for these readers.
         filename, version = "a file of another name", None
     return FileNote(filename, version, item.source, False, sentence, item.rule, item.visible_from)
 
 
 def _parsed(filename: str, name: ProjectName) -> DistributionName | None:
-    """What a file's name says, on the page of this project."""
+    """Parse a file name on the page of this project."""
     for project in (name, None):
         try:
             return parse_distribution_name(filename, project)

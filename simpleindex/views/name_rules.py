@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NameRules:
-    """What an operator says of names.
+    """The operator's rules about names.
 
     Attributes:
-        strategy: Of several indexes.
-        own: Patterns of names that are asked of no upstream, whether or not they exist.
-        allow_upstream: Patterns of names that are, although they are one's own.
+        strategy: How several sources are combined.
+        own: Patterns of names that no upstream is asked for, whether or not they exist here.
+        allow_upstream: Patterns of exceptions, which upstreams are asked for.
 
     Raises:
-        InvalidPattern: One of them is none; to ignore it would let a name out.
+        InvalidPattern: One of them is not valid; to ignore it would let a name out.
     """
 
     strategy: Strategy = Strategy.FIRST_INDEX
@@ -43,14 +43,14 @@ class NameRules:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which names an upstream is asked for at all.
+    """The names that an upstream is asked for.
 
     Attributes:
-        projects: Patterns of those that it is.
-        exclude: Patterns of those of them that it is not.
+        projects: Patterns of included names.
+        exclude: Patterns of excluded names.
 
     Raises:
-        InvalidPattern: One of them is none.
+        InvalidPattern: One of them is not valid.
     """
 
     projects: tuple[str, ...] = (ALL,)
@@ -61,7 +61,7 @@ class Scope:
             object.__setattr__(self, field, tuple(map(parse_pattern, getattr(self, field))))
 
     def has(self, name: ProjectName) -> bool:
-        """Whether a name is among them."""
+        """Tell whether a name is in the scope."""
         return matcher(self.projects).find(name) is not None and matcher(self.exclude).find(name) is None
 
 
@@ -72,11 +72,10 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
     """Say why upstreams are not asked for a name; None if they may be.
 
     Args:
-        name: Which.
-        rules: What the operator says.
-        is_local: Whether the project exists here, if only with files that are withheld, or deleted; or something here takes
-            its name.
-        was_used: Whether it ever did.
+        name: The name.
+        rules: The operator's rules.
+        is_local: Whether the project exists here, if only with files that are withheld or deleted, or its name is taken here.
+        was_used: Whether it ever existed here.
     """
     if rules.strategy is Strategy.ISOLATED:
         return "No upstream index is asked for anything: the strategy is isolated."
@@ -92,7 +91,7 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
 
 
 def owner_of(filename: str, parts: Sequence[Project]) -> int | None:
-    """Which part a distribution comes from in their union: the first that knows its name, if it offers it."""
+    """Return the position of the part that a file comes from: the first one that has its name, if it offers the file."""
     for position, part in enumerate(parts):
         if any(file.filename == filename for file in part.files):
             return position
@@ -102,14 +101,14 @@ def owner_of(filename: str, parts: Sequence[Project]) -> int | None:
 
 
 def merge(parts: Sequence[Project], generation: int = 0) -> Project:
-    """The union of what several indexes have of one project.
+    """Merge what several sources have of one project.
 
-    A file that an earlier one withholds is not taken from a later one either; what one of them has quarantined is
-    quarantined. All else that is said of the project is the first one's word.
+    A file that an earlier source withholds is not taken from a later one either. A project that one of them has quarantined
+    is quarantined. Everything else comes from the first source.
 
     Args:
-        parts: At least one, the preferred first.
-        generation: Of the result.
+        parts: The projects, the preferred one first; at least one.
+        generation: The generation of the result.
     """
     files: dict[str, File] = {}
     known: set[str] = set()
@@ -145,13 +144,13 @@ def merge_lists(
     is_own: Callable[[ProjectName], bool],
     generation: int = 0,
 ) -> ProjectList:
-    """The names of several indexes.
+    """Merge the lists of projects of several sources.
 
     Args:
-        local: One's own.
-        others: Each upstream's, and which of them it is asked for.
-        is_own: Whether no upstream is asked for a name that is not in ``local``.
-        generation: Of the result.
+        local: The local list.
+        others: The list of each upstream, and the scope of its names.
+        is_own: Tells whether a name that is not in ``local`` is asked of no upstream.
+        generation: The generation of the result.
     """
     names = set(local.names)
     parts = [local]

@@ -1,13 +1,13 @@
-"""The sources file: what stands behind one's own projects, in which order, and what is let through.
+"""Parse the sources file: local directories, upstreams, their order, views and rules.
 
 ::
 
     strategy = "first-index"              # or "merge", "isolated"
-    own = ["acme-*"]                      # never asked of anybody else
+    own = ["acme-*"]                      # no upstream is asked for these
     allow-upstream = []                   # exceptions from that
 
     [[directory]]
-    name = "staging"                      # one's own as well, beside that of --path
+    name = "staging"                      # another local directory, beside that of --path
     path = "/srv/staging"
 
     [[upstream]]
@@ -18,7 +18,7 @@
     credentials = "env:PYPI_LOGIN"        # or "file:/etc/simpleindex/pypi", holding user:password
     ttl = "5m"
 
-Everything unknown is refused rather than passed over: a misspelt name must not go out.
+Unknown keys are refused, so that a misspelt one cannot let a name out.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ _CACHE_KEYS: Final = ("size", "free", "largest-file")
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """How much of the disk is for what upstreams have.
+    """The disk space for the cache of upstreams.
 
     Attributes:
-        size: Bytes of all that is kept.
+        size: Bytes of the whole cache.
         free: Bytes that stay free on its file system.
-        largest_file: Bytes of one file.
+        largest_file: Bytes of the largest file that is cached.
     """
 
     size: int = 20 << 30
@@ -85,17 +85,17 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a sources file says.
+    """The content of a sources file.
 
     Attributes:
         strategy: See :class:`Strategy`.
-        own: Patterns of names that never leave the house.
-        allow_upstream: Patterns of names that may although they are ours.
-        directories: In their order, after that of ``--path``.
-        upstreams: In their order, after those.
+        own: Patterns of names that no upstream is asked for.
+        allow_upstream: Patterns of exceptions from that.
+        directories: The local directories in their order, after that of ``--path``.
+        upstreams: The upstreams in their order, after the directories.
         views: The index at the root, which shows everything, and those beside it.
-        rules: What is withheld of what upstreams offer.
-        cache: How much of it is kept.
+        rules: The rules about files of sources.
+        cache: The size of the cache.
     """
 
     strategy: Strategy = Strategy.FIRST_INDEX
@@ -111,10 +111,10 @@ class Sources:
 
 
 def parse_sources(content: bytes) -> Sources:
-    """Read a sources file.
+    """Parse a sources file.
 
     Raises:
-        InvalidSources: It is not wholly understood; nothing of it may be used then.
+        InvalidSources: It is not valid; then nothing of it may be used.
     """
     table = read_toml(content)
     check_keys(table, _TOP_KEYS, "")

@@ -294,7 +294,7 @@ def test_somebody_changes_the_target_all_the_time(bench: Bench, monkeypatch: pyt
 
     writer = Writer(bench.target)
     monkeypatch.setattr(writing, "digest_of", gone)
-    with pytest.raises(CannotStore, match="being changed by somebody else"):
+    with pytest.raises(CannotStore, match="being changed by another writer"):
         writer.digest_of(ACME, WHEEL)
 
 

@@ -362,7 +362,7 @@ def test_a_file_system_without_locks_on_directories(bench: Bench, monkeypatch: p
     assert f"{bench.root}/.simpleindex-lock" in locked
     with (
         bench.locked(),
-        pytest.raises(CannotStore, match="let go of the project acme"),
+        pytest.raises(CannotStore, match="is busy with the project acme"),
         bench.locked(),
     ):
         pass
@@ -371,7 +371,7 @@ def test_a_file_system_without_locks_on_directories(bench: Bench, monkeypatch: p
 def test_another_writer_does_not_let_go(bench: Bench) -> None:
     """Nothing waits for ever."""
     (bench.root / "acme").mkdir()
-    with bench.locked(), pytest.raises(CannotStore, match="let go of the project acme"), bench.locked():
+    with bench.locked(), pytest.raises(CannotStore, match="is busy with the project acme"), bench.locked():
         pass
     assert bench.upload().created
 

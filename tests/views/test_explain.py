@@ -76,20 +76,20 @@ MIXED = Project(
             None,
             PARTLY,
             Answer.PARTLY,
-            "acme is offered in part: 1 of 2 files is withheld (cooldown), until 1970-01-02 00:00 UTC.",
+            "acme is offered in part: 1 of 2 files is not offered (rule cooldown), until 1970-01-02 00:00 UTC.",
         ),
         (
             "2.0",
             PARTLY,
             Answer.WITHHELD,
-            "acme 2.0 is not offered: its only file is withheld (cooldown), until 1970-01-02 00:00 UTC.",
+            "acme 2.0 is not offered: its only file is withheld (rule cooldown), until 1970-01-02 00:00 UTC.",
         ),
         (
             None,
             MIXED,
             Answer.WITHHELD,
             (
-                "acme is not offered: all of its 3 files are withheld (cooldown, x), the first until 1970-01-02 00:00 UTC, "
+                "acme is not offered: all of its 3 files are withheld (rule cooldown, rule x), the first until 1970-01-02 00:00 UTC, "
                 "the last until 1970-01-03 00:00 UTC."
             ),
         ),
@@ -97,13 +97,13 @@ MIXED = Project(
             None,
             Project(ACME, (file("1.0"),), (held("2.0"), held("3.0", 1.0))),
             Answer.PARTLY,
-            "acme is offered in part: 2 of 3 files are withheld (cooldown).",
+            "acme is offered in part: 2 of 3 files are not offered (rule cooldown).",
         ),
         (
             None,
             Project(ACME, (), (held("1.0", rule="status"),), Status.QUARANTINED, "malware"),
             Answer.WITHHELD,
-            "acme is not offered: its only file is withheld (status). The project is quarantined: malware.",
+            "acme is not offered: its only file is withheld (the project's status). The project is quarantined: malware.",
         ),
         (
             None,
@@ -171,10 +171,10 @@ def test_files() -> None:
     ("outcome", "sentence"),
     [
         (OFFERED, "has it, with 2 files to offer."),
-        (PARTLY, "has it, with 1 file to offer, and withholds 1."),
+        (PARTLY, "has it, with 1 file to offer, and 1 that is not offered."),
         (
             Project(ACME, stale=True),
-            "has it, with 0 files to offer. It cannot be asked now: this is what it said before.",
+            "has it, with 0 files to offer. It does not answer now: this is its last answer.",
         ),
         (NotHere("project acme"), "has no such project."),
         (NotShown("project acme"), "has it, and this view does not show it."),
@@ -198,7 +198,7 @@ def test_json() -> None:
         "version": "2.0",
         "view": "main",
         "answer": "withheld",
-        "summary": "acme 2.0 is not offered: its only file is withheld (cooldown), until 1970-01-02 00:00 UTC.",
+        "summary": "acme 2.0 is not offered: its only file is withheld (rule cooldown), until 1970-01-02 00:00 UTC.",
         "sources": [
             {"source": "local", "says": "has no such project."},
             {"source": "pypi", "says": "has it, with 2 files to offer."},
@@ -230,7 +230,7 @@ def test_many_files() -> None:
     explanation = explained(None, Project(ACME, files, withheld))
     assert (len(explanation.files), explanation.more) == (600, 200)
     assert explanation.files[0].version == "799.0"
-    assert "400 of 800 files are withheld" in explanation.summary
+    assert "400 of 800 files are not offered" in explanation.summary
     assert json.loads(why_json(explanation))["more"] == 200
     assert why_text(explanation).endswith("\n200 more files: ask about a version.\n")
     assert b"200 more files: ask about a version." in why_html(explanation, "../../")
@@ -241,7 +241,7 @@ def test_text() -> None:
     assert (
         why_text(explained(None, PARTLY))
         == """\
-acme is offered in part: 1 of 2 files is withheld (cooldown), until 1970-01-02 00:00 UTC.
+acme is offered in part: 1 of 2 files is not offered (rule cooldown), until 1970-01-02 00:00 UTC.
 
   local  has no such project.
   pypi   has it, with 2 files to offer.
@@ -249,7 +249,7 @@ acme is offered in part: 1 of 2 files is withheld (cooldown), until 1970-01-02 0
 Withheld:
   acme-2.0.tar.gz (pypi)
       It is too new.
-      rule: cooldown; visible from 1970-01-02 00:00 UTC
+      rule cooldown; visible from 1970-01-02 00:00 UTC
 
 Offered:
   acme-1.0.tar.gz (pypi)

@@ -321,7 +321,7 @@ def test_words() -> None:
     house.local.put(Project(ACME, withheld=(Withheld(WHEEL, "broken", "archive"),)))
     asked = len(house.first.asked)
     assert words_of(house) == [
-        "local has it, with 0 files to offer, and withholds 1.",
+        "local has it, with 0 files to offer, and 1 that is not offered.",
         "one is not asked. acme is a name of this index, so no upstream is asked for it.",
         "two is not asked. acme is a name of this index, so no upstream is asked for it.",
     ]

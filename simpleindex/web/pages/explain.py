@@ -165,8 +165,13 @@ def _item(file: FileNote) -> str:
 def _more(file: FileNote) -> str:
     """What the sentence does not say already."""
     when = "" if file.visible_from is None else day_and_time(file.visible_from)
-    facts = (("rule: ", file.rule), ("visible from ", when))
+    facts = (("", _cause(file)), ("visible from ", when))
     return "; ".join(f"{what}{value}" for what, value in facts if value and value not in file.sentence)
+
+
+def _cause(file: FileNote) -> str:
+    """Return the rule in plain words, unless the sentence names it."""
+    return "" if file.rule and file.rule in file.sentence else file.cause
 
 
 def _text(text: str) -> str:
