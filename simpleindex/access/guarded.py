@@ -1,4 +1,4 @@
-"""What one reader may see of a source: the same three questions, with other people's projects left out."""
+"""A source as one reader may see it, without the projects that the reader may not read."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class GuardedSource:
     can be guessed in this way is the price of pip's asking for a password only where it is told to (docs/protocol.md).
 
     Args:
-        source: All of it.
-        reader: Who asks.
-        access: Gives the rights now.
-        owner: Gives the owner of a project, or None.
-        lists: What readers of the same rights have been shown before.
+        source: The whole source.
+        reader: The reader.
+        access: Returns the current access rules.
+        owner: Returns the owner of a project, or None.
+        lists: The lists of readers with the same rights.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class GuardedSource:
         self._lists = lists
 
     async def projects(self) -> ProjectList:
-        """Those that the reader may read."""
+        """Return the projects that the reader may read."""
         self._enter()
         return self._lists.seen(await self._source.projects(), self._reader, self._access())
 
     async def project(self, name: ProjectName) -> Project:
-        """One project, if the reader may read it."""
+        """Return a project, if the reader may read it."""
         self._enter()
         why = self._hindrance(name)
         if why is None:
@@ -68,7 +68,7 @@ class GuardedSource:
         raise await self._refusal(name, why)
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """One file, if the reader may read its project."""
+        """Open a file, if the reader may read its project."""
         self._enter()
         why = self._hindrance(name)
         if why is None:
@@ -92,7 +92,7 @@ class GuardedSource:
         except NotHere as unknown:
             return unknown
         except SimpleIndexError:
-            # Why it cannot be told is not for somebody who may not read it either.
+            # The reason is not for a client that may not read the project.
             pass
         return NotAllowed(why) if self._reader.authenticated else Unauthenticated(why)
 
@@ -101,7 +101,7 @@ class VisibleLists:
     """The lists of projects that groups of readers see, each made once for each state of the index.
 
     Args:
-        owners: Gives every owner by project; a new object whenever something changed.
+        owners: Returns all owners by project; a new object after every change.
     """
 
     def __init__(self, owners: Callable[[], Mapping[ProjectName, str]]) -> None:
@@ -112,7 +112,7 @@ class VisibleLists:
         self._without_serials: tuple[ProjectList, ProjectList] | None = None
 
     def seen(self, listed: ProjectList, reader: Identity, access: Access) -> ProjectList:
-        """What a reader sees of a list: the same object as long as nothing changes, so that pages of it stay good."""
+        """Return the part of a list that a reader sees; the same object as long as nothing changes, so that pages stay valid."""
         if access.everything_public:
             return self._for_everybody(listed)
         self._was_restricted = True
@@ -123,7 +123,7 @@ class VisibleLists:
             self._kept.move_to_end(group)
             return kept[3]
         names = access.readable(reader, listed.names, owners)
-        # What strangers see is nobody's in particular; no project is called by a tuple.
+        # The list of anonymous readers belongs to no view; no project has a tuple as its name.
         view = None if group == access.reader_class(ANYONE) else ("readers", group)
         # A project that becomes readable has not changed, so a mirror would miss it by its serial.
         seen = replace(listed, names=names, view=view, serials=None)

@@ -103,6 +103,29 @@ class Source(Protocol):
         ...
 
 
+class ForwardingSource:
+    """Forwards the three questions to another source; a source that wraps one overrides what it changes.
+
+    Args:
+        source: The wrapped source.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def projects(self) -> ProjectList:
+        """Return the projects of the wrapped source."""
+        return await self._source.projects()
+
+    async def project(self, name: ProjectName) -> Project:
+        """Return a project of the wrapped source."""
+        return await self._source.project(name)
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
+        """Open a file of the wrapped source."""
+        return await self._source.file(name, filename)
+
+
 class Located(Source, Protocol):
     """A source that knows where else each of its files is."""
 

@@ -1,4 +1,4 @@
-"""A source with rules in front: what they withhold is neither listed nor given."""
+"""A source behind rules: files that they withhold are neither listed nor sent."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class FilteredSource:
         self._list: tuple[ProjectList, Policy, ProjectList] | None = None
 
     async def projects(self) -> ProjectList:
-        """Those of which something may be offered."""
+        """Return the projects of which some file may be offered."""
         listed, policy = await self._source.projects(), self._policy()
         known = self._known_list(listed, policy)
         if known is not None:
@@ -84,7 +84,7 @@ class FilteredSource:
         return kept
 
     async def project(self, name: ProjectName) -> Project:
-        """What is left of it.
+        """Return a project with the files that the rules let through.
 
         Raises:
             NotHere: The source has not got it, or a rule says that this is the answer.

@@ -12,11 +12,12 @@ from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
+from simpleindex.core.source import ForwardingSource
 from simpleindex.system.bodies import BytesBody, FileBody
 from simpleindex.upstreams.fetching.fetch import open_in_thread
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import File, Project, ProjectList
+    from simpleindex.core.model import File, Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Elsewhere, Source
     from simpleindex.system.threads import Threads
@@ -28,7 +29,7 @@ _LOOK_SECONDS: Final = 1.0
 _MOST: Final = 1_000
 
 
-class PinnedSource:
+class PinnedSource(ForwardingSource):
     """A source with pinned files beside those of an upstream.
 
     The upstream counts first: a pinned file is added only if it is no longer listed, and nothing of a project that is quarantined
@@ -43,7 +44,7 @@ class PinnedSource:
     """
 
     def __init__(self, source: Source, index: str, pins: Pins, clock: Any, threads: Threads) -> None:
-        self._source = source
+        super().__init__(source)
         self._index = index
         self._pins = pins
         self._clock = clock
@@ -54,10 +55,6 @@ class PinnedSource:
         self._names: frozenset[ProjectName] = frozenset()
         self._own: FIFOCache[ProjectName, Project] = FIFOCache(_MOST)
         self._merged: FIFOCache[ProjectName, tuple[Project | None, Project]] = FIFOCache(_MOST)
-
-    async def projects(self) -> ProjectList:
-        """Return the projects of the upstream."""
-        return await self._source.projects()
 
     async def project(self, name: ProjectName) -> Project:
         """Return a project with its pinned files."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.core.source import Elsewhere
+from simpleindex.core.source import Elsewhere, ForwardingSource
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Located
 
 
-class RedirectingSource:
+class RedirectingSource(ForwardingSource):
     """A source that offers what another one offers, and redirects to its files.
 
     Args:
@@ -20,15 +19,8 @@ class RedirectingSource:
     """
 
     def __init__(self, listed: Located) -> None:
+        super().__init__(listed)
         self._listed = listed
-
-    async def projects(self) -> ProjectList:
-        """Return every project of the other source."""
-        return await self._listed.projects()
-
-    async def project(self, name: ProjectName) -> Project:
-        """Return one project of the other source."""
-        return await self._listed.project(name)
 
     async def file(self, name: ProjectName, filename: str) -> Elsewhere:
         """Return a redirect to a listed file or its metadata."""

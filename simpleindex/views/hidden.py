@@ -1,4 +1,4 @@
-"""A view's own directories: what it shows, and what it knows of and does not show."""
+"""The local directories of a view, beside others that the view does not show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import NotHere, NotShown
 from simpleindex.core.model import ProjectList
+from simpleindex.core.source import ForwardingSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,33 +18,29 @@ if TYPE_CHECKING:
 _NOTHING: Final = ProjectList()
 
 
-class LocalViewSource:
-    """A source beside others that are one's own too, and are not shown here.
+class LocalViewSource(ForwardingSource):
+    """The shown local directories of a view.
 
-    A project that only those have is none of a stranger's either, so that it is told apart from one that nobody has.
+    A project that only a hidden directory has is "not shown", and not "not here": no upstream may be asked for its name.
 
     Args:
-        shown: What is shown.
-        hidden: What is not; each is asked for what ``shown`` has not got.
+        shown: The directories that are shown.
+        hidden: The other directories; each is asked for a project that ``shown`` does not have.
     """
 
     def __init__(self, shown: Source, hidden: Sequence[Source]) -> None:
-        self._shown = shown
+        super().__init__(shown)
         self._hidden = tuple(hidden)
 
-    async def projects(self) -> ProjectList:
-        """Those that are shown."""
-        return await self._shown.projects()
-
     async def project(self, name: ProjectName) -> Project:
-        """One that is shown.
+        """Return a project that is shown.
 
         Raises:
-            NotShown: It is one's own, and another directory has it, or takes its name.
-            NotHere: None has it.
+            NotShown: A hidden directory has it, or takes its name.
+            NotHere: No directory has it.
         """
         try:
-            return await self._shown.project(name)
+            return await self._source.project(name)
         except NotShown:
             raise
         except NotHere as unknown:
@@ -57,23 +54,19 @@ class LocalViewSource:
                 raise NotShown(f"project {name}") from None
             raise unknown from None
 
-    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """A file that is shown."""
-        return await self._shown.file(name, filename)
-
 
 class EmptySource:
-    """A directory that has nothing."""
+    """A source without projects."""
 
     async def projects(self) -> ProjectList:
-        """None."""
+        """Return an empty list."""
         return _NOTHING
 
     async def project(self, name: ProjectName) -> Project:
-        """Not here."""
+        """Raise NotHere."""
         raise NotHere(f"project {name}")
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """Not here."""
+        """Raise NotHere."""
         del name
         raise NotHere(f"file {filename}")

@@ -120,12 +120,12 @@ class UnionSource:
         return made
 
     async def project(self, name: ProjectName) -> Project:
-        """One project, of the index that owns it, or of all that have it."""
+        """Return a project, from the source that owns it, or merged from all that have it."""
         parts = await self._ask(name)
         return parts[0][1] if len(parts) == 1 else self._union(tuple([project for _, project in parts]))
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """One file, from the index that the project's page has it from."""
+        """Open a file, from the source that the project's page has it from."""
         parts = await self._ask(name)
         if len(parts) == 1:
             return await parts[0][0].file(name, filename)
@@ -138,7 +138,7 @@ class UnionSource:
         return await parts[position][0].file(name, filename)
 
     async def words(self, name: ProjectName) -> tuple[SourceNote, ...]:
-        """What each source says of a project, or why it is not asked; for explanations."""
+        """Return each source's answer for a project, or why it is not asked; for explanations."""
         end = None
         is_local = False
         outcome: Project | SimpleIndexError
@@ -176,7 +176,7 @@ class UnionSource:
         return tuple(said)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
-        """Who has it, and what; at least one, and more only where they are to be merged."""
+        """Return the sources that have a project, with their parts; several only where parts are merged."""
         parts: list[tuple[Source, Project]] = []
         is_local = False
         absence = NotHere(f"project {name}")
@@ -253,7 +253,7 @@ class UnionSource:
         return self._list[1]
 
     def _union(self, parts: tuple[Project, ...]) -> Project:
-        """The same object as long as the parts are, so that pages made of it stay good."""
+        """Merge parts; the same object as long as the parts are the same, so that pages made of it stay valid."""
         if len(parts) == 1:
             return parts[0]
         name = parts[0].name
