@@ -109,7 +109,7 @@ class FilteredSource:
         return self._keep(name, project, policy, judged)
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
-        """A file that is offered, or what lies beside one.
+        """Open a file that is offered, or a side file of one.
 
         Raises:
             FileWithheld: A rule withholds it.

@@ -14,7 +14,7 @@ from simpleindex.core.views import LOCAL
 from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import UnionSource, UpstreamMember
+from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -53,12 +53,11 @@ def union_of(
     # They are one's own all, so that a view without upstreams shows them all the same.
     strategy = Strategy.MERGE if view.strategy is Strategy.MERGE else Strategy.FIRST_INDEX
     together = UnionSource(
-        first,
+        LocalMember(first, shown[0].name if shown else LOCAL),
         shown[1:],
         NameRules(strategy, allow_upstream=(ALL,)),
         was_used=lambda _: False,
         in_thread=in_thread,
-        name=shown[0].name if shown else LOCAL,
     )
     hidden = {name: source for name, source in (bare or own).items() if name not in view.sources}
     hiding = LocalViewSource(together if shown[1:] else first, [*hidden.values()])
@@ -68,13 +67,11 @@ def union_of(
         return (*said, *[SourceNote(other, await _hidden(source, name)) for other, source in hidden.items()])
 
     return UnionSource(
-        hiding,
+        LocalMember(hiding, hides=claims, notes=own_words),
         [members[name] for name in view.sources if name in members],
         NameRules(view.strategy, said.own, said.allow_upstream),
         was_used=was_used,
         in_thread=in_thread,
-        hides=claims,
-        own_words=own_words,
     )
 
 

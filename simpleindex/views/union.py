@@ -47,6 +47,23 @@ class UpstreamMember:
     name: str = "upstream"
 
 
+@dataclass(frozen=True, slots=True)
+class LocalMember:
+    """The local source in a union.
+
+    Attributes:
+        source: The source.
+        name: Its name, for explanations.
+        hides: Tells whether a name that the source does not have is on no list all the same, as far as is known at once.
+        notes: Returns the answers of its parts for a project, for explanations; None if it has no parts.
+    """
+
+    source: Source
+    name: str = LOCAL
+    hides: Callable[[ProjectName], bool] = lambda _: False
+    notes: Callable[[ProjectName], Awaitable[Sequence[SourceNote]]] | None = None
+
+
 class UnionSource:
     """A local source, and upstreams for the names that it has not got.
 
@@ -54,36 +71,30 @@ class UnionSource:
     local source is always the first, also for names that upstreams may be asked for.
 
     Args:
-        local: One's own index.
-        upstreams: The others, in order.
-        rules: Which names upstreams are asked for, and how answers are put together.
-        was_used: Whether a name was ever a project here; it may raise Unavailable, which ends the question too.
-        in_thread: Calls a function in a thread; it also calls ``was_used`` and ``hides`` there.
-        hides: Whether a name that the local source has not got is on no list all the same, as far as can be told at once.
-        name: What the local source is called, in explanations.
-        own_words: What the parts of the local source say of a project, for explanations, where it has any.
+        local: The local source.
+        upstreams: The upstreams, in order.
+        rules: The names that upstreams are asked for, and how answers are combined.
+        was_used: Tells whether a name was ever a project here; it may raise Unavailable, which ends the question too.
+        in_thread: Calls a function in a thread; also calls ``was_used`` and ``hides`` there.
     """
 
     def __init__(
         self,
-        local: Source,
+        local: LocalMember,
         upstreams: Sequence[UpstreamMember],
         rules: NameRules,
         *,
         was_used: Callable[[ProjectName], bool],
         in_thread: Callable[..., Awaitable[Any]],
-        hides: Callable[[ProjectName], bool] = lambda _: False,
-        name: str = LOCAL,
-        own_words: Callable[[ProjectName], Awaitable[Sequence[SourceNote]]] | None = None,
     ) -> None:
-        self._local = local
+        self._local = local.source
+        self._hides = local.hides
+        self._name = local.name
+        self._own_words = local.notes
         self._upstreams = tuple(upstreams)
         self._rules = rules
         self._was_used = was_used
         self._in_thread = in_thread
-        self._hides = hides
-        self._name = name
-        self._own_words = own_words
         self._generation = 0
         self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None

@@ -20,7 +20,7 @@ from simpleindex.policy.judgement import Allowance, Denial, Policy
 from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import UnionSource, UpstreamMember
+from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import UPLOADED_NS
@@ -273,7 +273,7 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
     other = Absent()
     other.add(NEW, b"other")
     union = UnionSource(
-        Absent(),
+        LocalMember(Absent()),
         [UpstreamMember(world.filtered), UpstreamMember(other)],
         NameRules(strategy),
         was_used=lambda _: False,
@@ -302,7 +302,11 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
     # A view that hides a directory asks it without rules.
     first = LocalViewSource(EmptySource(), [own.source]) if is_hidden else judged
     union = UnionSource(
-        first, [UpstreamMember(upstream)], NameRules(), was_used=lambda _: False, in_thread=HeldThreads()
+        LocalMember(first),
+        [UpstreamMember(upstream)],
+        NameRules(),
+        was_used=lambda _: False,
+        in_thread=HeldThreads(),
     )
     for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
         with suppress(NotHere, NotAllowed):

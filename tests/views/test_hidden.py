@@ -12,7 +12,7 @@ from simpleindex.core.model import ProjectList, Strategy
 from simpleindex.core.names import ProjectName
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import UnionSource, UpstreamMember
+from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stepping import at_once
 from tests.fixtures.threads import HeldThreads
@@ -35,12 +35,11 @@ class House:
             self.upstream.add(filename, b"evil")
         self.hiding = LocalViewSource(self.shown, [self.hidden])
         self.union = UnionSource(
-            self.hiding,
+            LocalMember(self.hiding, hides=lambda name: name in self.hidden.pages),
             [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
             rules or NameRules(),
             was_used=lambda _: False,
             in_thread=HeldThreads(),
-            hides=lambda name: name in self.hidden.pages,
         )
 
 

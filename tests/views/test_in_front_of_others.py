@@ -12,7 +12,7 @@ from simpleindex.core.errors import UpstreamFailed
 from simpleindex.core.model import Strategy
 from simpleindex.directory.source import LocalSource
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import UnionSource, UpstreamMember
+from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture as LocalWorld
@@ -39,7 +39,7 @@ class House:
         source = LocalSource(self.local.live, self.local.directory, HeldThreads())
         self.index = SiteFixture(
             UnionSource(
-                source,
+                LocalMember(source),
                 [UpstreamMember(self.outside.source, is_listed=True)],
                 rules,
                 was_used=lambda name: name in self.used,

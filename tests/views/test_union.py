@@ -17,7 +17,7 @@ from simpleindex.core.patterns import matcher
 from simpleindex.directory.source import LocalSource
 from simpleindex.views import union as merged
 from simpleindex.views.name_rules import NameRules, Scope
-from simpleindex.views.union import UnionSource, UpstreamMember
+from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
@@ -56,7 +56,7 @@ class House:
     def build(self) -> None:
         """Put it together, as it is configured now."""
         self.union = UnionSource(
-            self.local,
+            LocalMember(self.local),
             self.members,
             self.rules,
             was_used=lambda name: name in self.used,

@@ -15,7 +15,7 @@ from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.used_names import UsedNames
 from simpleindex.views.hidden import LocalViewSource
 from simpleindex.views.name_rules import NameRules
-from simpleindex.views.union import UnionSource, UpstreamMember
+from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
@@ -132,12 +132,11 @@ class House:
         self.outside.upstream.add(WHEEL, b"evil", bare=True)
         self.source = LocalSource(self.world.live, self.world.directory, HeldThreads())
         self.union = UnionSource(
-            LocalViewSource(self.source, ()),
+            LocalMember(LocalViewSource(self.source, ()), hides=self.source.claims),
             [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
             in_thread=HeldThreads(),
-            hides=self.source.claims,
         )
         self.index = SiteFixture(self.union)
 
@@ -351,10 +350,10 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     world = LiveDirectoryFixture(base / "staging", record=house.record).begin()
     staging = LocalSource(world.live, world.directory, HeldThreads())
     for local in (LocalViewSource(house.source, [staging]), UnionSource(
-        house.source, [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=HeldThreads()
+        LocalMember(house.source), [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=HeldThreads()
     )):  # fmt: skip
         union = UnionSource(
-            local,
+            LocalMember(local),
             [UpstreamMember(house.outside.source)],
             NameRules(),
             was_used=house.record.has,
