@@ -84,14 +84,16 @@ class Access:
             hindrance = access_text.hindrance(identity, action, name)
             if hindrance is not None:
                 return Decision(False, hindrance)
-        for asked in dict.fromkeys((action, Action.ADMIN)):
-            rule = self._deciding[asked].rule(name)
-            who = rule.who[asked]
+        for deciding in dict.fromkeys((action, Action.ADMIN)):
+            rule = self._deciding[deciding].rule(name)
+            who = rule.who[deciding]
             word = who.word_for(identity)
-            if word is None and who.owner and _counts_as_owner(identity, asked, owner):
+            if word is None and who.owner and _counts_as_owner(identity, deciding, owner):
                 word = OWNER_WORD
             if word is not None:
-                return Decision(True, access_text.granted(rule, word, asked, name, from_file=self.from_file))
+                return Decision(
+                    True, access_text.granted(rule, word, deciding, name, from_file=self.from_file)
+                )
         rule = self._deciding[action].rule(name)
         return Decision(False, access_text.refused(rule, identity, action, name, from_file=self.from_file))
 

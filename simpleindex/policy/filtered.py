@@ -37,7 +37,7 @@ _NAMES_WORTH_A_THREAD: Final = 5_000
 class FilteredSource:
     """One source, judged.
 
-    The names of which rules deny everything are not even asked for. Each source of a union is judged by itself, so that what
+    A source is not asked for a project that rules deny. Each source of a union is judged by itself, so that what
     a rule withholds of one is not taken from the next instead.
 
     Args:
@@ -46,8 +46,8 @@ class FilteredSource:
         policy: Gives the rules now; the same object as long as they are the same.
         clock: The reactor; its time is seconds since 1970.
         in_thread: Calls a function in a thread.
-        is_own: Whether it is one's own: what it has is then never taken for what nobody has, whatever a rule says, lest an
-            upstream be asked for it.
+        is_own: Whether it is local: a denied project is then "not shown" and never "not here", so that no upstream is asked
+            for its name.
     """
 
     def __init__(

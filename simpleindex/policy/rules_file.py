@@ -120,7 +120,7 @@ def _action(table: Mapping[str, object], where: str) -> PolicyAction:
         raise InvalidSources(f"has an unknown value of 'action' of {where}{near}")
     if requiring and given is not None:
         raise InvalidSources(
-            f"has both an 'action' and {requiring[0]!r} in {where}: the one is done to files, the other asked of them; make "
+            f"has both an 'action' and {requiring[0]!r} in {where}: the one is an effect, the other a requirement; make "
             "it two rules"
         )
     if requiring and listing:

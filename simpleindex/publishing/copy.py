@@ -186,7 +186,7 @@ class Copier:
             note = copy_note(file.filename, sha256, source=self._source, url=url, who=self._who, now=now)
             self._writer.note(name, note)
         committed = self._writer.commit(draft, name, file.filename, formats_may_differ=True)
-        # Some may be missing where the file is there already: whoever copied it may have been interrupted.
+        # Some may be missing although the file exists: an earlier copy may have been interrupted.
         missing = [
             suffix for suffix in beside if self._writer.digest_of(name, file.filename + suffix) is None
         ]

@@ -153,12 +153,12 @@ class UpstreamCopySource:
         kept = kept or self._pins.listing(self._index, name)
         if kept is None:
             raise NotCopied(f"nothing is kept of what {self._label} has of {name}")
-        said, offered = kept.project, enriched(kept.project, kept.file_facts, {}, 0)
-        if said.name == FLAT_PAGE:
-            if name not in split(said, {}):
+        listed, offered = kept.project, enriched(kept.project, kept.file_facts, {}, 0)
+        if listed.name == FLAT_PAGE:
+            if name not in split(listed, {}):
                 raise NotCopied(f"{self._label} has no project {name}")
-            said, offered = (split(page, {})[name] for page in (said, offered))
-        self._kept[name] = said
+            listed, offered = (split(page, {})[name] for page in (listed, offered))
+        self._kept[name] = listed
         return offered
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:

@@ -1,7 +1,7 @@
 """Which of several indexes a name is asked of, and what several answers come to (docs/protocol.md).
 
-Names of one's own never leave the house: whoever asks another index for a private name tells it that the name exists, and
-takes what it has to offer for it.
+No upstream is asked for the index's own names: a request would show the upstream that a private name exists, and might
+return somebody else's project of that name.
 """
 
 from __future__ import annotations

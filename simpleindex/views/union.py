@@ -1,4 +1,4 @@
-"""Several indexes as one: one's own, and behind it upstreams, in order."""
+"""Several sources as one: the local one, and behind it upstreams, in order."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class UnionSource:
         self._local = local.source
         self._hides = local.hides
         self._name = local.name
-        self._own_words = local.notes
+        self._local_notes = local.notes
         self._upstreams = tuple(upstreams)
         self._rules = rules
         self._was_used = was_used
@@ -161,11 +161,11 @@ class UnionSource:
             is_local = True
             if self._is_the_owner(name):
                 end = f"{self._name} comes first, and has it"
-        said = [SourceNote(self._name, what_is_there(outcome))]
-        if self._own_words is not None:
-            said = [*await self._own_words(name)]
+        notes = [SourceNote(self._name, what_is_there(outcome))]
+        if self._local_notes is not None:
+            notes = [*await self._local_notes(name)]
         if not isinstance(outcome, Project | NotHere):
-            return tuple(said)
+            return tuple(notes)
         hindrance = self._why_not(name, is_local=is_local)
         for member in self._upstreams:
             if hindrance is not None:
@@ -183,8 +183,8 @@ class UnionSource:
                     sentence = what_is_there(error)
                 except SimpleIndexError as error:
                     sentence, end = what_is_there(error), f"{member.name} comes first, and cannot tell"
-            said.append(SourceNote(member.name, sentence))
-        return tuple(said)
+            notes.append(SourceNote(member.name, sentence))
+        return tuple(notes)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
         """Return the sources that have a project, with their parts; several only where parts are merged."""
@@ -222,7 +222,7 @@ class UnionSource:
     async def _unless_local_meanwhile(
         self, name: ProjectName, parts: list[tuple[Source, Project]]
     ) -> list[tuple[Source, Project]]:
-        """Of a project that was published here while upstreams were asked, theirs is not the answer any more."""
+        """Prefer the local project if it was published while upstreams were asked."""
         try:
             own = self._local, await self._local.project(name)
         except NotShown:
