@@ -7,6 +7,9 @@ from typing import Final
 import pytest
 
 from tests.benchmarks.work_per_request import calls, work_per_request
+from tests.fixtures.fast_lane import needs_fast_lane
+
+pytestmark = needs_fast_lane
 
 BOUNDS: Final = {
     # The page is had by the same coroutine as in the ordinary lane, of which each step counts as a call: +1.0 us of 40.

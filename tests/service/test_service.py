@@ -19,11 +19,12 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.service import compose_directory as own_directories
+from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
-from simpleindex.web.fast.tls import FastTLS
 from tests.fixtures.certificates import issue
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.fast_lane import needs_fast_lane
 from tests.fixtures.live_directory import LONG_AFTER_NS
 from tests.fixtures.service import Pool, ServiceFixture, service_fixture
 from tests.fixtures.site import FAR, Transport, request
@@ -275,6 +276,7 @@ def test_the_settings_at_the_start(world: ServiceFixture) -> None:
         transport.leave()
 
 
+@needs_fast_lane
 def test_the_express_lane(world: ServiceFixture) -> None:
     """It is there for the index, and for no redirect."""
     made = world.start()
@@ -282,6 +284,7 @@ def test_the_express_lane(world: ServiceFixture) -> None:
     assert made._index.redirect_site.fast_lane is None
 
 
+@needs_fast_lane
 def test_a_release_of_twisted_with_other_tls(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It serves, slower, and says so."""
     issue("a.example.com").put(world.certs / "a.pem")
@@ -306,7 +309,7 @@ def test_https_beside_a_redirect(world: ServiceFixture) -> None:
     https, _http = (server[1] for server in world.reactor.tcpServers)
     assert isinstance(https, TLSMemoryBIOFactory)
     assert https.wrappedFactory is made._index.site
-    assert https.protocol is FastTLS
+    assert https.protocol is tls_protocol()[0]
     moved = world.ask("/simple/acme/?x", server=1)
     assert (moved.status, moved.headers["location"]) == (308, "https://a.example.com:8443/simple/acme/?x")
     assert world.ask("/.well-known/acme-challenge/token", server=1).body == b"proof"

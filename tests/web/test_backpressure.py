@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IPushPr
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from simpleindex.web.fast.tls import FastTLS
+from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.web.http import limits
 from simpleindex.web.http.sending import PlainSending
 from tests.fixtures.connection import FULL, ConnectionFixture, LinesTestCase, SocketTransport, answers, get
@@ -586,7 +586,7 @@ class TlsTests(WireTestCase):
         self.assertEqual(1, len(self.wire.site.connections))
 
 
-class SwiftTlsTests(TlsTests):
-    """The same through our own."""
+class FastTlsTests(TlsTests):
+    """The same through the fast lane's, if it is there."""
 
-    kind = FastTLS
+    kind = tls_protocol()[0]

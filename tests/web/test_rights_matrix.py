@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simpleindex.access.identity import Action
 from simpleindex.access.rights import Access
+from tests.fixtures.fast_lane import needs_fast_lane
 from tests.fixtures.guarded_site import GuardedSiteFixture, Lanes, access_named, bytes_of, form_of, wheel_of
 from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, cases
 from tests.fixtures.site import JSON, Reply, SiteFixture
@@ -332,6 +333,7 @@ def test_the_tag_of_another_reader(file: str) -> None:
                 assert reply.status == (304 if may else refusal_of(label))
 
 
+@needs_fast_lane
 @pytest.mark.parametrize("file", FILES)
 def test_the_express_lane(file: str) -> None:
     """It answers strangers what everybody may read, and nobody anything else."""
