@@ -21,7 +21,7 @@ DOCUMENTS = [
 ]
 CODE = [*sorted(PACKAGE.rglob("*.py")), *sorted((PROJECT / "tests").rglob("*.py"))]
 
-_CITATION = re.compile(r"docs/((?:[a-z0-9-]+/)?[a-z0-9-]+\.md)`*(?:,\s+(?:#\s+)?\"([^\"]+)\")?")
+_CITATION = re.compile(r"docs/((?:[a-z0-9-]+/)?[a-z0-9-]+\.md)`*(?:, \"([^\"]+)\"(?: and \"([^\"]+)\")?)?")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _FILE = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|toml|service))?)`")
 _COMMAND = re.compile(r"(?:^|[\s/`(])simpleindex ([a-z][a-z-]+)(?: ([a-z]+))?")
@@ -65,10 +65,10 @@ def test_every_citation_of_a_document_resolves() -> None:
     broken = []
     for path in CODE:
         text = re.sub(r"\n\s*(?:#\s*)?", " ", path.read_text("utf-8"))
-        for name, heading in _CITATION.findall(text):
+        for name, *quoted in _CITATION.findall(text):
             document = GUIDES / name
-            if not document.exists() or (heading and heading not in headings(document)):
-                broken.append(f'{name_of(path)}: docs/{name}, "{heading}"')
+            if not document.exists() or set(filter(None, quoted)) - headings(document):
+                broken.append(f"{name_of(path)}: docs/{name} {quoted}")
     assert broken == []
 
 
