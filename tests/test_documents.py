@@ -129,3 +129,10 @@ def test_every_class_of_the_glossary_exists() -> None:
     }
     named = set(re.findall(r"`([A-Z][a-z]+[A-Za-z]*)`", GUIDES.joinpath("glossary.md").read_text("utf-8")))
     assert named - classes == set()
+
+
+def test_nothing_cites_what_a_clone_has_not_got() -> None:
+    """No papers that lie elsewhere, and no rows of their tables."""
+    forbidden = re.compile(r"\bSPEC\b|\bDESIGN\b|(?i:\btable[ _]?10\b)")
+    citing = [path for path in [*CODE, *DOCUMENTS] if forbidden.search(path.read_text("utf-8"))]
+    assert [name_of(path) for path in citing if path != Path(__file__)] == []

@@ -138,7 +138,7 @@ class WriteRequests:
             # A view shows what lies elsewhere, so nothing is put there.
             return None if is_within(target, views) else _bare_filename(target)
         if method == "POST" and split_target(target)[0] == b"/simple":
-            # Reading it is redirected to the slash; an upload must not be (SPEC P48).
+            # Reading it is redirected to the slash; an upload must not be (docs/protocol.md, "Answers to an upload").
             return UploadRoute()
         try:
             found = route(target, views)

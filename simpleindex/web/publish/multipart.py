@@ -1,6 +1,6 @@
 """The bodies that are taken: a form with a file in it, a bare file, a little JSON. Blocking; each is fed in a thread.
 
-PyPI's upload form has its fields in any order (SPEC P3): the file goes to a draft as it comes, the few texts are kept.
+PyPI's upload form has its fields in any order (docs/protocol.md): the file goes to a draft as it comes, the few texts are kept.
 """
 
 from __future__ import annotations
@@ -202,7 +202,9 @@ class FormSink:
             return
         if self._is_the_file(filename.decode("utf-8", "replace")):
             self._begin_file(filename.decode("utf-8", "replace"))
-        elif self._name != _SIGNATURE_FIELD:  # which is taken from nobody, and refused to nobody (SPEC P11)
+        elif (
+            self._name != _SIGNATURE_FIELD
+        ):  # which is taken from nobody, and refused to nobody (docs/protocol.md)
             self.received.file_fields.add(self._name)
 
     def _is_the_file(self, filename: str) -> bool:
@@ -276,7 +278,7 @@ def add_to_draft(received: Received, data: bytes, most: int) -> None:
 
 
 def too_large(most: int) -> RefusedUpload:
-    """A file that is longer than it may be (SPEC P27)."""
+    """A file that is longer than it may be (docs/protocol.md, "Checks of an upload")."""
     size = f"{most:,} bytes" if most < 1 << 20 else f"{most / (1 << 20):,.0f} MiB"
     return RefusedUpload(413, f"File too large. The limit here is {size} for a file.")
 

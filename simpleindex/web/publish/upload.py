@@ -1,4 +1,4 @@
-"""Uploads over HTTP: PyPI's form, and the bare file of ``curl -T`` (SPEC section 7).
+"""Uploads over HTTP: PyPI's form, and the bare file of ``curl -T`` (docs/protocol.md, "The upload form").
 
 Credentials and sizes are judged from the head, names and rights as soon as they are known, everything else when the last
 byte is here; the answer leaves when the file is listed.
