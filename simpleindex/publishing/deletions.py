@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
+    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
     from simpleindex.publishing.staging import Staging
 
 
@@ -102,7 +102,7 @@ class Deletions:
                     for entry in reversed(entries)
                 )
 
-    def _find_all(self, project: ProjectName, filenames: Sequence[str]) -> list[list[Entry]]:
+    def _find_all(self, project: ProjectName, filenames: Sequence[str]) -> list[list[DirectoryEntry]]:
         with storing(os.path.join(self._directory.root, project)):
             places = self._directory.places_of(project)
         files = []

@@ -17,7 +17,7 @@ from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
-    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
+    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 
@@ -36,7 +36,7 @@ class StoredFile:
     created: bool
 
 
-def served_entries(directory: PackageDirectory, place: LockedProject, filename: str) -> list[Entry]:
+def served_entries(directory: PackageDirectory, place: LockedProject, filename: str) -> list[DirectoryEntry]:
     """Return the files of this name that can be served, the preferred one first.
 
     Raises:
@@ -107,7 +107,7 @@ def require_unused(directory: PackageDirectory, name: DistributionName, *, forma
         raise NameUsed(filename, name.filename)
 
 
-def digest_of(directory: PackageDirectory, entry: Entry) -> str:
+def digest_of(directory: PackageDirectory, entry: DirectoryEntry) -> str:
     """Return the sha256, in lower-case hex, of a file that has no trouble.
 
     Raises:
@@ -122,7 +122,7 @@ def digest_of(directory: PackageDirectory, entry: Entry) -> str:
     return digest
 
 
-def digest_if_readable(directory: PackageDirectory, entry: Entry) -> str:
+def digest_if_readable(directory: PackageDirectory, entry: DirectoryEntry) -> str:
     """Return the digest as :func:`digest_of` does, or ``-`` for a file that cannot be read."""
     if entry.trouble:
         return UNKNOWN_DIGEST

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
+    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 _TRIES: Final = 20
@@ -166,7 +166,7 @@ class Writer:
         draft: StagedUpload,
         filename: str,
         sha256: str,
-        found: Sequence[Entry],
+        found: Sequence[DirectoryEntry],
         *,
         overwrite: bool,
     ) -> StoredFile:
@@ -184,7 +184,7 @@ class Writer:
         self._overwrite(place, draft, found)
         return StoredFile(found[0].path, sha256, created=True)
 
-    def _overwrite(self, place: LockedProject, draft: StagedUpload, found: Sequence[Entry]) -> None:
+    def _overwrite(self, place: LockedProject, draft: StagedUpload, found: Sequence[DirectoryEntry]) -> None:
         first, *others = found
         with place.marked(move_note(entry.path for entry in others)):
             for entry in reversed(others):

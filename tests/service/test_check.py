@@ -8,7 +8,7 @@ import pytest
 
 from simpleindex.commands.main import main
 from simpleindex.core.names import LEDGER
-from simpleindex.directory.layout.unserved import Cause, Unserved, sum_up
+from simpleindex.directory.layout.unserved import Unserved, UnservedCause, sum_up
 from simpleindex.service.report import catalogue_lines, live_report, taken_line
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
@@ -52,17 +52,27 @@ def yanks(toml: str, *more: str) -> Callable[[Path], None]:
 
 # What lies there; why it is not served, how many, and one of them.
 MISTAKES = [
-    (link("acme", "../outside"), Cause.LINK, 1, "acme"),
-    (link("acme", "nowhere"), Cause.DANGLING, 1, "acme"),
-    (link("acme", "acme"), Cause.DANGLING, 1, "acme"),
-    (files("not a name/acme-1.0-py3-none-any.whl", "_x/acme-1.0.zip"), Cause.NO_NAME, 2, None),
-    (files("acme/1.0/acme-1.0-py3-none-any.whl"), Cause.DEEPER, 1, "acme/1.0/acme-1.0-py3-none-any.whl"),
-    (files(*(f"acme/dist/acme-{number}.zip" for number in range(30))), Cause.DEEPER, 30, None),
-    (files("acme/ACME-1.0.TAR.GZ", "other/x-1.WHL", "Loose-1.0.ZIP"), Cause.CAPITALS, 3, "Loose-1.0.ZIP"),
-    (files("acme/acme-1.0-py3.9.egg", "acme-2.0-py3.9.egg"), Cause.FORMAT, 2, "acme-2.0-py3.9.egg"),
-    (yanks('"7.7" = "gone"'), Cause.YANK, 1, '"7.7" in acme/simpleindex.toml'),
-    (yanks('"acme-1.O.tar.gz" = true\n"8" = true'), Cause.YANK, 2, None),
-    (yanks('"ACME-1.0-py3-none-any.whl" = "capitals"'), Cause.YANK, 1, None),
+    (link("acme", "../outside"), UnservedCause.LINK, 1, "acme"),
+    (link("acme", "nowhere"), UnservedCause.DANGLING, 1, "acme"),
+    (link("acme", "acme"), UnservedCause.DANGLING, 1, "acme"),
+    (files("not a name/acme-1.0-py3-none-any.whl", "_x/acme-1.0.zip"), UnservedCause.NO_NAME, 2, None),
+    (
+        files("acme/1.0/acme-1.0-py3-none-any.whl"),
+        UnservedCause.DEEPER,
+        1,
+        "acme/1.0/acme-1.0-py3-none-any.whl",
+    ),
+    (files(*(f"acme/dist/acme-{number}.zip" for number in range(30))), UnservedCause.DEEPER, 30, None),
+    (
+        files("acme/ACME-1.0.TAR.GZ", "other/x-1.WHL", "Loose-1.0.ZIP"),
+        UnservedCause.CAPITALS,
+        3,
+        "Loose-1.0.ZIP",
+    ),
+    (files("acme/acme-1.0-py3.9.egg", "acme-2.0-py3.9.egg"), UnservedCause.FORMAT, 2, "acme-2.0-py3.9.egg"),
+    (yanks('"7.7" = "gone"'), UnservedCause.YANK, 1, '"7.7" in acme/simpleindex.toml'),
+    (yanks('"acme-1.O.tar.gz" = true\n"8" = true'), UnservedCause.YANK, 2, None),
+    (yanks('"ACME-1.0-py3-none-any.whl" = "capitals"'), UnservedCause.YANK, 1, None),
 ]
 
 
@@ -70,7 +80,7 @@ MISTAKES = [
 def test_each_is_said_in_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    mistake: tuple[Callable[[Path], None], Cause, int, str | None],
+    mistake: tuple[Callable[[Path], None], UnservedCause, int, str | None],
 ) -> None:
     """At the start, in the status and by the command, which exits with 1; in the log when it comes later."""
     make, cause, count, example = mistake
@@ -116,7 +126,7 @@ def test_a_yank_of_what_was_deleted(tmp_path: Path) -> None:
     add_wheel(tmp_path / "root", "acme")
     put(tmp_path / "root" / "acme" / "simpleindex.toml", b'[yanked]\n"1.0" = "bad"\n"2.0" = "bad"\n')
     world = LiveDirectoryFixture(tmp_path / "root").begin()
-    assert [item.cause for item in world.live.unserved()] == [Cause.YANK]
+    assert [item.cause for item in world.live.unserved()] == [UnservedCause.YANK]
     from simpleindex.publishing.writer import Writer
 
     add_wheel(tmp_path / "root", "acme", "2.0")
@@ -126,13 +136,17 @@ def test_a_yank_of_what_was_deleted(tmp_path: Path) -> None:
 
 def test_sentences() -> None:
     """One thing and many read well, and one example of each cause is enough."""
-    one, many = (str(Unserved(Cause.DEEPER, count, "a/b/c-1.0.zip")) for count in (1, 1200))
+    one, many = (str(Unserved(UnservedCause.DEEPER, count, "a/b/c-1.0.zip")) for count in (1, 1200))
     assert one.startswith(
         "1 distribution lies deeper than one directory and is not served, for example a/b/c-1.0.zip."
     )
     assert many.startswith("1,200 distributions lie deeper than one directory and are not served")
-    items = [Unserved(Cause.FORMAT, 1, "b"), Unserved(Cause.LINK, 1, "a"), Unserved(Cause.FORMAT, 2, "c")]
-    assert sum_up(items) == (Unserved(Cause.LINK, 1, "a"), Unserved(Cause.FORMAT, 3, "b"))
+    items = [
+        Unserved(UnservedCause.FORMAT, 1, "b"),
+        Unserved(UnservedCause.LINK, 1, "a"),
+        Unserved(UnservedCause.FORMAT, 2, "c"),
+    ]
+    assert sum_up(items) == (Unserved(UnservedCause.LINK, 1, "a"), Unserved(UnservedCause.FORMAT, 3, "b"))
 
 
 def test_names_by_directories_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

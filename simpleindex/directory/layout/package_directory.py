@@ -26,7 +26,7 @@ from simpleindex.core.names import (
     spelling_pattern,
 )
 from simpleindex.directory.layout.root_entries import EntryKind, OtherEntries, is_directory, kind_of
-from simpleindex.directory.layout.unserved import Cause
+from simpleindex.directory.layout.unserved import UnservedCause
 from simpleindex.directory.layout.unserved_files import PassedOver
 from simpleindex.directory.project_file import MAXIMUM_SIZE
 from simpleindex.system.errors import raise_if_short
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "YOUNG_NS",
-    "Entry",
+    "DirectoryEntry",
     "PackageDirectory",
     "ProjectListing",
     "RootListing",
@@ -57,7 +57,7 @@ _MOST_OTHERS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DirectoryEntry:
     """A distribution file, or a side file of one, as it lies there.
 
     Attributes:
@@ -91,8 +91,8 @@ class ProjectListing:
         unserved: What lies there and is passed over, one item for each cause.
     """
 
-    entries: tuple[Entry, ...] = ()
-    side_files: Mapping[str, Entry] | None = None
+    entries: tuple[DirectoryEntry, ...] = ()
+    side_files: Mapping[str, DirectoryEntry] | None = None
     project_file: bytes | None = None
     project_file_trouble: str | None = None
     stamps: Mapping[str, Stamp] | None = None
@@ -180,7 +180,7 @@ class PackageDirectory:
                     directories.setdefault(name, []).append(name if entry.name == name else entry.name)
                 else:
                     self._take_other(entry, others)
-        others.passed_over.look_into(self.root, others.unnamed, Cause.NO_NAME)
+        others.passed_over.look_into(self.root, others.unnamed, UnservedCause.NO_NAME)
         return RootListing(
             identity=(status.st_dev, status.st_ino),
             stamp=Stamp.of(status),
@@ -212,11 +212,11 @@ class PackageDirectory:
             return
         # It leads out of the root, or to nothing, or nobody can tell where it leads.
         others.reserved.setdefault(name, entry.name)
-        cause = Cause.LINK if what is EntryKind.DIRECTORY else Cause.DANGLING
+        cause = UnservedCause.LINK if what is EntryKind.DIRECTORY else UnservedCause.DANGLING
         others.passed_over.add(cause, printable(entry.name))
         if what is EntryKind.DIRECTORY:
             behind = PassedOver()
-            behind.look_into(self.root, [entry.name], Cause.LINK)
+            behind.look_into(self.root, [entry.name], UnservedCause.LINK)
             if behind.has_traces:
                 others.traced.add(name)
 
@@ -255,7 +255,9 @@ class PackageDirectory:
                     directories.append(entry.name)
         return tuple(sorted(directories, key=lambda item: (item != project, item))), tuple(sorted(loose))
 
-    def entries_of(self, places: tuple[tuple[str, ...], tuple[str, ...]], filename: str) -> list[Entry]:
+    def entries_of(
+        self, places: tuple[tuple[str, ...], tuple[str, ...]], filename: str
+    ) -> list[DirectoryEntry]:
         """Every place in which a project has a file of this name now, the preferred one first.
 
         Args:
@@ -320,8 +322,8 @@ class PackageDirectory:
         Raises:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
-        entries: list[Entry] = []
-        side_files: dict[str, Entry] = {}
+        entries: list[DirectoryEntry] = []
+        side_files: dict[str, DirectoryEntry] = {}
         stamps: dict[str, Stamp] = {}
         project_files: list[str] = []
         has_ledger = False
@@ -349,7 +351,7 @@ class PackageDirectory:
                 if not is_trace and not filename.startswith(OWN_PREFIX):
                     others.append(path)
             deeper = [path for path in others[:_MOST_OTHERS] if self._is_deeper(path)]
-            passed_over.look_into(self.root, deeper, Cause.DEEPER)
+            passed_over.look_into(self.root, deeper, UnservedCause.DEEPER)
         for directory in passed_over.looked_into:
             if (stamp := self.stamp(directory)) is not None:
                 stamps[directory] = stamp
@@ -389,7 +391,12 @@ class PackageDirectory:
             return False
 
     def _sort_in(
-        self, entries: list[Entry], side_files: dict[str, Entry], path: str, filename: str, rank: int
+        self,
+        entries: list[DirectoryEntry],
+        side_files: dict[str, DirectoryEntry],
+        path: str,
+        filename: str,
+        rank: int,
     ) -> bool:
         """Sort in a distribution or a side file; return whether the name is that of one."""
         if distribution_suffix(filename):
@@ -404,33 +411,33 @@ class PackageDirectory:
             return True
         return False
 
-    def _entry(self, path: str, filename: str, rank: int) -> Entry | None:
+    def _entry(self, path: str, filename: str, rank: int) -> DirectoryEntry | None:
         full = os.path.join(self.root, path)
         try:
             status = os.lstat(full)
             if stat.S_ISLNK(status.st_mode):
                 if not self._is_inside(os.path.realpath(full)):
                     # The target's state, as stamp() has it, so that the sweep has something equal to compare.
-                    return Entry(
+                    return DirectoryEntry(
                         path, filename, rank, self.stamp(path), "it is a link that leads out of the root"
                     )
                 status = os.stat(full)
         except FileNotFoundError:
             # Gone since it was listed, or a link to nothing.
             return (
-                Entry(path, filename, rank, None, "it is a link to nothing")
+                DirectoryEntry(path, filename, rank, None, "it is a link to nothing")
                 if os.path.lexists(full)
                 else None
             )
         except OSError as error:
             raise_if_short(error)
-            return Entry(path, filename, rank, None, f"it cannot be read: {error.strerror}")
+            return DirectoryEntry(path, filename, rank, None, f"it cannot be read: {error.strerror}")
         trouble = None
         if not stat.S_ISREG(status.st_mode):
             trouble = "it is not a regular file"
         elif (status.st_dev, status.st_ino) in self._excluded:
             trouble = "it is a file of the service itself"
-        return Entry(path, filename, rank, Stamp.of(status), trouble)
+        return DirectoryEntry(path, filename, rank, Stamp.of(status), trouble)
 
     def _project_file(
         self, directories: list[str], stamps: dict[str, Stamp]

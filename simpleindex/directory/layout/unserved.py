@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Cause(Enum):
+class UnservedCause(Enum):
     """Why something is passed over."""
 
     LINK = "link"
@@ -23,30 +23,30 @@ class Cause(Enum):
 
 
 _SENTENCES = {
-    Cause.LINK: (
+    UnservedCause.LINK: (
         "{count} link{s} in the root of the index lead{third} out of it and {is_are} not served, for example {example}."
         " Move the directory here, or serve the place where it lies as a [[directory]] of the sources file."
     ),
-    Cause.DANGLING: (
+    UnservedCause.DANGLING: (
         "{count} link{s} in the root of the index lead{third} to nothing that can be reached, for example {example}."
         " Correct {it_them}, or remove {it_them}."
     ),
-    Cause.NO_NAME: (
+    UnservedCause.NO_NAME: (
         "{count} distribution{s} lie{third} in directories whose names are no project's and {is_are} not served, for example {example}."
         " Rename the directory to the project."
     ),
-    Cause.DEEPER: (
+    UnservedCause.DEEPER: (
         "{count} distribution{s} lie{third} deeper than one directory and {is_are} not served, for example {example}."
         " Move {it_them} up into the project's directory."
     ),
-    Cause.CAPITALS: (
+    UnservedCause.CAPITALS: (
         "{count} file{s} {has_have} capitals in the suffix and {is_are} not served, for example {example}. Rename {it_them}."
     ),
-    Cause.FORMAT: (
+    UnservedCause.FORMAT: (
         "{count} file{s} {has_have} a format that installers no longer take and {is_are} not served, for example {example}."
         " Build wheels."
     ),
-    Cause.YANK: (
+    UnservedCause.YANK: (
         "{count} yank{s} in simpleindex.toml match{third_es} no file or version, for example {example}. Correct {it_them}."
     ),
 }
@@ -62,7 +62,7 @@ class Unserved:
         example: One of them, fit for a log.
     """
 
-    cause: Cause
+    cause: UnservedCause
     count: int
     example: str
 
@@ -81,10 +81,12 @@ class Unserved:
 
 
 def sum_up(items: Iterable[Unserved]) -> tuple[Unserved, ...]:
-    """Return one item for each cause, with the first example of it; in the order of :class:`Cause`."""
-    counts: dict[Cause, int] = {}
-    examples: dict[Cause, str] = {}
+    """Return one item for each cause, with the first example of it; in the order of :class:`UnservedCause`."""
+    counts: dict[UnservedCause, int] = {}
+    examples: dict[UnservedCause, str] = {}
     for item in items:
         counts[item.cause] = counts.get(item.cause, 0) + item.count
         examples.setdefault(item.cause, item.example)
-    return tuple(Unserved(cause, counts[cause], examples[cause]) for cause in Cause if cause in counts)
+    return tuple(
+        Unserved(cause, counts[cause], examples[cause]) for cause in UnservedCause if cause in counts
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import OWN_PREFIX, distribution_suffix, printable
 from simpleindex.directory.layout.distribution_like import is_misspelt, is_other_format, is_trace
-from simpleindex.directory.layout.unserved import Cause, Unserved, sum_up
+from simpleindex.directory.layout.unserved import Unserved, UnservedCause, sum_up
 from simpleindex.system.errors import raise_if_short
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PassedOver:
         """Return one item for each cause."""
         return sum_up(self._items)
 
-    def add(self, cause: Cause, path: str) -> None:
+    def add(self, cause: UnservedCause, path: str) -> None:
         """Take note of one thing that is not served."""
         self._items.append(Unserved(cause, 1, path))
 
@@ -57,12 +57,12 @@ class PassedOver:
         if filename.startswith("."):
             return True
         if is_misspelt(filename):
-            self.add(Cause.CAPITALS, path)
+            self.add(UnservedCause.CAPITALS, path)
         elif is_other_format(filename):
-            self.add(Cause.FORMAT, path)
+            self.add(UnservedCause.FORMAT, path)
         return True
 
-    def look_into(self, root: str, directories: Iterable[str], cause: Cause) -> None:
+    def look_into(self, root: str, directories: Iterable[str], cause: UnservedCause) -> None:
         """Look for distributions in directories and below them, within bounds.
 
         Args:

@@ -24,7 +24,7 @@ from simpleindex.system.state import make_private
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from simpleindex.directory.layout.package_directory import Entry
+    from simpleindex.directory.layout.package_directory import DirectoryEntry
 
 _FILENAME: Final = "digests.sqlite3"
 
@@ -131,7 +131,9 @@ class DigestCache:
             self._gathered.rows = None
             self._write(rows)
 
-    def recall(self, directory: str, entries: Iterable[Entry]) -> Mapping[str, tuple[Stamp, ArchiveInfo]]:
+    def recall(
+        self, directory: str, entries: Iterable[DirectoryEntry]
+    ) -> Mapping[str, tuple[Stamp, ArchiveInfo]]:
         """What is remembered of the entries of one directory, by path; the caller compares the stamps.
 
         The link count is not remembered: the stamps that come back carry the entries' own.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner, Request
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory
+    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
 
 _MOST_AT_ONCE: Final = 32
 """Files that are examined in one go; twice as many are open at the same time, for each thread that reads."""
@@ -41,7 +41,7 @@ class Unread(Protocol):
     """Some files of a project."""
 
     name: ProjectName
-    unread: list[Entry]
+    unread: list[DirectoryEntry]
 
 
 Files = TypeVar("Files", bound=Unread)
@@ -57,7 +57,7 @@ class _Portion(Generic[Files]):
         ended: The projects that are complete with this portion.
     """
 
-    opened: list[tuple[Entry, ProjectName, int]] = field(default_factory=list)
+    opened: list[tuple[DirectoryEntry, ProjectName, int]] = field(default_factory=list)
     known: dict[str, ScannedFile | OSError] = field(default_factory=dict)
     ended: list[Files] = field(default_factory=list)
 
@@ -129,7 +129,7 @@ class EntryReader:
         if portion.ended:
             yield portion
 
-    def _open(self, entry: Entry, name: ProjectName, portion: _Portion[Files]) -> None:
+    def _open(self, entry: DirectoryEntry, name: ProjectName, portion: _Portion[Files]) -> None:
         assert entry.stamp is not None  # see above
         try:
             if self.stopping.is_set():
@@ -139,7 +139,7 @@ class EntryReader:
             portion.known[entry.path] = self._failed(entry, error)
 
     def _known(
-        self, entry: Entry, descriptor: int, outcome: ArchiveInfo | str | Exception
+        self, entry: DirectoryEntry, descriptor: int, outcome: ArchiveInfo | str | Exception
     ) -> ScannedFile | OSError:
         assert entry.stamp is not None  # see above
         if isinstance(outcome, Exception):
@@ -154,7 +154,7 @@ class EntryReader:
         stamp = after if after.may_be(entry.stamp) else entry.stamp
         return ScannedFile(stamp, outcome, young=is_young(after, self.now_ns()))
 
-    def _failed(self, entry: Entry, error: Exception) -> ScannedFile | OSError:
+    def _failed(self, entry: DirectoryEntry, error: Exception) -> ScannedFile | OSError:
         match error:
             case InvalidFilename():
                 return self._withheld(entry, error.reason, "name")
@@ -170,7 +170,7 @@ class EntryReader:
                 return self._withheld(entry, error.reason, "file", passing=True)
         return self._withheld(entry, str(error), "archive")
 
-    def _unreadable(self, entry: Entry, error: OSError) -> ScannedFile | OSError:
+    def _unreadable(self, entry: DirectoryEntry, error: OSError) -> ScannedFile | OSError:
         try:
             raise_if_short(error)
         except OSError:
@@ -179,7 +179,13 @@ class EntryReader:
         return self._withheld(entry, reason, "file", passing=error.errno not in _LASTING)
 
     def _withheld(
-        self, entry: Entry, reason: str, rule: str, *, unfinished: bool = False, passing: bool = False
+        self,
+        entry: DirectoryEntry,
+        reason: str,
+        rule: str,
+        *,
+        unfinished: bool = False,
+        passing: bool = False,
     ) -> ScannedFile:
         sentence = f"{printable(entry.path)} is not served: {reason.rstrip('.')}."
         young = passing or (entry.stamp is not None and is_young(entry.stamp, self.now_ns()))
@@ -188,7 +194,7 @@ class EntryReader:
         )
 
 
-def _request(entry: Entry, name: ProjectName, descriptor: int) -> Request[ArchiveInfo | str]:
+def _request(entry: DirectoryEntry, name: ProjectName, descriptor: int) -> Request[ArchiveInfo | str]:
     assert entry.stamp is not None  # see above
     size = entry.stamp.size
     suffix = next((each for each in SIDE_FILE_SUFFIXES if entry.filename.endswith(each)), None)

@@ -25,7 +25,7 @@ from simpleindex.core.names import (
 )
 from simpleindex.core.packed import PackedFiles
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.layout.unserved import Cause, Unserved
+from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.directory.ledger_files import used_names_of
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile, idle_yanks, parse_project_file
 from simpleindex.directory.scan import project_cache
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import Entry, PackageDirectory, ProjectListing
+    from simpleindex.directory.layout.package_directory import (
+        DirectoryEntry,
+        PackageDirectory,
+        ProjectListing,
+    )
     from simpleindex.directory.scan.digest_cache import DigestCache
 
 
@@ -113,7 +117,7 @@ class Begun:
     previous: ProjectSnapshot
     generation: int
     state: bytes | None
-    unread: list[Entry] = field(default_factory=list)
+    unread: list[DirectoryEntry] = field(default_factory=list)
     known: dict[str, ScannedFile | None] = field(default_factory=dict)
     remembered: Mapping[str, ScannedFile] = field(default_factory=dict)
     pending: bool = False
@@ -311,7 +315,7 @@ class Scanner:
             path = next(
                 (path for path in look.stamps or {} if path.endswith(f"/{PROJECT_FILE}")), PROJECT_FILE
             )
-            yield Unserved(Cause.YANK, len(idle), f'"{printable(idle[0])}" in {printable(path)}')
+            yield Unserved(UnservedCause.YANK, len(idle), f'"{printable(idle[0])}" in {printable(path)}')
 
     def _any_young(self, stamps: Mapping[str, Stamp]) -> bool:
         now = self.now_ns()
@@ -372,10 +376,12 @@ class Scanner:
         if learnt:
             self.digests.remember(learnt)
 
-    def _remembered(self, entries: tuple[Entry, ...], previous: ProjectSnapshot) -> Mapping[str, ScannedFile]:
+    def _remembered(
+        self, entries: tuple[DirectoryEntry, ...], previous: ProjectSnapshot
+    ) -> Mapping[str, ScannedFile]:
         if (known := previous.known.unpacked()) or not entries:
             return known
-        by_directory: dict[str, list[Entry]] = {}
+        by_directory: dict[str, list[DirectoryEntry]] = {}
         for entry in entries:
             by_directory.setdefault(os.path.dirname(entry.path), []).append(entry)
         return {
@@ -384,7 +390,7 @@ class Scanner:
             for path, (stamp, facts) in self.digests.recall(directory, those).items()
         }
 
-    def _without_reading(self, entry: Entry, before: ScannedFile | None) -> ScannedFile | None:
+    def _without_reading(self, entry: DirectoryEntry, before: ScannedFile | None) -> ScannedFile | None:
         """What is known of a file without reading it, or None if it must be read."""
         if entry.trouble or entry.stamp is None:
             reason = f"{printable(entry.path)} is not served: {entry.trouble}."
@@ -447,7 +453,7 @@ def _found(look: ProjectListing, known: Mapping[str, ScannedFile]) -> list[Found
     return found
 
 
-def _file(entry: Entry, stamp: Stamp, facts: ArchiveInfo, known: Mapping[str, ScannedFile]) -> File:
+def _file(entry: DirectoryEntry, stamp: Stamp, facts: ArchiveInfo, known: Mapping[str, ScannedFile]) -> File:
     beside = {
         suffix
         for suffix in SIDE_FILE_SUFFIXES

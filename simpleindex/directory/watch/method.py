@@ -40,7 +40,7 @@ _NETWORK = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class WatchMethod:
     """How to notice changes.
 
     Attributes:
@@ -54,7 +54,7 @@ class Choice:
 
 def choose(
     mode: WatchMode, *, interval: float, filesystem: str | None = None, unavailable: str | None = None
-) -> Choice:
+) -> WatchMethod:
     """Decide how to notice changes; to be asked again when events turn out to be unavailable.
 
     Args:
@@ -65,20 +65,20 @@ def choose(
     """
     polling = f"looking for changes every {interval:g} s"
     if mode == "off":
-        return Choice("off", "Not watching: what is changed by hand is seen after a restart.")
+        return WatchMethod("off", "Not watching: what is changed by hand is seen after a restart.")
     if mode == "poll":
-        return Choice("poll", f"{polling.capitalize()}.")
+        return WatchMethod("poll", f"{polling.capitalize()}.")
     if unavailable is not None:
-        return Choice("poll", f"{unavailable} {polling.capitalize()} instead.")
+        return WatchMethod("poll", f"{unavailable} {polling.capitalize()} instead.")
     if filesystem is None:
-        return Choice("inotify", "Waiting for the file system's events (inotify).")
+        return WatchMethod("inotify", "Waiting for the file system's events (inotify).")
     if mode == "inotify":
-        return Choice(
+        return WatchMethod(
             "inotify",
             f"Waiting for the file system's events as configured, but {filesystem} makes none for changes made elsewhere:"
             " those are missed.",
         )
-    return Choice(
+    return WatchMethod(
         "poll", f"The directory lies on {filesystem}, where changes made elsewhere make no event: {polling}."
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Fault(NamedTuple):
+class RequestFault(NamedTuple):
     """Why a request failed.
 
     Attributes:
@@ -32,27 +32,27 @@ class Fault(NamedTuple):
     is_passing: bool = False
 
 
-def explain(error: BaseException) -> Fault:
+def explain(error: BaseException) -> RequestFault:
     """Return why a request failed."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, TimeoutError | ConnectTimeout):
-            return Fault("it takes too long", timed_out=True, is_passing=True)
+            return RequestFault("it takes too long", timed_out=True, is_passing=True)
         if isinstance(cause, SimpleIndexError):
-            return Fault(str(cause), is_passing=isinstance(cause, UnusableAnswer) and cause.is_passing)
+            return RequestFault(str(cause), is_passing=isinstance(cause, UnusableAnswer) and cause.is_passing)
         if isinstance(cause, SSL.Error | VerificationError):
-            return Fault("no trusted TLS connection with it is possible; its certificate may be wrong")
+            return RequestFault("no trusted TLS connection with it is possible; its certificate may be wrong")
         if isinstance(cause, DNSLookupError):
-            return Fault("its name cannot be resolved", is_passing=True)
+            return RequestFault("its name cannot be resolved", is_passing=True)
         if isinstance(cause, ConnectError | OSError):
-            return Fault("it cannot be connected to", is_passing=True)
+            return RequestFault("it cannot be connected to", is_passing=True)
     if causes and all(
         isinstance(cause, ConnectionClosed | ResponseFailed | PotentialDataLoss)
         or "DataLoss" in type(cause).__name__
         for cause in causes
     ):
-        return Fault("the connection with it broke off", is_passing=True)
-    return Fault("its answer is no valid HTTP")
+        return RequestFault("the connection with it broke off", is_passing=True)
+    return RequestFault("its answer is no valid HTTP")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

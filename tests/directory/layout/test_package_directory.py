@@ -11,7 +11,7 @@ import pytest
 from simpleindex.core.errors import Changed
 from simpleindex.core.names import ProjectName, printable
 from simpleindex.directory.layout.package_directory import (
-    Entry,
+    DirectoryEntry,
     PackageDirectory,
     ProjectListing,
     RootListing,
@@ -65,7 +65,7 @@ def look(
     return directory.look(directories or ("acme",), loose)
 
 
-def only_entry(seen: ProjectListing) -> Entry:
+def only_entry(seen: ProjectListing) -> DirectoryEntry:
     """The one distribution that was seen."""
     (entry,) = seen.entries
     return entry

@@ -12,7 +12,7 @@ import pytest
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.model import Sidecar
-from simpleindex.directory.layout.package_directory import Entry
+from simpleindex.directory.layout.package_directory import DirectoryEntry
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.trees import SPECIAL, as_nobody, public_directory
@@ -56,9 +56,9 @@ def memory(tmp_path: Path) -> Iterator[Memory]:
     memory.close()
 
 
-def entry(path: str, stamp: Stamp | None = STAMP) -> Entry:
+def entry(path: str, stamp: Stamp | None = STAMP) -> DirectoryEntry:
     """As it lies there now."""
-    return Entry(path, path.rpartition("/")[2], 0, stamp)
+    return DirectoryEntry(path, path.rpartition("/")[2], 0, stamp)
 
 
 def recalled(digests: DigestCache, *paths: str) -> dict[str, tuple[Stamp, ArchiveInfo]]:

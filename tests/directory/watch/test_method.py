@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.directory.watch.method import Choice, WatchMode, choose, network_filesystem
+from simpleindex.directory.watch.method import WatchMethod, WatchMode, choose, network_filesystem
 
 
 def mountinfo(*mounts: tuple[int, int, str, str], optional: str = "shared:1 ") -> str:
@@ -112,16 +112,16 @@ def test_any_text_gets_an_answer(text: str) -> None:
             "off",
             "nfs",
             "No.",
-            Choice("off", "Not watching: what is changed by hand is seen after a restart."),
+            WatchMethod("off", "Not watching: what is changed by hand is seen after a restart."),
         ),
-        ("poll", None, None, Choice("poll", "Looking for changes every 2.5 s.")),
-        ("auto", None, None, Choice("inotify", "Waiting for the file system's events (inotify).")),
-        ("inotify", None, None, Choice("inotify", "Waiting for the file system's events (inotify).")),
+        ("poll", None, None, WatchMethod("poll", "Looking for changes every 2.5 s.")),
+        ("auto", None, None, WatchMethod("inotify", "Waiting for the file system's events (inotify).")),
+        ("inotify", None, None, WatchMethod("inotify", "Waiting for the file system's events (inotify).")),
         (
             "auto",
             "nfs4",
             None,
-            Choice(
+            WatchMethod(
                 "poll",
                 "The directory lies on nfs4, where changes made elsewhere make no event: looking for changes every 2.5 s.",
             ),
@@ -130,23 +130,28 @@ def test_any_text_gets_an_answer(text: str) -> None:
             "inotify",
             "nfs4",
             None,
-            Choice(
+            WatchMethod(
                 "inotify",
                 "Waiting for the file system's events as configured, but nfs4 makes none for changes made elsewhere:"
                 " those are missed.",
             ),
         ),
-        ("auto", None, "No inotify.", Choice("poll", "No inotify. Looking for changes every 2.5 s instead.")),
+        (
+            "auto",
+            None,
+            "No inotify.",
+            WatchMethod("poll", "No inotify. Looking for changes every 2.5 s instead."),
+        ),
         (
             "inotify",
             None,
             "No inotify.",
-            Choice("poll", "No inotify. Looking for changes every 2.5 s instead."),
+            WatchMethod("poll", "No inotify. Looking for changes every 2.5 s instead."),
         ),
     ],
 )
 def test_the_choice(
-    mode: WatchMode, filesystem: str | None, unavailable: str | None, expected: Choice
+    mode: WatchMode, filesystem: str | None, unavailable: str | None, expected: WatchMethod
 ) -> None:
     """Events where they can be had and trusted or are insisted on, else polling; and the log says why."""
     assert choose(mode, interval=2.5, filesystem=filesystem, unavailable=unavailable) == expected
