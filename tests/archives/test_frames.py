@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import threading
@@ -92,8 +93,8 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr(child, "confine", taken.append)
     monkeypatch.setattr(child, "allow_seconds", lambda seconds: taken.append(f"{seconds} s"))
     monkeypatch.setattr(child, "allow_opening", lambda allowed: taken.append("open" if allowed else "closed"))
-    monkeypatch.setattr(child.gc, "freeze", lambda: None)
-    monkeypatch.setattr(child.os, "dup2", lambda *_: None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
     monkeypatch.setattr(child, "import_module", lambda _: type("module", (), {"JUDGEMENTS": JUDGEMENTS}))
     return taken
 
@@ -131,7 +132,7 @@ def test_a_process_without_memory_ends(
 ) -> None:
     """With a status that tells why."""
     statuses: list[int] = []
-    monkeypatch.setattr(child.os, "_exit", statuses.append)
+    monkeypatch.setattr(os, "_exit", statuses.append)
     (tmp_path / "file").write_bytes(b"")
     thread = _serve(pair[1])
     receive(pair[0], MOST)
