@@ -23,7 +23,7 @@ CLOSED = "private = true\n"
 ACME = ProjectName("acme")
 
 
-class World:
+class AccessFileFixture:
     """A file, and a clock that tests turn; files are as old as they say."""
 
     def __init__(self, path: Path, log: CapturedLog) -> None:
@@ -58,14 +58,14 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, log: CapturedLog) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> AccessFileFixture:
     """One whose file lets everybody read."""
-    made = World(tmp_path, log)
+    made = AccessFileFixture(tmp_path, log)
     made.write(OPEN)
     return made
 
 
-def test_reading_again(world: World) -> None:
+def test_reading_again(world: AccessFileFixture) -> None:
     """A change is obeyed within a second, and said; the file is looked at once in that."""
     world.open()
     assert world.later()
@@ -79,7 +79,7 @@ def test_reading_again(world: World) -> None:
     assert world.taken() == [f"The access file {world.path} was read again."]
 
 
-def test_the_same_object(world: World) -> None:
+def test_the_same_object(world: AccessFileFixture) -> None:
     """What says the same is the same, however often it is written: what was made by it stays good."""
     world.open()
     first = world.rules.current()
@@ -94,7 +94,7 @@ def test_the_same_object(world: World) -> None:
     ("text", "words"),
     [("private = tru\n", "not valid TOML"), ("[[rule]]\nproject = []\n", "unknown key"), ("", "empty")],
 )
-def test_broken(world: World, text: str, words: str) -> None:
+def test_broken(world: AccessFileFixture, text: str, words: str) -> None:
     """What it said before stays in force; that is said once, and once more when it is another trouble."""
     world.write(CLOSED)
     world.open()
@@ -117,7 +117,7 @@ def test_broken(world: World, text: str, words: str) -> None:
     assert len(world.taken()) == 1
 
 
-def test_mended(world: World) -> None:
+def test_mended(world: AccessFileFixture) -> None:
     """A file that is whole again and says what it said: that is over, and its next trouble is told again."""
     world.open()
     for _ in range(2):
@@ -129,7 +129,7 @@ def test_mended(world: World) -> None:
         assert world.taken() == [f"The access file {world.path} is valid again."]
 
 
-def test_a_young_file(world: World) -> None:
+def test_a_young_file(world: AccessFileFixture) -> None:
     """Within a tick of its last change it may change again without another time stamp: it is read until that is over."""
     world.path.write_text(OPEN)
     status = world.path.stat()
@@ -142,7 +142,7 @@ def test_a_young_file(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "private = 1\n", ""])
-def test_a_start_with_a_broken_one(world: World, text: str | None) -> None:
+def test_a_start_with_a_broken_one(world: AccessFileFixture, text: str | None) -> None:
     """Nothing is served by rules that nobody has read."""
     if text is None:
         world.path.unlink()
@@ -152,7 +152,7 @@ def test_a_start_with_a_broken_one(world: World, text: str | None) -> None:
         world.open()
 
 
-def test_what_is_no_file(world: World) -> None:
+def test_what_is_no_file(world: AccessFileFixture) -> None:
     """A directory or a FIFO is refused without waiting."""
     world.path.unlink()
     os.mkfifo(world.path)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HASH = "$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
 
-class World:
+class UsersFileFixture:
     """A users file, a clock, and what was logged."""
 
     def __init__(self, path: Path, log: CapturedLog) -> None:
@@ -41,14 +41,14 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, log: CapturedLog) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> UsersFileFixture:
     """One with one user, read."""
     path = tmp_path / "users"
     path.write_text(f"alice:{HASH}\n")
-    return World(path, log)
+    return UsersFileFixture(path, log)
 
 
-def test_it_is_read_again_when_it_changes(world: World) -> None:
+def test_it_is_read_again_when_it_changes(world: UsersFileFixture) -> None:
     """Within a second, whether it is written in place or replaced."""
     assert world.names(0) == ["alice"]
     world.path.write_text(f"alice:{HASH}\nbob:{HASH}\n")
@@ -61,7 +61,7 @@ def test_it_is_read_again_when_it_changes(world: World) -> None:
     assert world.log.lines == []
 
 
-def test_it_is_looked_at_once_a_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_looked_at_once_a_second(world: UsersFileFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """And not read while it stays as it is."""
     looks: list[str] = []
     reads: list[str] = []
@@ -79,7 +79,7 @@ def test_it_is_looked_at_once_a_second(world: World, monkeypatch: pytest.MonkeyP
     assert reads == []
 
 
-def test_a_young_file_is_read_again(world: World) -> None:
+def test_a_young_file_is_read_again(world: UsersFileFixture) -> None:
     """Its next change may leave the time stamp as it is."""
     stamp = world.path.stat().st_mtime_ns
     world.now_ns = stamp + 1_000_000_000
@@ -91,7 +91,7 @@ def test_a_young_file_is_read_again(world: World) -> None:
     assert world.names() == ["carol"]
 
 
-def test_refused_lines_are_said_once(world: World) -> None:
+def test_refused_lines_are_said_once(world: UsersFileFixture) -> None:
     """With the file's name; again only when there is a new one."""
     for content in ("bob:x\n", "bob:x\ncarol:y\n"):
         world.path.write_text(f"alice:{HASH}\n{content}")
@@ -103,7 +103,7 @@ def test_refused_lines_are_said_once(world: World) -> None:
     ]
 
 
-def test_a_broken_file_changes_nothing(world: World) -> None:
+def test_a_broken_file_changes_nothing(world: UsersFileFixture) -> None:
     """Gone, empty, no text, too large: said once each, and over when it is."""
     world.path.unlink()
     assert world.names() == ["alice"]
@@ -126,7 +126,7 @@ def test_a_broken_file_changes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
-def test_what_is_no_file(world: World, kind: str) -> None:
+def test_what_is_no_file(world: UsersFileFixture, kind: str) -> None:
     """It is not waited for, and no descriptor is left behind."""
     world.path.unlink()
     SPECIAL[kind](world.path)
@@ -140,14 +140,14 @@ def test_what_is_no_file(world: World, kind: str) -> None:
 def test_the_start_is_refused(tmp_path: Path, log: CapturedLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody could log in; it is said what to do."""
     with pytest.raises(RefusedStart, match=r"No such file or directory.*simpleindex passwd --users"):
-        World(tmp_path / "users", log)
+        UsersFileFixture(tmp_path / "users", log)
     (tmp_path / "users").touch()
     with pytest.raises(RefusedStart, match="it is empty"):
-        World(tmp_path / "users", log)
+        UsersFileFixture(tmp_path / "users", log)
 
     def refuse() -> None:
         raise RefusedStart("no libraries")
 
     monkeypatch.setattr(followed, "require_libraries", refuse)
     with pytest.raises(RefusedStart, match="no libraries"):
-        World(tmp_path / "users", log)
+        UsersFileFixture(tmp_path / "users", log)

@@ -32,7 +32,7 @@ BY_OWNER = parse_access(b'[[rule]]\nprojects = ["acme", "vault"]\nread = ["owner
 PRIVATE = parse_access(b"private = true\n")
 
 
-class World:
+class GuardedSourceFixture:
     """A source, rights and owners that tests change."""
 
     def __init__(self, access: Access) -> None:
@@ -60,7 +60,7 @@ class World:
 @pytest.mark.parametrize("access", [BY_NAME, BY_OWNER, PRIVATE], ids=["name", "owner", "private"])
 def test_a_list_stays_the_same_object(access: Access) -> None:
     """As long as nothing changes, so that what was rendered of it is found again; readers of one group share it."""
-    world = World(access)
+    world = GuardedSourceFixture(access)
     first = {reader: world.listed(reader) for reader in (ALICE, BOB, CAROL)}
     for _ in range(3):
         for reader, listed in first.items():
@@ -79,7 +79,7 @@ def test_a_list_stays_the_same_object(access: Access) -> None:
 
 def test_what_makes_a_new_list() -> None:
     """Another state of the index, other rights, other owners; and no owners are asked for where no rule speaks of them."""
-    world = World(BY_OWNER)
+    world = GuardedSourceFixture(BY_OWNER)
     assert world.listed(ALICE).names == (TOOL, VAULT)
     before = world.listed(ALICE)
     world.owned = {VAULT: "alice", ACME: "alice"}
@@ -98,7 +98,7 @@ def test_what_makes_a_new_list() -> None:
 
 def test_where_nothing_is_hidden() -> None:
     """Everybody gets the source's own list."""
-    world = World(Access())
+    world = GuardedSourceFixture(Access())
     assert world.listed(ALICE) is world.listed() is result(world.source.projects())
     assert world.asked == 0
 
@@ -106,7 +106,7 @@ def test_where_nothing_is_hidden() -> None:
 def test_the_least_recent_lists_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many groups as owners there are, memory is bounded; who comes often is not forgotten."""
     monkeypatch.setattr(guarded, "_MOST_LISTS", 3)
-    world = World(BY_OWNER)
+    world = GuardedSourceFixture(BY_OWNER)
     kept = world.listed(ALICE)
     others = [world.listed(Identity(f"user{number}")) for number in range(2)]
     for number in range(2, 6):
@@ -119,7 +119,7 @@ def test_the_least_recent_lists_are_forgotten(monkeypatch: pytest.MonkeyPatch) -
 
 def test_nothing_is_known_at_once() -> None:
     """Where the source would have to wait, there is nothing to show yet."""
-    world = World(BY_NAME)
+    world = GuardedSourceFixture(BY_NAME)
     world.source.gate = Deferred()
     for reader in (ANYONE, ALICE):
         assert at_once(world.seen(reader).projects()) is None
@@ -128,7 +128,7 @@ def test_nothing_is_known_at_once() -> None:
 
 def test_questions_at_once() -> None:
     """A project that may not be read is not at hand; one that may be is the source's own object."""
-    world = World(BY_NAME)
+    world = GuardedSourceFixture(BY_NAME)
     assert at_once(world.seen(ALICE).project(VAULT)) is world.source.pages[VAULT]
     assert at_once(world.seen().project(TOOL)) is world.source.pages[TOOL]
     assert result(world.seen(ALICE).project(VAULT)) is world.source.pages[VAULT]
@@ -139,7 +139,7 @@ def test_questions_at_once() -> None:
 )
 def test_refusals(reader: Identity, refusal: type[SimpleIndexError]) -> None:
     """401 and 403 for what is there, for its files and for what lies beside them; 404 stays true for every other name."""
-    world = World(parse_access(b'[[rule]]\nprojects = ["vault", "gone"]\nread = ["alice"]\n'))
+    world = GuardedSourceFixture(parse_access(b'[[rule]]\nprojects = ["vault", "gone"]\nread = ["alice"]\n'))
     assert type(error(world.seen(reader).project(VAULT))) is refusal
     for filename in ("vault-1.0.tar.gz", "vault-1.0.tar.gz.metadata", "no-such-file"):
         assert type(error(world.seen(reader).file(VAULT, filename))) is refusal
@@ -157,7 +157,7 @@ def test_refusals(reader: Identity, refusal: type[SimpleIndexError]) -> None:
 
 def test_a_private_index() -> None:
     """Strangers get the same answer to every question; whoever logs in may ask."""
-    world = World(PRIVATE)
+    world = GuardedSourceFixture(PRIVATE)
     seen = world.seen()
     for question in (seen.projects(), seen.project(TOOL), seen.project(GONE), seen.file(TOOL, "x")):
         assert type(error(question)) is Unauthenticated
@@ -170,7 +170,7 @@ def test_a_private_index() -> None:
 
 def test_an_owner_reads_at_once() -> None:
     """What a single project's owner may do is looked up each time, whatever lists still say."""
-    world = World(BY_OWNER)
+    world = GuardedSourceFixture(BY_OWNER)
     assert type(error(world.seen(BOB).project(ACME))) is NotAllowed
     world.owned = {ACME: "bob"}
     assert result(world.seen(BOB).project(ACME)) is world.source.pages[ACME]

@@ -29,7 +29,7 @@ NOW = 1_700_000_000
 TWO_HOURS = "2023-11-15 00:14 UTC"
 
 
-class World:
+class AllowancesFixture:
     """A state directory that the environment names, at a known time."""
 
     def __init__(self, path: Path) -> None:
@@ -49,14 +49,14 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AllowancesFixture]:
     """One in which the same person does everything."""
     monkeypatch.chdir(tmp_path)
     for name in ("SIMPLEINDEX_CONFIG", "STATE_DIRECTORY", "SUDO_USER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SIMPLEINDEX_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(allowances_module, "who", lambda: "command:alice")
-    world = World(tmp_path)
+    world = AllowancesFixture(tmp_path)
     monkeypatch.setattr(time, "time", lambda: world.now)
     yield world
     world.database.close()
@@ -87,7 +87,9 @@ def allow(capsys: Captured, what: str, time: str = "2h", reason: str = "CVE-1") 
         ("ACME == v1.00rc1+Local.2", "1.0rc1+local.2", "acme==1.0rc1+local.2"),
     ],
 )
-def test_allow(world: World, capsys: Captured, what: str, version: str | None, spelt: str) -> None:
+def test_allow(
+    world: AllowancesFixture, capsys: Captured, what: str, version: str | None, spelt: str
+) -> None:
     """A running server sees it; it is audited with its reason, and said how it is ended."""
     said = allow(capsys, what)
     assert world.held() == (Allowance(ACME, version, NOW + 7200, "command:alice", "CVE-1"),)
@@ -104,7 +106,7 @@ def test_allow(world: World, capsys: Captured, what: str, version: str | None, s
     }
 
 
-def test_allow_again(world: World, capsys: Captured) -> None:
+def test_allow_again(world: AllowancesFixture, capsys: Captured) -> None:
     """The later word counts, also where it is shorter."""
     allow(capsys, "acme==1.0", "3d")
     allow(capsys, "acme==1.0.0", "30m", "less")
@@ -115,7 +117,7 @@ def test_allow_again(world: World, capsys: Captured) -> None:
     ]
 
 
-def test_the_longest(world: World, capsys: Captured) -> None:
+def test_the_longest(world: AllowancesFixture, capsys: Captured) -> None:
     """A year; its end is on time."""
     allow(capsys, "acme", "365d")
     world.now += 365 * 86_400 - 1
@@ -124,7 +126,7 @@ def test_the_longest(world: World, capsys: Captured) -> None:
     assert world.held() == ()
 
 
-def test_disallow(world: World, capsys: Captured) -> None:
+def test_disallow(world: AllowancesFixture, capsys: Captured) -> None:
     """It ends at once, in any spelling of the version, and what else is exempt is said."""
     for what in ("acme", "acme==1.0", "other"):
         allow(capsys, what)
@@ -139,7 +141,7 @@ def test_disallow(world: World, capsys: Captured) -> None:
     ]
 
 
-def test_disallow_what_is_not_allowed(world: World, capsys: Captured) -> None:
+def test_disallow_what_is_not_allowed(world: AllowancesFixture, capsys: Captured) -> None:
     """What is meant may be another spelling of it; what has ended is not there."""
     _, err = run(capsys, "disallow", "acme", status=2)
     assert err == f"simpleindex: There is no allowance of acme in {world.state}.\n"
@@ -153,7 +155,7 @@ def test_disallow_what_is_not_allowed(world: World, capsys: Captured) -> None:
     assert [line["event"] for line in world.audited()] == ["allowance-given"]
 
 
-def test_list(world: World, capsys: Captured) -> None:
+def test_list(world: AllowancesFixture, capsys: Captured) -> None:
     """What ends first is first; what has ended is not listed."""
     allow(capsys, "old", "1m", "gone")
     world.now += 60
@@ -190,7 +192,7 @@ def test_list(world: World, capsys: Captured) -> None:
     ]
 
 
-def test_list_of_none(world: World, capsys: Captured) -> None:
+def test_list_of_none(world: AllowancesFixture, capsys: Captured) -> None:
     """It says where it looked, and makes nothing by looking."""
     assert run(capsys, "allow", "--list") == ("", f"There are no such allowances in {world.state}.\n")
     assert run(capsys, "allow", "--list", "--json") == ("[]\n", "")
@@ -232,7 +234,7 @@ GOOD = ("--for", "2h", "--reason", "x")
         (("acme", "--for", "2h", "--reason", "x" * 201), "--reason: it must be one line"),
     ],
 )
-def test_refused(world: World, capsys: Captured, words: tuple[str, ...], reason: str) -> None:
+def test_refused(world: AllowancesFixture, capsys: Captured, words: tuple[str, ...], reason: str) -> None:
     """One sentence, and nothing is made."""
     out, err = run(capsys, "allow", *words, status=2)
     assert out == ""
@@ -241,7 +243,7 @@ def test_refused(world: World, capsys: Captured, words: tuple[str, ...], reason:
     assert not world.state.exists()
 
 
-def test_disallow_that_is_refused(world: World, capsys: Captured) -> None:
+def test_disallow_that_is_refused(world: AllowancesFixture, capsys: Captured) -> None:
     """As above."""
     for words, reason in (
         ((), "required: NAME[==VERSION]"),
@@ -252,7 +254,7 @@ def test_disallow_that_is_refused(world: World, capsys: Captured) -> None:
         assert not world.state.exists()
 
 
-def test_records_that_cannot_be_used(world: World, capsys: Captured) -> None:
+def test_records_that_cannot_be_used(world: AllowancesFixture, capsys: Captured) -> None:
     """A sentence with the place, and status 2; nothing is said to be done."""
     world.state.mkdir()
     (world.state / "records.sqlite3").write_bytes(b"no database" * 100)
@@ -272,7 +274,7 @@ def test_help(command: str, capsys: Captured) -> None:
     assert err == ""
 
 
-def test_allow_for_no_server(world: World, capsys: Captured) -> None:
+def test_allow_for_no_server(world: AllowancesFixture, capsys: Captured) -> None:
     """Nobody would know it: it is not given unless a new state directory is meant."""
     words = ("allow", "acme==1.0", "--for", "2h", "--reason", "CVE-1")
     _, err = run(capsys, *words, status=2)

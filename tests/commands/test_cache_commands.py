@@ -134,9 +134,9 @@ def test_why(place: Place) -> None:
 
 def test_a_flat_upstream(place: Place) -> None:
     """The files of its page are listed and explained by their own projects."""
-    from tests.upstreams.test_flat_source import ACME, FlatWorld
+    from tests.upstreams.test_flat_source import ACME, FlatUpstreamFixture
 
-    world = FlatWorld(place.path / "cache")
+    world = FlatUpstreamFixture(place.path / "cache")
     world.add(WHEEL, b"wheel")
     world.add(BARE, b"bare")
     assert world.bytes_of(ACME, WHEEL) == b"wheel"

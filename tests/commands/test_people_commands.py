@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
         return True
 
 
-class World:
+class PeopleFixture:
     """A state directory, a users file, and somebody at the keyboard."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PeopleFixture:
     """One that the environment names, in a hurry with hashes."""
     monkeypatch.chdir(tmp_path)
     for name in ("SIMPLEINDEX_CONFIG", "STATE_DIRECTORY", "SUDO_USER"):
@@ -89,7 +89,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("SIMPLEINDEX_USERS", str(tmp_path / "users"))
     monkeypatch.setenv("SIMPLEINDEX_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(passwd_module, "hash_password", lambda text: f"hash of {text}")
-    return World(tmp_path, monkeypatch)
+    return PeopleFixture(tmp_path, monkeypatch)
 
 
 def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
@@ -101,7 +101,7 @@ def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
     return out, err
 
 
-def test_passwd_at_a_terminal(world: World, capsys: Captured) -> None:
+def test_passwd_at_a_terminal(world: PeopleFixture, capsys: Captured) -> None:
     """It is asked for twice, unseen; nothing goes to standard output; the audit knows."""
     asked = world.type("secret", "secret")
     out, err = run(capsys, "passwd", "alice")
@@ -114,7 +114,7 @@ def test_passwd_at_a_terminal(world: World, capsys: Captured) -> None:
     assert line["who"].startswith("command:")
 
 
-def test_passwd_that_differs(world: World, capsys: Captured) -> None:
+def test_passwd_that_differs(world: PeopleFixture, capsys: Captured) -> None:
     """Nothing is changed, and no file is made."""
     world.type("secret", "secrte")
     _, err = run(capsys, "passwd", "alice", status=2)
@@ -124,7 +124,7 @@ def test_passwd_that_differs(world: World, capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("text", ["secret\n", "secret\r\n", "secret", "secret\nmore\n"])
-def test_passwd_from_a_pipe(world: World, capsys: Captured, text: str) -> None:
+def test_passwd_from_a_pipe(world: PeopleFixture, capsys: Captured, text: str) -> None:
     """One line is read, and its end is no part of it."""
     world.pipe(text)
     run(capsys, "passwd", "--users", "others", "alice")
@@ -142,7 +142,9 @@ def test_passwd_from_a_pipe(world: World, capsys: Captured, text: str) -> None:
         ("sidx-abc\n", "would be taken for one"),
     ],
 )
-def test_passwords_that_could_not_be_used(world: World, capsys: Captured, text: str, reason: str) -> None:
+def test_passwords_that_could_not_be_used(
+    world: PeopleFixture, capsys: Captured, text: str, reason: str
+) -> None:
     """They are refused here, not at the first login; and not repeated."""
     world.pipe(text)
     _, err = run(capsys, "passwd", "alice", status=2)
@@ -151,7 +153,7 @@ def test_passwords_that_could_not_be_used(world: World, capsys: Captured, text: 
     assert not world.users.exists()
 
 
-def test_passwd_changes_one_line(world: World, capsys: Captured) -> None:
+def test_passwd_changes_one_line(world: PeopleFixture, capsys: Captured) -> None:
     """Comments, order and others stay."""
     world.users.write_text(f"# People\nalice:{HASH}:since 2020\nbob:{HASH}\n")
     world.pipe("new\n")
@@ -163,7 +165,7 @@ def test_passwd_changes_one_line(world: World, capsys: Captured) -> None:
     assert world.users.read_text() == f"# People\nalice:hash of new:since 2020\nbob:{HASH}\n"
 
 
-def test_passwd_delete(world: World, capsys: Captured) -> None:
+def test_passwd_delete(world: PeopleFixture, capsys: Captured) -> None:
     """Who is not there cannot be deleted."""
     world.users.write_text(f"alice:{HASH}\n")
     _, err = run(capsys, "passwd", "alice", "--delete")
@@ -187,7 +189,9 @@ def test_passwd_delete(world: World, capsys: Captured) -> None:
         (("a", "--config", "missing"), "there is no such configuration file"),
     ],
 )
-def test_passwd_that_is_refused(world: World, capsys: Captured, words: tuple[str, ...], reason: str) -> None:
+def test_passwd_that_is_refused(
+    world: PeopleFixture, capsys: Captured, words: tuple[str, ...], reason: str
+) -> None:
     """One sentence."""
     world.pipe("secret\n")
     _, err = run(capsys, "passwd", *words, status=2)
@@ -196,7 +200,9 @@ def test_passwd_that_is_refused(world: World, capsys: Captured, words: tuple[str
     assert err.count("\n") == 1
 
 
-def test_passwd_without_a_users_file(world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwd_without_a_users_file(
+    world: PeopleFixture, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is no default that a server would read; a configuration file may name it."""
     monkeypatch.delenv("SIMPLEINDEX_USERS")
     world.pipe("secret\n")
@@ -209,7 +215,7 @@ def test_passwd_without_a_users_file(world: World, capsys: Captured, monkeypatch
     assert (world.path / "elsewhere" / "audit.jsonl").exists()
 
 
-def test_a_real_password(world: World) -> None:
+def test_a_real_password(world: PeopleFixture) -> None:
     """By the real command and the real hash."""
     words = [sys.executable, "-m", "simpleindex", "passwd", "alice"]
     result = subprocess.run(
@@ -229,7 +235,7 @@ def create(capsys: Captured, *words: str) -> tuple[str, str]:
     return out.strip(), err
 
 
-def test_token_create(world: World, capsys: Captured) -> None:
+def test_token_create(world: PeopleFixture, capsys: Captured) -> None:
     """Only the secret goes to standard output, and it works; what it is for is said, kept and audited."""
     world.users.write_text(f"alice:{HASH}\n")
     before = time.time()
@@ -253,7 +259,7 @@ def test_token_create(world: World, capsys: Captured) -> None:
     assert secret not in json.dumps(line)
 
 
-def test_token_defaults(world: World, capsys: Captured) -> None:
+def test_token_defaults(world: PeopleFixture, capsys: Captured) -> None:
     """Every project, a year, nobody's, and it is said what that means."""
     secret, err = create(capsys, "--can", "read")
     records = world.records()
@@ -274,7 +280,7 @@ def test_durations(text: str, seconds: int | None) -> None:
     assert tokens_module._expires(text, 0.9) == seconds
 
 
-def test_token_of_an_unknown_user(world: World, capsys: Captured) -> None:
+def test_token_of_an_unknown_user(world: PeopleFixture, capsys: Captured) -> None:
     """A misspelt name would make a token that never works; one that is yet to be made has to be said."""
     world.begin()
     world.users.write_text(f"alice:{HASH}\nbob:weak\n")
@@ -294,7 +300,7 @@ def test_token_of_an_unknown_user(world: World, capsys: Captured) -> None:
     assert "or make one with simpleindex passwd --users FILE alice." in err.splitlines()[0]
 
 
-def test_token_for_no_server(world: World, capsys: Captured) -> None:
+def test_token_for_no_server(world: PeopleFixture, capsys: Captured) -> None:
     """In a directory that no server has used nobody would know it, so none is made there unless that is meant."""
     words = ("token", "create", "--can", "read")
     out, err = run(capsys, *words, status=2)
@@ -331,7 +337,9 @@ def test_token_for_no_server(world: World, capsys: Captured) -> None:
         (("list", "--jsn"), "unrecognized arguments"),
     ],
 )
-def test_token_that_is_refused(world: World, capsys: Captured, words: tuple[str, ...], reason: str) -> None:
+def test_token_that_is_refused(
+    world: PeopleFixture, capsys: Captured, words: tuple[str, ...], reason: str
+) -> None:
     """One sentence, and nothing is made."""
     out, err = run(capsys, "token", *words, status=2)
     assert out == ""
@@ -340,7 +348,7 @@ def test_token_that_is_refused(world: World, capsys: Captured, words: tuple[str,
     assert not world.state.exists()
 
 
-def test_token_list(world: World, capsys: Captured) -> None:
+def test_token_list(world: PeopleFixture, capsys: Captured) -> None:
     """A table as wide as it must be; the oldest first."""
     records = world.records()
     now = 1_700_000_000
@@ -389,7 +397,7 @@ def test_token_list(world: World, capsys: Captured) -> None:
     assert listed[3]["revoked"] == "2023-11-14T22:13:20Z"
 
 
-def test_an_end_that_is_near(world: World, capsys: Captured) -> None:
+def test_an_end_that_is_near(world: PeopleFixture, capsys: Captured) -> None:
     """It is listed to the minute."""
     secret, _ = create(capsys, "--can", "read", "--expires", "12h")
     records = world.records()
@@ -399,14 +407,14 @@ def test_an_end_that_is_near(world: World, capsys: Captured) -> None:
     assert tokens_module._minute(expires) in run(capsys, "token", "list")[0]
 
 
-def test_token_list_of_none(world: World, capsys: Captured) -> None:
+def test_token_list_of_none(world: PeopleFixture, capsys: Captured) -> None:
     """It says where it looked; for programs it is an empty list; and nothing is made by looking."""
     assert run(capsys, "token", "list") == ("", f"There are no tokens in {world.state}.\n")
     assert run(capsys, "token", "list", "--json") == ("[]\n", "")
     assert not world.state.exists()
 
 
-def test_token_revoke(world: World, capsys: Captured) -> None:
+def test_token_revoke(world: PeopleFixture, capsys: Captured) -> None:
     """At once, once; the others that are named too."""
     secret, _ = create(capsys, "--can", "read", "--note", "ci")
     records = world.records()
@@ -422,7 +430,7 @@ def test_token_revoke(world: World, capsys: Captured) -> None:
     assert [line["event"] for line in world.audited()] == ["token-created", "token-revoked"]
 
 
-def test_records_that_cannot_be_used(world: World, capsys: Captured) -> None:
+def test_records_that_cannot_be_used(world: PeopleFixture, capsys: Captured) -> None:
     """A sentence with the place, and status 2."""
     world.state.mkdir()
     (world.state / "records.sqlite3").write_bytes(b"no database" * 100)
@@ -433,7 +441,7 @@ def test_records_that_cannot_be_used(world: World, capsys: Captured) -> None:
         assert err.count("\n") == 1
 
 
-def test_an_audit_that_cannot_be_written(world: World, capsys: Captured) -> None:
+def test_an_audit_that_cannot_be_written(world: PeopleFixture, capsys: Captured) -> None:
     """What was done is done, and it is said that the audit does not know."""
     world.begin()
     (world.state / "audit.jsonl").unlink()
@@ -453,7 +461,7 @@ def test_help(words: list[str], capsys: Captured) -> None:
     assert err == ""
 
 
-def test_who(monkeypatch: pytest.MonkeyPatch, world: World, capsys: Captured) -> None:
+def test_who(monkeypatch: pytest.MonkeyPatch, world: PeopleFixture, capsys: Captured) -> None:
     """Behind sudo, who it is for; a user without a name is a number."""
     monkeypatch.setenv("SUDO_USER", "alice")
     create(capsys, "--can", "read")
@@ -465,7 +473,7 @@ def test_who(monkeypatch: pytest.MonkeyPatch, world: World, capsys: Captured) ->
     assert second == "command:4000000"
 
 
-def test_a_reader_that_has_read_enough(world: World) -> None:
+def test_a_reader_that_has_read_enough(world: PeopleFixture) -> None:
     """``token list | head`` ends without a traceback."""
     records = world.records()
     for _ in range(2000):

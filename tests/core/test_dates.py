@@ -28,7 +28,7 @@ LONG_AGO = 1_600_000_000_000_000_000
 INDEX = "https://pypi.example.org/simple/"
 
 
-class World(CachedUpstreamFixture):
+class UploadTimesFixture(CachedUpstreamFixture):
     """An upstream of bare pages, under a rule about ages."""
 
     rules: tuple[str, ...] = ("cooldown",)
@@ -60,14 +60,14 @@ class World(CachedUpstreamFixture):
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[UploadTimesFixture]:
     """One of its own for each test."""
-    world = World(tmp_path / "cache")
+    world = UploadTimesFixture(tmp_path / "cache")
     yield world
     assert world.failures == []
 
 
-def test_the_first_answer_has_the_times(world: World) -> None:
+def test_the_first_answer_has_the_times(world: UploadTimesFixture) -> None:
     """Newest versions first, each asked once, remembered across restarts and listings; it is said once."""
     names = world.offer(12)
     files = world.files()
@@ -84,7 +84,7 @@ def test_the_first_answer_has_the_times(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [None, FileRefused("pypi", "no."), "absent"])
-def test_a_server_that_does_not_say(world: World, error: object) -> None:
+def test_a_server_that_does_not_say(world: UploadTimesFixture, error: object) -> None:
     """The time at which a file was first seen here counts, and it says so; nobody is asked again."""
     (name,) = world.offer(1, None)
     url = f"{HOST}acme/{name}"
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_say(world: World, error: object) -> None:
     assert world.questions() == [name]
 
 
-def test_a_server_in_trouble_is_asked_again(world: World) -> None:
+def test_a_server_in_trouble_is_asked_again(world: UploadTimesFixture) -> None:
     """With the next listing."""
     (name,) = world.offer(1)
     world.upstream.errors[f"{HOST}acme/{name}"] = UpstreamFailed("pypi", "it answers 500.")
@@ -110,7 +110,7 @@ def test_a_server_in_trouble_is_asked_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("rules", [(), ("cooldown",)])
-def test_nobody_is_asked_without_need(world: World, rules: tuple[str, ...]) -> None:
+def test_nobody_is_asked_without_need(world: UploadTimesFixture, rules: tuple[str, ...]) -> None:
     """Where no rule judges ages, or the index states them."""
     world.rules = rules
     world.offer(1) if not rules else world.upstream.add(WHEEL, DATA)
@@ -118,7 +118,7 @@ def test_nobody_is_asked_without_need(world: World, rules: tuple[str, ...]) -> N
     assert world.questions() == []
 
 
-def test_a_slow_server_is_waited_for_within_bounds(world: World) -> None:
+def test_a_slow_server_is_waited_for_within_bounds(world: UploadTimesFixture) -> None:
     """What it says later counts for the next client."""
     gate: Deferred[None] = Deferred()
     world.offer(20)
@@ -134,7 +134,7 @@ def test_a_slow_server_is_waited_for_within_bounds(world: World) -> None:
     assert len(world.questions()) == 20
 
 
-def test_a_project_with_very_many_files(world: World) -> None:
+def test_a_project_with_very_many_files(world: UploadTimesFixture) -> None:
     """The newest are asked about."""
     names = world.offer(450)
     files = world.files()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ACME = ProjectName("acme")
 
 
-class World:
+class AdvisoriesFixture:
     """A directory with one advisory, about acme 1.0, read; what was logged since; a clock."""
 
     def __init__(self, path: Path, log: CapturedLog) -> None:
@@ -68,12 +68,12 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, log: CapturedLog) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> AdvisoriesFixture:
     """One for each test."""
-    return World(tmp_path, log)
+    return AdvisoriesFixture(tmp_path, log)
 
 
-def test_what_changes_is_read(world: World) -> None:
+def test_what_changes_is_read(world: AdvisoriesFixture) -> None:
     """Also in directories below; the same object as long as nothing changes."""
     first = world.directory.current()
     assert world.bad() == ["1.0"]
@@ -85,7 +85,7 @@ def test_what_changes_is_read(world: World) -> None:
     assert world.said() == [f"Advisories read again from {world.path}: 2."] * 2
 
 
-def test_what_is_no_advisory_is_passed_over(world: World, tmp_path: Path) -> None:
+def test_what_is_no_advisory_is_passed_over(world: AdvisoriesFixture, tmp_path: Path) -> None:
     """Other files, hidden ones, links to directories, and what is no file; a link to a file is one."""
     world.write_text(".hidden", "{")
     world.write_text(".git/config", "{")
@@ -110,7 +110,9 @@ def test_what_is_no_advisory_is_passed_over(world: World, tmp_path: Path) -> Non
         (" " * 101, "it has more than 0 MiB"),
     ],
 )
-def test_a_broken_one(world: World, monkeypatch: pytest.MonkeyPatch, content: str, reason: str) -> None:
+def test_a_broken_one(
+    world: AdvisoriesFixture, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+) -> None:
     """It is said once, and what it said before stays in force until it says something else."""
     path = world.write_text("one", content)
     monkeypatch.setattr(advisories_module, "_LARGEST", 100)
@@ -129,7 +131,7 @@ def test_a_broken_one(world: World, monkeypatch: pytest.MonkeyPatch, content: st
     assert len(world.said()) == 2
 
 
-def test_one_that_is_mended_with_the_same_bytes(world: World) -> None:
+def test_one_that_is_mended_with_the_same_bytes(world: AdvisoriesFixture) -> None:
     """What it said is known still."""
     world.write_text("one", "{")
     world.bad()
@@ -140,7 +142,7 @@ def test_one_that_is_mended_with_the_same_bytes(world: World) -> None:
     assert len(world.said()) == 2
 
 
-def test_many_broken_ones(world: World) -> None:
+def test_many_broken_ones(world: AdvisoriesFixture) -> None:
     """Five are named."""
     for number in range(8):
         world.write_text(f"bad{number}", "{")
@@ -150,7 +152,7 @@ def test_many_broken_ones(world: World) -> None:
     assert said[-1] == f"3 more files in {world.path} are not valid either."
 
 
-def test_one_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_read(world: AdvisoriesFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a broken one."""
 
     def content(path: str) -> bytes:
@@ -165,7 +167,7 @@ def test_one_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert world.bad() == ["2.0"]
 
 
-def test_one_that_goes_while_it_is_listed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_goes_while_it_is_listed(world: AdvisoriesFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is as gone as if it had not been."""
     world.write("two", "2.0")
 
@@ -179,7 +181,7 @@ def test_one_that_goes_while_it_is_listed(world: World, monkeypatch: pytest.Monk
     assert world.said() == []
 
 
-def test_same_bytes_are_not_parsed_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_bytes_are_not_parsed_again(world: AdvisoriesFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever unpacks an archive every hour changes every state."""
     parsed: list[bytes] = []
     monkeypatch.setattr(advisories_module, "parse_advisory", parsed.append)
@@ -191,7 +193,7 @@ def test_same_bytes_are_not_parsed_again(world: World, monkeypatch: pytest.Monke
     assert world.said() == []
 
 
-def test_a_young_file_is_read_again(world: World) -> None:
+def test_a_young_file_is_read_again(world: AdvisoriesFixture) -> None:
     """Its next change may leave its state as it was."""
     path = world.write("one", "2.0")
     status = path.stat()
@@ -203,7 +205,7 @@ def test_a_young_file_is_read_again(world: World) -> None:
     assert world.bad() == ["3.0"]
 
 
-def test_what_is_gone_stays_in_force_for_a_while(world: World) -> None:
+def test_what_is_gone_stays_in_force_for_a_while(world: AdvisoriesFixture) -> None:
     """For the directory may be half-way to its next state; coming back it counts anew."""
     path = world.write("two", "2.0")
     world.bad()
@@ -221,7 +223,7 @@ def test_what_is_gone_stays_in_force_for_a_while(world: World) -> None:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_directory_without_any(world: World, empty: bool) -> None:
+def test_a_directory_without_any(world: AdvisoriesFixture, empty: bool) -> None:
     """Everything stays in force, however long; that is said once, and that it is over."""
     (world.path / "one.json").unlink()
     if not empty:

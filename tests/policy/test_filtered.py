@@ -36,7 +36,7 @@ DAY = 86_400.0
 UPLOADED = UPLOADED_NS / 1e9
 
 
-class World:
+class FilteredSourceFixture:
     """A source with one project of three files, and rules in front."""
 
     def __init__(self, *rules: PolicyRule) -> None:
@@ -66,7 +66,7 @@ def deny(**values: Any) -> PolicyRule:
 
 def test_without_rules_nothing_is_added() -> None:
     """Every answer is the source's own."""
-    world = World()
+    world = FilteredSourceFixture()
     assert world.project() is world.source.pages[ACME]
     assert at_once(world.filtered.project(ACME)) is world.source.pages[ACME]
     assert result(world.filtered.file(ACME, OLD)) is world.source.bodies[ACME, OLD]
@@ -76,7 +76,7 @@ def test_without_rules_nothing_is_added() -> None:
 
 def test_what_is_withheld_is_not_given() -> None:
     """Neither is what lies beside it; the sentence is the rule's."""
-    world = World(deny(versions=SpecifierSet(">1"), message="Ask us."))
+    world = FilteredSourceFixture(deny(versions=SpecifierSet(">1"), message="Ask us."))
     assert world.names() == [OLD]
     assert result(world.filtered.file(ACME, OLD)) is world.source.bodies[ACME, OLD]
     asked = [what for what in world.source.asked if what[0] == "file"]
@@ -90,7 +90,7 @@ def test_what_is_withheld_is_not_given() -> None:
 
 def test_a_file_that_is_listed_meanwhile_is_not_given_unjudged() -> None:
     """The source may give what it did not list when its project was judged."""
-    world = World(deny(versions=SpecifierSet(">1")))
+    world = FilteredSourceFixture(deny(versions=SpecifierSet(">1")))
     assert world.names() == [OLD]
     before = world.source.pages[ACME]
     world.source.add("acme-3.0.zip")
@@ -103,7 +103,7 @@ def test_a_file_that_is_listed_meanwhile_is_not_given_unjudged() -> None:
 
 def test_what_the_source_withholds_is_its_own_affair() -> None:
     """Its word is passed on."""
-    world = World(deny(yanked=True))
+    world = FilteredSourceFixture(deny(yanked=True))
     held = Withheld("acme-9.zip", "secret", "name")
     world.source.put(replace(world.source.pages[ACME], withheld=(held,)))
     assert isinstance(error(world.filtered.file(ACME, "acme-9.zip")), NotHere)
@@ -111,7 +111,7 @@ def test_what_the_source_withholds_is_its_own_affair() -> None:
 
 def test_the_same_object_as_long_as_nothing_changes() -> None:
     """And another one as soon as something does: the source's answer, the rules, or by time."""
-    world = World(PolicyRule("age", PolicyAction.REQUIRE, min_age=2 * DAY))
+    world = FilteredSourceFixture(PolicyRule("age", PolicyAction.REQUIRE, min_age=2 * DAY))
     first = world.project()
     assert (first.files, first.valid_until) == ((), UPLOADED + 2 * DAY)
     assert world.project() is first
@@ -137,7 +137,7 @@ def test_the_same_object_as_long_as_nothing_changes() -> None:
 )
 def test_denied_names_are_not_asked_for(blocked: DenialMode, expected: type[Exception] | None) -> None:
     """Not even once, also where the source cannot be asked; the answer is the rule's."""
-    world = World(deny(blocked=blocked))
+    world = FilteredSourceFixture(deny(blocked=blocked))
     world.source.error = UpstreamFailed("pypi", "it is down")
     ways: list[Callable[[], Any]] = [
         lambda: result(world.filtered.project(ACME)),
@@ -158,7 +158,7 @@ def test_denied_names_are_not_asked_for(blocked: DenialMode, expected: type[Exce
 
 def test_the_end_of_an_allowance_is_on_time() -> None:
     """Also of a project that has no files by which it could be told, and in a policy that stays the same."""
-    world = World(deny())
+    world = FilteredSourceFixture(deny())
     world.source.put(Project(ACME))
     until = world.clock.seconds() + 60
     world.policy = replace(world.policy, allowances=(Allowance(ACME, None, until),))
@@ -172,7 +172,7 @@ def test_the_end_of_an_allowance_is_on_time() -> None:
 
 def test_who_denies_is_not_asked_again_and_again() -> None:
     """It costs as much as the rest of the answer; another policy is asked anew."""
-    world = World(deny(projects=("other",)))
+    world = FilteredSourceFixture(deny(projects=("other",)))
     asked: list[Policy] = []
 
     class Counting(Policy):
@@ -194,7 +194,7 @@ def test_who_denies_is_not_asked_again_and_again() -> None:
 
 def test_lists() -> None:
     """Denied names are on none; the list is the same object as long as nothing changes."""
-    world = World(deny(projects=("other*",)))
+    world = FilteredSourceFixture(deny(projects=("other*",)))
     for name in ("other", "other-two", "third"):
         world.source.empty(name)
     listed = result(world.filtered.projects())
@@ -212,7 +212,7 @@ def test_lists() -> None:
 @pytest.mark.parametrize("rules", [(), (deny(projects=("other*",)),)])
 def test_lists_have_no_serials(monkeypatch: pytest.MonkeyPatch, rules: tuple[PolicyRule, ...]) -> None:
     """What a rule lets out again has not changed, so its serial would hide it from a mirror."""
-    world = World(*rules)
+    world = FilteredSourceFixture(*rules)
     source = replace(result(world.source.projects()), serials={ACME: 1})
 
     async def projects() -> Any:
@@ -226,7 +226,7 @@ def test_lists_have_no_serials(monkeypatch: pytest.MonkeyPatch, rules: tuple[Pol
 
 def test_large_ones_are_judged_in_a_thread() -> None:
     """Lists and projects."""
-    world = World(deny(projects=("acme",), versions=SpecifierSet("<500")))
+    world = FilteredSourceFixture(deny(projects=("acme",), versions=SpecifierSet("<500")))
     one = world.source.pages[ACME].files[0]
     files = tuple(replace(one, version=f"{n}.0", filename=f"acme-{n}.0.zip") for n in range(1001))
     world.source.put(Project(ACME, files))
@@ -246,7 +246,7 @@ def test_large_ones_are_judged_in_a_thread() -> None:
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was asked for long ago is judged anew; what it takes is counted in bytes."""
     monkeypatch.setattr(filtered, "_MOST_BYTES", 10_000)
-    world = World(deny(yanked=False))
+    world = FilteredSourceFixture(deny(yanked=False))
     first = world.project()
     for n in range(20):
         name = f"p{n}"
@@ -257,7 +257,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_source_cannot_tell_stays_so() -> None:
     """No rule makes an answer of an error."""
-    world = World(deny(yanked=True))
+    world = FilteredSourceFixture(deny(yanked=True))
     world.source.error = Unavailable("It is being read.")
     assert isinstance(error(world.filtered.project(ACME)), Unavailable)
     assert isinstance(error(world.filtered.file(ACME, OLD)), Unavailable)
@@ -269,7 +269,7 @@ def test_what_the_source_cannot_tell_stays_so() -> None:
 )
 def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -> None:
     """What is withheld of one source is not taken from the next in its stead, unless its versions are merged and it is whole."""
-    world = World(rule)
+    world = FilteredSourceFixture(rule)
     other = Absent()
     other.add(NEW, b"other")
     union = UnionSource(
@@ -294,7 +294,9 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
 @pytest.mark.parametrize("is_hidden", [False, True])
 def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden: bool) -> None:
     """What is denied of one's own is asked of no upstream; what is not there is, as ever."""
-    own = World(PolicyRule("r", PolicyAction.DENY, sources=frozenset({"local"}), blocked=blocked))
+    own = FilteredSourceFixture(
+        PolicyRule("r", PolicyAction.DENY, sources=frozenset({"local"}), blocked=blocked)
+    )
     judged = FilteredSource(own.source, "local", lambda: own.policy, own.clock, own.threads, is_own=True)
     upstream = Absent()
     upstream.add("acme-99.0.zip", b"evil")
@@ -321,7 +323,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
 
 def test_what_is_listed_while_it_is_asked_for_is_judged() -> None:
     """A source that has another listing by the time that it gives the file does not get past the rules."""
-    world = World(PolicyRule("age", PolicyAction.REQUIRE, min_age=DAY / 2))
+    world = FilteredSourceFixture(PolicyRule("age", PolicyAction.REQUIRE, min_age=DAY / 2))
     before = world.source.pages[ACME]
     young = [
         replace(file, uploaded_ns=int(world.clock.seconds() * 1e9)) if file.filename == NEW else file

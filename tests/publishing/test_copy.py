@@ -442,9 +442,9 @@ def test_a_pinned_release(bench: Bench) -> None:
 def test_from_a_flat_upstream(bench: Bench) -> None:
     """The files of one of its projects."""
     from tests.fixtures.deferreds import result
-    from tests.upstreams.test_flat_source import FlatWorld
+    from tests.upstreams.test_flat_source import FlatUpstreamFixture
 
-    world = FlatWorld(bench.path / "cache")
+    world = FlatUpstreamFixture(bench.path / "cache")
     world.add(WHEEL, wheel_bytes())
     world.add(wheel_name("other"), b"other")
     assert read(result(world.flat.file(ACME, WHEEL))) == wheel_bytes()

@@ -43,7 +43,7 @@ class Records:
         self.owners = OwnerTable(database)
 
 
-class World:
+class RecordsFixture:
     """A state directory, what was logged, and every database opened on it."""
 
     def __init__(self, state: Path, log: CapturedLog) -> None:
@@ -70,9 +70,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, log: CapturedLog) -> Iterator[World]:
+def world(tmp_path: Path, log: CapturedLog) -> Iterator[RecordsFixture]:
     """One whose directory must yet be made."""
-    world = World(tmp_path / "deep" / "state", log)
+    world = RecordsFixture(tmp_path / "deep" / "state", log)
     yield world
     world.close()
 
@@ -92,7 +92,7 @@ def create(records: Records, **changes: Any) -> tuple[Token, str]:
     )
 
 
-def test_a_token(world: World) -> None:
+def test_a_token(world: RecordsFixture) -> None:
     """It is found by its secret, in this process and in others; the secret is nowhere in the file."""
     records = world.records()
     token, secret = create(records)
@@ -111,7 +111,7 @@ def test_a_token(world: World) -> None:
     assert sha256(secret.encode()).digest() in content
 
 
-def test_tokens_are_as_they_were_made(world: World) -> None:
+def test_tokens_are_as_they_were_made(world: RecordsFixture) -> None:
     """Without a user, without an end, with one action; the oldest first."""
     records = world.records()
     later, _ = create(records, now=2000)
@@ -120,7 +120,7 @@ def test_tokens_are_as_they_were_made(world: World) -> None:
 
 
 @pytest.mark.parametrize("secret", [UNKNOWN, "sidx-", "", "\udcff", "pypi-" + "A" * 43, "sidx-" + "é" * 43])
-def test_unknown_tokens(world: World, secret: str) -> None:
+def test_unknown_tokens(world: RecordsFixture, secret: str) -> None:
     """Those are, with and without a database; asking makes none."""
     records = world.records()
     for _ in range(2):
@@ -134,7 +134,7 @@ def test_unknown_tokens(world: World, secret: str) -> None:
     assert raised.value.id is None
 
 
-def test_expired_tokens(world: World) -> None:
+def test_expired_tokens(world: RecordsFixture) -> None:
     """From the second that was said."""
     records = world.records()
     token, secret = create(records)
@@ -143,7 +143,7 @@ def test_expired_tokens(world: World) -> None:
     assert raised.value.id == token.id
 
 
-def test_revoked_tokens(world: World) -> None:
+def test_revoked_tokens(world: RecordsFixture) -> None:
     """At once in every process, for good, and from the first time on."""
     server, command = world.records(), world.records()
     token, secret = create(command)
@@ -158,7 +158,7 @@ def test_revoked_tokens(world: World) -> None:
     assert command.tokens.revoke("nothere0", 1200) is None
 
 
-def test_last_use(world: World) -> None:
+def test_last_use(world: RecordsFixture) -> None:
     """To the minute."""
     records = world.records()
     token, secret = create(records)
@@ -168,7 +168,7 @@ def test_last_use(world: World) -> None:
     records.tokens.touch("nothere0", 1000)
 
 
-def test_owners(world: World) -> None:
+def test_owners(world: RecordsFixture) -> None:
     """Who comes first owns; an administrator gives and takes."""
     records, other = world.records(), world.records()
     assert records.owners.owner(ACME) is None
@@ -186,7 +186,7 @@ def test_owners(world: World) -> None:
     assert other.owners.claim(ACME, "dave", 1005) == "dave"
 
 
-def test_the_files_are_private(world: World) -> None:
+def test_the_files_are_private(world: RecordsFixture) -> None:
     """All that SQLite makes beside the database too, whatever the umask is."""
     old = os.umask(0)
     try:
@@ -199,7 +199,7 @@ def test_the_files_are_private(world: World) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_root_gives_them_to_the_directorys_owner(world: World) -> None:
+def test_root_gives_them_to_the_directorys_owner(world: RecordsFixture) -> None:
     """A token made by root in the service's directory is one that the service can read."""
     world.state.mkdir(parents=True)
     os.chown(world.state, 65534, 65533)
@@ -212,7 +212,7 @@ def test_root_gives_them_to_the_directorys_owner(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
-def test_what_is_no_file(world: World, kind: str) -> None:
+def test_what_is_no_file(world: RecordsFixture, kind: str) -> None:
     """It is neither waited for nor taken for an empty database."""
     world.state.mkdir(parents=True)
     SPECIAL[kind](world.path)
@@ -222,7 +222,7 @@ def test_what_is_no_file(world: World, kind: str) -> None:
             use()
 
 
-def test_a_link_is_not_followed(world: World, tmp_path: Path) -> None:
+def test_a_link_is_not_followed(world: RecordsFixture, tmp_path: Path) -> None:
     """Root runs commands in a directory of another user's."""
     world.state.mkdir(parents=True)
     world.path.symlink_to(tmp_path / "target")
@@ -246,7 +246,7 @@ def every_use(records: Records) -> list[Callable[[], object]]:
     ]
 
 
-def test_a_corrupt_database(world: World) -> None:
+def test_a_corrupt_database(world: RecordsFixture) -> None:
     """It is "can't tell now" for every question, said once, and over when a backup is put back."""
     records = world.records()
     token, secret = create(records)
@@ -264,7 +264,7 @@ def test_a_corrupt_database(world: World) -> None:
     assert records.tokens.find(secret, 1001) == token
 
 
-def test_damaged_pages(world: World) -> None:
+def test_damaged_pages(world: RecordsFixture) -> None:
     """A token in a page that is garbage is not allowed."""
     records = world.records()
     _, secret = create(records)
@@ -279,7 +279,7 @@ def test_damaged_pages(world: World) -> None:
     ("column", "value"),
     [("actions", "everything"), ("actions", ""), ("actions", 7), ("projects", "["), ("projects", "1")],
 )
-def test_damaged_rows(world: World, column: str, value: object) -> None:
+def test_damaged_rows(world: RecordsFixture, column: str, value: object) -> None:
     """What cannot be read is not guessed."""
     records = world.records()
     _, secret = create(records)
@@ -291,7 +291,7 @@ def test_damaged_rows(world: World, column: str, value: object) -> None:
     assert "a row in it is damaged" in world.logged[0]
 
 
-def test_a_newer_database(world: World) -> None:
+def test_a_newer_database(world: RecordsFixture) -> None:
     """What it means is not known here."""
     create(world.records())
     with sqlite3.connect(world.path) as connection:
@@ -304,7 +304,7 @@ def test_a_newer_database(world: World) -> None:
     assert "another version of simpleindex wrote it" in world.logged[0]
 
 
-def test_a_database_that_was_there_is_not_taken_for_none(world: World) -> None:
+def test_a_database_that_was_there_is_not_taken_for_none(world: RecordsFixture) -> None:
     """Its file or its directory gone, or empty: nobody may then claim what is somebody's."""
     records = world.records()
     records.owners.claim(ACME, "alice", 0)
@@ -326,7 +326,7 @@ def test_a_database_that_was_there_is_not_taken_for_none(world: World) -> None:
     assert records.owners.claim(ACME, "bob", 0) == "alice"
 
 
-def test_an_empty_file_is_a_database_that_somebody_makes(world: World) -> None:
+def test_an_empty_file_is_a_database_that_somebody_makes(world: RecordsFixture) -> None:
     """A process was killed before it had the schema in it."""
     world.state.mkdir(parents=True)
     world.path.touch()
@@ -336,7 +336,7 @@ def test_an_empty_file_is_a_database_that_somebody_makes(world: World) -> None:
     assert len(records.tokens.all()) == 1
 
 
-def test_a_directory_that_cannot_be_made(world: World) -> None:
+def test_a_directory_that_cannot_be_made(world: RecordsFixture) -> None:
     """Asking finds nothing there, and a change says what is in the way."""
     world.state.parent.mkdir()
     world.state.touch()
@@ -346,7 +346,7 @@ def test_a_directory_that_cannot_be_made(world: World) -> None:
     assert str(world.path) in world.logged[0]
 
 
-def test_a_change_that_fails_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_fails_changes_nothing(world: RecordsFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is rolled back, and the next one works."""
     records = world.records()
     _, secret = create(records)
@@ -362,7 +362,7 @@ def test_a_change_that_fails_changes_nothing(world: World, monkeypatch: pytest.M
     assert len(records.tokens.all()) == 2
 
 
-def test_questions_do_not_wait_for_changes(world: World) -> None:
+def test_questions_do_not_wait_for_changes(world: RecordsFixture) -> None:
     """While another process holds the database, in the midst of a change."""
     records = world.records()
     token, secret = create(records)
@@ -374,7 +374,7 @@ def test_questions_do_not_wait_for_changes(world: World) -> None:
     other.close()
 
 
-def test_threads(world: World) -> None:
+def test_threads(world: RecordsFixture) -> None:
     """Any of them may ask and change."""
     records = world.records()
     secrets = [create(records)[1]]
@@ -415,7 +415,7 @@ print(won)
 """
 
 
-def test_two_processes(world: World) -> None:
+def test_two_processes(world: RecordsFixture) -> None:
     """From an empty directory on: every claim has one winner, and no token is lost."""
     arguments = [sys.executable, "-c", _WORKER, str(world.state)]
     processes = [
@@ -449,7 +449,7 @@ class BusyConnection:
             raise error
 
 
-def test_another_process_is_making_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_is_making_it(world: RecordsFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite does not wait where the journal is chosen, so we do; but not for ever."""
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)

@@ -31,7 +31,7 @@ class Port:
         self.is_reading = False
 
 
-class World:
+class AcceptingFixture:
     """A gate before two ports, one of which cannot be stopped."""
 
     def __init__(self) -> None:
@@ -46,13 +46,13 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(monkeypatch: pytest.MonkeyPatch) -> AcceptingFixture:
     """With a limit of 64: 40 for connections, 12 more for files."""
     monkeypatch.setattr(accepting, "bounds", lambda: bounds_of(64))
-    return World()
+    return AcceptingFixture()
 
 
-def test_while_there_is_room(world: World) -> None:
+def test_while_there_is_room(world: AcceptingFixture) -> None:
     """Nothing is said and nothing waits."""
     world.free = 39
     assert world.gate.admits()
@@ -61,7 +61,7 @@ def test_while_there_is_room(world: World) -> None:
 
 
 @pytest.mark.parametrize(("free", "admitted"), [(40, True), (51, True), (52, False), (64, False)])
-def test_when_descriptors_are_short(world: World, free: int, admitted: bool) -> None:
+def test_when_descriptors_are_short(world: AcceptingFixture, free: int, admitted: bool) -> None:
     """Accepting stops, idle connections are closed, and it goes on when there is room; the operator hears why."""
     world.free = free
     assert world.gate.admits() is admitted
@@ -79,7 +79,7 @@ def test_when_descriptors_are_short(world: World, free: int, admitted: bool) -> 
     assert not world.clock.getDelayedCalls()
 
 
-def test_the_end_while_accepting_is_stopped(world: World) -> None:
+def test_the_end_while_accepting_is_stopped(world: AcceptingFixture) -> None:
     """Nothing is left behind."""
     world.free = 60
     world.gate.admits()

@@ -48,7 +48,7 @@ class Taking(Protocol):
 
 
 @implementer(ILogObserver)
-class World:
+class ProxyProtocolFixture:
     """A port behind a proxy, in memory."""
 
     def __init__(self, *trusted: str) -> None:
@@ -101,7 +101,7 @@ class World:
 )
 def test_the_header_of_a_trusted_proxy_is_believed(peer: Any, header: bytes, client: Any) -> None:
     """The client is who the header names; where it names nobody, the proxy itself."""
-    world = World("192.0.2.9")
+    world = ProxyProtocolFixture("192.0.2.9")
     transport = world.connect(header + REQUEST, peer=peer)
     assert transport is not None
     assert not transport.disconnecting
@@ -117,7 +117,7 @@ def test_the_header_of_a_trusted_proxy_is_believed(peer: Any, header: bytes, cli
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.9",)])
 def test_nobody_else_may_connect(peer: Any, trusted: tuple[str, ...]) -> None:
     """Such a header could claim to come from this machine. The log says what to do, once a minute."""
-    world = World(*trusted)
+    world = ProxyProtocolFixture(*trusted)
     for _ in range(3):
         assert world.connect(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n" + REQUEST, peer=peer) is None
     assert world.made == []
@@ -134,7 +134,7 @@ def test_nobody_else_may_connect(peer: Any, trusted: tuple[str, ...]) -> None:
 )
 def test_what_is_no_header_is_closed_and_logged(data: bytes) -> None:
     """For the operator whose proxy sends none."""
-    world = World("192.0.2.9")
+    world = ProxyProtocolFixture("192.0.2.9")
     transport = world.connect(data)
     assert transport is not None
     assert transport.disconnecting
@@ -149,7 +149,7 @@ def test_pieces_do_not_matter(header: bytes, data: st.DataObject) -> None:
     whole = header + REQUEST
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=6)))
     pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    world = World("192.0.2.9")
+    world = ProxyProtocolFixture("192.0.2.9")
     transport = world.connect(*pieces)
     assert transport is not None
     assert not transport.disconnecting

@@ -31,7 +31,7 @@ def os_error(number: int, path: str | None = None) -> OSError:
     return OSError(number, os.strerror(number), path)
 
 
-class World:
+class TroublesFixture:
     """The filter and the collection behind one logger."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class World:
 
 def test_a_trouble_is_logged_once_a_minute_and_counted_each_time() -> None:
     """However often it comes; another one beside it is logged at once."""
-    world = World()
+    world = TroublesFixture()
     for _ in range(100):
         world.log.failure("", Failure(os_error(errno.EMFILE, "/")))
     world.log.failure("", Failure(os_error(errno.EIO, "/")))
@@ -73,7 +73,7 @@ def test_a_trouble_is_logged_once_a_minute_and_counted_each_time() -> None:
 
 def test_what_should_never_happen_is_logged_whole_each_time() -> None:
     """It is no trouble of the machine's."""
-    world = World()
+    world = TroublesFixture()
     for error in (KeyError("x"), KeyError("x"), os_error(errno.ENOENT, "/nothing")):
         world.log.failure("", Failure(error))
     assert world.lines == [UNEXPECTED] * 3
@@ -83,7 +83,7 @@ def test_what_should_never_happen_is_logged_whole_each_time() -> None:
 
 def test_what_an_operator_must_mend_is_shown_and_what_merely_happened_is_not() -> None:
     """Sentences of severity error are, and a trouble in words of its own."""
-    world = World()
+    world = TroublesFixture()
     world.log.info("{path} is new.", path="a{b}")
     world.log.warn("{path} is late.", path="a")
     world.log.error("{path} is broken.", path="a{b}")
@@ -94,7 +94,7 @@ def test_what_an_operator_must_mend_is_shown_and_what_merely_happened_is_not() -
 
 def test_there_is_a_bound() -> None:
     """A thousand places with trouble are not all kept."""
-    world = World()
+    world = TroublesFixture()
     for number in range(1500):
         world.log.error("{trouble}", trouble=f"{number} cannot be used.")
     shown = world.troubles.shown()

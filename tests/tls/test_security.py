@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class World:
+class SecurityFixture:
     """A machine with a name, a clock, and its two directories."""
 
     def __init__(self, root: Path) -> None:
@@ -53,14 +53,14 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecurityFixture:
     """Neither directory exists yet."""
-    made = World(tmp_path)
+    made = SecurityFixture(tmp_path)
     monkeypatch.setattr(security, "this_machine", made.identity)
     return made
 
 
-def test_our_own(world: World) -> None:
+def test_our_own(world: SecurityFixture) -> None:
     """Without a certificate one is made, and the log says for what, until when, and that it is the default."""
     made = world.start()
     assert world.taken() == []
@@ -71,7 +71,7 @@ def test_our_own(world: World) -> None:
     ]
 
 
-def test_the_operators(world: World) -> None:
+def test_the_operators(world: SecurityFixture) -> None:
     """No CA is made, none is offered, and each certificate has its line."""
     issue("a.example.com").put(world.certs / "a.pem")
     issue("b.example.com").put(world.certs / "b.pem")
@@ -87,21 +87,21 @@ def test_the_operators(world: World) -> None:
     ("url", "host"),
     [(None, None), ("https://a.example.com:8443/", "a.example.com"), ("https://[::1]/", "::1")],
 )
-def test_the_url_is_a_name_of_this_machine(world: World, url: str | None, host: str | None) -> None:
+def test_the_url_is_a_name_of_this_machine(world: SecurityFixture, url: str | None, host: str | None) -> None:
     """Only its host counts."""
     issue("a.example.com", "::1").put(world.certs / "a.pem")
     world.start(url)
     assert world.url_hosts == [host]
 
 
-def test_a_certificate_for_another_host(world: World) -> None:
+def test_a_certificate_for_another_host(world: SecurityFixture) -> None:
     """What no client could verify is refused."""
     issue("a.example.com").put(world.certs / "a.pem")
     with pytest.raises(RefusedStart, match=r"is for c\.example\.com, the host of --url"):
         world.start("https://c.example.com/")
 
 
-def test_the_end_is_announced(world: World) -> None:
+def test_the_end_is_announced(world: SecurityFixture) -> None:
     """A certificate about to end is said at the start."""
     issue("a.example.com", end=timedelta(days=5)).put(world.certs / "a.pem")
     world.start()
@@ -109,7 +109,7 @@ def test_the_end_is_announced(world: World) -> None:
     assert "a.pem" in line
 
 
-def test_the_end_is_announced_while_it_runs(world: World) -> None:
+def test_the_end_is_announced_while_it_runs(world: SecurityFixture) -> None:
     """Who never restarts hears of it too, once."""
     issue("a.example.com", end=timedelta(days=60)).put(world.certs / "a.pem")
     made = world.start()
@@ -122,7 +122,7 @@ def test_the_end_is_announced_while_it_runs(world: World) -> None:
     assert "a.pem" in line
 
 
-def test_renewal(world: World) -> None:
+def test_renewal(world: SecurityFixture) -> None:
     """Our own is renewed when it is due and taken up by the same check; its CA stays."""
     made = world.start()
     ca = made.certificates.ca_pem
@@ -137,7 +137,7 @@ def test_renewal(world: World) -> None:
     assert made.certificates.ca_pem == ca
 
 
-def test_a_renewed_one_of_the_operators(world: World) -> None:
+def test_a_renewed_one_of_the_operators(world: SecurityFixture) -> None:
     """It is taken up without a restart; nothing of ours is made."""
     issue("a.example.com").put(world.certs / "a.pem")
     made = world.start()
@@ -147,7 +147,7 @@ def test_a_renewed_one_of_the_operators(world: World) -> None:
     assert not world.state.exists()
 
 
-def test_certificates_that_are_gone_for_a_moment(world: World) -> None:
+def test_certificates_that_are_gone_for_a_moment(world: SecurityFixture) -> None:
     """The operator's stay in use: clients do not trust a CA that nobody asked for."""
     path = issue("a.example.com").put(world.certs / "a.pem")
     made = world.start()
@@ -161,7 +161,7 @@ def test_certificates_that_are_gone_for_a_moment(world: World) -> None:
     assert made.certificates.names == ("a.example.com",)
 
 
-def test_force(world: World) -> None:
+def test_force(world: SecurityFixture) -> None:
     """SIGHUP makes it complain again of what it has complained of, the minute's check does not."""
     path = issue("a.example.com").put(world.certs / "a.pem")
     made = world.start()
@@ -174,7 +174,7 @@ def test_force(world: World) -> None:
     assert world.taken() == [complaint]
 
 
-def test_warnings_are_said_once(world: World) -> None:
+def test_warnings_are_said_once(world: SecurityFixture) -> None:
     """A name that the CA may not certify is told when it appears and not every minute."""
     made = world.start()
     world.names = ("box.example.com", "localhost", "other.example.net")
@@ -184,7 +184,7 @@ def test_warnings_are_said_once(world: World) -> None:
     assert "other.example.net" in line
 
 
-def test_the_operator_takes_over(world: World) -> None:
+def test_the_operator_takes_over(world: SecurityFixture) -> None:
     """Once ours is removed nothing of ours is made again, nor offered."""
     made = world.start()
     issue("a.example.com").put(world.certs / "a.pem")
@@ -195,7 +195,7 @@ def test_the_operator_takes_over(world: World) -> None:
     assert not world.own.exists()
 
 
-def test_a_renewal_that_fails(world: World) -> None:
+def test_a_renewal_that_fails(world: SecurityFixture) -> None:
     """It is said once, what is there goes on, and when it can be had again it is."""
     made = world.start()
     broken = world.state / "ca" / "cert.pem"
@@ -222,7 +222,7 @@ def test_real_time_and_real_names(tmp_path: Path) -> None:
     assert timedelta(days=89) < described.expires - before < timedelta(days=91)
 
 
-def test_files_that_are_not_read_are_named(world: World) -> None:
+def test_files_that_are_not_read_are_named(world: SecurityFixture) -> None:
     """Whoever put a key pair there under other names would wonder whose certificate is served."""
     world.certs.mkdir()
     (world.certs / "localhost.crt").touch()

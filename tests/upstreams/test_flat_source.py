@@ -31,7 +31,7 @@ ACME, OTHER, ABSENT = map(ProjectName, ("acme", "other", "absent"))
 DATA = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
 
 
-class FlatWorld(CachedUpstreamFixture):
+class FlatUpstreamFixture(CachedUpstreamFixture):
     """An upstream that is a page with a wheel of acme and an sdist of other, as bare as directory listings are."""
 
     def restart(self) -> None:
@@ -57,16 +57,16 @@ class FlatWorld(CachedUpstreamFixture):
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[FlatWorld]:
+def world(tmp_path: Path) -> Iterator[FlatUpstreamFixture]:
     """Nothing is ever failed unexpectedly."""
-    world = FlatWorld(tmp_path / "cache")
+    world = FlatUpstreamFixture(tmp_path / "cache")
     world.add(wheel_name(), DATA)
     world.add(sdist_name("other", "2.0"), b"sdist")
     yield world
     assert world.failures == []
 
 
-def test_one_request_for_all(world: FlatWorld) -> None:
+def test_one_request_for_all(world: FlatUpstreamFixture) -> None:
     """Also for what is not on it; at once while it is fresh, and by what it is known by afterwards."""
     listed = result(world.flat.projects())
     assert listed.names == (ACME, OTHER)
@@ -84,7 +84,7 @@ def test_one_request_for_all(world: FlatWorld) -> None:
     assert world.upstream.asked[-1][2] == world.upstream.pages[FLAT_PAGE].validators
 
 
-def test_what_changes(world: FlatWorld) -> None:
+def test_what_changes(world: FlatUpstreamFixture) -> None:
     """One project's file makes no other project anew."""
     acme, other, listed = world.of(ACME), world.of(OTHER), result(world.flat.projects())
     world.add(sdist_name("other", "3.0"), b"more")
@@ -98,7 +98,7 @@ def test_what_changes(world: FlatWorld) -> None:
     assert result(world.flat.projects()).names == (ACME, OTHER, "zoo")
 
 
-def test_files(world: FlatWorld) -> None:
+def test_files(world: FlatUpstreamFixture) -> None:
     """They come through the cache, which learns of them; each only in its own project."""
     assert world.bytes_of(ACME, wheel_name()) == DATA
     (file,) = world.of(ACME).files
@@ -112,13 +112,13 @@ def test_files(world: FlatWorld) -> None:
         assert isinstance(error(world.flat.location(name, filename)), NotHere)
 
 
-def test_redirected(world: FlatWorld) -> None:
+def test_redirected(world: FlatUpstreamFixture) -> None:
     """With the other wrapper outside."""
     redirecting = RedirectingSource(world.flat)
     assert result(redirecting.file(ACME, wheel_name())) == Elsewhere(f"{HOST}acme/{wheel_name()}")
 
 
-def test_while_it_is_away(world: FlatWorld) -> None:
+def test_while_it_is_away(world: FlatUpstreamFixture) -> None:
     """The page is kept whole: also a project that nobody asked for is known, and that another one is not there."""
     world.of(ACME)
     world.restart()
@@ -134,21 +134,23 @@ def test_while_it_is_away(world: FlatWorld) -> None:
     assert not result(world.flat.projects()).stale
 
 
-def test_it_was_never_there(world: FlatWorld) -> None:
+def test_it_was_never_there(world: FlatUpstreamFixture) -> None:
     """Then nobody knows of any name."""
     world.upstream.error = UpstreamFailed("pypi", "it is away.")
     for asking in (world.flat.project(ABSENT), world.flat.projects(), world.flat.file(ACME, wheel_name())):
         assert isinstance(error(asking), UpstreamFailed)
 
 
-def test_an_empty_page(world: FlatWorld) -> None:
+def test_an_empty_page(world: FlatUpstreamFixture) -> None:
     """Is an index without projects."""
     world.upstream.put(Project(FLAT_PAGE))
     assert result(world.flat.projects()).names == ()
     assert isinstance(error(world.flat.project(ACME)), NotHere)
 
 
-def test_a_large_page_is_taken_apart_in_a_thread(world: FlatWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_page_is_taken_apart_in_a_thread(
+    world: FlatUpstreamFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And of two that were under way at once, each asker gets the answer to its own question."""
     monkeypatch.setattr(flat, "_WORTH_A_THREAD", 1)
     page = world.upstream.pages[FLAT_PAGE].project

@@ -16,7 +16,7 @@ from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.memory_upstream import HOST, MemoryUpstream
 
 
-class World:
+class LimitedSourceFixture:
     """An upstream that is asked two things at once; every listing waits until it is let go."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class World:
 
 def test_pages() -> None:
     """The third waits until one is done; the order is kept."""
-    world = World()
+    world = LimitedSourceFixture()
     gate: Deferred[None] = Deferred()
     world.upstream.gate = gate
     asking = [world.ask(number) for number in range(4)]
@@ -55,7 +55,7 @@ def test_pages() -> None:
 
 def test_files_have_their_turn_until_they_are_closed() -> None:
     """And pages do not wait for them."""
-    world = World()
+    world = LimitedSourceFixture()
     first, second, third = (world.open(number) for number in range(3))
     assert pending(third)
     assert result(world.ask(4)).project.name == "p4"
@@ -71,7 +71,7 @@ def test_files_have_their_turn_until_they_are_closed() -> None:
 
 def test_an_error_gives_the_turn_back() -> None:
     """Of a page, the list, and a file."""
-    world = World()
+    world = LimitedSourceFixture()
     world.upstream.error = UpstreamFailed("pypi", "it is down")
     for _ in range(3):
         assert isinstance(error(world.ask(0)), UpstreamFailed)
@@ -85,7 +85,7 @@ def test_an_error_gives_the_turn_back() -> None:
 
 def test_who_waits_too_long_is_told() -> None:
     """And gets no turn later; nor does one who left."""
-    world = World()
+    world = LimitedSourceFixture()
     gate: Deferred[None] = Deferred()
     world.upstream.gate = gate
     for number in range(2):
@@ -109,7 +109,7 @@ def test_who_waits_too_long_is_told() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_turns_are_not_lost(count: int) -> None:
     """However often."""
-    world = World()
+    world = LimitedSourceFixture()
     for _ in range(10):
         streams = [world.open(number) for number in range(count)]
         for each in streams:
@@ -120,7 +120,7 @@ def test_turns_are_not_lost(count: int) -> None:
 def test_not_everybody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who could not have a turn in time is told at once."""
     monkeypatch.setattr(queued, "_MOST_WAITING", 1)
-    world = World()
+    world = LimitedSourceFixture()
     gate: Deferred[None] = Deferred()
     world.upstream.gate = gate
     for number in range(2):

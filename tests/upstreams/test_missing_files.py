@@ -39,7 +39,7 @@ OTHER = wheel_bytes("acme", "1.0", "Summary: other")
 INDEX = "https://pypi.example.org/simple/"
 
 
-class World(CachedUpstreamFixture):
+class MissingFilesFixture(CachedUpstreamFixture):
     """An upstream whose wheels' ends are read."""
 
     def options(self) -> CacheOptions:
@@ -62,15 +62,15 @@ class World(CachedUpstreamFixture):
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[MissingFilesFixture]:
     """An upstream that lists a wheel with metadata."""
-    world = World(tmp_path / "cache")
+    world = MissingFilesFixture(tmp_path / "cache")
     world.upstream.add(WHEEL, DATA, metadata=METADATA)
     yield world
     assert world.failures == []
 
 
-def spoil(world: World, url: str, how: object) -> None:
+def spoil(world: MissingFilesFixture, url: str, how: object) -> None:
     """Have the upstream give something else at a URL."""
     world.upstream.errors.pop(url, None)
     if isinstance(how, bytes):
@@ -95,7 +95,7 @@ SPOILT: dict[str, Any] = {
 @pytest.mark.parametrize("how", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("is_bare", [True, False])
 def test_metadata_of_a_mirror_that_has_none_come_from_the_wheel(
-    world: World, how: object, ranges: bool, is_bare: bool
+    world: MissingFilesFixture, how: object, ranges: bool, is_bare: bool
 ) -> None:
     """At once, for the digest that it copied is that of the wheel's."""
     sidecar = Sidecar(hashlib.sha256(METADATA).hexdigest(), 0)
@@ -115,7 +115,7 @@ def test_metadata_of_a_mirror_that_has_none_come_from_the_wheel(
 
 
 @pytest.mark.parametrize("how", SPOILT.values(), ids=SPOILT)
-def test_metadata_with_another_digest_than_the_wheel_s(world: World, how: object) -> None:
+def test_metadata_with_another_digest_than_the_wheel_s(world: MissingFilesFixture, how: object) -> None:
     """Whoever has that digest gets nothing; from then on those of the wheel are listed."""
     world.upstream.pieces = (1_000_000,)
     listing = world.upstream.pages[ACME].project
@@ -131,7 +131,7 @@ def test_metadata_with_another_digest_than_the_wheel_s(world: World, how: object
         world.restart()
 
 
-def test_metadata_that_nobody_has_are_listed_no_more(world: World) -> None:
+def test_metadata_that_nobody_has_are_listed_no_more(world: MissingFilesFixture) -> None:
     """Also after a restart; they are looked at again, ever more rarely, and offered once they are there."""
     other = sdist_name("acme", "0.1")
     world.upstream.add(other, b"sdist")
@@ -168,7 +168,9 @@ FILES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("how", "reason"), FILES.values(), ids=FILES)
-def test_a_file_that_is_not_there_is_listed_no_more(world: World, how: object, reason: str) -> None:
+def test_a_file_that_is_not_there_is_listed_no_more(
+    world: MissingFilesFixture, how: object, reason: str
+) -> None:
     """But withheld with the reason, also after a restart; a client that has its URL makes us look again."""
     spoil(world, URL, how)
     if how == PAGE:
@@ -190,7 +192,9 @@ def test_a_file_that_is_not_there_is_listed_no_more(world: World, how: object, r
 
 
 @pytest.mark.parametrize(("how", "_reason"), FILES.values(), ids=FILES)
-def test_a_file_that_comes_back_is_listed_again(world: World, how: object, _reason: str) -> None:
+def test_a_file_that_comes_back_is_listed_again(
+    world: MissingFilesFixture, how: object, _reason: str
+) -> None:
     """It is looked at when its time has come, not sooner, and by nobody who would have to wait."""
     spoil(world, URL, how)
     assert isinstance(failure(world.open()), NotHere | WrongFile)
@@ -208,7 +212,7 @@ def test_a_file_that_comes_back_is_listed_again(world: World, how: object, _reas
     assert world.listed() is not None
 
 
-def test_a_file_that_is_listed_in_another_way_is_offered_at_once(world: World) -> None:
+def test_a_file_that_is_listed_in_another_way_is_offered_at_once(world: MissingFilesFixture) -> None:
     """Its upstream has been put right."""
     spoil(world, URL, None)
     assert isinstance(error(world.open()), NotHere)
@@ -219,7 +223,7 @@ def test_a_file_that_is_listed_in_another_way_is_offered_at_once(world: World) -
     assert world.bytes() == OTHER
 
 
-def test_a_file_that_is_replaced_under_its_name(world: World) -> None:
+def test_a_file_that_is_replaced_under_its_name(world: MissingFilesFixture) -> None:
     """The old listing's digest fails once; the new one is not held off for it."""
     world.project()
     world.upstream.add(WHEEL, OTHER)
@@ -238,7 +242,9 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("stated", "says_size", "hash_name"), SIZES)
-def test_a_size_that_is_not_true(world: World, stated: int, says_size: bool, hash_name: str) -> None:
+def test_a_size_that_is_not_true(
+    world: MissingFilesFixture, stated: int, says_size: bool, hash_name: str
+) -> None:
     """The hash decides; the true size is listed then. Nobody is sent a file as if it had another size."""
     hashed: dict[str, Any] = {"sha256": hashlib.sha256(DATA).hexdigest()}
     if hash_name == "md5":
@@ -254,7 +260,7 @@ def test_a_size_that_is_not_true(world: World, stated: int, says_size: bool, has
     assert world.upstream.opens() == [0]
 
 
-def test_a_much_larger_file_is_not_received_whole(world: World) -> None:
+def test_a_much_larger_file_is_not_received_whole(world: MissingFilesFixture) -> None:
     """Whatever hash is stated: a size that is wrong by far is a wrong file."""
     world.upstream.says_size = False
     world.upstream.add(WHEEL, DATA, size=10)
@@ -264,7 +270,7 @@ def test_a_much_larger_file_is_not_received_whole(world: World) -> None:
     assert max(size for size in (len(stream.left()) for stream in world.upstream.streams)) > 20_000_000
 
 
-def test_a_page_is_no_file_where_no_hash_is_stated(world: World) -> None:
+def test_a_page_is_no_file_where_no_hash_is_stated(world: MissingFilesFixture) -> None:
     """Old indexes state none, and some servers send a page with 200 for what they have not got."""
     world.upstream.add(WHEEL, DATA, bare=True)
     spoil(world, URL, PAGE)
@@ -289,7 +295,7 @@ def test_a_fault_lasts_longer_each_time_within_bounds() -> None:
     assert ListingFault("why", 1.0, 1.0) == ListingFault("why", 1.0, 1.0)
 
 
-def test_what_is_known_is_kept_with_the_pages_that_it_is_of(world: World) -> None:
+def test_what_is_known_is_kept_with_the_pages_that_it_is_of(world: MissingFilesFixture) -> None:
     """A project that goes and comes back begins anew."""
     spoil(world, URL, None)
     assert isinstance(error(world.open()), NotHere)

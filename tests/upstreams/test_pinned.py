@@ -28,7 +28,7 @@ WHEEL, SDIST = wheel_name(), sdist_name("acme", "2.0")
 DATA, METADATA = wheel_bytes("acme", "1.0"), metadata_text("acme", "1.0")
 
 
-class World(CachedUpstreamFixture):
+class PinnedUpstreamFixture(CachedUpstreamFixture):
     """An upstream with a wheel and an sdist, its cache, and pins in front."""
 
     def __init__(self, root: Path, *, keep_removed: bool = False) -> None:
@@ -73,12 +73,12 @@ class World(CachedUpstreamFixture):
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> PinnedUpstreamFixture:
     """One of its own for each test."""
-    return World(tmp_path)
+    return PinnedUpstreamFixture(tmp_path)
 
 
-def test_without_pins_nothing_is_added(world: World) -> None:
+def test_without_pins_nothing_is_added(world: PinnedUpstreamFixture) -> None:
     """Every answer is the source's own."""
     project = world.project()
     assert result(world.pinned.project(ACME)) is project is at_once(world.pinned.project(ACME))
@@ -88,7 +88,7 @@ def test_without_pins_nothing_is_added(world: World) -> None:
     )
 
 
-def test_while_the_upstream_has_it_nothing_changes(world: World) -> None:
+def test_while_the_upstream_has_it_nothing_changes(world: PinnedUpstreamFixture) -> None:
     """Its listing counts, and is the very object that it was."""
     assert world.pin(WHEEL) == (WHEEL,)
     assert result(world.pinned.project(ACME)) is world.project()
@@ -97,7 +97,7 @@ def test_while_the_upstream_has_it_nothing_changes(world: World) -> None:
     assert world.content(f"{WHEEL}.metadata") == METADATA
 
 
-def test_removed_upstream(world: World) -> None:
+def test_removed_upstream(world: PinnedUpstreamFixture) -> None:
     """It is offered all the same, with all that is known of it; other files are not."""
     assert world.pin(WHEEL, SDIST) == (WHEEL, SDIST)
     offered: Project = result(world.pinned.project(ACME))
@@ -117,7 +117,7 @@ def test_removed_upstream(world: World) -> None:
     assert isinstance(error(world.pinned.file(ACME, f"{SDIST}.metadata")), NotHere)
 
 
-def test_the_project_is_gone_or_the_upstream(world: World) -> None:
+def test_the_project_is_gone_or_the_upstream(world: PinnedUpstreamFixture) -> None:
     """What is pinned is offered by itself; that it may be out of date is said where it may be."""
     world.pin(WHEEL)
     world.lose_the_cache()
@@ -134,7 +134,7 @@ def test_the_project_is_gone_or_the_upstream(world: World) -> None:
     assert world.content(WHEEL) == DATA
 
 
-def test_quarantined_upstream(world: World) -> None:
+def test_quarantined_upstream(world: PinnedUpstreamFixture) -> None:
     """What is considered unsafe there is not offered here."""
     world.pin(WHEEL)
     world.upstream.put(Project(ACME, status=Status.QUARANTINED))
@@ -143,7 +143,7 @@ def test_quarantined_upstream(world: World) -> None:
     assert isinstance(error(world.pinned.file(ACME, WHEEL)), NotAllowed)
 
 
-def test_replaced_upstream(world: World) -> None:
+def test_replaced_upstream(world: PinnedUpstreamFixture) -> None:
     """The listing counts, and so does the digest in it."""
     world.pin(WHEEL)
     other = wheel_bytes("acme", "1.0", "Summary: other")
@@ -152,7 +152,7 @@ def test_replaced_upstream(world: World) -> None:
     assert world.content(WHEEL) == other
 
 
-def test_what_is_not_held_is_not_pinned(world: World) -> None:
+def test_what_is_not_held_is_not_pinned(world: PinnedUpstreamFixture) -> None:
     """The bytes have to be there."""
     world.project()
     kept = world.cache.listing(URL, ACME)
@@ -161,7 +161,7 @@ def test_what_is_not_held_is_not_pinned(world: World) -> None:
     assert world.pins.names(URL) == frozenset()
 
 
-def test_unpinned(world: World) -> None:
+def test_unpinned(world: PinnedUpstreamFixture) -> None:
     """One of two, then the other; a running server notices."""
     world.pin(WHEEL, SDIST)
     world.upstream.put(Project(ACME))
@@ -176,7 +176,7 @@ def test_unpinned(world: World) -> None:
     assert world.names() == []
 
 
-def test_damaged_bytes_are_not_given(world: World) -> None:
+def test_damaged_bytes_are_not_given(world: PinnedUpstreamFixture) -> None:
     """A pinned file is proven like a cached one; the upstream is asked then."""
     world.pin(SDIST)
     world.upstream.put(Project(ACME))
@@ -188,7 +188,7 @@ def test_damaged_bytes_are_not_given(world: World) -> None:
 
 def test_what_is_removed_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
     """As far as it is held, and it is said; also when all of the project is gone."""
-    world = World(tmp_path, keep_removed=True)
+    world = PinnedUpstreamFixture(tmp_path, keep_removed=True)
     assert world.content(WHEEL) == DATA
     world.upstream.put(Project(ACME))
     world.upstream.add("acme-3.0.zip", b"new")
@@ -208,7 +208,7 @@ def test_what_is_removed_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
 
 def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     """And the rest goes on."""
-    world = World(tmp_path, keep_removed=True)
+    world = PinnedUpstreamFixture(tmp_path, keep_removed=True)
     assert world.content(WHEEL) == DATA
     world.state.write_text("no directory")
     world.upstream.put(Project(ACME))

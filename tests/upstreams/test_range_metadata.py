@@ -46,7 +46,7 @@ def _nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel_tails, "_SMALL", 0)
 
 
-class World:
+class RangeMetadataFixture:
     """An upstream with one bare wheel."""
 
     def __init__(self, data: bytes = DATA, **facts: Any) -> None:
@@ -97,7 +97,7 @@ def large(*, before: bool) -> bytes:
 
 def test_a_small_wheel() -> None:
     """One question where its size is stated."""
-    world = World(size=len(DATA))
+    world = RangeMetadataFixture(size=len(DATA))
     file_facts = world.learn()
     assert (file_facts.size, file_facts.sha256, file_facts.requires_python) == (len(DATA), None, ">=3.9")
     assert file_facts.sidecar == Sidecar(hashlib.sha256(METADATA).hexdigest(), len(METADATA))
@@ -107,7 +107,7 @@ def test_a_small_wheel() -> None:
 
 def test_a_size_that_nobody_states() -> None:
     """It is asked for first."""
-    world = World()
+    world = RangeMetadataFixture()
     assert world.learn().size == len(DATA)
     assert world.offsets() == [1, 0]
     world.upstream.says_size = False
@@ -118,7 +118,7 @@ def test_a_size_that_nobody_states() -> None:
 def test_a_large_wheel(before: bool, questions: int) -> None:
     """Its end, and, where they do not lie there, the place of the metadata."""
     data = large(before=before)
-    world = World(data, size=len(data))
+    world = RangeMetadataFixture(data, size=len(data))
     assert world.learn().sidecar is not None
     assert world.kept == [METADATA]
     assert len(world.offsets()) == questions
@@ -128,7 +128,7 @@ def test_a_large_wheel(before: bool, questions: int) -> None:
 def test_no_ranges() -> None:
     """An upstream that sends the whole instead is not asked again."""
     data = large(before=False)
-    world = World(data, size=len(data))
+    world = RangeMetadataFixture(data, size=len(data))
     world.upstream.ranges = False
     assert isinstance(error(world.tails(ACME, world.file)), NoRanges)
 
@@ -138,20 +138,22 @@ def test_no_ranges() -> None:
 )
 def test_what_is_no_wheel(data: bytes) -> None:
     """Says nothing."""
-    world = World(data, size=len(data))
+    world = RangeMetadataFixture(data, size=len(data))
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
     assert world.kept == []
 
 
 def test_a_wrong_size() -> None:
     """It ends before it should."""
-    world = World(size=len(DATA) + 5)
+    world = RangeMetadataFixture(size=len(DATA) + 5)
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
 
 
 def test_another_host() -> None:
     """Whoever only has the files could say of a part what its whole would not bear out."""
-    world = World(url="https://elsewhere.example.org/acme-1.0-py3-none-any.whl", size=len(DATA))
+    world = RangeMetadataFixture(
+        url="https://elsewhere.example.org/acme-1.0-py3-none-any.whl", size=len(DATA)
+    )
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
     assert world.upstream.asked == []
 
@@ -159,14 +161,14 @@ def test_another_host() -> None:
 def test_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wants its metadata has all of it as soon."""
     monkeypatch.undo()
-    world = World(size=len(DATA))
+    world = RangeMetadataFixture(size=len(DATA))
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
     assert world.upstream.asked == []
 
 
 def test_no_room() -> None:
     """What cannot be kept could not be served, so it is not offered."""
-    world = World(size=len(DATA))
+    world = RangeMetadataFixture(size=len(DATA))
     world.has_room = False
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)
 

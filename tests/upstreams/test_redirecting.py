@@ -45,7 +45,7 @@ def offer(linked: bool, *listing: Any) -> Project:
     return redirected_project(project, first_seen, generation, host_policy=host_policy, linked=linked)
 
 
-class RedirectingWorld(CachedUpstreamFixture):
+class RedirectingUpstreamFixture(CachedUpstreamFixture):
     """The upstream has a wheel with metadata, and an sdist without; clients are sent to it."""
 
     linked = False
@@ -66,9 +66,9 @@ class RedirectingWorld(CachedUpstreamFixture):
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RedirectingWorld]:
+def world(tmp_path: Path) -> Iterator[RedirectingUpstreamFixture]:
     """Nothing is ever failed unexpectedly, nor any file fetched."""
-    world = RedirectingWorld(tmp_path / "cache")
+    world = RedirectingUpstreamFixture(tmp_path / "cache")
     world.upstream.add(WHEEL, DATA, metadata=METADATA)
     world.upstream.add(SDIST, b"sdist", bare=True)
     yield world
@@ -77,7 +77,7 @@ def world(tmp_path: Path) -> Iterator[RedirectingWorld]:
     assert not [*(tmp_path / "cache").glob("**/files/*")]
 
 
-def test_files_are_elsewhere(world: RedirectingWorld) -> None:
+def test_files_are_elsewhere(world: RedirectingUpstreamFixture) -> None:
     """The file and its metadata; nothing that is not listed, nor metadata that the upstream has not got."""
     assert world.where(WHEEL) == Elsewhere(URL)
     assert world.where(SIDECAR) == Elsewhere(f"{URL}.metadata")
@@ -87,21 +87,21 @@ def test_files_are_elsewhere(world: RedirectingWorld) -> None:
     assert isinstance(error(world.redirecting.file(ProjectName("other"), "other-1.0.zip")), NotHere)
 
 
-def test_metadata_of_a_signed_url(world: RedirectingWorld) -> None:
+def test_metadata_of_a_signed_url(world: RedirectingUpstreamFixture) -> None:
     """It lies beside the file, whatever follows its path."""
     world.upstream.add(WHEEL, DATA, metadata=METADATA, url=f"{URL}?signature=a%26b")
     assert world.where(WHEEL) == Elsewhere(f"{URL}?signature=a%26b")
     assert world.where(SIDECAR) == Elsewhere(f"{URL}.metadata?signature=a%26b")
 
 
-def test_quarantine(world: RedirectingWorld) -> None:
+def test_quarantine(world: RedirectingUpstreamFixture) -> None:
     """Nobody is sent to a file that is considered unsafe."""
     page = world.upstream.pages[ACME].project
     world.upstream.put(replace(page, status=Status.QUARANTINED))
     assert isinstance(error(world.redirecting.file(ACME, WHEEL)), NotAllowed)
 
 
-def test_nobody_is_sent_where_a_listing_must_not_lead(world: RedirectingWorld) -> None:
+def test_nobody_is_sent_where_a_listing_must_not_lead(world: RedirectingUpstreamFixture) -> None:
     """A file that is withheld for its URL is not had by its name either."""
     world.upstream.add(WHEEL, DATA, url=f"http://files.example.org/acme/{WHEEL}")
     refused = error(world.redirecting.file(ACME, WHEEL))
@@ -110,13 +110,13 @@ def test_nobody_is_sent_where_a_listing_must_not_lead(world: RedirectingWorld) -
     assert [item.rule for item in result(world.redirecting.project(ACME)).withheld] == ["url"]
 
 
-def test_the_other_questions_pass(world: RedirectingWorld) -> None:
+def test_the_other_questions_pass(world: RedirectingUpstreamFixture) -> None:
     """They are answered as from the cache, and at once while that is fresh."""
     assert result(world.redirecting.projects()) is at_once(world.redirecting.projects())
     assert result(world.redirecting.project(ACME)) is at_once(world.redirecting.project(ACME))
 
 
-def test_over_http(world: RedirectingWorld) -> None:
+def test_over_http(world: RedirectingUpstreamFixture) -> None:
     """The page has our URLs and the upstream's hashes; the answer for a file is kept by nobody, and has no bytes of it."""
     page = world.index.get("/simple/acme/", ("Accept", JSON))
     first, second = page.json["files"]
@@ -130,7 +130,7 @@ def test_over_http(world: RedirectingWorld) -> None:
         assert world.index.head(f"/acme/{path}").headers["location"] == url
 
 
-def test_listing_only(world: RedirectingWorld) -> None:
+def test_listing_only(world: RedirectingUpstreamFixture) -> None:
     """URLs are the upstream's; whoever asks us all the same is sent there."""
     world.linked = True
     world.restart()
@@ -140,7 +140,7 @@ def test_listing_only(world: RedirectingWorld) -> None:
     assert world.index.get(f"/simple/acme/{WHEEL}").headers["location"] == URL
 
 
-def test_pages_do_not_change_without_cause(world: RedirectingWorld) -> None:
+def test_pages_do_not_change_without_cause(world: RedirectingUpstreamFixture) -> None:
     """Asked again, restarted, or with the upstream away, a page has the same tag."""
     tags = [world.index.get("/simple/acme/").headers["etag"]]
     world.clock.advance(601)
@@ -159,13 +159,13 @@ def test_what_a_cache_learnt_is_not_said(tmp_path: Path) -> None:
     before.upstream.add(WHEEL, DATA, bare=True)
     assert read(result(before.open())) == DATA
     assert before.project().files[0].sha256 is not None
-    world = RedirectingWorld(tmp_path / "cache")
+    world = RedirectingUpstreamFixture(tmp_path / "cache")
     world.upstream.error = UpstreamFailed("pypi", "it is away.")
     (file,) = result(world.redirecting.project(ACME)).files
     assert (file.sha256, file.size) == (None, None)
 
 
-def test_behind_rules(world: RedirectingWorld) -> None:
+def test_behind_rules(world: RedirectingUpstreamFixture) -> None:
     """What one withholds is refused in words, and nobody is told where it is; the rest is sent there."""
     policy = Policy(
         (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ACME, SECRET, PUBLIC = map(ProjectName, ("acme", "secret", "public"))
 
 
-class House:
+class HiddenSourceFixture:
     """A view of one directory; another directory of one's own has the project secret; so has an upstream, with bytes of its own."""
 
     def __init__(self, rules: NameRules | None = None) -> None:
@@ -46,7 +46,7 @@ class House:
 @pytest.mark.parametrize("strategy", [Strategy.FIRST_INDEX, Strategy.MERGE])
 def test_a_hidden_name_is_asked_of_nobody(strategy: Strategy) -> None:
     """It is not here, by all ways to ask; others come from the upstream."""
-    house = House(NameRules(strategy))
+    house = HiddenSourceFixture(NameRules(strategy))
     assert isinstance(error(house.union.project(SECRET)), NotHere)
     assert isinstance(error(house.union.file(SECRET, "secret-9.0.zip")), NotHere)
     with pytest.raises(NotHere):
@@ -59,7 +59,7 @@ def test_a_hidden_name_is_asked_of_nobody(strategy: Strategy) -> None:
 
 def test_unless_it_may_be_asked_for() -> None:
     """The exception is for hidden ones too."""
-    house = House(NameRules(allow_upstream=("secret",)))
+    house = HiddenSourceFixture(NameRules(allow_upstream=("secret",)))
     assert [file.version for file in result(house.union.project(SECRET)).files] == ["1.0", "9.0"]
     assert at_once(house.union.project(SECRET)) is not None
     assert SECRET in result(house.union.projects()).names
@@ -68,7 +68,7 @@ def test_unless_it_may_be_asked_for() -> None:
 @pytest.mark.parametrize("broken", [Unavailable("unmounted")])
 def test_a_hidden_directory_that_cannot_tell_ends_the_question(broken: SimpleIndexError) -> None:
     """Nobody is asked for what may be in it; what is shown is not affected."""
-    house = House()
+    house = HiddenSourceFixture()
     house.hidden.error = broken
     assert error(house.union.project(PUBLIC)) is broken
     with pytest.raises(Unavailable):
@@ -79,7 +79,7 @@ def test_a_hidden_directory_that_cannot_tell_ends_the_question(broken: SimpleInd
 
 def test_published_in_a_hidden_directory_meanwhile() -> None:
     """An upstream's answer is none any more."""
-    house = House()
+    house = HiddenSourceFixture()
     gate: Deferred[None] = Deferred()
     house.upstream.gate = gate
     waiting = Deferred.fromCoroutine(house.union.project(PUBLIC))
@@ -92,7 +92,7 @@ def test_published_in_a_hidden_directory_meanwhile() -> None:
 
 def test_said() -> None:
     """An explanation says that a view does not show it, and that nobody was asked."""
-    local, upstream = result(House().union.words(SECRET))
+    local, upstream = result(HiddenSourceFixture().union.words(SECRET))
     assert local.sentence == "has it, and this view does not show it."
     assert (
         upstream.sentence == "is not asked. secret is a name of this index, so no upstream is asked for it."

@@ -26,7 +26,7 @@ PRIVATE, PUBLIC = wheel_name("secret"), wheel_name("public")
 DATA = wheel_bytes("public")
 
 
-class House:
+class LocalFirstFixture:
     """A directory with the project secret; an upstream with public, and with a secret that somebody put there."""
 
     def __init__(self, root: Path, rules: NameRules) -> None:
@@ -55,14 +55,14 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(tmp_path: Path) -> LocalFirstFixture:
     """With the directory read."""
-    house = House(tmp_path, NameRules())
+    house = LocalFirstFixture(tmp_path, NameRules())
     house.local.begin()
     return house
 
 
-def test_a_cold_file_is_streamed_and_a_warm_one_is_a_file(house: House) -> None:
+def test_a_cold_file_is_streamed_and_a_warm_one_is_a_file(house: LocalFirstFixture) -> None:
     """Whole while it is on its way, also where a part is asked for; then in parts too."""
     page = house.index.get("/simple/public/", ("Accept", JSON))
     (file,) = page.json["files"]
@@ -79,7 +79,7 @@ def test_a_cold_file_is_streamed_and_a_warm_one_is_a_file(house: House) -> None:
     assert house.outside.upstream.opens() == [0]
 
 
-def test_while_the_upstream_is_away(house: House) -> None:
+def test_while_the_upstream_is_away(house: LocalFirstFixture) -> None:
     """Old pages are not to be stored; what was never seen cannot be told now, or not until somebody mends it; one's own is as ever."""
     assert house.index.get("/simple/public/").headers["cache-control"] == "no-cache"
     house.outside.clock.advance(601)
@@ -96,7 +96,7 @@ def test_while_the_upstream_is_away(house: House) -> None:
     assert house.index.get("/simple/secret/").headers["cache-control"] == "no-cache"
 
 
-def test_a_wrong_file_is_not_retried(house: House) -> None:
+def test_a_wrong_file_is_not_retried(house: LocalFirstFixture) -> None:
     """Said in words, where nothing of it has been sent."""
     upstream = house.outside.upstream
     upstream.files.update(dict.fromkeys(upstream.files, b"evil" + DATA[4:]))
@@ -110,7 +110,7 @@ def test_a_wrong_file_is_not_retried(house: House) -> None:
 @pytest.mark.parametrize("rule", ["own", "used"])
 def test_a_private_name_is_never_heard(tmp_path: Path, state: str, strategy: Strategy, rule: str) -> None:
     """Whatever has become of the directory; only where it is truly not there, a rule is needed for that."""
-    house = House(tmp_path, NameRules(strategy, own=("sec*",) if rule == "own" else ()))
+    house = LocalFirstFixture(tmp_path, NameRules(strategy, own=("sec*",) if rule == "own" else ()))
     house.used.update({"secret"} if rule == "used" else ())
     root = tmp_path / "packages"
     if state == "unread":
@@ -131,7 +131,7 @@ def test_a_private_name_is_never_heard(tmp_path: Path, state: str, strategy: Str
 
 def test_a_private_name_is_not_heard_while_the_directory_cannot_tell(tmp_path: Path) -> None:
     """Without any rule: that it is not read yet, or has gone, is not that the project is not there."""
-    house = House(tmp_path, NameRules(Strategy.MERGE, allow_upstream=("secret",)))
+    house = LocalFirstFixture(tmp_path, NameRules(Strategy.MERGE, allow_upstream=("secret",)))
     house.local.reads.held = house.local.long_reads.held = True
     house.local.begin()
     for path in ("/simple/secret/", f"/simple/secret/{PRIVATE}"):

@@ -26,7 +26,7 @@ ACME = ProjectName("acme")
 DENY = '[[rule]]\naction = "deny"\nprojects = ["acme"]\n'
 
 
-class World:
+class SourcesFileFixture:
     """A sources file, and everything that it depends on; a second passes between two questions."""
 
     def __init__(self, path: Path, log: CapturedLog) -> None:
@@ -68,14 +68,14 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, log: CapturedLog) -> World:
+def world(tmp_path: Path, log: CapturedLog) -> SourcesFileFixture:
     """One of its own for each test, without rules."""
-    world = World(tmp_path, log)
+    world = SourcesFileFixture(tmp_path, log)
     world.write("# nothing yet\n")
     return world
 
 
-def test_read_again(world: World) -> None:
+def test_read_again(world: SourcesFileFixture) -> None:
     """Rules are taken up as soon as they are there; what else changed waits, and both are said."""
     world.policies.open()
     assert world.denied() is None
@@ -96,7 +96,7 @@ def test_read_again(world: World) -> None:
 UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://index.example/"\n'
 
 
-def test_names_are_kept_in_at_once_and_let_out_when_asked_to(world: World) -> None:
+def test_names_are_kept_in_at_once_and_let_out_when_asked_to(world: SourcesFileFixture) -> None:
     """More names of one's own hold as soon as the file has them, fewer with SIGHUP: it may be half written."""
     taken: list[Sources] = []
     world.write('own = ["acme-*"]\nallow-upstream = ["acme-open"]\n' + UPSTREAM)
@@ -123,7 +123,7 @@ def test_names_are_kept_in_at_once_and_let_out_when_asked_to(world: World) -> No
     assert (len(taken), len(world.lines)) == (2, said)
 
 
-def test_sighup_looks_at_once(world: World) -> None:
+def test_sighup_looks_at_once(world: SourcesFileFixture) -> None:
     """Also within the second in which nobody looks again; what cannot be read stays as it was."""
     world.write(UPSTREAM)
     world.policies.open()
@@ -136,7 +136,7 @@ def test_sighup_looks_at_once(world: World) -> None:
     assert "its last valid content stays in force" in world.lines[-1]
 
 
-def test_what_breaks_stays_in_force(world: World) -> None:
+def test_what_breaks_stays_in_force(world: SourcesFileFixture) -> None:
     """A mistake opens nothing."""
     world.write(DENY)
     world.policies.open()
@@ -148,7 +148,7 @@ def test_what_breaks_stays_in_force(world: World) -> None:
     assert world.denied() is not None
 
 
-def test_the_same_object_as_long_as_nothing_changes(world: World) -> None:
+def test_the_same_object_as_long_as_nothing_changes(world: SourcesFileFixture) -> None:
     """Which is what tells whether judgements are still good."""
     world.write(DENY)
     world.policies.open()
@@ -165,7 +165,7 @@ def test_the_same_object_as_long_as_nothing_changes(world: World) -> None:
     assert world.denied() is not None
 
 
-def test_records_that_cannot_be_read(world: World) -> None:
+def test_records_that_cannot_be_read(world: SourcesFileFixture) -> None:
     """What was allowed ends in its time, and nothing else is."""
     world.write(DENY)
     world.policies.open()
@@ -173,13 +173,13 @@ def test_records_that_cannot_be_read(world: World) -> None:
     assert world.denied() is None
     world.given = Unavailable("damaged")
     assert world.denied() is None
-    other = World(world.path, world.log)
+    other = SourcesFileFixture(world.path, world.log)
     other.given = world.given
     other.policies.open()
     assert other.denied() is not None
 
 
-def test_views(world: World) -> None:
+def test_views(world: SourcesFileFixture) -> None:
     """Each has its rules."""
     text = '[[view]]\nname = "stable"\nsources = ["local"]\n' + DENY + 'views = ["stable"]\n'
     world.write(text)
@@ -188,7 +188,7 @@ def test_views(world: World) -> None:
     assert world.denied(frozenset({"team", "stable"})) is not None
 
 
-def test_deny_names(world: World) -> None:
+def test_deny_names(world: SourcesFileFixture) -> None:
     """The file is followed, relative to the sources file; a broken one stays as it was."""
     world.write('[[rule]]\nname = "bad"\ndeny-names = "lists/bad.txt"\n')
     world.write("other\n", "lists/bad.txt")
@@ -204,13 +204,13 @@ def test_deny_names(world: World) -> None:
     assert world.denied() == "acme is denied by the rule worse: the list has it, really."
 
 
-def advise(world: World, name: str, *versions: str) -> None:
+def advise(world: SourcesFileFixture, name: str, *versions: str) -> None:
     """Write an advisory about versions of acme."""
     affected = [{"package": {"ecosystem": "PyPI", "name": "acme"}, "versions": versions}]
     world.write(json.dumps({"id": name.upper(), "affected": affected}), f"osv/{name}.json")
 
 
-def test_advisories(world: World) -> None:
+def test_advisories(world: SourcesFileFixture) -> None:
     """They are looked at by themselves, away from the reactor."""
     world.write('[[rule]]\nname = "osv"\nadvisories = "osv"\n')
 
@@ -235,7 +235,7 @@ def test_advisories(world: World) -> None:
 ADVISORIES = '[[rule]]\nname = "osv"\nadvisories = "osv"\n'
 
 
-def test_advisories_that_a_rule_names_later(world: World) -> None:
+def test_advisories_that_a_rule_names_later(world: SourcesFileFixture) -> None:
     """They are read where that holds nobody up; what held before does so until they are."""
     world.write(DENY)
     world.policies.open()
@@ -255,7 +255,7 @@ def test_advisories_that_a_rule_names_later(world: World) -> None:
     ]
 
 
-def test_later_advisories_that_cannot_be_read(world: World) -> None:
+def test_later_advisories_that_cannot_be_read(world: SourcesFileFixture) -> None:
     """It is said why, and they are tried again for as long as the rule names them."""
     world.write(DENY)
     world.policies.open()
@@ -270,7 +270,7 @@ def test_later_advisories_that_cannot_be_read(world: World) -> None:
     assert world.denied() is None
 
 
-def test_rules_about_what_does_not_run_yet(world: World) -> None:
+def test_rules_about_what_does_not_run_yet(world: SourcesFileFixture) -> None:
     """A rule about an upstream or a view under a new name would hold for nothing: the old ones do, until a restart."""
     upstream = '[[upstream]]\nname = "{}"\nurl = "https://index.example/"\n'
     world.write(upstream.format("pypi") + DENY + 'sources = ["pypi"]\n')
@@ -296,7 +296,7 @@ def test_rules_about_what_does_not_run_yet(world: World) -> None:
         ('[[rule]]\nadvisories = "."\n', "which has no .json file in it"),
     ],
 )
-def test_refused_starts(world: World, text: str, sentence: str) -> None:
+def test_refused_starts(world: SourcesFileFixture, text: str, sentence: str) -> None:
     """Nothing is served without rules that were meant to be there."""
     world.write("a b\n", "bad.txt")
     world.write(text)
@@ -308,10 +308,10 @@ def test_refused_starts(world: World, text: str, sentence: str) -> None:
 def test_no_file(tmp_path: Path, log: CapturedLog) -> None:
     """Nor without the file."""
     with pytest.raises(RefusedStart, match="cannot be read"):
-        World(tmp_path, log).policies.open()
+        SourcesFileFixture(tmp_path, log).policies.open()
 
 
-def test_lists_are_opened_once(world: World) -> None:
+def test_lists_are_opened_once(world: SourcesFileFixture) -> None:
     """Two rules that name one directory share what is known of it."""
     advise(world, "one", "1.0")
     opened: Callable[[], object] = world.lists.open("advisories:osv")

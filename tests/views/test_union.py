@@ -40,7 +40,7 @@ class Absent(StubSource):
         return {what[1] for what in self.asked if len(what) > 1}
 
 
-class House:
+class UnionFixture:
     """One's own index and two others, each of which has the wheel acme with bytes of its own."""
 
     def __init__(self, rules: NameRules | None = None, *, used: frozenset[str] = frozenset()) -> None:
@@ -71,7 +71,7 @@ class House:
 
 def test_the_first_that_has_it_owns_it() -> None:
     """The one behind it is not even asked; with nobody in front of it, it is."""
-    house = House()
+    house = UnionFixture()
     assert house.bytes() == b"first"
     assert not house.second.asked
     del house.first.pages[ACME]
@@ -84,7 +84,7 @@ def test_the_first_that_has_it_owns_it() -> None:
 
 def test_what_exists_here_is_asked_of_nobody() -> None:
     """Also where it has no files at all."""
-    house = House()
+    house = UnionFixture()
     house.local.empty("acme")
     assert result(house.union.project(ACME)).files == ()
     assert isinstance(error(house.union.file(ACME, WHEEL)), NotHere)
@@ -96,7 +96,7 @@ def test_what_exists_here_is_asked_of_nobody() -> None:
 @pytest.mark.parametrize("strategy", [Strategy.FIRST_INDEX, Strategy.MERGE])
 def test_nobody_goes_past_one_who_cannot_tell(broken: SimpleIndexError, strategy: Strategy) -> None:
     """Not even for a name that upstreams may be asked for."""
-    house = House(NameRules(strategy, allow_upstream=("*",)))
+    house = UnionFixture(NameRules(strategy, allow_upstream=("*",)))
     house.local.error = broken
     assert error(house.union.project(ACME)) is broken
     assert error(house.union.file(ACME, WHEEL)) is broken
@@ -111,7 +111,7 @@ def test_nobody_goes_past_one_who_cannot_tell(broken: SimpleIndexError, strategy
 
 def test_only_where_it_is_asked_for_are_indexes_merged() -> None:
     """Each file from where the page has it from; one's own first."""
-    house = House(NameRules(Strategy.MERGE, allow_upstream=("acme",)))
+    house = UnionFixture(NameRules(Strategy.MERGE, allow_upstream=("acme",)))
     house.second.add(wheel_name(version="2.0"), b"newer", metadata=b"of the newer")
     merged = result(house.union.project(ACME))
     assert [file.version for file in merged.files] == ["1.0", "2.0"]
@@ -129,7 +129,7 @@ def test_only_where_it_is_asked_for_are_indexes_merged() -> None:
 
 def test_a_merge_is_among_upstreams_for_a_name_that_is_nobodys() -> None:
     """What exists here is not merged with anything unless it is allowed by name."""
-    house = House(NameRules(Strategy.MERGE))
+    house = UnionFixture(NameRules(Strategy.MERGE))
     house.second.add(wheel_name(version="2.0"), b"newer")
     assert len(result(house.union.project(ACME)).files) == 2
     house.local.add(WHEEL, b"ours")
@@ -138,7 +138,7 @@ def test_a_merge_is_among_upstreams_for_a_name_that_is_nobodys() -> None:
 
 def test_what_is_published_here_meanwhile_is_the_answer() -> None:
     """An upstream takes its time; when it answers, the project is one's own."""
-    house = House()
+    house = UnionFixture()
     house.first.gate = Deferred()
     answer = Deferred.fromCoroutine(house.union.project(ACME))
     house.local.add(WHEEL, b"ours")
@@ -148,7 +148,7 @@ def test_what_is_published_here_meanwhile_is_the_answer() -> None:
 
 def test_what_is_known_at_once_is_answered_at_once() -> None:
     """Past everybody who says that it is not there, and no further than somebody who would have to look."""
-    house = House()
+    house = UnionFixture()
     assert at_once(house.union.project(ACME)) is house.first.pages[ACME]
     house.first.gate = Deferred()
     assert at_once(house.union.project(ACME)) is None
@@ -162,7 +162,7 @@ def test_what_is_known_at_once_is_answered_at_once() -> None:
 
 def test_lists() -> None:
     """One's own list is the list, and the very object; another index's names only where that is asked for."""
-    house = House(NameRules(own=("secret",)))
+    house = UnionFixture(NameRules(own=("secret",)))
     house.local.empty("ours")
     assert result(house.union.projects()) is at_once(house.union.projects())
     assert result(house.union.projects()).names == ("ours",)
@@ -188,7 +188,7 @@ def test_lists() -> None:
 
 def test_a_long_list_is_made_in_a_thread() -> None:
     """The public index's would hold up everybody for a second."""
-    house = House()
+    house = UnionFixture()
     house.first._list = ProjectList(tuple(ProjectName(f"p{n:05}") for n in range(6_000)))
     house.members = [UpstreamMember(house.first, is_listed=True)]
     house.build()
@@ -202,7 +202,7 @@ def test_a_long_list_is_made_in_a_thread() -> None:
 def test_a_real_directory_in_front(tmp_path: Path) -> None:
     """An upstream's project is answered at once, and one that has just appeared here is not taken for absent."""
     world = LiveDirectoryFixture(tmp_path / "root").begin()
-    house = House()
+    house = UnionFixture()
     house.local = LocalSource(world.live, world.directory, HeldThreads())  # type: ignore[assignment]
     house.build()
     assert at_once(house.union.project(ACME)) is house.first.pages[ACME]
@@ -261,7 +261,7 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
     steps: list[tuple[str, str, str]],
 ) -> None:
     """Whatever is configured, in whatever state one's own index is, and whichever question is asked."""
-    house = House(NameRules(strategy, own, allowed), used=used)
+    house = UnionFixture(NameRules(strategy, own, allowed), used=used)
     house.members = [
         UpstreamMember(house.first, is_listed=True),
         UpstreamMember(house.second, is_listed=True),
@@ -289,14 +289,14 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
             assert name not in house.first.names() | house.second.names()
 
 
-def words_of(house: House, name: ProjectName = ACME) -> list[str]:
+def words_of(house: UnionFixture, name: ProjectName = ACME) -> list[str]:
     """What the sources say, in order."""
     return [f"{word.source} {word.sentence}" for word in result(house.union.words(name))]
 
 
 def test_words() -> None:
     """Every source says what it has, or why it is not asked; own names are asked of nobody for this either."""
-    house = House(NameRules(own=("secret",)))
+    house = UnionFixture(NameRules(own=("secret",)))
     house.members = [
         UpstreamMember(house.first, name="one"),
         UpstreamMember(house.second, Scope(exclude=("other",)), name="two"),
@@ -330,7 +330,7 @@ def test_words() -> None:
 
 def test_words_of_a_merge() -> None:
     """All are asked, up to one that cannot tell."""
-    house = House(NameRules(Strategy.MERGE))
+    house = UnionFixture(NameRules(Strategy.MERGE))
     house.members = [UpstreamMember(house.first, name="one"), UpstreamMember(house.second, name="two")]
     house.build()
     assert [word.split()[1] for word in words_of(house)] == ["has", "has", "has"]
@@ -345,7 +345,7 @@ def test_words_of_a_merge() -> None:
 
 def test_rules_that_change() -> None:
     """They hold for the next question, and for the list."""
-    house = House()
+    house = UnionFixture()
     house.members = [
         UpstreamMember(house.first, is_listed=True, name="first"),
         UpstreamMember(house.second, name="second"),
@@ -365,7 +365,7 @@ def test_rules_that_change() -> None:
 def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that was made by others is given once, and not kept."""
     monkeypatch.setattr(merged, "_WORTH_A_THREAD", 0)
-    house = House()
+    house = UnionFixture()
     house.members = [UpstreamMember(house.first, is_listed=True)]
     house.build()
     house.threads.held = True

@@ -21,7 +21,7 @@ RULES = b'[[rule]]\nprojects = ["tool"]\nyank = ["alice"]\ndelete = ["alice"]\na
 YANK = {"version": "1.0"}
 
 
-class World(GuardedSiteFixture):
+class ApiFixture(GuardedSiteFixture):
     """An index of which alice yanks and deletes, and carol does everything."""
 
     def __init__(self) -> None:
@@ -40,9 +40,9 @@ class World(GuardedSiteFixture):
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ApiFixture:
     """A new one."""
-    return World()
+    return ApiFixture()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def world() -> World:
         ("status", {"status": "active", "reason": "x"}, ("status", "tool", Status.ACTIVE, "x"), []),
     ],
 )
-def test_changes(world: World, change: str, content: Any, call: tuple[Any, ...], changed: list[str]) -> None:
+def test_changes(
+    world: ApiFixture, change: str, content: Any, call: tuple[Any, ...], changed: list[str]
+) -> None:
     """Each is made once, answered with what was changed, and told to the audit with who did it."""
     answer = world.post(f"projects/Tool/{change}", content)
     assert (answer.status, json.loads(answer.body)) == (200, {"project": "tool", "changed": changed})
@@ -93,7 +95,7 @@ def test_changes(world: World, change: str, content: Any, call: tuple[Any, ...],
     )
 
 
-def test_a_token_in_the_audit(world: World) -> None:
+def test_a_token_in_the_audit(world: ApiFixture) -> None:
     """The token's id stands beside its user, there and in the ledger."""
     assert world.post("projects/tool/delete", YANK, label="alice-all").status == 200
     assert (world.audited[0]["who"], world.audited[0]["token"]) == ("alice", "a1a1a1a1")
@@ -123,7 +125,7 @@ def test_a_token_in_the_audit(world: World) -> None:
         ("delete", {}, '"version" is missing'),
     ],
 )
-def test_what_is_not_understood(world: World, change: str, content: Any, words: str) -> None:
+def test_what_is_not_understood(world: ApiFixture, change: str, content: Any, words: str) -> None:
     """400 with what is wrong; nothing is changed or audited."""
     answer = world.post(f"projects/tool/{change}", content)
     assert answer.status == 400
@@ -143,13 +145,13 @@ def test_what_is_not_understood(world: World, change: str, content: Any, words: 
         ("free", {"file": "tool-0.8.tar.gz"}),
     ],
 )
-def test_what_is_not_there(world: World, change: str, content: Any) -> None:
+def test_what_is_not_there(world: ApiFixture, change: str, content: Any) -> None:
     """404 for a version or a file that is not there; nothing is audited."""
     assert world.post(f"projects/tool/{change}", content).status == 404
     assert world.audited == []
 
 
-def test_order(world: World) -> None:
+def test_order(world: ApiFixture) -> None:
     """A foreign page, a login, the size, the name, the right, and only then whether there is such a project."""
     length = "Content-Length: 70000"
     page = "/-/api/projects/tool/yank"
@@ -167,7 +169,7 @@ def test_order(world: World) -> None:
     assert world.post("projects/nothing/yank", YANK).status == 404
 
 
-def test_a_body_of_unknown_length(world: World) -> None:
+def test_a_body_of_unknown_length(world: ApiFixture) -> None:
     """It is counted while it comes."""
     head = bytes_of("POST", "/-/api/projects/tool/yank", "carol", "Transfer-Encoding: chunked")
     assert world.send(head + b"11000\r\n" + b" " * 0x11000 + b"\r\n").status == 413
@@ -175,14 +177,14 @@ def test_a_body_of_unknown_length(world: World) -> None:
     assert world.send(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(whole), whole)).status == 200
 
 
-def test_no_body(world: World) -> None:
+def test_no_body(world: ApiFixture) -> None:
     """The login is asked for first here too."""
     page = "/-/api/projects/tool/yank"
     assert world.send(bytes_of("POST", page)).status == 401
     assert world.send(bytes_of("POST", page, "carol")).status == 400
 
 
-def test_a_right_that_is_taken_meanwhile(world: World) -> None:
+def test_a_right_that_is_taken_meanwhile(world: ApiFixture) -> None:
     """What is decided is decided when all of it is there."""
     body = json.dumps(YANK).encode()
     transport = world.index.connect()
@@ -194,7 +196,7 @@ def test_a_right_that_is_taken_meanwhile(world: World) -> None:
     assert world.publishing.calls == []
 
 
-def test_other_methods(world: World) -> None:
+def test_other_methods(world: ApiFixture) -> None:
     """405 with what is allowed; a page that is none is 404 to every method."""
     for page, allowed in (("whoami", b"GET, HEAD, OPTIONS"), ("projects/tool/yank", b"POST, OPTIONS")):
         other = "POST" if page == "whoami" else "GET"
@@ -215,7 +217,7 @@ def test_other_methods(world: World) -> None:
     assert b"\x80" not in answer.reason
 
 
-def test_whoami(world: World) -> None:
+def test_whoami(world: ApiFixture) -> None:
     """Who the credentials belong to, with what a token is good for and nothing secret."""
     answer = world.send(bytes_of("GET", "/-/api/whoami", "carol-upload"), "GET")
     assert json.loads(answer.body) == {
@@ -240,7 +242,7 @@ def test_whoami(world: World) -> None:
     ],
 )
 def test_what_cannot_be_done(
-    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+    world: ApiFixture, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     """The sentence of whoever was to do it, in JSON for those who ask for that; nothing is audited."""
 
@@ -255,14 +257,14 @@ def test_what_cannot_be_done(
     assert world.audited == []
 
 
-def test_what_cannot_be_told(world: World) -> None:
+def test_what_cannot_be_told(world: ApiFixture) -> None:
     """A project about which nothing is known now is not changed."""
     world.source.error = Unavailable("Not now.")
     assert world.post("projects/tool/yank", YANK).status == 503
     assert world.publishing.calls == []
 
 
-def test_a_quarantined_project_can_be_changed(world: World) -> None:
+def test_a_quarantined_project_can_be_changed(world: ApiFixture) -> None:
     """Whoever administers it takes that back."""
     world.source.put(replace(world.source.pages["tool"], status=Status.QUARANTINED))
     assert world.post("projects/tool/status", {"status": "active"}).status == 200

@@ -108,7 +108,7 @@ class Taking(Resource):
         return sentence(200, f"{len(b''.join(sink.pieces))} bytes")
 
 
-class Setting(ConnectionFixture):
+class RequestBodyFixture(ConnectionFixture):
     """A site whose POST bodies are taken."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class IntakeTests(SynchronousTestCase):
     """The way of a body from the connection to its sink."""
 
     def setUp(self) -> None:
-        self.setting = Setting()
+        self.setting = RequestBodyFixture()
         self.bodies = self.setting.bodies
         self.transport = self.setting.connect()
 
@@ -150,7 +150,7 @@ class IntakeTests(SynchronousTestCase):
         """A body that is judged first and taken then, however it comes; the connection goes on after it."""
         for size in (None, 1, 7):
             with self.subTest(size=size):
-                self.setting = Setting()
+                self.setting = RequestBodyFixture()
                 self.bodies = self.setting.bodies
                 self.transport = self.setting.connect()
                 self.judged()
@@ -272,7 +272,7 @@ class IntakeTests(SynchronousTestCase):
         """The sink that the judgement gives is closed at once; a refusal is told to nobody."""
         for outcome in (self.bodies.sink, RefusedUpload(401, "Who?")):
             with self.subTest(outcome=outcome):
-                setting = Setting()
+                setting = RequestBodyFixture()
                 transport = setting.connect()
                 setting.send(transport, post(1000, body=b"x"))
                 transport.leave()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 
-class Workshop:
+class CoalescerFixture:
     """Rounds whose work ends when the test says so."""
 
     def __init__(self, *, workers: int = 1, batch: int = 1) -> None:
@@ -52,7 +52,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_after_the_stop_nothing_begins(self) -> None:
         """What runs comes to its end, what waits stays waiting."""
-        shop = Workshop()
+        shop = CoalescerFixture()
         running, waiting = shop.rounds.ask("a"), shop.rounds.ask("b")
         shop.rounds.stop()
         shop.finish()
@@ -62,7 +62,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_a_wish_is_fulfilled_by_a_run_that_began_after_it(self) -> None:
         """Asked during its own run, a key is run once more, and once only however often it was asked for."""
-        workshop = Workshop()
+        workshop = CoalescerFixture()
         first = workshop.rounds.ask("a")
         later = [workshop.rounds.ask("a") for _ in range(3)]
         workshop.finish()
@@ -77,7 +77,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_noted_keys_are_run_once_more(self) -> None:
         """Many noted at once run in their order and in batches; one that is running runs again; one that waits, once."""
-        shop = Workshop(batch=2)
+        shop = CoalescerFixture(batch=2)
         waiter = shop.rounds.ask("b")
         shop.rounds.note(("c", "b", "a", "c"))
         self.assertEqual([("b",)], shop.begun)
@@ -91,7 +91,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_keys_are_run_in_batches_and_in_order(self) -> None:
         """No more batches at once than there are workers."""
-        workshop = Workshop(workers=2, batch=2)
+        workshop = CoalescerFixture(workers=2, batch=2)
         for key in "abcdefg":
             workshop.rounds.ask(key)
         assert workshop.begun == [("a",), ("b",)]
@@ -102,7 +102,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_somebody_waiting_comes_first(self) -> None:
         """Beside all workers, and not again when its turn would have come."""
-        workshop = Workshop()
+        workshop = CoalescerFixture()
         for key in "abc":
             workshop.rounds.ask(key)
         waiter = workshop.rounds.ask("c", first=True)
@@ -116,7 +116,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_nobody_comes_first_beside_its_own_run(self) -> None:
         """Two runs of one key at once could publish the older state last."""
-        workshop = Workshop(workers=5)
+        workshop = CoalescerFixture(workers=5)
         workshop.rounds.ask("a")
         workshop.rounds.ask("a", first=True)
         assert workshop.begun == [("a",)]
@@ -125,14 +125,14 @@ class RoundsTests(SynchronousTestCase):
 
     def test_a_busy_key_does_not_hold_up_the_others(self) -> None:
         """It waits for its own run to end, and those behind it go on."""
-        workshop = Workshop(workers=2)
+        workshop = CoalescerFixture(workers=2)
         for key in ("a", "a", "b"):
             workshop.rounds.ask(key)
         assert workshop.begun == [("a",), ("b",)]
 
     def test_joining_waits_for_the_last_run_asked_for(self) -> None:
         """For the one under way if no other is asked for, else for that other; nothing is run for it."""
-        workshop = Workshop()
+        workshop = CoalescerFixture()
         workshop.rounds.ask("a")
         running = workshop.rounds.join("a", first=True)
         workshop.rounds.ask("a")
@@ -146,7 +146,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_joining_can_come_first(self) -> None:
         """What waits for a worker is started at once."""
-        workshop = Workshop()
+        workshop = CoalescerFixture()
         workshop.rounds.ask("a")
         workshop.rounds.ask("b")
         workshop.rounds.join("b", first=True)
@@ -155,11 +155,11 @@ class RoundsTests(SynchronousTestCase):
     def test_joining_nothing_is_a_mistake(self) -> None:
         """There is no run to wait for."""
         with pytest.raises(KeyError):
-            Workshop().rounds.join("a")
+            CoalescerFixture().rounds.join("a")
 
     def test_failed_work_is_told_and_nobody_waits_for_ever(self) -> None:
         """Whoever waits goes on, and so do the other keys."""
-        workshop = Workshop()
+        workshop = CoalescerFixture()
         waiters = [workshop.rounds.ask(key) for key in "ab"]
         workshop.finish(error=RuntimeError("surprise"))
         self.successResultOf(waiters[0])
@@ -200,7 +200,7 @@ class RoundsTests(SynchronousTestCase):
 
     def test_a_wish_given_up_disturbs_nobody(self) -> None:
         """A request that waited too long is cancelled; the run and the other waiters go on."""
-        workshop = Workshop()
+        workshop = CoalescerFixture()
         given_up, patient = workshop.rounds.ask("a"), workshop.rounds.join("a")
         given_up.cancel()
         self.failureResultOf(given_up, CancelledError)
@@ -252,7 +252,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @initialize(workers=st.integers(1, 3), batch=st.integers(1, 3))
     def begin(self, workers: int, batch: int) -> None:
-        self.workshop = Workshop(workers=workers, batch=batch)
+        self.workshop = CoalescerFixture(workers=workers, batch=batch)
         self.workers = workers
         # Each wish with its key and the number of runs that had begun when it was made.
         self.wishes: list[tuple[str, int, Deferred[None]]] = []

@@ -109,7 +109,7 @@ SHAPES: Final[dict[str, tuple[Callable[[Path], Path], bool]]] = {
 _OF_LINKS: Final = frozenset(name for name in SHAPES if name.startswith("linked"))
 
 
-class House:
+class PrivateNamesFixture:
     """A directory with the project anchor, and an upstream where a stranger has put the name secret."""
 
     name = SECRET
@@ -172,7 +172,7 @@ def remove(path: Path) -> None:
 def test_before_during_and_after(base: Path, shape: str, polling: bool) -> None:
     """Asked of upstreams until something lies there, not while it does, and never again if it was like a distribution."""
     make, is_for_good = SHAPES[shape]
-    house = House(base, polling=polling)
+    house = PrivateNamesFixture(base, polling=polling)
     assert house.ask() == (200, True)
     path = make(house.root)
     status, is_heard = house.ask()
@@ -188,7 +188,7 @@ def test_before_during_and_after(base: Path, shape: str, polling: bool) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gone_before_anybody_looked(base: Path, shape: str) -> None:
     """The event names it. Nobody can tell what lay in a directory that is gone; a link alone held nothing."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     house.ask()
     remove(SHAPES[shape][0](house.root))
     assert house.ask() == ((200, True) if shape in _OF_LINKS else (404, False))
@@ -200,7 +200,7 @@ def test_at_the_start(base: Path, shape: str) -> None:
     """What lies there before the server does is its own as well."""
     (base / "packages").mkdir()
     path = SHAPES[shape][0](base / "packages")
-    house = House(base)
+    house = PrivateNamesFixture(base)
     assert not house.ask()[1]
     remove(path)
     is_for_good = SHAPES[shape][1] or shape == "linked to another"
@@ -211,7 +211,7 @@ def test_at_the_start(base: Path, shape: str) -> None:
 @pytest.mark.parametrize("name", [WHEEL, WHEEL + ".part", f".{WHEEL}.Xy12Zz", "secret-1.0.egg"])
 def test_a_file_that_came_and_went_in_a_directory(base: Path, name: str) -> None:
     """An event names the file, also one that is gone before anybody looked; the directory goes later."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     empty(house.root)
     assert house.ask() == (404, False)
     put(house.root / "secret" / name, BYTES)
@@ -224,7 +224,7 @@ def test_a_file_that_came_and_went_in_a_directory(base: Path, name: str) -> None
 
 def test_a_directory_of_a_directory_may_have_held_anything(base: Path) -> None:
     """No event tells of what comes and goes two directories deep."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     (house.root / "secret" / "1.0").mkdir(parents=True)
     assert house.ask() == (404, False)
     remove(house.root / "secret")
@@ -235,7 +235,7 @@ def test_a_directory_of_a_directory_may_have_held_anything(base: Path) -> None:
 @pytest.mark.parametrize("polling", [False, True])
 def test_what_takes_no_name(base: Path, polling: bool) -> None:
     """Files, names that are no project's, and the paths of the service itself."""
-    house = House(base, polling=polling)
+    house = PrivateNamesFixture(base, polling=polling)
     put(house.root / "secret.txt", b"")
     put(house.root / "secret", b"a file")
     put(house.root / ".simpleindex-uploads" / WHEEL, BYTES)
@@ -268,7 +268,7 @@ def test_an_unreadable_directory() -> None:
     with public_directory() as base:
         base.chmod(0o777)
         with as_nobody():
-            house = House(base)
+            house = PrivateNamesFixture(base)
             house.ask()
             in_directory(WHEEL)(house.root)
             (house.root / "secret").chmod(0)
@@ -281,7 +281,7 @@ def test_an_unreadable_directory() -> None:
 
 def test_allow_upstream_frees_it(base: Path) -> None:
     """An operator's word is stronger than an empty directory, or the record."""
-    house = House(base, rules=NameRules(allow_upstream=("sec*",)))
+    house = PrivateNamesFixture(base, rules=NameRules(allow_upstream=("sec*",)))
     path = empty(house.root)
     assert house.ask() == (200, True)
     remove(path)
@@ -292,7 +292,7 @@ def test_allow_upstream_frees_it(base: Path) -> None:
 
 def test_the_list_of_projects(base: Path) -> None:
     """An upstream's project is not listed while its name is taken."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     assert "secret" in result_names(house)
     path = empty(house.root)
     assert "secret" not in result_names(house)
@@ -303,7 +303,7 @@ def test_the_list_of_projects(base: Path) -> None:
 
 def test_an_upload_on_its_way(base: Path) -> None:
     """From the moment it is allowed to its end, however many there are."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     releases = [house.world.live.own_names.reserve(SECRET) for _ in range(2)]
     for release in releases:
         assert house.ask() == (404, False)
@@ -316,7 +316,7 @@ def test_an_upload_on_its_way(base: Path) -> None:
 def test_the_record_cannot_be_written(base: Path) -> None:
     """The name is own to this process all the same."""
     (base / "state").write_text("in the way")
-    house = House(base)
+    house = PrivateNamesFixture(base)
     path = in_directory(WHEEL)(house.root)
     assert house.ask()[1] is False
     remove(path)
@@ -327,7 +327,7 @@ def test_the_record_cannot_be_written(base: Path) -> None:
 @pytest.mark.parametrize("away", ["gone", "replaced", "emptied"])
 def test_while_the_root_is_away(base: Path, away: str) -> None:
     """Nothing is asked of anybody, whatever the new root has; afterwards everything is as it was."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     add_wheel(house.root, "another")
     empty(house.root)
     assert house.ask() == (404, False)
@@ -346,7 +346,7 @@ def test_while_the_root_is_away(base: Path, away: str) -> None:
 
 def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     """A name that any directory of the index takes is own in every view."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     world = LiveDirectoryFixture(base / "staging", record=house.record).begin()
     staging = LocalSource(world.live, world.directory, HeldThreads())
     for local in (LocalViewSource(house.source, [staging]), UnionSource(
@@ -373,7 +373,7 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
 
 def test_why(base: Path) -> None:
     """It is told what makes the name own, and what frees it."""
-    house = House(base)
+    house = PrivateNamesFixture(base)
     empty(house.root)
     assert isinstance(error(house.union.project(SECRET)), NothingYet)
     words = {word.source: word.sentence for word in result(house.union.words(SECRET))}
@@ -382,6 +382,6 @@ def test_why(base: Path) -> None:
     house.watch.stop()
 
 
-def result_names(house: House) -> list[str]:
+def result_names(house: PrivateNamesFixture) -> list[str]:
     """The list of projects."""
     return list(result(house.union.projects()).names)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.directory.layout.distribution_like import is_trace
-from tests.directory.live.test_private_names import BYTES, WHEEL, House
+from tests.directory.live.test_private_names import BYTES, WHEEL, PrivateNamesFixture
 from tests.fixtures.distributions import put
 
 SPELLINGS: Final = ("secret", "Secret")
@@ -120,7 +120,7 @@ def test_no_sequence_lets_a_name_out(polling: bool, sequence: list[tuple[str, ..
     """With events, whatever was there counts; with polling, whatever was there when somebody asked."""
     base = Path(tempfile.mkdtemp())
     try:
-        house = House(base, polling=polling)
+        house = PrivateNamesFixture(base, polling=polling)
         disk = Disk(house.root)
         is_own = False
         for what, *names in (*sequence, ("ask",)):

@@ -40,7 +40,7 @@ ACME = ProjectName("acme")
 WHEEL = wheel_name()
 
 
-class Shop:
+class ScannerFixture:
     """A root, a reader of it, and which files it read."""
 
     def __init__(self, root: Path, digests: DigestCache) -> None:
@@ -85,10 +85,10 @@ def digests(tmp_path: Path) -> Iterator[DigestCache]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, digests: DigestCache) -> Shop:
+def shop(tmp_path: Path, digests: DigestCache) -> ScannerFixture:
     """An empty one."""
     (tmp_path / "root").mkdir()
-    return Shop(tmp_path / "root", digests)
+    return ScannerFixture(tmp_path / "root", digests)
 
 
 def offered(shelf: ProjectSnapshot) -> list[str]:
@@ -113,7 +113,7 @@ def overwrite(path: Path, data: bytes) -> None:
 # -- one reading ----------------------------------------------------------------------------------------------------
 
 
-def test_everything_that_can_be_said_of_a_file(shop: Shop) -> None:
+def test_everything_that_can_be_said_of_a_file(shop: ScannerFixture) -> None:
     """Size, digests, time, requires-python, sidecar, signatures and provenance, from the files themselves."""
     path = add_wheel(shop.root, "acme", "1.0", "Requires-Python: >=3.9")
     put(path.with_name(f"{WHEEL}.asc"), b"signature")
@@ -132,7 +132,7 @@ def test_everything_that_can_be_said_of_a_file(shop: Shop) -> None:
     assert not any((shelf.pending, shelf.unverified, shelf.young, shelf.partial, shelf.trouble))
 
 
-def test_what_is_not_there_is_no_project(shop: Shop) -> None:
+def test_what_is_not_there_is_no_project(shop: ScannerFixture) -> None:
     """Neither is an empty directory, nor one with anything else in it; what was there is forgotten."""
     assert shop.look() == NO_SHELF
     put(shop.root / "acme" / "README", b"x")
@@ -144,7 +144,7 @@ def test_what_is_not_there_is_no_project(shop: Shop) -> None:
     assert (shop.look(before).project, shop.look(before).chosen) == (None, {})
 
 
-def test_only_withheld_files_are_a_project_without_files(shop: Shop) -> None:
+def test_only_withheld_files_are_a_project_without_files(shop: ScannerFixture) -> None:
     """Its name is taken, and a client must not look for it elsewhere."""
     put(shop.root / "acme" / WHEEL, b"not a zip at all")
     shelf = shop.look()
@@ -152,7 +152,7 @@ def test_only_withheld_files_are_a_project_without_files(shop: Shop) -> None:
     assert set(withheld(shelf)) == {WHEEL}
 
 
-def test_files_of_all_places_are_one_project(shop: Shop) -> None:
+def test_files_of_all_places_are_one_project(shop: ScannerFixture) -> None:
     """Two spellings and the root: the same bytes are one file, other bytes are withheld, a broken one hides nothing."""
     one, two, three = (wheel_name("acme", version) for version in ("1.0", "2.0", "3.0"))
     add_wheel(shop.root, "acme", "1.0", directory="Acme")
@@ -170,7 +170,7 @@ def test_files_of_all_places_are_one_project(shop: Shop) -> None:
     assert [file.signatures for file in shelf.project.files] == [(), (), (".sig",)]
 
 
-def test_what_cannot_be_served_takes_nothing_down(shop: Shop) -> None:
+def test_what_cannot_be_served_takes_nothing_down(shop: ScannerFixture) -> None:
     """Each with one sentence on one line, and the good file beside them is offered."""
     add_wheel(shop.root)
     directory = shop.root / "acme"
@@ -204,7 +204,7 @@ def test_what_cannot_be_served_takes_nothing_down(shop: Shop) -> None:
 def test_an_unreadable_file_is_served_once_it_is_readable(tmp_path: Path, digests: DigestCache) -> None:
     """A chmod leaves the bytes, so the changed ctime alone must bring it back, in the very next look."""
     with public_directory() as root:
-        shop = Shop(root, digests)
+        shop = ScannerFixture(root, digests)
         path = add_wheel(root)
         path.chmod(0)
         with as_nobody():
@@ -217,7 +217,9 @@ def test_an_unreadable_file_is_served_once_it_is_readable(tmp_path: Path, digest
         assert offered(shop.look(shelf)) == [WHEEL]
 
 
-def test_a_file_that_failed_in_passing_is_read_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_failed_in_passing_is_read_again(
+    shop: ScannerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Too many open files, a network's hiccup: no change of the file tells when that is over."""
     path = add_wheel(shop.root)
 
@@ -232,7 +234,9 @@ def test_a_file_that_failed_in_passing_is_read_again(shop: Shop, monkeypatch: py
     assert offered(shop.look(shelf)) == [WHEEL]
 
 
-def test_a_directory_that_cannot_be_read_is_trouble(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_read_is_trouble(
+    shop: ScannerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is said of the project then; what was known is kept, and another look is due, since nothing will tell."""
     add_wheel(shop.root)
     put(shop.root / "acme" / "simpleindex.toml", b'status = "archived"')
@@ -273,7 +277,9 @@ def test_a_directory_that_cannot_be_read_is_trouble(shop: Shop, monkeypatch: pyt
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_not_examined_to_the_end(shop: Shop, outcome: Exception, reason: str, is_passing: bool) -> None:
+def test_not_examined_to_the_end(
+    shop: ScannerFixture, outcome: Exception, reason: str, is_passing: bool
+) -> None:
     """A file that overruns is withheld until it changes, its neighbours are served; what is no fault of it is tried again."""
     add_wheel(shop.root)
     add_wheel(shop.root, "acme", "2.0")
@@ -292,7 +298,7 @@ def test_not_examined_to_the_end(shop: Shop, outcome: Exception, reason: str, is
     assert WHEEL in offered(shop.look(later))
 
 
-def test_few_descriptors_are_enough(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_descriptors_are_enough(shop: ScannerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a process with a small limit only a share is open at once, and large projects are read all the same."""
     monkeypatch.setattr("resource.getrlimit", lambda _: (64, 64))
     for version in range(9):
@@ -306,7 +312,7 @@ def test_few_descriptors_are_enough(shop: Shop, monkeypatch: pytest.MonkeyPatch)
 # -- from one look to the next --------------------------------------------------------------------------------------
 
 
-def test_nothing_new_is_neither_read_nor_answered_anew(shop: Shop) -> None:
+def test_nothing_new_is_neither_read_nor_answered_anew(shop: ScannerFixture) -> None:
     """The same answer is the same object, so that pages made from it stay good."""
     add_wheel(shop.root)
     add_sdist(shop.root)
@@ -324,7 +330,7 @@ def test_nothing_new_is_neither_read_nor_answered_anew(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("change", ["replaced", "overwritten", "touched"])
-def test_a_changed_file_is_read_again(shop: Shop, change: str) -> None:
+def test_a_changed_file_is_read_again(shop: ScannerFixture, change: str) -> None:
     """Whatever it is whose state is another; its new digest is listed."""
     path = add_wheel(shop.root)
     os.utime(path, ns=(OLD_NS, OLD_NS))
@@ -342,26 +348,26 @@ def test_a_changed_file_is_read_again(shop: Shop, change: str) -> None:
     assert shop.read == [f"acme/{WHEEL}"]
 
 
-def test_a_restart_reads_nothing(shop: Shop, digests: DigestCache) -> None:
+def test_a_restart_reads_nothing(shop: ScannerFixture, digests: DigestCache) -> None:
     """What was learnt is remembered, for every place."""
     add_wheel(shop.root)
     add_wheel(shop.root, "acme", "2.0", directory="Acme")
     put(shop.root / wheel_name("acme", "3.0"), wheel_bytes("acme", "3.0"))
     before = shop.look()
-    again = Shop(shop.root, digests)
+    again = ScannerFixture(shop.root, digests)
     shelf = again.look()
     assert again.read == []
     assert shelf.project == before.project
     assert shelf.known == before.known
 
 
-def test_the_memory_is_not_believed_of_other_bytes(shop: Shop, digests: DigestCache) -> None:
+def test_the_memory_is_not_believed_of_other_bytes(shop: ScannerFixture, digests: DigestCache) -> None:
     """Overwritten while the service was down."""
     path = add_wheel(shop.root)
     shop.look()
     overwrite(path, wheel_bytes("acme", "1.0", "Summary: new"))
     os.utime(path, ns=(OLD_NS, OLD_NS))
-    again = Shop(shop.root, digests)
+    again = ScannerFixture(shop.root, digests)
     shelf = again.look()
     assert again.read == [f"acme/{WHEEL}"]
     assert shelf.project is not None
@@ -369,7 +375,7 @@ def test_the_memory_is_not_believed_of_other_bytes(shop: Shop, digests: DigestCa
 
 
 @pytest.mark.parametrize("seconds", [0, 2**32, 10_413_792_000])
-def test_any_modification_time_is_served(shop: Shop, seconds: int) -> None:
+def test_any_modification_time_is_served(shop: ScannerFixture, seconds: int) -> None:
     """1970, 2106 and 2300, by whatever clock; nothing is young for ever, and everything is remembered."""
     path = add_wheel(shop.root)
     os.utime(path, ns=(seconds * 10**9, seconds * 10**9))
@@ -384,7 +390,7 @@ def test_any_modification_time_is_served(shop: Shop, seconds: int) -> None:
     assert shop.read == []
 
 
-def test_what_is_read_while_young_is_read_again(shop: Shop, digests: DigestCache) -> None:
+def test_what_is_read_while_young_is_read_again(shop: ScannerFixture, digests: DigestCache) -> None:
     """A change within the same tick leaves the same state; it is listed meanwhile, and not remembered."""
     path = add_wheel(shop.root)
     stat = path.stat()
@@ -394,8 +400,8 @@ def test_what_is_read_while_young_is_read_again(shop: Shop, digests: DigestCache
     assert shelf.young
     assert shop.look(shelf).young
     assert shop.read == []
-    assert offered(Shop(shop.root, digests).look()) == [WHEEL]
-    again = Shop(shop.root, digests)
+    assert offered(ScannerFixture(shop.root, digests).look()) == [WHEEL]
+    again = ScannerFixture(shop.root, digests)
     again.now_ns = FAR_NS
     digests.forget_others([])
     later = again.look(shelf)
@@ -403,18 +409,18 @@ def test_what_is_read_while_young_is_read_again(shop: Shop, digests: DigestCache
     verified = again.look(later, verify=True)
     assert again.read == [f"acme/{WHEEL}"]
     assert (verified.unverified, verified.young) == (False, False)
-    Shop(shop.root, digests).look(verified)
-    third = Shop(shop.root, digests)
+    ScannerFixture(shop.root, digests).look(verified)
+    third = ScannerFixture(shop.root, digests)
     third.look()
     assert third.read == []
 
 
-def test_a_hard_link_backup_costs_no_listing(shop: Shop, digests: DigestCache) -> None:
+def test_a_hard_link_backup_costs_no_listing(shop: ScannerFixture, digests: DigestCache) -> None:
     """Only ctime and links differ: it stays listed, is not yet believed, and is read again when there is time."""
     path = add_wheel(shop.root)
     before = shop.look()
     os.link(path, shop.root.parent / "backup")
-    for shelf in (shop.look(before), Shop(shop.root, digests).look()):
+    for shelf in (shop.look(before), ScannerFixture(shop.root, digests).look()):
         assert shop.read == []
         assert shelf.project == before.project
         assert (shelf.unverified, shelf.pending) == (True, False)
@@ -425,12 +431,12 @@ def test_a_hard_link_backup_costs_no_listing(shop: Shop, digests: DigestCache) -
     assert verified.known[f"acme/{WHEEL}"].stamp == Stamp.of(path.stat())
     assert not shop.look(verified).unverified
     assert shop.read == []
-    again = Shop(shop.root, digests)
+    again = ScannerFixture(shop.root, digests)
     assert not again.look().unverified
     assert again.read == []
 
 
-def test_what_a_changed_ctime_hid_comes_out(shop: Shop) -> None:
+def test_what_a_changed_ctime_hid_comes_out(shop: ScannerFixture) -> None:
     """Other bytes of the same size whose time was set back: found when it is verified."""
     path = add_wheel(shop.root)
     os.utime(path, ns=(OLD_NS, OLD_NS))
@@ -447,7 +453,7 @@ def test_what_a_changed_ctime_hid_comes_out(shop: Shop) -> None:
 
 
 def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: ScannerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is listed, though not in its new state, since the bytes may be of both."""
     path = add_wheel(shop.root)
@@ -469,7 +475,7 @@ def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
 # -- how much at once -----------------------------------------------------------------------------------------------
 
 
-def test_a_budget_leaves_the_rest_pending(shop: Shop) -> None:
+def test_a_budget_leaves_the_rest_pending(shop: ScannerFixture) -> None:
     """At least one file each time, however large; the project is partial until all were read once."""
     paths = [add_wheel(shop.root, "acme", f"{number}.0") for number in (1, 2, 3)]
     shelf, seen = NO_SHELF, []
@@ -487,7 +493,7 @@ def test_a_budget_leaves_the_rest_pending(shop: Shop) -> None:
     assert len(offered(shop.look(budget=size))) == 3
 
 
-def test_reading_again_unlists_nothing(shop: Shop) -> None:
+def test_reading_again_unlists_nothing(shop: ScannerFixture) -> None:
     """After a backup of many large files, or 2 s after they arrived: each stays listed until its turn has come."""
     paths = [add_wheel(shop.root, "acme", f"{number}.0") for number in (1, 2, 3)]
     shop.now_ns = paths[0].stat().st_ctime_ns
@@ -510,7 +516,7 @@ def test_reading_again_unlists_nothing(shop: Shop) -> None:
 # -- files that are still arriving ----------------------------------------------------------------------------------
 
 
-def test_a_half_written_file_appears_when_it_is_whole(shop: Shop) -> None:
+def test_a_half_written_file_appears_when_it_is_whole(shop: ScannerFixture) -> None:
     """And is not read again as long as it rests."""
     data = wheel_bytes()
     path = put(shop.root / "acme" / WHEEL, data[:100])
@@ -524,7 +530,7 @@ def test_a_half_written_file_appears_when_it_is_whole(shop: Shop) -> None:
     assert offered(shop.look(shelf)) == [WHEEL]
 
 
-def test_a_half_written_file_read_while_young_is_read_again(shop: Shop) -> None:
+def test_a_half_written_file_read_while_young_is_read_again(shop: ScannerFixture) -> None:
     """Its last bytes may have come within the same tick; nothing is lost by reading at once."""
     path = put(shop.root / "acme" / WHEEL, b"half")
     shop.now_ns = path.stat().st_ctime_ns
@@ -536,7 +542,7 @@ def test_a_half_written_file_read_while_young_is_read_again(shop: Shop) -> None:
     assert (later.unverified, later.young) == (False, False)
 
 
-def test_a_patient_reader_waits_until_it_rests(shop: Shop) -> None:
+def test_a_patient_reader_waits_until_it_rests(shop: ScannerFixture) -> None:
     """Else every sweep would read all of a large sdist that is just arriving."""
     shop.reader = replace(shop.reader, patient=True)
     data = sdist_bytes()
@@ -553,7 +559,7 @@ def test_a_patient_reader_waits_until_it_rests(shop: Shop) -> None:
     assert offered(shelf) == [sdist_name()]
 
 
-def test_a_patient_reader_does_not_wait_for_a_wheel(shop: Shop) -> None:
+def test_a_patient_reader_does_not_wait_for_a_wheel(shop: ScannerFixture) -> None:
     """Whether it is whole is told by its end, which costs nothing: it is listed with the very next look."""
     shop.reader = replace(shop.reader, patient=True)
     data = wheel_bytes()
@@ -563,7 +569,7 @@ def test_a_patient_reader_does_not_wait_for_a_wheel(shop: Shop) -> None:
     assert offered(shop.look(shelf)) == [WHEEL]
 
 
-def test_a_patient_reader_does_not_wait_for_the_first_look(shop: Shop) -> None:
+def test_a_patient_reader_does_not_wait_for_the_first_look(shop: ScannerFixture) -> None:
     """A file that is whole when it is first seen, or was whole before, is read at once."""
     shop.reader = replace(shop.reader, patient=True)
     path = add_wheel(shop.root)
@@ -576,7 +582,7 @@ def test_a_patient_reader_does_not_wait_for_the_first_look(shop: Shop) -> None:
 @pytest.mark.parametrize("when", ["before", "while"])
 @pytest.mark.parametrize("how", ["overwritten", "replaced", "deleted", "cut"])
 def test_a_file_that_changes_under_the_reader_is_not_listed(
-    shop: Shop, when: str, how: str, monkeypatch: pytest.MonkeyPatch
+    shop: ScannerFixture, when: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between look and opening, or while it is read: never a digest of what is no longer there."""
     path = add_wheel(shop.root)
@@ -623,7 +629,7 @@ def test_a_file_that_changes_under_the_reader_is_not_listed(
         )
 
 
-def test_a_growing_file_is_unfinished(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_growing_file_is_unfinished(shop: ScannerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes were added between its digest and the last look at it."""
     path = add_wheel(shop.root)
     fstat, calls = os.fstat, []
@@ -644,7 +650,7 @@ def test_a_growing_file_is_unfinished(shop: Shop, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("directory", ["acme", "Acme"])
-def test_a_name_whose_files_were_deleted_is_known_and_empty(shop: Shop, directory: str) -> None:
+def test_a_name_whose_files_were_deleted_is_known_and_empty(shop: ScannerFixture, directory: str) -> None:
     """Were it not here, a client would take a stranger's package of that name."""
     put(shop.root / directory / LEDGER, b"")
     (shop.root / "other").mkdir()
@@ -654,7 +660,7 @@ def test_a_name_whose_files_were_deleted_is_known_and_empty(shop: Shop, director
     assert shop.look(name="other").project is None
 
 
-def test_a_ledger_changes_nothing_else(shop: Shop) -> None:
+def test_a_ledger_changes_nothing_else(shop: ScannerFixture) -> None:
     """It is neither served nor withheld, and what lies beside it is listed."""
     add_wheel(shop.root)
     before = shop.look().project
@@ -665,12 +671,12 @@ def test_a_ledger_changes_nothing_else(shop: Shop) -> None:
 # -- simpleindex.toml -----------------------------------------------------------------------------------------------
 
 
-def write_project_file(shop: Shop, data: bytes) -> None:
+def write_project_file(shop: ScannerFixture, data: bytes) -> None:
     """Replace it, as an editor does."""
     put(shop.root / "acme" / "simpleindex.toml", data)
 
 
-def test_a_project_file_alone_makes_a_project(shop: Shop) -> None:
+def test_a_project_file_alone_makes_a_project(shop: ScannerFixture) -> None:
     """Even one that says nothing: the name is taken."""
     write_project_file(shop, b"# ours")
     shelf = shop.look()
@@ -678,7 +684,7 @@ def test_a_project_file_alone_makes_a_project(shop: Shop) -> None:
     assert set(shelf.stamps) == {"acme", "acme/simpleindex.toml"}
 
 
-def test_yanks_status_and_their_end(shop: Shop) -> None:
+def test_yanks_status_and_their_end(shop: ScannerFixture) -> None:
     """Obeyed as soon as it is there, and lifted when it is deleted; no archive is read again for it."""
     add_wheel(shop.root)
     add_wheel(shop.root, "acme", "2.0")
@@ -714,7 +720,7 @@ BROKEN_FILES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", BROKEN_FILES)
 @pytest.mark.parametrize("status", ["quarantined", "archived"])
-def test_the_last_good_project_file_stays_in_force(shop: Shop, kind: str, status: str) -> None:
+def test_the_last_good_project_file_stays_in_force(shop: ScannerFixture, kind: str, status: str) -> None:
     """Through any number of looks and troubles; the report says so, until there is a good one again."""
     add_wheel(shop.root)
     write_project_file(shop, f'status = "{status}"\n[yanked]\n"1.0" = ""'.encode())
@@ -745,7 +751,7 @@ def test_the_last_good_project_file_stays_in_force(shop: Shop, kind: str, status
 
 
 @pytest.mark.parametrize("kind", BROKEN_FILES)
-def test_without_a_good_project_file_nothing_can_be_said(shop: Shop, kind: str) -> None:
+def test_without_a_good_project_file_nothing_can_be_said(shop: ScannerFixture, kind: str) -> None:
     """After a restart, say: a yank or a quarantine must not vanish by accident."""
     add_wheel(shop.root)
     BROKEN_FILES[kind](shop.root / "acme" / "simpleindex.toml")
@@ -757,7 +763,7 @@ def test_without_a_good_project_file_nothing_can_be_said(shop: Shop, kind: str) 
     assert withheld(shelf) == {}
 
 
-def test_a_broken_project_file_is_named_where_it_lies(shop: Shop) -> None:
+def test_a_broken_project_file_is_named_where_it_lies(shop: ScannerFixture) -> None:
     """The path below the root leads to it, also in a second spelling's directory."""
     add_wheel(shop.root)
     put(shop.root / "Acme" / "simpleindex.toml", b"yankd = 1")
@@ -766,7 +772,7 @@ def test_a_broken_project_file_is_named_where_it_lies(shop: Shop) -> None:
     assert shelf.is_file_broken
 
 
-def test_two_project_files_leave_the_last_good_one(shop: Shop) -> None:
+def test_two_project_files_leave_the_last_good_one(shop: ScannerFixture) -> None:
     """A second spelling appears with one of its own."""
     write_project_file(shop, b'status = "archived"')
     good = shop.look()
@@ -777,7 +783,7 @@ def test_two_project_files_leave_the_last_good_one(shop: Shop) -> None:
     assert "lies in acme and Acme" in withheld(shelf)["simpleindex.toml"]
 
 
-def test_a_young_project_file_is_looked_at_again(shop: Shop) -> None:
+def test_a_young_project_file_is_looked_at_again(shop: ScannerFixture) -> None:
     """It has no state but its stamp, which a change within the same tick would leave."""
     write_project_file(shop, b"#")
     shop.now_ns = (shop.root / "acme" / "simpleindex.toml").stat().st_ctime_ns
@@ -801,7 +807,7 @@ RULES = b'status = "archived"\n[yanked]\n"1.0" = "bad"\n"2.0" = true\n'
     ],
 )
 def test_what_may_be_half_a_project_file_takes_no_rule_away(
-    shop: Shop, data: bytes | None, is_kept: bool
+    shop: ScannerFixture, data: bytes | None, is_kept: bool
 ) -> None:
     """While it is written in place, or deleted and made anew; whoever means it waits 2 s. More rules count at once."""
     for version in ("1.0", "2.0", "3.0"):
@@ -826,7 +832,7 @@ def test_what_may_be_half_a_project_file_takes_no_rule_away(
     assert not rested.young
 
 
-def test_a_file_beside_a_resting_project_file_delays_nothing(shop: Shop) -> None:
+def test_a_file_beside_a_resting_project_file_delays_nothing(shop: ScannerFixture) -> None:
     """The state of the directory counts only where there is no project file."""
     write_project_file(shop, RULES)
     before = shop.look()
@@ -839,7 +845,7 @@ def test_a_file_beside_a_resting_project_file_delays_nothing(shop: Shop) -> None
     assert shelf.project_file == NO_PROJECT_FILE
 
 
-def test_the_rules_go_with_their_directory(shop: Shop) -> None:
+def test_the_rules_go_with_their_directory(shop: ScannerFixture) -> None:
     """Files directly in the root stay, and have none."""
     put(shop.root / WHEEL, wheel_bytes())
     write_project_file(shop, RULES)
@@ -850,7 +856,7 @@ def test_the_rules_go_with_their_directory(shop: Shop) -> None:
     assert (offered(shelf), shelf.project_file) == ([WHEEL], NO_PROJECT_FILE)
 
 
-def test_a_stop_does_not_wait_for_the_end_of_a_file(shop: Shop) -> None:
+def test_a_stop_does_not_wait_for_the_end_of_a_file(shop: ScannerFixture) -> None:
     """Once the service stops, no further byte of a large archive is read."""
     put(shop.root / "acme" / wheel_name(), wheel_bytes())
     shop.reader.stopping.set()
