@@ -37,11 +37,11 @@ from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.pages.negotiation import choose_representation
 from simpleindex.web.publish.line_feeds import LineFeedForm
-from simpleindex.web.publish.multipart import FormSink
+from simpleindex.web.publish.sinks import FormSink
 from tests.archives.test_tar import header, pax
 from tests.fixtures.archives import Part, entry, raw_zip, tar, wheel_parts
 from tests.fixtures.counted_work import work_of
-from tests.web.test_multipart import MemoryDraft
+from tests.web.test_sinks import MemoryDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable

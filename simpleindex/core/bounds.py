@@ -95,9 +95,6 @@ ATTESTATION_VALUES: Final = Bound("the field attestations", 10_000, "values")
 BUILD_URI: Final = Bound("what the certificate says of the build", 2_000, "characters")
 """A URL of a repository with a workflow and a reference, some 150."""
 
-HEADER_PARAMETERS: Final = Bound("a header of the form", 64, "parameters")
-"""Name, file name and their extended forms are 4; each semicolon in a name counts as well."""
-
 BOUNDARY: Final = Bound("the boundary of the form", 70, "bytes")
 """RFC 2046 section 5.1.1."""
 

@@ -125,7 +125,7 @@ def compose_logins(
         RefusedStart: The users or the access file cannot be used, or the extra is missing.
     """
     require_libraries()
-    for module in ("python_multipart", "tomlkit"):
+    for module in ("multipart", "tomlkit"):
         if find_spec(module) is None:
             raise RefusedStart(missing(module, "publish"))
     password_threads = Threads(reactor, "passwords", 1)

@@ -112,7 +112,7 @@ def test_reading_needs_no_library() -> None:
     """Whoever serves without people installs none of them, and imports none."""
     code = (
         "import sys\n"
-        "sys.modules.update(dict.fromkeys(('argon2', 'bcrypt', 'tomlkit', 'python_multipart')))\n"
+        "sys.modules.update(dict.fromkeys(('argon2', 'bcrypt', 'tomlkit', 'multipart')))\n"
         "import simpleindex.commands.main, simpleindex.service.compose, simpleindex.access.authentication, simpleindex.access.followed\n"
         "import simpleindex.commands.tokens, simpleindex.commands.passwd, simpleindex.access.hashes\n"
     )

@@ -19,7 +19,7 @@ from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.web.http.backpressure import Phase
-from simpleindex.web.publish.multipart import MOST_TEXT
+from simpleindex.web.publish.sinks import MOST_TEXT
 from simpleindex.web.publish.upload import largest_file, refusal
 from tests.fixtures.connection import answers
 from tests.fixtures.guarded_site import GuardedSiteFixture, bytes_of, form_of, wheel_of

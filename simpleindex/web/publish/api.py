@@ -23,7 +23,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.selection import Subject, subject_of
 from simpleindex.web.http.response import Response, sentence
-from simpleindex.web.publish.multipart import TextSink
+from simpleindex.web.publish.sinks import TextSink
 from simpleindex.web.publish.upload import note_subject
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from simpleindex.publishing.form import UploadForm
 from simpleindex.web.http.respond import error_response
 from simpleindex.web.http.response import Response
 from simpleindex.web.publish.cross_site import is_foreign
-from simpleindex.web.publish.multipart import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
+from simpleindex.web.publish.sinks import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from simpleindex.publishing.interface import Draft, Published, Publishing
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.publish.multipart import Received
+    from simpleindex.web.publish.sinks import UploadBody
 
 _CLOSED: Final = frozenset({Status.ARCHIVED, Status.QUARANTINED})
 
@@ -110,7 +110,7 @@ class Uploads:
             boundary = boundary_of(asked.header("content-type"))
         await self._in_thread(self._publishing.require_room, length or 0)
 
-        def open_draft(received: Received) -> Draft:
+        def open_draft(received: UploadBody) -> Draft:
             # Before a byte of it is kept; without a project nobody's right could be told.
             if not self._reserve(asked, somebody, received):
                 raise RefusedUpload(400, "Upload payload does not have a file.")
@@ -120,10 +120,10 @@ class Uploads:
             return FormSink(boundary, open_draft, most)
         sink = FileSink(filename, open_draft, most)
         # The URL states the project, so its name is this index's own before the body comes.
-        self._reserve(asked, somebody, sink.received)
+        self._reserve(asked, somebody, sink.upload)
         return sink
 
-    def _reserve(self, asked: RequestInfo, somebody: Identity, received: Received) -> bool:
+    def _reserve(self, asked: RequestInfo, somebody: Identity, received: UploadBody) -> bool:
         """Take the project's name for an upload, if it may be made; return whether its project is known."""
         if received.release is None and (name := stated_project(_form(received))) is not None:
             note_subject(asked, name, received.filename)
@@ -162,7 +162,7 @@ class Uploads:
         finally:
             await self._in_thread(sink.close)
 
-    async def _take(self, asked: RequestInfo, received: Received) -> Response:
+    async def _take(self, asked: RequestInfo, received: UploadBody) -> Response:
         # Asked again: a token may have been revoked while the body came.
         somebody = await self.identify(asked)
         form = _form(received)
@@ -280,7 +280,7 @@ def _listed(upload: Upload, published: Published) -> str:
     return f"{project} {name.version} {state}: {name.filename}, sha256 {published.sha256}."
 
 
-def _form(received: Received) -> UploadForm:
+def _form(received: UploadBody) -> UploadForm:
     """What has come so far."""
     return UploadForm(
         {name: tuple(values) for name, values in received.fields.items()},
