@@ -139,7 +139,7 @@ def _check(words: list[str]) -> int:
     settings = options.settings
     allow_upstream: tuple[str, ...] = ()
     if settings.sources is not None:
-        from simpleindex.service.compose_upstreams import check_sources  # noqa: PLC0415  (only with upstreams)
+        from simpleindex.service.check_sources import check_sources  # noqa: PLC0415  (only with upstreams)
 
         text, allow_upstream = check_sources(str(settings.sources), str(settings.cache))
         print(text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import ProjectName
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from simpleindex.records.database import RecordsDatabase
+
+_REMEMBER_SECONDS: Final = 1.0
 
 
 class OwnerTable:
@@ -53,3 +55,49 @@ class OwnerTable:
                 connection.execute("INSERT INTO owners VALUES (?, ?, ?)", (name, user, int(now)))
 
         self._database.write(give)
+
+
+class CachedOwners:
+    """The owners, remembered for a second where many requests look them up.
+
+    Args:
+        table: The owners.
+        seconds: A clock.
+    """
+
+    def __init__(self, table: OwnerTable, seconds: Callable[[], float]) -> None:
+        self._table = table
+        self._seconds = seconds
+        self._owners: Mapping[ProjectName, str] = {}
+        self._owners_until = 0.0
+        self._owned: dict[ProjectName, bool] = {}
+        self._owned_until = 0.0
+
+    def owner(self, name: ProjectName) -> str | None:
+        """Return the owner of a project, or None; always read, because rights depend on it."""
+        return self._table.owner(name)
+
+    def owners(self) -> Mapping[ProjectName, str]:
+        """Return the owner of every project that has one, for lists; the same object while nothing changes."""
+        now = self._seconds()
+        if now >= self._owners_until:
+            self._owners_until = now + _REMEMBER_SECONDS
+            owners = self._table.owners()
+            if owners != self._owners:
+                self._owners = owners
+        return self._owners
+
+    def has_owner(self, name: ProjectName) -> bool:
+        """Return whether a project has an owner.
+
+        Each page of an upstream's project needs it, and a query takes as long as all else of a warm answer. A project that is
+        published meanwhile is found in the directory before this is needed.
+        """
+        now = self._seconds()
+        if now >= self._owned_until:
+            self._owned.clear()
+            self._owned_until = now + _REMEMBER_SECONDS
+        is_owned = self._owned.get(name)
+        if is_owned is None:
+            is_owned = self._owned[name] = self._table.owner(name) is not None
+        return is_owned

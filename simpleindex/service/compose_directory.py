@@ -1,14 +1,11 @@
-"""One's own directories, each put together and kept in step: that of ``--path``, and those of the sources file.
-
-A part of the composition root (:mod:`simpleindex.service.compose`).
-"""
+"""Composition of the served directories: that of ``--path``, and those of the sources file."""
 
 from __future__ import annotations
 
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
@@ -24,134 +21,112 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.directory.watch.method import choose, network_filesystem
+from simpleindex.service.adapters import failed, say
 from simpleindex.service.places import excluded_paths, mountinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from twisted.python.failure import Failure
-
-    from simpleindex.archives.examination.requests import Examiner
-    from simpleindex.config.settings import Settings
     from simpleindex.directory.live.private_names import NameRecord
+    from simpleindex.service.runtime import Runtime
 
 
-class OwnDirectory:
-    """A directory of packages.
+class ServedDirectory:
+    """A directory of packages with everything that reads it and keeps it up to date.
 
     Args:
-        path: Where.
-        name: What it is called among the sources.
-        settings: Say what is excluded, where digests are remembered, and how to notice changes.
-        reactor: Runs everything.
-        in_read_thread: Calls a short blocking function in a thread.
-        in_digest_thread: Calls one that reads whole files.
-        in_look_thread: Calls one that reads small ones.
-        examiner: Examines files.
-        say: Takes a sentence for the operator.
-        failed: Told of what should never happen.
-        record: Remembers names of projects for good; None where no other index is asked.
+        path: The directory.
+        name: Its name among the sources.
+        runtime: What all parts share.
+        used_names: Stores names of projects for good; None without upstreams.
 
     Attributes:
-        name: As given.
-        path: As given.
-        choice: How changes are learnt of; as far as can be said before trying, until it was tried.
-        directory: The bytes.
-        digests: The memory of what was read.
-        live: The shelves, kept in step.
-        source: Answers for it.
+        name: Its name among the sources.
+        path: The directory.
+        choice: How changes are noticed.
+        directory: Its listings and bytes.
+        digests: The digest cache.
+        live: Its projects, kept up to date.
+        source: Its projects as a source.
+        sweeps: The number of sweeps so far.
     """
 
-    def __init__(
-        self,
-        path: str,
-        name: str,
-        settings: Settings,
-        reactor: Any,
-        *,
-        in_read_thread: Callable[..., Awaitable[Any]],
-        in_digest_thread: Callable[..., Awaitable[Any]],
-        in_look_thread: Callable[..., Awaitable[Any]],
-        examiner: Examiner,
-        say: Callable[[str], None],
-        failed: Callable[[Failure], None],
-        record: NameRecord | None = None,
-    ) -> None:
+    def __init__(self, path: str, name: str, runtime: Runtime, used_names: NameRecord | None = None) -> None:
+        settings = runtime.settings
         self.name = name
         self.path = path
-        self._settings = settings
-        self._reactor = reactor
-        self._examiner = examiner
-        self._in_read_thread = in_read_thread
-        self._failed = failed
+        self.sweeps = 0
+        self._runtime = runtime
         self._say = say if name == LOCAL else lambda sentence: say(severity.prefixed(name, sentence))
         self._watch: InotifyWatch | None = None
-        self._sweeps = 0
         self.directory = PackageDirectory(path, excluded_paths(settings))
         filesystem = network_filesystem(self.directory.root, mountinfo())
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
         self.digests = DigestCache(str(settings.cache), self.directory.root, self._say)
-        self.live = LiveDirectory(
-            Scanner(
-                self.directory,
-                self.digests,
-                time.time_ns,
-                name,
-                patient=self.choice.method == "poll",
-                examiner=examiner,
-            ),
-            reactor,
-            in_read_thread=in_read_thread,
-            in_digest_thread=in_digest_thread,
-            in_look_thread=in_look_thread,
+        self.live = self._live(used_names)
+        self.live.follows_root = settings.follow_root
+        self.source = LocalSource(
+            self.live, self.directory, runtime.threads.reads.run, slow_opens=filesystem is not None
+        )
+
+    def _live(self, used_names: NameRecord | None) -> LiveDirectory:
+        threads = self._runtime.threads
+        scanner = Scanner(
+            self.directory,
+            self.digests,
+            time.time_ns,
+            self.name,
+            patient=self.choice.method == "poll",
+            examiner=self._runtime.examination,
+        )
+        return LiveDirectory(
+            scanner,
+            self._runtime.reactor,
+            in_read_thread=threads.reads.run,
+            in_digest_thread=threads.digests.run,
+            in_look_thread=threads.examinations.run,
             log=self._say,
             failed=failed,
             # One more, for what lies between two visits to a process.
             workers=core_count() + 1,
-            record=record,
-        )
-        self.live.follows_root = settings.follow_root
-        self.source = LocalSource(
-            self.live, self.directory, in_read_thread, slow_opens=filesystem is not None
+            record=used_names,
         )
 
     def watch(self) -> None:
-        """Begin to notice changes, and say how."""
+        """Start to notice changes, and log how."""
         if self.choice.method == "inotify":
-            watch = InotifyWatch(self._reactor, self.path, self.live)
+            watch = InotifyWatch(self._runtime.reactor, self.path, self.live)
             try:
                 watch.start()
                 self._watch = watch
             except WatchUnavailable as error:
-                interval = self._settings.poll_interval
-                self.choice = choose(self._settings.watch.value, interval=interval, unavailable=str(error))
+                settings = self._runtime.settings
+                interval = settings.poll_interval
+                self.choice = choose(settings.watch.value, interval=interval, unavailable=str(error))
         self.live.polling = self.choice.method == "poll"
         self._say(self.choice.sentence)
 
     def begin(self) -> Deferred[None]:
-        """Read it for the first time; fires when all of it is known."""
-        preparing = Deferred.fromCoroutine(self._prepare())
-        preparing.addErrback(self._failed)
+        """Start the first scan; the Deferred fires when it is complete."""
+        preparing = self._runtime.threads.reads.run(self._prepare_for_files)
+        preparing.addErrback(failed)
         return self.live.begin(self._watch or NoWatch())
 
-    async def _prepare(self) -> None:
-        await self._in_read_thread(self._prepare_for_files)
-
     def _prepare_for_files(self) -> None:
-        """Have a process begun where files will have to be examined: while it begins, the directory is listed."""
+        """Start an examining process early if files will be examined, while the directory is listed."""
         if self.digests.remembers_anything():
             return
         with suppress(OSError), os.scandir(self.path) as entries:
             if any(not entry.name.startswith(".") for entry in entries):
-                self._examiner.prepare()
+                self._runtime.examination.prepare()
 
     def sweep(self) -> Deferred[None]:
         """Look for changes that made no event."""
-        self._sweeps += 1
-        return Deferred.fromCoroutine(self.live.sweep(self._sweeps))
+        self.sweeps += 1
+        return Deferred.fromCoroutine(self.live.sweep(self.sweeps))
 
     def forget_others(self) -> None:
-        """Forget what was remembered of files that are there no more; blocking."""
+        """Delete cached digests of files that are gone; blocking."""
         self.digests.forget_others(
             path for shelf in tuple(self.live.shelves.values()) for path in shelf.known
         )
@@ -163,12 +138,12 @@ class OwnDirectory:
             self._watch.stop()
 
 
-def refuse_overlap(directories: Sequence[OwnDirectory], where: str) -> None:
-    """Refuse directories that lie in one another: their projects would be each other's files.
+def refuse_overlap(directories: Sequence[ServedDirectory], where: str) -> None:
+    """Refuse directories that lie within one another, because the projects of one would be files of the other.
 
     Args:
-        directories: All of one's own.
-        where: What names them, for the sentence.
+        directories: All served directories.
+        where: The sources file, for the sentence.
 
     Raises:
         RefusedStart: One cannot be listed, or lies within another, or is the same.

@@ -6,48 +6,47 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from simpleindex.system.log import logger
 
+if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
-    from twisted.python.failure import Failure
 
     from simpleindex.archives.examination.pool import ExaminationPool
+    from simpleindex.system.threads import Threads
+
+_log = logger(__name__)
 
 INTERVAL: Final = 15.0
 """Seconds between two looks."""
 
 
 class IdleProcesses:
-    """Looks for idle processes of a pool for as long as it has any.
+    """Look for idle processes of a pool as long as it has any.
 
     Args:
         pool: The pool; it is to call :meth:`begun` for every process.
         reactor: Runs everything.
-        in_thread: Calls a blocking function in a thread.
-        failed: Told of what should never happen.
+        threads: Threads for short blocking calls.
     """
 
     def __init__(
         self,
         pool: ExaminationPool,
         reactor: Any,
-        in_thread: Callable[..., Awaitable[Any]],
-        failed: Callable[[Failure], None],
+        threads: Threads,
     ) -> None:
         self._pool = pool
         self._reactor = reactor
-        self._in_thread = in_thread
-        self._failed = failed
+        self._threads = threads
         self._call: IDelayedCall | None = None
         self._is_stopped = False
 
     def begun(self) -> None:
-        """Take note that the pool has a further process; in any thread."""
+        """Start to look, because the pool has a new process; in any thread."""
         self._reactor.callFromThread(self._wait)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._is_stopped = True
         if self._call is not None:
             self._call.cancel()
@@ -59,9 +58,9 @@ class IdleProcesses:
 
     def _look(self) -> None:
         self._call = None
-        Deferred.fromCoroutine(self._end_idle()).addErrback(self._failed)
+        Deferred.fromCoroutine(self._end_idle()).addErrback(lambda failure: _log.failure("", failure))
 
     async def _end_idle(self) -> None:
-        await self._in_thread(self._pool.end_idle)
+        await self._threads.run(self._pool.end_idle)
         if self._pool.pids:
             self._wait()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from simpleindex.directory.live.live_directory import LiveDirectory
-    from simpleindex.service.compose_directory import OwnDirectory
+    from simpleindex.service.compose_directory import ServedDirectory
 
 _MOST_WITHHELD: Final = 50
 """Withheld files named; a directory of thousands of strays must not bury the lines that matter."""
@@ -120,7 +120,7 @@ def live_report(live: LiveDirectory, watch: str) -> StatusReport:
     )
 
 
-def readiness_of(own: Sequence[OwnDirectory]) -> tuple[bool, str | None]:
+def readiness_of(own: Sequence[ServedDirectory]) -> tuple[bool, str | None]:
     """Whether all of one's own directories are known, and why one of them keeps everything from being answered."""
     suspended = [(each.name, each.live.suspended) for each in own if each.live.suspended is not None]
     reason = None
@@ -130,7 +130,7 @@ def readiness_of(own: Sequence[OwnDirectory]) -> tuple[bool, str | None]:
     return all(each.live.complete for each in own), reason
 
 
-def report_of(own: Sequence[OwnDirectory]) -> StatusReport:
+def report_of(own: Sequence[ServedDirectory]) -> StatusReport:
     """The state of all of one's own directories together."""
     reports = [live_report(each.live, each.choice.method) for each in own]
     ready, suspended = readiness_of(own)

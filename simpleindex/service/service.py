@@ -14,8 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver, LogLevel
+from twisted.logger import ILogObserver
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.components import Componentized
 
@@ -23,9 +22,9 @@ from simpleindex.config.settings import changes
 from simpleindex.core import severity
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import CannotStore, RefusedStart
-from simpleindex.core.severity import severity_of
 from simpleindex.records.beginning import begin_records
 from simpleindex.service.accepting import AcceptGate
+from simpleindex.service.adapters import failed, say
 from simpleindex.service.compose import compose
 from simpleindex.service.ending import SECONDS, THREAD_SECONDS
 from simpleindex.service.fast_lane import tls_protocol
@@ -43,11 +42,9 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.logger import FileLogObserver
-    from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
-    from simpleindex.service.compose_directory import OwnDirectory
-    from simpleindex.service.compose_publishing import Logins
+    from simpleindex.service.compose_directory import ServedDirectory
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.http.access_log import AccessLog
 
@@ -97,6 +94,11 @@ class IndexService(Service):
 
     Attributes:
         observer: Writes the log; None where twistd's own does.
+        settings: The settings in force.
+        index: The parts of the index.
+        troubles: The machine's troubles, for ``/-/status``.
+        access_log: The access log; None without one.
+        sweep_loops: Look for changes in the directories at intervals.
 
     Raises:
         RefusedStart: It cannot start like this.
@@ -115,25 +117,17 @@ class IndexService(Service):
         *,
         end_by_force: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._resolve_again = resolve_again
         self._refusal = refusal
         self._end_by_force = end_by_force
         self._reactor = reactor
-        self._troubles = Troubles(time.time)
-        PUBLISHER.addObserver(self._troubles)
-        self._index = compose(
-            settings,
-            lambda: self._settings,
-            reactor,
-            owner=owner,
-            say=self._say,
-            failed=self._failed,
-            troubles=self._troubles,
-        )
-        self._gate = AcceptGate(reactor, self._failed)
+        self.troubles = Troubles(time.time)
+        PUBLISHER.addObserver(self.troubles)
+        self.index = compose(settings, lambda: self.settings, reactor, owner, self.troubles)
+        self._gate = AcceptGate(reactor, failed)
         self._gate.close_idle = self._close_idle
-        for site in (self._index.site, self._index.redirect_site):
+        for site in self.index.http.sites:
             site.connections.has_room = self._gate.admits
         self._endpoints = [
             (
@@ -144,7 +138,7 @@ class IndexService(Service):
                     listen,
                     option,
                     has_ipv6=machine_has_ipv6,
-                    is_trusted=lambda host: is_within(host, self._settings.trusted_proxy),
+                    is_trusted=lambda host: is_within(host, self.settings.trusted_proxy),
                 ),
             )
             for option, listens in (("https", settings.https), ("http", settings.http))
@@ -152,10 +146,10 @@ class IndexService(Service):
         ]
         self._notifier = Notifier({}, os.getpid())
         self._examines = True
-        self._access_log: AccessLog | None = None
+        self.access_log: AccessLog | None = None
         self._ports: list[tuple[str, IListeningPort]] = []
         self._loops: list[LoopingCall] = []
-        self._sweeping: list[LoopingCall] = []
+        self.sweep_loops: list[LoopingCall] = []
 
     # The start
 
@@ -177,7 +171,7 @@ class IndexService(Service):
             self._ports.append((option, port))
         self._gate.ports = [port for _, port in self._ports]
         # Known only now where a port was left to the system (0).
-        self._take_urls(self._settings.page_cache)
+        self._take_urls(self.settings.page_cache)
 
     def startService(self) -> None:
         super().startService()
@@ -185,33 +179,30 @@ class IndexService(Service):
         self._notifier = Notifier(os.environ, os.getpid())
         try:
             self._begin_records()
-            self._exchange_access_log(self._settings)
+            self._exchange_access_log(self.settings)
         except RefusedStart as error:
             raise self._refusal(error) from None
-        self._index.read_pool.start()
-        self._index.digest_pool.start()
-        self._index.look_pool.start()
-        self._index.wheel_pool.start()
-        for own in self._index.own:
+        self.index.runtime.threads.start()
+        for own in self.index.sources.directories:
             own.digests.open()
-        self._examines = self._index.examination.check()
-        if self._index.logins is not None:
-            self._start_logins(self._index.logins)
-        if self._index.upstreams is not None:
-            self._index.upstreams.load()
-        for own in self._index.own:
+        self._examines = self.index.runtime.examination.check()
+        if self.index.logins is not None:
+            self._recover_uploads()
+        if self.index.sources.upstreams is not None:
+            self.index.sources.upstreams.load()
+        for own in self.index.sources.directories:
             own.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         for line in self._listening_lines():
-            self._say(line)
-        for own in self._index.own:
+            say(line)
+        for own in self.index.sources.directories:
             self._begin(own)
-        if self._index.security is not None:
+        if self.index.security is not None:
             self._repeat(self._check_certificates, CERTIFICATE_INTERVAL)
-        if self._index.logins is not None:
-            self._repeat(self._index.logins.follow, PEOPLE_INTERVAL)
-        if self._index.upstreams is not None:
-            self._repeat(self._index.upstreams.follow, RULES_INTERVAL)
+        if self.index.logins is not None:
+            self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
+        if self.index.sources.upstreams is not None:
+            self._repeat(self.index.sources.upstreams.follow, RULES_INTERVAL)
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()
@@ -222,7 +213,7 @@ class IndexService(Service):
         Raises:
             RefusedStart: They were lost.
         """
-        settings = self._settings
+        settings = self.settings
         if not settings.has_logins and settings.sources is None:
             return
         state = str(settings.state)
@@ -232,61 +223,60 @@ class IndexService(Service):
             # What needs them is answered with 503 until they can be had.
             _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
 
-    def _start_logins(self, logins: Logins) -> None:
-        for pool in logins.pools:
-            pool.start()
+    def _recover_uploads(self) -> None:
+        assert self.index.http.writer is not None  # made where there are logins
         try:
-            for sentence in logins.writer.clean():
-                self._say(sentence)
+            for sentence in self.index.http.writer.clean():
+                say(sentence)
         except CannotStore as error:
-            self._say(severity.error(f"Nothing can be uploaded: {error}"))
+            _log.error("Nothing can be uploaded: {error}", error=error)
 
     def _factory(self, option: str) -> IProtocolFactory:
         if option == "https":
-            assert self._index.security is not None  # made where there is --https
-            factory = TLSMemoryBIOFactory(self._index.security.certificates, False, self._index.site)
+            assert self.index.security is not None  # made where there is --https
+            factory = TLSMemoryBIOFactory(self.index.security.certificates, False, self.index.http.site)
             factory.protocol, sentence = tls_protocol()
             if sentence is not None:
-                self._say(sentence)
+                say(sentence)
             return factory
-        return self._index.redirect_site if self._settings.redirect_http else self._index.site
+        return self.index.http.redirect_site if self.settings.redirect_http else self.index.http.site
 
-    def _begin(self, own: OwnDirectory) -> None:
+    def _begin(self, own: ServedDirectory) -> None:
         first = own.begin()
-        first.addCallback(lambda _: self._first_catalogue_complete(own)).addErrback(self._failed)
+        first.addCallback(lambda _: self._first_catalogue_complete(own)).addErrback(failed)
         if own.choice.method != "off":
-            self._sweeping.append(self._repeat(own.sweep, self._settings.poll_interval))
+            self.sweep_loops.append(self._repeat(own.sweep, self.settings.poll_interval))
 
     def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
         # A LoopingCall ends with the first failure that it hears of.
-        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(self._failed))
+        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(failed))
         loop.clock = self._reactor
         loop.start(interval, now=False)
         self._loops.append(loop)
         return loop
 
-    def _first_catalogue_complete(self, own: OwnDirectory) -> None:
+    def _first_catalogue_complete(self, own: ServedDirectory) -> None:
         # The collector need not visit the catalogue again and again: each visit costs every client
         # 240 ms (measured, 50,000 files). What is replaced of it later is freed all the same, by its reference count.
         gc.freeze()
-        is_first = own is self._index.own[0]
+        is_first = own is self.index.sources.directories[0]
         for line in catalogue_lines(live_report(own.live, own.choice.method), own.path):
             # Withheld files have been named as they were found.
             if not line.startswith("Withheld: "):
-                self._say(line if is_first else severity.prefixed(own.name, line))
-        if self._index.upstreams is not None:
-            maybeDeferred(self._index.upstreams.follow).addErrback(self._failed)
+                say(line if is_first else severity.prefixed(own.name, line))
+        if self.index.sources.upstreams is not None:
+            maybeDeferred(self.index.sources.upstreams.follow).addErrback(failed)
         if is_first:
             for line in (*self._upload_lines(), *self._install_lines()):
-                self._say(line)
-        report = report_of(self._index.own)
-        if self._index.upstreams is not None and report.ready:
-            taken = taken_line(report.taken, self._index.upstreams.allow_upstream)
+                say(line)
+        report = report_of(self.index.sources.directories)
+        if self.index.sources.upstreams is not None and report.ready:
+            taken = taken_line(report.taken, self.index.sources.upstreams.allow_upstream)
             if taken is not None:
-                self._say(taken)
+                say(taken)
         self._notifier.status(f"{report.projects} projects, {report.files} files")
-        forgetting = deferToThreadPool(self._reactor, self._index.read_pool, own.forget_others)
-        forgetting.addErrback(self._failed)
+        forgetting = self.index.runtime.threads.reads.run(own.forget_others)
+        forgetting.addErrback(failed)
 
     # The end
 
@@ -298,7 +288,7 @@ class IndexService(Service):
             loop.stop()
         self._gate.stop()
         closing: list[Any] = [Deferred.fromCoroutine(_close(port)) for _, port in self._ports]
-        closing += [site.drain() for site in (self._index.site, self._index.redirect_site)]
+        closing += [site.drain() for site in self.index.http.sites]
         drained: Deferred[Any] = DeferredList(closing, consumeErrors=True)
         drained.addTimeout(DRAIN_SECONDS, self._reactor)
         drained.addBoth(lambda _: self._keep_whole_files())
@@ -306,34 +296,31 @@ class IndexService(Service):
 
     def _keep_whole_files(self) -> Deferred[Any]:
         """Let files that came whole from upstreams be examined and kept: a client has them already."""
-        keeping = [] if self._index.upstreams is None else self._index.upstreams.keeping()
+        keeping = [] if self.index.sources.upstreams is None else self.index.sources.upstreams.keeping()
         kept: Deferred[Any] = DeferredList(keeping, consumeErrors=True)
         return kept.addTimeout(KEEP_SECONDS, self._reactor)
 
     def _close_idle(self, number: int) -> None:
-        for site in (self._index.site, self._index.redirect_site):
+        for site in self.index.http.sites:
             site.connections.retire_idle(number)
 
     def _stop_the_rest(self) -> None:
-        for site in (self._index.site, self._index.redirect_site):
+        for site in self.index.http.sites:
             site.abort_all()
-        for own in self._index.own:
+        for own in self.index.sources.directories:
             own.stop()
-        self._index.idle_processes.stop()
-        self._index.examination.stop()
-        index = self._index
-        for pool in (index.read_pool, index.digest_pool, index.look_pool, index.wheel_pool):
-            if pool.started:
-                pool.stop()
-        for own in self._index.own:
+        self.index.runtime.idle_processes.stop()
+        self.index.runtime.examination.stop()
+        self.index.runtime.threads.stop()
+        for own in self.index.sources.directories:
             own.digests.close()
-        if self._index.logins is not None:
-            self._index.logins.close()
-        if self._index.upstreams is not None:
-            self._index.upstreams.stop()
-        self._index.records.close()
-        if self._access_log is not None:
-            self._access_log.close()
+        if self.index.logins is not None:
+            self.index.logins.audit.close()
+        if self.index.sources.upstreams is not None:
+            self.index.sources.upstreams.stop()
+        self.index.runtime.records.close()
+        if self.access_log is not None:
+            self.access_log.close()
 
     # SIGHUP
 
@@ -341,85 +328,87 @@ class IndexService(Service):
         """Take new settings, sources and certificates, reopen the access log, and look at the directory again."""
         self._notifier.reloading()
         # Before the settings, because the URL may follow from the certificate's name.
-        if self._index.security is not None:
+        if self.index.security is not None:
             self._check_certificates(force=True)
         try:
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
-            self._say(severity.error(f"The configuration is left as it was: {error}"))
-        if self._index.logins is not None:
-            self._index.logins.reload()
-        if self._index.upstreams is not None:
-            self._index.upstreams.reload()
-        if self._access_log is not None:
-            self._access_log.reopen()
-        for own in self._index.own:
+            say(severity.error(f"The configuration is left as it was: {error}"))
+        if self.index.logins is not None:
+            self.index.logins.reload()
+        if self.index.sources.upstreams is not None:
+            self.index.sources.upstreams.reload()
+        if self.access_log is not None:
+            self.access_log.reopen()
+        for own in self.index.sources.directories:
             own.live.accept()
         self._notifier.ready()
 
     def _take(self, new: Settings) -> None:
-        taken, restart = changes(self._settings, new)
+        taken, restart = changes(self.settings, new)
         # What needs a restart is not in force, and is named again next time.
-        old = {name.replace("-", "_"): getattr(self._settings, name.replace("-", "_")) for name in restart}
+        old = {name.replace("-", "_"): getattr(self.settings, name.replace("-", "_")) for name in restart}
         new = replace(new, **old)
         if not {"access-log", "trusted-proxy"}.isdisjoint(taken):
             self._exchange_access_log(new)
-        page_cache, self._settings = self._settings.page_cache, new
-        index = self._index
-        index.files.immutable = new.immutable_files
+        page_cache, self.settings = self.settings.page_cache, new
+        index = self.index
+        index.http.files.immutable = new.immutable_files
         if index.logins is not None:
             index.logins.authentication.insecure_auth = new.insecure_auth
-        index.resource.trusted = new.trusted_proxy
-        index.resource.cors = index.redirect.cors = new.cors
-        if (self._base_url(), new.page_cache) != (index.listings.base_url, page_cache):
+        index.http.resource.trusted = new.trusted_proxy
+        index.http.resource.cors = index.http.redirect.cors = new.cors
+        if (self._base_url(), new.page_cache) != (index.http.listings.base_url, page_cache):
             self._take_urls(new.page_cache)
-        for site in (index.site, index.redirect_site):
+        for site in self.index.http.sites:
             site.connections.bound = new.max_connections_per_address
-        for sweeping in self._sweeping:
+        for sweeping in self.sweep_loops:
             sweeping.interval = new.poll_interval
-        self._say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
+        say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
         if restart:
-            self._say(severity.warning(f"These changed options need a restart: {', '.join(restart)}."))
+            say(severity.warning(f"These changed options need a restart: {', '.join(restart)}."))
 
     def _take_urls(self, page_cache: int) -> None:
         url = self._base_url()
-        self._index.redirect.base_url = url
+        self.index.http.redirect.base_url = url
         # Without TLS and --url it is but a guess that clients reach this machine as localhost.
-        is_sure = self._settings.url is not None or self._index.security is not None
-        self._index.listings.forget(base_url=url, files_url=url if is_sure else None, cache_size=page_cache)
+        is_sure = self.settings.url is not None or self.index.security is not None
+        self.index.http.listings.forget(
+            base_url=url, files_url=url if is_sure else None, cache_size=page_cache
+        )
 
     def _check_certificates(self, *, force: bool = False) -> None:
-        assert self._index.security is not None  # only then is it called
-        self._index.security.check(force=force)
+        assert self.index.security is not None  # only then is it called
+        self.index.security.check(force=force)
         # Another CA's certificates may have come meanwhile, or gone.
-        has_private_ca = self._index.security.certificates.ca_pem is not None
-        listings = self._index.listings
+        has_private_ca = self.index.security.certificates.ca_pem is not None
+        listings = self.index.http.listings
         listings.describe(replace(listings.description, has_private_ca=has_private_ca))
 
     def _exchange_access_log(self, settings: Settings) -> None:
         opened = open_access_log(settings, self._reactor)
-        if self._access_log is not None:
-            self._access_log.close()
-        self._access_log = opened
-        for site in (self._index.site, self._index.redirect_site):
+        if self.access_log is not None:
+            self.access_log.close()
+        self.access_log = opened
+        for site in self.index.http.sites:
             site.access_log = None if opened is None else opened.record
 
     # What is said
 
     def _listening_lines(self) -> Iterable[str]:
-        security = self._index.security
-        if self._settings.defaulted_http:
+        security = self.index.security
+        if self.settings.defaulted_http:
             yield "Neither --https nor --http is given: listening on this machine only, without TLS."
         for option, port in self._ports:
-            what = " (redirects to HTTPS)" if option == "http" and self._settings.redirect_http else ""
-            yield f"Serving {self._settings.path} on {where(port)} for {option}{what}."
-        if self._index.upstreams is not None:
-            yield from self._index.upstreams.lines
+            what = " (redirects to HTTPS)" if option == "http" and self.settings.redirect_http else ""
+            yield f"Serving {self.settings.path} on {where(port)} for {option}{what}."
+        if self.index.sources.upstreams is not None:
+            yield from self.index.sources.upstreams.lines()
         if security is not None:
             yield from security.lines()
 
     def _upload_lines(self) -> Iterable[str]:
-        logins, settings = self._index.logins, self._settings
+        logins, settings = self.index.logins, self.settings
         if logins is None or not self._examines:
             return
         who = f"the rules of {settings.access}" if settings.access else "everybody who can log in"
@@ -427,22 +416,15 @@ class IndexService(Service):
         yield f"Uploads are taken at {self._base_url()}legacy/ by {who}{users}."
 
     def _install_lines(self) -> Iterable[str]:
-        security = self._index.security
+        security = self.index.security
         fingerprint = security.certificates.ca_fingerprint if security else None
         return install_lines(self._base_url(), security.ca_path if security else None, fingerprint)
 
     def _base_url(self) -> str:
-        if self._settings.url is not None:
-            return self._settings.url
-        security = self._index.security
+        if self.settings.url is not None:
+            return self.settings.url
+        security = self.index.security
         return base_url(self._ports, security.certificates.names if security else None)
-
-    def _say(self, sentence: str) -> None:
-        level = LogLevel.lookupByName(severity_of(sentence).value)
-        _log.emit(level, "{sentence}", sentence=sentence)
-
-    def _failed(self, failure: Failure) -> None:
-        _log.failure("", failure)
 
 
 async def _close(port: IListeningPort) -> None:

@@ -19,8 +19,8 @@ from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import NamesList
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
+from simpleindex.service.compose_views import ViewParts, compose_view
 from simpleindex.service.fast_lane import open_fast_lane
-from simpleindex.service.unions import union_of
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
@@ -93,18 +93,18 @@ def _in_front(directory: Path) -> SiteFixture:
     threads, owners = HeldThreads(), OwnerTable(RecordsDatabase(state))
     policy = policies.of_views(frozenset({MAIN_VIEW}))
     pinned = PinnedSource(behind.source, said.upstreams[0].url, Pins(state), behind.clock, threads)
-    union = union_of(
-        said,
-        said.views[0],
-        {
-            LOCAL: FilteredSource(
-                LocalSource(local.live, local.directory, threads), LOCAL, policy, behind.clock, threads
-            )
-        },
-        {"pypi": UpstreamMember(FilteredSource(pinned, "pypi", policy, behind.clock, threads), name="pypi")},
+    source = LocalSource(local.live, local.directory, threads)
+    directories = {LOCAL: FilteredSource(source, LOCAL, policy, behind.clock, threads)}
+    pypi = UpstreamMember(FilteredSource(pinned, "pypi", policy, behind.clock, threads), name="pypi")
+    parts = ViewParts(
+        directories,
+        {"pypi": pypi},
+        directories,
         was_used=lambda name: owners.owner(name) is not None,
-        in_thread=threads,
+        claims=lambda _: False,
+        threads=threads,
     )
+    union = compose_view(said, said.views[0], parts)
     index = SiteFixture(union)
     open_fast_lane(index.site, index.listings, index.resource.also)
     return index

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import shutil
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -21,13 +20,14 @@ from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.used_names import UsedNames
-from simpleindex.service.compose_directory import OwnDirectory
-from simpleindex.service.compose_upstreams import Upstreams, check_sources, compose_upstreams
-from simpleindex.service.unions import union_of
+from simpleindex.service.check_sources import check_sources
+from simpleindex.service.compose_directory import ServedDirectory
+from simpleindex.service.compose_upstreams import compose_upstreams
+from simpleindex.service.compose_views import ViewParts, compose_view
+from simpleindex.service.idle_processes import IdleProcesses
+from simpleindex.service.runtime import Runtime, ThreadPools
 from simpleindex.upstreams.cache.cached_listings import CachedListing
-from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
@@ -35,17 +35,16 @@ from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.live_directory import LiveDirectoryFixture
-from tests.fixtures.threads import HeldThreads, InlineThreads
+from tests.fixtures.threads import InlineThreads
 from tests.views.test_union import Absent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
     from typing import Any
 
-    from twisted.python.failure import Failure
-
     from simpleindex.core.source import Source
+    from simpleindex.service.composed_sources import ComposedSources
 
 from simpleindex.directory.source import LocalSource
 from simpleindex.records.beginning import begin_records
@@ -66,48 +65,45 @@ async def in_no_thread(function: Callable[..., Any], *arguments: Any, **options:
     return function(*arguments, **options)
 
 
-def compose(tmp_path: Path, content: str | None) -> Upstreams:
+def view_parts(directories: Mapping[str, Source], upstreams: Mapping[str, UpstreamMember]) -> ViewParts:
+    """Parts of a view without rules, whose names were never used."""
+    return ViewParts(directories, upstreams, directories, lambda _: False, lambda _: False, InlineThreads())
+
+
+class Composition:
+    """The sources of a sources file, and what the service does with its upstreams."""
+
+    def __init__(self, sources: ComposedSources) -> None:
+        assert sources.upstreams is not None
+        upstreams = sources.upstreams
+        self.views, self.explain, self.directories = sources.views, sources.explain, sources.directories
+        self.lines, self.cache = tuple(upstreams.lines()), upstreams.cache
+        self.agents = [each.agent for each in upstreams.connected]
+        self.load, self.follow, self.reload, self.stop = (
+            upstreams.load,
+            upstreams.follow,
+            upstreams.reload,
+            upstreams.stop,
+        )
+
+
+def compose(tmp_path: Path, content: str | None) -> Composition:
     """Put it together over the directory root, and read that and its other directories."""
     (tmp_path / "root").mkdir(exist_ok=True)
-    said = settings(tmp_path, content)
+    start = settings(tmp_path, content)
     # As the service does at its start.
-    begin_records(str(said.state), anew=False)
-    reactor = MemoryReactorClock()
-    records = RecordsDatabase(str(said.state))
-    used = UsedNames(records)
-    open_directory = partial(
-        OwnDirectory,
-        settings=said,
-        reactor=reactor,
-        in_read_thread=HeldThreads(),
-        in_digest_thread=HeldThreads(),
-        in_look_thread=HeldThreads(),
-        examiner=InProcessExaminer(),
-        say=lambda _: None,
-        failed=fail,
-        record=used,
-    )
-    upstreams = compose_upstreams(
-        said,
-        reactor,
-        open_directory(str(tmp_path / "root"), LOCAL),
-        open_directory,
-        allowances=lambda _: (),
-        was_used=lambda _: False,
-        used=used,
-        first_seen=FirstSeen(records),
-        threads=InlineThreads(),
-        wheels=WheelExaminer(InProcessExaminer(), InlineThreads()),
-        say=lambda _: None,
-    )
-    for each in upstreams.own:
+    begin_records(str(start.state), anew=False)
+    inline, reactor = InlineThreads(), MemoryReactorClock()
+    threads = ThreadPools(inline, inline, inline, inline, inline, inline)
+    examiner: Any = InProcessExaminer()
+    idle, records = IdleProcesses(examiner, reactor, inline), RecordsDatabase(str(start.state))
+    runtime = Runtime(start, lambda: start, reactor, threads, examiner, idle, records)
+    used_names = UsedNames(records)
+    first = ServedDirectory(str(tmp_path / "root"), LOCAL, runtime, used_names)
+    sources = compose_upstreams(runtime, first, used_names)
+    for each in sources.directories:
         each.begin()
-    return upstreams
-
-
-def fail(failure: Failure) -> None:
-    """Let what should never happen end the test."""
-    failure.raiseException()
+    return Composition(sources)
 
 
 @pytest.mark.parametrize(
@@ -255,10 +251,10 @@ def test_views(tmp_path: Path) -> None:
         assert len(result(upstreams.views[view].project(mine)).files) == files
     for name in (mine, acme):
         assert isinstance(error(upstreams.views["theirs"].project(name)), NotHere)
-        said = result(upstreams.words("theirs", name))
+        said = result(upstreams.explain("theirs", name))
         assert [word.source for word in said] == ["local", "behind"]
         assert said[1].sentence.startswith("is not asked.")
-    assert [word.source for word in result(upstreams.words("ours", acme))] == ["local"]
+    assert [word.source for word in result(upstreams.explain("ours", acme))] == ["local"]
     assert result(upstreams.views["theirs"].projects()).names == ()
     upstreams.stop()
 
@@ -273,7 +269,7 @@ path = "{more}"
 """
 
 
-def with_directories(tmp_path: Path, content: str) -> Upstreams:
+def with_directories(tmp_path: Path, content: str) -> Composition:
     """With staging, beside the sources file, and more, elsewhere; each has a project of its own and all have acme."""
     for number, name in enumerate(("root", "staging", "elsewhere/more"), 1):
         add_wheel(tmp_path / name, "acme", f"{number}.0")
@@ -326,7 +322,7 @@ def test_a_hidden_directory_is_one_s_own(tmp_path: Path) -> None:
     assert result(staged.projects()).names == ("acme", "staging")
     assert result(upstreams.views["alone"].projects()).names == ("acme", "more", "root")
     shutil.rmtree(tmp_path / "elsewhere")
-    upstreams.own[2].live.root_changed()
+    upstreams.directories[2].live.root_changed()
     for name in ("more", "unknown"):
         assert isinstance(error(staged.project(ProjectName(name))), Unavailable)
     upstreams.stop()
@@ -337,7 +333,7 @@ def test_words_of_directories(tmp_path: Path) -> None:
     upstreams = with_directories(tmp_path, UPSTREAM + DIRECTORY_VIEWS)
 
     def said(view: str, name: str) -> list[tuple[str, str]]:
-        return [(word.source, word.sentence) for word in result(upstreams.words(view, ProjectName(name)))]
+        return [(word.source, word.sentence) for word in result(upstreams.explain(view, ProjectName(name)))]
 
     assert said("main", "acme") == [
         ("local", "has it, with 1 file to offer."),
@@ -384,7 +380,7 @@ def test_two_directories_in_one_view(tmp_path: Path) -> None:
     add_wheel(tmp_path / "more", "other")
     for strategy, versions in ((Strategy.FIRST_INDEX, ("1.0",)), (Strategy.MERGE, ("1.0", "2.0"))):
         view = ViewSettings("both", ("local", "more"), strategy, frozenset())
-        union = union_of(Sources(), view, directories, {}, was_used=lambda _: False, in_thread=in_no_thread)
+        union = compose_view(Sources(), view, view_parts(directories, {}))
         assert result(union.project(ProjectName("acme"))).versions == versions
 
 
@@ -399,7 +395,7 @@ def test_a_name_that_was_here_once(tmp_path: Path) -> None:
             wheel.parent.rmdir()
     upstreams = compose(tmp_path, UPSTREAM)
     assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("mine"))), NotHere)
-    (_, said) = result(upstreams.words(MAIN_VIEW, ProjectName("mine")))
+    (_, said) = result(upstreams.explain(MAIN_VIEW, ProjectName("mine")))
     assert said.sentence.startswith("is not asked. mine was once a project of this index")
     upstreams.stop()
 
@@ -474,14 +470,8 @@ def test_a_name_of_any_directory_is_heard_by_nobody(
     upstream = Absent()
     upstream.add("acme-9.0.zip", b"evil")
     view = ViewSettings("v", (*[name for name in shown if name in own], "behind"), strategy, frozenset())
-    union = union_of(
-        Sources(strategy),
-        view,
-        own,
-        {"behind": UpstreamMember(upstream, is_listed=True, name="behind")},
-        was_used=lambda _: False,
-        in_thread=in_no_thread,
-    )
+    behind = UpstreamMember(upstream, is_listed=True, name="behind")
+    union = compose_view(Sources(strategy), view, view_parts(own, {"behind": behind}))
     acme = ProjectName("acme")
     with suppress(SimpleIndexError):
         asking = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from simpleindex.service.idle_processes import INTERVAL, IdleProcesses
+from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +34,6 @@ class Pool:
         self.looks += 1
 
 
-async def at_once(function: Callable[[], Any]) -> Any:
-    """A thread that is none."""
-    return function()
-
-
 @pytest.fixture
 def reactor() -> Reactor:
     """Runs nothing by itself."""
@@ -46,9 +42,7 @@ def reactor() -> Reactor:
 
 def watching(pool: Pool, reactor: Reactor) -> IdleProcesses:
     """What looks for that pool's idle processes."""
-    return IdleProcesses(
-        cast("ExaminationPool", pool), reactor, at_once, lambda failure: failure.raiseException()
-    )
+    return IdleProcesses(cast("ExaminationPool", pool), reactor, InlineThreads())
 
 
 def test_looks_while_there_are_processes(reactor: Reactor) -> None:

@@ -19,6 +19,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.service import compose_directory as own_directories
+from simpleindex.service.adapters import say
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from tests.fixtures.certificates import issue
@@ -74,7 +75,7 @@ def test_ports_are_bound_before_anything_runs(world: ServiceFixture) -> None:
     assert not world.reactor.tcpServers
     made.privilegedStartService()
     assert [(server[0], server[3]) for server in world.reactor.tcpServers] == [(8080, "127.0.0.1")]
-    assert not made._index.read_pool.started
+    assert not made.index.runtime.threads.reads.pool.started
     assert (world.place / "cache").is_dir()
     assert not (world.place / "access.log").exists()
     assert not (world.place / "cache" / "digests.sqlite3").exists()
@@ -137,7 +138,7 @@ def test_an_access_log_that_cannot_be_written(world: ServiceFixture) -> None:
     with pytest.raises(SystemExit) as refusal:
         made.startService()
     assert str(refusal.value).startswith("simpleindex: The access log ")
-    assert not made._index.read_pool.started
+    assert not made.index.runtime.threads.reads.pool.started
 
 
 def test_systemd_hears_of_it(world: ServiceFixture, systemd: socket.socket) -> None:
@@ -204,8 +205,8 @@ def test_a_network_file_system(world: ServiceFixture, monkeypatch: pytest.Monkey
     monkeypatch.setattr(own_directories, "LocalSource", source)
     made = world.start()
     assert world.taken()[0].startswith("The directory lies on nfs4, ")
-    assert made._index.own[0].live.polling
-    assert made._index.own[0].live._reader.patient
+    assert made.index.sources.directories[0].live.polling
+    assert made.index.sources.directories[0].live._reader.patient
     assert opens == [True]
 
 
@@ -217,7 +218,7 @@ def test_what_is_gone_is_forgotten(world: ServiceFixture, monkeypatch: pytest.Mo
     world.start(watch="off").stopService()
     gone.unlink()
     made = world.start(watch="off")
-    rows = made._index.own[0].digests._run("SELECT filename FROM facts", ())
+    rows = made.index.sources.directories[0].digests._run("SELECT filename FROM facts", ())
     assert rows == [(kept.name,)]
 
 
@@ -231,7 +232,7 @@ def test_sweeps(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
         counts.append(count)
         await hold
 
-    monkeypatch.setattr(made._index.own[0].live, "sweep", sweep)
+    monkeypatch.setattr(made.index.sources.directories[0].live, "sweep", sweep)
     world.reactor.pump([3, 3])
     assert counts == [1]
     hold.callback(None)
@@ -271,7 +272,7 @@ def test_the_settings_at_the_start(world: ServiceFixture) -> None:
     assert "immutable" in answer.headers["cache-control"]
     assert "access-control-allow-origin" not in answer.headers
     opened = [world.connect(peer=FAR) for _ in range(5)]
-    assert len(made._index.site.connections) == 3
+    assert len(made.index.http.site.connections) == 3
     for transport in opened:
         transport.leave()
 
@@ -280,8 +281,8 @@ def test_the_settings_at_the_start(world: ServiceFixture) -> None:
 def test_the_express_lane(world: ServiceFixture) -> None:
     """It is there for the index, and for no redirect."""
     made = world.start()
-    assert made._index.site.fast_lane is not None
-    assert made._index.redirect_site.fast_lane is None
+    assert made.index.http.site.fast_lane is not None
+    assert made.index.http.redirect_site.fast_lane is None
 
 
 @needs_fast_lane
@@ -308,7 +309,7 @@ def test_https_beside_a_redirect(world: ServiceFixture) -> None:
     assert "Install with: pip install --index-url https://a.example.com:8443/simple/ PACKAGE" in said
     https, _http = (server[1] for server in world.reactor.tcpServers)
     assert isinstance(https, TLSMemoryBIOFactory)
-    assert https.wrappedFactory is made._index.site
+    assert https.wrappedFactory is made.index.http.site
     assert https.protocol is tls_protocol()[0]
     moved = world.ask("/simple/acme/?x", server=1)
     assert (moved.status, moved.headers["location"]) == (308, "https://a.example.com:8443/simple/acme/?x")
@@ -319,8 +320,8 @@ def test_https_beside_a_full_listener(world: ServiceFixture) -> None:
     """With --serve-http both serve the same; our own certificate is offered there."""
     made = world.start(https=(TLS,), serve_http=True)
     assert world.ask("/simple/", server=1).status == 200
-    assert made._index.security is not None
-    assert world.ask("/-/ca.pem", server=1).body == made._index.security.certificates.ca_pem
+    assert made.index.security is not None
+    assert world.ask("/-/ca.pem", server=1).body == made.index.security.certificates.ca_pem
     said = world.taken()
     assert f"Serving {world.root} on port 8080 of 127.0.0.1 for http." in said
     assert any(f"--cert {world.place / 'state' / 'ca' / 'cert.pem'} " in line for line in said)
@@ -332,17 +333,17 @@ def test_certificates_are_looked_at_every_minute(world: ServiceFixture) -> None:
     made = world.start(https=(TLS,))
     issue("b.example.com").put(world.certs / "a.pem")
     world.reactor.advance(CERTIFICATE_INTERVAL)
-    assert made._index.security is not None
-    assert made._index.security.certificates.names == ("b.example.com",)
+    assert made.index.security is not None
+    assert made.index.security.certificates.names == ("b.example.com",)
 
 
 def test_accesses_are_logged(world: ServiceFixture) -> None:
     """On both kinds of listeners, if asked for."""
     issue("a.example.com").put(world.certs / "a.pem")
     made = world.start(https=(TLS,), access_log="access.log")
-    sites = made._index.site, made._index.redirect_site
-    assert made._access_log is not None
-    assert [site.access_log for site in sites] == [made._access_log.record] * 2
+    sites = made.index.http.site, made.index.http.redirect_site
+    assert made.access_log is not None
+    assert [site.access_log for site in sites] == [made.access_log.record] * 2
     world.ask("/simple/", server=1)
     world.reactor.advance(1)
     assert '"GET /simple/ HTTP/1.1" 308 ' in (world.place / "access.log").read_text()
@@ -351,8 +352,8 @@ def test_accesses_are_logged(world: ServiceFixture) -> None:
 def test_accesses_are_not_logged(world: ServiceFixture) -> None:
     """Unless asked for: then nothing is even called."""
     made = world.start()
-    assert made._index.site.access_log is None
-    assert made._index.redirect_site.access_log is None
+    assert made.index.http.site.access_log is None
+    assert made.index.http.redirect_site.access_log is None
 
 
 # -- SIGHUP -------------------------------------------------------------------------------------------------------------
@@ -379,7 +380,7 @@ def test_what_takes_effect_at_once(world: ServiceFixture) -> None:
     page = {"Accept": "application/vnd.pypi.simple.v1+json"}
     before = world.ask("/acme/", *page.items())
     assert before.headers["access-control-allow-origin"] == "*"
-    cache = made._index.listings._cache
+    cache = made.index.http.listings._cache
     (line,) = world.reload(
         cors="off",
         immutable_files=True,
@@ -395,14 +396,21 @@ def test_what_takes_effect_at_once(world: ServiceFixture) -> None:
     )
     assert "access-control-allow-origin" not in world.ask("/acme/").headers
     assert "immutable" in world.ask(f"/acme/{path.name}").headers["cache-control"]
-    assert made._index.listings.base_url == made._index.redirect.base_url == "https://packages.example.com/"
-    assert made._index.listings._cache is not cache
-    assert [site.connections.bound for site in (made._index.site, made._index.redirect_site)] == [3, 3]
-    assert [sweeping.interval for sweeping in made._sweeping] == [7]
-    assert made._index.resource.trusted == made._settings.trusted_proxy
+    assert (
+        made.index.http.listings.base_url
+        == made.index.http.redirect.base_url
+        == "https://packages.example.com/"
+    )
+    assert made.index.http.listings._cache is not cache
+    assert [site.connections.bound for site in (made.index.http.site, made.index.http.redirect_site)] == [
+        3,
+        3,
+    ]
+    assert [sweeping.interval for sweeping in made.sweep_loops] == [7]
+    assert made.index.http.resource.trusted == made.settings.trusted_proxy
     # A proxy holds the connections of many.
     opened = [world.connect(peer=IPv4Address("TCP", "192.0.2.7", 40000 + number)) for number in range(5)]
-    assert len(made._index.site.connections) == 5
+    assert len(made.index.http.site.connections) == 5
     for transport in opened:
         transport.leave()
 
@@ -420,11 +428,11 @@ def test_the_redirect_has_the_same_origins(world: ServiceFixture) -> None:
 def test_rendered_pages_are_kept(world: ServiceFixture) -> None:
     """Settings that no page depends on do not cost them."""
     made = world.start()
-    cache = made._index.listings._cache
+    cache = made.index.http.listings._cache
     world.reload(cors="off", immutable_files=True)
-    assert made._index.listings._cache is cache
+    assert made.index.http.listings._cache is cache
     world.reload(page_cache="0")
-    assert made._index.listings._cache is not cache
+    assert made.index.http.listings._cache is not cache
 
 
 def test_what_needs_a_restart_is_named_each_time(world: ServiceFixture) -> None:
@@ -442,11 +450,11 @@ def test_what_needs_a_restart_is_named_each_time(world: ServiceFixture) -> None:
 def test_a_wrong_configuration(world: ServiceFixture) -> None:
     """It is refused whole with its sentence, and the former one stays in force."""
     made = world.start()
-    settings = made._settings
+    settings = made.settings
     (line,) = world.reload(cors="off", poll_interval="soon")
     assert line.startswith("The configuration is left as it was: --poll-interval: 'soon' ")
-    assert made._settings is settings
-    assert made._index.resource.cors == "*"
+    assert made.settings is settings
+    assert made.index.http.resource.cors == "*"
 
 
 def test_another_access_log(world: ServiceFixture) -> None:
@@ -456,8 +464,8 @@ def test_another_access_log(world: ServiceFixture) -> None:
         assert world.reload(access_log=name) == ["Configuration read again; changed: access-log."]
         world.ask(f"/{name}/")
     world.reload(access_log="off")
-    assert made._access_log is None
-    assert made._index.site.access_log is None
+    assert made.access_log is None
+    assert made.index.http.site.access_log is None
     assert [(world.place / name).read_text().count("GET") for name in ("one.log", "two.log")] == [1, 1]
 
 
@@ -477,7 +485,7 @@ def test_a_new_access_log_that_cannot_be_written(world: ServiceFixture) -> None:
     made = world.start(access_log="access.log")
     (line,) = world.reload(access_log="missing/access.log", cors="off")
     assert line.startswith("The configuration is left as it was: The access log ")
-    assert made._index.resource.cors == "*"
+    assert made.index.http.resource.cors == "*"
     world.ask("/simple/")
     world.reactor.advance(1)
     assert (world.place / "access.log").read_text().count("GET") == 1
@@ -490,7 +498,7 @@ def test_a_renewed_certificate(world: ServiceFixture) -> None:
     issue("b.example.com").put(world.certs / "a.pem")
     said = world.reload()
     assert any("is in use now" in line for line in said)
-    assert made._index.listings.base_url == "https://b.example.com:8443/"
+    assert made.index.http.listings.base_url == "https://b.example.com:8443/"
     assert world.ask("/", server=1).headers["location"] == "https://b.example.com:8443/"
 
 
@@ -522,7 +530,7 @@ def test_the_root_may_be_away(world: ServiceFixture) -> None:
     made = world.start()
     world.root.rename(world.place / "away")
     assert world.reload(cors="off")[0] == "Configuration read again; changed: cors."
-    assert made._index.resource.cors is None
+    assert made.index.http.resource.cors is None
 
 
 # -- the end ------------------------------------------------------------------------------------------------------------
@@ -538,12 +546,15 @@ def test_the_end(world: ServiceFixture) -> None:
     assert stopped.called
     assert not any(port.is_open for port in world.reactor.ports)
     assert not world.reactor.getDelayedCalls()
-    index = made._index
-    assert [cast("Pool", pool).was_stopped for pool in (index.read_pool, index.digest_pool)] == [True, True]
-    assert index.own[0].digests._connection is None
-    assert made._access_log is not None
-    assert made._access_log._file.closed
-    assert index.own[0].live._reader.stopping.is_set()
+    index, threads = made.index, made.index.runtime.threads
+    assert [cast("Pool", pool).was_stopped for pool in (threads.reads.pool, threads.digests.pool)] == [
+        True,
+        True,
+    ]
+    assert index.sources.directories[0].digests._connection is None
+    assert made.access_log is not None
+    assert made.access_log._file.closed
+    assert index.sources.directories[0].live._reader.stopping.is_set()
 
 
 def a_download(world: ServiceFixture) -> tuple[Transport, bytes]:
@@ -562,11 +573,11 @@ def test_who_is_served_is_served_to_the_end(world: ServiceFixture) -> None:
     transport, data = a_download(world)
     stopped = made.stopService()
     assert not any(port.is_open for port in world.reactor.ports)
-    assert not cast("Pool", made._index.read_pool).was_stopped
+    assert not cast("Pool", made.index.runtime.threads.reads.pool).was_stopped
     assert transport.take().endswith(data)
     assert transport.gone
     assert stopped.called
-    assert cast("Pool", made._index.read_pool).was_stopped
+    assert cast("Pool", made.index.runtime.threads.reads.pool).was_stopped
 
 
 def test_nobody_holds_up_the_end(world: ServiceFixture) -> None:
@@ -579,14 +590,14 @@ def test_nobody_holds_up_the_end(world: ServiceFixture) -> None:
     world.reactor.advance(1)
     assert stopped.called
     assert transport.aborted
-    assert cast("Pool", made._index.read_pool).was_stopped
+    assert cast("Pool", made.index.runtime.threads.reads.pool).was_stopped
 
 
 def test_a_start_that_failed_can_be_ended(world: ServiceFixture) -> None:
     """Pools that never ran are not stopped."""
     made = world.make()
     assert made.stopService().called
-    assert not cast("Pool", made._index.read_pool).was_stopped
+    assert not cast("Pool", made.index.runtime.threads.reads.pool).was_stopped
 
 
 # -- further directories of one's own -----------------------------------------------------------------------------------
@@ -629,12 +640,12 @@ def test_changes_in_a_further_directory(world: ServiceFixture) -> None:
     made = world.start(watch="poll")
     add_wheel(staging, "staged", "4.0")
     assert "staged-4.0" in world.ask("/simple/staged/").text
-    assert [own._sweeps for own in made._index.own] == [0, 0]
+    assert [own.sweeps for own in made.index.sources.directories] == [0, 0]
     world.reactor.pump([2])
-    assert [own._sweeps for own in made._index.own] == [1, 1]
+    assert [own.sweeps for own in made.index.sources.directories] == [1, 1]
     assert made.stopService().called
-    assert all(own.live._reader.stopping.is_set() for own in made._index.own)
-    assert all(own.digests._connection is None for own in made._index.own)
+    assert all(own.live._reader.stopping.is_set() for own in made.index.sources.directories)
+    assert all(own.digests._connection is None for own in made.index.sources.directories)
 
 
 def test_a_further_directory_that_is_gone(world: ServiceFixture) -> None:
@@ -685,9 +696,9 @@ def test_sources_are_read_again(world: ServiceFixture) -> None:
     assert world.ask("/simple/zoo/").status == 404
     assert world.ask("/simple/bar/").status == 404
     assert not world.reactor.tcpClients
-    upstreams = made._index.upstreams
+    upstreams = made.index.sources.upstreams
     assert upstreams is not None
-    assert upstreams.cached[0].ttls.most == 3600
+    assert upstreams.connected[0].cached.ttls.most == 3600
     sources.write_text(text.format("1h", 'timeout = "1s"\n'))
     said = world.reload()
     assert f"Other changes in the sources file {sources} need a restart." in said
@@ -705,7 +716,7 @@ def test_a_sweep_that_fails(world: ServiceFixture, monkeypatch: pytest.MonkeyPat
         counts.append(count)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(made._index.own[0].live, "sweep", sweep)
+    monkeypatch.setattr(made.index.sources.directories[0].live, "sweep", sweep)
     world.reactor.pump([2, 2])
     assert counts == [1, 2]
     assert [failure.type for failure in world.failures] == [ZeroDivisionError] * 2
@@ -724,7 +735,7 @@ def test_a_look_at_the_certificates_that_fails(
         looks.append(world.reactor.seconds())
         raise ZeroDivisionError
 
-    monkeypatch.setattr(made._index.security, "check", check)
+    monkeypatch.setattr(made.index.security, "check", check)
     made.privilegedStartService()
     made.startService()
     world.reactor.pump([CERTIFICATE_INTERVAL] * 2)
@@ -759,9 +770,9 @@ def test_lost_records_refuse_the_start(world: ServiceFixture) -> None:
 def test_a_trouble_that_is_logged_is_shown(world: ServiceFixture) -> None:
     """Also where it is met by what knows nothing of the status page."""
     service = world.start()
-    service._say(severity.error("The disk of /srv is full."))
-    service._say("All is well.")
-    assert [each.sentence for each in service._troubles.shown()] == ["The disk of /srv is full."]
+    say(severity.error("The disk of /srv is full."))
+    say("All is well.")
+    assert [each.sentence for each in service.troubles.shown()] == ["The disk of /srv is full."]
 
 
 @pytest.mark.parametrize("runs", [True, False])

@@ -246,7 +246,7 @@ def test_links_out_of_the_root(world: PublishingSiteFixture, tmp_path: Path) -> 
         assert put(world, name).status == (500 if name == "loop" else 403), name
     (world.root / "taken").write_text("")
     assert put(world, "taken").status == 500
-    assert {each.sentence.partition(" ")[0] for each in world.service._troubles.shown()} == {
+    assert {each.sentence.partition(" ")[0] for each in world.service.troubles.shown()} == {
         str(world.root / "loop"),
         "A",
     }

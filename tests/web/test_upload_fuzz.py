@@ -369,7 +369,7 @@ class Fuzzed:
             del self.held[path]
         for name in {path.partition("/")[0] for path in gone}:
             (self.world.root / name).rmdir()
-            result(self.world.service._index.own[0].live.changed(ProjectName(name)))
+            result(self.world.service.index.sources.directories[0].live.changed(ProjectName(name)))
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""The check of a sources file for ``simpleindex check``."""
+
+from __future__ import annotations
+
+import os
+
+from simpleindex.policy.lists import NameLists
+from simpleindex.service.upstreams import without_upload_times
+from simpleindex.system.log import log_to
+from simpleindex.upstreams.cache.cache import UpstreamCache
+from simpleindex.views.live_sources_file import LiveSourcesFile
+from simpleindex.views.name_rules import NameRules
+
+
+def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
+    """Read a sources file and what its rules name, as the server would at its start.
+
+    Args:
+        path: The sources file.
+        cache: The cache's directory, which tells what upstreams state.
+
+    Returns:
+        What is in it, in words, and the patterns of ``allow-upstream``.
+
+    Raises:
+        RefusedStart: The server would not start with it.
+    """
+    lines: list[str] = []
+    lists = NameLists(os.path.dirname(path))
+    policies = LiveSourcesFile(path, open_list=lists.open, allowances=lambda _: ())
+    with log_to(lines.append):
+        said = policies.open()
+    counts = (
+        (len(said.upstreams), "upstream"),
+        (len(said.directories), "further directory"),
+        (len(said.views) - 1, "view"),
+        (len(said.rules), "rule"),
+    )
+    words = [f"{number:,} {noun}" for number, noun in counts]
+    lines += without_upload_times(policies, said.upstreams, UpstreamCache(cache))
+    text = "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+    return text, NameRules(allow_upstream=said.allow_upstream).allow_upstream
+
+
+def _plural(words: str) -> str:
+    if words.startswith("1 "):
+        return words
+    return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"

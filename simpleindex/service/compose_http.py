@@ -1,0 +1,154 @@
+"""Composition of what is served over HTTP: pages, files, status, changes, and the redirect to HTTPS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simpleindex.core.addresses import is_within
+from simpleindex.service.adapters import failed
+from simpleindex.service.fast_lane import open_fast_lane
+from simpleindex.service.report import readiness_of, report_of
+from simpleindex.web.acme import read_challenge
+from simpleindex.web.admission import open_admission
+from simpleindex.web.files import FileResponses
+from simpleindex.web.http.site import IndexSite
+from simpleindex.web.https_redirect import RedirectResource
+from simpleindex.web.listings import Listings, available_encodings
+from simpleindex.web.pages.notes import IndexDescription
+from simpleindex.web.refused_log import RefusedDownloads
+from simpleindex.web.resource import IndexResource
+from simpleindex.web.status import StatusPages
+from simpleindex.web.why import WhyPages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.publishing.writer import Writer
+    from simpleindex.service.compose_logins import Logins
+    from simpleindex.service.composed_sources import ComposedSources
+    from simpleindex.service.runtime import Runtime
+    from simpleindex.system.troubles import Troubles
+    from simpleindex.tls.security import Security
+    from simpleindex.web.publish.dispatch import WriteRequests
+
+
+@dataclass(frozen=True)
+class HttpParts:
+    """What is served over HTTP.
+
+    Attributes:
+        listings: The pages of projects.
+        files: The files.
+        resource: The whole index.
+        redirect: The resource of plain HTTP beside HTTPS.
+        site: Serves ``resource``.
+        redirect_site: Serves ``redirect``.
+        writer: Writes uploads into the directory of ``--path``; None if nobody can log in.
+    """
+
+    listings: Listings
+    files: FileResponses
+    resource: IndexResource
+    redirect: RedirectResource
+    site: IndexSite
+    redirect_site: IndexSite
+    writer: Writer | None
+
+    @property
+    def sites(self) -> tuple[IndexSite, IndexSite]:
+        """Both sites."""
+        return self.site, self.redirect_site
+
+
+def compose_http(
+    runtime: Runtime,
+    security: Security | None,
+    sources: ComposedSources,
+    logins: Logins | None,
+    troubles: Troubles,
+) -> HttpParts:
+    """Create the sites.
+
+    Args:
+        runtime: What all parts share.
+        security: The certificates; None without ``--https``.
+        sources: What is served.
+        logins: Users and rights; None if nobody can log in.
+        troubles: The machine's troubles, for ``/-/status``.
+    """
+    settings = runtime.settings
+    admission = open_admission(sources.views) if logins is None else logins.admission
+    listings = Listings(
+        admission.public,
+        base_url=settings.url,
+        encodings=available_encodings(),
+        cache_size=settings.page_cache,
+        in_thread=runtime.threads.reads.run,
+        description=_description(security, sources),
+    )
+    files = FileResponses(immutable=settings.immutable_files)
+    writer, changes = _changes(runtime, sources, logins, listings)
+    challenge = _acme_challenge(runtime)
+    resource = IndexResource(
+        listings=listings,
+        files=files,
+        status=_status_pages(security, sources, troubles),
+        admission=admission,
+        why=WhyPages(admission, sources.explain),
+        changing=changes,
+        acme_challenge=challenge,
+        trusted=settings.trusted_proxy,
+        cors=settings.cors,
+        refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
+        failed=failed,
+    )
+    redirect = RedirectResource("", challenge, failed, cors=settings.cors)
+    site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
+    open_fast_lane(site, listings, resource.also)
+    site.bodies = changes
+    return HttpParts(listings, files, resource, redirect, site, redirect_site, writer)
+
+
+def _changes(
+    runtime: Runtime, sources: ComposedSources, logins: Logins | None, listings: Listings
+) -> tuple[Writer | None, WriteRequests | None]:
+    if logins is None:
+        return None, None
+    from simpleindex.service.compose_publishing import compose_publishing  # noqa: PLC0415  (reading needs none of it)
+
+    return compose_publishing(runtime, sources.directories[0], logins, lambda: listings.base_url)
+
+
+def _description(security: Security | None, sources: ComposedSources) -> IndexDescription:
+    return IndexDescription(
+        has_private_ca=security is not None and security.certificates.ca_pem is not None,
+        unlisted=sources.unlisted,
+        views=tuple(sources.views),
+    )
+
+
+def _status_pages(security: Security | None, sources: ComposedSources, troubles: Troubles) -> StatusPages:
+    return StatusPages(
+        lambda: report_of(sources.directories),
+        lambda: readiness_of(sources.directories),
+        lambda: security.certificates.ca_pem if security else None,
+        troubles.shown,
+    )
+
+
+def _acme_challenge(runtime: Runtime) -> Callable[[str], bytes | None]:
+    def challenge(token: str) -> bytes | None:
+        webroot = runtime.current().acme_webroot
+        return read_challenge(None if webroot is None else str(webroot), token)
+
+    return challenge
+
+
+def _site(runtime: Runtime, resource: IndexResource | RedirectResource) -> IndexSite:
+    return IndexSite(
+        resource,
+        runtime.reactor,
+        max_connections_per_address=runtime.settings.max_connections_per_address,
+        exempt=lambda host: is_within(host, runtime.current().trusted_proxy),
+    )

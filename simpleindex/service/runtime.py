@@ -1,0 +1,123 @@
+"""What all parts of the index share: the settings, the reactor, threads, examining processes and the records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from simpleindex.archives.examination.pool import core_count, open_examination
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.service.adapters import say
+from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
+from simpleindex.service.idle_processes import IdleProcesses
+from simpleindex.service.places import own_directory
+from simpleindex.system.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simpleindex.archives.examination.pool import ExaminationPool
+    from simpleindex.config.settings import Settings
+    from simpleindex.tls.private_ca import Owner
+
+READ_THREADS: Final = 8
+"""Threads for short blocking calls; they wait for disks, not for processors."""
+
+WRITE_THREADS: Final = 4
+"""Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
+
+
+@dataclass(frozen=True)
+class ThreadPools:
+    """The service's threads; calls of one kind never wait behind another kind.
+
+    Attributes:
+        reads: Short calls, such as reading a small file.
+        digests: Reading whole files.
+        examinations: Waiting for small files to be examined.
+        wheels: Waiting for wheels of upstreams to be examined.
+        passwords: Hashing passwords, one at a time.
+        writes: Uploads and other changes.
+    """
+
+    reads: Threads
+    digests: Threads
+    examinations: Threads
+    wheels: Threads
+    passwords: Threads
+    writes: Threads
+
+    @classmethod
+    def create(cls, reactor: Any) -> Self:
+        """Return pools that are not started; the wait for all of their threads together is bounded."""
+        pools = cls(
+            reads=Threads(reactor, "reads", READ_THREADS),
+            digests=Threads(reactor, "digests", core_count()),
+            examinations=Threads(reactor, "examinations", READ_THREADS),
+            wheels=Threads(reactor, "wheels", READ_THREADS),
+            passwords=Threads(reactor, "passwords", 1),
+            writes=Threads(reactor, "writes", WRITE_THREADS),
+        )
+        patience = Patience(THREAD_SECONDS)
+        for threads in pools:
+            bound_joins(threads.pool, patience)
+        return pools
+
+    def __iter__(self) -> Iterator[Threads]:
+        return (getattr(self, field.name) for field in fields(self))
+
+    def start(self) -> None:
+        """Take calls."""
+        for threads in self:
+            threads.start()
+
+    def stop(self) -> None:
+        """Take no more calls, and wait a bounded time for those that run; pools that never started are left alone."""
+        for threads in self:
+            if threads.pool.started:
+                threads.stop()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the parts of the index share.
+
+    Attributes:
+        settings: The settings at the start.
+        current: Returns the settings in force; SIGHUP changes some.
+        reactor: The event loop and the clock.
+        threads: The service's threads.
+        examination: The processes that examine files.
+        idle_processes: Ends examining processes without work.
+        records: The records; their connections open with the first query.
+    """
+
+    settings: Settings
+    current: Callable[[], Settings]
+    reactor: Any
+    threads: ThreadPools
+    examination: ExaminationPool
+    idle_processes: IdleProcesses
+    records: RecordsDatabase
+
+
+def create_runtime(
+    settings: Settings, current: Callable[[], Settings], reactor: Any, owner: Owner
+) -> Runtime:
+    """Return the shared parts; neither threads nor processes run yet.
+
+    Args:
+        settings: The settings at the start.
+        current: Returns the settings in force.
+        reactor: The event loop and the clock.
+        owner: The user and group that the service becomes, if it changes them.
+    """
+    own_directory(settings.cache, owner)
+    if settings.has_logins or settings.sources is not None:
+        own_directory(settings.state, owner)
+    threads = ThreadPools.create(reactor)
+    examination = open_examination(say)
+    idle_processes = IdleProcesses(examination, reactor, threads.reads)
+    examination.begun = idle_processes.begun
+    records = RecordsDatabase(str(settings.state), initialized=True)
+    return Runtime(settings, current, reactor, threads, examination, idle_processes, records)
