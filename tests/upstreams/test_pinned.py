@@ -10,6 +10,7 @@ import pytest
 from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
+from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.listings.store import ListingHooks
@@ -217,3 +218,54 @@ def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     assert world.lines == [
         f"Files that are gone from {URL} cannot be pinned in {str(world.state / 'pinned')!r}: it cannot be written."
     ]
+
+
+OTHER_URL = "https://user@pypi.example.org/simple/"
+
+
+def test_pins_of_a_url_go_to_the_upstream_with_credentials(world: PinnedUpstreamFixture) -> None:
+    """Also beside what is pinned there already; a second time changes nothing."""
+    world.pin(WHEEL)
+    world.pins.adopt(URL, OTHER_URL)
+    assert world.pins.names(URL) == frozenset()
+    world.pin(SDIST)
+    world.pins.adopt(URL, OTHER_URL)
+    world.pins.adopt(URL, OTHER_URL)
+    project = world.pins.offered(OTHER_URL, ACME, 1)
+    assert project is not None
+    assert [file.filename for file in project.files] == [WHEEL, SDIST]
+    assert world.pins.offered(URL, ACME, 1) is None
+
+
+def test_metadata_are_read_out_of_a_pinned_wheel_whose_copy_of_them_is_damaged(
+    world: PinnedUpstreamFixture,
+) -> None:
+    """They are proven like every file; an sdist has none, and neither has a project without pins."""
+    world.pin(WHEEL, SDIST)
+    for path in (world.state / "pinned").rglob("files/*/*"):
+        if path.read_bytes() == METADATA:
+            path.write_bytes(b"wrong")
+    assert world.pins.read_metadata(URL, ACME, WHEEL) == METADATA
+    assert world.pins.read_metadata(URL, ACME, SDIST) is None
+    assert world.pins.read_metadata(URL, ProjectName("other"), WHEEL) is None
+
+
+def test_a_pinned_file_that_was_damaged_is_pinned_anew(world: PinnedUpstreamFixture) -> None:
+    """Its bytes come from the cache again."""
+    world.pin(SDIST)
+    (path,) = (path for path in (world.state / "pinned").rglob("files/*/*") if path.read_bytes() == b"sdist")
+    path.write_bytes(b"wrong")
+    assert world.pin(SDIST) == (SDIST,)
+    assert path.read_bytes() == b"sdist"
+
+
+def test_a_pin_that_cannot_be_written_is_an_error(
+    world: PinnedUpstreamFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is called pinned that would not be there after a restart."""
+    assert world.content(SDIST) == b"sdist"
+    listing = world.cache.listing(URL, ACME)
+    assert listing is not None
+    monkeypatch.setattr(UpstreamCache, "store_listing", lambda *_: None)
+    with pytest.raises(OSError, match="it cannot be written"):
+        world.pins.pin(URL, listing, listing.project.files, world.cache)

@@ -137,7 +137,8 @@ class Fetch:
             self._stream.close()
 
     async def _receive(self, incoming: Incoming) -> None:
-        for pause in (*_PAUSES, None):
+        pauses = iter(_PAUSES)
+        while True:
             try:
                 await self._receive_on(incoming)
                 return
@@ -153,6 +154,7 @@ class Fetch:
                 if incoming.size and incoming.size == self.partial.size:
                     # It broke off behind the last byte, where nothing more is to be requested.
                     return
+                pause = next(pauses, None)
                 if pause is None or not incoming.size or self._stopped:
                     raise
             await deferLater(self._context.clock, pause, lambda: None)
