@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.python.failure import Failure
 
 from simpleindex.system.descriptors import bounds, next_descriptor, no_descriptor
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+_log = logger(__name__)
 
 AGAIN_SECONDS: Final = 0.2
 """Between two looks whether connections can be accepted again; those that wait meanwhile are held by the kernel."""
@@ -25,7 +28,6 @@ class AcceptGate:
 
     Args:
         reactor: Has the time.
-        failed: Hears of the shortage.
         free: Gives the lowest free descriptor.
 
     Attributes:
@@ -36,13 +38,11 @@ class AcceptGate:
     def __init__(
         self,
         reactor: IReactorTime,
-        failed: Callable[[Failure], None],
         free: Callable[[], int] = next_descriptor,
     ) -> None:
         self.ports: Sequence[Any] = ()
         self.close_idle: Callable[[int], None] = lambda _: None
         self._reactor = reactor
-        self._failed = failed
         self._free = free
         self._look: IDelayedCall | None = None
 
@@ -51,7 +51,7 @@ class AcceptGate:
         free, most = self._free(), bounds()
         if free < most.waiting:
             return True
-        self._failed(Failure(no_descriptor()))
+        _log.failure("", Failure(no_descriptor()))
         self.close_idle(CLOSED_AT_ONCE)
         if self._look is None:
             self._pause()

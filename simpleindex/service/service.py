@@ -25,12 +25,13 @@ from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.records.beginning import begin_records
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.adapters import failed, say
+from simpleindex.service.announcements import client_lines, listening_lines
 from simpleindex.service.compose import compose
 from simpleindex.service.ending import SECONDS, THREAD_SECONDS
 from simpleindex.service.fast_lane import tls_protocol
-from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
+from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.places import open_access_log
-from simpleindex.service.report import catalogue_lines, install_lines, live_report, report_of, taken_line
+from simpleindex.service.report import catalogue_lines, live_report, report_of, taken_line
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.errors import trouble_of
@@ -38,7 +39,7 @@ from simpleindex.system.log import PUBLISHER, logger
 from simpleindex.system.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.logger import FileLogObserver
@@ -68,12 +69,12 @@ CERTIFICATE_INTERVAL: Final = 60.0
 
 
 def in_the_foreground(error: RefusedStart) -> BaseException:
-    """The end of a start in the foreground: one sentence, where anything else would be a traceback."""
+    """Return what ends a start in the foreground: one sentence, because other exceptions print a traceback."""
     return SystemExit(f"simpleindex: {error}")
 
 
 def as_daemon(error: RefusedStart) -> BaseException:
-    """The end of a daemon's start: the parent waits for an ordinary exception's text, and for ever if there is none."""
+    """Return what ends a daemon's start: its parent waits for the text of an ordinary exception, for ever if there is none."""
     return error
 
 
@@ -84,13 +85,13 @@ class IndexService(Service):
     watch begin in :meth:`startService`, after the fork and as the lesser user (docs/measurements.md).
 
     Args:
-        settings: What it was told to do.
+        settings: The settings at the start.
         resolve_again: Decides the settings anew, for SIGHUP.
-        reactor: Runs everything.
-        owner: The user and group that twistd will become, where it will.
-        refusal: Makes what is raised where the start is refused after this; twistd in the foreground wants one thing and
-            the daemon's parent, which waits for word, another.
-        end_by_force: Makes sure that the process ends in time, whatever may hold it up; called when its end begins.
+        reactor: The event loop.
+        owner: The user and group that twistd becomes, if it changes them.
+        refusal: Returns the exception for a start that is refused later; twistd in the foreground and the parent of a daemon
+            need different ones.
+        end_by_force: Ensures that the process ends in time; called when its end begins.
 
     Attributes:
         observer: Writes the log; None where twistd's own does.
@@ -101,7 +102,7 @@ class IndexService(Service):
         sweep_loops: Look for changes in the directories at intervals.
 
     Raises:
-        RefusedStart: It cannot start like this.
+        RefusedStart: The index cannot start with these settings.
     """
 
     name = "simpleindex"
@@ -125,7 +126,7 @@ class IndexService(Service):
         self.troubles = Troubles(time.time)
         PUBLISHER.addObserver(self.troubles)
         self.index = compose(settings, lambda: self.settings, reactor, owner, self.troubles)
-        self._gate = AcceptGate(reactor, failed)
+        self._gate = AcceptGate(reactor)
         self._gate.close_idle = self._close_idle
         for site in self.index.http.sites:
             site.connections.has_room = self._gate.admits
@@ -154,7 +155,7 @@ class IndexService(Service):
     # The start
 
     def setServiceParent(self, parent: Any) -> None:
-        """Join the application, and log in words of our own where twistd would log to the standard output."""
+        """Join the application, and write the log in lines for people where twistd would log to the standard output."""
         super().setServiceParent(parent)
         if self.observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self.observer)
@@ -193,7 +194,7 @@ class IndexService(Service):
         for own in self.index.sources.directories:
             own.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
-        for line in self._listening_lines():
+        for line in listening_lines(self.index, self.settings, self._ports):
             say(line)
         for own in self.index.sources.directories:
             self._begin(own)
@@ -208,7 +209,7 @@ class IndexService(Service):
         self._notifier.ready()
 
     def _begin_records(self) -> None:
-        """See that the records are there before anything asks them.
+        """Check that the records are there before anything reads them.
 
         Raises:
             RefusedStart: They were lost.
@@ -267,7 +268,7 @@ class IndexService(Service):
         if self.index.sources.upstreams is not None:
             maybeDeferred(self.index.sources.upstreams.follow).addErrback(failed)
         if is_first:
-            for line in (*self._upload_lines(), *self._install_lines()):
+            for line in client_lines(self.index, self.settings, self._base_url(), examines=self._examines):
                 say(line)
         report = report_of(self.index.sources.directories)
         if self.index.sources.upstreams is not None and report.ready:
@@ -392,33 +393,6 @@ class IndexService(Service):
         self.access_log = opened
         for site in self.index.http.sites:
             site.access_log = None if opened is None else opened.record
-
-    # What is said
-
-    def _listening_lines(self) -> Iterable[str]:
-        security = self.index.security
-        if self.settings.defaulted_http:
-            yield "Neither --https nor --http is given: listening on this machine only, without TLS."
-        for option, port in self._ports:
-            what = " (redirects to HTTPS)" if option == "http" and self.settings.redirect_http else ""
-            yield f"Serving {self.settings.path} on {where(port)} for {option}{what}."
-        if self.index.sources.upstreams is not None:
-            yield from self.index.sources.upstreams.lines()
-        if security is not None:
-            yield from security.lines()
-
-    def _upload_lines(self) -> Iterable[str]:
-        logins, settings = self.index.logins, self.settings
-        if logins is None or not self._examines:
-            return
-        who = f"the rules of {settings.access}" if settings.access else "everybody who can log in"
-        users = "" if logins.users is None else f"; {settings.users} has {len(logins.users().hashes)} users"
-        yield f"Uploads are taken at {self._base_url()}legacy/ by {who}{users}."
-
-    def _install_lines(self) -> Iterable[str]:
-        security = self.index.security
-        fingerprint = security.certificates.ca_fingerprint if security else None
-        return install_lines(self._base_url(), security.ca_path if security else None, fingerprint)
 
     def _base_url(self) -> str:
         if self.settings.url is not None:

@@ -13,7 +13,7 @@ from simpleindex.system.descriptors import bounds_of
 from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
+    from tests.fixtures.log import CapturedLog
 
 
 class Port:
@@ -37,10 +37,9 @@ class AcceptingFixture:
     def __init__(self) -> None:
         self.free = 10
         self.clock = Clock()
-        self.failures: list[Failure] = []
         self.closed: list[int] = []
         self.port = Port()
-        self.gate = AcceptGate(self.clock, self.failures.append, lambda: self.free)
+        self.gate = AcceptGate(self.clock, lambda: self.free)
         self.gate.ports = [self.port, object()]
         self.gate.close_idle = self.closed.append
 
@@ -52,22 +51,24 @@ def world(monkeypatch: pytest.MonkeyPatch) -> AcceptingFixture:
     return AcceptingFixture()
 
 
-def test_while_there_is_room(world: AcceptingFixture) -> None:
+def test_while_there_is_room(world: AcceptingFixture, log: CapturedLog) -> None:
     """Nothing is said and nothing waits."""
     world.free = 39
     assert world.gate.admits()
-    assert (world.failures, world.closed, world.port.is_reading) == ([], [], True)
+    assert (log.lines, world.closed, world.port.is_reading) == ([], [], True)
     assert not world.clock.getDelayedCalls()
 
 
 @pytest.mark.parametrize(("free", "admitted"), [(40, True), (51, True), (52, False), (64, False)])
-def test_when_descriptors_are_short(world: AcceptingFixture, free: int, admitted: bool) -> None:
+def test_when_descriptors_are_short(
+    world: AcceptingFixture, log: CapturedLog, free: int, admitted: bool
+) -> None:
     """Accepting stops, idle connections are closed, and it goes on when there is room; the operator hears why."""
     world.free = free
     assert world.gate.admits() is admitted
     assert not world.port.is_reading
     assert world.closed == [CLOSED_AT_ONCE]
-    assert own_trouble(world.failures[0].value) is not None
+    assert own_trouble(log.events[0]["log_failure"].value) is not None
     # Others that had been accepted in the same turn.
     assert world.gate.admits() is admitted
     assert len(world.clock.getDelayedCalls()) == 1

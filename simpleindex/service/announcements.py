@@ -1,0 +1,56 @@
+"""What the log tells at the start: where the index listens, who may upload, and how to install from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.service.listening import where
+from simpleindex.service.report import install_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from twisted.internet.interfaces import IListeningPort
+
+    from simpleindex.config.settings import Settings
+    from simpleindex.service.compose import ComposedIndex
+
+
+def listening_lines(
+    index: ComposedIndex, settings: Settings, ports: Iterable[tuple[str, IListeningPort]]
+) -> Iterator[str]:
+    """Return lines about ports, upstreams and certificates.
+
+    Args:
+        index: The index.
+        settings: The settings in force.
+        ports: The open ports, each with its option.
+    """
+    if settings.defaulted_http:
+        yield "Neither --https nor --http is given: listening on this machine only, without TLS."
+    for option, port in ports:
+        redirects = " (redirects to HTTPS)" if option == "http" and settings.redirect_http else ""
+        yield f"Serving {settings.path} on {where(port)} for {option}{redirects}."
+    if index.sources.upstreams is not None:
+        yield from index.sources.upstreams.lines()
+    if index.security is not None:
+        yield from index.security.lines()
+
+
+def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, examines: bool) -> Iterator[str]:
+    """Return lines about uploads, and about clients that install.
+
+    Args:
+        index: The index.
+        settings: The settings in force.
+        base_url: The URL of the index.
+        examines: Whether files can be examined; without that there are no uploads.
+    """
+    if index.logins is not None and examines:
+        who = f"the rules of {settings.access}" if settings.access else "everybody who can log in"
+        users = index.logins.users
+        count = "" if users is None else f"; {settings.users} has {len(users().hashes)} users"
+        yield f"Uploads are taken at {base_url}legacy/ by {who}{count}."
+    security = index.security
+    fingerprint = security.certificates.ca_fingerprint if security else None
+    yield from install_lines(base_url, security.ca_path if security else None, fingerprint)
