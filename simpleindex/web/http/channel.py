@@ -141,7 +141,8 @@ class IndexChannel(PacedChannel):
             self.refuse(501, "The request has a Transfer-Encoding other than chunked.")
             return False
         if header == b"Content-Length" and len(data) > _LENGTH_DIGITS and data.isdigit():
-            self._refuse_body()
+            # The target is not known to be an upload's yet, and no upload may be as long.
+            self.refuse(413, "The request's Content-Length is larger than any file.")
             return False
         return bool(super()._maybeChooseTransferDecoder(header, data))
 
