@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 from simpleindex.config.settings import resolve_people
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.audit import Audit
-from simpleindex.records.beginning import begin_records, beginning_of
-from simpleindex.records.lost_records import Beginning
+from simpleindex.records.beginning import condition_of, initialize_records
+from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def require_state(where: Places, what: str, *, new: bool) -> None:
     """
     state = str(where.state)
     try:
-        if new or beginning_of(state) is Beginning.LOST:
-            begin_records(state, anew=False)
-        elif beginning_of(state) is Beginning.NEW:
+        if new or condition_of(state) is RecordsCondition.LOST:
+            initialize_records(state, anew=False)
+        elif condition_of(state) is RecordsCondition.NEW:
             raise RefusedStart(
                 f"No server has used {state}, so none would know {what}. Name the server's configuration with "
                 "SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR; --new-state begins a new one."

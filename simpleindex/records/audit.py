@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.names import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
-from simpleindex.system.state import make_private, make_state_directory
+from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,13 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import printable
 from simpleindex.records.audit import Audit
 from simpleindex.records.database import FILENAME, RecordsDatabase
-from simpleindex.records.lost_records import BEGUN, AuditEvidence, Beginning, evidence_of, judge_beginning
+from simpleindex.records.lost_records import (
+    BEGUN,
+    AuditEvidence,
+    RecordsCondition,
+    evidence_of,
+    judge_condition,
+)
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 _log = logger(__name__)
 
 
-def beginning_of(state_directory: str) -> Beginning:
+def condition_of(state_directory: str) -> RecordsCondition:
     """Return what a state directory is; the audit is read only if there are no records.
 
     Raises:
@@ -30,7 +36,7 @@ def beginning_of(state_directory: str) -> Beginning:
     return _judged(state_directory)[0]
 
 
-def begin_records(state_directory: str, *, anew: bool) -> None:
+def initialize_records(state_directory: str, *, anew: bool) -> None:
     """Make the records where there are none yet.
 
     Args:
@@ -43,10 +49,10 @@ def begin_records(state_directory: str, *, anew: bool) -> None:
         sqlite3.Error: The same.
     """
     beginning, evidence = _judged(state_directory)
-    if beginning is Beginning.KNOWN:
+    if beginning is RecordsCondition.PRESENT:
         return
     path = printable(os.path.join(state_directory, FILENAME))
-    if beginning is Beginning.LOST and not anew:
+    if beginning is RecordsCondition.LOST and not anew:
         raise RefusedStart(
             f"{path} is empty or gone, and the audit beside it shows that it had tokens, owners or names. Restore it from a "
             "backup, or start once with --new-records to begin anew without those tokens and owners."
@@ -62,9 +68,9 @@ def begin_records(state_directory: str, *, anew: bool) -> None:
     finally:
         database.close()
     audit = Audit(state_directory)
-    audit.record(BEGUN, detail="anew: those before were lost" if beginning is Beginning.LOST else None)
+    audit.record(BEGUN, detail="anew: those before were lost" if beginning is RecordsCondition.LOST else None)
     audit.close()
-    if beginning is Beginning.LOST:
+    if beginning is RecordsCondition.LOST:
         _log.info(
             "The records {path} begin anew, without the tokens and owners of before. The {count} names of your own projects "
             "that the audit has stay used.",
@@ -73,13 +79,13 @@ def begin_records(state_directory: str, *, anew: bool) -> None:
         )
 
 
-def _judged(state_directory: str) -> tuple[Beginning, AuditEvidence]:
+def _judged(state_directory: str) -> tuple[RecordsCondition, AuditEvidence]:
     try:
         size: int | None = os.stat(os.path.join(state_directory, FILENAME)).st_size
     except FileNotFoundError:
         size = None
     evidence = AuditEvidence() if size else evidence_of(_audit_lines(state_directory))
-    return judge_beginning(size, evidence), evidence
+    return judge_condition(size, evidence), evidence
 
 
 def _audit_lines(state_directory: str) -> Iterator[bytes]:

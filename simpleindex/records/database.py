@@ -12,7 +12,7 @@ from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
-from simpleindex.system.state import make_private, make_state_directory
+from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

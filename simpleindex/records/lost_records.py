@@ -27,12 +27,12 @@ _OWN: Final = frozenset(
 """Events of projects that lie, or lay, in a directory of one's own."""
 
 
-class Beginning(Enum):
+class RecordsCondition(Enum):
     """What a state directory is."""
 
     NEW = "new"
     """No server has used it."""
-    KNOWN = "known"
+    PRESENT = "present"
     """It has records."""
     LOST = "lost"
     """It had records, and they are gone."""
@@ -73,7 +73,7 @@ def evidence_of(lines: Iterable[bytes]) -> AuditEvidence:
     return AuditEvidence(is_there, had_records, frozenset(names))
 
 
-def judge_beginning(records_size: int | None, evidence: AuditEvidence) -> Beginning:
+def judge_condition(records_size: int | None, evidence: AuditEvidence) -> RecordsCondition:
     """Return what a state directory is.
 
     Args:
@@ -81,7 +81,7 @@ def judge_beginning(records_size: int | None, evidence: AuditEvidence) -> Beginn
         evidence: What the audit beside them tells.
     """
     if records_size:
-        return Beginning.KNOWN
+        return RecordsCondition.PRESENT
     # An empty file is made only for the records, by whoever then fills it.
     is_lost = evidence.had_records or (records_size == 0 and evidence.is_there)
-    return Beginning.LOST if is_lost else Beginning.NEW
+    return RecordsCondition.LOST if is_lost else RecordsCondition.NEW

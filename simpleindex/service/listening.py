@@ -103,7 +103,7 @@ def machine_has_ipv6() -> bool:
 
 
 def base_url(ports: Iterable[tuple[str, IListeningPort]], names: Sequence[str] | None) -> str:
-    """The URL of the index where ``--url`` does not say it: the certificate's first name and the port.
+    """Return the URL of the index where ``--url`` does not say it: the certificate's first name and the port.
 
     Args:
         ports: What is listened on, each with its option.

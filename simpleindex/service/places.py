@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def excluded_paths(settings: Settings) -> list[str]:
-    """What is never a project, wherever it lies (docs/directory.md, "Which files are offered")."""
+    """Return paths that are never projects (docs/directory.md, "Which files are offered")."""
     paths: list[Path | None] = [
         settings.certs,
         settings.state,
@@ -76,7 +76,7 @@ def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) 
 
 
 def mountinfo() -> str:
-    """The mounts of this process, or nothing where there is no such file."""
+    """Return the mounts of this process, or an empty text where the system does not tell."""
     try:
         return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

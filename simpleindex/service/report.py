@@ -102,7 +102,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def live_report(live: LiveDirectory, watch: str) -> StatusReport:
-    """The state of a live directory."""
+    """Return the state of a live directory."""
     files = [shelf.project.files for shelf in live.shelves.values() if shelf.project]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
     return StatusReport(
@@ -131,7 +131,7 @@ def readiness_of(own: Sequence[ServedDirectory]) -> tuple[bool, str | None]:
 
 
 def report_of(own: Sequence[ServedDirectory]) -> StatusReport:
-    """The state of all of one's own directories together."""
+    """Return the state of all served directories together."""
     reports = [live_report(each.live, each.choice.method) for each in own]
     ready, suspended = readiness_of(own)
     names = {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}

@@ -22,7 +22,7 @@ from simpleindex.config.settings import changes
 from simpleindex.core import severity
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import CannotStore, RefusedStart
-from simpleindex.records.beginning import begin_records
+from simpleindex.records.beginning import initialize_records
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.adapters import failed, say
 from simpleindex.service.announcements import client_lines, listening_lines
@@ -219,7 +219,7 @@ class IndexService(Service):
             return
         state = str(settings.state)
         try:
-            begin_records(state, anew=settings.new_records)
+            initialize_records(state, anew=settings.new_records)
         except (OSError, sqlite3.Error) as error:
             # What needs them is answered with 503 until they can be had.
             _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())

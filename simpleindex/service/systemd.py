@@ -93,7 +93,7 @@ def start_watchdog(notifier: Notifier, clock: IReactorTime) -> LoopingCall | Non
 
 
 def _notify_address(text: str) -> bytes:
-    """The address of NOTIFY_SOCKET; empty where there is none of a kind that we speak."""
+    """Return the address of NOTIFY_SOCKET; empty where there is none of a kind that we speak."""
     if text.startswith("@"):
         return b"\0" + os.fsencode(text[1:])
     return os.fsencode(text) if text.startswith("/") else b""

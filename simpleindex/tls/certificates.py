@@ -230,7 +230,7 @@ def choose(certificates: Sequence[ServerCertificate], host: str) -> tuple[Server
 
 
 def canonical(host: str) -> str:
-    """The one spelling by which hosts are compared: lower case, no final dot; addresses as RFC 5952 writes them."""
+    """Return the one spelling by which hosts are compared: lower case, no final dot; addresses as RFC 5952 writes them."""
     try:
         return str(ip_address(host))
     except ValueError:
@@ -238,7 +238,7 @@ def canonical(host: str) -> str:
 
 
 def wildcard_for(host: str) -> str:
-    """The wildcard name that covers ``host``."""
+    """Return the wildcard name that covers ``host``."""
     return f"*.{host.partition('.')[2]}"
 
 

@@ -51,7 +51,7 @@ class Served:
     contexts: dict[str, SSL.Context]
 
     def context_for(self, server_name: bytes | None) -> SSL.Context:
-        """The context for the name in the client's greeting (SNI, RFC 6066 section 3), which may be anything."""
+        """Return the context for the name in the client's greeting (SNI, RFC 6066 section 3), which may be anything."""
         name = canonical((server_name or b"").decode("ascii", "replace"))
         return self.contexts.get(name) or self.contexts.get(wildcard_for(name)) or self.default_context
 
@@ -77,7 +77,7 @@ def serve(certificates: Sequence[ServerCertificate], url_host: str | None) -> Se
 
 
 def certificate_context(certificates: Sequence[ServerCertificate]) -> SSL.Context:
-    """A context that answers with the first of ``certificates`` whose kind of signature the client knows.
+    """Return a context that answers with the first of ``certificates`` whose kind of signature the client knows.
 
     Raises:
         UnusableCertificate: OpenSSL does not take one of them.
@@ -101,7 +101,7 @@ def certificate_context(certificates: Sequence[ServerCertificate]) -> SSL.Contex
 
 
 def new_context() -> SSL.Context:
-    """A context without certificate, with all that holds for every connection."""
+    """Return a context without certificate, with all that holds for every connection."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     # Level 2, which is 112 bits of security, whatever OpenSSL was built with (SSL_CTX_set_security_level(3)).

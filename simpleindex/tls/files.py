@@ -121,7 +121,7 @@ def read_file(path: Path) -> bytes:
 
 
 def signature(found: Iterable[CertificatePlace]) -> Signature:
-    """A value that changes when any of the files does; replacing the target of a link changes it too."""
+    """Return a value that changes when any of the files does; replacing the target of a link changes it too."""
     return tuple((str(path), _file_signature(path)) for place in found for path in place.files)
 
 
@@ -187,7 +187,7 @@ def _certificate_files(directory: Path) -> list[str]:
 
 
 def _keys_beside(names: Sequence[str]) -> dict[str, str]:
-    """The file of the key by the file of its certificate, where they are two: ``NAME.key`` beside ``NAME.crt``.
+    """Return the file of the key by the file of its certificate, where they are two: ``NAME.key`` beside ``NAME.crt``.
 
     So are Kubernetes' secrets (``tls.crt``, ``tls.key``), and what nginx and Apache are given. acme.sh puts
     ``fullchain.cer`` beside ``NAME.cer``, which alone lacks what leads to its issuer.
@@ -241,7 +241,7 @@ def _step(path: str) -> Step:
 
 
 def not_certificates(certs: Path) -> list[str]:
-    """What lies in ``certs`` that a person may take for a certificate and we do not read; a README is none."""
+    """Return files in ``certs`` that look like certificates and are not read; a README is none."""
     known = {".pem", ".md", ".txt", ""}
     read = {os.path.basename(path) for place in _places_directly_in(certs) for path in place.files}
     return sorted(

@@ -65,7 +65,7 @@ class Permission:
 
 
 def name_constraints(identity: MachineIdentity) -> x509.NameConstraints:
-    """What a CA made for ``identity`` may certify, so that whoever steals its key cannot pose as any other site.
+    """Return what a CA made for ``identity`` may certify, so that a thief of its key cannot pose as any other site.
 
     Names and public addresses: exactly this machine's. Private addresses: all, since they change with every network that
     this machine joins, a new CA would have to be brought to every client, and no public site has one.

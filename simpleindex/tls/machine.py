@@ -70,7 +70,7 @@ def this_machine(
 
 
 def qualified_names(hostname: str, hosts: str, resolver: str) -> tuple[str, ...]:
-    """The full names of ``hostname``: its own lines of ``/etc/hosts`` (hosts(5)), and its resolver's first domain.
+    """Return the full names of ``hostname``: its own lines of ``/etc/hosts`` (hosts(5)), and its resolver's first domain.
 
     Args:
         hostname: The machine's own name.

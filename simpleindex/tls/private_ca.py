@@ -97,7 +97,7 @@ def ensure(
 
 
 def _server_file(certs: Path, home: Path) -> tuple[Path, list[Path]]:
-    """The file of our certificate, and those of certificates that former CAs of ours made."""
+    """Return the file of our certificate, and those of certificates that former CAs of ours made."""
     paths = [certs / SERVER_FILE]
     paths += [certs / SERVER_FILE.replace(".pem", f"-{number}.pem") for number in range(2, _MOST_FILES)]
     made = {

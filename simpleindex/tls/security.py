@@ -92,7 +92,7 @@ class Security:
         self._warn((*warnings, *self.certificates.warnings()))
 
     def lines(self) -> Iterator[str]:
-        """What the start-up log says of the certificates."""
+        """Return the lines of the start-up log about certificates."""
         for each in self.certificates.describe():
             default = "; the default" if each.default else ""
             yield f"Certificate {each.where} for {', '.join(each.names)}, good until {each.expires:%Y-%m-%d}{default}."

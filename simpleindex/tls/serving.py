@@ -174,7 +174,7 @@ class Certificates:
         return tuple(sorted(names, key=lambda name: name.startswith("*.")))
 
     def describe(self) -> tuple[Described, ...]:
-        """What is in use, for the log at start."""
+        """Return the certificates in use, for the log at start."""
         served = self._loaded
         return tuple(
             Described(each.where, each.names, each.expires, each in served.default)
@@ -182,7 +182,7 @@ class Certificates:
         )
 
     def warnings(self) -> tuple[str, ...]:
-        """A sentence for each certificate in use that is about to end."""
+        """Return a sentence for each certificate in use that is about to expire."""
         return expiry_warnings(self._loaded.certificates, self._now())
 
     @property

@@ -14,7 +14,7 @@ from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
-from simpleindex.records.beginning import begin_records
+from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
 
@@ -73,7 +73,7 @@ def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
 
 def allow(capsys: Captured, what: str, time: str = "2h", reason: str = "CVE-1") -> str:
     """Give an allowance; returns what was said."""
-    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False)
+    initialize_records(os.environ["SIMPLEINDEX_STATE"], anew=False)
     out, err = run(capsys, "allow", what, "--for", time, "--reason", reason)
     assert out == ""
     return err

@@ -19,7 +19,7 @@ from simpleindex.commands import passwd as passwd_module
 from simpleindex.commands import tokens as tokens_module
 from simpleindex.commands.main import main
 from simpleindex.core.errors import UnusableToken
-from simpleindex.records.beginning import begin_records
+from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.tokens import TokenTable
@@ -73,7 +73,7 @@ class PeopleFixture:
 
     def begin(self) -> None:
         """Let a server have used the state directory."""
-        begin_records(str(self.state), anew=False)
+        initialize_records(str(self.state), anew=False)
 
     def records(self) -> RecordsDatabase:
         """The records, as a server opens them."""
@@ -229,7 +229,7 @@ def test_a_real_password(world: PeopleFixture) -> None:
 
 def create(capsys: Captured, *words: str) -> tuple[str, str]:
     """Make a token; returns the secret and what was said of it."""
-    begin_records(os.environ["SIMPLEINDEX_STATE"], anew=False)
+    initialize_records(os.environ["SIMPLEINDEX_STATE"], anew=False)
     out, err = run(capsys, "token", "create", *words)
     assert out.count("\n") == 1
     return out.strip(), err

@@ -10,9 +10,9 @@ import pytest
 
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.records.beginning import begin_records, beginning_of
+from simpleindex.records.beginning import condition_of, initialize_records
 from simpleindex.records.database import FILENAME, RecordsDatabase
-from simpleindex.records.lost_records import AuditEvidence, Beginning, evidence_of, judge_beginning
+from simpleindex.records.lost_records import AuditEvidence, RecordsCondition, evidence_of, judge_condition
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.used_names import UsedNames
 from tests.fixtures.log import CapturedLog
@@ -70,34 +70,34 @@ def test_lines_that_tell_nothing(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("size", "evidence", "beginning"),
     [
-        (None, AuditEvidence(), Beginning.NEW),
-        (0, AuditEvidence(), Beginning.NEW),
-        (4096, AuditEvidence(), Beginning.KNOWN),
-        (4096, AuditEvidence(is_there=True, had_records=True), Beginning.KNOWN),
-        (None, AuditEvidence(is_there=True), Beginning.NEW),
-        (0, AuditEvidence(is_there=True), Beginning.LOST),
-        (None, AuditEvidence(is_there=True, had_records=True), Beginning.LOST),
-        (0, AuditEvidence(is_there=True, had_records=True), Beginning.LOST),
+        (None, AuditEvidence(), RecordsCondition.NEW),
+        (0, AuditEvidence(), RecordsCondition.NEW),
+        (4096, AuditEvidence(), RecordsCondition.PRESENT),
+        (4096, AuditEvidence(is_there=True, had_records=True), RecordsCondition.PRESENT),
+        (None, AuditEvidence(is_there=True), RecordsCondition.NEW),
+        (0, AuditEvidence(is_there=True), RecordsCondition.LOST),
+        (None, AuditEvidence(is_there=True, had_records=True), RecordsCondition.LOST),
+        (0, AuditEvidence(is_there=True, had_records=True), RecordsCondition.LOST),
     ],
 )
-def test_what_a_directory_is(size: int | None, evidence: AuditEvidence, beginning: Beginning) -> None:
+def test_what_a_directory_is(size: int | None, evidence: AuditEvidence, beginning: RecordsCondition) -> None:
     """Anybody can cause a failed login before anything is kept; an empty file beside an audit is a loss."""
-    assert judge_beginning(size, evidence) is beginning
+    assert judge_condition(size, evidence) is beginning
 
 
 def begin(state: Path, *, anew: bool = False) -> list[str]:
     """Begin; return what is logged."""
     with CapturedLog() as log:
-        begin_records(str(state), anew=anew)
+        initialize_records(str(state), anew=anew)
     return log.lines
 
 
 def test_a_new_directory(tmp_path: Path) -> None:
     """Records are made without a word, once; from then on their loss shows."""
     state = tmp_path / "state"
-    assert beginning_of(str(state)) is Beginning.NEW
+    assert condition_of(str(state)) is RecordsCondition.NEW
     assert begin(state) == begin(state) == []
-    assert beginning_of(str(state)) is Beginning.KNOWN
+    assert condition_of(str(state)) is RecordsCondition.PRESENT
     assert [json.loads(text)["event"] for text in (state / "audit.jsonl").read_text().splitlines()] == [
         "records-begun"
     ]

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from simpleindex.service.composed_sources import ComposedSources
 
 from simpleindex.directory.source import LocalSource
-from simpleindex.records.beginning import begin_records
+from simpleindex.records.beginning import initialize_records
 
 UPSTREAM = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n'
 
@@ -92,7 +92,7 @@ def compose(tmp_path: Path, content: str | None) -> Composition:
     (tmp_path / "root").mkdir(exist_ok=True)
     start = settings(tmp_path, content)
     # As the service does at its start.
-    begin_records(str(start.state), anew=False)
+    initialize_records(str(start.state), anew=False)
     inline, reactor = InlineThreads(), MemoryReactorClock()
     threads = ThreadPools(inline, inline, inline, inline, inline, inline)
     examiner: Any = InProcessExaminer()

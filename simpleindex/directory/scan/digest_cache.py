@@ -17,9 +17,8 @@ from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core import severity
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import printable
-from simpleindex.system.ownership import make_directories
+from simpleindex.system.ownership import make_directories, make_private
 from simpleindex.system.stamp import Stamp
-from simpleindex.system.state import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
