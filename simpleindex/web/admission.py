@@ -29,7 +29,7 @@ class Owners(Protocol):
     """Who published which project first."""
 
     def owner(self, name: ProjectName) -> str | None:
-        """The owner of one project, or None."""
+        """Return the owner of one project, or None."""
         ...
 
     def owners(self) -> Mapping[ProjectName, str]:
@@ -111,7 +111,7 @@ class Admission:
         return reader
 
     def reading(self, reader: Identity, view: str = MAIN_VIEW) -> Source:
-        """The source of a view as somebody sees it."""
+        """Return the source of a view as a reader sees it."""
         source = self._views[view]
         if self._identification is None:
             return source
@@ -172,7 +172,7 @@ class Admission:
 
 
 def open_admission(views: Mapping[str, Source]) -> Admission:
-    """The door of an index at which nobody can log in: everybody reads everything."""
+    """Return the admission of an index without logins: everybody reads everything."""
     return Admission(views, lambda: _OPEN, None, NoOwners())
 
 

@@ -105,7 +105,7 @@ def _modified(body: Body, now: float) -> int | None:
 
 
 def _selected(asked: RequestInfo, etag: str, modified: int | None, size: int) -> Part | Unsatisfiable | None:
-    """The part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
+    """Return the part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
     if asked.method != "GET":
         return None
     if_range = asked.header("if-range")

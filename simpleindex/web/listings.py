@@ -225,7 +225,7 @@ class Listings:
 
     @staticmethod
     def full(etag: str, form: ListingForm, *, stale: bool = False) -> Response:
-        """The head of a whole page."""
+        """Return the head of a whole page."""
         headers = [("Content-Type", form.representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
         if form.encoding is not Encoding.IDENTITY:
             headers.append(("Content-Encoding", form.encoding.value))
@@ -237,7 +237,7 @@ class Listings:
 
     @staticmethod
     def unchanged(etag: str, *, stale: bool = False) -> Response:
-        """The answer to a client that has the page already."""
+        """Return the answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
     def _form_for(self, asked: RequestInfo) -> ListingForm:
@@ -324,7 +324,7 @@ def _caching(*, stale: bool) -> tuple[str, str]:
 
 
 def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:
-    """The content encodings that this installation can make, best first."""
+    """Return the content encodings that this installation can make, best first."""
     encodings: dict[Encoding, Callable[[bytes], bytes]] = {}
     if (zstd := _zstd()) is not None:
         encodings[Encoding.ZSTD] = zstd
@@ -346,6 +346,6 @@ def _zstd() -> Callable[[bytes], bytes] | None:
 
 
 def _format(query: bytes) -> str | None:
-    """The one value of ``?format=`` (docs/protocol.md, "Content negotiation"); none if there are several."""
+    """Return the one value of ``?format=`` (docs/protocol.md, "Content negotiation"); none if there are several."""
     values = [field[len(_FORMAT) :] for field in query.split(b"&") if field.startswith(_FORMAT)]
     return unquote_plus(values[0].decode("latin-1")) if len(values) == 1 else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
+from cachetools import TTLCache
 from twisted.logger import Logger
 
 from simpleindex.core.dates import timestamp
@@ -38,10 +38,9 @@ class RefusedDownloads:
     """
 
     def __init__(self, seconds: Callable[[], float], audit: Record | None = None, log: Any = None) -> None:
-        self._seconds = seconds
         self._audit = audit
         self._log = log or Logger(namespace="simpleindex")
-        self._recorded: OrderedDict[Hashable, float] = OrderedDict()
+        self._recorded: TTLCache[Hashable, None] = TTLCache(_MOST, _AGAIN, timer=seconds)
 
     def __call__(self, error: SimpleIndexError, file: FileRoute, asked: RequestInfo) -> None:
         """Record one refusal.
@@ -74,13 +73,9 @@ class RefusedDownloads:
             )
 
     def _is_new(self, refusal: Hashable) -> bool:
-        now = self._seconds()
-        if now < self._recorded.get(refusal, 0.0):
+        if refusal in self._recorded:
             return False
-        self._recorded[refusal] = now + _AGAIN
-        self._recorded.move_to_end(refusal)
-        if len(self._recorded) > _MOST:
-            self._recorded.popitem(last=False)
+        self._recorded[refusal] = None
         return True
 
     def _log_withheld(self, error: FileWithheld) -> None:

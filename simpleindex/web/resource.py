@@ -63,7 +63,7 @@ _OF_PROXIES = (
 API_PREFIX = "api/"
 
 
-class Changing(Protocol):
+class WriteHandler(Protocol):
     """Answers everything that is not reading."""
 
     async def answer(self, asked: RequestInfo) -> Response:
@@ -102,7 +102,7 @@ class IndexResource(Resource):
         status: StatusPages,
         admission: Admission,
         why: WhyPages,
-        changing: Changing | None = None,
+        changing: WriteHandler | None = None,
         acme_challenge: Callable[[str], bytes | None],
         trusted: Sequence[Network],
         cors: str | None,
@@ -129,7 +129,7 @@ class IndexResource(Resource):
         return respond(request, self.answer(asked), also=self.also(), failed=self._failed)
 
     def also(self) -> tuple[tuple[str, str], ...]:
-        """The headers that every response carries."""
+        """Return the headers that every response carries."""
         return cors_headers(self.cors)
 
     async def answer(self, asked: RequestInfo) -> Response:
@@ -269,7 +269,7 @@ def acme_response(content: bytes | None) -> Response:
 
 
 def moved(status: int, location: str) -> Response:
-    """The same thing elsewhere for good, so clients may keep it (docs/protocol.md)."""
+    """Return a redirect to where it is for good, so clients may keep it (docs/protocol.md)."""
     response = sentence(status, f"It is at {location}")
     headers = tuple(item for item in response.headers if item[0] != "Cache-Control")
     return Response(

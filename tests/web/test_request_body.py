@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 
 from simpleindex.core.errors import RefusedUpload, SimpleIndexError
 from simpleindex.web.http import limits
-from simpleindex.web.http.request_body import MOST_WAITING, Intake
+from simpleindex.web.http.request_body import MOST_WAITING, IncomingBody
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
 from tests.fixtures.connection import ConnectionFixture, answers, get
@@ -59,10 +59,10 @@ class Bodies:
         self.in_time = True
         self.failures: list[Failure] = []
 
-    def intake(self, request: IndexRequest) -> Intake | None:
+    def intake(self, request: IndexRequest) -> IncomingBody | None:
         if request.method != b"POST":
             return None
-        return Intake(request.channel, self.in_thread, error_response, self.failures.append)
+        return IncomingBody(request.channel, self.in_thread, error_response, self.failures.append)
 
     async def judge(self, request: IndexRequest, length: int | None) -> MemorySink:
         self.lengths.append(length)

@@ -303,7 +303,7 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _cut_head(response: Response, also: Also, end: bytes) -> tuple[bytes, bytes]:
-    """A response's head as Twisted writes it behind its date, cut in two where the tag goes."""
+    """Return a response's head as Twisted writes it behind its date, cut in two where the tag goes."""
     headers = Headers()
     for name, value in (*response.headers, *also):
         headers.addRawHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))

@@ -124,7 +124,7 @@ class FastTLS(tls.BufferingTLSTransport):
 
 
 def protocol_class() -> tuple[type[tls.TLSMemoryBIOProtocol], str | None]:
-    """The class that serves TLS, and a sentence for the operator if it is not ours."""
+    """Return the class that serves TLS, and a sentence for the operator if it is not ours."""
     stock = tls.TLSMemoryBIOProtocol
     touched = {name: getattr(getattr(stock, name, None), "__code__", None) for name in _KNOWN}
     is_known = tls.TLSMemoryBIOFactory.protocol is tls.BufferingTLSTransport and all(

@@ -37,7 +37,7 @@ class BodyConnection(Protocol):
         ...
 
     def invite_body(self) -> None:
-        """The head is accepted: tell a client that waits for that (RFC 9110 section 10.1.1)."""
+        """Tell a client that waits for it that the head is accepted (RFC 9110 section 10.1.1)."""
         ...
 
     def refuse_with(self, response: Response) -> None:
@@ -45,7 +45,7 @@ class BodyConnection(Protocol):
         ...
 
 
-class Intake:
+class IncomingBody:
     """One body.
 
     Args:

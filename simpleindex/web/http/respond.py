@@ -50,7 +50,7 @@ LONGEST_RETRY_AFTER: Final = 2
 
 
 def error_response(error: BaseException | None) -> Response | None:
-    """The one table from error to answer; None for what should never happen."""
+    """Return the answer to an error, from the one table of them; None for what should never happen."""
     match error:
         case NotHere():
             return sentence(404, str(error))

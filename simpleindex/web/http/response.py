@@ -120,7 +120,7 @@ class Response:
     is_private: bool = False
 
     def for_this_reader(self) -> Response:
-        """The same answer, kept by no shared cache (RFC 9111 section 5.2.2.7; docs/protocol.md, "Logins for reading")."""
+        """Return the same answer, kept by no shared cache (RFC 9111 section 5.2.2.7; docs/protocol.md, "Logins for reading")."""
         headers = tuple(
             (name, value.removeprefix("public, ")) if name == "Cache-Control" else (name, value)
             for name, value in self.headers

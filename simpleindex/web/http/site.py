@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from simpleindex.web.http.backpressure import FastLane
-    from simpleindex.web.http.request_body import Intake
+    from simpleindex.web.http.request_body import IncomingBody
     from simpleindex.web.http.response import RequestRecord, Response, Sink
     from simpleindex.web.http.sending import Sending
 
@@ -43,10 +43,10 @@ class IndexRequest(server.Request):
     method = b"-"
     uri = b"-"
     clientproto = b"HTTP/1.1"
-    intake: Intake | None = None
+    intake: IncomingBody | None = None
     record: RequestRecord | None = None
 
-    def open_intake(self, length: int | None) -> Intake | None:
+    def open_intake(self, length: int | None) -> IncomingBody | None:
         """See whether anybody takes the body; its method and target are known by now.
 
         Args:
@@ -106,10 +106,10 @@ class IndexRequest(server.Request):
         super().connectionLost(reason)
 
 
-class Bodies(Protocol):
+class BodyHandler(Protocol):
     """Who takes the bodies of some requests."""
 
-    def intake(self, request: IndexRequest) -> Intake | None:
+    def intake(self, request: IndexRequest) -> IncomingBody | None:
         """Make an intake for a request whose body is wanted; None for all others, whose bodies are dropped."""
         ...
 
@@ -165,7 +165,7 @@ class IndexSite(server.Site):
         self.fast_lane: FastLane | None = None
         self.sending: Sending = PlainSending()
         self.max_body = max_body
-        self.bodies: Bodies | None = None
+        self.bodies: BodyHandler | None = None
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 
     def acceptableProtocols(self) -> list[bytes]:

@@ -163,7 +163,7 @@ def _item(file: FileNote) -> str:
 
 
 def _more(file: FileNote) -> str:
-    """What the sentence does not say already."""
+    """Return the facts that the sentence does not state already."""
     when = "" if file.visible_from is None else day_and_time(file.visible_from)
     facts = (("", _cause(file)), ("visible from ", when))
     return "; ".join(f"{what}{value}" for what, value in facts if value and value not in file.sentence)

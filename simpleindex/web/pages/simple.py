@@ -201,7 +201,7 @@ def _page(title: str, metas: Iterable[tuple[str, str]], body: str) -> bytes:
 
 
 def _summary(project: Project, view: str, about: IndexDescription) -> str:
-    """Counts, and how to install it; or why there is nothing to install."""
+    """Return the counts and how to install the project, or why there is nothing to install."""
     withheld = ""
     if project.withheld:
         withheld = (
@@ -231,7 +231,7 @@ def _status(project: Project) -> str:
 
 
 def _releases(project: Project, base_url: str | None) -> str:
-    """The files by release, newest release first, wheels before sdists."""
+    """Return the files by release, newest release first, wheels before sdists."""
     # "If used, on every link" (PEP 503, data-gpg-sig).
     signatures = any(map(_is_signed, project.files))
     releases: dict[str, list[File]] = {version: [] for version in reversed(project.versions)}
@@ -259,7 +259,7 @@ def _releases(project: Project, base_url: str | None) -> str:
 
 
 def _anchor(file: File, uploaded: str | None, provenance: str | None, signatures: bool) -> str:
-    """The one line that clients read (PEP 503, 592, 658, 714, 740); size and time are for uv, which alone reads them."""
+    """Return the one line that clients read (PEP 503, 592, 658, 714, 740); size and time are for uv, which alone reads them."""
     digest = _digest(file)
     fragment = "" if digest is None else f"#{digest[0]}={digest[1]}"
     attributes = [f'href="{_escape(_url(file))}{fragment}"']
@@ -297,12 +297,12 @@ def _shared(values: list[str | None]) -> str | None:
 
 
 def _is_signed(file: File) -> bool:
-    """The protocol's signature is the .asc beside the file (PEP 503); a .sig is only relayed."""
+    """Tell whether a file has the protocol's signature, the .asc beside it (PEP 503); a .sig is only relayed."""
     return ".asc" in file.signatures
 
 
 def _url(file: File) -> str:
-    """A bare name, beside the page, or where an upstream has it."""
+    """Return the bare name of a file, which lies beside the page, or where an upstream has it."""
     return file.url or quote(file.filename, safe="")
 
 

@@ -26,7 +26,7 @@ def is_foreign(fetch_site: str | None, origin: str | None, own: tuple[str | None
 
 
 def _authority(text: str) -> str:
-    """The host and port of an origin, a URL or a Host header; without the port that follows from the scheme."""
+    """Return the host and port of an origin, a URL or a Host header; without the port that follows from the scheme."""
     scheme, separator, rest = text.strip().lower().partition("://")
     if not separator:
         scheme, rest = "", text.strip().lower()

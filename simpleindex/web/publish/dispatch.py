@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.system.errors import own_trouble
-from simpleindex.web.http.request_body import Intake
+from simpleindex.web.http.request_body import IncomingBody
 from simpleindex.web.http.respond import to_its_end
 from simpleindex.web.http.response import sentence
 from simpleindex.web.publish.upload import refusal
@@ -72,7 +72,7 @@ class WriteRequests:
 
     # What a connection asks when a request's head is there
 
-    def intake(self, request: IndexRequest) -> Intake | None:
+    def intake(self, request: IndexRequest) -> IncomingBody | None:
         """Take the body of an upload or of another change; every other body is dropped."""
         if (
             request.method not in {b"POST", b"PUT"}
@@ -83,7 +83,7 @@ class WriteRequests:
         def refuse(error: BaseException | None) -> Response | None:
             return self._refuse(error, asked_of(request, self._trusted()))
 
-        return Intake(request.channel, self._in_thread, refuse, self._failed)
+        return IncomingBody(request.channel, self._in_thread, refuse, self._failed)
 
     async def judge(self, request: IndexRequest, length: int | None) -> Sink:
         """Judge a request's head, and give what takes its body.
@@ -132,7 +132,7 @@ class WriteRequests:
         return await self._uploads.answer(asked)
 
     def _kind(self, method: str, target: bytes) -> UploadRoute | OwnPageRoute | str | None:
-        """What a request wants: an upload by form, one of the interface's pages, a bare file's name, or nothing of ours."""
+        """Return what a request is for: an upload by form, a page of the JSON API, a bare file's name, or None."""
         views = self._admission.public
         if method == "PUT":
             # A view shows what lies elsewhere, so nothing is put there.
@@ -155,7 +155,7 @@ class WriteRequests:
 
 
 def _bare_filename(target: bytes) -> str | None:
-    """The file name of ``PUT /<file>``, with anything before it that ends with a slash."""
+    """Return the file name of ``PUT /<file>``, with anything before it that ends with a slash."""
     path, _ = split_target(target)
     try:
         name = unquote_to_bytes(path.rpartition(b"/")[2]).decode()

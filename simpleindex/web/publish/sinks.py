@@ -236,7 +236,7 @@ def add_to_draft(upload: UploadBody, data: bytes, most: int) -> None:
 
 
 def too_large(most: int) -> RefusedUpload:
-    """A file that is longer than it may be."""
+    """Return the refusal of a file that is longer than it may be."""
     size = f"{most:,} bytes" if most < 1 << 20 else f"{most / (1 << 20):,.0f} MiB"
     return RefusedUpload(413, f"File too large. The limit here is {size} for a file.")
 

@@ -281,7 +281,7 @@ def _listed(upload: Upload, published: Published) -> str:
 
 
 def _form(received: UploadBody) -> UploadForm:
-    """What has come so far."""
+    """Return the form as far as it has come."""
     return UploadForm(
         {name: tuple(values) for name, values in received.fields.items()},
         received.filename,
