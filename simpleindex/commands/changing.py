@@ -27,28 +27,67 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
 
 _SUMMARIES: Final = {
-    "yank": "Yank a version or a file: installers pass over it unless it is pinned.",
-    "unyank": "Take a yank back.",
+    "yank": "Yank a version or a file: installers skip it unless it is pinned.",
+    "unyank": "Revert a yank.",
     "delete": "Move a version or a file to the trash; its name stays used.",
-    "restore": "Take a deleted file out of the trash, the one that was deleted last.",
+    "restore": "Restore a deleted file from the trash; of several, the one deleted last.",
     "free": "Let a deleted file's name be used again.",
     "status": "Set a project's status.",
     "purge": "Remove for good what was deleted long ago.",
 }
 
-_HERE_ONLY: Final = frozenset({"purge"})
+_LOCAL_ONLY: Final = frozenset({"purge"})
 _DEFAULT_DAYS: Final = 30
 
 
-def change(command: str, words: list[str]) -> int:
-    """Run one of the commands; returns the exit status.
+def yank(words: list[str]) -> int:
+    """Yank a version or a file; return the exit status."""
+    return _run("yank", words)
+
+
+def unyank(words: list[str]) -> int:
+    """Revert a yank; return the exit status."""
+    return _run("unyank", words)
+
+
+def status(words: list[str]) -> int:
+    """Set a project's status; return the exit status."""
+    return _run("status", words)
+
+
+def delete(words: list[str]) -> int:
+    """Move a version or a file to the trash; return the exit status."""
+    return _run("delete", words)
+
+
+def restore(words: list[str]) -> int:
+    """Restore a deleted file; return the exit status."""
+    return _run("restore", words)
+
+
+def free(words: list[str]) -> int:
+    """Let a deleted file's name be used again; return the exit status."""
+    return _run("free", words)
+
+
+def purge(words: list[str]) -> int:
+    """Remove for good what was deleted long ago; return the exit status."""
+    return _run("purge", words)
+
+
+def _run(command: str, words: list[str]) -> int:
+    """Run a command on the directory or on an index elsewhere; return the exit status.
 
     Raises:
         RefusedStart: It cannot be done; the sentence says why.
     """
     given = _parse(command, words)
     try:
-        changed = _there(command, given) if getattr(given, "index_url", None) else _here(command, given)
+        changed = (
+            _change_remotely(command, given)
+            if getattr(given, "index_url", None)
+            else _change_directory(command, given)
+        )
     except RefusedStart:
         raise
     except SimpleIndexError as error:
@@ -80,7 +119,7 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
         here.add_argument(
             f"--{name}", metavar="FILE" if name == "config" else "DIR", help=f"as the server's --{name}"
         )
-    if command not in _HERE_ONLY:
+    if command not in _LOCAL_ONLY:
         there = parser.add_argument_group("or over HTTPS")
         there.add_argument("--index-url", metavar="URL", help="the index, such as https://host/simple/")
         there.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
@@ -100,7 +139,7 @@ def _days(text: str) -> int:
 # On the served directory
 
 
-def _here(command: str, given: argparse.Namespace) -> list[str]:
+def _change_directory(command: str, given: argparse.Namespace) -> list[str]:
     options = {name: getattr(given, name) for name in ("path", "state", "config") if getattr(given, name)}
     settings = resolve(options, os.environ, Path.cwd())
     directory = PackageDirectory(str(settings.path), excluded_paths(settings))
@@ -124,29 +163,31 @@ def _here(command: str, given: argparse.Namespace) -> list[str]:
     return lines
 
 
-_Done = tuple[list[str], tuple[Subject, ...]]
-"""What is said, and which files or versions it was about."""
+_Change = tuple[list[str], tuple[Subject, ...]]
+"""Sentences for the user, and the files or versions that changed."""
 
 
-def _yank(writer: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _yank(writer: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     select(name, given.key, writer.filenames(name))
     changed = files.yank(name, given.key, given.reason)
-    return _said(changed, f"{name} {given.key} is yanked."), (subject_of(given.key),)
+    return _sentence(changed, f"{name} {given.key} is yanked."), (subject_of(given.key),)
 
 
-def _unyank(writer: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _unyank(
+    writer: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace
+) -> _Change:
     changed = files.unyank(name, given.key)
     if not changed:
         select(name, given.key, writer.filenames(name))
-    return _said(changed, f"{name} {given.key} is not yanked."), (subject_of(given.key),)
+    return _sentence(changed, f"{name} {given.key} is not yanked."), (subject_of(given.key),)
 
 
-def _status(_: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _status(_: Writer, files: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     changed = files.set_status(name, Status(given.status), given.reason or None)
-    return _said(changed, f"{name} is {given.status}."), (Subject(),)
+    return _sentence(changed, f"{name} is {given.status}."), (Subject(),)
 
 
-def _delete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _delete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     filenames = select(name, given.key, writer.filenames(name))
     deleted = writer.deletions.delete(name, filenames, who=who())
     return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted], tuple(
@@ -154,20 +195,22 @@ def _delete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argp
     )
 
 
-def _free(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _free(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     freed = writer.deletions.free_name(name, given.key, who=who())
     sentence = f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."
     return [sentence], (Subject(given.key),)
 
 
-def _restore(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Done:
+def _restore(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     if not distribution_suffix(given.key):
         raise RefusedStart(f"restore takes the name of a file, and {given.key!r} is none")
     restored = writer.deletions.restore(name, given.key, who=who())
     return [f"Restored {restored.path}."], (Subject(given.key, digest=restored.sha256),)
 
 
-_CHANGES: Final[dict[str, Callable[[Writer, ProjectFileWriter, ProjectName, argparse.Namespace], _Done]]] = {
+_CHANGES: Final[
+    dict[str, Callable[[Writer, ProjectFileWriter, ProjectName, argparse.Namespace], _Change]]
+] = {
     "yank": _yank,
     "unyank": _unyank,
     "status": _status,
@@ -177,7 +220,7 @@ _CHANGES: Final[dict[str, Callable[[Writer, ProjectFileWriter, ProjectName, argp
 }
 
 
-def _said(changed: bool, sentence: str) -> list[str]:
+def _sentence(changed: bool, sentence: str) -> list[str]:
     return [sentence if changed else f"Nothing to change: {sentence}"]
 
 
@@ -202,10 +245,10 @@ def _record(
     audit.close()
 
 
-# Elsewhere
+# On an index elsewhere
 
 
-def _there(command: str, given: argparse.Namespace) -> list[str]:
+def _change_remotely(command: str, given: argparse.Namespace) -> list[str]:
     content: dict[str, Any] = {}
     if "key" in given:
         content["file" if distribution_suffix(given.key) or command in {"free", "restore"} else "version"] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -69,6 +70,16 @@ class UnitOptions:
     privileged: bool = False
     sockets: tuple[str, ...] = ()
     further: tuple[Path, ...] = ()
+
+
+def systemd_unit(words: list[str]) -> int:
+    """Print the units for a command line; return the exit status.
+
+    Raises:
+        RefusedStart: The options cannot be made a unit.
+    """
+    print(unit_text(words, Path(sys.prefix), Path.cwd()), end="")
+    return 0
 
 
 def unit_text(arguments: Sequence[str], python_prefix: Path, directory: Path) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
 
 
-def check_people(settings: Settings) -> tuple[list[str], bool]:
+def check_access(settings: Settings) -> tuple[list[str], bool]:
     """Read the users and the access file as the server would.
 
     Returns:

@@ -1,0 +1,116 @@
+"""``simpleindex check``: read the directory, the sources file, the users file and the access file once, and report mistakes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from simpleindex import __version__
+from simpleindex.archives.examination.pool import open_examination
+from simpleindex.commands.arguments import complain
+from simpleindex.core.errors import RefusedStart
+from simpleindex.core.packed import total_size
+from simpleindex.core.views import LOCAL
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.layout.unserved import sum_up
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
+from simpleindex.service.places import excluded_paths, further_directories
+from simpleindex.service.report import catalogue_lines, taken_line
+from simpleindex.tap import Options
+from simpleindex.web.status import StatusReport
+
+if TYPE_CHECKING:
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.config.settings import Settings
+    from simpleindex.core.model import File
+
+_NO_BOUND: Final = 1 << 62
+"""Files of a project that are read in one go: no page waits meanwhile."""
+
+
+def check(words: list[str]) -> int:
+    """Print what a server with these options would serve and what not; return the exit status.
+
+    Raises:
+        RefusedStart: A directory or the sources file cannot be read.
+    """
+    options = Options()
+    options.parseOptions(words)
+    settings = options.settings
+    allow_upstream: tuple[str, ...] = ()
+    if settings.sources is not None:
+        from simpleindex.service.check_sources import check_sources  # noqa: PLC0415  (only with upstreams)
+
+        text, allow_upstream = check_sources(str(settings.sources), str(settings.cache))
+        print(text)
+    is_right = True
+    if settings.has_logins:
+        from simpleindex.commands.check_access import check_access  # noqa: PLC0415  (only with logins)
+
+        lines, is_right = check_access(settings)
+        print("\n".join(lines))
+    directories = {LOCAL: settings.path, **further_directories(settings)}
+    for name, path in directories.items():
+        report = read_directory(replace(settings, path=path), name)
+        for line in catalogue_lines(report, str(path)):
+            print(line if name == LOCAL else f"{path}: {line}")
+        taken = None if settings.sources is None else taken_line(report.taken, allow_upstream)
+        if taken is not None:
+            print(taken if name == LOCAL else f"{path}: {taken}")
+        is_right = is_right and not report.withheld and not report.passed_over
+    return 0 if is_right else 1
+
+
+def read_directory(settings: Settings, name: str = LOCAL) -> StatusReport:
+    """Read a directory of packages once, as the server would.
+
+    Args:
+        settings: Its ``path`` is the directory.
+        name: The directory's name among the sources.
+
+    Raises:
+        RefusedStart: The directory cannot be read.
+    """
+    directory = PackageDirectory(str(settings.path), excluded_paths(settings))
+    digests = DigestCache(str(settings.cache), directory.root, complain)
+    digests.open()
+    examination = open_examination(complain)
+    try:
+        return _read_all(directory, digests, examination, name)
+    except OSError as error:
+        raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}.") from None
+    finally:
+        examination.stop()
+        digests.close()
+
+
+def _read_all(
+    directory: PackageDirectory, digests: DigestCache, examiner: Examiner, source: str
+) -> StatusReport:
+    survey = directory.survey()
+    scanner = Scanner(directory, digests, time.time_ns, source, examiner=examiner)
+    projects = 0
+    files: list[File] = []
+    passed_over = [*survey.unserved]
+    taken = {*survey.directories, *survey.loose, *survey.reserved}
+    withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]
+    for name in sorted({*survey.directories, *survey.loose}):
+        places = survey.directories.get(name, ()), survey.loose.get(name, ())
+        snapshot = scanner.read_project(name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True)
+        if snapshot.trouble:
+            withheld.append((name, "", "trouble", f"{name} cannot be answered for: {snapshot.trouble}"))
+        passed_over += snapshot.unserved
+        if snapshot.trouble or snapshot.project is not None:
+            taken.discard(name)
+        if snapshot.project is not None:
+            projects += 1
+            files += snapshot.project.files
+            withheld += [(name, item.filename, item.rule, item.reason) for item in snapshot.project.withheld]
+    size = total_size(files)
+    return StatusReport(
+        *(True, None, projects, len(files), size, tuple(withheld), "off", __version__),
+        passed_over=sum_up(passed_over),
+        taken=tuple(sorted(taken)),
+    )
