@@ -1,4 +1,4 @@
-"""Every error of ours: one small class per situation, each keeping its facts and making its own sentence.
+"""Errors: a base class, and those that several rooms raise; each is its facts and the template of its sentence.
 
 "Not here", "not allowed" and "can't tell now" never share a class (a client that is told 404 for a private name may take
 a public package of that name). The table from error to status code is in :mod:`simpleindex.web.http.respond`.
@@ -7,7 +7,8 @@ a public package of that name). The table from error to status code is in :mod:`
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final, dataclass_transform
 
 if TYPE_CHECKING:
     from simpleindex.core.faults import Fault, Trouble
@@ -18,8 +19,26 @@ _INVITATION: Final = re.compile("was ever registered", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
 class SimpleIndexError(Exception):
-    """The family's root; never raised itself."""
+    """The base of every error: a subclass is a dataclass of its facts, with a template of its sentence.
+
+    Attributes:
+        template: The sentence, as a format string over the facts.
+    """
+
+    template: ClassVar[str] = "{reason}"
+
+    def __init_subclass__(cls, *, init: bool = True) -> None:
+        """Make the subclass a dataclass that is compared by identity, as exceptions are.
+
+        Args:
+            init: Whether its constructor takes its facts in their order.
+        """
+        dataclass(init=init, eq=False, repr=False)(cls)
+
+    def __str__(self) -> str:
+        return self.template.format_map(vars(self))
 
 
 class InvalidProjectName(SimpleIndexError):
@@ -29,12 +48,8 @@ class InvalidProjectName(SimpleIndexError):
         text: The offending text.
     """
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"{self.text!r} is not a valid project name"
+    template = "{text!r} is not a valid project name"
+    text: str
 
 
 class InvalidFilename(SimpleIndexError):
@@ -45,13 +60,9 @@ class InvalidFilename(SimpleIndexError):
         reason: What is wrong, as the end of a sentence.
     """
 
-    def __init__(self, filename: str, reason: str) -> None:
-        super().__init__(filename, reason)
-        self.filename = filename
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.filename!r}: {self.reason}"
+    template = "{filename!r}: {reason}"
+    filename: str
+    reason: str
 
 
 class InvalidProjectFile(SimpleIndexError):
@@ -61,12 +72,8 @@ class InvalidProjectFile(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"simpleindex.toml {self.reason}"
+    template = "simpleindex.toml {reason}"
+    reason: str
 
 
 class InvalidPattern(SimpleIndexError):
@@ -77,13 +84,9 @@ class InvalidPattern(SimpleIndexError):
         reason: What is wrong, as the end of a sentence.
     """
 
-    def __init__(self, text: str, reason: str) -> None:
-        super().__init__(text, reason)
-        self.text = text
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.text!r} {self.reason}"
+    template = "{text!r} {reason}"
+    text: str
+    reason: str
 
 
 class InvalidAccess(SimpleIndexError):
@@ -93,12 +96,8 @@ class InvalidAccess(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The access file {self.reason}"
+    template = "The access file {reason}"
+    reason: str
 
 
 class InvalidMetadata(SimpleIndexError):
@@ -108,12 +107,7 @@ class InvalidMetadata(SimpleIndexError):
         reason: What is wrong, as a sentence.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
 
 
 class BrokenArchive(SimpleIndexError):
@@ -125,20 +119,17 @@ class BrokenArchive(SimpleIndexError):
             never valid.
     """
 
-    def __init__(self, reason: str, *, perhaps_unfinished: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.perhaps_unfinished = perhaps_unfinished
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
+    _: KW_ONLY
+    perhaps_unfinished: bool = False
 
 
 class CutOff(BrokenArchive):
     """An archive whose end is missing."""
 
-    def __init__(self) -> None:
-        super().__init__("it is incomplete: cut off, or still being copied", perhaps_unfinished=True)
+    reason: str = "it is incomplete: cut off, or still being copied"
+    _: KW_ONLY
+    perhaps_unfinished: bool = True
 
 
 class NotHere(SimpleIndexError):
@@ -148,12 +139,8 @@ class NotHere(SimpleIndexError):
         what: What was asked for, in words fit for the client.
     """
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-    def __str__(self) -> str:
-        return f"There is no {self.what} here."
+    template = "There is no {what} here."
+    what: str
 
 
 class NotShown(NotHere):
@@ -168,9 +155,7 @@ class NothingYet(NotShown):
             that is taken looks like any other that is not here.
     """
 
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(subject)
-        self.reason = reason
+    reason: str
 
 
 class NotAllowed(SimpleIndexError):
@@ -180,12 +165,7 @@ class NotAllowed(SimpleIndexError):
         reason: Why, as a sentence fit for the client.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
 
 
 class FileWithheld(NotAllowed):
@@ -198,14 +178,11 @@ class FileWithheld(NotAllowed):
         visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
     """
 
-    def __init__(
-        self, sentence: str, *, filename: str, rule: str, source: str, visible_from: float | None
-    ) -> None:
-        super().__init__(sentence)
-        self.filename = filename
-        self.rule = rule
-        self.source = source
-        self.visible_from = visible_from
+    _: KW_ONLY
+    filename: str
+    rule: str
+    source: str
+    visible_from: float | None
 
 
 class Unauthenticated(SimpleIndexError):
@@ -215,12 +192,7 @@ class Unauthenticated(SimpleIndexError):
         reason: What is wrong, as a sentence fit for the client: it tells no user that exists from one that does not.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
 
 
 class TooManyFailures(SimpleIndexError):
@@ -230,25 +202,20 @@ class TooManyFailures(SimpleIndexError):
         retry_after: Whole seconds, at least one.
     """
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return (
-            "Too many passwords from your address were wrong, or too many are waiting to be checked; "
-            f"try again in {self.retry_after} s. Tokens are not delayed."
-        )
+    template = (
+        "Too many passwords from your address were wrong, or too many are waiting to be checked; "
+        "try again in {retry_after} s. Tokens are not delayed."
+    )
+    retry_after: int
 
 
 class InsecureCredentials(SimpleIndexError):
     """Credentials came unencrypted over a network, where anybody on the way has read them (403)."""
 
-    def __str__(self) -> str:
-        return (
-            "Your credentials came over plain HTTP, where others can read them: use https, and change the password "
-            "or have the token revoked. Nothing was looked at."
-        )
+    template = (
+        "Your credentials came over plain HTTP, where others can read them: use https, and change the password "
+        "or have the token revoked. Nothing was looked at."
+    )
 
 
 class UnusableToken(SimpleIndexError):
@@ -259,10 +226,8 @@ class UnusableToken(SimpleIndexError):
         reason: What is wrong; the sentence is for the operator, for the client must not learn which it is.
     """
 
-    def __init__(self, id: str | None, reason: str) -> None:  # noqa: A002  (what a token's name is called everywhere)
-        super().__init__(id, reason)
-        self.id = id
-        self.reason = reason
+    id: str | None
+    reason: str
 
     def __str__(self) -> str:
         return "unknown token" if self.id is None else f"token {self.id} {self.reason}"
@@ -275,12 +240,8 @@ class InvalidUserName(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject; the text itself may be a secret in the wrong place.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The user name {self.reason}"
+    template = "The user name {reason}"
+    reason: str
 
 
 class Unavailable(SimpleIndexError):
@@ -291,13 +252,8 @@ class Unavailable(SimpleIndexError):
         retry_after: Whole seconds after which asking again makes sense; None where waiting changes nothing.
     """
 
-    def __init__(self, reason: str, retry_after: int | None = 2) -> None:
-        super().__init__(reason, retry_after)
-        self.reason = reason
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
+    retry_after: int | None = 2
 
 
 class BrokenProject(Unavailable):
@@ -310,8 +266,7 @@ class BrokenProject(Unavailable):
         retry_after: None, since waiting does not mend it.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, None)
+    retry_after: int | None = None
 
 
 class Changed(SimpleIndexError):
@@ -321,12 +276,8 @@ class Changed(SimpleIndexError):
         filename: The file.
     """
 
-    def __init__(self, filename: str) -> None:
-        super().__init__(filename)
-        self.filename = filename
-
-    def __str__(self) -> str:
-        return f"{self.filename} changed while it was being read."
+    template = "{filename} changed while it was being read."
+    filename: str
 
 
 class RefusedStart(SimpleIndexError):
@@ -336,12 +287,8 @@ class RefusedStart(SimpleIndexError):
         sentence: The whole sentence.
     """
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-
-    def __str__(self) -> str:
-        return self.sentence
+    template = "{sentence}"
+    sentence: str
 
 
 class InvalidSetting(SimpleIndexError):
@@ -351,12 +298,8 @@ class InvalidSetting(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject, which is the text.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The value {self.reason}"
+    template = "The value {reason}"
+    reason: str
 
 
 class NotAcceptable(SimpleIndexError):
@@ -366,9 +309,7 @@ class NotAcceptable(SimpleIndexError):
         supported: The media types that there are.
     """
 
-    def __init__(self, supported: tuple[str, ...]) -> None:
-        super().__init__(supported)
-        self.supported = supported
+    supported: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -384,16 +325,15 @@ class RefusedUpload(SimpleIndexError):
         sentence: What is wrong and what to do; one line of printable ISO-8859-1, whatever text of the client it quotes.
     """
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(status, sentence)
-        line = _UNPRINTABLE.sub("?", " ".join(sentence.split()))[:_LONGEST_SENTENCE]
-        self.status = status
+    template = "{sentence}"
+    status: int
+    sentence: str
+
+    def __post_init__(self) -> None:
+        line = _UNPRINTABLE.sub("?", " ".join(self.sentence.split()))[:_LONGEST_SENTENCE]
         self.sentence = _INVITATION.sub(
             "was_ever_registered", line.encode("latin-1", "replace").decode("latin-1")
         )
-
-    def __str__(self) -> str:
-        return self.sentence
 
 
 class WatchUnavailable(SimpleIndexError):
@@ -403,12 +343,7 @@ class WatchUnavailable(SimpleIndexError):
         reason: Why, and what to do about it, as a sentence.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
 
 
 class UnusableCertificate(SimpleIndexError):
@@ -419,20 +354,15 @@ class UnusableCertificate(SimpleIndexError):
         reason: What is wrong and what to do, as a sentence without its subject.
     """
 
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(where, reason)
-        self.where = where
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.where} {self.reason}"
+    template = "{where} {reason}"
+    where: str
+    reason: str
 
 
 class ClientLeft(SimpleIndexError):
     """Whoever was to get the answer has gone."""
 
-    def __str__(self) -> str:
-        return "The client has left."
+    template = "The client has left."
 
 
 class AlreadyExists(SimpleIndexError):
@@ -444,11 +374,9 @@ class AlreadyExists(SimpleIndexError):
         offered: The name of the new file where it differs; None where it does not.
     """
 
-    def __init__(self, filename: str, sha256: str, offered: str | None = None) -> None:
-        super().__init__(filename, sha256)
-        self.filename = filename
-        self.sha256 = sha256
-        self.offered = offered
+    filename: str
+    sha256: str
+    offered: str | None = None
 
     def __str__(self) -> str:
         # twine and poetry know the opening words.
@@ -468,10 +396,8 @@ class NameUsed(SimpleIndexError):
         offered: The name of the new file, where it is the same distribution's under another spelling; else None.
     """
 
-    def __init__(self, filename: str, offered: str | None = None) -> None:
-        super().__init__(filename)
-        self.filename = filename
-        self.offered = offered
+    filename: str
+    offered: str | None = None
 
     def __str__(self) -> str:
         text = "This filename was previously used by a file that has since been deleted"
@@ -489,17 +415,17 @@ class CannotStore(SimpleIndexError):
         trouble: What the operating system said, with the place; None where it was not asked.
     """
 
-    def __init__(self, reason: str, *, fault: Fault | None = None, trouble: Trouble | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fault = trouble.fault if trouble is not None else fault
-        self.trouble = trouble
+    reason: str
+    _: KW_ONLY
+    fault: Fault | None = None
+    trouble: Trouble | None = None
 
-    def __str__(self) -> str:
-        return self.reason
+    def __post_init__(self) -> None:
+        if self.trouble is not None:
+            self.fault = self.trouble.fault
 
 
-class UpstreamFailed(Unavailable):
+class UpstreamFailed(Unavailable, init=False):
     """An upstream index could not be asked, or its answer could not be used.
 
     Trouble that lasts until somebody mends it is 424, passing trouble 503, and an upstream that took too long 504; see
@@ -512,6 +438,11 @@ class UpstreamFailed(Unavailable):
         retry_after: Whole seconds after which it may be better; None, the default, for trouble that waiting does not end.
     """
 
+    template = "The upstream index {upstream} cannot answer: {reason}"
+    _: KW_ONLY
+    upstream: str
+    timed_out: bool
+
     def __init__(
         self, upstream: str, reason: str, *, timed_out: bool = False, retry_after: int | None = None
     ) -> None:
@@ -519,16 +450,16 @@ class UpstreamFailed(Unavailable):
         self.upstream = upstream
         self.timed_out = timed_out
 
-    def __str__(self) -> str:
-        return f"The upstream index {self.upstream} cannot answer: {self.reason}"
 
-
-class UpstreamBusy(UpstreamFailed):
+class UpstreamBusy(UpstreamFailed, init=False):
     """So much is asked of an upstream already that this did not get its turn (503).
 
     Attributes:
         limit: How many requests at once it is asked.
     """
+
+    _: KW_ONLY
+    limit: int
 
     def __init__(self, upstream: str, limit: int) -> None:
         super().__init__(
@@ -537,7 +468,7 @@ class UpstreamBusy(UpstreamFailed):
         self.limit = limit
 
 
-class WrongFile(UpstreamFailed):
+class WrongFile(UpstreamFailed, init=False):
     """An upstream sent another file than it lists; nobody may have it, however often it is asked for.
 
     Attributes:
@@ -545,13 +476,17 @@ class WrongFile(UpstreamFailed):
         difference: How it differs, as a clause.
     """
 
+    _: KW_ONLY
+    filename: str
+    difference: str
+
     def __init__(self, upstream: str, filename: str, reason: str) -> None:
         super().__init__(upstream, f"{filename} is not the file that it lists: {reason}.")
         self.filename = filename
         self.difference = reason
 
 
-class FileRefused(UpstreamFailed):
+class FileRefused(UpstreamFailed, init=False):
     """An upstream does not give a file that it lists; the signature in the file's URL may have expired."""
 
 
@@ -562,12 +497,8 @@ class InvalidUpstreamPage(SimpleIndexError):
         reason: What is wrong, as a sentence whose subject is the page; it quotes nothing of the page but what is short.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the page {self.reason}"
+    template = "the page {reason}"
+    reason: str
 
 
 class ForbiddenAddress(SimpleIndexError):
@@ -577,12 +508,8 @@ class ForbiddenAddress(SimpleIndexError):
         host: Whose address it is, with the port where it is no usual one; the address itself would tell others of the network.
     """
 
-    def __init__(self, host: str) -> None:
-        super().__init__(host)
-        self.host = host
-
-    def __str__(self) -> str:
-        return f"it leads to {self.host}, which has a private address and is not in its `hosts`"
+    template = "it leads to {host}, which has a private address and is not in its `hosts`"
+    host: str
 
 
 class UnusableAnswer(SimpleIndexError):
@@ -593,13 +520,9 @@ class UnusableAnswer(SimpleIndexError):
         is_passing: Whether the next answer may well be better: a connection broke off.
     """
 
-    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.is_passing = is_passing
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
+    _: KW_ONLY
+    is_passing: bool = False
 
 
 class InvalidSources(SimpleIndexError):
@@ -609,12 +532,8 @@ class InvalidSources(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The sources file {self.reason}"
+    template = "The sources file {reason}"
+    reason: str
 
 
 class InvalidAdvisory(SimpleIndexError):
@@ -624,12 +543,8 @@ class InvalidAdvisory(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The advisory {self.reason}"
+    template = "The advisory {reason}"
+    reason: str
 
 
 class InvalidLockFile(SimpleIndexError):
@@ -639,15 +554,11 @@ class InvalidLockFile(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The file {self.reason}"
+    template = "The file {reason}"
+    reason: str
 
 
-class NoRanges(UpstreamFailed):
+class NoRanges(UpstreamFailed, init=False):
     """An upstream gives no parts of files."""
 
     def __init__(self, upstream: str) -> None:
@@ -661,12 +572,8 @@ class InvalidNameList(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The list {self.reason}"
+    template = "The list {reason}"
+    reason: str
 
 
 class NotCopied(SimpleIndexError):
@@ -676,9 +583,7 @@ class NotCopied(SimpleIndexError):
         reason: Why, as a sentence without its end.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str
 
     def __str__(self) -> str:
         return f"Nothing was copied: {self.reason.rstrip('.')}."
@@ -691,9 +596,5 @@ class InvalidText(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The file {self.reason}"
+    template = "The file {reason}"
+    reason: str

@@ -68,10 +68,5 @@ class NotExamined(SimpleIndexError):
         trouble: What the operating system refuses, where that lasts until an operator mends it.
     """
 
-    def __init__(self, reason: str, trouble: Trouble | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.trouble = trouble
-
-    def __str__(self) -> str:
-        return self.reason
+    reason: str
+    trouble: Trouble | None = None
