@@ -17,12 +17,12 @@ from simpleindex.core.dates import http_date
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeFile:
     """Send all of it: 200."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ByteRange:
     """Send the bytes from ``start`` up to, not including, ``stop``: 206. Never empty, never outside the file."""
 
     start: int
@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsatisfiable:
+class UnsatisfiableRange:
     """There are no such bytes: 416."""
 
 
@@ -90,7 +90,7 @@ def if_range_matches(if_range: str, etag: str, modified: int | None) -> bool:
     return modified is not None and http_date(text) == modified
 
 
-def parse_range(header: str | None, size: int) -> Whole | Part | Unsatisfiable:
+def parse_range(header: str | None, size: int) -> WholeFile | ByteRange | UnsatisfiableRange:
     """Read a Range header against a file of ``size`` bytes (RFC 9110 14.1.2 and 14.2).
 
     Several ranges, another unit and whatever is malformed get the whole, as the RFC allows. A suffix longer than the
@@ -99,28 +99,28 @@ def parse_range(header: str | None, size: int) -> Whole | Part | Unsatisfiable:
     """
     match = _BYTE_RANGE.fullmatch((header or "").strip(_WHITESPACE))
     if match is None or match[1] == match[2] == "":
-        return Whole()
+        return WholeFile()
     first, last = _number(match[1]), _number(match[2])
     if first is None:
         return _suffix(last or 0, size)
     if last is not None and last < first:
-        return Whole()
+        return WholeFile()
     if first >= size:
-        return Unsatisfiable()
-    return Part(first, size if last is None else min(last + 1, size))
+        return UnsatisfiableRange()
+    return ByteRange(first, size if last is None else min(last + 1, size))
 
 
-def content_range(selected: Part | Unsatisfiable, size: int) -> str:
+def content_range(selected: ByteRange | UnsatisfiableRange, size: int) -> str:
     """Return the Content-Range of a 206 or a 416 (RFC 9110 14.4)."""
-    if isinstance(selected, Unsatisfiable):
+    if isinstance(selected, UnsatisfiableRange):
         return f"bytes */{size}"
     return f"bytes {selected.start}-{selected.stop - 1}/{size}"
 
 
-def _suffix(length: int, size: int) -> Whole | Part | Unsatisfiable:
+def _suffix(length: int, size: int) -> WholeFile | ByteRange | UnsatisfiableRange:
     if length == 0:
-        return Unsatisfiable()
-    return Part(max(size - length, 0), size) if size else Whole()
+        return UnsatisfiableRange()
+    return ByteRange(max(size - length, 0), size) if size else WholeFile()
 
 
 def _number(digits: str) -> int | None:

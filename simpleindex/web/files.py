@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribution_suffix
 from simpleindex.core.source import Elsewhere
 from simpleindex.web.conditional import (
-    Part,
-    Unsatisfiable,
+    ByteRange,
+    UnsatisfiableRange,
     content_range,
     if_range_matches,
     not_modified,
@@ -84,14 +84,14 @@ def _answer(body: Body, filename: str, asked: RequestInfo, cache_control: str, n
         ("X-Content-Type-Options", "nosniff"),
     ]
     selected = _selected(asked, etag, modified, size) if body.accepts_ranges else None
-    if isinstance(selected, Unsatisfiable):
+    if isinstance(selected, UnsatisfiableRange):
         return sentence(
             416,
             f"The file has {size} bytes; the range lies outside.",
             ("Content-Range", content_range(selected, size)),
             ("Accept-Ranges", "bytes"),
         )
-    if isinstance(selected, Part):
+    if isinstance(selected, ByteRange):
         headers.append(("Content-Range", content_range(selected, size)))
         return Response(206, tuple(headers), Content(body, selected.start, selected.stop))
     return Response(200, tuple(headers), Content(body, 0, size))
@@ -104,7 +104,9 @@ def _modified(body: Body, now: float) -> int | None:
     return body.modified_ns // 1_000_000_000
 
 
-def _selected(asked: RequestInfo, etag: str, modified: int | None, size: int) -> Part | Unsatisfiable | None:
+def _selected(
+    asked: RequestInfo, etag: str, modified: int | None, size: int
+) -> ByteRange | UnsatisfiableRange | None:
     """Return the part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
     if asked.method != "GET":
         return None
@@ -112,7 +114,7 @@ def _selected(asked: RequestInfo, etag: str, modified: int | None, size: int) ->
     if if_range is not None and not if_range_matches(if_range, etag, modified):
         return None
     selected = parse_range(asked.header("range"), size)
-    return selected if isinstance(selected, Part | Unsatisfiable) else None
+    return selected if isinstance(selected, ByteRange | UnsatisfiableRange) else None
 
 
 def _content_type(filename: str) -> str:

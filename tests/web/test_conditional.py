@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simpleindex.web.conditional import (
-    Part,
-    Unsatisfiable,
-    Whole,
+    ByteRange,
+    UnsatisfiableRange,
+    WholeFile,
     content_range,
     if_range_matches,
     not_modified,
@@ -191,15 +191,15 @@ def test_row_30_if_range_without_a_match_gets_the_whole(
 @pytest.mark.parametrize(
     ("header", "size", "expected", "stated"),
     [
-        ("bytes=-10000", 500, Part(0, 500), "bytes 0-499/500"),
-        ("bytes=-10000", 10_000, Part(0, 10_000), "bytes 0-9999/10000"),
-        ("bytes=-10000", 10_001, Part(1, 10_001), "bytes 1-10000/10001"),
-        ("bytes=-1", 1, Part(0, 1), "bytes 0-0/1"),
-        (f"bytes=-{'7' * 5000}", 500, Part(0, 500), "bytes 0-499/500"),
+        ("bytes=-10000", 500, ByteRange(0, 500), "bytes 0-499/500"),
+        ("bytes=-10000", 10_000, ByteRange(0, 10_000), "bytes 0-9999/10000"),
+        ("bytes=-10000", 10_001, ByteRange(1, 10_001), "bytes 1-10000/10001"),
+        ("bytes=-1", 1, ByteRange(0, 1), "bytes 0-0/1"),
+        (f"bytes=-{'7' * 5000}", 500, ByteRange(0, 500), "bytes 0-499/500"),
     ],
 )
 def test_row_29_a_suffix_longer_than_the_file_is_all_of_it(
-    header: str, size: int, expected: Part, stated: str
+    header: str, size: int, expected: ByteRange, stated: str
 ) -> None:
     """How poetry begins; anything else costs it six tries (T29)."""
     assert parse_range(header, size) == expected
@@ -209,20 +209,20 @@ def test_row_29_a_suffix_longer_than_the_file_is_all_of_it(
 @pytest.mark.parametrize(
     ("header", "expected", "stated"),
     [
-        ("bytes=0-0", Part(0, 1), "bytes 0-0/100"),
-        ("bytes=0-99", Part(0, 100), "bytes 0-99/100"),
-        ("bytes=10-19", Part(10, 20), "bytes 10-19/100"),
-        ("bytes=40-", Part(40, 100), "bytes 40-99/100"),
-        ("bytes=99-", Part(99, 100), "bytes 99-99/100"),
-        ("bytes=90-100", Part(90, 100), "bytes 90-99/100"),
-        (f"bytes=90-{'9' * 5000}", Part(90, 100), "bytes 90-99/100"),
-        (f"bytes={'0' * 5000}7-008", Part(7, 9), "bytes 7-8/100"),
-        ("Bytes=1-2", Part(1, 3), "bytes 1-2/100"),
-        (" bytes= 1-2\t", Part(1, 3), "bytes 1-2/100"),
-        ("bytes=,1-2 , ,", Part(1, 3), "bytes 1-2/100"),
+        ("bytes=0-0", ByteRange(0, 1), "bytes 0-0/100"),
+        ("bytes=0-99", ByteRange(0, 100), "bytes 0-99/100"),
+        ("bytes=10-19", ByteRange(10, 20), "bytes 10-19/100"),
+        ("bytes=40-", ByteRange(40, 100), "bytes 40-99/100"),
+        ("bytes=99-", ByteRange(99, 100), "bytes 99-99/100"),
+        ("bytes=90-100", ByteRange(90, 100), "bytes 90-99/100"),
+        (f"bytes=90-{'9' * 5000}", ByteRange(90, 100), "bytes 90-99/100"),
+        (f"bytes={'0' * 5000}7-008", ByteRange(7, 9), "bytes 7-8/100"),
+        ("Bytes=1-2", ByteRange(1, 3), "bytes 1-2/100"),
+        (" bytes= 1-2\t", ByteRange(1, 3), "bytes 1-2/100"),
+        ("bytes=,1-2 , ,", ByteRange(1, 3), "bytes 1-2/100"),
     ],
 )
-def test_a_range_is_the_part_it_says(header: str, expected: Part, stated: str) -> None:
+def test_a_range_is_the_part_it_says(header: str, expected: ByteRange, stated: str) -> None:
     """So uv reads an archive's directory, so pip resumes; Content-Range must be exact (T25-T27)."""
     assert parse_range(header, 100) == expected
     assert content_range(expected, 100) == stated
@@ -244,8 +244,8 @@ def test_a_range_is_the_part_it_says(header: str, expected: Part, stated: str) -
 )
 def test_what_lies_beyond_the_end_is_unsatisfiable(header: str, size: int) -> None:
     """416 with the real length, so that the client can ask again (T30)."""
-    assert parse_range(header, size) == Unsatisfiable()
-    assert content_range(Unsatisfiable(), size) == f"bytes */{size}"
+    assert parse_range(header, size) == UnsatisfiableRange()
+    assert content_range(UnsatisfiableRange(), size) == f"bytes */{size}"
 
 
 @pytest.mark.parametrize(
@@ -281,12 +281,12 @@ def test_what_lies_beyond_the_end_is_unsatisfiable(header: str, size: int) -> No
 )
 def test_what_is_not_one_range_of_bytes_gets_the_whole(header: str | None) -> None:
     """Several ranges may be refused by 200, and the rest must be ignored (T30, RFC 9110 14.2)."""
-    assert parse_range(header, 100) == Whole()
+    assert parse_range(header, 100) == WholeFile()
 
 
 def test_any_part_of_an_empty_file_is_the_whole() -> None:
     """No Content-Range can state an empty part."""
-    assert parse_range("bytes=-5", 0) == Whole()
+    assert parse_range("bytes=-5", 0) == WholeFile()
 
 
 SIZES = st.integers(0, 40) | st.integers(0, 2**63 - 1)
@@ -299,12 +299,12 @@ RANGES = st.builds("bytes={}-{}".format, NUMBERS, NUMBERS)
 def test_any_range_against_any_size_is_inside_the_file_or_refused(header: str, size: int) -> None:
     """A slice that is not empty and not outside, or a clean refusal."""
     match parse_range(header, size):
-        case Part(start, stop):
+        case ByteRange(start, stop):
             assert 0 <= start < stop <= size
-        case Unsatisfiable():
-            assert content_range(Unsatisfiable(), size).endswith(f"/{size}")
+        case UnsatisfiableRange():
+            assert content_range(UnsatisfiableRange(), size).endswith(f"/{size}")
         case other:
-            assert other == Whole()
+            assert other == WholeFile()
 
 
 @given(first=st.none() | st.integers(0, 30), last=st.none() | st.integers(0, 30), size=st.integers(1, 25))
@@ -317,9 +317,9 @@ def test_a_part_holds_exactly_the_bytes_asked_for(first: int | None, last: int |
         wanted = [
             position for position in range(size) if first <= position <= (size if last is None else last)
         ]
-    expected = Part(wanted[0], wanted[-1] + 1) if wanted else Unsatisfiable()
+    expected = ByteRange(wanted[0], wanted[-1] + 1) if wanted else UnsatisfiableRange()
     invalid = first is last is None or (first is not None and last is not None and last < first)
-    assert parse_range(header, size) == (Whole() if invalid else expected)
+    assert parse_range(header, size) == (WholeFile() if invalid else expected)
 
 
 # Everything
@@ -395,4 +395,4 @@ def test_hostile_headers_are_read_in_linear_time(piece: str) -> None:
 def test_hostile_ranges_are_read_in_linear_time(piece: str) -> None:
     """The same for Range."""
     header = f"bytes={piece * (2**20 // len(piece))}-"
-    assert parse_range(header, 100) in {Whole(), Unsatisfiable(), Part(0, 100)}
+    assert parse_range(header, 100) in {WholeFile(), UnsatisfiableRange(), ByteRange(0, 100)}
