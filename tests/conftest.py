@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from simpleindex.system.log import FILTER
+from tests.fixtures.databases import UnsyncedConnection
 from tests.fixtures.log import CapturedLog
 
 if TYPE_CHECKING:
@@ -30,3 +33,11 @@ def log() -> Iterator[CapturedLog]:
     """Collect what the project's modules log during a test."""
     with CapturedLog() as captured:
         yield captured
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _databases_do_not_wait() -> Iterator[None]:
+    """Open databases that do not wait for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=UnsyncedConnection))
+        yield
