@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from simpleindex.system.log import FILTER
 from tests.fixtures.databases import UnsyncedConnection
-from tests.fixtures.log import CapturedLog
+from tests.fixtures.log import CapturedLog, release_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,11 @@ settings.load_profile("simpleindex")
 
 
 @pytest.fixture(autouse=True)
-def _log_troubles_anew() -> None:
-    """Let a test see a trouble in the log that another test had less than a minute ago."""
+def _log_anew() -> Iterator[None]:
+    """Let a test see a trouble in the log that another test had less than a minute ago, and only its own failures."""
     FILTER.forget()
+    yield
+    release_failures()
 
 
 @pytest.fixture

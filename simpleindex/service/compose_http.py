@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simpleindex.core.addresses import is_within
-from simpleindex.service.adapters import failed
 from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.web.acme import read_challenge
@@ -17,7 +16,7 @@ from simpleindex.web.https_redirect import RedirectResource
 from simpleindex.web.listings import Listings, available_encodings
 from simpleindex.web.pages.notes import IndexDescription
 from simpleindex.web.refused_log import RefusedDownloads
-from simpleindex.web.resource import IndexResource
+from simpleindex.web.resource import IndexParts, IndexResource
 from simpleindex.web.status import StatusPages
 from simpleindex.web.why import WhyPages
 
@@ -90,20 +89,16 @@ def compose_http(
     files = FileResponses(immutable=settings.immutable_files)
     writer, changes = _changes(runtime, sources, logins, listings)
     challenge = _acme_challenge(runtime)
+    status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
     resource = IndexResource(
-        listings=listings,
-        files=files,
-        status=_status_pages(security, sources, troubles),
-        admission=admission,
-        why=WhyPages(admission, sources.explain),
-        changing=changes,
+        IndexParts(listings, files, status, why, changes),
+        admission,
         acme_challenge=challenge,
+        refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
         trusted=settings.trusted_proxy,
         cors=settings.cors,
-        refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
-        failed=failed,
     )
-    redirect = RedirectResource("", challenge, failed, cors=settings.cors)
+    redirect = RedirectResource("", challenge, cors=settings.cors)
     site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
     open_fast_lane(site, listings, resource.also)
     site.bodies = changes

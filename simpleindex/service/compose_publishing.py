@@ -12,12 +12,11 @@ from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
 from simpleindex.publishing.upload_checks import UploadChecks
 from simpleindex.publishing.writer import Writer
-from simpleindex.service.adapters import failed
 from simpleindex.system.extras import missing
 from simpleindex.system.log import logger
 from simpleindex.web.publish.api import JsonApi
 from simpleindex.web.publish.dispatch import WriteRequests
-from simpleindex.web.publish.upload import Uploads
+from simpleindex.web.publish.upload import Uploads, UploadTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +56,11 @@ def compose_publishing(
         checks=UploadChecks(runtime.examination, _provenance()),
     )
     uploads = Uploads(
-        publishing=publishing,
-        source=directory.source,
-        admission=admission,
-        claim=lambda name, user: logins.owners.claim(name, user, time.time()),
-        record=audit.record,
+        UploadTarget(
+            publishing, directory.source, lambda name, user: logins.owners.claim(name, user, time.time())
+        ),
+        admission,
+        audit.record,
         in_thread=in_thread,
         own_url=index_url,
     )
@@ -71,7 +70,6 @@ def compose_publishing(
         JsonApi(publishing, directory.source, admission, uploads, audit.record),
         trusted=lambda: runtime.current().trusted_proxy,
         in_thread=in_thread,
-        failed=failed,
     )
     return writer, changes
 

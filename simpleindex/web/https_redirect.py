@@ -14,7 +14,6 @@ from simpleindex.web.routes import requoted, split_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.python.failure import Failure
     from twisted.web.server import Request
 
     from simpleindex.web.http.response import RequestInfo
@@ -28,7 +27,6 @@ class RedirectResource(Resource):
     Args:
         base_url: Where the index is, with a slash at its end; never taken from the Host header.
         acme_challenge: As in :class:`IndexResource`.
-        failed: Told of what should never happen.
         cors: As in :class:`IndexResource`; a web page follows a redirect only if it may read it (docs/protocol.md).
     """
 
@@ -38,7 +36,6 @@ class RedirectResource(Resource):
         self,
         base_url: str,
         acme_challenge: Callable[[str], bytes | None],
-        failed: Callable[[Failure], None],
         *,
         cors: str | None = None,
     ) -> None:
@@ -46,12 +43,9 @@ class RedirectResource(Resource):
         self.base_url = base_url
         self.cors = cors
         self._acme_challenge = acme_challenge
-        self._failed = failed
 
     def render(self, request: Request) -> int:
-        return respond(
-            request, self.answer(asked_of(request, ())), also=cors_headers(self.cors), failed=self._failed
-        )
+        return respond(request, self.answer(asked_of(request, ())), also=cors_headers(self.cors))
 
     async def answer(self, asked: RequestInfo) -> Response:
         """Answer one request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,7 +34,6 @@ from simpleindex.web.why import WHY_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from twisted.python.failure import Failure
     from twisted.web.server import Request
 
     from simpleindex.access.identity import Identity
@@ -63,7 +62,7 @@ _OF_PROXIES = (
 API_PREFIX = "api/"
 
 
-class WriteHandler(Protocol):
+class WriteResponder(Protocol):
     """Answers everything that is not reading."""
 
     async def answer(self, asked: RequestInfo) -> Response:
@@ -75,58 +74,66 @@ class WriteHandler(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class IndexParts:
+    """What an index answers with.
+
+    Attributes:
+        listings: Pages of projects, and their list.
+        files: The files beside them.
+        status: The pages below ``/-/``.
+        why: The pages that explain what is not offered.
+        changes: Uploads and other changes; None if nothing can be changed.
+    """
+
+    listings: Listings
+    files: FileResponses
+    status: StatusPages
+    why: WhyPages
+    changes: WriteResponder | None = None
+
+
 class IndexResource(Resource):
     """Everything that an index serves.
 
     Args:
-        listings: Project pages and their list.
-        files: The files beside them.
-        status: The pages below ``/-/``.
-        admission: Who reads what.
-        why: Explains what is withheld.
-        changing: What else can be asked for than reading; None where nothing can be changed.
-        acme_challenge: Gives the answer to a certificate authority's challenge token, or None.
-        trusted: Networks whose word on the client's address is believed.
-        cors: The origin whose pages may read the index, ``*`` for all, None for none.
+        parts: What it answers with.
+        admission: Decides who reads what.
+        acme_challenge: Returns the answer to a certificate authority's challenge token, or None.
         refused: Records a download that was refused.
-        failed: Told of what should never happen.
+        trusted: Networks of proxies whose word on the client's address is believed.
+        cors: The origin whose pages may read the index, ``*`` for all, None for none.
     """
 
     isLeaf = True  # noqa: N815  (Twisted's name)
 
     def __init__(
         self,
-        *,
-        listings: Listings,
-        files: FileResponses,
-        status: StatusPages,
+        parts: IndexParts,
         admission: Admission,
-        why: WhyPages,
-        changing: WriteHandler | None = None,
+        *,
         acme_challenge: Callable[[str], bytes | None],
+        refused: Callable[[SimpleIndexError, FileRoute, RequestInfo], None],
         trusted: Sequence[Network],
         cors: str | None,
-        refused: Callable[[SimpleIndexError, FileRoute, RequestInfo], None],
-        failed: Callable[[Failure], None],
     ) -> None:
         super().__init__()
         self._refused = refused
-        self.listings = listings
-        self.files = files
+        self.listings = parts.listings
+        self.files = parts.files
         self.trusted = trusted
         self.cors = cors
-        self._status = status
+        self._status = parts.status
         self._admission = admission
-        self._why = why
-        self._changing = changing
+        self._why = parts.why
+        self._changing = parts.changes
         self._acme_challenge = acme_challenge
-        self._failed = failed
 
     def render(self, request: Request) -> int:
         asked = asked_of(request, self.trusted)
         if asked.is_local and not is_own_host(asked.header("host"), self.listings.base_url):
             asked = replace(asked, is_local=False)
-        return respond(request, self.answer(asked), also=self.also(), failed=self._failed)
+        return respond(request, self.answer(asked), also=self.also())
 
     def also(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that every response carries."""

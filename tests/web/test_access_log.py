@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 
-from simpleindex.web.http.access_log import AccessLog, combined
+from simpleindex.web.http.access_log import AccessLog, LogEntry, combined
 from tests.fixtures.connection import ConnectionFixture, LinesTestCase
 
 LINE = re.compile(
@@ -29,17 +29,19 @@ LINE = re.compile(
 def line(**changes: Any) -> str:
     """A line like Apache's example, with changes."""
     return combined(
-        **{
-            "address": "192.0.2.1",
-            "user": "frank",
-            "when": 971_186_136.9,
-            "method_uri_version": b"GET /simple/ HTTP/1.1",
-            "status": 200,
-            "size": 2326,
-            "referer": b"https://example.org/start",
-            "agent": b"pip/26.1",
-            **changes,
-        }
+        LogEntry(
+            **{
+                "address": "192.0.2.1",
+                "user": "frank",
+                "when": 971_186_136.9,
+                "request_line": b"GET /simple/ HTTP/1.1",
+                "status": 200,
+                "size": 2326,
+                "referer": b"https://example.org/start",
+                "agent": b"pip/26.1",
+                **changes,
+            }
+        )
     )
 
 
@@ -84,7 +86,7 @@ def test_one_line_of_nine_fields(
     address: str, user: str, request: bytes, referer: bytes, agent: bytes
 ) -> None:
     """Whatever comes in, a line that every tool reads comes out."""
-    text = line(address=address, user=user, method_uri_version=request, referer=referer, agent=agent)
+    text = line(address=address, user=user, request_line=request, referer=referer, agent=agent)
     match = LINE.fullmatch(text)
     assert match
     assert match["status"] == "200"

@@ -14,11 +14,11 @@ from simpleindex.web.http.request_body import MOST_WAITING, IncomingBody
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
 from tests.fixtures.connection import ConnectionFixture, answers, get
+from tests.fixtures.log import logged_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.python.failure import Failure
     from twisted.web.http import Request
 
     from simpleindex.web.http.site import IndexRequest
@@ -57,12 +57,12 @@ class Bodies:
         self.lengths: list[int | None] = []
         self.waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
         self.in_time = True
-        self.failures: list[Failure] = []
+        self.failures = logged_failures()
 
     def intake(self, request: IndexRequest) -> IncomingBody | None:
         if request.method != b"POST":
             return None
-        return IncomingBody(request.channel, self.in_thread, error_response, self.failures.append)
+        return IncomingBody(request.channel, self.in_thread, error_response)
 
     async def judge(self, request: IndexRequest, length: int | None) -> MemorySink:
         self.lengths.append(length)
@@ -91,13 +91,12 @@ class Taking(Resource):
 
     isLeaf = True
 
-    def __init__(self, failures: list[Failure]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._failures = failures
         self.looks = True
 
     def render(self, request: Request) -> int:
-        return respond(request, self.answer(request), also=(), failed=self._failures.append)
+        return respond(request, self.answer(request), also=())
 
     async def answer(self, request: Request) -> Response:
         intake = getattr(request, "intake", None)
@@ -114,7 +113,7 @@ class RequestBodyFixture(ConnectionFixture):
     def __init__(self) -> None:
         super().__init__()
         self.bodies = Bodies()
-        self.resource = Taking(self.bodies.failures)
+        self.resource = Taking()
         self.site.resource = self.resource
         self.site.bodies = self.bodies
 

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.web.https_redirect import RedirectResource
+from tests.fixtures.log import logged_failures
 from tests.fixtures.site import FAR, JSON, NEAR, Client, SiteFixture, Transport, read
 from tests.fixtures.stub_source import StubBody
 
@@ -338,11 +339,9 @@ class LocalTests(SynchronousTestCase):
 
 class RedirectTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.failures: list[object] = []
+        self.failures = logged_failures()
         challenges = {"token": b"token.thumbprint"}
-        self.resource = RedirectResource(
-            "https://python.example.com:8443/", challenges.get, self.failures.append
-        )
+        self.resource = RedirectResource("https://python.example.com:8443/", challenges.get)
         self.client = Client(self.resource)
 
     def tearDown(self) -> None:

@@ -12,13 +12,13 @@ from twisted.web.resource import Resource
 from simpleindex.core import errors
 from simpleindex.web.http.respond import error_response, respond, to_its_end
 from simpleindex.web.http.response import Content, Response, sentence
+from tests.fixtures.log import logged_failures
 from tests.fixtures.site import Client, read, request
 from tests.fixtures.stub_source import StubBody
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from twisted.python.failure import Failure
     from twisted.web.server import Request
 
 ALSO = (("X-Also", "1"),)
@@ -31,7 +31,7 @@ class Answering(Resource):
 
     def __init__(self) -> None:
         super().__init__()
-        self.failures: list[Failure] = []
+        self.failures = logged_failures()
         self.gate: Deferred[Any] = Deferred()
         self.cancelled = 0
         self.answer: Any = self.at_once
@@ -39,7 +39,7 @@ class Answering(Resource):
 
     def render(self, request: Request) -> int:
         answer: Coroutine[Any, Any, Response] = self.answer()
-        return respond(request, answer, also=ALSO, failed=self.failures.append)
+        return respond(request, answer, also=ALSO)
 
     async def at_once(self) -> Response:
         if isinstance(self.outcome, BaseException):
@@ -274,7 +274,7 @@ class ToItsEndTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.gate: Deferred[None] = Deferred()
         self.ended: list[str] = []
-        self.failures: list[Any] = []
+        self.failures = logged_failures()
 
     async def work(self) -> Response:
         try:
@@ -285,10 +285,10 @@ class ToItsEndTests(SynchronousTestCase):
 
     def test_waited_for(self) -> None:
         """Its answer and its error are those of whoever waits."""
-        waiting = to_its_end(self.work(), self.failures.append)
+        waiting = to_its_end(self.work())
         self.gate.callback(None)
         self.assertEqual(200, self.successResultOf(waiting).status)
-        failing = to_its_end(self.fails(ZeroDivisionError()), self.failures.append)
+        failing = to_its_end(self.fails(ZeroDivisionError()))
         self.failureResultOf(failing, ZeroDivisionError)
         self.assertEqual([], self.failures)
 
@@ -297,7 +297,7 @@ class ToItsEndTests(SynchronousTestCase):
         for error, count in ((None, 0), (errors.RefusedUpload(400, "No."), 0), (ZeroDivisionError(), 1)):
             with self.subTest(error=error):
                 self.setUp()
-                waiting = to_its_end(self.work(), self.failures.append)
+                waiting = to_its_end(self.work())
                 waiting.cancel()
                 self.failureResultOf(waiting, CancelledError)
                 self.assertEqual([], self.ended)

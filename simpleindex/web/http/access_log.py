@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from io import FileIO
 from math import floor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.web.http import datetimeToLogString
 
@@ -38,32 +38,35 @@ _NOTHING_TO_ESCAPE: Final = re.compile(rb"[ !#-\[\]-~]+").fullmatch
 _NOTHING_BARE_TO_ESCAPE: Final = re.compile(r"[!#-\[\]-~]+").fullmatch
 
 
-def combined(
-    *,
-    address: str,
-    user: str,
-    when: float,
-    method_uri_version: bytes,
-    status: int,
-    size: int,
-    referer: bytes,
-    agent: bytes,
-) -> str:
-    r"""Make one line of the Combined Log Format, with its line end.
+class LogEntry(NamedTuple):
+    """A request that is over, as the log has it.
 
-    Args:
+    Attributes:
         address: The client's; empty for a Unix socket.
         user: The user who is logged in, ``token:ID`` for a token without a user, or empty.
         when: Seconds since 1970; logged in UTC.
-        method_uri_version: The request line.
+        request_line: Method, target and version.
         status: The answer's status code.
         size: Bytes of the answer's body that were given to the transport.
         referer: That header, or empty.
         agent: The User-Agent header, or empty.
     """
+
+    address: str
+    user: str
+    when: float
+    request_line: bytes
+    status: int
+    size: int
+    referer: bytes
+    agent: bytes
+
+
+def combined(entry: LogEntry) -> str:
+    """Return one line of the Combined Log Format, with its line end."""
     return (
-        f"{_bare(address)} - {_bare(user)} {_timestamp(floor(when))} {_quoted(method_uri_version)}"
-        f" {status} {size or '-'} {_quoted(referer)} {_quoted(agent)}\n"
+        f"{_bare(entry.address)} - {_bare(entry.user)} {_timestamp(floor(entry.when))} {_quoted(entry.request_line)}"
+        f" {entry.status} {entry.size or '-'} {_quoted(entry.referer)} {_quoted(entry.agent)}\n"
     )
 
 
@@ -137,14 +140,16 @@ class AccessLog:
         forwarded_for = b",".join(headers.getRawHeaders(b"X-Forwarded-For", ())).decode("latin-1")
         peer = getattr(request.getClientAddress(), "host", "")
         line = combined(
-            address=client_address(peer, forwarded_for, self._trusted),
-            user=_user_of(getattr(request, "record", None)),
-            when=self._now(),
-            method_uri_version=b" ".join((request.method, request.uri, request.clientproto)),
-            status=request.code,
-            size=request.sentLength,
-            referer=request.getHeader(b"Referer") or b"",
-            agent=request.getHeader(b"User-Agent") or b"",
+            LogEntry(
+                address=client_address(peer, forwarded_for, self._trusted),
+                user=_user_of(getattr(request, "record", None)),
+                when=self._now(),
+                request_line=b" ".join((request.method, request.uri, request.clientproto)),
+                status=request.code,
+                size=request.sentLength,
+                referer=request.getHeader(b"Referer") or b"",
+                agent=request.getHeader(b"User-Agent") or b"",
+            )
         )
         self._lines.append(line)
         self._size += len(line)

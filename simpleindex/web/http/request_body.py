@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import ClientLeft
 from simpleindex.system.errors import own_trouble
+from simpleindex.system.log import logger
 from simpleindex.web.http.response import sentence
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.web.http.response import Response, Sink
+
+_log = logger(__name__)
 
 MOST_WAITING: Final = 256 * 1024
 """Bytes that wait for the sink at most, beside what one read of the socket brings on top; as much again is in its hands."""
@@ -52,7 +55,6 @@ class IncomingBody:
         connection: Brings it.
         in_thread: Calls a blocking function in a thread.
         error_response: Gives the answer to an error, or None for what should never happen.
-        failed: Told of what should never happen.
     """
 
     def __init__(
@@ -60,12 +62,10 @@ class IncomingBody:
         connection: BodyConnection,
         in_thread: Callable[..., Awaitable[Any]],
         error_response: Callable[[BaseException | None], Response | None],
-        failed: Callable[[Failure], None],
     ) -> None:
         self._connection = connection
         self._in_thread = in_thread
         self._error_response = error_response
-        self._failed = failed
         self._pieces: list[bytes] = []
         self._size = 0
         self._is_held = False
@@ -150,7 +150,7 @@ class IncomingBody:
         async def close() -> None:
             await self._in_thread(sink.close)
 
-        Deferred.fromCoroutine(close()).addErrback(self._failed)
+        Deferred.fromCoroutine(close()).addErrback(lambda failure: _log.failure("", failure))
 
     def _refuse(self, failure: Failure) -> None:
         if self._has_ended or self._is_lost:
@@ -158,7 +158,7 @@ class IncomingBody:
             return
         response = self._error_response(failure.value)
         if response is None or own_trouble(failure.value) is not None:
-            self._failed(failure)
+            _log.failure("", failure)
         if response is None:
             response = sentence(500, "Something went wrong here; the server's log says what.")
         self._connection.refuse_with(response)

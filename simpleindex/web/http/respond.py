@@ -33,15 +33,18 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.faults import RETRY_AFTER
 from simpleindex.system.errors import own_trouble
+from simpleindex.system.log import logger
 from simpleindex.web.http.download import Download
 from simpleindex.web.http.presenting import presented
 from simpleindex.web.http.response import Content, Response, reason_phrase, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from typing import Any
 
     from twisted.web.http import Request
+
+_log = logger(__name__)
 
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
@@ -131,27 +134,25 @@ def respond(
     answer: Coroutine[Any, Any, Response],
     *,
     also: tuple[tuple[str, str], ...],
-    failed: Callable[[Failure], None],
 ) -> int:
     """Send what a coroutine answers.
 
-    The work is cancelled when the client leaves, and nothing is written after that. What should never happen is told
-    once and answered with 500 and a sentence.
+    The work is cancelled when the client leaves, and nothing is written after that. An unexpected exception is logged and
+    answered with 500 and a sentence.
 
     Args:
         request: The request.
         answer: Makes the response.
         also: Headers that every response carries, unless it is for this reader only.
-        failed: Hears of what should never happen, and of every trouble of the server itself.
     """
-    sending = _Sending(request, also, failed)
+    sending = _Sending(request, also)
     work = Deferred.fromCoroutine(sending.run(answer))
     request.notifyFinish().addErrback(lambda _: sending.client_left(work))
     work.addErrback(sending.fail)
     return NOT_DONE_YET
 
 
-def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], None]) -> Deferred[Response]:
+def to_its_end(work: Coroutine[Any, Any, Response]) -> Deferred[Response]:
     """Do what must not end half-way, whether or not its client waits for it.
 
     A change that is under way in a thread goes on when its client leaves; so must what belongs to it, such as the line of the
@@ -159,7 +160,6 @@ def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], 
 
     Args:
         work: Makes the response.
-        failed: Told of what should never happen, where nobody waits any more.
 
     Returns:
         The response; to cancel that ends the waiting alone.
@@ -170,7 +170,7 @@ def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], 
         if not waiting.called:
             waiting.callback(result)
         elif isinstance(result, Failure) and is_to_be_reported(result.value):
-            failed(result)
+            _log.failure("", result)
 
     Deferred.fromCoroutine(work).addBoth(end)
     return waiting
@@ -179,12 +179,9 @@ def to_its_end(work: Coroutine[Any, Any, Response], failed: Callable[[Failure], 
 class _Sending:
     """One response on its way."""
 
-    def __init__(
-        self, request: Request, also: tuple[tuple[str, str], ...], failed: Callable[[Failure], None]
-    ) -> None:
+    def __init__(self, request: Request, also: tuple[tuple[str, str], ...]) -> None:
         self._request = request
         self._also = also
-        self._failed = failed
         self._has_left = False
 
     async def run(self, answer: Coroutine[Any, Any, Response]) -> None:
@@ -195,7 +192,7 @@ class _Sending:
             if response is None or self._has_left or self._request.startedWriting:
                 raise
             if own_trouble(error) is not None:
-                self._failed(Failure())
+                _log.failure("")
             await self._send(response)
 
     def client_left(self, work: Deferred[None]) -> None:
@@ -206,7 +203,7 @@ class _Sending:
         # Work that is cancelled may end in any of the errors that have an answer.
         is_cancelled = self._has_left and failure.check(CancelledError)
         if not is_cancelled and is_to_be_reported(failure.value):
-            self._failed(failure)
+            _log.failure("", failure)
         if self._has_left:
             return
         if self._request.startedWriting:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from twisted.python.failure import Failure
-
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.system.errors import own_trouble
+from simpleindex.system.log import logger
 from simpleindex.web.http.request_body import IncomingBody
 from simpleindex.web.http.respond import to_its_end
 from simpleindex.web.http.response import sentence
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo, Response, Sink
     from simpleindex.web.http.site import IndexRequest
     from simpleindex.web.publish.upload import Uploads
+
+_log = logger(__name__)
 
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST, PUT")
 
@@ -50,7 +51,6 @@ class WriteRequests:
         api: Takes other changes.
         trusted: Gives the networks whose word on the client's address is believed.
         in_thread: Calls a blocking function in a thread.
-        failed: Told of what should never happen.
     """
 
     def __init__(
@@ -61,14 +61,12 @@ class WriteRequests:
         *,
         trusted: Callable[[], Sequence[Network]],
         in_thread: Callable[..., Awaitable[Any]],
-        failed: Callable[[Failure], None],
     ) -> None:
         self._admission = admission
         self._uploads = uploads
         self._api = api
         self._trusted = trusted
         self._in_thread = in_thread
-        self._failed = failed
 
     # What a connection asks when a request's head is there
 
@@ -83,7 +81,7 @@ class WriteRequests:
         def refuse(error: BaseException | None) -> Response | None:
             return self._refuse(error, asked_of(request, self._trusted()))
 
-        return IncomingBody(request.channel, self._in_thread, refuse, self._failed)
+        return IncomingBody(request.channel, self._in_thread, refuse)
 
     async def judge(self, request: IndexRequest, length: int | None) -> Sink:
         """Judge a request's head, and give what takes its body.
@@ -104,13 +102,13 @@ class WriteRequests:
     async def answer(self, asked: RequestInfo) -> Response:
         """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
         try:
-            return await to_its_end(self._answer(asked), self._failed)
+            return await to_its_end(self._answer(asked))
         except (SimpleIndexError, OSError, MemoryError) as error:
             response = self._refuse(error, asked)
             if response is None:
                 raise
             if own_trouble(error) is not None:
-                self._failed(Failure())
+                _log.failure("")
             return response
 
     def _refuse(self, error: BaseException | None, asked: RequestInfo) -> Response | None:

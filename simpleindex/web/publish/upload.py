@@ -6,7 +6,7 @@ byte is here; the answer leaves when the file is listed.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.access.identity import Action
@@ -57,34 +57,45 @@ class Record(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class UploadTarget:
+    """Where uploads go.
+
+    Attributes:
+        publishing: Stores them.
+        source: What is there already.
+        claim: Makes a user the owner of a name that nobody owns, and returns its owner; blocking.
+    """
+
+    publishing: Publishing
+    source: Source
+    claim: Callable[[ProjectName, str], str]
+
+
 class Uploads:
     """Takes uploads.
 
     Args:
-        publishing: Stores them.
-        source: What is there already.
-        admission: Who may.
-        claim: Makes somebody the owner of a name that nobody owns, and returns who owns it then; blocking.
-        record: Keeps what was done.
+        target: Where they go.
+        admission: Decides who may upload what.
+        record: Writes the audit.
         in_thread: Calls a blocking function in a thread.
-        own_url: Gives the URL under which clients know us.
+        own_url: Returns the URL under which clients know this index.
     """
 
     def __init__(
         self,
-        *,
-        publishing: Publishing,
-        source: Source,
+        target: UploadTarget,
         admission: Admission,
-        claim: Callable[[ProjectName, str], str],
         record: Record,
+        *,
         in_thread: Callable[..., Awaitable[Any]],
         own_url: Callable[[], str | None],
     ) -> None:
-        self._publishing = publishing
-        self._source = source
+        self._publishing = target.publishing
+        self._source = target.source
+        self._claim = target.claim
         self._admission = admission
-        self._claim = claim
         self._record = record
         self._in_thread = in_thread
         self._own_url = own_url
