@@ -53,7 +53,7 @@ def compose_publishing(
         directory.live,
         directory.source,
         in_thread,
-        checks=UploadChecks(runtime.examination, _provenance()),
+        checks=UploadChecks(runtime.examination, provenance_verifier()),
     )
     uploads = Uploads(
         UploadTarget(
@@ -74,7 +74,7 @@ def compose_publishing(
     return writer, changes
 
 
-def _provenance() -> Callable[[str, str, str], bytes | None] | None:
+def provenance_verifier() -> Callable[[str, str, str], bytes | None] | None:
     """Return what verifies attestations; None without the extra.
 
     Its libraries take a second to load, so the first upload with attestations does it.

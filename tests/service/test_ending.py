@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import subprocess
 import sys
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from twisted.python.threadpool import ThreadPool
 
-from simpleindex.service.ending import Patience, PatientThread, bound_joins
+from simpleindex.service.ending import Patience, PatientThread, bound_joins, end_by_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +79,34 @@ def test_the_last_resort_needs_no_python_code_to_run() -> None:
     )
     assert ended.returncode == 1
     assert "most recent call first" in ended.stderr
+
+
+@pytest.mark.parametrize("has_stderr", [True, False])
+def test_the_last_resort_writes_to_the_standard_error_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, *, has_stderr: bool
+) -> None:
+    """A daemon has closed it; then the places of its threads go nowhere, and it ends all the same."""
+    begun: list[dict[str, Any]] = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **named: begun.append(named))
+    with open(os.devnull, "w", encoding="utf-8") as stderr:
+        monkeypatch.setattr(sys, "__stderr__", stderr if has_stderr else None)
+        end_by_force()
+        (named,) = begun
+        assert named["exit"]
+        assert os.path.samestat(os.fstat(named["file"]), os.stat(os.devnull))
+        assert (named["file"] == stderr.fileno()) is has_stderr
+    if not has_stderr:
+        os.close(named["file"])
+
+
+def test_the_last_resort_is_there_although_the_standard_error_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A closed file has no descriptor."""
+    begun: list[int] = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, file, **__: begun.append(file))
+    with open(os.devnull, "w", encoding="utf-8") as stderr:
+        pass
+    monkeypatch.setattr(sys, "__stderr__", stderr)
+    end_by_force()
+    os.close(begun[0])
