@@ -331,6 +331,42 @@ WHEELS: dict[str, tuple[list[Part], str | None]] = {
 }
 
 
+LISTS: dict[str, tuple[list[Part], str]] = {
+    "PATH": (wheel_parts(Part(b"a/b/c/d.py")), "the path of a member has"),
+    "PATH_PARTS": (wheel_parts(Part(b"a/b/c/d.py")), "the path of a member has 4 parts, and at most 3"),
+    "WHEEL_LINE": (wheel_parts(), "a line of its WHEEL file has"),
+    "RECORD_LINES": (wheel_parts(), "its RECORD has"),
+    "LICENSE_FILES": (
+        wheel_parts(metadata=LICENSED.replace(b"a/NOTICE", b"a\nLicense-File: b\nLicense-File: c")),
+        "the list of License-File in its metadata has 4 entries, and at most 3",
+    ),
+    "REQUIRES_DIST": (
+        wheel_parts(metadata=metadata_text("acme", "1.0", *(["Requires-Dist: other"] * 4))),
+        "the list of Requires-Dist in its metadata has 4 entries, and at most 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("bound", LISTS)
+def test_what_a_wheel_lists_is_bounded(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    """Each list and each line is refused before all of it is judged."""
+    monkeypatch.setattr(bounds, bound, replace(getattr(bounds, bound), most=3))
+    parts, sentence = LISTS[bound]
+    assert sentence in refusal(raw_zip(*parts))
+
+
+def test_a_version_that_uv_cannot_read_is_refused() -> None:
+    """It counts in 64 bits."""
+    filename = f"acme-{1 << 64}-py3-none-any.whl"
+    assert "has a number of more than 64 bits, which uv cannot read" in refusal(GOOD, filename)
+
+
+def test_a_wheel_has_one_data_directory() -> None:
+    """The two installers choose differently among several."""
+    parts = wheel_parts(Part(b"acme-1.0.data/scripts/x"), Part(b"Acme-1.0.data/scripts/y"))
+    assert "it has several .data directories" in refusal(raw_zip(*parts))
+
+
 def test_a_wheel_that_was_renamed_is_refused() -> None:
     """Its WHEEL file states other tags; more of them in one file name are fine if it states them all."""
     data = raw_zip(*wheel_parts())

@@ -184,6 +184,13 @@ def test_a_tar_that_is_a_zip_as_well_is_refused() -> None:
     assert "it is a tar and a zip archive at once" in refusal(data)
 
 
+def test_the_target_of_a_link_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the length that a file system takes."""
+    monkeypatch.setattr(bounds, "LINK", replace(bounds.LINK, most=3))
+    data = tar_gz(entry("acme-1.0/l", LINK, "long"), ("acme-1.0/long", b""))
+    assert "the target of a link has 4 bytes, and at most 3 are read" in refusal(data)
+
+
 def test_the_number_of_links_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is kept until the end."""
     monkeypatch.setattr(bounds, "LINKS", replace(bounds.LINKS, most=2))

@@ -19,8 +19,9 @@ from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache import cached_files as kept_files
+from simpleindex.upstreams.cache import incoming as incoming_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
-from simpleindex.upstreams.cache.cache_space import DiskBudget
+from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
 from simpleindex.upstreams.cache.cached_files import CachedFiles
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
@@ -458,3 +459,35 @@ def test_failing_at_any_write(tmp_path: Path, number: int, for_ever: bool) -> No
         calls = len(faults.calls)
         _require_truth(place)
         shutil.rmtree(place.root)
+
+
+def test_a_large_file_makes_room_as_it_comes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk may fill up meanwhile."""
+    monkeypatch.setattr(incoming_file, "_CHECK_ROOM_EVERY", 1000)
+    cache = place.cache()
+    asked: list[int] = []
+    monkeypatch.setattr(CacheSpace, "make_room", lambda _, size: asked.append(size))
+    incoming = cache.files.begin()
+    asked.clear()
+    for _ in range(5):
+        incoming.write(b"x" * 500)
+    incoming.close()
+    assert asked == [1000, 1000]
+
+
+def test_what_is_written_is_read_without_the_proc_file_system(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every system has it."""
+
+    def refuse(*_: object) -> int:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    incoming = place.cache().files.begin()
+    incoming.write(b"data")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        reader = incoming.reader()
+    with reader:
+        assert os.pread(reader.fileno(), 10, 0) == b"data"
+    incoming.close()

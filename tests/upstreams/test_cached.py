@@ -742,3 +742,45 @@ def test_what_was_learnt_outlives_a_signature(world: CachedUpstreamFixture) -> N
     assert world.project().files[0].sha256 == hashlib.sha256(DATA).hexdigest()
     assert world.bytes() == DATA
     assert world.upstream.opens() == [0]
+
+
+def test_facts_that_got_lost_are_read_from_the_cached_file(tmp_path: Path) -> None:
+    """The listing's record may be gone while the file is not."""
+    world = CachedUpstreamFixture(tmp_path / "cache")
+    world.upstream.add(WHEEL, DATA, size=None)
+    assert world.bytes() == DATA
+    shutil.rmtree(world.root / "upstream" / "listings")
+    world.restart()
+    assert world.project().files[0].size is None
+    assert world.bytes() == DATA
+    (file,) = world.project().files
+    assert (file.size, file.metadata is not None) == (len(DATA), True)
+    assert world.upstream.opens() == [0]
+
+
+def test_a_project_that_is_gone_has_no_new_link(world: CachedUpstreamFixture) -> None:
+    """The client hears what the upstream says of the file."""
+    world.project()
+    del world.upstream.pages[ACME]
+    world.upstream.files.clear()
+    assert str(error(world.open())) == str(NotHere(f"file {HOST}acme/{WHEEL}"))
+
+
+def test_what_a_file_of_an_older_listing_showed_is_not_said_of_a_newer_one(
+    world: CachedUpstreamFixture,
+) -> None:
+    """The listing changed while the file came."""
+    other = wheel_bytes("acme", "1.0", "Summary: other")
+    world.upstream.gates, world.upstream.pieces = [], (100,)
+    world.upstream.add(WHEEL, DATA, bare=True)
+    opening = world.open()
+    world.upstream.gates.pop().callback(None)
+    world.upstream.add(WHEEL, other)
+    world.clock.advance(601)
+    world.project()
+    gates, world.upstream.gates = world.upstream.gates, None
+    for gate in gates:
+        gate.callback(None)
+    assert read(result(opening)) == DATA
+    (file,) = world.project().files
+    assert (file.size, file.sha256) == (len(other), hashlib.sha256(other).hexdigest())

@@ -69,6 +69,19 @@ def test_files_have_their_turn_until_they_are_closed() -> None:
     result(second).close()
 
 
+def test_the_question_for_a_date_counts_among_files() -> None:
+    """And gives its turn back."""
+    world = LimitedSourceFixture()
+    url = f"{HOST}p0/p0-1.0.zip"
+    world.upstream.modified_ns[url] = 5
+    first, _ = world.open(0), world.open(1)
+    asking = Deferred.fromCoroutine(world.queued.modified(url))
+    assert pending(asking)
+    result(first).close()
+    assert result(asking) == 5
+    assert not pending(world.open(2))
+
+
 def test_an_error_gives_the_turn_back() -> None:
     """Of a page, the list, and a file."""
     world = LimitedSourceFixture()

@@ -18,8 +18,9 @@ from simpleindex.core.errors import (
 )
 from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.upstreams.fetching import fetches
 from simpleindex.upstreams.fetching.range_metadata import RangeMetadata
-from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault
+from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault, why_not_offered
 from tests.fixtures.cached_upstream import ACME, DATA, METADATA, WHEEL, CachedUpstreamFixture, failure, read
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_name, wheel_bytes
@@ -305,3 +306,69 @@ def test_what_is_known_is_kept_with_the_pages_that_it_is_of(world: MissingFilesF
     world.upstream.put(Project(ACME, page.project.files))
     world.clock.advance(1000)
     assert world.listed() is not None
+
+
+def test_an_upstream_in_trouble_is_asked_about_its_faults_later(world: MissingFilesFixture) -> None:
+    """That it cannot be asked is no reason to offer the file, and none to call it missing for longer."""
+    spoil(world, URL, None)
+    assert isinstance(failure(world.open()), NotHere)
+    world.upstream.errors[URL] = UpstreamFailed("pypi", "it is down")
+    world.wait(2000)
+    world.wait(0)
+    assert world.listed() is None
+    del world.upstream.errors[URL]
+    spoil(world, URL, DATA)
+    world.wait(2000)
+    world.wait(0)
+    assert world.listed() is not None
+
+
+@pytest.mark.parametrize(("more", "is_offered"), [(b"", True), (b"x", False)])
+def test_of_a_large_file_the_headers_are_believed(
+    world: MissingFilesFixture, monkeypatch: pytest.MonkeyPatch, more: bytes, *, is_offered: bool
+) -> None:
+    """It is not fetched to see whether it is there again; a size that is not the listed one is a wrong file."""
+    monkeypatch.setattr(fetches, "_SMALL", 10)
+    world.upstream.add(WHEEL, DATA, sha256=None)
+    spoil(world, URL, None)
+    assert isinstance(failure(world.open()), NotHere)
+    spoil(world, URL, DATA + more)
+    world.wait(2000)
+    world.wait(0)
+    assert (world.listed() is not None) is is_offered
+    assert [stream.left() for stream in world.upstream.streams] == [DATA + more]
+    assert world.upstream.streams[0].is_closed
+
+
+def test_what_is_listed_meanwhile_is_not_held_responsible(world: MissingFilesFixture) -> None:
+    """A file that was fetched by an older listing and was wrong tells nothing about the new one."""
+    world.upstream.gates, world.upstream.pieces = [], (100,)
+    spoil(world, URL, b"?" * len(DATA))
+    opening = world.open()
+    world.upstream.add(WHEEL, OTHER)
+    world.clock.advance(601)
+    world.project()
+    gates, world.upstream.gates = world.upstream.gates, None
+    for gate in gates:
+        gate.callback(None)
+    assert isinstance(failure(opening), WrongFile)
+    assert world.listed() is not None
+    assert world.bytes() == OTHER
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (NotHere("file x"), "pypi lists it, but does not have it."),
+        (WrongFile("pypi", WHEEL, "it is a page"), "pypi sends another file than it lists: it is a page."),
+        (FileRefused("pypi", "it is for members."), "it is for members."),
+    ],
+)
+def test_why_a_file_is_not_offered(
+    world: MissingFilesFixture, error: SimpleIndexError, sentence: str
+) -> None:
+    """In a sentence about the file."""
+    (file,) = world.upstream.pages[ACME].project.files
+    why = why_not_offered("pypi", file, error)
+    assert why.startswith(f"{WHEEL} is not offered: ")
+    assert why.endswith(sentence)

@@ -269,3 +269,15 @@ def test_a_pin_that_cannot_be_written_is_an_error(
     monkeypatch.setattr(UpstreamCache, "store_listing", lambda *_: None)
     with pytest.raises(OSError, match="it cannot be written"):
         world.pins.pin(URL, listing, listing.project.files, world.cache)
+
+
+def test_without_the_record_of_pins_the_upstream_counts(world: PinnedUpstreamFixture) -> None:
+    """A record that is damaged offers nothing."""
+    world.pin(WHEEL)
+    for path in (world.state / "pinned").rglob("listings/*/*"):
+        path.write_bytes(b"damaged")
+    world.clock.advance(1)
+    assert result(world.pinned.project(ACME)) is world.project()
+    world.upstream.put(Project(ACME))
+    world.clock.advance(10_000)
+    assert world.names() == []

@@ -49,6 +49,7 @@ NOON = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
         *((query, None) for query in ("", "id=7", "Expires=5", "X-Amz-Signature=ab", "sig=ab&se=soon")),
         ("X-Amz-Date=20261128T120000Z&X-Amz-Expires=-1&X-Amz-Signature=ab", None),
         ("Expires=99999999999999999999&Signature=ab", None),
+        (f"sv=2&se=2026-11-28T12%3A05%3A00.{'0' * 40}Z&sig=ab", None),
     ],
 )
 def test_when_a_signature_ends(query: str, seconds: int | None) -> None:

@@ -295,3 +295,17 @@ def test_urls_are_quoted_as_pip_quotes_them(path: str, expected: str) -> None:
     quoted = quoted_as_pip_does(f"https://up.example/{path}")
     assert quoted == f"https://up.example/{expected}"
     assert quoted_as_pip_does(quoted) == quoted
+
+
+@pytest.mark.parametrize(
+    ("reference", "url"),
+    [
+        ("https://x.example/a/./b/../c", "https://x.example/a/c"),
+        ("https://x.example/a/b/.", "https://x.example/a/b/"),
+        ("https://x.example/a/b/..", "https://x.example/a/"),
+        ("https://x.example/../../a", "https://x.example/a"),
+    ],
+)
+def test_dot_segments_of_an_absolute_reference_are_removed(reference: str, url: str) -> None:
+    """As in RFC 3986 section 5.2.4."""
+    assert absolute_url("https://up.example/simple/", reference) == url

@@ -6,6 +6,7 @@ A body that cannot be decoded to its end is an error: a page that lost its end w
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.core.errors import UnusableAnswer
@@ -154,7 +155,7 @@ class _Bounded:
         self._decoder.finish()
 
 
-class _Members:
+class _Members(ABC):
     """A stream of one or several parts, each with an end of its own (RFC 1952 section 2.2, RFC 8878 section 3)."""
 
     def __init__(self, what: str) -> None:
@@ -171,8 +172,9 @@ class _Members:
             self._current = self._make()
         return self._current
 
+    @abstractmethod
     def _make(self) -> Any:
-        raise NotImplementedError
+        """Return a new decoder."""
 
     def _broken(self) -> UnusableAnswer:
         if self._count > 1:
