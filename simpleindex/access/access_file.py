@@ -26,7 +26,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.credentials import SECRET_PREFIX
-from simpleindex.access.htpasswd import parse_user_name
+from simpleindex.access.htpasswd import InvalidUserName, parse_user_name
 from simpleindex.access.identity import Action, UploadRules
 from simpleindex.access.rights import Access
 from simpleindex.access.rules import (
@@ -37,10 +37,10 @@ from simpleindex.access.rules import (
     AccessRule,
     Principals,
 )
-from simpleindex.core.errors import InvalidAccess, InvalidPattern, InvalidText, InvalidUserName
+from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.metadata import shown
-from simpleindex.core.patterns import parse_pattern
-from simpleindex.core.text_files import read_toml
+from simpleindex.core.patterns import InvalidPattern, parse_pattern
+from simpleindex.core.text_files import InvalidText, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -272,3 +272,14 @@ def _nearest(word: str, known: Iterable[str], suffix: str = "") -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f" (known: {', '.join(choices)})" if choices else ""
+
+
+class InvalidAccess(SimpleIndexError):
+    """An access file that cannot be obeyed.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    template = "The access file {reason}"
+    reason: str

@@ -14,9 +14,9 @@ from simpleindex.access.credentials import (
     TokenCredentials,
     parse_authorization,
 )
+from simpleindex.access.errors import InsecureCredentials, Unauthenticated
 from simpleindex.access.identity import ANYONE, Identity
 from simpleindex.core.addresses import is_loopback
-from simpleindex.core.errors import InsecureCredentials, Unauthenticated
 
 if TYPE_CHECKING:
     from simpleindex.access.credentials import Credentials

@@ -6,8 +6,9 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import ANYONE, Action
-from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

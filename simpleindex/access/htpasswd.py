@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.rules import WHO_WORDS
-from simpleindex.core.errors import InvalidUserName
+from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -214,3 +214,14 @@ def _size(text: str) -> int:
     except ValueError:
         return 0
     return len(data) if b64encode(data).decode().rstrip("=") == text else 0
+
+
+class InvalidUserName(SimpleIndexError):
+    """A text that cannot be a user's name.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject; the text itself may be a secret in the wrong place.
+    """
+
+    template = "The user name {reason}"
+    reason: str

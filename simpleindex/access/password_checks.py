@@ -18,8 +18,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from simpleindex.access.backoff import NO_FAILURES
+from simpleindex.access.errors import TooManyFailures
 from simpleindex.core.addresses import counted_as
-from simpleindex.core.errors import TooManyFailures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

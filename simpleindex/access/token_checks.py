@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cachetools import LRUCache
 from twisted.internet.defer import Deferred
 
+from simpleindex.access.errors import Unauthenticated, UnusableToken
 from simpleindex.access.identity import Identity
-from simpleindex.core.errors import Unauthenticated, UnusableToken
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import lzma
 import zlib
 from typing import TYPE_CHECKING, Final, Protocol
 
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive, CutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import shown
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.tar import read_tar
 from simpleindex.archives.zip import MemberSpan, find_directory, members, place_of, unpack
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive, InvalidMetadata
+from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import (
     MAXIMUM_SIZE,

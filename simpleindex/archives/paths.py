@@ -6,8 +6,8 @@ import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import shown
 
 if TYPE_CHECKING:

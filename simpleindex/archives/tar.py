@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.archives.compression import is_compressed, unpacked
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
 
 if TYPE_CHECKING:

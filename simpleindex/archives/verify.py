@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from simpleindex.archives import verify_tar as strict_tars
 from simpleindex.archives import verify_zip as strict_zips
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import sdist_metadata, wheel_metadata
 from simpleindex.archives.paths import plain_path
 from simpleindex.archives.strict_metadata import fits_64_bits, judge_dependencies, judge_installable
@@ -28,7 +29,7 @@ from simpleindex.archives.wheel import (
 from simpleindex.archives.wheel_layout import WheelLayout
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
 from simpleindex.archives.zip import MemberSpan, members, place_of, read_local_header
-from simpleindex.core.errors import BrokenArchive, InvalidMetadata
+from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import (
     MAXIMUM_SIZE,
     CoreMetadata,

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.compression import is_compressed, unpacked
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.paths import Paths, plain_path, shown_path
 from simpleindex.archives.tar import SPARSE, TarStream, body_of, headers, pass_over, pax_keywords
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, is_sdist_metadata
 
 if TYPE_CHECKING:

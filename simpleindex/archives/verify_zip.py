@@ -10,6 +10,7 @@ import zlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import Paths, plain_path, shown_path
 from simpleindex.archives.tar import is_header
 from simpleindex.archives.zip import (
@@ -26,7 +27,6 @@ from simpleindex.archives.zip import (
     read_exactly,
     read_local_header,
 )
-from simpleindex.core.errors import BrokenArchive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ from simpleindex.archives.entry_points import (
     judge_script_name,
     read_entry_points,
 )
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import plain_path
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import header_fields, shown
 from simpleindex.core.names import number_of_tags
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from simpleindex.archives.entry_points import judge_script_name
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import plain_path, shown_path
-from simpleindex.core.errors import BrokenArchive
 
 _DATA: Final = b".data"
 _SCHEMES: Final = frozenset({"data", "headers", "platlib", "purelib", "scripts"})

@@ -13,9 +13,9 @@ from base64 import urlsafe_b64encode
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import plain_path
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import shown
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import BrokenArchive, CutOff
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.core.metadata import MAXIMUM_SIZE, shown
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from simpleindex.access.access_file import parse_access
+from simpleindex.access.access_file import InvalidAccess, parse_access
 from simpleindex.access.rights import Access, default_access
 from simpleindex.commands.arguments import Parser
 from simpleindex.config.settings import Settings, resolve
-from simpleindex.core.errors import InvalidAccess, InvalidProjectName, RefusedStart, Unavailable
+from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable

@@ -17,15 +17,9 @@ from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.judging import reasons_against
 from simpleindex.commands.warm import add_warm
 from simpleindex.config.settings import resolve
-from simpleindex.core.errors import (
-    InvalidFilename,
-    InvalidPattern,
-    InvalidProjectName,
-    InvalidSources,
-    RefusedStart,
-)
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName, InvalidSources, RefusedStart
 from simpleindex.core.names import parse_distribution_name, parse_project_name
-from simpleindex.core.patterns import ALL, matcher, parse_pattern
+from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern
 from simpleindex.core.sizes import human_size
 from simpleindex.records.audit import Audit
 from simpleindex.system.followed_file import read_text_file

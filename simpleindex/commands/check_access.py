@@ -6,10 +6,9 @@ import os
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from simpleindex.access.access_file import parse_access
+from simpleindex.access.access_file import InvalidAccess, parse_access
 from simpleindex.access.htpasswd import parse_users
 from simpleindex.access.rules import WHO_WORDS
-from simpleindex.core.errors import InvalidAccess
 from simpleindex.core.names import printable
 from simpleindex.system.followed_file import read_text_file
 

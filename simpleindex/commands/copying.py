@@ -11,7 +11,7 @@ from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.judging import reasons_against
 from simpleindex.config.settings import resolve
-from simpleindex.core.errors import AlreadyExists, InvalidSources, NameUsed, RefusedStart, SimpleIndexError
+from simpleindex.core.errors import InvalidSources, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Strategy
 from simpleindex.core.sizes import human_size
 from simpleindex.core.toml import nearest
@@ -21,6 +21,7 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.publishing.copy import Copier
 from simpleindex.publishing.copy_plan import parse_release, select_files
 from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
 from simpleindex.records.audit import Audit

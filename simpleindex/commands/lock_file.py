@@ -14,9 +14,9 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement
 
 from simpleindex.commands.requirements import LeftOut, Requirements, Wanted, parse_requirements
-from simpleindex.core.errors import InvalidLockFile, InvalidProjectName, InvalidText
+from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.text_files import decode_requirements
+from simpleindex.core.text_files import InvalidText, decode_requirements
 from simpleindex.core.toml_text import load_toml
 from simpleindex.core.version_texts import parse_requirement, parse_specifiers
 
@@ -183,3 +183,14 @@ def _toml_mistake(text: str) -> str:
     except ValueError as error:
         return f"is not valid TOML: {error}"
     return "is not valid TOML"
+
+
+class InvalidLockFile(SimpleIndexError):
+    """A file of requirements, or a lock file, that cannot be understood.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    template = "The file {reason}"
+    reason: str

@@ -9,10 +9,10 @@ from typing import Final
 
 from simpleindex.access.credentials import LONGEST_PASSWORD, SECRET_PREFIX
 from simpleindex.access.hashes import hash_password, require_libraries
-from simpleindex.access.htpasswd import parse_user_name, with_password, without_user
+from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
 from simpleindex.access.users_file import change_users_file
 from simpleindex.commands.arguments import Parser, add_places, places, who
-from simpleindex.core.errors import InvalidUserName, RefusedStart
+from simpleindex.core.errors import RefusedStart
 
 _SHORT: Final = 12
 """Characters. NIST SP 800-63B wants 8 where there is a second factor and 15 where there is none."""

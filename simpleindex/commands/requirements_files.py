@@ -6,9 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.commands.lock_file import parse_lock_file
+from simpleindex.commands.lock_file import InvalidLockFile, parse_lock_file
 from simpleindex.commands.requirements import LeftOut, Requirements
-from simpleindex.core.errors import InvalidLockFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

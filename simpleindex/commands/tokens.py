@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.access.htpasswd import parse_user_name, parse_users
+from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.identity import Action
 from simpleindex.commands.arguments import (
     Parser,
@@ -22,8 +22,8 @@ from simpleindex.commands.arguments import (
     table,
     who,
 )
-from simpleindex.core.errors import InvalidPattern, InvalidUserName, RefusedStart, Unavailable
-from simpleindex.core.patterns import parse_pattern
+from simpleindex.core.errors import RefusedStart, Unavailable
+from simpleindex.core.patterns import InvalidPattern, parse_pattern
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file

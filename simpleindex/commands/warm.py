@@ -14,12 +14,13 @@ from packaging.markers import default_environment
 from packaging.tags import compatible_tags, cpython_tags, sys_tags
 
 from simpleindex.commands.choose_files import choose
+from simpleindex.commands.lock_file import InvalidLockFile
 from simpleindex.commands.remote import Remote, Unreachable
 from simpleindex.commands.requirements_files import read_requirements
 from simpleindex.commands.why import own_ca, own_url
 from simpleindex.config.settings import resolve
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidLockFile, InvalidSources, RefusedStart
+from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.json_text import load_json
 from simpleindex.core.sizes import human_size
 from simpleindex.system.followed_file import read_text_file

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.config.options import OPTIONS, VARIABLE_PREFIX, Option, hint, nearest
-from simpleindex.core.errors import InvalidSetting, InvalidText, RefusedStart
-from simpleindex.core.text_files import read_toml
+from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.text_files import InvalidText, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import InvalidPattern
+from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,3 +114,16 @@ def matching(patterns: Sequence[str], name: ProjectName) -> str | None:
     if name in patterns:
         return name
     return next((pattern for pattern in patterns if is_glob(pattern) and fnmatchcase(name, pattern)), None)
+
+
+class InvalidPattern(SimpleIndexError):
+    """A text that is neither a project's name nor a pattern of names.
+
+    Attributes:
+        text: The offending text.
+        reason: What is wrong, as the end of a sentence.
+    """
+
+    template = "{text!r} {reason}"
+    text: str
+    reason: str

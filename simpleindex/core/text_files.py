@@ -11,7 +11,7 @@ import re
 import tomllib
 from typing import Any, Final
 
-from simpleindex.core.errors import InvalidText
+from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.toml_text import load_toml
 
 _MARKS: Final = (
@@ -87,3 +87,14 @@ def _decoded(content: bytes, encoding: str) -> str:
         raise InvalidText(
             f"is not the {encoding.removesuffix('-sig').upper()} text that it says it is"
         ) from None
+
+
+class InvalidText(SimpleIndexError):
+    """A file that is to be a text and is none, or one in an encoding that cannot be read.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    template = "The file {reason}"
+    reason: str

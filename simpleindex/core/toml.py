@@ -10,9 +10,10 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from simpleindex.core.errors import InvalidPattern, InvalidSources, InvalidText
+from simpleindex.core.errors import InvalidSources
 from simpleindex.core.metadata import shown
-from simpleindex.core.patterns import parse_pattern
+from simpleindex.core.patterns import InvalidPattern, parse_pattern
+from simpleindex.core.text_files import InvalidText
 from simpleindex.core.text_files import read_toml as read_toml_file
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_version
 
-from simpleindex.core.errors import InvalidFilename, InvalidProjectFile, InvalidText
+from simpleindex.core.errors import InvalidFilename, SimpleIndexError
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix, parse_distribution_name
-from simpleindex.core.text_files import read_toml
+from simpleindex.core.text_files import InvalidText, read_toml
 from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
@@ -179,3 +179,14 @@ def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
         if near
         else f" (known: {', '.join(known)}; simpleindex docs directory explains {PROJECT_FILE})"
     )
+
+
+class InvalidProjectFile(SimpleIndexError):
+    """A ``simpleindex.toml`` that cannot be obeyed.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    template = "simpleindex.toml {reason}"
+    reason: str

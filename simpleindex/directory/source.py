@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
-from simpleindex.core.errors import BrokenArchive, Changed, NotAllowed, NotHere, NothingYet, Unavailable
+from simpleindex.core.errors import Changed, NotAllowed, NotHere, NothingYet, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
 from simpleindex.system.bodies import BytesBody, BytesCache, FileBody

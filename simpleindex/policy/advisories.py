@@ -6,9 +6,8 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.core.names import printable
-from simpleindex.policy.osv import Advisories, parse_advisory
+from simpleindex.policy.osv import Advisories, InvalidAdvisory, parse_advisory
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.log import logger
 from simpleindex.system.stamp import Stamp, is_young

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 
-from simpleindex.core.errors import InvalidNameList, InvalidPattern, InvalidProjectName, InvalidText
+from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.patterns import FirstMatch, is_glob, matching, parse_pattern
-from simpleindex.core.text_files import decode_requirements
+from simpleindex.core.patterns import FirstMatch, InvalidPattern, is_glob, matching, parse_pattern
+from simpleindex.core.text_files import InvalidText, decode_requirements
 from simpleindex.core.version_texts import parse_requirement
 
 if TYPE_CHECKING:
@@ -127,3 +127,14 @@ def _entry(text: str, number: int) -> tuple[ProjectName, SpecifierSet]:
 
 def _why(reason: str) -> str:
     return f"the list has it, {reason}" if reason else "the list has it"
+
+
+class InvalidNameList(SimpleIndexError):
+    """A list of names of which a line cannot be understood.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    template = "The list {reason}"
+    reason: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import KW_ONLY, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, NotShown
+from simpleindex.core.errors import NotAllowed, NotHere, NotShown
 from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import listed_file
 from simpleindex.core.source import Elsewhere
@@ -217,3 +217,20 @@ def _weight(judged: Project) -> int:
     """Bytes that a judgement takes, about."""
     packed = len(getattr(judged.files, "packed", b"")) or _ENTRY * len(judged.files)
     return _ENTRY + packed + _WITHHELD * len(judged.withheld)
+
+
+class FileWithheld(NotAllowed):
+    """A rule withholds a file that somebody asks for (403).
+
+    Attributes:
+        filename: Which.
+        rule: The name of the rule.
+        source: Which source has it.
+        visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
+    """
+
+    _: KW_ONLY
+    filename: str
+    rule: str
+    source: str
+    visible_from: float | None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import InvalidAdvisory, InvalidNameList, InvalidSources
+from simpleindex.core.errors import InvalidSources
 from simpleindex.core.names import printable
 from simpleindex.policy.advisories import AdvisoryDirectory
-from simpleindex.policy.deny_list import parse_deny_list
+from simpleindex.policy.deny_list import InvalidNameList, parse_deny_list
+from simpleindex.policy.osv import InvalidAdvisory
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.followed_file import FileKind, FollowedFile
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidAdvisory, InvalidProjectName
+from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.version_texts import parse_version
@@ -223,3 +223,14 @@ def _version(text: object) -> Version | None:
 
 _ZERO: Final = Version("0.dev0")
 """Lower than every version: the meaning of "0" in an advisory."""
+
+
+class InvalidAdvisory(SimpleIndexError):
+    """A security advisory that cannot be understood.
+
+    Attributes:
+        reason: What is wrong, as a sentence without its subject.
+    """
+
+    template = "The advisory {reason}"
+    reason: str

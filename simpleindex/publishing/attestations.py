@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
 from simpleindex.core import bounds
-from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import shown
+from simpleindex.publishing.errors import RefusedUpload
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
-from simpleindex.core.errors import InvalidFilename, InvalidProjectName, RefusedUpload
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.identity import normalized_filename
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import (
@@ -28,11 +28,12 @@ from simpleindex.core.names import (
     parse_project_name,
 )
 from simpleindex.core.version_texts import parse_specifiers, parse_version
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.form import StatedDigests, invalid, judge_protocol, stated_digests
 
 if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
-    from simpleindex.core.errors import BrokenArchive
+    from simpleindex.archives.errors import BrokenArchive
     from simpleindex.core.metadata import CoreMetadata
     from simpleindex.publishing.form import FileDigests, UploadForm
 

@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.requests import distribution, value_of
-from simpleindex.core.errors import AlreadyExists, BrokenArchive, Changed, NotCopied
+from simpleindex.core.errors import Changed
 from simpleindex.publishing.copy_plan import copy_note
+from simpleindex.publishing.errors import AlreadyExists, NotCopied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.version import InvalidVersion, Version
 
-from simpleindex.core.errors import InvalidFilename, InvalidProjectName, NotCopied
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.identity import same_distribution
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.version_texts import parse_version
+from simpleindex.publishing.errors import NotCopied
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,10 +8,10 @@ from contextlib import suppress
 from io import FileIO
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simpleindex.core.errors import NotCopied
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
 from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
 from simpleindex.publishing.copy_plan import noted_urls
+from simpleindex.publishing.errors import NotCopied
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, split

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import AlreadyExists, NotHere
+from simpleindex.core.errors import NotHere
 from simpleindex.core.identity import all_spellings
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name, printable
 from simpleindex.directory.ledger import UNKNOWN_DIGEST
 from simpleindex.directory.ledger_files import used_names_of
+from simpleindex.publishing.errors import AlreadyExists
 from simpleindex.publishing.ledger_changes import free_name, record_deleted
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.present_files import (

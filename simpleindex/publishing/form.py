@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.metadata import shown
+from simpleindex.publishing.errors import RefusedUpload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NameUsed
+from simpleindex.core.errors import CannotStore, Changed
 from simpleindex.core.faults import Fault
 from simpleindex.core.identity import same_distribution
 from simpleindex.directory.ledger import UNKNOWN_DIGEST
 from simpleindex.directory.ledger_files import used_names_of
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:

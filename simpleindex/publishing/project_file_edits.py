@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.core.errors import InvalidProjectFile, InvalidSetting, InvalidText
+from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE
-from simpleindex.core.text_files import decode_utf8
+from simpleindex.core.text_files import InvalidText, decode_utf8
 from simpleindex.directory.project_file import (
     MAXIMUM_SIZE,
     NO_PROJECT_FILE,
+    InvalidProjectFile,
     ProjectFile,
     parse_project_file,
     yank_key,

@@ -9,9 +9,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import CannotStore, InvalidProjectFile, NotHere
+from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROJECT_FILE
+from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
 from simpleindex.publishing.staging import Staging

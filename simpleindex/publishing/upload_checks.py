@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import requests
 from simpleindex.archives.examination.limits import NotExamined
-from simpleindex.core.errors import BrokenArchive, CannotStore, Unavailable
+from simpleindex.core.errors import CannotStore, Unavailable
 from simpleindex.publishing.checks import judge_metadata, refused_archive
 from simpleindex.system.atomic import storing
 

@@ -12,10 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import AlreadyExists, CannotStore, Changed, NotHere
+from simpleindex.core.errors import CannotStore, Changed, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.publishing.deletions import Deletions
+from simpleindex.publishing.errors import AlreadyExists
 from simpleindex.publishing.ledger_changes import record_copied
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.present_files import StoredFile, digest_of, require_name, served_entries

@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.access.credentials import SECRET_PREFIX, Token, may_be_secret
+from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
-from simpleindex.core.errors import UnusableToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

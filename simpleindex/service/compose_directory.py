@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.archives.examination.pool import core_count
 from simpleindex.core import severity
-from simpleindex.core.errors import RefusedStart, WatchUnavailable
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.live.live_directory import LiveDirectory
@@ -19,7 +19,7 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
-from simpleindex.directory.watch.interface import NoWatch
+from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.directory.watch.method import choose, network_filesystem
 from simpleindex.service.adapters import failed, say
 from simpleindex.service.places import excluded_paths, mountinfo

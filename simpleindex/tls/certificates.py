@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
-from simpleindex.core.errors import UnusableCertificate
+from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -308,3 +308,16 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class UnusableCertificate(SimpleIndexError):
+    """A certificate or its key that cannot be served.
+
+    Attributes:
+        where: The file.
+        reason: What is wrong and what to do, as a sentence without its subject.
+    """
+
+    template = "{where} {reason}"
+    where: str
+    reason: str

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 
-from simpleindex.core.errors import UnusableCertificate
-from simpleindex.tls.certificates import canonical, choose, wildcard_for
+from simpleindex.tls.certificates import UnusableCertificate, canonical, choose, wildcard_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

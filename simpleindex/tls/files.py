@@ -8,8 +8,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from simpleindex.core.errors import RefusedStart, UnusableCertificate
-from simpleindex.tls.certificates import ServerCertificate, assemble, read_pem
+from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.certificates import ServerCertificate, UnusableCertificate, assemble, read_pem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from simpleindex.core.errors import RefusedStart, UnusableCertificate
-from simpleindex.tls.certificates import is_issued_by
+from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.certificates import UnusableCertificate, is_issued_by
 from simpleindex.tls.files import hindrance, places, read_file
 from simpleindex.tls.issuing import is_due, is_made_here, make_ca, make_server_certificate, permitted
 

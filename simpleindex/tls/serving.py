@@ -13,8 +13,14 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from simpleindex.core import severity
-from simpleindex.core.errors import RefusedStart, UnusableCertificate
-from simpleindex.tls.certificates import canonical, covers, expiry_warnings, refuse_invalid_now
+from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.certificates import (
+    UnusableCertificate,
+    canonical,
+    covers,
+    expiry_warnings,
+    refuse_invalid_now,
+)
 from simpleindex.tls.contexts import certificate_context, new_context, serve
 from simpleindex.tls.files import hindrance, is_settled, places, read_place, signature
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import FileRefused, NotAllowed, NotHere, SimpleIndexError
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.bodies import FileBody
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import FileRefused
 from simpleindex.upstreams.fetching.fetch import facts_of_file, open_in_thread
 from simpleindex.upstreams.fetching.fetches import Fetches
 from simpleindex.upstreams.fetching.metadata import MetadataFiles

@@ -1,7 +1,7 @@
 """The HTTP client for one upstream index: it parses listings, streams files, and turns every failure into one error.
 
 It stores nothing between requests but connections and the links of the list of projects. Whatever the server does, a request ends in
-bounded time and memory, with an answer or with :class:`~simpleindex.core.errors.UpstreamFailed`.
+bounded time and memory, with an answer or with :class:`~simpleindex.upstreams.errors.UpstreamFailed`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import InvalidUpstreamPage, NotHere, UpstreamFailed
+from simpleindex.core.errors import NotHere
+from simpleindex.upstreams.errors import InvalidUpstreamPage, UpstreamFailed
 from simpleindex.upstreams.http.file_requests import FileRequests
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.http.page_requests import PageRequests

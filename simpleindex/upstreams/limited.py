@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as TookTooLong
 
-from simpleindex.core.errors import UpstreamBusy
+from simpleindex.upstreams.errors import UpstreamBusy
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import FIFOCache
 
-from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
+from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.model import Status, file_order
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
 from simpleindex.core.source import ForwardingSource
 from simpleindex.system.bodies import BytesBody, FileBody
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.fetching.fetch import open_in_thread
 
 if TYPE_CHECKING:

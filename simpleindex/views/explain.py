@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import InvalidVersion
 
 from simpleindex.core.dates import day_and_time
-from simpleindex.core.errors import (
-    InvalidFilename,
-    NotHere,
-    NothingYet,
-    NotShown,
-    Unavailable,
-    UpstreamFailed,
-)
+from simpleindex.core.errors import InvalidFilename, NotHere, NothingYet, NotShown, Unavailable
 from simpleindex.core.model import MISSING, Project, Status
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.version_texts import parse_version
+from simpleindex.upstreams.errors import UpstreamFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.guarded import GuardedSource, VisibleLists
 from simpleindex.access.identity import ANYONE, Action, Identity
 from simpleindex.access.rights import Access, default_access
-from simpleindex.core.errors import NotAllowed, Unauthenticated
+from simpleindex.core.errors import NotAllowed
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.routes import FileRoute, ProjectRoute, RootRoute
 

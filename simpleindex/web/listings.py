@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from simpleindex.core.errors import NotAcceptable
 from simpleindex.core.model import Project
 from simpleindex.core.stepping import Started
 from simpleindex.core.views import MAIN_VIEW
@@ -17,7 +16,13 @@ from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages import simple as pages
-from simpleindex.web.pages.negotiation import Encoding, Representation, choose_encoding, choose_representation
+from simpleindex.web.pages.negotiation import (
+    Encoding,
+    NotAcceptable,
+    Representation,
+    choose_encoding,
+    choose_representation,
+)
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.routes import split_target

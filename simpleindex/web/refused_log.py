@@ -8,7 +8,8 @@ from cachetools import TTLCache
 from twisted.logger import Logger
 
 from simpleindex.core.dates import timestamp
-from simpleindex.core.errors import FileWithheld, NotAllowed
+from simpleindex.core.errors import NotAllowed
+from simpleindex.policy.filtered import FileWithheld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -6,18 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import Action
-from simpleindex.core.errors import (
-    InvalidProjectName,
-    NotAllowed,
-    NotHere,
-    SimpleIndexError,
-    Unauthenticated,
-    Unavailable,
-    UpstreamFailed,
-)
+from simpleindex.core.errors import InvalidProjectName, NotAllowed, NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.views.explain import SourceNote, explain
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages.explain import why_html, why_json, why_text

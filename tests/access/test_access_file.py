@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simpleindex.access.access_file import MAXIMUM_SIZE, parse_access
-from simpleindex.access.htpasswd import parse_user_name
+from simpleindex.access.access_file import MAXIMUM_SIZE, InvalidAccess, parse_access
+from simpleindex.access.htpasswd import InvalidUserName, parse_user_name
 from simpleindex.access.identity import ANYONE, Action, Identity, UploadRules
 from simpleindex.access.rights import Access
 from simpleindex.access.rules import WHO_WORDS, AccessRule, Principals
-from simpleindex.core.errors import InvalidAccess, InvalidUserName
 from simpleindex.core.names import parse_project_name
 
 SHIPPED = files("simpleindex").joinpath("deploy/access.toml").read_text("utf-8")

@@ -7,8 +7,9 @@ from typing import Any
 
 from twisted.internet.defer import fail
 
+from simpleindex.access.errors import InsecureCredentials, Unauthenticated
 from simpleindex.access.identity import ANYONE, Identity
-from simpleindex.core.errors import InsecureCredentials, Unauthenticated, Unavailable
+from simpleindex.core.errors import Unavailable
 from tests.fixtures.login import FAR, NEAR, SECRET, TOKEN, LoginTestCase, basic
 from tests.fixtures.threads import InlineThreads
 

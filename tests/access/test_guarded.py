@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.access import guarded
 from simpleindex.access.access_file import parse_access
+from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.guarded import GuardedSource, VisibleLists
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.access.rights import Access
-from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unauthenticated, Unavailable
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.names import ProjectName, parse_project_name
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stepping import at_once

@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.access.htpasswd import parse_user_name, parse_users, with_password, without_user
-from simpleindex.core.errors import InvalidUserName
+from simpleindex.access.htpasswd import (
+    InvalidUserName,
+    parse_user_name,
+    parse_users,
+    with_password,
+    without_user,
+)
 
 BCRYPT_END = "N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 BCRYPT = f"$2b$12${BCRYPT_END}"

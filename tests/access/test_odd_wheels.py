@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.access.identity import UploadRules
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.verify import examine_strictly
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.names import parse_distribution_name
 from tests.end_to_end.odd_wheels import FEATURES, FILENAME, Blueprint, Feature
 

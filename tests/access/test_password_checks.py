@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from twisted.internet.defer import CancelledError
 
+from simpleindex.access.errors import TooManyFailures, Unauthenticated
 from simpleindex.access.htpasswd import NO_USERS
 from simpleindex.access.identity import Identity
-from simpleindex.core.errors import TooManyFailures, Unauthenticated, Unavailable
+from simpleindex.core.errors import Unavailable
 from tests.fixtures.login import FAR, SECRET, LoginTestCase, basic
 
 

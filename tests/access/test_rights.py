@@ -14,9 +14,9 @@ from simpleindex.access.access_file import parse_access
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits, UploadRules
 from simpleindex.access.rights import Access, default_access
 from simpleindex.access.rules import AccessRule, Principals
-from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.publishing import checks as upload
+from simpleindex.publishing.errors import RefusedUpload
 from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, RULES, Case, cases
 
 if TYPE_CHECKING:

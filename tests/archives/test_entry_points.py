@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simpleindex.archives.entry_points import judge_reference, judge_script_name, read_entry_points
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 
 Groups = dict[str, dict[str, str]]
 

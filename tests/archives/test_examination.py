@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.access.identity import UploadRules
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import process as process_module
 from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.pool import ExaminationPool
@@ -38,7 +39,7 @@ from simpleindex.archives.examination.requests import (
     wheel_end,
 )
 from simpleindex.archives.inspect import examine
-from simpleindex.core.errors import BrokenArchive, InvalidFilename
+from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.core.severity import Severity, severity_of
 from simpleindex.directory.layout.package_directory import PackageDirectory

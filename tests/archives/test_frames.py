@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import child, frames
 from simpleindex.archives.examination.frames import BadFrame, receive, receive_with_descriptors, send
-from simpleindex.core.errors import BrokenArchive, InvalidFilename
+from simpleindex.core.errors import InvalidFilename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, examine, examine_side_file, read_sidecar
-from simpleindex.core.errors import BrokenArchive, CutOff
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import tar

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.archives import compression as decompression
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.tar import read_tar
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive, CutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives import verify as strictness
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.verify import Examined, examine_strictly
 from simpleindex.archives.wheel import judge_wheel_file
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import (

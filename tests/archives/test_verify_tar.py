@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 
 from simpleindex.access.identity import UploadRules
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.verify import Examined, examine_strictly
 from simpleindex.core import bounds
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import entry, tar, tar_gz
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.archives import zip as zips
+from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.zip import (
     MemberSpan,
     ZipMember,
@@ -21,7 +22,6 @@ from simpleindex.archives.zip import (
     read_exactly,
     unpack,
 )
-from simpleindex.core.errors import BrokenArchive, CutOff
 
 if TYPE_CHECKING:
     from simpleindex.archives.zip import Pread

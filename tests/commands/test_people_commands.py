@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.access.errors import UnusableToken
 from simpleindex.access.hashes import verify
 from simpleindex.access.htpasswd import parse_users
 from simpleindex.access.identity import Action
 from simpleindex.commands import passwd as passwd_module
 from simpleindex.commands import tokens as tokens_module
 from simpleindex.commands.main import main
-from simpleindex.core.errors import UnusableToken
 from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from simpleindex.commands.requirements import Nested, Wanted, _logical_lines, parse_requirements
-from simpleindex.core.errors import InvalidText
 from simpleindex.core.names import ProjectName
-from simpleindex.core.text_files import decode_requirements, decode_utf8
+from simpleindex.core.text_files import InvalidText, decode_requirements, decode_utf8
 
 A = "a" * 64
 ENVIRONMENT = {"python_version": "3.12", "sys_platform": "linux"}

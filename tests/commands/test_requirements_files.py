@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.commands import requirements_files
+from simpleindex.commands.lock_file import InvalidLockFile
 from simpleindex.commands.requirements_files import read_requirements
-from simpleindex.core.errors import InvalidLockFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import FileRefused, UpstreamFailed
 from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.upstreams.cached import CacheOptions
+from simpleindex.upstreams.errors import FileRefused, UpstreamFailed
 from simpleindex.upstreams.listings.store import ListingHooks
 from tests.fixtures.cached_upstream import DATA, WHEEL, CachedUpstreamFixture
 from tests.fixtures.deferreds import pending, result

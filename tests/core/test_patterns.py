@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import InvalidPattern
 from simpleindex.core.names import ProjectName, parse_project_name
-from simpleindex.core.patterns import FirstMatch, matcher, matching, parse_pattern
+from simpleindex.core.patterns import FirstMatch, InvalidPattern, matcher, matching, parse_pattern
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import NotHere, Unavailable, UpstreamFailed
+from simpleindex.core.errors import NotHere, Unavailable
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.upstreams.errors import UpstreamFailed
 from tests.fixtures.cached_upstream import ACME, DATA, METADATA, WHEEL, CachedUpstreamFixture, failure, read
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import sdist_name

@@ -6,10 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import InvalidProjectFile
 from simpleindex.core.model import File, Status
 from simpleindex.core.names import Kind
-from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile, parse_project_file
+from simpleindex.directory.project_file import (
+    NO_PROJECT_FILE,
+    InvalidProjectFile,
+    ProjectFile,
+    parse_project_file,
+)
 
 
 def file(version: str = "1.0", filename: str | None = None) -> File:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from simpleindex.access.identity import UploadRules
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import examine
 from simpleindex.archives.verify import examine_strictly
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.names import parse_distribution_name
 from tests.end_to_end.clients import add_self_building_sdist
 from tests.end_to_end.installers import verdicts

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.core.names import ProjectName
 from simpleindex.policy import advisories as advisories_module
 from simpleindex.policy.advisories import GRACE, AdvisoryDirectory
+from simpleindex.policy.osv import InvalidAdvisory
 from simpleindex.system.clocks import Clocks
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.trees import FAR_NS

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import InvalidNameList
 from simpleindex.core.names import ProjectName
-from simpleindex.policy.deny_list import parse_deny_list
+from simpleindex.policy.deny_list import InvalidNameList, parse_deny_list
 
 CONTENT = b"""\xef\xbb\xbf
 # names

@@ -11,13 +11,14 @@ from packaging.specifiers import SpecifierSet
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from simpleindex.core.errors import NotAllowed, NotHere, Unavailable, UpstreamFailed
+from simpleindex.core.errors import NotAllowed, NotHere, Unavailable
 from simpleindex.core.model import Project, Status, Strategy, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.policy import filtered
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.judgement import Allowance, Denial, Policy
 from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.views.hidden import EmptySource, LocalViewSource
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from simpleindex.core.errors import InvalidAdvisory
 from simpleindex.core.names import ProjectName
-from simpleindex.policy.osv import Advisories, parse_advisory
+from simpleindex.policy.osv import Advisories, InvalidAdvisory, parse_advisory
 
 ACME = ProjectName("acme")
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from simpleindex.archives.inspect import examine_side_file
 from simpleindex.core import bounds
-from simpleindex.core.errors import RefusedUpload
 from simpleindex.publishing.attestations import Attestations, load_attestations
+from simpleindex.publishing.errors import RefusedUpload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.access.identity import UploadRules
-from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.checks import Upload
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
 from simpleindex.publishing.upload_checks import UploadChecks

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.access.identity import UploadRules
-from simpleindex.core.errors import BrokenArchive, RefusedUpload
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.publishing.checks import (
@@ -24,6 +24,7 @@ from simpleindex.publishing.checks import (
     refused_archive,
     stated_project,
 )
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.form import FileDigests, StatedDigests, UploadForm
 
 SHA256, BLAKE2, MD5 = "0a" * 32, "1b" * 32, "2c" * 16

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import AlreadyExists, NameUsed, NotHere, SimpleIndexError
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.names import LEDGER, PROJECT_FILE
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import parse_project_file
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.trash import TRASH

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import AlreadyExists, CannotStore, NameUsed, NotCopied
+from simpleindex.core.errors import CannotStore
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -21,6 +21,7 @@ from simpleindex.publishing import writer as writing
 from simpleindex.publishing.copy import Copier
 from simpleindex.publishing.copy_plan import select_files
 from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
+from simpleindex.publishing.errors import AlreadyExists, NameUsed, NotCopied
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer

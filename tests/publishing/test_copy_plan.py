@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from simpleindex.core.errors import NotCopied
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.publishing.copy_plan import copy_note, noted_urls, parse_release, select_files
+from simpleindex.publishing.errors import NotCopied
 
 ACME = ProjectName("acme")
 SDIST = File("acme-1.0.tar.gz", "1.0", Kind.SDIST, 1, "ab" * 32, None)

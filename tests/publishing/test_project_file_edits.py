@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import InvalidProjectFile, InvalidSetting
+from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.model import Status
-from simpleindex.directory.project_file import NO_PROJECT_FILE, parse_project_file, yank_key
+from simpleindex.directory.project_file import (
+    NO_PROJECT_FILE,
+    InvalidProjectFile,
+    parse_project_file,
+    yank_key,
+)
 from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
 
 COMMENTED = b"""\

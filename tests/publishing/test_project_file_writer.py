@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import CannotStore, InvalidProjectFile, InvalidSetting, NotHere
+from simpleindex.core.errors import CannotStore, InvalidSetting, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
 from tests.fixtures.distributions import add_wheel, put, wheel_name

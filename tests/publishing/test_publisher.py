@@ -12,21 +12,14 @@ import pytest
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.examination.limits import ExaminationOverrun, NotExamined
-from simpleindex.core.errors import (
-    AlreadyExists,
-    CannotStore,
-    InvalidProjectFile,
-    NameUsed,
-    NotAllowed,
-    NotHere,
-    RefusedUpload,
-    Unavailable,
-)
+from simpleindex.core.errors import CannotStore, NotAllowed, NotHere, Unavailable
 from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName, parse_distribution_name
+from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.checks import Upload
+from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
 from simpleindex.publishing.form import StatedDigests
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import SPARE, LocalPublishing, spare_of

@@ -14,18 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import (
-    AlreadyExists,
-    CannotStore,
-    InvalidFilename,
-    InvalidProjectName,
-    NameUsed,
-    NotHere,
-)
+from simpleindex.core.errors import CannotStore, InvalidFilename, InvalidProjectName, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spelling_pattern
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing import locks as locking
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.locks import locked_project
 from simpleindex.publishing.present_files import StoredFile
 from simpleindex.publishing.staging import STAGING, StagedFile, Staging

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from simpleindex.access.credentials import Token
+from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
-from simpleindex.core.errors import Unavailable, UnusableToken
+from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.records.database import RecordsConnection, RecordsDatabase
 from simpleindex.records.owners import OwnerTable

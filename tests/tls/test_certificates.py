@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import UnusableCertificate
 from simpleindex.tls.certificates import (
     ServerCertificate,
+    UnusableCertificate,
     assemble,
     canonical,
     choose,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import RefusedStart, UnusableCertificate
+from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import files
+from simpleindex.tls.certificates import UnusableCertificate
 from simpleindex.tls.files import (
     Step,
     hindrance,

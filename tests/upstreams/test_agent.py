@@ -9,10 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IAgent
 from zope.interface.verify import verifyObject
 
-from simpleindex.core.errors import InvalidSetting, UpstreamFailed
+from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.client_options import ClientOptions
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
 from tests.fixtures.hostile_upstream import GOOD, JSON, always, endless

@@ -14,19 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import (
-    Changed,
-    FileRefused,
-    NotAllowed,
-    NotHere,
-    SimpleIndexError,
-    Unavailable,
-    UpstreamFailed,
-    WrongFile,
-)
+from simpleindex.core.errors import Changed, NotAllowed, NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.cache_space import DiskBudget
+from simpleindex.upstreams.errors import FileRefused, UpstreamFailed, WrongFile
 from tests.fixtures.cached_upstream import (
     ACME,
     DATA,

@@ -9,9 +9,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from simpleindex.core.errors import NotHere, UpstreamFailed
+from simpleindex.core.errors import NotHere
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client_options import UpstreamLimits
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE

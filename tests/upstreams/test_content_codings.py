@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import UnusableAnswer
+from simpleindex.upstreams.errors import UnusableAnswer
 from simpleindex.upstreams.http import content_codings
 from simpleindex.upstreams.http.content_codings import codings, decoder_of
 

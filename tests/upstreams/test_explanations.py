@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import UpstreamFailed
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.explanations import explanation_of, is_telling
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.pages.urls import BasicCredentials

@@ -10,10 +10,11 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.errors import Changed, Unavailable, UpstreamFailed, WrongFile
+from simpleindex.core.errors import Changed, Unavailable
 from simpleindex.core.model import Project
 from simpleindex.upstreams.cache.file_keys import DigestKey
 from simpleindex.upstreams.cache.incoming import Incoming
+from simpleindex.upstreams.errors import UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching import partial_file
 from simpleindex.upstreams.fetching.expected_file import ExpectedFile
 from simpleindex.upstreams.fetching.fetch import open_in_thread

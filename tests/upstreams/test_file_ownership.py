@@ -15,10 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from simpleindex.core.errors import NotCopied, NotHere, SimpleIndexError
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.model import Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX, ProjectName
 from simpleindex.publishing.copy_sources import UpstreamCopySource
+from simpleindex.publishing.errors import NotCopied
 from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import NotHere, UpstreamFailed
+from simpleindex.core.errors import NotHere
 from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.upstreams import flat_source as flat
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.flat_source import FlatPageUpstream
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.redirecting import RedirectingSource

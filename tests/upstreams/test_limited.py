@@ -8,9 +8,9 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from simpleindex.core.errors import UpstreamBusy, UpstreamFailed
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams import limited as queued
+from simpleindex.upstreams.errors import UpstreamBusy, UpstreamFailed
 from simpleindex.upstreams.limited import PATIENCE, LimitedUpstream
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.memory_upstream import HOST, MemoryUpstream

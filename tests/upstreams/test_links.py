@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import InvalidUpstreamPage
 from simpleindex.core.names import parse_project_name
+from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.links import MOST_LEFT_OUT, why_no_url
 from simpleindex.upstreams.pages.project_page import parse_project
 

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.core.errors import (
-    FileRefused,
-    NotHere,
-    SimpleIndexError,
-    UpstreamFailed,
-    WrongFile,
-)
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.model import MISSING, Project, Sidecar
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.upstreams.errors import FileRefused, UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching import fetches
 from simpleindex.upstreams.fetching.range_metadata import RangeMetadata
 from simpleindex.upstreams.pages.listing_faults import ListingFault, renewed_fault, why_not_offered

@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidUpstreamPage
 from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status
 from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.upstreams.pages.html import read_html
 from simpleindex.upstreams.pages.project_page import parse_flat, parse_project

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
+from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.cached import CacheOptions
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.listings.store import ListingHooks
 from simpleindex.upstreams.pinned import PinnedSource
 from tests.fixtures.cached_upstream import CachedUpstreamFixture, read

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from twisted.internet.task import Clock
 
-from simpleindex.core.errors import BrokenArchive, NoRanges, UpstreamFailed
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache_context import CacheContext
+from simpleindex.upstreams.errors import NoRanges, UpstreamFailed
 from simpleindex.upstreams.fetching import range_metadata as wheel_tails
 from simpleindex.upstreams.fetching.range_metadata import RangeMetadata
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer

@@ -15,10 +15,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from simpleindex.core.errors import NotHere, UpstreamFailed
+from simpleindex.core.errors import NotHere
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.client import HttpUpstream
 from simpleindex.upstreams.client_options import ClientOptions
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.http.site import IndexSite

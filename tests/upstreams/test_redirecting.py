@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.core.errors import NotAllowed, NotHere, UpstreamFailed
+from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
@@ -17,6 +17,7 @@ from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.judgement import Policy
 from simpleindex.policy.rules import PolicyAction, PolicyRule
 from simpleindex.upstreams.cached import CacheOptions
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.listings.store import ListingHooks
 from simpleindex.upstreams.modes import redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy

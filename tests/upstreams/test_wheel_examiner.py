@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import Surprise
 from simpleindex.archives.examination.requests import Missing, WheelMetadata
-from simpleindex.core.errors import BrokenArchive, SimpleIndexError
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer, WheelParts
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_name
@@ -21,6 +21,8 @@ from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from simpleindex.core.errors import SimpleIndexError
 
 SIZE = 100_000
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.core.errors import UpstreamFailed
 from simpleindex.core.model import Strategy
 from simpleindex.directory.source import LocalSource
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld

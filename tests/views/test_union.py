@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unavailable, UpstreamFailed
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.model import Project, ProjectList, Status, Strategy, Withheld
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.patterns import matcher
 from simpleindex.directory.source import LocalSource
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.views import union as merged
 from simpleindex.views.name_rules import NameRules, Scope
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.core.errors import CannotStore, InvalidProjectFile, InvalidSetting, Unavailable
+from simpleindex.core.errors import CannotStore, InvalidSetting, Unavailable
 from simpleindex.core.model import Status
+from simpleindex.directory.project_file import InvalidProjectFile
 from tests.fixtures.connection import answers
 from tests.fixtures.guarded_site import GuardedSiteFixture, bytes_of
 

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import NotAcceptable
-from simpleindex.web.pages.negotiation import Encoding, Representation, choose_encoding, choose_representation
+from simpleindex.web.pages.negotiation import (
+    Encoding,
+    NotAcceptable,
+    Representation,
+    choose_encoding,
+    choose_representation,
+)
 
 JSON, V1_HTML, HTML = Representation.JSON, Representation.V1_HTML, Representation.HTML
 GZIP, ZSTD, IDENTITY = Encoding.GZIP, Encoding.ZSTD, Encoding.IDENTITY

@@ -7,14 +7,11 @@ from urllib.parse import urljoin
 
 import pytest
 
-from simpleindex.core.errors import (
-    AlreadyExists,
-    FileWithheld,
-    NotAllowed,
-    TooManyFailures,
-    Unavailable,
-    UpstreamFailed,
-)
+from simpleindex.access.errors import TooManyFailures
+from simpleindex.core.errors import NotAllowed, Unavailable
+from simpleindex.policy.filtered import FileWithheld
+from simpleindex.publishing.errors import AlreadyExists
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.web.http.respond import error_response
 from tests.fixtures.connection import answers
 from tests.fixtures.site import JSON, PIP, SiteFixture

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
-from simpleindex.core.errors import FileWithheld, NotAllowed, NotHere, SimpleIndexError, Unauthenticated
+from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.names import ProjectName
+from simpleindex.policy.filtered import FileWithheld
 from simpleindex.web.http.response import RequestInfo, RequestRecord
 from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.routes import FileRoute

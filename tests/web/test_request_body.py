@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from simpleindex.core.errors import RefusedUpload, SimpleIndexError
+from simpleindex.core.errors import SimpleIndexError
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.http import limits
 from simpleindex.web.http.request_body import MOST_WAITING, IncomingBody
 from simpleindex.web.http.respond import respond

@@ -9,9 +9,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
+from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated, UnusableToken
 from simpleindex.core import errors
+from simpleindex.publishing.errors import RefusedUpload
+from simpleindex.upstreams.errors import NoRanges, UpstreamBusy, UpstreamFailed, WrongFile
 from simpleindex.web.http.respond import error_response, respond, to_its_end
 from simpleindex.web.http.response import Content, Response, sentence
+from simpleindex.web.pages.negotiation import NotAcceptable
 from tests.fixtures.log import logged_failures
 from tests.fixtures.site import Client, read, request
 from tests.fixtures.stub_source import StubBody
@@ -114,14 +118,14 @@ class RespondTests(SynchronousTestCase):
             (errors.NotHere("project acme"), 404, "There is no project acme here.", {}),
             (errors.NotAllowed("It is embargoed."), 403, "It is embargoed.", {}),
             (
-                errors.Unauthenticated("Who are you?"),
+                Unauthenticated("Who are you?"),
                 401,
                 "Who are you?",
                 {"www-authenticate": 'Basic realm="simpleindex"'},
             ),
-            (errors.TooManyFailures(8), 429, str(errors.TooManyFailures(8)), {}),
-            (errors.TooManyFailures(1), 429, str(errors.TooManyFailures(1)), {"retry-after": "1"}),
-            (errors.InsecureCredentials(), 403, str(errors.InsecureCredentials()), {}),
+            (TooManyFailures(8), 429, str(TooManyFailures(8)), {}),
+            (TooManyFailures(1), 429, str(TooManyFailures(1)), {"retry-after": "1"}),
+            (InsecureCredentials(), 403, str(InsecureCredentials()), {}),
             (errors.Unavailable("Soon.", retry_after=7), 503, "Soon.", {"retry-after": "2"}),
             (
                 errors.BrokenProject("acme/simpleindex.toml is empty."),
@@ -132,7 +136,7 @@ class RespondTests(SynchronousTestCase):
             (errors.Unavailable("Soon."), 503, "Soon.", {"retry-after": "2"}),
             (errors.Changed("a.whl"), 503, "a.whl changed while it was being read.", {"retry-after": "1"}),
             (
-                errors.NotAcceptable(("a/b", "c/d")),
+                NotAcceptable(("a/b", "c/d")),
                 406,
                 "This page has none of the types that Accept names; ask for one of a/b, c/d.",
                 {"vary": "Accept, Accept-Encoding"},
@@ -159,19 +163,19 @@ class RespondTests(SynchronousTestCase):
 
     def test_waits_are_short(self) -> None:
         """Only passing trouble has a status that clients retry, and no Retry-After keeps pip silent for longer than 10 s."""
-        failed = partial(errors.UpstreamFailed, "pypi", "it is odd.")
+        failed = partial(UpstreamFailed, "pypi", "it is odd.")
         table: list[tuple[Exception, int, str | None]] = [
             (failed(), 424, None),
             (failed(retry_after=1), 503, "1"),
             (failed(retry_after=3600), 503, "2"),
             (failed(timed_out=True), 504, None),
             (failed(timed_out=True, retry_after=5), 504, None),
-            (errors.WrongFile("pypi", "a.whl", "it has 1 byte"), 424, None),
-            (errors.NoRanges("pypi"), 424, None),
-            (errors.UpstreamBusy("pypi", 16), 503, "1"),
+            (WrongFile("pypi", "a.whl", "it has 1 byte"), 424, None),
+            (NoRanges("pypi"), 424, None),
+            (UpstreamBusy("pypi", 16), 503, "1"),
             (errors.Unavailable("Gone.", retry_after=None), 503, None),
             (errors.Unavailable("Gone.", retry_after=30), 503, "2"),
-            (errors.TooManyFailures(60), 429, None),
+            (TooManyFailures(60), 429, None),
         ]
         for error, status, seconds in table:
             response = error_response(error)
@@ -183,7 +187,7 @@ class RespondTests(SynchronousTestCase):
         """What is not in the table should never reach a client."""
         self.assertIsNone(error_response(ValueError()))
         self.assertIsNone(error_response(errors.InvalidProjectName("x")))
-        self.assertIsNone(error_response(errors.UnusableToken("ab12cd34", "revoked")))
+        self.assertIsNone(error_response(UnusableToken("ab12cd34", "revoked")))
 
     def test_sentence_of_any_text(self) -> None:
         """Whatever a file name holds can be told of."""
@@ -294,7 +298,7 @@ class ToItsEndTests(SynchronousTestCase):
 
     def test_left(self) -> None:
         """It comes to its end later, and only what should never happen is told then."""
-        for error, count in ((None, 0), (errors.RefusedUpload(400, "No."), 0), (ZeroDivisionError(), 1)):
+        for error, count in ((None, 0), (RefusedUpload(400, "No."), 0), (ZeroDivisionError(), 1)):
             with self.subTest(error=error):
                 self.setUp()
                 waiting = to_its_end(self.work())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.errors import RefusedUpload
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.publish import sinks
 from simpleindex.web.publish.sinks import FileSink, FormSink, TextSink, UploadBody, boundary_of
 

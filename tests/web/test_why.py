@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.core.errors import NotAllowed, Unauthenticated, Unavailable
+from simpleindex.access.errors import Unauthenticated
+from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.web.routes import RedirectRoute, route

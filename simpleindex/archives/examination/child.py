@@ -12,9 +12,10 @@ from importlib import import_module
 from io import FileIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import frames
 from simpleindex.archives.examination.confinement import allow_opening, allow_seconds, confine
-from simpleindex.core.errors import BrokenArchive, InvalidFilename
+from simpleindex.core.errors import InvalidFilename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import BrokenArchive, SimpleIndexError
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
     from simpleindex.core.faults import Trouble

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import packaging
 
 import simpleindex
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import frames
 from simpleindex.archives.examination.child import OUT_OF_MEMORY, PROTOCOL
 from simpleindex.archives.examination.requests import BadAnswer, text
-from simpleindex.core.errors import BrokenArchive, InvalidFilename
+from simpleindex.core.errors import InvalidFilename
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twiste
 from twisted.python.failure import Failure
 
 from simpleindex.core import severity
-from simpleindex.core.errors import BrokenProject, InvalidProjectName, Unavailable, WatchUnavailable
+from simpleindex.core.errors import BrokenProject, InvalidProjectName, Unavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.directory.layout.distribution_like import is_trace
@@ -28,7 +28,7 @@ from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader, Job
 from simpleindex.directory.scan.scanner import NO_SHELF
-from simpleindex.directory.watch.interface import NoWatch
+from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.stamp import is_young
 

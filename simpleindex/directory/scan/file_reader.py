@@ -9,9 +9,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.requests import distribution, side_file
-from simpleindex.core.errors import BrokenArchive, Changed, InvalidFilename
+from simpleindex.core.errors import Changed, InvalidFilename
 from simpleindex.core.model import Withheld
 from simpleindex.core.names import SIDE_FILE_SUFFIXES, printable
 from simpleindex.directory.scan.scanned_files import ScannedFile

@@ -12,7 +12,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.errors import InvalidProjectFile
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,
@@ -27,7 +26,13 @@ from simpleindex.core.packed import PackedFiles
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.directory.ledger_files import used_names_of
-from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile, idle_yanks, parse_project_file
+from simpleindex.directory.project_file import (
+    NO_PROJECT_FILE,
+    InvalidProjectFile,
+    ProjectFile,
+    idle_yanks,
+    parse_project_file,
+)
 from simpleindex.directory.scan import project_cache
 from simpleindex.directory.scan.assemble import Found, assemble
 from simpleindex.directory.scan.file_reader import EntryReader

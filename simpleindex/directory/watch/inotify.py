@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from simpleindex.core.errors import WatchUnavailable
+from simpleindex.directory.watch.interface import WatchUnavailable
 
 try:
     import inotify_simple

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from simpleindex.core.errors import SimpleIndexError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -46,3 +48,13 @@ class NoWatch:
 
     def drain(self) -> None:
         """There is nothing to tell."""
+
+
+class WatchUnavailable(SimpleIndexError):
+    """The file system's events cannot be had.
+
+    Attributes:
+        reason: Why, and what to do about it, as a sentence.
+    """
+
+    reason: str

@@ -16,8 +16,8 @@ from dataclasses import astuple, dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Any, Final
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, read_sidecar
-from simpleindex.core.errors import BrokenArchive
 from simpleindex.core.model import Sidecar
 from simpleindex.system.stamp import Stamp, is_young
 from simpleindex.upstreams.cache.cache_space import FACTS

@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from simpleindex.core.dates import http_date
-from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
+from simpleindex.upstreams.errors import UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching.expected_file import is_page, most_bytes
 from simpleindex.upstreams.fetching.partial_file import PartialFile
 from simpleindex.upstreams.pages.enrich import FileFacts

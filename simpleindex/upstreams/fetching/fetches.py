@@ -8,8 +8,9 @@ from cachetools import FIFOCache
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
-from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable, UpstreamFailed, WrongFile
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching.expected_file import ExpectedFile
 from simpleindex.upstreams.fetching.fetch import Fetch, facts_of_file
 from simpleindex.upstreams.fetching.partial_file import PartialFileBody

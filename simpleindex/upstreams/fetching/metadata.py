@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
-from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError, Unavailable, WrongFile
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.bodies import BytesBody, BytesCache
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import FileRefused, WrongFile
 from simpleindex.upstreams.fetching.fetches import PATIENCE
 from simpleindex.upstreams.pages.enrich import identity_of, metadata_url
 

@@ -10,9 +10,10 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.requests import WheelMetadata
-from simpleindex.core.errors import BrokenArchive, NoRanges
 from simpleindex.core.model import Sidecar
+from simpleindex.upstreams.errors import NoRanges
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from simpleindex.upstreams.pages.enrich import FileFacts
 

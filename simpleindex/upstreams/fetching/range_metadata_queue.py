@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import FIFOCache
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import BrokenArchive, InvalidFilename, NoRanges, NotHere, SimpleIndexError
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.core.errors import InvalidFilename, NotHere, SimpleIndexError
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import NoRanges
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -7,11 +7,12 @@ import tempfile
 from io import FileIO
 from typing import TYPE_CHECKING, Final, Self
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import Surprise
 from simpleindex.archives.examination.requests import Missing, WheelMetadata, distribution, wheel_end
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.errors import BrokenArchive, SimpleIndexError
+from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import WHEEL_SUFFIX
 from simpleindex.system.atomic import write_all
 

@@ -21,7 +21,8 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
 from simpleindex.core.addresses import is_public
-from simpleindex.core.errors import ForbiddenAddress, InvalidSetting
+from simpleindex.core.errors import InvalidSetting
+from simpleindex.upstreams.errors import ForbiddenAddress
 from simpleindex.upstreams.http.connections import BoundedEndpoint, GuardedReactor, TunnelEndpoint
 from simpleindex.upstreams.pages.urls import UrlOrigin, is_surely_private, origin, proxy_for
 

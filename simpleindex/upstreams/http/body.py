@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
-from simpleindex.core.errors import UnusableAnswer
+from simpleindex.upstreams.errors import UnusableAnswer
 from simpleindex.upstreams.http.content_codings import codings, decoder_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
-from simpleindex.core.errors import ForbiddenAddress, UnusableAnswer
+from simpleindex.upstreams.errors import ForbiddenAddress, UnusableAnswer
 from simpleindex.upstreams.http.headers import is_passing as status_may_pass
 
 if TYPE_CHECKING:

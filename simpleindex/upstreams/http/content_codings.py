@@ -9,7 +9,7 @@ import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from simpleindex.core.errors import UnusableAnswer
+from simpleindex.upstreams.errors import UnusableAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from simpleindex.core.errors import UnusableAnswer
+from simpleindex.upstreams.errors import UnusableAnswer
 from simpleindex.upstreams.http.content_codings import can_decode, codings, decoder_of
 
 HEAD: Final = 512

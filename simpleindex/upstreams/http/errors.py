@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
-from simpleindex.core.errors import SimpleIndexError, UnusableAnswer
+from simpleindex.core.errors import SimpleIndexError
+from simpleindex.upstreams.errors import UnusableAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from simpleindex.core.dates import http_date
-from simpleindex.core.errors import FileRefused, NotHere
+from simpleindex.core.errors import NotHere
+from simpleindex.upstreams.errors import FileRefused
 from simpleindex.upstreams.http.body import ResponseBody
 from simpleindex.upstreams.http.content_codings import decoder_of
 from simpleindex.upstreams.http.encoded_files import HEAD, coding_of_file, is_encoded

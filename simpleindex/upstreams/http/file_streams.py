@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError
 
-from simpleindex.core.errors import UnusableAnswer
+from simpleindex.upstreams.errors import UnusableAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simpleindex.core.errors import UpstreamFailed
+    from simpleindex.upstreams.errors import UpstreamFailed
     from simpleindex.upstreams.http.body import ResponseBody
     from simpleindex.upstreams.http.content_codings import Decoder
 

@@ -1,7 +1,7 @@
 """Requests to one upstream: their headers, where redirects lead, and how long a server asked to wait.
 
 Whatever the other side does, a request ends in bounded time with an answer or with
-:class:`~simpleindex.core.errors.UpstreamFailed`.
+:class:`~simpleindex.upstreams.errors.UpstreamFailed`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import CancelledError
 from twisted.web.http_headers import Headers
 
-from simpleindex.core.errors import UpstreamFailed
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.body import ResponseBody, read_decoded, within
 from simpleindex.upstreams.http.errors import explain
 from simpleindex.upstreams.http.explanations import MOST_BYTES, explanation_of, is_telling

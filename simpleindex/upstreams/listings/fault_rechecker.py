@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError, WrongFile
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import FileRefused, WrongFile
 from simpleindex.upstreams.pages.listing_faults import due_rechecks
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
-from simpleindex.core.errors import FileRefused, NotHere, SimpleIndexError
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import FileRefused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

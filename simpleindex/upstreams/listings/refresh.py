@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
-from simpleindex.core.errors import NotHere, UpstreamBusy, UpstreamFailed
+from simpleindex.core.errors import NotHere
 from simpleindex.core.model import Project, ProjectList
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import UpstreamBusy, UpstreamFailed
 from simpleindex.upstreams.interface import Validators
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidUpstreamPage
 from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import shown
+from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.html import read_html
 from simpleindex.upstreams.pages.urls import absolute_url
 

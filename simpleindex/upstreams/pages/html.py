@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidUpstreamPage
+from simpleindex.upstreams.errors import InvalidUpstreamPage
 
 # A "<" outside of quotes ends the attempt. Of any three attempts that reach one, at most two are within quotes there.
 _TAG: Final = re.compile(r"""<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")

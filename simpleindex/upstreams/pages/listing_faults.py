@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import NotHere, WrongFile
+from simpleindex.core.errors import NotHere
 from simpleindex.core.model import MISSING, Withheld
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
+from simpleindex.upstreams.errors import WrongFile
 from simpleindex.upstreams.pages.enrich import identity_of
 
 if TYPE_CHECKING:

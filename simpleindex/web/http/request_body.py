@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.errors import ClientLeft
+from simpleindex.core.errors import SimpleIndexError
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 from simpleindex.web.http.response import sentence
@@ -162,3 +162,9 @@ class IncomingBody:
         if response is None:
             response = sentence(500, "Something went wrong here; the server's log says what.")
         self._connection.refuse_with(response)
+
+
+class ClientLeft(SimpleIndexError):
+    """Whoever was to get the answer has gone."""
+
+    template = "The client has left."

@@ -8,35 +8,31 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
+from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import (
-    AlreadyExists,
-    BrokenArchive,
     BrokenProject,
     CannotStore,
     Changed,
-    ClientLeft,
-    FileWithheld,
-    InsecureCredentials,
     InvalidFilename,
-    InvalidProjectFile,
     InvalidSetting,
-    NameUsed,
-    NotAcceptable,
     NotAllowed,
     NotHere,
-    RefusedUpload,
-    TooManyFailures,
-    Unauthenticated,
     Unavailable,
-    UpstreamFailed,
 )
 from simpleindex.core.faults import RETRY_AFTER
+from simpleindex.directory.project_file import InvalidProjectFile
+from simpleindex.policy.filtered import FileWithheld
+from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
+from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.web.http.download import Download
 from simpleindex.web.http.presenting import presented
+from simpleindex.web.http.request_body import ClientLeft
 from simpleindex.web.http.response import Content, Response, reason_phrase, sentence
+from simpleindex.web.pages.negotiation import NotAcceptable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -11,7 +11,7 @@ from enum import Enum
 from itertools import islice
 from typing import Final
 
-from simpleindex.core.errors import NotAcceptable
+from simpleindex.core.errors import SimpleIndexError
 
 
 class Representation(Enum):
@@ -150,3 +150,18 @@ def _weight(parameters: str) -> int | None:
             value = value.strip(_WHITESPACE)
             return round(float(value) * _FULL_WEIGHT) if _WEIGHT.fullmatch(value) else None
     return _FULL_WEIGHT
+
+
+class NotAcceptable(SimpleIndexError):
+    """The client can read none of the forms that a page has (406).
+
+    Attributes:
+        supported: The media types that there are.
+    """
+
+    supported: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"This page has none of the types that Accept names; ask for one of {', '.join(self.supported)}."
+        )

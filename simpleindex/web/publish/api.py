@@ -17,11 +17,12 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.access.identity import Action
-from simpleindex.core.errors import InvalidProjectName, NotHere, RefusedUpload
+from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.selection import Subject, subject_of
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.http.response import Response, sentence
 from simpleindex.web.publish.sinks import TextSink
 from simpleindex.web.publish.upload import note_subject

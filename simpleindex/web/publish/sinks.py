@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core import bounds
-from simpleindex.core.errors import RefusedUpload
 from simpleindex.core.metadata import shown
 from simpleindex.core.names import distribution_suffix
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.publish.line_feeds import LineFeedForm
 
 if TYPE_CHECKING:

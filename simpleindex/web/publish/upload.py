@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import Action
-from simpleindex.core.errors import NotAllowed, NotHere, RefusedUpload, Unauthenticated
+from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import spelling_pattern
 from simpleindex.publishing.checks import judge_form, stated_project
+from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.form import UploadForm
 from simpleindex.web.http.respond import error_response
 from simpleindex.web.http.response import Response

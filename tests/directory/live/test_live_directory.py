@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from simpleindex.core.errors import BrokenProject, Unavailable, WatchUnavailable
+from simpleindex.core.errors import BrokenProject, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.root_guard import UNTIL_READ
 from simpleindex.directory.scan import batches as batch_reading
 from simpleindex.directory.watch.inotify import InotifyWatch
-from simpleindex.directory.watch.interface import NoWatch
+from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.deferreds import error, pending, result

@@ -22,9 +22,9 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from simpleindex.core.errors import WatchUnavailable
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.directory.watch.inotify import InotifyWatch
+from simpleindex.directory.watch.interface import WatchUnavailable
 from tests.fixtures.inotify import ManualReaders
 
 if TYPE_CHECKING:
