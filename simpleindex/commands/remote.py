@@ -1,4 +1,4 @@
-"""A client of what is below ``/-/``, for the commands."""
+"""A client of a running index for the commands: its pages, files and changes below ``/-/``."""
 
 from __future__ import annotations
 
@@ -29,22 +29,35 @@ TOKEN_VARIABLE: Final = "SIMPLEINDEX_TOKEN"  # noqa: S105  (a name)
 _SECONDS: Final = 60.0
 _MOST_ANSWER: Final = 16 << 20  # bytes
 _MOST_SHOWN: Final = 1000  # characters
+_SECONDS_TEXT: Final = re.compile(r"[0-9]{1,6}")
 _TOKEN: Final = re.compile(r"[!-~]+")
 _URL: Final = re.compile(r"https?://[!-~]+")
 
 
 class Unreachable(RefusedStart):
-    """No connection to the index can be made, whatever is asked of it."""
+    """No connection to the index can be made."""
+
+
+class IndexRefusal(RefusedStart):
+    """An answer of the index other than 200.
+
+    Attributes:
+        status: The status code.
+        retry_after: Seconds after which the request may succeed (RFC 9110 10.2.3); None if the index names none.
+    """
+
+    status: int
+    retry_after: int | None = None
 
 
 class Remote:
-    """An index elsewhere.
+    """A client of a running index.
 
     Args:
         index_url: Its URL, with or without ``simple/``.
         ca_file: A CA to trust besides the system's, or None.
         token_file: Holds the token; None to take the variable's.
-        needs_token: Whether nothing can be asked without one.
+        needs_token: Whether every request needs one.
 
     Raises:
         RefusedStart: The URL or the token cannot be used.
@@ -54,7 +67,7 @@ class Remote:
         self, index_url: str, ca_file: str | None, token_file: str | None, *, needs_token: bool = True
     ) -> None:
         if "@" in index_url:
-            # Before anything that could repeat it.
+            # Before any message that could print it.
             raise RefusedStart(
                 f"--index-url: give the token by {TOKEN_VARIABLE} or --token-file, not in the URL"
             )
@@ -75,26 +88,26 @@ class Remote:
         self._opener = build_opener(HTTPSHandler(context=context), _NoRedirect())
 
     def post(self, page: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Ask for a change.
+        """Request a change.
 
         Raises:
-            RefusedStart: It was not made; the sentence is the server's.
+            RefusedStart: The index refuses it, with its own sentence, or cannot be reached.
         """
         headers = {"Content-Type": "application/json"}
-        text = self._ask(f"-/api/{page}", json.dumps(content).encode(), headers, _text)
+        text = self._request(f"-/api/{page}", json.dumps(content).encode(), headers, _text)
         try:
             answer = load_json(text, bounds.PAGE_VALUES)
         except ValueError as error:
-            raise RefusedStart(f"the index at {self._root} cannot be asked: {error}") from None
+            raise RefusedStart(f"the index at {self._root} sent no valid answer: {error}") from None
         return answer if isinstance(answer, dict) else {}
 
     def get(self, page: str) -> str:
         """Read a page below ``/-/``.
 
         Raises:
-            RefusedStart: There is none; the sentence is the server's.
+            RefusedStart: The index refuses it, with its own sentence, or cannot be reached.
         """
-        return self._ask(f"-/{page}", None, {}, _text)
+        return self._request(f"-/{page}", None, {}, _text)
 
     def read(self, page: str, accept: str) -> str:
         """Read a page of the index itself.
@@ -106,7 +119,7 @@ class Remote:
         Raises:
             RefusedStart: As for :meth:`get`.
         """
-        return self._ask(page, None, {"Accept": accept}, _text)
+        return self._request(page, None, {"Accept": accept}, _text)
 
     def drain(self, page: str) -> int:
         """Read a file to its end and forget it.
@@ -118,11 +131,11 @@ class Remote:
             Its size, bytes.
 
         Raises:
-            RefusedStart: It cannot be had whole.
+            RefusedStart: It cannot be read to its end.
         """
-        return self._ask(page, None, {}, _size)
+        return self._request(page, None, {}, _size)
 
-    def _ask(
+    def _request(
         self, page: str, body: bytes | None, headers: dict[str, str], take: Callable[[HTTPResponse], T]
     ) -> T:
         if self._token is not None:
@@ -132,7 +145,12 @@ class Remote:
             with self._opener.open(request, timeout=_SECONDS) as response:
                 return take(response)
         except HTTPError as error:
-            raise RefusedStart(f"the index answered {error.code}: {_text_of(error)}") from None
+            wait = error.headers.get("Retry-After", "")
+            raise IndexRefusal(
+                f"the index answered {error.code}: {_text_of(error)}",
+                error.code,
+                int(wait) if _SECONDS_TEXT.fullmatch(wait) else None,
+            ) from None
         except (URLError, OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             hint = (
@@ -140,8 +158,9 @@ class Remote:
             )
             # Only what goes wrong before the answer begins comes as URLError.
             is_connecting = isinstance(error, URLError) and not isinstance(reason, TimeoutError)
-            kind = Unreachable if is_connecting else RefusedStart
-            raise kind(f"the index at {self._root} cannot be asked: {reason}{hint}") from None
+            if is_connecting:
+                raise Unreachable(f"the index at {self._root} cannot be reached: {reason}{hint}") from None
+            raise RefusedStart(f"the index at {self._root} sent no valid answer: {reason}") from None
 
 
 def _text(response: HTTPResponse) -> str:
@@ -160,7 +179,7 @@ def _size(response: HTTPResponse) -> int:
 def _split(index_url: str) -> tuple[SplitResult, str]:
     try:
         split = urlsplit(index_url)
-        # An odd port is found out only by asking for it.
+        # A port that is no number raises only when it is read.
         if _URL.fullmatch(index_url) and split.hostname and split.port != 0:
             return split, split.hostname
     except ValueError:
@@ -169,7 +188,7 @@ def _split(index_url: str) -> tuple[SplitResult, str]:
 
 
 def _text_of(error: HTTPError) -> str:
-    """What an index says with a refusal: our own sentence, or at least the reason, and nothing that moves a cursor."""
+    """Return the sentence of a refusal, or at least the reason phrase, in printable characters only."""
     try:
         text = error.read(_MOST_ANSWER).decode("utf-8", "replace")
     except (OSError, HTTPException):
@@ -209,7 +228,7 @@ def _token(file: str | None) -> str:
         if not token:
             raise RefusedStart(f"no token was given: set {TOKEN_VARIABLE}, or name a file with --token-file")
     if not _TOKEN.fullmatch(token):
-        # Whatever fails later would repeat it.
+        # An error further down would print it.
         raise RefusedStart(
             f"{where} is no token: it has to be one word, such as simpleindex token create prints"
         )

@@ -1,24 +1,24 @@
-"""``simpleindex cache warm FILE``: has a running index fetch what a lock file needs, before anybody waits for it."""
+"""``simpleindex cache warm FILE``: have a running index fetch the files that a lock file needs."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urljoin
 
 from packaging.markers import default_environment
-from packaging.tags import compatible_tags, cpython_tags, sys_tags
 
 from simpleindex.commands.choose_files import choose
 from simpleindex.commands.lock_file import InvalidLockFile
-from simpleindex.commands.remote import Remote, Unreachable
+from simpleindex.commands.local_index import local_ca, local_settings, local_url
+from simpleindex.commands.platforms import supported_tags
+from simpleindex.commands.progress import Progress
+from simpleindex.commands.remote import IndexRefusal, Remote, Unreachable
 from simpleindex.commands.requirements_files import read_requirements
-from simpleindex.commands.why import own_ca, own_url
-from simpleindex.config.settings import resolve
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.json_text import load_json
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 8
 _ATTEMPTS: Final = 12
-"""To read a file that is being fetched; each waits for ten seconds."""
+"""To read a file that the index is fetching; the index answers each after ten seconds."""
 
-_BAR: Final = 30
-_LINUX: Final = re.compile(r"(manylinux|musllinux)_([0-9]+)_([0-9]{1,3})_(\w+)")
+_LONGEST_WAIT: Final = 10
+"""Seconds between two attempts."""
+
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
 
 
@@ -50,9 +51,9 @@ def add_warm(commands: argparse._SubParsersAction[Any]) -> None:
         "warm",
         help="have a running index fetch what a lock file needs",
         description="Have a running index fetch what a lock file or a requirements.txt needs: of each line the newest "
-        "version that it allows, and of that the best wheel for each platform, else the sdist. Lock files of uv, pip (pylock.toml), "
-        "poetry, pdm and pipenv are read. What lines depend on is not looked for, so give a lock file. Lines that name no project of an "
-        "index are left out. Exit status 1 if something cannot be read or had.",
+        "version that it allows, and of that the best wheel for each platform, else the sdist. It reads lock files of uv, pip "
+        "(pylock.toml), poetry, pdm and pipenv. It does not look for dependencies, so give a lock file. It skips lines that name no "
+        "project of an index. Exit status 1: something could not be read or fetched.",
     )
     warm.add_argument("file", metavar="FILE", help="a lock file, or a requirements.txt")
     warm.add_argument(
@@ -85,13 +86,12 @@ def run_warm(given: argparse.Namespace) -> int:
     Raises:
         RefusedStart: It cannot be obeyed.
     """
-    wanted, mistakes, left_out = _wanted(given)
-    platforms = [] if given.all else platforms_of(given.python_version or (), given.platform or ())
+    wanted, mistakes, left_out = _requirements(given)
+    platforms = [] if given.all else supported_tags(given.python_version or (), given.platform or ())
     url, ca_file, limit = given.index_url, given.cert, None
     if url is None:
-        options = {} if given.config is None else {"config": given.config}
-        settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
-        url, ca_file = own_url(settings), ca_file or own_ca(settings)
+        settings = local_settings(given.config)
+        url, ca_file = local_url(settings), ca_file or local_ca(settings)
         limit = _cache_size(settings)
     remote = Remote(url, ca_file, given.token_file, needs_token=False)
     progress = Progress(sys.stderr)
@@ -118,49 +118,8 @@ def run_warm(given: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def platforms_of(pythons: Sequence[str], platforms: Sequence[str]) -> list[list[Tag]]:
-    """The tags that each combination of Python and platform takes, the best first.
-
-    Raises:
-        RefusedStart: A version is none.
-    """
-    if not pythons and not platforms:
-        return [[*sys_tags()]]
-    found = []
-    for python in pythons or (f"{sys.version_info[0]}.{sys.version_info[1]}",):
-        major, _, minor = python.partition(".")
-        if not (major.isdecimal() and minor.isdecimal()):
-            raise RefusedStart(f"--python-version: {python!r} is no version such as 3.12")
-        version = int(major), int(minor)
-        for platform in platforms or (None,):
-            names = None if platform is None else _and_older(platform)
-            interpreter = f"cp{major}{minor}"
-            found.append(
-                [
-                    *cpython_tags(version, platforms=names),
-                    *compatible_tags(version, interpreter, platforms=names),
-                ]
-            )
-    return found
-
-
-def _and_older(platform: str) -> list[str]:
-    """A platform, and those whose wheels run on it as well: of manylinux and musllinux the older ones (PEP 600, 656)."""
-    matched = _LINUX.fullmatch(platform)
-    if matched is None:
-        return [platform]
-    kind, major, minor, machine = matched[1], int(matched[2]), int(matched[3]), matched[4]
-    names = [f"{kind}_{major}_{older}_{machine}" for older in range(minor, -1, -1)]
-    if kind == "manylinux" and machine in ("x86_64", "i686"):
-        legacy = {17: "2014", 12: "2010", 5: "1"}
-        names += [f"manylinux{name}_{machine}" for older, name in legacy.items() if older <= minor]
-    elif kind == "manylinux" and minor >= 17:
-        names.append(f"manylinux2014_{machine}")
-    return names
-
-
-def _wanted(given: argparse.Namespace) -> tuple[Sequence[Wanted], list[str], int]:
-    """What is wanted, what is wrong in the file, and how many lines are left out; what is no project of an index is said."""
+def _requirements(given: argparse.Namespace) -> tuple[Sequence[Wanted], list[str], int]:
+    """Return the requirements of a file, its mistakes, and the number of skipped lines; print what is no project of an index."""
     environment = {key: str(value) for key, value in default_environment().items()}
     if given.python_version:
         environment |= {
@@ -183,7 +142,7 @@ def _wanted(given: argparse.Namespace) -> tuple[Sequence[Wanted], list[str], int
 
 
 def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) -> tuple[list[str], str]:
-    """The URLs of what is wanted of one project, and what is wrong."""
+    """Return the URLs of the files that a requirement needs, and why there are none."""
     page = f"simple/{wanted.name}/"
     try:
         found = load_json(remote.read(page, _JSON), bounds.PAGE_VALUES)
@@ -193,12 +152,12 @@ def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) 
     except RefusedStart as error:
         return [], f"{wanted.name}: {error}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return [], f"{wanted.name}: its page cannot be understood"
+        return [], f"{wanted.name}: the index sent a page that is not valid"
     pages = [urljoin(page, str(file["url"])) for file in choice.files]
     if any("://" in each for each in pages):
         return (
             [],
-            f"{wanted.name}: its upstream gives its files itself (mode listing-only), so nothing of it is kept.",
+            f"{wanted.name}: clients fetch its files from its upstream (mode listing-only), so they are not cached.",
         )
     missing = choice.missing
     if (missing and not found["files"]) or missing.endswith("is not offered."):
@@ -207,7 +166,7 @@ def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) 
 
 
 def _cache_size(settings: Settings) -> int | None:
-    """The bytes that the cache of the server on this machine keeps; None if there is none, or that cannot be told."""
+    """Return the bytes that the cache of the server on this machine keeps; None without a cache or a readable sources file."""
     if settings.sources is None:
         return None
     try:
@@ -217,15 +176,15 @@ def _cache_size(settings: Settings) -> int | None:
 
 
 def _reason(remote: Remote, wanted: Wanted) -> str:
-    """What the index says of a file that it has and does not offer, as the end of a sentence; empty if it says nothing."""
+    """Return why the index does not offer a file that it has, as the end of a sentence; empty if it gives no reason."""
     try:
-        said = load_json(remote.read(f"-/why/{wanted.name}", "application/json"), bounds.PAGE_VALUES)
-        for file in said["files"]:
+        explanation = load_json(remote.read(f"-/why/{wanted.name}", "application/json"), bounds.PAGE_VALUES)
+        for file in explanation["files"]:
             version = file.get("version")
             if not file["offered"] and version and wanted.versions.contains(version, prereleases=True):
                 return str(file["says"])
-        denied = said["answer"] == "withheld" and not said["files"]
-        return str(said["summary"]) if denied else ""
+        denied = explanation["answer"] == "withheld" and not explanation["files"]
+        return str(explanation["summary"]) if denied else ""
     except (RefusedStart, ValueError, KeyError, TypeError, AttributeError):
         return ""
 
@@ -237,59 +196,20 @@ def _fetch(remote: Remote, page: str, progress: Progress) -> tuple[int, str]:
     except Unreachable as error:
         return 0, f"{error}"
     except RefusedStart as error:
-        if "the index answered 302" in str(error):
-            return (
-                0,
-                f"{filename}: its upstream gives its files itself (mode redirect), so nothing of it is kept.",
-            )
+        if isinstance(error, IndexRefusal) and error.status == HTTPStatus.FOUND:
+            return 0, f"{filename}: clients fetch it from its upstream (mode redirect), so it is not cached."
         return 0, f"{filename}: {error}"
     finally:
         progress.advance()
 
 
 def _drain(remote: Remote, page: str) -> int:
-    """Read a file, also one that its upstream is slow to begin: it is fetched in the background meanwhile."""
+    """Read a file, again after each Retry-After: the index fetches in the background what its upstream is slow to send."""
     for _ in range(_ATTEMPTS):
         try:
             return remote.drain(page)
-        except RefusedStart as error:
-            if "is being fetched" not in str(error):
+        except IndexRefusal as error:
+            if error.status != HTTPStatus.SERVICE_UNAVAILABLE or error.retry_after is None:
                 raise
+            time.sleep(min(error.retry_after, _LONGEST_WAIT))
     return remote.drain(page)
-
-
-class Progress:
-    """A bar on a terminal, and nothing elsewhere.
-
-    Args:
-        stream: Where to.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._is_shown = stream.isatty()
-        self._total = self._done = 0
-
-    def expect(self, total: int) -> None:
-        """Begin with so much to do."""
-        self._total = total
-        self._show()
-
-    def advance(self) -> None:
-        """One more is done."""
-        self._done += 1
-        self._show()
-
-    def end(self) -> None:
-        """Take it away."""
-        if self._is_shown:
-            self._write("\r\x1b[K")
-
-    def _show(self) -> None:
-        if self._is_shown and self._total:
-            filled = _BAR * self._done // self._total
-            self._write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {self._done:,} of {self._total:,} files")
-
-    def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()

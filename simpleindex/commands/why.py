@@ -1,36 +1,29 @@
-"""``simpleindex why NAME [VERSION]``: asks a running index why something is or is not offered."""
+"""``simpleindex why NAME [VERSION]``: ask a running index why something is or is not offered."""
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from simpleindex.commands.arguments import Parser
+from simpleindex.commands.local_index import local_ca, local_settings, local_url
 from simpleindex.commands.remote import Remote
-from simpleindex.config.settings import resolve
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
-
-if TYPE_CHECKING:
-    from simpleindex.config.settings import ListenAddress, Settings
-
-_OFFERED: Final = '"answer":"offered"'
-_TCP: Final = re.compile(r"(?:tcp6?:)?([0-9]+)(?::|\Z)")
+from simpleindex.views.explain import Answer
 
 
 def why(words: list[str]) -> int:
-    """Run the command; returns 0 if all that was asked about is offered, 1 if not.
+    """Print an explanation; return 0 if all of it is offered, 1 if not.
 
     Raises:
-        RefusedStart: The index cannot be asked.
+        RefusedStart: The index gives no explanation.
     """
     parser = Parser(
         prog="simpleindex why",
-        description="Say why a project or a version is or is not offered: what is withheld, by which rule, until when, and "
-        "which indexes were asked. It asks a running server; exit status 0 means that all of it is offered.",
+        description="Print why a project or a version is or is not offered: by which rule, until when, and which indexes "
+        "were asked. A running server answers. Exit status 0: all of it is offered; 1: not all.",
     )
     parser.add_argument("name", metavar="NAME", help="the project")
     parser.add_argument("version", metavar="VERSION", nargs="?", help="of it")
@@ -55,45 +48,31 @@ def why(words: list[str]) -> int:
         raise RefusedStart(f"{error}.") from None
     url, ca_file = given.index_url, given.cert
     if url is None:
-        options = {} if given.config is None else {"config": given.config}
-        settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
-        url, ca_file = own_url(settings), ca_file or own_ca(settings)
+        settings = local_settings(given.config)
+        url, ca_file = local_url(settings), ca_file or local_ca(settings)
     remote = Remote(url, ca_file, given.token_file, needs_token=False)
     page = "/".join(["why", name, *([quote(given.version, safe="")] if given.version else [])])
     query = {} if given.view is None else {"view": given.view}
     as_json = remote.get(f"{page}?{urlencode({**query, 'format': 'json'})}")
+    status = 0 if _is_offered(as_json) else 1
     shown = as_json if given.json else remote.get(f"{page}?{urlencode({**query, 'format': 'text'})}")
-    # It may be a stranger's text.
     print("\n".join(_printable(line) for line in shown.rstrip("\n").split("\n")))
-    return 0 if _OFFERED in as_json else 1
+    return status
+
+
+def _is_offered(text: str) -> bool:
+    """Return whether an explanation, as JSON, has the answer that all of it is offered.
+
+    Raises:
+        RefusedStart: It is no explanation.
+    """
+    try:
+        return bool(load_json(text, bounds.PAGE_VALUES)["answer"] == Answer.OFFERED.value)
+    except (ValueError, KeyError, TypeError):
+        raise RefusedStart(
+            "the index sent an explanation that is not valid JSON; is it a simpleindex?"
+        ) from None
 
 
 def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in line)
-
-
-def own_url(settings: Settings) -> str:
-    """Where on this machine the server with these settings is reached.
-
-    Raises:
-        RefusedStart: The settings do not tell.
-    """
-    if settings.url is not None:
-        return settings.url
-    for scheme, listens in (("https", settings.https), ("http", settings.http)):
-        for listen in listens:
-            port = _port(listen)
-            if port:
-                return f"{scheme}://localhost:{port}/"
-    raise RefusedStart("where the index is cannot be told from its settings; name it with --index-url URL")
-
-
-def _port(listen: ListenAddress) -> int | None:
-    matched = _TCP.match(listen.text)
-    return int(matched[1]) if matched else None
-
-
-def own_ca(settings: Settings) -> str | None:
-    """The certificate of the private CA that the server with these settings has, if it can be read."""
-    path = settings.state / "ca" / "cert.pem"
-    return str(path) if os.access(path, os.R_OK) else None

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.commands.main import main
+from simpleindex.commands.platforms import supported_tags
+from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import TOKEN_VARIABLE, Remote
-from simpleindex.commands.warm import Progress, _fetch, platforms_of
+from simpleindex.commands.warm import _fetch
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
@@ -277,6 +279,8 @@ class Answering(BaseHTTPRequestHandler):
             self.server.slow[self.path] -= 1
             answer, body = 503, b"It is being fetched from up, which takes long; try again.\n"
         self.send_response(answer if isinstance(answer, int) else 200)
+        if answer == 503:
+            self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -334,18 +338,21 @@ def test_warm_tells_what_is_missing(server: Serving, tmp_path: Path, capsys: Cap
     server.offer(WHEEL, b"wheel")
     server.offer("gone-1.0.tar.gz", b"")
     server.pages["/simple/gone/gone-1.0.tar.gz"] = 403
+    server.offer("far-1.0.tar.gz", b"")
+    server.pages["/simple/far/far-1.0.tar.gz"] = 302
     server.offer("direct-1.0.tar.gz", b"", url="https://elsewhere.example/direct-1.0.tar.gz")
     server.pages["/simple/odd/"] = b"<html>"
     server.pages["/simple/deep/"] = b"[" * 100_000
-    assert warm(server, tmp_path, "acme==1.0\nacme==7\nnone\ngone\nodd\ndeep\ndirect\n") == 1
+    assert warm(server, tmp_path, "acme==1.0\nacme==7\nnone\ngone\nfar\nodd\ndeep\ndirect\n") == 1
     assert capsys.readouterr().out.splitlines() == [
         "acme==7 is not offered.",
         "none: the index answered 404: No.",
-        "odd: its page cannot be understood",
-        "deep: its page cannot be understood",
-        "direct: its upstream gives its files itself (mode listing-only), so nothing of it is kept.",
+        "odd: the index sent a page that is not valid",
+        "deep: the index sent a page that is not valid",
+        "direct: clients fetch its files from its upstream (mode listing-only), so they are not cached.",
         "gone-1.0.tar.gz: the index answered 403: No.",
-        "1 file for 7 lines, 5 bytes.",
+        "far-1.0.tar.gz: clients fetch it from its upstream (mode redirect), so it is not cached.",
+        "1 file for 8 lines, 5 bytes.",
     ]
 
 
@@ -386,8 +393,8 @@ def test_warm_of_more_than_the_cache_keeps(
     (tmp_path / "config.toml").write_text(f'sources = "{tmp_path / "sources.toml"}"\n')
     (tmp_path / "wanted").write_text("acme\nother\n")
     url = f"http://127.0.0.1:{server.server_port}/"
-    monkeypatch.setattr("simpleindex.commands.warm.own_url", lambda _: url)
-    monkeypatch.setattr("simpleindex.commands.warm.own_ca", lambda _: None)
+    monkeypatch.setattr("simpleindex.commands.warm.local_url", lambda _: url)
+    monkeypatch.setattr("simpleindex.commands.warm.local_ca", lambda _: None)
     words = ["cache", "warm", str(tmp_path / "wanted"), "--config", str(tmp_path / "config.toml")]
     status = int(size == "2K")
     assert main(words) == status
@@ -425,7 +432,7 @@ def test_warm_names_a_dead_server_once(server: Serving, tmp_path: Path, capsys: 
     words = ["cache", "warm", str(tmp_path / "wanted"), "--index-url"]
     assert main([*words, "http://127.0.0.1:1/"]) == 1
     first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith("the index at http://127.0.0.1:1/ cannot be asked: ")
+    assert first.startswith("the index at http://127.0.0.1:1/ cannot be reached: ")
     assert last == "0 files for 3 lines, 0 bytes."
     remote = Remote("http://127.0.0.1:1/", None, None, needs_token=False)
     outcomes = {_fetch(remote, f"files/{name}.whl", Progress(io.StringIO())) for name in "abc"}
@@ -451,13 +458,13 @@ def test_warm_leaves_out(server: Serving, tmp_path: Path, capsys: Captured) -> N
 
 def test_platforms() -> None:
     """This machine's, or each combination."""
-    (here,) = platforms_of((), ())
+    (here,) = supported_tags((), ())
     assert len(here) > 10
-    found = platforms_of(("3.11", "3.12"), ("win_amd64", "win32"))
+    found = supported_tags(("3.11", "3.12"), ("win_amd64", "win32"))
     assert len(found) == 4
     assert str(found[0][0]) == "cp311-cp311-win_amd64"
     with pytest.raises(RefusedStart):
-        platforms_of(("3",), ())
+        supported_tags(("3",), ())
 
 
 class Terminal(io.StringIO):

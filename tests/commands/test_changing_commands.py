@@ -289,9 +289,9 @@ PROBLEM = {"Content-Type": "application/problem+json"}
         ((401, {"Content-Length": "50"}, b"short"), "the index answered 401: "),
         ((301, {"Location": "http://192.0.2.1/"}, b"It is there."), "the index answered 301: It is there."),
         ((307, {"Location": "/elsewhere"}, b""), "the index answered 307"),
-        ((200, {}, b"<html>"), "cannot be asked"),
-        (b"no HTTP\r\n\r\n", "cannot be asked"),
-        (b"", "cannot be asked"),
+        ((200, {}, b"<html>"), "sent no valid answer"),
+        (b"no HTTP\r\n\r\n", "sent no valid answer"),
+        (b"", "sent no valid answer"),
     ],
 )
 def test_refusals(place: Place, server: AnsweringServer, answer: Any, sentence: str) -> None:
@@ -313,7 +313,7 @@ def test_an_answer_that_is_no_object(place: Place, server: AnsweringServer) -> N
 def test_nobody_there(place: Place, server: AnsweringServer) -> None:
     """The sentence names the URL."""
     _, err = place.run("yank", "acme", "1.0", "--index-url", "http://127.0.0.1:1/", status=2)
-    assert "the index at http://127.0.0.1:1/ cannot be asked" in err
+    assert "the index at http://127.0.0.1:1/ cannot be reached" in err
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.commands.local_index import local_url
 from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
-from simpleindex.commands.why import own_url
 from simpleindex.config.settings import resolve
 from simpleindex.core.errors import RefusedStart
 from tests.fixtures.http_answers import AnsweringServer
@@ -65,6 +65,12 @@ def test_with_a_token(server: AnsweringServer, monkeypatch: pytest.MonkeyPatch) 
     [
         ((200, {}, b'{"answer":"withheld"}'), 1, '{"answer":"withheld"}', ""),
         (
+            (200, {}, b"<html>"),
+            2,
+            "",
+            "simpleindex: the index sent an explanation that is not valid JSON; is it a simpleindex?\n",
+        ),
+        (
             (404, {}, b"There is no view here.\n"),
             2,
             "",
@@ -101,13 +107,13 @@ def test_no_name(capsys: Captured) -> None:
 )
 def test_the_server_of_this_machine(tmp_path: Path, options: dict[str, object], url: str) -> None:
     """It is found by the settings that it has."""
-    assert own_url(resolve(options, {"HOME": str(tmp_path)}, tmp_path)) == url
+    assert local_url(resolve(options, {"HOME": str(tmp_path)}, tmp_path)) == url
 
 
 def test_a_server_that_cannot_be_found(tmp_path: Path) -> None:
     """Where it listens on no port, its URL has to be given."""
     with pytest.raises(RefusedStart, match="name it with --index-url"):
-        own_url(resolve({"http": ("unix:/run/x",)}, {"HOME": str(tmp_path)}, tmp_path))
+        local_url(resolve({"http": ("unix:/run/x",)}, {"HOME": str(tmp_path)}, tmp_path))
 
 
 def test_without_a_url(server: AnsweringServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

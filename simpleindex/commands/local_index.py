@@ -1,0 +1,53 @@
+"""The URL and the CA certificate of the server on this machine, by its settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.config.settings import resolve
+from simpleindex.core.errors import RefusedStart
+
+if TYPE_CHECKING:
+    from simpleindex.config.settings import ListenAddress, Settings
+
+_TCP: Final = re.compile(r"(?:tcp6?:)?([0-9]+)(?::|\Z)")
+
+
+def local_settings(config: str | None) -> Settings:
+    """Return the settings of the server whose configuration file this is; None for that of the environment.
+
+    Raises:
+        RefusedStart: They cannot be read.
+    """
+    options = {} if config is None else {"config": config}
+    return resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+
+
+def local_url(settings: Settings) -> str:
+    """Return the URL at which the server with these settings is reached on this machine.
+
+    Raises:
+        RefusedStart: It listens on no port.
+    """
+    if settings.url is not None:
+        return settings.url
+    for scheme, listens in (("https", settings.https), ("http", settings.http)):
+        for listen in listens:
+            port = _port(listen)
+            if port:
+                return f"{scheme}://localhost:{port}/"
+    raise RefusedStart("the settings name no port of the index; name it with --index-url URL")
+
+
+def local_ca(settings: Settings) -> str | None:
+    """Return the path of the private CA's certificate of the server with these settings, if it can be read."""
+    path = settings.state / "ca" / "cert.pem"
+    return str(path) if os.access(path, os.R_OK) else None
+
+
+def _port(listen: ListenAddress) -> int | None:
+    matched = _TCP.match(listen.text)
+    return int(matched[1]) if matched else None
