@@ -13,8 +13,8 @@ from urllib.parse import unquote, urljoin
 from packaging.markers import default_environment
 
 from simpleindex.commands.choose_files import choose
-from simpleindex.commands.lock_file import InvalidLockFile
 from simpleindex.commands.local_index import local_ca, local_settings, local_url
+from simpleindex.commands.lock_file import InvalidLockFile
 from simpleindex.commands.platforms import supported_tags
 from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import IndexRefusal, Remote, Unreachable
