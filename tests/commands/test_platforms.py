@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from simpleindex.commands.warm import platforms_of
+from simpleindex.commands.platforms import supported_tags
 
 
 def platforms(name: str) -> list[str]:
     """Return the platforms whose wheels run on one, the best first."""
-    (tags,) = platforms_of(("3.12",), (name,))
+    (tags,) = supported_tags(("3.12",), (name,))
     return [*dict.fromkeys(tag.platform for tag in tags if tag.platform != "any")]
 
 
