@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -284,3 +285,11 @@ def test_whatever_is_sent_is_verified_or_refused(
         return
     plain = attestations.provenance(json.dumps([PUBLISH]), GITHUB, GITHUB_SHA256)
     assert made == plain
+
+
+def test_long_attestations_are_not_parsed(
+    attestations: Attestations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is on the text as it came."""
+    monkeypatch.setattr(bounds, "ATTESTATIONS_TEXT", replace(bounds.ATTESTATIONS_TEXT, most=10))
+    assert "upload without them" in refusal(attestations, PUBLISH)

@@ -180,3 +180,14 @@ def test_any_changes_in_any_order(form: str, changes: list[Any]) -> None:
         assert (said.status, said.reason, said.yanked) == (status, reason, yanked)
     if form == "commented":
         assert b"# Ask Alice" in (data or b"")
+
+
+def test_what_cannot_be_edited_is_left_to_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library that keeps comments may fail where the parser does not."""
+
+    def fail(_: str) -> None:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr("tomlkit.parse", fail)
+    with pytest.raises(InvalidProjectFile, match="change it by hand"):
+        with_yank(b'status = "archived"\n', "1.0", "")

@@ -311,6 +311,15 @@ def test_deleting(place: Place) -> None:
     assert type(error(place.publishing.delete(ProjectName("nothing"), "1.0", by="x"))) is NotHere
 
 
+def test_restoring_shows_at_once(place: Place) -> None:
+    """With the digest of what is there again."""
+    place.publish(wheel_bytes())
+    result(place.publishing.delete(ACME, WHEEL, by="alice"))
+    assert result(place.publishing.restore(ACME, WHEEL, by="alice")) == sha256(wheel_bytes()).hexdigest()
+    assert place.world.files() == [WHEEL]
+    assert type(error(place.publishing.restore(ACME, "acme-7.tar.gz", by="alice"))) is NotHere
+
+
 def test_deleting_from_several_places(place: Place) -> None:
     """Of one file in two places one name is gone, and it does not come back from the other."""
     add_wheel(place.root)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +32,6 @@ from tests.fixtures.trees import as_nobody, make_fifo, public_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from simpleindex.publishing.locks import LockedProject
 
@@ -758,3 +758,156 @@ def test_places_are_those_of_the_survey(bench: Bench) -> None:
             survey.directories.get(project, ()),
             survey.loose.get(project, ()),
         )
+
+
+# -- others in the way, again and again -----------------------------------------------------------------------------
+
+
+def test_a_directory_that_never_stays_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody removes it each time before it is locked."""
+    real = locking._lock
+
+    def lock(*arguments: Any) -> None:
+        real(*arguments)
+        (bench.root / "acme").rmdir()
+
+    monkeypatch.setattr(locking, "_lock", lock)
+    with pytest.raises(CannotStore, match="leads nowhere, or does not stay"):
+        bench.upload()
+    assert not (bench.root / "acme").exists()
+
+
+def test_another_writer_is_waited_for_longer_each_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within bounds, so that no processor is kept busy."""
+    (bench.root / "acme").mkdir()
+    real = fcntl.flock
+    pauses: list[float] = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and len(pauses) < 8:
+            raise BlockingIOError
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr("simpleindex.publishing.locks.time.sleep", pauses.append)
+    assert bench.upload().created
+    assert pauses == sorted(pauses)
+    assert pauses[0] < pauses[-1] == 0.05
+
+
+def test_locks_that_fail_are_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one nothing is written."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(CannotStore):
+        bench.upload()
+    assert os.listdir(bench.root / "acme") == []
+
+
+def test_without_hard_links_a_file_that_comes_meanwhile_is_not_replaced(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is compared, as with them."""
+
+    def refuse(source: str, target: str) -> None:
+        put(bench.root / "acme" / WHEEL, b"two")
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(AlreadyExists):
+        bench.upload(b"one")
+    assert bench.files() == {f"acme/{WHEEL}": b"two"}
+
+
+def test_a_name_that_comes_and_goes_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody without locks writes and removes it each time."""
+
+    def taken(source: str, target: str) -> None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(os, "link", taken)
+    with pytest.raises(CannotStore, match="is being changed by another writer"):
+        bench.upload()
+    assert bench.files() == {}
+
+
+def test_staged_files_that_others_take_each_time_are_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something is wrong with the locks of the file system then."""
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(CannotStore):
+        bench.writer.begin()
+
+
+def test_a_staged_file_that_was_replaced_is_not_read(bench: Bench) -> None:
+    """What would be examined is not what was written."""
+    with bench.writer.begin() as draft:
+        draft.write(b"one")
+        draft.finish()
+        os.unlink(draft.staged.path)
+        put(Path(draft.staged.path), b"two")
+        with pytest.raises(CannotStore):
+            draft.reader()
+        draft.staged.abandon()
+        draft.staged.abandon()
+
+
+def test_a_file_that_changes_while_it_is_deleted_has_no_known_digest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody without locks writes into it; it is deleted all the same, and its name stays used."""
+    bench.upload()
+    real = hashlib.file_digest
+
+    def changing(*arguments: Any) -> Any:
+        (bench.root / "acme" / WHEEL).write_bytes(b"changed")
+        return real(*arguments)
+
+    monkeypatch.setattr(hashlib, "file_digest", changing)
+    (deleted,) = bench.writer.deletions.delete(ACME, (WHEEL,), who="alice")
+    assert deleted.known_sha256 is None
+    assert bench.writer.deletions.used_names(ACME) == {WHEEL}
+
+
+def test_what_is_no_file_takes_no_name(bench: Bench) -> None:
+    """A FIFO with the name of another sdist of the release is not served."""
+    (bench.root / "acme").mkdir()
+    make_fifo(bench.root / "acme" / "acme-1.0.zip")
+    assert bench.upload(filename="acme-1.0.tar.gz").created
+
+
+def test_a_trash_that_is_purged_each_time_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file stays where it is."""
+    bench.upload()
+    real = os.rename
+
+    def rename(source: str, target: str) -> None:
+        if TRASH in target:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(CannotStore):
+        bench.delete()
+    assert (bench.root / "acme" / WHEEL).read_bytes() == b"one"
+
+
+def test_an_unfinished_change_that_cannot_be_cleared_away_is_named(bench: Bench) -> None:
+    """And left to the next start."""
+    put(bench.root / STAGING / "1234.acme", b"")
+    put(bench.root / "acme", b"in the way")
+    (sentence,) = bench.writer.clean()
+    assert sentence.startswith("An unfinished change of the project acme cannot be cleared away: ")
+    (bench.root / "acme").unlink()
+    assert bench.writer.clean() == ["An unfinished change of the project acme was cleared away."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 
@@ -64,6 +65,7 @@ MIXED = Project(
             Answer.EMPTY,
             "No source has a file of acme odd!. The newest that is offered is 2.0.",
         ),
+        (None, replace(OFFERED, denied="It is denied."), Answer.WITHHELD, "It is denied."),
         (None, Project(ACME), Answer.EMPTY, "acme is a project here, and has no file."),
         ("1.0", Project(ACME), Answer.EMPTY, "No source has a file of acme 1.0."),
         (
@@ -178,6 +180,7 @@ def test_files() -> None:
             "cannot tell: The upstream index pypi cannot answer: it is down",
         ),
         (NotAllowed("It is denied."), "It is denied."),
+        (replace(OFFERED, denied="It is denied."), "It is denied."),
     ],
 )
 def test_what_is_there(outcome: Project | SimpleIndexError, sentence: str) -> None:

@@ -376,3 +376,16 @@ def test_rules_that_change_while_a_list_is_made(monkeypatch: pytest.MonkeyPatch)
     house.threads.release()
     assert result(asking).names == (ACME,)
     assert result(house.union.projects()).names == ()
+
+
+def test_merged_projects_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was merged least recently is merged anew."""
+    monkeypatch.setattr(merged, "_MOST_MERGED", 1)
+    house = UnionFixture(NameRules(Strategy.MERGE, allow_upstream=("*",)))
+    for source in (house.first, house.second):
+        source.add("other-1.0.zip", b"other")
+    acme = result(house.union.project(ACME))
+    assert result(house.union.project(ACME)) is acme
+    other = result(house.union.project(ProjectName("other")))
+    assert result(house.union.project(ProjectName("other"))) is other
+    assert result(house.union.project(ACME)) is not acme

@@ -65,6 +65,12 @@ def world() -> ApiFixture:
             ["tool-0.9.tar.gz"],
         ),
         (
+            "restore",
+            {"file": "tool-0.9.tar.gz"},
+            ("restore", "tool", "tool-0.9.tar.gz", "carol"),
+            ["tool-0.9.tar.gz"],
+        ),
+        (
             "status",
             {"status": "archived", "reason": ""},
             ("status", "tool", Status.ARCHIVED, None),
@@ -85,7 +91,7 @@ def test_changes(
     lines = [{**line} for line in world.audited]
     named = [line.get("filename") or line.get("version") for line in lines]
     assert named == (changed if change != "status" else [None])
-    assert [line.get("digest") for line in lines] == ["00" if change == "delete" else None]
+    assert [line.get("digest") for line in lines] == ["00" if change in ("delete", "restore") else None]
     assert all(("version" in line) == ("version" in content and change != "delete") for line in lines)
     for line in lines:
         assert (line["event"], line["who"], line["project"]) == (change, "carol", "tool")

@@ -599,3 +599,11 @@ def test_serials_of_the_list(names: tuple[str, ...]) -> None:
     plain = json.loads(root_json(ProjectList(projects)))
     assert "_last-serial" not in plain["meta"]
     assert plain["projects"] == [{"name": name} for name in names]
+
+
+def test_a_project_that_is_denied_says_so() -> None:
+    """To people and to programs, and nothing of it is markup."""
+    denied = project(denied="A rule <b>denies</b> it.")
+    assert json.loads(project_json(denied, URL))["_denied"] == "A rule <b>denies</b> it."
+    page = project_html(denied, URL)
+    assert b"No files are offered: <bdi>A rule &lt;b&gt;denies&lt;/b&gt; it.</bdi>" in page

@@ -687,3 +687,11 @@ def test_the_state_of_what_is_not_there_is_none(root: Path) -> None:
 def test_a_name_is_made_printable(name: str, shown: str) -> None:
     """No file name writes a second line into a log, or moves a terminal's cursor."""
     assert printable(name) == shown
+
+
+def test_a_dangling_link_without_a_project_s_name_is_nothing(root: Path) -> None:
+    """Neither a project nor reserved."""
+    (root / "-no project-").symlink_to("nowhere")
+    listing = survey(root)
+    assert (listing.reserved, listing.unserved) == ({}, ())
+    assert [*listing.directories] == [ACME]
