@@ -50,7 +50,7 @@ def read_entry_points(text: str) -> Mapping[str, Mapping[str, str]]:
         raise BrokenArchive(
             f"its entry_points.txt has the character {shown(separator[0])}, which ends a line for some readers only"
         )
-    reading = _Reading()
+    reading = _EntryPointsParser()
     for line in text.splitlines():
         if excess := bounds.ENTRY_POINTS_LINE.excess(len(line)):
             raise BrokenArchive(excess)
@@ -84,7 +84,7 @@ def judge_reference(name: str, reference: str) -> None:
         )
 
 
-class _Reading:
+class _EntryPointsParser:
     """What has been read so far.
 
     Attributes:

@@ -66,7 +66,7 @@ _STATIC_SINCE: Final = Version("2.2")
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class VerifiedMetadata:
     """What an upload's own metadata say.
 
     Attributes:
@@ -78,7 +78,7 @@ class Examined:
     metadata_version: str
 
 
-def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules) -> Examined:
+def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules) -> VerifiedMetadata:
     """Examine an upload.
 
     Args:
@@ -107,7 +107,9 @@ def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules)
         raise BrokenArchive(error.reason) from error
 
 
-def _examine_tar(file: BinaryIO, size: int, suffix: str, name: DistributionName, most: int) -> Examined:
+def _examine_tar(
+    file: BinaryIO, size: int, suffix: str, name: DistributionName, most: int
+) -> VerifiedMetadata:
     paths, data = strict_tars.read_strictly(_chunks(file), size, suffix, most)
     # pip unpacks whatever ends like a zip file as one, even if it is called .tar.gz.
     if zipfile.is_zipfile(file):
@@ -117,7 +119,7 @@ def _examine_tar(file: BinaryIO, size: int, suffix: str, name: DistributionName,
 
 def _examine_zip(
     file: BinaryIO, size: int, name: DistributionName, rules: UploadRules, most: int
-) -> Examined:
+) -> VerifiedMetadata:
     def pread(length: int, offset: int) -> bytes:
         file.seek(offset)
         return file.read(length)
@@ -202,7 +204,7 @@ def _data_of(pread: Pread, member: ZipMember, directory: ZipDirectory) -> Iterat
     yield from strict_zips.unpacked_member(pread, member, place)
 
 
-def _judge_sdist(paths: Paths, data: bytes | None, name: DistributionName) -> Examined:
+def _judge_sdist(paths: Paths, data: bytes | None, name: DistributionName) -> VerifiedMetadata:
     if len(paths.tops) != 1:
         raise BrokenArchive("it has not exactly one top directory, as every sdist has")
     (top,) = paths.tops
@@ -224,12 +226,12 @@ def _is_top(top: str, name: DistributionName) -> bool:
     return any(states(top[:cut], top[cut + 1 :], name) for cut in cuts)
 
 
-def _judge_metadata(data: bytes, name: DistributionName) -> tuple[Examined, Details]:
+def _judge_metadata(data: bytes, name: DistributionName) -> tuple[VerifiedMetadata, Details]:
     metadata, details = read_metadata(data, name), read_details(data)
     version = details.metadata_version
     if version is None or not _METADATA_VERSION.fullmatch(version):
         raise BrokenArchive("its metadata have no Metadata-Version, or one that is not a version")
-    return Examined(metadata, version), details
+    return VerifiedMetadata(metadata, version), details
 
 
 def _read(pread: Pread, member: ZipMember, directory: ZipDirectory, most: int) -> bytes:

@@ -12,12 +12,12 @@ from packaging.requirements import InvalidRequirement
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.commands.arguments import (
+    CommandPaths,
     Parser,
-    Places,
     add_new_state,
-    add_places,
+    add_path_options,
+    command_paths,
     complain,
-    places,
     require_state,
     table,
     who,
@@ -84,7 +84,7 @@ def disallow(words: list[str]) -> int:
         description="End an allowance before its time: the rules hold again. A running server sees it within seconds.",
     )
     parser.add_argument("what", metavar="NAME[==VERSION]", help="as it is listed by simpleindex allow --list")
-    add_places(parser)
+    add_path_options(parser)
     return _run(parser.parse_args(words), _disallow)
 
 
@@ -105,14 +105,14 @@ def _allow_parser() -> Parser:
     parser.add_argument("--list", action="store_true", help="list those that hold now; times are UTC")
     parser.add_argument("--json", action="store_true", help="with --list: as JSON, for programs")
     add_new_state(parser)
-    add_places(parser)
+    add_path_options(parser)
     return parser
 
 
 def _run(
-    arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Places, AllowanceTable], int]
+    arguments: argparse.Namespace, work: Callable[[argparse.Namespace, CommandPaths, AllowanceTable], int]
 ) -> int:
-    where = places(arguments)
+    where = command_paths(arguments)
     database = RecordsDatabase(str(where.state))
     try:
         return work(arguments, where, AllowanceTable(database))
@@ -123,7 +123,7 @@ def _run(
         database.close()
 
 
-def _allow(arguments: argparse.Namespace, where: Places, allowances: AllowanceTable) -> int:
+def _allow(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
     name, version = _what(arguments.what)
     seconds, reason, now = _seconds(arguments.time), _reason(arguments.reason), time.time()
     require_state(where, "this allowance", new=arguments.new_state)
@@ -140,7 +140,7 @@ def _allow(arguments: argparse.Namespace, where: Places, allowances: AllowanceTa
     return 0
 
 
-def _disallow(arguments: argparse.Namespace, where: Places, allowances: AllowanceTable) -> int:
+def _disallow(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
     name, version = _what(arguments.what)
     same, others = _held(allowances, name, version, time.time())
     rest = ", ".join(map(_spelt, others))
@@ -156,7 +156,7 @@ def _disallow(arguments: argparse.Namespace, where: Places, allowances: Allowanc
     return 0
 
 
-def _list(arguments: argparse.Namespace, where: Places, allowances: AllowanceTable) -> int:
+def _list(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
     held = allowances.active(time.time())
     if arguments.what is not None:
         name, version = _what(arguments.what)
@@ -194,7 +194,7 @@ def _is_same(one: Allowance, version: str | None) -> bool:
     return Version(one.version) == Version(version)
 
 
-def _record(where: Places, event: str, name: ProjectName, detail: str) -> None:
+def _record(where: CommandPaths, event: str, name: ProjectName, detail: str) -> None:
     audit = where.audit()
     audit.record(event, who=who(), project=name, detail=detail)
     audit.close()

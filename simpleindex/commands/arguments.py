@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class CommandPaths:
     """Where things are.
 
     Attributes:
@@ -49,7 +49,7 @@ class Places:
         return Audit(str(self.state))
 
 
-def add_places(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:
+def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:
     """Add the server's options that name places."""
     helps = {
         "users": "the users file, as the server's --users",
@@ -60,7 +60,7 @@ def add_places(parser: argparse.ArgumentParser, names: Sequence[str] = ("state",
         parser.add_argument(f"--{name}", metavar="FILE" if name != "state" else "DIR", help=helps[name])
 
 
-def places(arguments: argparse.Namespace) -> Places:
+def command_paths(arguments: argparse.Namespace) -> CommandPaths:
     """Find the places, as the server does: command line, environment, configuration file, default.
 
     Raises:
@@ -68,7 +68,7 @@ def places(arguments: argparse.Namespace) -> Places:
     """
     given = {name: getattr(arguments, name, None) for name in ("users", "state", "config")}
     command_line = {name: value for name, value in given.items() if value is not None}
-    return Places(*resolve_people(command_line, os.environ, Path.cwd()))
+    return CommandPaths(*resolve_people(command_line, os.environ, Path.cwd()))
 
 
 def add_new_state(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def add_new_state(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def require_state(where: Places, what: str, *, new: bool) -> None:
+def require_state(where: CommandPaths, what: str, *, new: bool) -> None:
     """Refuse to write into a state directory that no server has used.
 
     Args:

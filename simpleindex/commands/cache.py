@@ -52,7 +52,7 @@ _PIN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CachedEntry:
     """A file that is kept.
 
     Attributes:
@@ -136,7 +136,7 @@ def _parser() -> Parser:
     return parser
 
 
-class _Kept:
+class CacheContents:
     """What the cache has of the upstreams of a sources file."""
 
     def __init__(self, given: argparse.Namespace) -> None:
@@ -162,7 +162,7 @@ class _Kept:
         self.pins = Pins(str(settings.state))
         self.audit = Audit(str(settings.state))
 
-    def entries(self, pattern: str = ALL) -> Iterator[Entry]:
+    def entries(self, pattern: str = ALL) -> Iterator[CachedEntry]:
         """The files that are held, by upstream, project and version."""
         try:
             wanted = matcher((parse_pattern(pattern),))
@@ -189,7 +189,7 @@ class _Kept:
                     is_pinned = file.filename in (
                         self.pinned(upstream.identity, project) if upstream.flat else pinned
                     )
-                    yield Entry(upstream.name, project, file, key, held, is_pinned)
+                    yield CachedEntry(upstream.name, project, file, key, held, is_pinned)
 
     def pinned(self, index: str, name: ProjectName) -> frozenset[str]:
         """The file names of a project that are pinned."""
@@ -204,7 +204,7 @@ class _Kept:
 
 
 def _pin(given: argparse.Namespace) -> int:
-    kept, name, is_meant = _Kept(given), *_release(given.release)
+    kept, name, is_meant = CacheContents(given), *_release(given.release)
     status = 1
     for upstream in kept.upstreams:
         listing = kept.cache.listing(upstream.identity, FLAT_PAGE if upstream.flat else name)
@@ -232,7 +232,7 @@ def _pin(given: argparse.Namespace) -> int:
 
 
 def _unpin(given: argparse.Namespace) -> int:
-    kept, name, is_meant = _Kept(given), *_release(given.release)
+    kept, name, is_meant = CacheContents(given), *_release(given.release)
     status = 1
     for upstream in kept.upstreams:
         gone = kept.pins.unpin(upstream.identity, name, is_meant)
@@ -256,7 +256,7 @@ def _release(text: str) -> tuple[ProjectName, Callable[[File], bool]]:
 
 
 def _list(given: argparse.Namespace) -> int:
-    kept = _Kept(given)
+    kept = CacheContents(given)
     entries = [*kept.entries(given.pattern)]
     if given.json:
         print(json.dumps([_as_json(entry) for entry in entries], indent=2))
@@ -275,7 +275,7 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _prune(given: argparse.Namespace) -> int:
-    kept, before = _Kept(given), time.time() - _seconds(given.older_than)
+    kept, before = CacheContents(given), time.time() - _seconds(given.older_than)
     entries = [
         entry for entry in kept.entries(given.pattern) if entry.held.used_at <= before and not entry.is_pinned
     ]
@@ -294,7 +294,7 @@ def _why(given: argparse.Namespace) -> int:
         name = parse_distribution_name(given.filename).project
     except InvalidFilename as error:
         raise RefusedStart(str(error)) from None
-    kept = _Kept(given)
+    kept = CacheContents(given)
     lines: list[str] = []
     for upstream in kept.upstreams:
         listing = kept.cache.listing(upstream.identity, FLAT_PAGE if upstream.flat else name)
@@ -337,7 +337,7 @@ def _why(given: argparse.Namespace) -> int:
     return 0
 
 
-def _why_not_kept(kept: _Kept, upstream: UpstreamSettings, listing: CachedListing, file: File) -> str:
+def _why_not_kept(kept: CacheContents, upstream: UpstreamSettings, listing: CachedListing, file: File) -> str:
     """Say, as a clause, why a file is not kept; what a rule withholds is never fetched."""
     if upstream.mode is not Mode.CACHE:
         return f"clients get it from {upstream.name} itself, whose mode is {upstream.mode.value}"
@@ -357,7 +357,7 @@ def _why_not_kept(kept: _Kept, upstream: UpstreamSettings, listing: CachedListin
     return "it is fetched when a client asks for it"
 
 
-def _as_json(entry: Entry) -> dict[str, object]:
+def _as_json(entry: CachedEntry) -> dict[str, object]:
     return {
         "upstream": entry.upstream,
         "project": entry.project,
@@ -371,7 +371,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
     }
 
 
-def _row(entry: Entry) -> tuple[str, str, str, str, str]:
+def _row(entry: CachedEntry) -> tuple[str, str, str, str, str]:
     pinned = "yes" if entry.is_pinned else "-"
     return (
         entry.file.filename,
@@ -389,11 +389,11 @@ def _seconds(text: str) -> float:
     return float(int(match[1]) * _UNITS[match[2]])
 
 
-def _size(entries: Sequence[Entry]) -> int:
+def _size(entries: Sequence[CachedEntry]) -> int:
     return sum(entry.held.size for entry in entries)
 
 
-def _count(entries: Sequence[Entry]) -> str:
+def _count(entries: Sequence[CachedEntry]) -> str:
     number = len(entries)
     return f"{number:,} file{'' if number == 1 else 's'}"
 

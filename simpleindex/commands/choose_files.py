@@ -1,4 +1,4 @@
-"""Which files of a project a machine wants: the wheels that it can use, else the sdist."""
+"""The choice of a project's files for a machine: the wheels that it can use, else the sdist."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.commands.requirements import Wanted
+    from simpleindex.commands.requirements import ProjectRequirement
 
 
 class Choice(NamedTuple):
-    """What is wanted of a project's page.
+    """The files of a project that fulfil a requirement.
 
     Attributes:
-        files: The page's entries that are to be had.
+        files: Entries of the project's page.
         missing: Why there are none, as a sentence; empty if there are some.
     """
 
@@ -30,34 +30,36 @@ class Choice(NamedTuple):
     missing: str = ""
 
 
-def choose(page: Mapping[str, Any], wanted: Wanted, platforms: Sequence[Sequence[Tag]]) -> Choice:
-    """Choose the newest version that is wanted and offered, and of it what each platform uses.
+def choose(
+    page: Mapping[str, Any], requirement: ProjectRequirement, platforms: Sequence[Sequence[Tag]]
+) -> Choice:
+    """Choose the newest version that fulfils a requirement, and of it the best file for each platform.
 
     Args:
         page: A project's page, as JSON (PEP 691).
-        wanted: What of it.
+        requirement: On this project.
         platforms: The tags that each platform takes, the best first (PEP 425); none for all files.
     """
     releases: dict[Version, list[tuple[Mapping[str, Any], Kind]]] = {}
     for file in page["files"]:
         digest = file["hashes"].get("sha256")
-        if wanted.sha256s and digest not in wanted.sha256s:
+        if requirement.sha256s and digest not in requirement.sha256s:
             continue
         try:
-            parsed = parse_distribution_name(file["filename"], wanted.name)
+            parsed = parse_distribution_name(file["filename"], requirement.name)
         except InvalidFilename:
             continue
         version = Version(parsed.version)
-        is_pinned = any(each.operator in ("==", "===") for each in wanted.versions)
-        may_be_early = is_pinned or bool(wanted.versions.prereleases)
-        if wanted.versions.contains(version, prereleases=may_be_early) and (
+        is_pinned = any(each.operator in ("==", "===") for each in requirement.versions)
+        may_be_early = is_pinned or bool(requirement.versions.prereleases)
+        if requirement.versions.contains(version, prereleases=may_be_early) and (
             is_pinned or not file.get("yanked")
         ):
             releases.setdefault(version, []).append((file, parsed.kind))
     if not releases:
-        versions = str(wanted.versions) or " in any version"
-        digests = " with one of the hashes that are wanted" if wanted.sha256s else ""
-        return Choice((), f"{wanted.name}{versions} is not offered{digests}.")
+        versions = str(requirement.versions) or " in any version"
+        digests = " with one of the required hashes" if requirement.sha256s else ""
+        return Choice((), f"{requirement.name}{versions} is not offered{digests}.")
     files = releases[max(releases)]
     if not platforms:
         return Choice(tuple(file for file, _ in files))
@@ -73,7 +75,7 @@ def choose(page: Mapping[str, Any], wanted: Wanted, platforms: Sequence[Sequence
         for file in best or [file for file, kind in files if kind is Kind.SDIST]:
             chosen[file["filename"]] = file
     if not chosen:
-        return Choice((), f"{wanted.name} {max(releases)} has no file for these platforms.")
+        return Choice((), f"{requirement.name} {max(releases)} has no file for these platforms.")
     return Choice(tuple(chosen.values()))
 
 

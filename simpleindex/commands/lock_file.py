@@ -1,7 +1,7 @@
-"""What is to be had by a lock file: names with versions and digests, as far as they matter to a cache.
+"""Requirements of a lock file: names with versions and digests, as far as they matter to a cache.
 
-Read are those of uv (``uv.lock``), of pip and others (``pylock.toml``, PEP 751), of poetry, of pdm and of pipenv, and files of
-requirements. Which it is is told by what is in it, for people give files other names.
+The formats are those of uv (``uv.lock``), pip and others (``pylock.toml``, PEP 751), poetry, pdm and pipenv, and files of
+requirements. The content decides which it is, for people give files other names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement
 
-from simpleindex.commands.requirements import LeftOut, Requirements, Wanted, parse_requirements
+from simpleindex.commands.requirements import (
+    ProjectRequirement,
+    Requirements,
+    SkippedLine,
+    parse_requirements,
+)
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.text_files import InvalidText, decode_requirements
@@ -85,45 +90,45 @@ def _from_toml(table: Mapping[str, Any], environment: Mapping[str, str]) -> Requ
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidLockFile(f"is no lock file ({type(error).__name__}: {error})") from None
     except InvalidProjectName as error:
-        raise InvalidLockFile(f"has a project that is none: {error}") from None
+        raise InvalidLockFile(f"has an invalid project name: {error}") from None
     raise InvalidLockFile(
-        "is TOML, and no lock file of uv, pip, poetry or pdm; give the lock file that is made of it"
+        "is TOML, but no lock file of uv, pip, poetry or pdm; give the lock file that was made from it"
     )
 
 
 def _with_their_files(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The packages of uv, poetry or pdm, with the files that older poetry and pdm list apart from them."""
+    """Return the packages of uv, poetry or pdm, with the files that older poetry and pdm list apart from them."""
     apart = table.get("metadata", {}).get("files", {})
     if not apart:
         return list(table["package"])
-    found = []
+    packages = []
     for package in table["package"]:
         files = apart.get(package["name"], apart.get(f"{package['name']} {package.get('version')}", []))
-        found.append({"files": files, **package})
-    return found
+        packages.append({"files": files, **package})
+    return packages
 
 
 def _packages(packages: Iterable[Mapping[str, Any]], environment: Mapping[str, str]) -> Requirements:
-    wanted: dict[Wanted, None] = {}
-    left_out = []
+    projects: dict[ProjectRequirement, None] = {}
+    skipped = []
     for number, package in enumerate(packages, 1):
         name = parse_project_name(package["name"])
-        if not _is_meant(package, environment):
+        if not _is_for(package, environment):
             continue
         files = [*package.get("wheels", []), *package.get("files", [])]
         files += [package["sdist"]] if "sdist" in package else []
         if reason := _elsewhere(package):
-            left_out.append(LeftOut(f"package {number}", f"{name} {reason}"))
+            skipped.append(SkippedLine(f"package {number}", f"{name} {reason}"))
         elif "version" not in package:
-            left_out.append(LeftOut(f"package {number}", f"{name} has no version"))
+            skipped.append(SkippedLine(f"package {number}", f"{name} has no version"))
         else:
             digests = frozenset(digest for file in files if (digest := _digest(file)))
-            wanted[Wanted(name, parse_specifiers(f"=={package['version']}"), digests)] = None
-    return Requirements(tuple(wanted), tuple(left_out))
+            projects[ProjectRequirement(name, parse_specifiers(f"=={package['version']}"), digests)] = None
+    return Requirements(tuple(projects), tuple(skipped))
 
 
 def _elsewhere(package: Mapping[str, Any]) -> str | None:
-    """Why an entry is no project of an index, as the end of a sentence; None if it is one."""
+    """Return why an entry is no project of an index, as the end of a sentence; None if it is one."""
     source = package.get("source", {})
     if isinstance(source, dict) and "type" in source:
         kind = source["type"]
@@ -135,8 +140,8 @@ def _elsewhere(package: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_meant(package: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    """Whether an entry is for such a machine; in doubt it is."""
+def _is_for(package: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+    """Return whether an entry is for such a machine; in doubt it is."""
     text = package.get("marker", package.get("markers"))
     if not isinstance(text, str) or _SETS.search(text):
         return True
@@ -156,7 +161,7 @@ def _digest(file: Mapping[str, Any]) -> str | None:
 
 
 def _from_json(text: str, environment: Mapping[str, str]) -> Requirements:
-    """Pipenv's ``Pipfile.lock``."""
+    """Read pipenv's ``Pipfile.lock``."""
     try:
         table = json.loads(text)
         packages = []
@@ -173,7 +178,7 @@ def _from_json(text: str, environment: Mapping[str, str]) -> Requirements:
 
 
 def _looks_like_toml(text: str) -> bool:
-    """Whether a text that is no TOML was meant to be some: a line of it is a table's name."""
+    """Return whether a text that is no TOML looks like some: a line of it is a table's name."""
     return re.search(r"^[ \t]*\[{1,2}[\w.\"'-]+\]{1,2}[ \t\r]*$", text, re.MULTILINE) is not None
 
 

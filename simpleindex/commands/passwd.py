@@ -11,7 +11,7 @@ from simpleindex.access.credentials import LONGEST_PASSWORD, SECRET_PREFIX
 from simpleindex.access.hashes import hash_password, require_libraries
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
 from simpleindex.access.users_file import change_users_file
-from simpleindex.commands.arguments import Parser, add_places, places, who
+from simpleindex.commands.arguments import Parser, add_path_options, command_paths, who
 from simpleindex.core.errors import RefusedStart
 
 _SHORT: Final = 12
@@ -25,7 +25,7 @@ def passwd(words: list[str]) -> int:
         RefusedStart: It cannot be obeyed; nothing is changed then.
     """
     arguments = _parser().parse_args(words)
-    where = places(arguments)
+    where = command_paths(arguments)
     try:
         user = parse_user_name(arguments.user)
     except InvalidUserName as error:
@@ -57,7 +57,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("user", metavar="USER", help="the user's name")
     parser.add_argument("--delete", action="store_true", help="take the user out of the file instead")
-    add_places(parser, ("users", "state", "config"))
+    add_path_options(parser, ("users", "state", "config"))
     return parser
 
 

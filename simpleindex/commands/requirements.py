@@ -1,7 +1,7 @@
 """Files of requirements, as pip reads them (pip's documentation, "Requirements File Format").
 
 A line names a project of an index, or something else that pip installs: a repository of sources, a path, a URL, another file.
-What is no project of an index is left out and named, and never costs the other lines.
+What is no project of an index is skipped and reported, and never costs the other lines.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _LONGEST_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One project of which something is wanted.
+class ProjectRequirement:
+    """A requirement on a project of an index.
 
     Attributes:
         name: The project.
-        versions: Which of its versions: the newest of them.
+        versions: Of these the newest.
         sha256s: The digests that its files may have; empty for any.
     """
 
@@ -58,13 +58,13 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A line or an entry of which nothing is wanted of an index.
+class SkippedLine:
+    """A line or an entry that names no project of an index, or cannot be read.
 
     Attributes:
         where: Its place in the file, such as "line 3".
-        reason: Why, as the end of a sentence.
-        is_mistake: Whether it is one: it cannot be read, or misses something. Otherwise it is no project of an index.
+        reason: Why it is skipped, as the end of a sentence.
+        is_mistake: Whether it cannot be read, or lacks something; otherwise it is no project of an index.
     """
 
     where: str
@@ -73,13 +73,13 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Nested:
-    """Another file that a line names.
+class NestedFile:
+    """A file that a line names with ``-r`` or ``-c``.
 
     Attributes:
         path: As it is written, relative to the file.
         where: The line.
-        is_constraint: Whether it only limits the versions of what is wanted.
+        is_constraint: Whether it only limits the versions of the requirements.
     """
 
     path: str
@@ -89,34 +89,34 @@ class Nested:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a file says.
+    """The requirements of a file.
 
     Attributes:
-        wanted: Projects of an index.
-        left_out: Everything else.
-        nested: Other files.
+        projects: Requirements on projects of an index.
+        skipped: Lines that are none.
+        nested: Files that it names.
     """
 
-    wanted: tuple[Wanted, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    nested: tuple[Nested, ...] = ()
+    projects: tuple[ProjectRequirement, ...] = ()
+    skipped: tuple[SkippedLine, ...] = ()
+    nested: tuple[NestedFile, ...] = ()
 
     def joined(self, other: Requirements) -> Requirements:
-        """Return both together."""
+        """Return the requirements of both files."""
         return Requirements(
-            self.wanted + other.wanted, self.left_out + other.left_out, self.nested + other.nested
+            self.projects + other.projects, self.skipped + other.skipped, self.nested + other.nested
         )
 
-    def constrained(self, limits: tuple[Wanted, ...]) -> Requirements:
-        """Return this with the versions of constraints as well."""
+    def constrained(self, limits: tuple[ProjectRequirement, ...]) -> Requirements:
+        """Return the requirements with their versions limited by constraints."""
         versions: dict[ProjectName, SpecifierSet] = {}
         for limit in limits:
             versions[limit.name] = versions.get(limit.name, SpecifierSet()) & limit.versions
-        wanted = (
+        projects = (
             replace(each, versions=each.versions & versions[each.name]) if each.name in versions else each
-            for each in self.wanted
+            for each in self.projects
         )
-        return replace(self, wanted=tuple(wanted))
+        return replace(self, projects=tuple(projects))
 
 
 def parse_requirements(
@@ -129,27 +129,27 @@ def parse_requirements(
         environment: The values of markers (PEP 508), for lines that are not for every machine.
         variables: The environment's, for ``${NAME}``.
     """
-    wanted: list[Wanted] = []
-    left_out: list[LeftOut] = []
-    nested: list[Nested] = []
+    projects: list[ProjectRequirement] = []
+    skipped: list[SkippedLine] = []
+    nested: list[NestedFile] = []
     for number, written in _logical_lines(text):
-        line = _VARIABLE.sub(lambda found: variables.get(found[1]) or found[0], written)
-        found = _read_line(line, written, f"line {number}", environment)
-        if isinstance(found, Wanted):
-            wanted.append(found)
-        elif isinstance(found, Nested):
-            nested.append(found)
-        elif found is not None:
-            left_out.append(found)
+        line = _VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], written)
+        item = _read_line(line, written, f"line {number}", environment)
+        if isinstance(item, ProjectRequirement):
+            projects.append(item)
+        elif isinstance(item, NestedFile):
+            nested.append(item)
+        elif item is not None:
+            skipped.append(item)
     if any(line.strip() == "--pre" for _, line in _logical_lines(text)):
-        wanted = [
-            replace(each, versions=SpecifierSet(str(each.versions), prereleases=True)) for each in wanted
+        projects = [
+            replace(each, versions=SpecifierSet(str(each.versions), prereleases=True)) for each in projects
         ]
-    return Requirements(tuple(wanted), tuple(left_out), tuple(nested))
+    return Requirements(tuple(projects), tuple(skipped), tuple(nested))
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Every line with its number: continued ones joined, comments and blanks taken away, in pip's order."""
+    """Yield each line with its number: continued ones joined, without comments and blanks, in pip's order."""
     start, parts = 0, []
     for number, line in enumerate([*text.splitlines(), ""], 1):
         is_comment = line.lstrip().startswith("#")
@@ -166,7 +166,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_comment(line: str) -> str:
-    """A line up to the first ``#`` that begins it or follows a blank."""
+    """Return a line up to the first ``#`` that begins it or follows a blank."""
     at = line.find("#")
     while at > 0 and not line[at - 1].isspace():
         at = line.find("#", at + 1)
@@ -174,7 +174,7 @@ def _without_comment(line: str) -> str:
 
 
 def _without_options(line: str) -> str:
-    """A line up to the first word behind a blank that begins with a hyphen, as pip's options do."""
+    """Return a line up to the first option of pip's: a word after a blank that begins with a hyphen."""
     for word in _WORD.finditer(line):
         if word.start() and word[0].startswith("-"):
             return line[: word.start()].rstrip()
@@ -183,26 +183,28 @@ def _without_options(line: str) -> str:
 
 def _read_line(
     line: str, written: str, where: str, environment: Mapping[str, str]
-) -> Wanted | Nested | LeftOut | None:
+) -> ProjectRequirement | NestedFile | SkippedLine | None:
     if excess := bounds.LOCK_LINE.excess(len(line)):
-        return LeftOut(where, f"cannot be read: {excess}", is_mistake=True)
-    if found := _NESTED.fullmatch(line):
-        return Nested(found[2].strip().strip("\"'"), where, is_constraint=found[1] in ("-c", "--constraint"))
+        return SkippedLine(where, f"cannot be read: {excess}", is_mistake=True)
+    if match := _NESTED.fullmatch(line):
+        return NestedFile(
+            match[2].strip().strip("\"'"), where, is_constraint=match[1] in ("-c", "--constraint")
+        )
     if _EDITABLE.match(line):
-        return LeftOut(where, f"is installed from its sources: {_shown(written)}")
+        return SkippedLine(where, f"is installed from its sources: {_shown(written)}")
     if line.startswith("-"):
         return None  # another option of pip's
     digests = frozenset(digest.lower() for digest in _HASH.findall(line))
     stated = _without_options(line)
     if reason := _elsewhere(stated):
-        return LeftOut(where, f"{reason}: {_shown(written)}")
+        return SkippedLine(where, f"{reason}: {_shown(written)}")
     return _requirement(stated, digests, written, where, environment)
 
 
 def _elsewhere(text: str) -> str | None:
-    """Why a text names no project of an index, as the end of a sentence; None if it may name one."""
+    """Return why a text names no project of an index, as the end of a sentence; None if it may name one."""
     if _VCS.match(text):
-        return "comes from a repository of sources"
+        return "comes from a version control system"
     if _DRIVE.match(text) or text.startswith((".", "/", "~", "\\", "file:")):
         return "is a file or directory, and no project of an index"
     if _URL.match(text):
@@ -215,23 +217,25 @@ def _elsewhere(text: str) -> str | None:
 
 def _requirement(
     stated: str, digests: frozenset[str], written: str, where: str, environment: Mapping[str, str]
-) -> Wanted | LeftOut | None:
+) -> ProjectRequirement | SkippedLine | None:
     if unset := _VARIABLE.search(stated):
-        return LeftOut(where, f"needs {unset[0]}, which is not set: {_shown(written)}", is_mistake=True)
+        return SkippedLine(where, f"needs {unset[0]}, which is not set: {_shown(written)}", is_mistake=True)
     try:
         requirement = _parsed(stated)
         name = parse_project_name(requirement.name)
     except (InvalidRequirement, InvalidProjectName):
         meant = "NAME, NAME==VERSION or another requirement is meant"
-        return LeftOut(where, f"cannot be read ({meant}): {_shown(written)}", is_mistake=True)
+        return SkippedLine(where, f"cannot be read ({meant}): {_shown(written)}", is_mistake=True)
     try:
         if requirement.marker is not None and not requirement.marker.evaluate(dict(environment)):
             return None
     except (UndefinedComparison, UndefinedEnvironmentName):
-        return LeftOut(where, f"has a condition that compares nothing: {_shown(written)}", is_mistake=True)
+        return SkippedLine(
+            where, f"has a condition that compares nothing: {_shown(written)}", is_mistake=True
+        )
     if requirement.url:
-        return LeftOut(where, f"is a URL, and no project of an index: {_shown(written)}")
-    return Wanted(name, requirement.specifier, digests)
+        return SkippedLine(where, f"is a URL, and no project of an index: {_shown(written)}")
+    return ProjectRequirement(name, requirement.specifier, digests)
 
 
 def _parsed(stated: str) -> Requirement:
@@ -246,6 +250,6 @@ def _parsed(stated: str) -> Requirement:
 
 
 def _shown(text: str) -> str:
-    """A line as it may be printed: without logins, and not too long."""
+    """Return a line for a message: without logins, and not too long."""
     line = _LOGIN.sub("//...@", text)
     return repr(line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}...")

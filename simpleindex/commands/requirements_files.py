@@ -1,4 +1,4 @@
-"""Reading a file of requirements with all the files that it names. Blocking."""
+"""Read a file of requirements and all the files that it names. Blocking."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.commands.lock_file import InvalidLockFile, parse_lock_file
-from simpleindex.commands.requirements import LeftOut, Requirements
+from simpleindex.commands.requirements import Requirements, SkippedLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.commands.requirements import Nested
+    from simpleindex.commands.requirements import NestedFile
 
 _LARGEST: Final = 16 << 20
 """Bytes of one file."""
@@ -31,14 +31,14 @@ def read_requirements(
         variables: The environment's, for ``${NAME}``.
 
     Raises:
-        InvalidLockFile: The file itself cannot be understood.
+        InvalidLockFile: It is no lock file and no file of requirements.
         OSError: It cannot be read.
     """
-    return _Reading(environment, variables).read(path)
+    return _RequirementsReader(environment, variables).read(path)
 
 
-class _Reading:
-    """One file with those that it names, each once."""
+class _RequirementsReader:
+    """Reads a file and those that it names, each once."""
 
     def __init__(self, environment: Mapping[str, str], variables: Mapping[str, str]) -> None:
         self._environment = environment
@@ -51,24 +51,24 @@ class _Reading:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise InvalidLockFile(f"is larger than {_LARGEST >> 20} MiB")
-        found = parse_lock_file(content, self._environment, self._variables)
-        named = [replace(each, where=f"{path}, {each.where}") for each in found.left_out]
-        result = replace(found, left_out=tuple(named), nested=())
+        requirements = parse_lock_file(content, self._environment, self._variables)
+        named = [replace(each, where=f"{path}, {each.where}") for each in requirements.skipped]
+        result = replace(requirements, skipped=tuple(named), nested=())
         limits = Requirements()
-        for nested in found.nested:
+        for nested in requirements.nested:
             inner = self._nested(path, nested)
             if nested.is_constraint:
                 limits = limits.joined(inner)
             else:
                 result = result.joined(inner)
-        mistakes = tuple(each for each in limits.left_out if each.is_mistake)
-        result = result.joined(Requirements(left_out=mistakes))
-        return result.constrained(limits.wanted)
+        mistakes = tuple(each for each in limits.skipped if each.is_mistake)
+        result = result.joined(Requirements(skipped=mistakes))
+        return result.constrained(limits.projects)
 
-    def _nested(self, path: str, nested: Nested) -> Requirements:
+    def _nested(self, path: str, nested: NestedFile) -> Requirements:
         if "://" in nested.path:
-            reason = "names a file at a URL, which is not asked for"
-            return Requirements(left_out=(LeftOut(f"{path}, {nested.where}", reason),))
+            reason = "names a file at a URL, which is not fetched"
+            return Requirements(skipped=(SkippedLine(f"{path}, {nested.where}", reason),))
         inner = os.path.join(os.path.dirname(path), nested.path)
         if (os.path.realpath(inner), nested.is_constraint) in self._read:
             return Requirements()
@@ -82,6 +82,6 @@ class _Reading:
             return self._mistake(path, nested, f"{inner} {error.reason}")
 
     @staticmethod
-    def _mistake(path: str, nested: Nested, reason: str) -> Requirements:
-        left_out = LeftOut(f"{path}, {nested.where}", f"names another file: {reason}", is_mistake=True)
-        return Requirements(left_out=(left_out,))
+    def _mistake(path: str, nested: NestedFile, reason: str) -> Requirements:
+        skipped = SkippedLine(f"{path}, {nested.where}", f"names another file: {reason}", is_mistake=True)
+        return Requirements(skipped=(skipped,))

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.identity import Action
 from simpleindex.commands.arguments import (
+    CommandPaths,
     Parser,
-    Places,
     add_new_state,
-    add_places,
+    add_path_options,
+    command_paths,
     complain,
-    places,
     require_state,
     table,
     who,
@@ -54,7 +54,7 @@ def token(words: list[str]) -> int:
         RefusedStart: It cannot be obeyed; nothing is changed then.
     """
     arguments = _parser().parse_args(words)
-    where = places(arguments)
+    where = command_paths(arguments)
     database = RecordsDatabase(str(where.state))
     try:
         result: int = arguments.run(arguments, where, TokenTable(database))
@@ -108,22 +108,22 @@ def _parser() -> Parser:
     )
     add_new_state(create)
     create.add_argument("--note", default="", help="what it is for, in your words")
-    add_places(create, ("state", "users", "config"))
+    add_path_options(create, ("state", "users", "config"))
     create.set_defaults(run=_create)
     listing = commands.add_parser("list", help="list them", description="List all tokens; times are UTC.")
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
-    add_places(listing)
+    add_path_options(listing)
     listing.set_defaults(run=_list)
     revoke = commands.add_parser(
         "revoke", help="end one at once and for good", description="End tokens for good."
     )
     revoke.add_argument("id", metavar="ID", nargs="+", help="as it is listed")
-    add_places(revoke)
+    add_path_options(revoke)
     revoke.set_defaults(run=_revoke)
     return parser
 
 
-def _create(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> int:
+def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
     now = time.time()
     user = _user(arguments, where)
     actions, patterns = _actions(arguments.can), _patterns(arguments.projects or ["*"])
@@ -153,7 +153,7 @@ def _create(arguments: argparse.Namespace, where: Places, tokens: TokenTable) ->
     return 0
 
 
-def _list(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> int:
+def _list(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
     now, rows = time.time(), tokens.all()
     if arguments.json:
         print(json.dumps([_as_json(one, now) for one in rows], indent=2))
@@ -164,7 +164,7 @@ def _list(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> i
     return 0
 
 
-def _revoke(arguments: argparse.Namespace, where: Places, tokens: TokenTable) -> int:
+def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
     status = 0
     for id_ in arguments.id:
         before = tokens.revoke(id_, time.time())
@@ -179,13 +179,13 @@ def _revoke(arguments: argparse.Namespace, where: Places, tokens: TokenTable) ->
     return status
 
 
-def _record(where: Places, event: str, id_: str, detail: str) -> None:
+def _record(where: CommandPaths, event: str, id_: str, detail: str) -> None:
     audit = where.audit()
     audit.record(event, who=who(), token=id_, detail=detail)
     audit.close()
 
 
-def _user(arguments: argparse.Namespace, where: Places) -> str | None:
+def _user(arguments: argparse.Namespace, where: CommandPaths) -> str | None:
     if arguments.user is None:
         return None
     try:

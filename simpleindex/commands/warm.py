@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.commands.requirements import Wanted
+    from simpleindex.commands.requirements import ProjectRequirement
     from simpleindex.config.settings import Settings
 
 _AT_ONCE: Final = 8
@@ -86,7 +86,7 @@ def run_warm(given: argparse.Namespace) -> int:
     Raises:
         RefusedStart: It cannot be obeyed.
     """
-    wanted, mistakes, left_out = _requirements(given)
+    requirements, mistakes, skipped = _requirements(given)
     platforms = [] if given.all else supported_tags(given.python_version or (), given.platform or ())
     url, ca_file, limit = given.index_url, given.cert, None
     if url is None:
@@ -96,9 +96,9 @@ def run_warm(given: argparse.Namespace) -> int:
     remote = Remote(url, ca_file, given.token_file, needs_token=False)
     progress = Progress(sys.stderr)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        chosen = [*pool.map(lambda each: _choose(remote, each, platforms), wanted)]
+        chosen = [*pool.map(lambda each: _choose(remote, each, platforms), requirements)]
         problems = [problem for _, problem in chosen if problem]
-        pages = [page for found, _ in chosen for page in found]
+        pages = [page for files, _ in chosen for page in files]
         progress.expect(len(pages))
         fetched = [*pool.map(lambda page: _fetch(remote, page, progress), dict.fromkeys(pages))]
     progress.end()
@@ -106,19 +106,19 @@ def run_warm(given: argparse.Namespace) -> int:
     done = [size for size, problem in fetched if not problem]
     if limit is not None and sum(done) > limit:
         problems.append(
-            f"The files are larger than the cache, whose size is {human_size(limit)} in [cache] of the sources file: not all of them stay."
+            f"The files are larger than the cache ({human_size(limit)}, set in [cache] of the sources file): the cache will not keep all of them."
         )
-    # That the index cannot be reached is the same for every line.
+    # An index that cannot be reached is the same problem for every line.
     for problem in dict.fromkeys(problems):
         print(problem)
     print(
-        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(wanted):,} line{'' if len(wanted) == 1 else 's'}, {human_size(sum(done))}"
-        f"{f'; {left_out:,} left out' if left_out else ''}."
+        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(requirements):,} line{'' if len(requirements) == 1 else 's'}, {human_size(sum(done))}"
+        f"{f'; {skipped:,} skipped' if skipped else ''}."
     )
     return 1 if problems else 0
 
 
-def _requirements(given: argparse.Namespace) -> tuple[Sequence[Wanted], list[str], int]:
+def _requirements(given: argparse.Namespace) -> tuple[Sequence[ProjectRequirement], list[str], int]:
     """Return the requirements of a file, its mistakes, and the number of skipped lines; print what is no project of an index."""
     environment = {key: str(value) for key, value in default_environment().items()}
     if given.python_version:
@@ -127,41 +127,43 @@ def _requirements(given: argparse.Namespace) -> tuple[Sequence[Wanted], list[str
             "python_full_version": f"{given.python_version[0]}.0",
         }
     try:
-        found = read_requirements(given.file, environment, os.environ)
+        requirements = read_requirements(given.file, environment, os.environ)
     except OSError as error:
         raise RefusedStart(f"{given.file} cannot be read: {error.strerror}") from None
     except InvalidLockFile as error:
         raise RefusedStart(f"{given.file} {error.reason}") from None
-    mistakes = [f"{each.where} {each.reason}." for each in found.left_out if each.is_mistake]
-    if mistakes and not found.wanted:
+    mistakes = [f"{each.where} {each.reason}." for each in requirements.skipped if each.is_mistake]
+    if mistakes and not requirements.projects:
         raise RefusedStart(mistakes[0])
-    for each in found.left_out:
+    for each in requirements.skipped:
         if not each.is_mistake:
-            print(f"Left out: {each.where} {each.reason}.")
-    return found.wanted, mistakes, len(found.left_out)
+            print(f"Skipped: {each.where} {each.reason}.")
+    return requirements.projects, mistakes, len(requirements.skipped)
 
 
-def _choose(remote: Remote, wanted: Wanted, platforms: Sequence[Sequence[Tag]]) -> tuple[list[str], str]:
+def _choose(
+    remote: Remote, requirement: ProjectRequirement, platforms: Sequence[Sequence[Tag]]
+) -> tuple[list[str], str]:
     """Return the URLs of the files that a requirement needs, and why there are none."""
-    page = f"simple/{wanted.name}/"
+    page = f"simple/{requirement.name}/"
     try:
-        found = load_json(remote.read(page, _JSON), bounds.PAGE_VALUES)
-        choice = choose(found, wanted, platforms)
+        listing = load_json(remote.read(page, _JSON), bounds.PAGE_VALUES)
+        choice = choose(listing, requirement, platforms)
     except Unreachable as error:
         return [], f"{error}"
     except RefusedStart as error:
-        return [], f"{wanted.name}: {error}"
+        return [], f"{requirement.name}: {error}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return [], f"{wanted.name}: the index sent a page that is not valid"
+        return [], f"{requirement.name}: the index sent a page that is not valid"
     pages = [urljoin(page, str(file["url"])) for file in choice.files]
     if any("://" in each for each in pages):
         return (
             [],
-            f"{wanted.name}: clients fetch its files from its upstream (mode listing-only), so they are not cached.",
+            f"{requirement.name}: clients fetch its files from its upstream (mode listing-only), so they are not cached.",
         )
     missing = choice.missing
-    if (missing and not found["files"]) or missing.endswith("is not offered."):
-        missing = f"{missing.rstrip('.')}: {reason}" if (reason := _reason(remote, wanted)) else missing
+    if (missing and not listing["files"]) or missing.endswith("is not offered."):
+        missing = f"{missing.rstrip('.')}: {reason}" if (reason := _reason(remote, requirement)) else missing
     return pages, missing
 
 
@@ -175,13 +177,15 @@ def _cache_size(settings: Settings) -> int | None:
         return None
 
 
-def _reason(remote: Remote, wanted: Wanted) -> str:
+def _reason(remote: Remote, requirement: ProjectRequirement) -> str:
     """Return why the index does not offer a file that it has, as the end of a sentence; empty if it gives no reason."""
     try:
-        explanation = load_json(remote.read(f"-/why/{wanted.name}", "application/json"), bounds.PAGE_VALUES)
+        explanation = load_json(
+            remote.read(f"-/why/{requirement.name}", "application/json"), bounds.PAGE_VALUES
+        )
         for file in explanation["files"]:
             version = file.get("version")
-            if not file["offered"] and version and wanted.versions.contains(version, prereleases=True):
+            if not file["offered"] and version and requirement.versions.contains(version, prereleases=True):
                 return str(file["says"])
         denied = explanation["answer"] == "withheld" and not explanation["files"]
         return str(explanation["summary"]) if denied else ""

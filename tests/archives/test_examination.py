@@ -25,10 +25,10 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import process as process_module
 from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.pool import ExaminationPool
-from simpleindex.archives.examination.process import Program, Surprise, default_program
+from simpleindex.archives.examination.process import Program, UnexpectedError, default_program
 from simpleindex.archives.examination.requests import (
     BadAnswer,
-    Missing,
+    MissingSpan,
     Request,
     WheelMetadata,
     distribution,
@@ -201,7 +201,7 @@ def test_the_end_of_a_wheel(tmp_path: Path) -> None:
         asked = []
         for _ in range(20):
             (outcome,) = bench.outcomes(wheel_end(parts.file.fileno(), wheel_name(), len(data), parts.spans))
-            if not isinstance(outcome, Missing):
+            if not isinstance(outcome, MissingSpan):
                 break
             asked.append((outcome.offset, outcome.length))
             parts.add(outcome.offset, data[outcome.offset : outcome.offset + outcome.length])
@@ -325,7 +325,7 @@ def test_nothing_is_loaded_while_files_are_examined(bench: Bench) -> None:
         outcomes = real.outcomes(*requests)
     assert real.lines == []
     assert not [
-        outcome for outcome in outcomes if isinstance(outcome, OSError | Surprise | ExaminationOverrun)
+        outcome for outcome in outcomes if isinstance(outcome, OSError | UnexpectedError | ExaminationOverrun)
     ]
     assert sum(not isinstance(outcome, Exception) for outcome in outcomes) >= 6
 
@@ -450,7 +450,7 @@ def test_ended_once(bench: Bench) -> None:
 def test_an_error_of_our_own(bench: Bench) -> None:
     """It is reported once, with where it was, and the process goes on."""
     outcome, neighbour = bench.outcomes(bench.request("raise"), bench.request("content"))
-    assert isinstance(outcome, Surprise)
+    assert isinstance(outcome, UnexpectedError)
     assert neighbour == "content"
     (line,) = bench.lines
     assert "This should never happen" in line
@@ -632,7 +632,7 @@ def test_in_turn(kinds: Sequence[str], most: int, tmp_path: Path) -> None:
             if kinds[turn] in {"content", "large"}:
                 assert middle == f"{turn} middle"
             else:
-                assert isinstance(middle, NotExamined | Surprise)
+                assert isinstance(middle, NotExamined | UnexpectedError)
         assert len(bench.opened) == 3 * len(kinds)
         bench.assert_works()
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives import verify as strictness
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.verify import Examined, examine_strictly
+from simpleindex.archives.verify import VerifiedMetadata, examine_strictly
 from simpleindex.archives.wheel import judge_wheel_file
 from simpleindex.core import bounds
 from simpleindex.core.metadata import CoreMetadata
@@ -45,7 +45,7 @@ SDIST = sdist_name()
 GOOD = raw_zip(*wheel_parts())
 
 
-def examined(data: bytes, filename: str = WHEEL, *, require_record: bool = True) -> Examined:
+def examined(data: bytes, filename: str = WHEEL, *, require_record: bool = True) -> VerifiedMetadata:
     """Examine what lies in memory."""
     return examine_strictly(
         io.BytesIO(data), parse_distribution_name(filename), UploadRules(require_record=require_record)
@@ -90,7 +90,7 @@ ZIP_SDIST = raw_zip(Part(b"acme-1.0/", method=0), Part(b"acme-1.0/PKG-INFO", met
 )
 def test_what_honest_tools_write_is_taken(data: bytes, filename: str) -> None:
     """Whatever the tool, its metadata come back."""
-    assert examined(data, filename) == Examined(CoreMetadata("acme", "1.0", None), "2.1")
+    assert examined(data, filename) == VerifiedMetadata(CoreMetadata("acme", "1.0", None), "2.1")
 
 
 def test_zip64_members_are_taken() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.verify import Examined, examine_strictly
+from simpleindex.archives.verify import VerifiedMetadata, examine_strictly
 from simpleindex.core import bounds
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import entry, tar, tar_gz
@@ -22,7 +22,7 @@ SDIST = "acme-1.0.tar.gz"
 INFO = b"Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"
 
 
-def examined(data: bytes, filename: str = SDIST) -> Examined:
+def examined(data: bytes, filename: str = SDIST) -> VerifiedMetadata:
     """Examine what lies in memory."""
     return examine_strictly(io.BytesIO(data), parse_distribution_name(filename), UploadRules())
 

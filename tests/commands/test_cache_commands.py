@@ -446,10 +446,10 @@ def test_warm_leaves_out(server: Serving, tmp_path: Path, capsys: Captured) -> N
     (tmp_path / "limits").write_text("acme<99\n")
     assert warm(server, tmp_path, "git+https://me:secret@h/y\n-r more\n-c limits\n-r more\n") == 0
     out = capsys.readouterr().out
-    assert f"Left out: {tmp_path / 'wanted'}, line 1 comes from a repository of sources" in out
-    assert f"Left out: {tmp_path / 'more'}, line 2 is a file or directory" in out
+    assert f"Skipped: {tmp_path / 'wanted'}, line 1 comes from a version control system" in out
+    assert f"Skipped: {tmp_path / 'more'}, line 2 is a file or directory" in out
     assert "secret" not in out
-    assert out.endswith("1 file for 1 line, 5 bytes; 2 left out.\n")
+    assert out.endswith("1 file for 1 line, 5 bytes; 2 skipped.\n")
     assert warm(server, tmp_path, "acme\nb c\n-r nothing\n-r wanted") == 1
     out = capsys.readouterr().out
     assert "line 2 cannot be read" in out

@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 
 from simpleindex.commands.choose_files import choose
-from simpleindex.commands.requirements import Wanted
+from simpleindex.commands.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
 
 ANY = Tag("py3", "none", "any")
@@ -61,7 +61,7 @@ def test_chosen(
     versions: str, platforms: list[list[Tag]], sha256s: tuple[str, ...], files: list[int]
 ) -> None:
     """The newest version that is wanted, and of it the best wheel for each platform, else the sdist."""
-    wanted = Wanted(ProjectName("acme"), SpecifierSet(versions), frozenset(sha256s))
+    wanted = ProjectRequirement(ProjectName("acme"), SpecifierSet(versions), frozenset(sha256s))
     choice = choose(PAGE, wanted, platforms)
     assert [file["filename"] for file in choice.files] == [FILES[each] for each in files]
     assert choice.missing == ""
@@ -71,17 +71,17 @@ def test_chosen(
     ("versions", "sha256s", "sentence"),
     [
         ("==9.0", (), "acme==9.0 is not offered."),
-        ("", ("f" * 64,), "acme in any version is not offered with one of the hashes that are wanted."),
+        ("", ("f" * 64,), "acme in any version is not offered with one of the required hashes."),
     ],
 )
 def test_missing(versions: str, sha256s: tuple[str, ...], sentence: str) -> None:
     """It is said what is missing."""
-    wanted = Wanted(ProjectName("acme"), SpecifierSet(versions), frozenset(sha256s))
+    wanted = ProjectRequirement(ProjectName("acme"), SpecifierSet(versions), frozenset(sha256s))
     assert choose(PAGE, wanted, [LINUX]) == ((), sentence)
 
 
 def test_nothing_for_a_platform() -> None:
     """Neither a wheel nor an sdist."""
     page: dict[str, Any] = {"files": PAGE["files"][:2]}
-    wanted = Wanted(ProjectName("acme"), SpecifierSet("==1.0"))
+    wanted = ProjectRequirement(ProjectName("acme"), SpecifierSet("==1.0"))
     assert choose(page, wanted, [[ANY]]) == ((), "acme 1.0 has no file for these platforms.")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from simpleindex.commands.lock_file import InvalidLockFile, parse_lock_file
-from simpleindex.commands.requirements import Wanted
+from simpleindex.commands.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
 
 A, B = "a" * 64, "b" * 64
@@ -62,9 +62,9 @@ path = "."
 """
 
 
-def wanted(name: str, versions: str = "", *sha256s: str) -> Wanted:
+def wanted(name: str, versions: str = "", *sha256s: str) -> ProjectRequirement:
     """One."""
-    return Wanted(ProjectName(name), SpecifierSet(versions), frozenset(sha256s))
+    return ProjectRequirement(ProjectName(name), SpecifierSet(versions), frozenset(sha256s))
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def wanted(name: str, versions: str = "", *sha256s: str) -> Wanted:
         ("\ufeffacme==1\r\nbeta\r\n", (wanted("acme", "==1"), wanted("beta"))),
     ],
 )
-def test_files(text: str, expected: tuple[Wanted, ...]) -> None:
+def test_files(text: str, expected: tuple[ProjectRequirement, ...]) -> None:
     """Each kind is told by what is in it; what is had from elsewhere is left out."""
-    assert parse_lock_file(text.encode(), ENVIRONMENT).wanted == expected
+    assert parse_lock_file(text.encode(), ENVIRONMENT).projects == expected
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b"\xff", "is not UTF-8 text: line 1"),
-        (b"[tool]\nx = 1", "is TOML, and no lock file"),
+        (b"[tool]\nx = 1", "is TOML, but no lock file"),
         (b'lock-version = "1.0"\n[[packages]]\nversion = "1"\nsdist = {}', "is no lock file"),
-        (b'[[package]]\nname = "-"\nversion = "1"\nsdist = {}', "has a project that is none"),
+        (b'[[package]]\nname = "-"\nversion = "1"\nsdist = {}', "has an invalid project name"),
         (b'lock-version = "1.0"\npackages = 5', "is no lock file"),
     ],
 )
@@ -199,7 +199,7 @@ type = "git"
 
 
 @pytest.mark.parametrize(
-    ("text", "expected", "left_out"),
+    ("text", "expected", "skipped"),
     [
         (POETRY, (wanted("acme", "==1.0", A, B), wanted("private", "==2")), ["cloned comes from git"]),
         (OLD_POETRY, (wanted("acme", "==1.0", A),), []),
@@ -218,20 +218,20 @@ type = "git"
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_lock_files(
-    text: str, expected: tuple[Wanted, ...], left_out: list[str], end: str, mark: str
+    text: str, expected: tuple[ProjectRequirement, ...], skipped: list[str], end: str, mark: str
 ) -> None:
     """Of every tool, whatever the line ends and the mark at the beginning; what comes from no index is left out and named."""
     found = parse_lock_file((mark + text.replace("\n", end)).encode(), ENVIRONMENT)
-    assert found.wanted == expected
-    assert [each.reason.removesuffix(", and from no index") for each in found.left_out] == left_out
-    assert not any(each.is_mistake for each in found.left_out)
+    assert found.projects == expected
+    assert [each.reason.removesuffix(", and from no index") for each in found.skipped] == skipped
+    assert not any(each.is_mistake for each in found.skipped)
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b"[[package]]\nname = acme\n", "is not valid TOML: .*line 2"),
-        (b"[project]\nname = 'x'\n", "is TOML, and no lock file of uv, pip, poetry or pdm"),
+        (b"[project]\nname = 'x'\n", "is TOML, but no lock file of uv, pip, poetry or pdm"),
         (b'{"a": 1}', "is JSON, and no Pipfile.lock"),
         (b'{"default": {', "is JSON, and no Pipfile.lock"),
     ],

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from simpleindex.commands.requirements import Nested, Wanted, _logical_lines, parse_requirements
+from simpleindex.commands.requirements import (
+    NestedFile,
+    ProjectRequirement,
+    _logical_lines,
+    parse_requirements,
+)
 from simpleindex.core.names import ProjectName
 from simpleindex.core.text_files import InvalidText, decode_requirements, decode_utf8
 
@@ -21,7 +26,9 @@ VARIABLES = {"VERSION": "1.0", "TOKEN": "hunter2"}
 
 def names(text: str) -> list[str]:
     """What is wanted, as text."""
-    return [f"{each.name}{each.versions}" for each in parse_requirements(text, ENVIRONMENT, VARIABLES).wanted]
+    return [
+        f"{each.name}{each.versions}" for each in parse_requirements(text, ENVIRONMENT, VARIABLES).projects
+    ]
 
 
 READ = [
@@ -54,7 +61,7 @@ READ = [
 def test_what_is_read(text: str, expected: list[str]) -> None:
     """And nothing is said to be left out."""
     assert names(text) == expected
-    assert parse_requirements(text, ENVIRONMENT, VARIABLES).left_out == ()
+    assert parse_requirements(text, ENVIRONMENT, VARIABLES).skipped == ()
 
 
 ELSEWHERE = [
@@ -103,9 +110,9 @@ ELSEWHERE = [
 def test_what_is_no_project_of_an_index(line: str) -> None:
     """It is left out and named, is no mistake, and the other lines are read."""
     found = parse_requirements(f"first\n{line}\nlast==2\n", ENVIRONMENT, VARIABLES)
-    assert [str(each.name) for each in found.wanted] == ["first", "last"]
-    (left_out,) = found.left_out
-    assert (left_out.where, left_out.is_mistake) == ("line 2", False)
+    assert [str(each.name) for each in found.projects] == ["first", "last"]
+    (skipped,) = found.skipped
+    assert (skipped.where, skipped.is_mistake) == ("line 2", False)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +130,11 @@ def test_what_is_no_project_of_an_index(line: str) -> None:
 def test_what_cannot_be_read(line: str, meant: str) -> None:
     """It is named with its line and what was meant, and costs no other line."""
     found = parse_requirements(f"first\n\n{line}\nlast\n", ENVIRONMENT, VARIABLES)
-    assert [str(each.name) for each in found.wanted] == ["first", "last"]
-    (left_out,) = found.left_out
-    assert (left_out.where, left_out.is_mistake) == ("line 3", True)
-    assert meant in left_out.reason
-    assert len(left_out.reason) < 250
+    assert [str(each.name) for each in found.projects] == ["first", "last"]
+    (skipped,) = found.skipped
+    assert (skipped.where, skipped.is_mistake) == ("line 3", True)
+    assert meant in skipped.reason
+    assert len(skipped.reason) < 250
 
 
 @pytest.mark.parametrize(
@@ -141,8 +148,8 @@ def test_what_cannot_be_read(line: str, meant: str) -> None:
 )
 def test_no_secret_is_said(line: str) -> None:
     """Neither a login in a URL nor the value of a variable."""
-    (left_out,) = parse_requirements(line, ENVIRONMENT, VARIABLES).left_out
-    assert "hunter2" not in left_out.reason
+    (skipped,) = parse_requirements(line, ENVIRONMENT, VARIABLES).skipped
+    assert "hunter2" not in skipped.reason
 
 
 @pytest.mark.parametrize(
@@ -159,22 +166,24 @@ def test_no_secret_is_said(line: str) -> None:
 )
 def test_other_files(line: str, path: str, is_constraint: bool) -> None:
     """They are named, to be read by whoever reads files."""
-    assert parse_requirements(line, ENVIRONMENT, VARIABLES).nested == (Nested(path, "line 1", is_constraint),)
+    assert parse_requirements(line, ENVIRONMENT, VARIABLES).nested == (
+        NestedFile(path, "line 1", is_constraint),
+    )
 
 
 def test_constraints_limit_and_want_nothing() -> None:
     """Every one of a name holds."""
     found = parse_requirements("acme>=1\nbeta", ENVIRONMENT, VARIABLES)
-    limits = parse_requirements("acme<3\nacme!=2\ngamma==1", ENVIRONMENT, VARIABLES).wanted
-    assert found.constrained(limits).wanted == (
-        Wanted(ProjectName("acme"), SpecifierSet(">=1,<3,!=2")),
-        Wanted(ProjectName("beta"), SpecifierSet()),
+    limits = parse_requirements("acme<3\nacme!=2\ngamma==1", ENVIRONMENT, VARIABLES).projects
+    assert found.constrained(limits).projects == (
+        ProjectRequirement(ProjectName("acme"), SpecifierSet(">=1,<3,!=2")),
+        ProjectRequirement(ProjectName("beta"), SpecifierSet()),
     )
 
 
 def test_early_versions() -> None:
     """With --pre, as pip has it, for the whole file."""
-    (found,) = parse_requirements("acme>=1\n--pre\n", ENVIRONMENT, VARIABLES).wanted
+    (found,) = parse_requirements("acme>=1\n--pre\n", ENVIRONMENT, VARIABLES).projects
     assert found.versions.prereleases
 
 

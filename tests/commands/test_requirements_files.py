@@ -24,7 +24,7 @@ def read(path: Path, text: str) -> Requirements:
 
 def names(found: Requirements) -> list[str]:
     """Return the names of the projects."""
-    return [str(each.name) for each in found.wanted]
+    return [str(each.name) for each in found.projects]
 
 
 def test_files_that_name_each_other_are_read_once(tmp_path: Path) -> None:
@@ -37,15 +37,15 @@ def test_a_file_at_a_url_is_left_out(tmp_path: Path) -> None:
     """It is no mistake of the file, so the rest counts."""
     found = read(tmp_path, "-r https://example.org/more.txt\nacme\n")
     assert names(found) == ["acme"]
-    (left_out,) = found.left_out
-    assert (left_out.is_mistake, "names a file at a URL" in left_out.reason) == (False, True)
+    (skipped,) = found.skipped
+    assert (skipped.is_mistake, "names a file at a URL" in skipped.reason) == (False, True)
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (None, "cannot be read: No such file or directory"),
-        (b"[tool]\nx = 1\n", "is TOML, and no lock file"),
+        (b"[tool]\nx = 1\n", "is TOML, but no lock file"),
         (b"# " + b"x" * 200, "is larger than 0 MiB"),
     ],
 )
@@ -58,10 +58,10 @@ def test_a_named_file_that_cannot_be_read_is_a_mistake(
         (tmp_path / "more.txt").write_bytes(content)
     found = read(tmp_path, "-r more.txt\nacme\n")
     assert names(found) == ["acme"]
-    (left_out,) = found.left_out
-    assert left_out.is_mistake
-    assert reason in left_out.reason
-    assert "wanted.txt" in left_out.where
+    (skipped,) = found.skipped
+    assert skipped.is_mistake
+    assert reason in skipped.reason
+    assert "wanted.txt" in skipped.where
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,5 +77,5 @@ def test_the_number_of_files_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(requirements_files, "_MOST_FILES", 2)
     for name in ("one.txt", "two.txt"):
         (tmp_path / name).write_text("acme\n")
-    (left_out,) = read(tmp_path, "-r one.txt\n-r two.txt\n").left_out
-    assert "more than 2 files are named" in left_out.reason
+    (skipped,) = read(tmp_path, "-r one.txt\n-r two.txt\n").skipped
+    assert "more than 2 files are named" in skipped.reason

@@ -11,8 +11,8 @@ import pytest
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
-from simpleindex.archives.examination.process import Surprise
-from simpleindex.archives.examination.requests import Missing, WheelMetadata
+from simpleindex.archives.examination.process import UnexpectedError
+from simpleindex.archives.examination.requests import MissingSpan, WheelMetadata
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer, WheelParts
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_name
@@ -48,8 +48,8 @@ def end(outcome: Any) -> Any:
     ("outcome", "value"),
     [
         (WheelMetadata(b"Name: acme", None), WheelMetadata(b"Name: acme", None)),
-        (Missing(10, 5_000), Missing(10, 5_000)),
-        (Missing(10, 5), Missing(10, 4_096)),
+        (MissingSpan(10, 5_000), MissingSpan(10, 5_000)),
+        (MissingSpan(10, 5), MissingSpan(10, 4_096)),
     ],
 )
 def test_metadata_or_the_bytes_that_are_missing(outcome: Any, value: Any) -> None:
@@ -60,8 +60,8 @@ def test_metadata_or_the_bytes_that_are_missing(outcome: Any, value: Any) -> Non
 @pytest.mark.parametrize(
     ("outcome", "kind", "words"),
     [
-        (Missing(SIZE - 4, 5), BrokenArchive, "it is incomplete"),
-        (Surprise("Traceback"), BrokenArchive, "an error of this index"),
+        (MissingSpan(SIZE - 4, 5), BrokenArchive, "it is incomplete"),
+        (UnexpectedError("Traceback"), BrokenArchive, "an error of this index"),
         (OSError(errno.EIO, "Input/output error"), NotExamined, "it cannot be read: Input/output error"),
         (NotExamined("it takes too long"), NotExamined, "it takes too long"),
     ],

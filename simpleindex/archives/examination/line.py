@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from simpleindex.archives.examination.limits import NotExamined
-from simpleindex.archives.examination.process import Ended
+from simpleindex.archives.examination.process import ProcessEnded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-class Processes(Protocol):
+class ProcessPool(Protocol):
     """The processes that a line takes one of."""
 
     def is_quick(self, batch: Sequence[Request[Any]], /) -> bool:
@@ -36,7 +36,7 @@ class Processes(Protocol):
         """Send a batch to a process.
 
         Raises:
-            Ended: The process is gone.
+            ProcessEnded: The process is gone.
         """
         ...
 
@@ -46,7 +46,7 @@ class Processes(Protocol):
         """Return what came of the first batch that was sent and not answered.
 
         Raises:
-            Ended: The process is gone, or must go.
+            ProcessEnded: The process is gone, or must go.
         """
         ...
 
@@ -67,7 +67,7 @@ class Processes(Protocol):
         ...
 
 
-class Line(Generic[Value]):
+class Pipeline(Generic[Value]):
     """One process, and the batches that are to be examined in their order, of which some were sent to it.
 
     While the process has something to do, nothing else is asked of the pool: there may be only the one process.
@@ -76,7 +76,7 @@ class Line(Generic[Value]):
         pool: Has the processes.
     """
 
-    def __init__(self, pool: Processes) -> None:
+    def __init__(self, pool: ProcessPool) -> None:
         self._pool = pool
         self._process: ExaminationProcess | None = None
         self._sent: deque[Sequence[Request[Value]]] = deque()
@@ -95,7 +95,7 @@ class Line(Generic[Value]):
                 self._process = self._pool.take()
             self._sent.append(batch)
             self._pool.send(self._process, batch)
-        except Ended:
+        except ProcessEnded:
             self._lose()
         except (NotExamined, OSError):
             # The same shows when it is this batch's turn.
@@ -106,7 +106,7 @@ class Line(Generic[Value]):
         if self._process is not None and self._sent:
             try:
                 outcomes = self._pool.receive(self._process, self._sent[0])
-            except Ended:
+            except ProcessEnded:
                 self._lose()
                 return self._pool.examine_alone(self._unsent.popleft())
             self._sent.popleft()

@@ -15,12 +15,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
-from simpleindex.archives.examination.line import Line
+from simpleindex.archives.examination.line import Pipeline
 from simpleindex.archives.examination.process import (
-    Cause,
-    Ended,
+    EndCause,
     ExaminationProcess,
-    Surprise,
+    ProcessEnded,
+    UnexpectedError,
     default_program,
 )
 from simpleindex.core import severity
@@ -111,7 +111,7 @@ class ExaminationPool:
 
     def examine_in_turn(self, batches: Iterable[Sequence[Request[Value]]]) -> Iterator[list[Outcome[Value]]]:
         """Examine batches of files; see :class:`~simpleindex.archives.examination.requests.Examiner`."""
-        line: Line[Value] = Line(self)
+        line: Pipeline[Value] = Pipeline(self)
         try:
             for batch in batches:
                 line.send(batch)
@@ -160,7 +160,7 @@ class ExaminationPool:
         if len(batch) > 1:
             try:
                 return self._ask(batch, self._limits.batch_seconds)
-            except Ended:
+            except ProcessEnded:
                 # Which of them it was shows when each is examined by itself.
                 pass
             except (NotExamined, OSError) as error:
@@ -177,9 +177,9 @@ class ExaminationPool:
         for _ in range(_TRIES):
             try:
                 return self._ask([request], seconds)[0]
-            except Ended as ended:
+            except ProcessEnded as ended:
                 error = self._verdict(ended, seconds)
-                if ended.cause is Cause.TIME:
+                if ended.cause is EndCause.TIME:
                     break
             except (NotExamined, OSError) as other:
                 return other
@@ -187,15 +187,15 @@ class ExaminationPool:
             self._complain(error)
         return error
 
-    def _verdict(self, ended: Ended, seconds: int) -> ExaminationOverrun | NotExamined:
+    def _verdict(self, ended: ProcessEnded, seconds: int) -> ExaminationOverrun | NotExamined:
         match ended.cause:
-            case Cause.TIME:
+            case EndCause.TIME:
                 return ExaminationOverrun(f"examining it takes more than {seconds} seconds of computing time")
-            case Cause.MEMORY:
+            case EndCause.MEMORY:
                 return ExaminationOverrun(
                     f"examining it takes more than {self._limits.memory >> 20} MiB of memory"
                 )
-            case Cause.CRASH | Cause.BAD_ANSWER:
+            case EndCause.CRASH | EndCause.BAD_ANSWER:
                 return ExaminationOverrun(f"examining it ended the process that did so: {ended.detail}")
         return NotExamined(f"the process that examines files failed: {ended.detail}")
 
@@ -223,7 +223,7 @@ class ExaminationPool:
         """Have a quick batch examined.
 
         Raises:
-            Ended: The process is gone.
+            ProcessEnded: The process is gone.
         """
         process.send(batch, self._limits.batch_seconds)
 
@@ -233,12 +233,12 @@ class ExaminationPool:
         """Return what came of a batch.
 
         Raises:
-            Ended: The process is gone, or must go.
+            ProcessEnded: The process is gone, or must go.
         """
         seconds = self._limits.batch_seconds if seconds is None else seconds
         outcomes = process.receive(batch, self._limits.waiting_for(seconds))
         for request, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Surprise):
+            if isinstance(outcome, UnexpectedError):
                 self._log(
                     f"This should never happen; please report it. Examining {request.arguments}:\n{outcome.traceback}"
                 )

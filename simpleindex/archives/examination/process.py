@@ -46,7 +46,7 @@ _END_SECONDS: Final = 2.0
 _OWN_SIGNALS: Final = frozenset({"SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGSYS", "SIGTRAP"})
 
 
-class Cause(Enum):
+class EndCause(Enum):
     """Why a process ended before it had answered."""
 
     TIME = "it computed for too long"
@@ -57,7 +57,7 @@ class Cause(Enum):
     WAITING = "it did not answer in time"
 
 
-class Ended(Exception):
+class ProcessEnded(Exception):
     """A process that was examining files is gone.
 
     Attributes:
@@ -65,7 +65,7 @@ class Ended(Exception):
         detail: The same, in more words.
     """
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    def __init__(self, cause: EndCause, detail: str) -> None:
         super().__init__(cause, detail)
         self.cause = cause
         self.detail = detail
@@ -139,7 +139,7 @@ class ExaminationProcess:
             seconds: Of computing time for all of them.
 
         Raises:
-            Ended: It is gone.
+            ProcessEnded: It is gone.
         """
         items = [(request.kind, request.arguments) for request in requests]
         try:
@@ -156,7 +156,7 @@ class ExaminationProcess:
             waiting: Seconds to wait for it.
 
         Raises:
-            Ended: It is gone, or must be killed for its answer.
+            ProcessEnded: It is gone, or must be killed for its answer.
         """
         most = sum(request.longest_answer for request in requests)
         try:
@@ -167,34 +167,36 @@ class ExaminationProcess:
                 raise BadAnswer("another number of answers")
             return [_outcome(each, answer) for each, answer in zip(requests, answers, strict=True)]
         except TimeoutError:
-            raise Ended(Cause.WAITING, f"it did not answer within {waiting:.0f} seconds") from None
+            raise ProcessEnded(EndCause.WAITING, f"it did not answer within {waiting:.0f} seconds") from None
         except (BadAnswer, frames.BadFrame) as error:
-            raise Ended(Cause.BAD_ANSWER, f"it answered what it never should ({error})") from None
+            raise ProcessEnded(EndCause.BAD_ANSWER, f"it answered what it never should ({error})") from None
         except (EOFError, OSError):
             raise self._ended() from None
 
     def _greet(self) -> None:
         greeting = self._receive(100, time.monotonic() + _START_SECONDS)
         if greeting != PROTOCOL:
-            raise Ended(Cause.OUTSIDE, "another version is installed now; restart the server")
+            raise ProcessEnded(EndCause.OUTSIDE, "another version is installed now; restart the server")
         self._is_greeted = True
 
     def _receive(self, most: int, end: float) -> Any:
-        return frames.receive(_Hurried(self._channel, end), most)
+        return frames.receive(_DeadlineSocket(self._channel, end), most)
 
-    def _ended(self) -> Ended:
+    def _ended(self) -> ProcessEnded:
         """Find out why it is gone."""
         status = self._wait()
         if status is None:
-            return Ended(Cause.OUTSIDE, "it closed its socket")
+            return ProcessEnded(EndCause.OUTSIDE, "it closed its socket")
         if status == OUT_OF_MEMORY:
-            return Ended(Cause.MEMORY, "it needed too much memory")
+            return ProcessEnded(EndCause.MEMORY, "it needed too much memory")
         if status >= 0:
-            return Ended(Cause.OUTSIDE, f"it ended with status {status}")
+            return ProcessEnded(EndCause.OUTSIDE, f"it ended with status {status}")
         name = signal.Signals(-status).name
         if name == "SIGXCPU":
-            return Ended(Cause.TIME, "it computed for too long")
-        return Ended(Cause.CRASH if name in _OWN_SIGNALS else Cause.OUTSIDE, f"it was ended by {name}")
+            return ProcessEnded(EndCause.TIME, "it computed for too long")
+        return ProcessEnded(
+            EndCause.CRASH if name in _OWN_SIGNALS else EndCause.OUTSIDE, f"it was ended by {name}"
+        )
 
     def kill(self) -> None:
         """End it at once; from any thread. Whoever waits for its answer learns of it."""
@@ -215,7 +217,7 @@ class ExaminationProcess:
             return None
 
 
-class _Hurried:
+class _DeadlineSocket:
     """A socket whose timeouts together end at one time, however slowly something arrives."""
 
     def __init__(self, channel: socket.socket, end: float) -> None:
@@ -241,11 +243,11 @@ def _outcome(request: Request[Value], answer: object) -> Outcome[Value]:
         case ["system", int(number)]:
             return OSError(number, os.strerror(number & 0xFFFF))
         case ["surprise", str(words)]:
-            return Surprise(words)
+            return UnexpectedError(words)
     raise BadAnswer(repr(answer)[:100])
 
 
-class Surprise(Exception):
+class UnexpectedError(Exception):
     """An error of this program that a file brought about; the pool has told the log of it.
 
     Attributes:

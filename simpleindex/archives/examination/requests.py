@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.archives.verify import Examined
+from simpleindex.archives.verify import VerifiedMetadata
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
 from simpleindex.core.model import Sidecar
 
@@ -86,7 +86,7 @@ def value_of(outcome: Outcome[Value]) -> Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingSpan:
     """Bytes of a wheel that are needed to find its metadata.
 
     Attributes:
@@ -130,7 +130,9 @@ def side_file(descriptor: int, size: int, suffix: str) -> Request[str]:
     return Request("side file", (suffix,), descriptor, size, _sha256)
 
 
-def upload(descriptor: int, size: int, name: DistributionName, rules: UploadRules) -> Request[Examined]:
+def upload(
+    descriptor: int, size: int, name: DistributionName, rules: UploadRules
+) -> Request[VerifiedMetadata]:
     """Ask whether what was uploaded is beyond doubt.
 
     Args:
@@ -144,7 +146,7 @@ def upload(descriptor: int, size: int, name: DistributionName, rules: UploadRule
 
 def wheel_end(
     descriptor: int, filename: str, size: int, parts: Sequence[tuple[int, int]]
-) -> Request[WheelMetadata | Missing]:
+) -> Request[WheelMetadata | MissingSpan]:
     """Ask for the metadata of a wheel of which only parts are known.
 
     Args:
@@ -215,16 +217,18 @@ def _facts(value: object) -> ArchiveInfo:
     )
 
 
-def _examined(value: object) -> Examined:
+def _examined(value: object) -> VerifiedMetadata:
     metadata, version = _row(value, 2)
     name, stated, requires_python = _row(metadata, 3)
-    return Examined(CoreMetadata(text(name), text(stated), _optional_text(requires_python)), text(version))
+    return VerifiedMetadata(
+        CoreMetadata(text(name), text(stated), _optional_text(requires_python)), text(version)
+    )
 
 
-def _wheel_metadata(value: object) -> WheelMetadata | Missing:
+def _wheel_metadata(value: object) -> WheelMetadata | MissingSpan:
     kind, first, second = _row(value, 3)
     if kind == "missing":
-        return Missing(number(first), number(second))
+        return MissingSpan(number(first), number(second))
     try:
         if kind == "metadata" and isinstance(first, str) and len(first) <= MAXIMUM_SIZE:
             return WheelMetadata(first.encode("latin-1"), _optional_text(second))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
-from simpleindex.archives.examination.process import Surprise
-from simpleindex.archives.examination.requests import Missing, WheelMetadata, distribution, wheel_end
+from simpleindex.archives.examination.process import UnexpectedError
+from simpleindex.archives.examination.requests import MissingSpan, WheelMetadata, distribution, wheel_end
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import WHEEL_SUFFIX
@@ -53,7 +53,7 @@ class WheelExaminer:
         is_true = isinstance(facts, ArchiveInfo) and facts.sha256 == incoming.sha256
         return facts if isinstance(facts, ArchiveInfo) and is_true else _only_digest(incoming)
 
-    async def end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing:
+    async def end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | MissingSpan:
         """Read the metadata of a wheel from parts of it.
 
         Args:
@@ -71,20 +71,20 @@ class WheelExaminer:
         """
         outcome = await self._threads.run(self._end, parts, filename, size)
         match outcome:
-            case Missing(offset, length):
+            case MissingSpan(offset, length):
                 if offset + length > size:
                     raise BrokenArchive("it is incomplete")
-                return Missing(offset, max(length, _LEAST))
+                return MissingSpan(offset, max(length, _LEAST))
             case WheelMetadata():
                 return outcome
-            case Surprise():
+            case UnexpectedError():
                 raise BrokenArchive(str(outcome)) from outcome
             case OSError():
                 raise NotExamined(f"it cannot be read: {outcome.strerror}") from outcome
         assert isinstance(outcome, SimpleIndexError)  # of Examiner.examine
         raise outcome
 
-    def _end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | Missing | Exception:
+    def _end(self, parts: WheelParts, filename: str, size: int) -> WheelMetadata | MissingSpan | Exception:
         (outcome,) = self._examiner.examine([wheel_end(parts.file.fileno(), filename, size, parts.spans)])
         return outcome
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.archives.examination.limits import ExaminationOverrun, NotExamined
-from simpleindex.archives.examination.process import Surprise
+from simpleindex.archives.examination.process import UnexpectedError
 from simpleindex.archives.inspect import examine
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
@@ -264,7 +264,7 @@ def test_a_directory_that_cannot_be_read_is_trouble(
             False,
         ),
         (
-            Surprise("KeyError"),
+            UnexpectedError("KeyError"),
             "examining it came upon an error of this index, which its log describes.",
             False,
         ),
