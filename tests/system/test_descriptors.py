@@ -75,8 +75,16 @@ def test_the_lowest_free_number(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(os, "open", refuse)
-    assert next_descriptor() == bounds().limit
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert next_descriptor() == bounds().limit
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        next_descriptor()
 
 
 def test_no_file_is_opened_from_the_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

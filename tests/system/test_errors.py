@@ -81,6 +81,15 @@ def test_a_full_disk_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (trouble.fault, trouble.cause) == (Fault.FULL, os.strerror(errno.ENOSPC))
 
 
+def test_a_read_only_file_system_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says only that it cannot open a file there."""
+    real = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*real[:8], real.f_flag | os.ST_RDONLY, real.f_namemax))
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    trouble = trouble_of(database_error(sqlite3.SQLITE_CANTOPEN), str(tmp_path / "records.sqlite3"))
+    assert trouble.cause == os.strerror(errno.EROFS)
+
+
 def test_the_place_is_what_has_to_be_mended(tmp_path: Path) -> None:
     """Of a link or rename the target, and of what does not exist its directory."""
     with public_directory() as root:

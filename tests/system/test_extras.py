@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
+from simpleindex.system import extras
 from simpleindex.system.extras import how_to_install, missing
 
 
@@ -39,6 +41,16 @@ def test_how_an_extra_is_added(direct_url: object, end: str) -> None:
 def test_a_copy_that_is_not_installed() -> None:
     """As from a checkout."""
     assert how_to_install("publish", None, None).endswith("pip install '.[publish]' in its directory.")
+
+
+def test_a_sentence_of_a_copy_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no metadata that say where it came from."""
+
+    def absent(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(extras, "distribution", absent)
+    assert missing("tomlkit", "publish").endswith("pip install '.[publish]' in its directory.")
 
 
 def test_the_sentence() -> None:

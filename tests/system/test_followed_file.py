@@ -10,7 +10,7 @@ import pytest
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.system import followed_file
 from simpleindex.system.clocks import Clocks
-from simpleindex.system.followed_file import MAXIMUM_SIZE, FileKind, FollowedFile
+from simpleindex.system.followed_file import MAXIMUM_SIZE, FileKind, FollowedFile, read_text_file
 from tests.fixtures.trees import FAR_NS, SPECIAL
 
 if TYPE_CHECKING:
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
     from tests.fixtures.log import CapturedLog
 
 
+class NotValid(SimpleIndexError):
+    """A content that cannot be used.
+
+    Attributes:
+        reason: Why.
+    """
+
+    reason: str
+
+
 def parse(content: bytes) -> str:
     """Return the last line; some are not valid, and the others are comments."""
     value = content.decode().rstrip("\n").rpartition("\n")[2]
     if value.startswith("not valid"):
-        raise SimpleIndexError(value)
+        raise NotValid(value)
     return value
 
 
@@ -226,3 +236,12 @@ def test_a_start_with_a_broken_file(
         made.replace(content)
     with pytest.raises(RefusedStart, match=sentence):
         made.file.open_at_start()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_text_in_another_encoding_says_which_is_needed(followed: FollowedFileFixture, encoding: str) -> None:
+    """As editors of Windows write it."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    followed.path.write_bytes((mark + "text").encode(encoding))
+    with pytest.raises(OSError, match="save it as UTF-8"):
+        read_text_file(str(followed.path))

@@ -109,6 +109,15 @@ def test_when_a_file_was_modified(status: str, lines: tuple[str, ...], found: ob
     world.close()
 
 
+@pytest.mark.parametrize("url", ["ftp://up.example/x", "https://[up.example/x", "mailto:me"])
+def test_what_is_no_url_has_no_date(url: str) -> None:
+    """And nobody is asked."""
+    world = HttpUpstreamFixture(always(Close()))
+    assert world.network.run(world.upstream.modified(url)) is None
+    assert world.network.requests == []
+    world.close()
+
+
 class TestHostileListings(SynchronousTestCase):
     """Each ends in bounded time and memory, with the right error or in spite of it, and nothing is logged as a surprise."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,23 @@ def test_what_is_refused(header: str, data: bytes, reason: str) -> None:
     """Bombs, endless parts, and what nobody here knows, by its name."""
     with pytest.raises(UnusableAnswer, match=reason):
         decode(header, data)
+
+
+def test_what_follows_the_end_of_deflate_is_refused_whenever_it_comes() -> None:
+    """Also in a piece of its own."""
+    with pytest.raises(UnusableAnswer, match="other data behind its end"):
+        decode("deflate", zlib.compress(TEXT) + b"x", cut=len(zlib.compress(TEXT)))
+
+
+@pytest.mark.parametrize(("name", "library"), [("zstd", "zstandard"), ("br", "brotli")])
+def test_a_coding_whose_library_is_missing_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, name: str, library: str
+) -> None:
+    """It was not asked for either, so its upstream is to blame."""
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setitem(sys.modules, "compression", None)
+    with pytest.raises(UnusableAnswer, match="not known here"):
+        decode(name, b"x")
 
 
 @pytest.mark.parametrize("name", ["zstd", "br"])

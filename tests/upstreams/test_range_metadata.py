@@ -126,6 +126,20 @@ def test_a_large_wheel(before: bool, questions: int) -> None:
     assert min(world.offsets()) == (0 if before else len(data) - 128 * 1024)
 
 
+@pytest.mark.parametrize(("bound", "value"), [("_MOST", 191 * 1024), ("_MOST_ROUNDS", 1)])
+def test_a_wheel_of_which_too_much_is_needed(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
+    """The whole of it is read then, once it is fetched."""
+    monkeypatch.setattr(wheel_tails, bound, value)
+    monkeypatch.setattr(wheel_tails, "_TAIL", 190 * 1024)
+    data = large(before=True)
+    world = RangeMetadataFixture(data, size=len(data))
+    refused = error(world.tails(ACME, world.file))
+    if bound == "_MOST_ROUNDS":
+        assert "too much of it would have to be read" in str(refused)
+    assert isinstance(refused, BrokenArchive)
+    assert world.kept == []
+
+
 def test_no_ranges() -> None:
     """An upstream that sends the whole instead is not asked again."""
     data = large(before=False)
