@@ -88,7 +88,7 @@ def test_list(place: Place) -> None:
     assert lines[1].split()[1:3] == ["5", "bytes"]
     assert lines[3] == "2 files, 9 bytes."
     assert BARE not in place.run("ls", "ac*")
-    assert place.run("ls", "nothing") == f"Nothing of it is kept in {place.path / 'cache'}.\n"
+    assert place.run("ls", "nothing") == f"There are no such files in {place.path / 'cache'}.\n"
 
 
 def test_json(place: Place) -> None:
@@ -125,13 +125,13 @@ def test_why(place: Place) -> None:
     """Where it is, whether it is proven, and what its upstream says of it."""
     text = place.run("why", WHEEL)
     digest = hashlib.sha256(b"wheel").hexdigest()
-    assert f"It has it at https://files.example.org/acme/{WHEEL}, and states sha256 {digest}." in text
+    assert f"It lists the file at https://files.example.org/acme/{WHEEL}, with sha256 {digest}." in text
     assert f"/acme/{WHEEL}: 5 bytes, sha256 {digest}, " in text
     assert "It was fetched on" in text
-    assert "It is not kept here: it is fetched when a client asks for it." in place.run("why", SDIST)
-    assert "and states no hash." in place.run("why", BARE)
-    assert "It had no acme-9.0.tar.gz then." in place.run("why", "acme-9.0.tar.gz")
-    assert place.run("why", "never-1.0.tar.gz") == "pypi: nothing is kept of never.\n"
+    assert "The file is not in the cache: it is fetched when a client asks for it." in place.run("why", SDIST)
+    assert "with no hash." in place.run("why", BARE)
+    assert "It did not list acme-9.0.tar.gz then." in place.run("why", "acme-9.0.tar.gz")
+    assert place.run("why", "never-1.0.tar.gz") == "pypi: the cache has no page of never.\n"
 
 
 def test_a_flat_upstream(place: Place) -> None:
@@ -148,7 +148,7 @@ def test_a_flat_upstream(place: Place) -> None:
     (entry,) = json.loads(place.run("ls", "ac*", "--json"))
     assert (entry["project"], entry["filename"]) == ("acme", WHEEL)
     assert json.loads(place.run("ls", "b*", "--json")) == []
-    assert "pypi: it was asked for its page on " in place.run("why", WHEEL)
+    assert "pypi: its page was fetched on " in place.run("why", WHEEL)
     assert place.run("pin", "acme==1.0") == f"Pinned {WHEEL} of pypi.\n"
     (entry,) = json.loads(place.run("ls", "--json"))
     assert entry["pinned"]
@@ -180,7 +180,7 @@ def test_without_sources(capsys: Captured, tmp_path: Path, monkeypatch: pytest.M
     """There is nothing to tell."""
     monkeypatch.setenv("HOME", str(tmp_path))
     assert main(["cache", "ls"]) == 2
-    assert "no sources file was named" in capsys.readouterr().err
+    assert "there is no sources file" in capsys.readouterr().err
     assert main(["cache", "ls", "--sources", str(tmp_path / "none")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
     (tmp_path / "bad.toml").write_text("x = 1")
@@ -194,7 +194,7 @@ def test_a_damaged_listing_is_passed_over(place: Place) -> None:
     (path,) = directory.glob("*/acme")
     path.write_bytes(b"damaged")
     assert WHEEL not in place.run("ls")
-    assert place.run("why", WHEEL) == "pypi: nothing is kept of acme.\n"
+    assert place.run("why", WHEEL) == "pypi: the cache has no page of acme.\n"
 
 
 def test_pin(place: Place) -> None:
@@ -202,19 +202,19 @@ def test_pin(place: Place) -> None:
     assert place.run("pin", "Acme==1.0") == f"Pinned {WHEEL} of pypi.\n"
     assert place.run("pin", "acme").splitlines() == [
         f"Pinned {WHEEL} of pypi.",
-        "1 more of pypi are not held; simpleindex cache warm fetches them.",
+        "Not in the cache: 1 more of pypi; simpleindex cache warm fetches them.",
     ]
     assert place.run("ls", "acme").splitlines()[1].split()[-2:] == ["yes", "pypi"]
-    assert "It is pinned: kept for good under --state." in place.run("why", WHEEL)
-    assert place.run("unpin", "acme==9.0", status=1) == "Nothing of acme==9.0 was pinned.\n"
-    assert place.run("unpin", "acme") == f"{WHEEL} of pypi is not pinned any more.\n"
+    assert "The file is pinned: kept for good under --state." in place.run("why", WHEEL)
+    assert place.run("unpin", "acme==9.0", status=1) == "No file of acme==9.0 was pinned.\n"
+    assert place.run("unpin", "acme") == f"{WHEEL} of pypi is no longer pinned.\n"
     audit = (place.path / "state" / "audit.jsonl").read_text()
     assert [json.loads(line)["event"] for line in audit.splitlines()] == ["pinned", "pinned", "unpinned"]
 
 
 @pytest.mark.parametrize(
     ("release", "sentence"),
-    [("acme==2.0", "Nothing of acme==2.0 is held"), ("never", "Nothing of never is held")],
+    [("acme==2.0", "No file of acme==2.0 is in the cache"), ("never", "No file of never is in the cache")],
 )
 def test_pin_what_is_not_held(place: Place, release: str, sentence: str) -> None:
     """It is said how to have it."""
@@ -232,10 +232,10 @@ def test_why_of_what_nobody_gets(place: Place) -> None:
     sources = place.path / "sources.toml"
     sources.write_text(SOURCES + '[[rule]]\nname = "old"\nnot-after = 2020-01-01\n')
     text = place.run("why", SDIST)
-    assert "It is not kept here: nobody gets it now. " in text
+    assert "The file is not in the cache: it is not offered now. " in text
     assert "withheld by the rule old" in text
     sources.write_text(SOURCES + 'mode = "redirect"\n')
-    assert "clients get it from pypi itself, whose mode is redirect." in place.run("why", SDIST)
+    assert "clients fetch it from pypi itself, whose mode is redirect." in place.run("why", SDIST)
 
 
 # -- warm ---------------------------------------------------------------------------------------------------------------
