@@ -247,3 +247,25 @@ def test_any_content(content: bytes) -> None:
     """It is read or refused."""
     with contextlib.suppress(InvalidLockFile):
         parse_lock_file(content, ENVIRONMENT)
+
+
+def test_a_package_without_a_version_is_left_out_and_named() -> None:
+    """As uv writes one whose version its own build decides."""
+    content = b'version = 1\n[[package]]\nname = "acme"\nsource = { registry = "https://pypi.org/simple" }\nsdist = {}\n'
+    found = parse_lock_file(content, ENVIRONMENT)
+    assert found.projects == ()
+    (skipped,) = found.skipped
+    assert "acme has no version" in skipped.reason
+
+
+@pytest.mark.parametrize("marker", ["nonsense ~~", "nothing == 'x'", "platform_machine ~= 'x'"])
+def test_an_entry_whose_condition_is_not_understood_is_meant(marker: str) -> None:
+    """One file too many is better than one too few."""
+    content = f"""lock-version = "1.0"
+[[packages]]
+name = "acme"
+version = "1.0"
+marker = "{marker}"
+sdist = {{}}
+"""
+    assert [str(each.name) for each in parse_lock_file(content.encode(), ENVIRONMENT).projects] == ["acme"]

@@ -124,6 +124,7 @@ def test_what_is_no_project_of_an_index(line: str) -> None:
         ("acme=1.0", "NAME, NAME==VERSION"),
         ("gamma==${UNSET}", "needs ${UNSET}, which is not set"),
         ("acme; python_version > 'x' and nothing == 'y'", "NAME, NAME==VERSION"),
+        ("acme; platform_machine ~= 'x'", "has a condition that compares nothing"),
         ("x" * 300_000, "the line has 300,000 characters, and at most"),
     ],
 )

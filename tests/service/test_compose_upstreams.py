@@ -28,6 +28,7 @@ from simpleindex.service.compose_views import ViewParts, compose_view
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.runtime import Runtime, ThreadPools
 from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.source import Source
     from simpleindex.service.composed_sources import ComposedSources
+    from tests.fixtures.log import CapturedLog
 
 from simpleindex.directory.source import LocalSource
 from simpleindex.records.beginning import initialize_records
@@ -162,6 +164,29 @@ def test_credentials_that_change(tmp_path: Path, how: str) -> None:
             result(following)
         Deferred.fromCoroutine(upstreams.views[MAIN_VIEW].project(ProjectName(f"name-{password}")))
     assert sent == ["me:one", "me:two"]
+    upstreams.stop()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_pins_of_before_there_were_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: CapturedLog, *, fails: bool
+) -> None:
+    """They are taken over at the start; where that fails, the log says so and the index runs."""
+    adopted: list[tuple[str, str]] = []
+
+    def adopt(_: Pins, url: str, identity: str) -> None:
+        adopted.append((url, identity))
+        if fails:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Pins, "adopt", adopt)
+    monkeypatch.setenv("LOGIN", "me:secret")
+    upstreams = compose(tmp_path, UPSTREAM + 'credentials = "env:LOGIN"')
+    log.clear()
+    upstreams.load()
+    ((url, identity),) = adopted
+    assert url == "https://index.example/simple/" != identity
+    assert ("What is pinned of behind cannot be read: Input/output error." in log.lines) is fails
     upstreams.stop()
 
 

@@ -157,3 +157,38 @@ def test_the_pool_ends_what_the_other_side_has_closed(kind: Callable[[Endpoint],
     protocol.transport.loseConnection()
     protocol.transport.abortConnection()
     assert not connection.wire.aborted
+
+
+def test_what_comes_with_the_proxy_s_answer_is_of_the_tunnel() -> None:
+    """A server may speak first, and both may be in one piece."""
+    said: list[bytes] = []
+
+    class Listener(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            said.append(data)
+
+    lowest = Endpoint()
+    TunnelEndpoint(lowest, PROXY, "up.example", 443).connect(Factory.forProtocol(Listener))
+    lowest.built.makeConnection(Wire())
+    lowest.built.dataReceived(b"HTTP/1.1 200 Connection established\r\n\r\nhello")
+    lowest.built.dataReceived(b" there")
+    assert said == [b"hello", b" there"]
+
+
+def test_after_too_many_headers_nothing_is_heard() -> None:
+    """The connection is aborted, and what still comes of it is nobody's."""
+    said: list[bytes] = []
+
+    class Listener(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            said.append(data)
+
+    lowest, wire = Endpoint(), Wire()
+    BoundedEndpoint(lowest).connect(Factory.forProtocol(Listener))
+    lowest.built.makeConnection(wire)
+    lowest.built.write(b"GET / HTTP/1.1\r\n\r\n")
+    lowest.built.dataReceived(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1_000_000)
+    assert wire.aborted
+    said.clear()
+    lowest.built.dataReceived(b"more")
+    assert said == []

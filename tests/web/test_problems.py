@@ -124,3 +124,9 @@ def test_html_of_a_project() -> None:
     assert page.links == ["../../", "../../-/why/acme"]
     page = _Page(render_problem(Problem(404, "No.", project="acme", view="stable"), HTML, "../").decode())
     assert page.links == ["../", "../-/why/acme?view=stable"]
+
+
+def test_a_long_reason_phrase_is_cut() -> None:
+    """With dots where something is missing."""
+    assert reason_phrase("x" * 299) == b"x" * 299
+    assert reason_phrase("x" * 301) == b"x" * 297 + b"..."
