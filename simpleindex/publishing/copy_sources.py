@@ -9,7 +9,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
-from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
+from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
 from simpleindex.publishing.copy_plan import noted_urls
 from simpleindex.publishing.errors import NotCopied
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
@@ -88,7 +88,7 @@ class DirectoryCopySource:
         except OSError as error:
             raise NotCopied(f"{self._label} cannot be read: {error.strerror}") from None
         shelf = self._reader.read_project(
-            name, *places, NO_SHELF, budget=_NO_BOUND, generation=0, verify=True
+            ScanJob(name, *places, NO_SHELF), budget=_NO_BOUND, generation=0, verify=True
         )
         if shelf.trouble:
             raise NotCopied(f"{self._label} cannot answer for {name}: {shelf.trouble}")

@@ -14,7 +14,7 @@ from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.live.live_directory import LiveDirectory, ScanThreads
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
@@ -82,11 +82,8 @@ class ServedDirectory:
         return LiveDirectory(
             scanner,
             self._runtime.reactor,
-            in_read_thread=threads.reads.run,
-            in_digest_thread=threads.digests.run,
-            in_look_thread=threads.examinations.run,
+            threads=ScanThreads(threads.reads.run, threads.digests.run, threads.examinations.run),
             log=self._say,
-            failed=failed,
             # One more, for what lies between two visits to a process.
             workers=core_count() + 1,
             record=used_names,

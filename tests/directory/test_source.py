@@ -16,7 +16,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory import source as local_module
 from simpleindex.directory.source import LocalSource
 from simpleindex.system import bodies
-from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.deferreds import error, facts, pending, result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
 from tests.fixtures.stepping import at_once
@@ -103,8 +103,8 @@ def test_the_three_questions(here: Here) -> None:
     assert result(here.ask()).modified_ns == here.wheel.stat().st_mtime_ns
     assert here.bytes(sdist_name()) == (here.root / "acme" / sdist_name()).read_bytes()
     nobody = ProjectName("nobody")
-    assert error(here.source.project(nobody)).args == ("project nobody",)
-    assert error(here.source.file(nobody, "x.whl")).args == ("project nobody",)
+    assert facts(error(here.source.project(nobody))) == ("project nobody",)
+    assert facts(error(here.source.file(nobody, "x.whl"))) == ("project nobody",)
 
 
 def test_what_is_answered_at_once_is_the_same_answer(here: Here) -> None:
@@ -158,7 +158,7 @@ def test_only_what_is_listed_is_here(here: Here, filename: str) -> None:
     (here.root / "acme" / "notes.txt").write_text("notes")
     (here.root / "acme" / "simpleindex.toml").write_text('status = "active"')
     here.tell()
-    assert error(here.ask(filename)).args == (f"file {filename}",)
+    assert facts(error(here.ask(filename))) == (f"file {filename}",)
 
 
 def test_what_is_withheld_is_not_here(here: Here) -> None:
@@ -300,7 +300,7 @@ def test_a_file_renamed_over_is_answered_from_what_is_there(here: Here) -> None:
 def test_a_file_deleted_is_not_here(here: Here) -> None:
     """Nor with its directory."""
     here.wheel.unlink()
-    assert error(here.ask()).args == (f"file {WHEEL}",)
+    assert facts(error(here.ask())) == (f"file {WHEEL}",)
     add_wheel(here.root, "other")
     here.world.live.root_changed()
     shutil.rmtree(here.root / "acme")
@@ -383,7 +383,7 @@ def test_a_file_that_never_rests_cannot_be_told(
         raise Changed(WHEEL)
 
     monkeypatch.setattr(here.world.directory, "open_file", changed)
-    assert error(here.ask(filename)).args[1] == 2
+    assert facts(error(here.ask(filename)))[1] == 2
 
 
 def test_too_many_open_files_is_no_404(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from simpleindex.core.faults import fault_of
 from simpleindex.core.names import LEDGER
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, Scanner
+from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
 from simpleindex.publishing import deletions, staging, trash
 from simpleindex.publishing import ledger_changes as ledgers
 from simpleindex.publishing import locks as locking
@@ -49,7 +49,7 @@ def served(root: Path, cache: Path) -> Any:
     reader = Scanner(
         directory, DigestCache(str(cache), str(root), print), lambda: FAR_NS, examiner=InProcessExaminer()
     )
-    shelf = reader.read_project(ACME, *places, NO_SHELF, budget=2**30, generation=1)
+    shelf = reader.read_project(ScanJob(ACME, *places, NO_SHELF), budget=2**30, generation=1)
     assert shelf.trouble is None
     if (project := shelf.project) is None:
         return None

@@ -16,13 +16,14 @@ from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.live.live_directory import LiveDirectory, ScanThreads
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
 from tests.fixtures.distributions import add_wheel, metadata_text, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.log import logged_failures
 from tests.fixtures.site import JSON, PIP, V1_HTML, Reply, SiteFixture
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class Local:
         self.root = tmp_path / "root"
         self.root.mkdir()
         directory = PackageDirectory(str(self.root))
-        self.failures: list[Any] = []
+        self.failures = logged_failures()
         self.now_ns = 10**19
         told: list[str] = []
         self.live = LiveDirectory(
@@ -216,10 +217,8 @@ class Local:
                 examiner=InProcessExaminer(),
             ),
             Clock(),
-            in_read_thread=at_once,
-            in_digest_thread=at_once,
+            threads=ScanThreads(at_once, at_once, at_once),
             log=told.append,
-            failed=self.failures.append,
         )
         # Every request looks at the directory first.
         self.live.polling = True

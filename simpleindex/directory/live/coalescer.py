@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from simpleindex.system.log import logger
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 
     from twisted.python.failure import Failure
+
+_log = logger(__name__)
 
 Key = TypeVar("Key", bound="Hashable")
 
@@ -23,7 +27,8 @@ class Coalescer(Generic[Key]):
         work: Does it for a batch of keys.
         workers: How many batches run at once.
         batch: How many keys go into one.
-        failed: Told when the work itself raised; whoever waits goes on all the same and sees the old state.
+
+    What the work raises is logged; whoever waits goes on all the same and sees the old state.
     """
 
     def __init__(
@@ -32,12 +37,10 @@ class Coalescer(Generic[Key]):
         *,
         workers: int,
         batch: int,
-        failed: Callable[[Failure], None],
     ) -> None:
         self._work = work
         self._workers = workers
         self._batch = batch
-        self._failed = failed
         self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
         self._running: dict[Key, list[Deferred[None]]] = {}
         self._batches = 0
@@ -116,7 +119,7 @@ class Coalescer(Generic[Key]):
             self._running[key] = self._waiting.pop(key)
         done = Deferred.fromCoroutine(_call(self._work, keys))
         done.addBoth(self._finish, keys)
-        done.addErrback(self._failed)
+        done.addErrback(lambda failure: _log.failure("", failure))
 
     def _finish(self, outcome: Failure | None, keys: Sequence[Key]) -> Failure | None:
         self._batches -= 1

@@ -7,7 +7,7 @@ all go through the same rounds. Everything here runs in the reactor's thread, ex
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
@@ -26,10 +26,11 @@ from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ,
 from simpleindex.directory.live.serials import Serials
 from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.live.withheld_log import WithheldLog
-from simpleindex.directory.scan.batches import BatchReader, Job
-from simpleindex.directory.scan.scanner import NO_SHELF
+from simpleindex.directory.scan.batches import BatchReader
+from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
+from simpleindex.system.log import logger
 from simpleindex.system.stamp import is_young
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
     InThread = Callable[..., Awaitable[Any]]
     Places = tuple[tuple[str, ...], tuple[str, ...]]
+
+_log = logger(__name__)
 
 # Projects looked at in one visit to a thread; the visit itself costs more than looking at one small project.
 _BATCH: Final = 128
@@ -64,17 +67,29 @@ _UNTOLD_EVERY: Final = 30
 _ROOT: Final = "root"
 
 
+@dataclass(frozen=True, slots=True)
+class ScanThreads:
+    """Functions that make a blocking call in a thread, for each kind of reading.
+
+    Attributes:
+        reads: For short calls.
+        digests: For reading whole files.
+        examinations: For waiting until small files are examined.
+    """
+
+    reads: InThread
+    digests: InThread
+    examinations: InThread
+
+
 class LiveDirectory:
     """The shelves of every project under a root, in step with the disk.
 
     Args:
         reader: Reads projects.
         clock: For timeouts, second looks and sweeps.
-        in_read_thread: Calls a short blocking function in a thread.
-        in_digest_thread: Calls a function that reads whole files in a thread; as many at once as there are cores.
-        in_look_thread: Calls a function that has files examined in a thread; if it is not given, ``in_read_thread`` does.
+        threads: The threads of its reading.
         log: Told one sentence per event that an operator should know of.
-        failed: Told of what should never happen, perhaps in a thread.
         workers: How many batches of projects are read at once.
         record: Remembers for good which names were projects here; None where no other index is asked.
 
@@ -94,11 +109,8 @@ class LiveDirectory:
         reader: Scanner,
         clock: IReactorTime,
         *,
-        in_read_thread: InThread,
-        in_digest_thread: InThread,
-        in_look_thread: InThread | None = None,
+        threads: ScanThreads,
         log: Callable[[str], None],
-        failed: Callable[[Failure], None],
         workers: int = 2,
         record: NameRecord | None = None,
     ) -> None:
@@ -110,14 +122,13 @@ class LiveDirectory:
         self.strays: Mapping[str, str] = {}
         self._reader = reader
         self.own_names = OwnNames(record or NoRecord())
-        self._batches = BatchReader(reader, self.own_names, failed)
+        self._batches = BatchReader(reader, self.own_names)
         self._guard = RootGuard(log)
         self._clock = clock
-        self._in_read_thread = in_read_thread
-        self._in_digest_thread = in_digest_thread
-        self._in_look_thread = in_look_thread or in_read_thread
+        self._in_read_thread = threads.reads
+        self._in_digest_thread = threads.digests
+        self._in_look_thread = threads.examinations
         self._log = log
-        self._failed = failed
         self._watch: Watch = NoWatch()
         self._lost_watch: Watch | None = None
         self._places: dict[ProjectName, Places] = {}
@@ -131,9 +142,9 @@ class LiveDirectory:
         self._root_look: IDelayedCall | None = None
         self._withheld_log = WithheldLog(log)
         self._when_complete: list[Deferred[None]] = []
-        self._surveys = Coalescer(self._survey, workers=1, batch=1, failed=failed)
-        self._looks = Coalescer(self._look, workers=workers, batch=_BATCH, failed=failed)
-        self._long_reads = Coalescer(self._read_long, workers=workers, batch=1, failed=failed)
+        self._surveys = Coalescer(self._survey, workers=1, batch=1)
+        self._looks = Coalescer(self._look, workers=workers, batch=_BATCH)
+        self._long_reads = Coalescer(self._read_long, workers=workers, batch=1)
 
     @property
     def suspended(self) -> str | None:
@@ -504,7 +515,7 @@ class LiveDirectory:
     def _could_not_survey(self, error: OSError | MemoryError) -> None:
         trouble = own_trouble(error)
         if trouble is not None:
-            self._failed(Failure(error))
+            _log.failure("", Failure(error))
         if trouble is None or not trouble.is_passing:
             cause = getattr(error, "strerror", None) or error
             reason = f"The root of the index cannot be read ({cause})."
@@ -558,7 +569,7 @@ class LiveDirectory:
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
         self._watch.watch(raw for name in names if name in self._places for raw in self._places[name][0])
         jobs = [
-            Job(
+            ScanJob(
                 name,
                 *self._places.get(name, ((name,), ())),
                 self.shelves.get(name, NO_SHELF),

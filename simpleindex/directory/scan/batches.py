@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from twisted.python.failure import Failure
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.names import PROJECT_FILE
 from simpleindex.directory.scan.scanner import Begun, ProjectSnapshot
 from simpleindex.system.errors import own_trouble
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.private_names import OwnNames
-    from simpleindex.directory.scan.scanner import Scanner
+    from simpleindex.directory.scan.scanner import ScanJob, Scanner
 
     Identity = tuple[int, int]
+
+_log = logger(__name__)
 
 _BUDGET: Final = 64 * 1024 * 1024
 """Bytes read of one project in one go: small projects appear at once, a large wheel does not hold up its neighbours."""
@@ -33,26 +34,6 @@ def _unread(before: ProjectSnapshot, error: OSError | MemoryError) -> ProjectSna
     return ProjectSnapshot(trouble=sentence, known=before.known, project_file=before.project_file, young=True)
 
 
-class Job(NamedTuple):
-    """One project to be read.
-
-    Attributes:
-        name: Which.
-        directories: Raw names of its directories, the normalized one first.
-        loose: Names of its files directly in the root.
-        before: What was known of it.
-        is_surveyed: Whether a survey has seen these directories and files.
-        is_traced: Whether an event told of something like a distribution there.
-    """
-
-    name: ProjectName
-    directories: tuple[str, ...]
-    loose: tuple[str, ...]
-    before: ProjectSnapshot
-    is_surveyed: bool = True
-    is_traced: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class BatchReader:
     """Reads projects of one root.
@@ -60,15 +41,13 @@ class BatchReader:
     Args:
         reader: Reads one.
         own_names: Remembers the names of what is found, before anybody hears of it.
-        failed: Told of what should never happen.
     """
 
     reader: Scanner
     own_names: OwnNames
-    failed: Callable[[Failure], None]
 
     def read(
-        self, jobs: Sequence[Job], identity: Identity | None, generation: int, *, verify: bool
+        self, jobs: Sequence[ScanJob], identity: Identity | None, generation: int, *, verify: bool
     ) -> list[ProjectSnapshot] | None:
         """Read projects; None if the root is no longer the one they lay in. Blocking.
 
@@ -84,15 +63,10 @@ class BatchReader:
         def begun() -> Iterator[Begun]:
             for job in jobs:
                 project = self._guarded(
-                    *(
-                        job.name,
-                        job.before,
-                        self.reader.begin,
-                        job.name,
-                        job.directories,
-                        job.loose,
-                        job.before,
-                    ),
+                    job.name,
+                    job.before,
+                    self.reader.begin,
+                    job,
                     budget=_BUDGET,
                     generation=generation,
                     verify=verify,
@@ -124,10 +98,10 @@ class BatchReader:
         try:
             return function(*arguments, **named)
         except (OSError, MemoryError) as error:
-            self.failed(Failure())
+            _log.failure("")
             return _unread(before, error)
         except Exception:  # noqa: BLE001  (one project's surprise must not cost the others)
-            self.failed(Failure())
+            _log.failure("")
             trouble = f"The project {name} could not be read; the log says more."
             return ProjectSnapshot(trouble=trouble, project_file=before.project_file, has_traces=True)
 
@@ -139,7 +113,7 @@ class BatchReader:
             return None
 
 
-def _is_to_be_remembered(job: Job, shelf: ProjectSnapshot) -> bool:
+def _is_to_be_remembered(job: ScanJob, shelf: ProjectSnapshot) -> bool:
     """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
     if shelf.has_traces or job.is_traced:
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.model import File, Project, Status, Withheld
@@ -97,6 +97,26 @@ class ProjectSnapshot:
 NO_SHELF: Final = ProjectSnapshot()
 
 
+class ScanJob(NamedTuple):
+    """One project to be read.
+
+    Attributes:
+        name: Which.
+        directories: Raw names of its directories, the normalized one first.
+        loose: Names of its files directly in the root.
+        before: What was known of it.
+        is_surveyed: Whether a survey has seen these directories and files.
+        is_traced: Whether an event told of something like a distribution there.
+    """
+
+    name: ProjectName
+    directories: tuple[str, ...]
+    loose: tuple[str, ...]
+    before: ProjectSnapshot
+    is_surveyed: bool = True
+    is_traced: bool = False
+
+
 @dataclass(slots=True)
 class Begun:
     """A project that has been looked at, and of which files are yet to be read.
@@ -170,23 +190,12 @@ class Scanner:
         return EntryReader(self.directory, self.examiner, self.now_ns, self.stopping)
 
     def read_project(
-        self,
-        name: ProjectName,
-        directories: tuple[str, ...],
-        loose: tuple[str, ...],
-        previous: ProjectSnapshot,
-        *,
-        budget: int,
-        generation: int,
-        verify: bool = False,
+        self, job: ScanJob, *, budget: int, generation: int, verify: bool = False
     ) -> ProjectSnapshot:
         """Look at a project and read what is new there.
 
         Args:
-            name: The project.
-            directories: Raw names of its directories, the normalized one first.
-            loose: Names of its files directly in the root.
-            previous: What was known of it.
+            job: The project and where it lies.
             budget: Bytes to read at most, though at least one file is read; the rest is left pending.
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
@@ -194,30 +203,19 @@ class Scanner:
         Raises:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
-        begun = self.begin(
-            name, directories, loose, previous, budget=budget, generation=generation, verify=verify
-        )
+        begun = self.begin(job, budget=budget, generation=generation, verify=verify)
         if isinstance(begun, ProjectSnapshot):
             return begun
         ((_, read),) = self.entries.read([begun])
         return self.finish(begun, read)
 
-    def begin(
-        self,
-        name: ProjectName,
-        directories: tuple[str, ...],
-        loose: tuple[str, ...],
-        previous: ProjectSnapshot,
-        *,
-        budget: int,
-        generation: int,
-        verify: bool,
-    ) -> Begun | ProjectSnapshot:
+    def begin(self, job: ScanJob, *, budget: int, generation: int, verify: bool) -> Begun | ProjectSnapshot:
         """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
 
         Returns:
             All that there is to say, where no file has to be read for it, or what :meth:`finish` goes on from.
         """
+        name, directories, loose, previous = job.name, job.directories, job.loose, job.before
         look = self.directory.look(directories, loose)
         if look.trouble:
             # Young, because nothing tells when it can be read again: no change of the directory need go with it.

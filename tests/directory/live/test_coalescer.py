@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.directory.live.coalescer import Coalescer
+from tests.fixtures.log import logged_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from twisted.python.failure import Failure
 
 
 class CoalescerFixture:
@@ -27,8 +25,8 @@ class CoalescerFixture:
     def __init__(self, *, workers: int = 1, batch: int = 1) -> None:
         self.begun: list[tuple[str, ...]] = []
         self.open: list[tuple[tuple[str, ...], Deferred[None]]] = []
-        self.failures: list[Failure] = []
-        self.rounds = Coalescer[str](self._work, workers=workers, batch=batch, failed=self.failures.append)
+        self.failures = logged_failures()
+        self.rounds = Coalescer[str](self._work, workers=workers, batch=batch)
 
     def _work(self, keys: Sequence[str]) -> Deferred[None]:
         assert not {key for batch, _ in self.open for key in batch} & set(keys)
@@ -173,30 +171,11 @@ class RoundsTests(SynchronousTestCase):
         def work(_keys: Sequence[str]) -> Deferred[None]:
             raise RuntimeError("surprise")
 
-        failures: list[Failure] = []
-        rounds = Coalescer[str](work, workers=1, batch=1, failed=failures.append)
+        failures = logged_failures()
+        rounds = Coalescer[str](work, workers=1, batch=1)
         self.successResultOf(rounds.ask("a"))
         assert failures[0].check(RuntimeError)
         assert rounds.is_idle
-
-    def test_telling_may_fail_too(self) -> None:
-        """A log that cannot be written must not stop the work."""
-
-        def failed(_failure: Failure) -> None:
-            raise OSError("no space")
-
-        work: list[Deferred[None]] = [Deferred(), Deferred()]
-        pending = iter(work)
-        rounds = Coalescer[str](lambda _keys: next(pending), workers=1, batch=1, failed=failed)
-        waiters = [rounds.ask("a"), rounds.ask("a")]
-        work[0].errback(RuntimeError("surprise"))
-        self.successResultOf(waiters[0])
-        work[1].callback(None)
-        self.successResultOf(waiters[1])
-        assert rounds.is_idle
-        # Twisted reports what nobody dealt with when it is collected.
-        gc.collect()
-        assert len(self.flushLoggedErrors(OSError)) == 1
 
     def test_a_wish_given_up_disturbs_nobody(self) -> None:
         """A request that waited too long is cancelled; the run and the other waiters go on."""
@@ -219,8 +198,8 @@ class RoundsTests(SynchronousTestCase):
             if keys[0] == 0:
                 await gate
 
-        failures: list[Failure] = []
-        rounds = Coalescer[int](work, workers=1, batch=1, failed=failures.append)
+        failures = logged_failures()
+        rounds = Coalescer[int](work, workers=1, batch=1)
         waiters = [rounds.ask(key) for key in range(count)]
         gate.callback(None)
         assert begun == list(range(count))
@@ -239,7 +218,7 @@ class RoundsTests(SynchronousTestCase):
                 rounds.ask("b" if keys[0] == "a" else "a")
                 rounds.ask(keys[0])
 
-        rounds = Coalescer[str](work, workers=1, batch=2, failed=lambda failure: failure.raiseException())
+        rounds = Coalescer[str](work, workers=1, batch=2)
         self.successResultOf(rounds.ask("a"))
         assert {"a", "b"} == set(begun)
         assert rounds.is_idle

@@ -20,7 +20,7 @@ from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.stamp import Stamp
-from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.deferreds import error, facts, pending, result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.inotify import ManualReaders
 from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, OTHER, LiveDirectoryFixture, frozen_stamp
@@ -150,7 +150,7 @@ def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) ->
     world.begin()
     unknown, known = world.ask(ProjectName("nobody")), world.ask(ProjectName("p99"))
     world.reads.deliver()
-    assert error(unknown).args == (FIRST_TIME, 2)
+    assert facts(error(unknown)) == (FIRST_TIME, 2)
     assert pending(known)
     # Two batches run already, for which nobody waits; the third is for whoever waits.
     world.reads.deliver(2)
@@ -171,7 +171,7 @@ def test_the_list_waits_for_the_first_catalogue_but_not_for_ever(root: Path) -> 
     patient = Deferred.fromCoroutine(world.live.project_list())
     assert pending(impatient)
     world.clock.advance(0.1)
-    assert error(impatient).args == (FIRST_TIME, 2)
+    assert facts(error(impatient)) == (FIRST_TIME, 2)
     world.reads.release()
     assert result(patient).names == ("acme", "other")
 
@@ -181,8 +181,8 @@ def test_a_root_that_is_missing_at_first_is_taken_when_it_comes(tmp_path: Path) 
     world = LiveDirectoryFixture(tmp_path / "root")
     world.root.rmdir()
     world.begin()
-    assert error(world.ask()).args[1] == 30
-    assert error(world.live.project_list()).args[0].startswith(UNREADABLE)
+    assert facts(error(world.ask()))[1] == 30
+    assert facts(error(world.live.project_list()))[0].startswith(UNREADABLE)
     world.root.mkdir()
     world.sweep()
     assert world.names() == []
@@ -398,7 +398,7 @@ def test_a_new_project_with_large_files_waits_for_all_of_them(
     world.clock.advance(5)
     patient = world.ask(new)
     world.clock.advance(5)
-    assert error(impatient).args[1] == 2
+    assert facts(error(impatient))[1] == 2
     world.long_reads.deliver()
     assert pending(patient)
     world.long_reads.deliver()
@@ -509,7 +509,7 @@ def test_a_root_that_vanishes_ends_the_wait_for_a_large_file(
     world.reads.held = hold_survey
     world.long_reads.release()
     world.reads.release()
-    assert error(waiting).args[0].startswith(UNREADABLE)
+    assert facts(error(waiting))[0].startswith(UNREADABLE)
 
 
 @pytest.mark.usefixtures("small_budget")
@@ -636,7 +636,7 @@ def test_an_exception_in_a_thread_costs_one_project_for_one_look(
 
     monkeypatch.setattr(world.directory, "look", broken)
     world.live.everything_changed()
-    assert error(world.ask()).args == ("The project acme could not be read; the log says more.", 30)
+    assert facts(error(world.ask())) == ("The project acme could not be read; the log says more.", 30)
     assert world.files(OTHER) == [wheel_name("other")]
     assert world.names() == ["acme", "other"]
     assert [failure.type for failure in world.failures] == [ZeroDivisionError]
@@ -676,7 +676,7 @@ def test_a_directory_that_cannot_be_read_is_no_missing_project(
     monkeypatch.setattr(os, "listdir", refused)
     tell(world, "acme")
     sentence = "The directory acme cannot be read: Input/output error."
-    assert error(world.ask()).args == (sentence, 30)
+    assert facts(error(world.ask())) == (sentence, 30)
     assert world.taken_lines() == [f"acme cannot be answered for: {sentence}"]
     shutil.rmtree(root / "other")
     world.live.root_changed()
@@ -694,7 +694,7 @@ def test_a_broken_project_file(world: LiveDirectoryFixture, root: Path) -> None:
     toml = root / "acme" / "simpleindex.toml"
     toml.write_text("what = 1")
     tell(world, "acme")
-    assert "unknown key" in error(world.ask()).args[0]
+    assert "unknown key" in facts(error(world.ask()))[0]
     assert world.names() == ["acme", "other"]
     toml.write_text('status = "deprecated"')
     tell(world, "acme")
@@ -792,7 +792,7 @@ def unanswered(world: LiveDirectoryFixture, reason: str, until: str = UNTIL_BACK
         world.ask(ProjectName("nobody")),
         Deferred.fromCoroutine(world.live.project_list()),
     ]
-    return all(error(question).args == (sentence, 30) for question in questions)
+    return all(facts(error(question)) == (sentence, 30) for question in questions)
 
 
 def notice(world: LiveDirectoryFixture) -> None:

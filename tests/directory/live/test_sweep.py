@@ -11,7 +11,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, Scanner
+from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, ScanJob, Scanner
 from tests.fixtures.distributions import add_wheel, put, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.trees import FAR_NS, SPECIAL, as_nobody, public_directory
@@ -41,7 +41,7 @@ def read(
     digests = DigestCache("/nowhere", directory.root, pytest.fail)
     directories = directory.survey().directories.get(ACME, ())
     reader = Scanner(directory, digests, lambda: now_ns, examiner=InProcessExaminer())
-    return reader.read_project(ACME, directories, (), previous, budget=2**30, generation=1)
+    return reader.read_project(ScanJob(ACME, directories, (), previous), budget=2**30, generation=1)
 
 
 def outdated(directory: PackageDirectory, shelf: ProjectSnapshot) -> tuple[bool, bool]:

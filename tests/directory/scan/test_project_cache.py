@@ -13,7 +13,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, Scanner
+from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, ScanJob, Scanner
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.trees import FAR_NS
@@ -64,7 +64,9 @@ class Starts:
         self.digests.recall = counted  # type: ignore[method-assign, assignment]
         try:
             places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
-            shelf = reader.read_project(ACME, *places, previous, budget=2**30, generation=7, verify=verify)
+            shelf = reader.read_project(
+                ScanJob(ACME, *places, previous), budget=2**30, generation=7, verify=verify
+            )
         finally:
             self.digests.recall = recall  # type: ignore[method-assign]
         return shelf, bool(kept)

@@ -18,7 +18,7 @@ from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import NO_PROJECT_FILE
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, Scanner
+from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, ScanJob, Scanner
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.distributions import (
     add_sdist,
@@ -67,10 +67,7 @@ class ScannerFixture:
         project = parse_project_name(name)
         self.read.clear()
         return self.reader.read_project(
-            project,
-            survey.directories.get(project, ()),
-            survey.loose.get(project, ()),
-            previous,
+            ScanJob(project, survey.directories.get(project, ()), survey.loose.get(project, ()), previous),
             **{"budget": 2**30, "generation": 1, **options},
         )
 
@@ -873,9 +870,9 @@ def test_whose_it_is(tmp_path: Path) -> None:
     reader = Scanner(
         PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=InProcessExaminer()
     )
-    shelf = reader.read_project(ACME, ("acme",), (), NO_SHELF, budget=2**30, generation=1)
+    shelf = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SHELF), budget=2**30, generation=1)
     assert shelf.project is not None
     assert [file.source for file in shelf.project.files] == ["staging"]
     assert [item.source for item in shelf.project.withheld] == ["staging"]
-    again = reader.read_project(ACME, ("acme",), (), shelf, budget=2**30, generation=2)
+    again = reader.read_project(ScanJob(ACME, ("acme",), (), shelf), budget=2**30, generation=2)
     assert again.project is shelf.project
