@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.python import usage
 
-from simpleindex.config.options import OPTIONS, Option, nearest
+from simpleindex.config.options import OPTION_NAMES, OPTIONS, Option
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +46,11 @@ class Options(usage.Options):
         except usage.UsageError as error:
             # Twisted would print the whole usage before this sentence.
             word = next((word for word in str(error).split() if word.startswith("--")), "").lstrip("-")
-            near = f"; did you mean --{nearest(word)}?" if word and nearest(word) not in (None, word) else ""
+            near = (
+                f"; did you mean --{nearest(word, OPTION_NAMES)}?"
+                if word and nearest(word, OPTION_NAMES) not in (None, word)
+                else ""
+            )
             raise SystemExit(
                 f"simpleindex: {error}{near} (twistd simpleindex --help lists every option)"
             ) from None

@@ -22,7 +22,6 @@ Unknown keys are refused, so that a misspelt rule cannot open what it should clo
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.credentials import SECRET_PREFIX
@@ -38,12 +37,12 @@ from simpleindex.access.rules import (
     Principals,
 )
 from simpleindex.core.errors import SimpleIndexError
-from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
+from simpleindex.core.text import one_of, parse_size, shown
 from simpleindex.core.text_files import InvalidText, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 MAXIMUM_SIZE: Final = 1 << 20
 """Bytes; a larger access file is refused."""
@@ -57,8 +56,6 @@ _TOP_KEYS: Final = ("private", "groups", "uploads", "rule")
 _UPLOAD_KEYS: Final = (*_FLAGS, *_SIZES)
 _RULE_KEYS: Final = ("projects", *_ACTIONS, _OVERWRITE, *_UPLOAD_KEYS)
 
-_SIZE: Final = re.compile(r"([0-9]{1,15})([KMG]?)", re.IGNORECASE | re.ASCII)
-_UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30}
 _LARGEST: Final = 10**15  # bytes; a petabyte is a mistake
 
 _GROUP: Final = re.compile(r"[A-Za-z0-9._-]+")
@@ -120,7 +117,7 @@ def _check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str)
         if key in _RULE_KEYS:
             place = "[uploads] or a [[rule]]" if key in _UPLOAD_KEYS else "a [[rule]]"
             raise InvalidAccess(f"has {shown(key)}{where or ' at its top'}; it belongs in {place}")
-        raise InvalidAccess(f"has the unknown key {shown(key)}{where}{_nearest(key, known)}")
+        raise InvalidAccess(f"has the unknown key {shown(key)}{where}{one_of(key, known)}")
 
 
 def _groups(value: object) -> dict[str, tuple[str, ...]]:
@@ -185,7 +182,7 @@ def _word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) -> str:
     if colon and kind + colon == GROUP_PREFIX:
         if name not in groups:
             raise InvalidAccess(
-                f"lists {shown(word)} in {where}, but [groups] has no {shown(name)}{_nearest(name, groups)}"
+                f"lists {shown(word)} in {where}, but [groups] has no {shown(name)}{one_of(name, groups)}"
             )
     elif colon and kind + colon == TOKEN_PREFIX:
         if not _TOKEN_ID.fullmatch(name):
@@ -193,7 +190,7 @@ def _word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) -> str:
                 f"lists {shown(word)} in {where}; after 'token:' comes the public id of a token"
             )
     elif colon:
-        raise InvalidAccess(f"lists {shown(word)} in {where}{_nearest(kind, ('group', 'token'), colon)}")
+        raise InvalidAccess(f"lists {shown(word)} in {where}{one_of(kind + colon, ('group:', 'token:'))}")
     elif word in groups:
         raise InvalidAccess(
             f"lists {shown(word)} in {where}, which is a group; write {shown(GROUP_PREFIX + word)}"
@@ -241,12 +238,8 @@ def _flag(value: object, where: str) -> bool:
 
 def _size(value: object, where: str) -> int:
     """Parse a number of bytes, with K, M and G as powers of 1024; 0 means no bound."""
-    size = -1
-    if isinstance(value, str) and (matched := _SIZE.fullmatch(value)):
-        size = int(matched[1]) << _UNITS[matched[2].upper()]
-    elif isinstance(value, int) and not isinstance(value, bool):
-        size = value
-    if not 0 <= size <= _LARGEST:
+    size = parse_size(value)
+    if size is None or size > _LARGEST:
         raise InvalidAccess(
             f'has a value of {where} that is no number of bytes such as 67108864 or "64M" (K, M or G; 0 for no bound)'
         )
@@ -264,14 +257,6 @@ def _texts(value: object, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise InvalidAccess(f"has what is not a list of texts for {where}")
     return value
-
-
-def _nearest(word: str, known: Iterable[str], suffix: str = "") -> str:
-    choices = [choice + suffix for choice in known]
-    near = get_close_matches(word[:100] + suffix, choices, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f" (known: {', '.join(choices)})" if choices else ""
 
 
 class InvalidAccess(SimpleIndexError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.hashes import require_libraries
 from simpleindex.access.htpasswd import parse_users
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.followed_file import FileKind, FollowedFile
 

@@ -14,6 +14,7 @@ from simpleindex.access.rules import (
     OWNER_WORD,
 )
 from simpleindex.core.patterns import matching
+from simpleindex.core.text import exact_size
 
 if TYPE_CHECKING:
     from simpleindex.access.identity import Action, Identity, UploadRules
@@ -126,12 +127,5 @@ def uploads_line(rules: UploadRules) -> str:
     }
     sizes = {"max-file-size": rules.max_file_size, "max-project-size": rules.max_project_size}
     words = [f"{key} = {str(value).lower()}" for key, value in flags.items()]
-    words += [f"{key} = {_size(value)}" for key, value in sizes.items()]
+    words += [f"{key} = {exact_size(value)}" for key, value in sizes.items()]
     return f"uploads: {', '.join(words)}"
-
-
-def _size(size: int) -> str:
-    for unit, shift in (("G", 30), ("M", 20), ("K", 10)):
-        if size and not size % (1 << shift):
-            return f"{size >> shift}{unit}"
-    return str(size)

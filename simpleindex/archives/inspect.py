@@ -23,11 +23,11 @@ from simpleindex.core.metadata import (
     is_sdist_metadata,
     read_metadata,
     read_sdist_metadata,
-    shown,
     states,
 )
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind, distribution_suffix
+from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

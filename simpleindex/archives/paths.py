@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core import bounds
-from simpleindex.core.metadata import shown
+from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

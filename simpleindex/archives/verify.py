@@ -30,15 +30,9 @@ from simpleindex.archives.wheel_layout import WheelLayout
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
 from simpleindex.archives.zip import MemberSpan, members, place_of, read_local_header
 from simpleindex.core.errors import InvalidMetadata
-from simpleindex.core.metadata import (
-    MAXIMUM_SIZE,
-    CoreMetadata,
-    read_details,
-    read_metadata,
-    shown,
-    states,
-)
+from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, read_details, read_metadata, states
 from simpleindex.core.names import Kind, distribution_suffix
+from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,8 +20,9 @@ from simpleindex.archives.entry_points import (
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import plain_path
 from simpleindex.core import bounds
-from simpleindex.core.metadata import header_fields, shown
+from simpleindex.core.metadata import header_fields
 from simpleindex.core.names import number_of_tags
+from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import plain_path
 from simpleindex.core import bounds
-from simpleindex.core.metadata import shown
+from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

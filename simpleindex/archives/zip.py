@@ -16,7 +16,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive, CutOff
-from simpleindex.core.metadata import MAXIMUM_SIZE, shown
+from simpleindex.core.metadata import MAXIMUM_SIZE
+from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -22,10 +21,9 @@ from simpleindex.commands.arguments import (
     table,
     who,
 )
-from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
-from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.text import day_and_time, parse_duration, shown, timestamp
 from simpleindex.core.version_texts import parse_requirement
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
 
-_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])\Z")
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 _LONGEST: Final = 365 * 86_400
 """Seconds; what is to last is a rule, which stands where all the others do."""
@@ -220,10 +216,9 @@ def _what(text: str) -> tuple[ProjectName, str | None]:
 
 
 def _seconds(text: str) -> int:
-    match = _DURATION.match(text)
-    if match is None:
+    seconds = parse_duration(text, "mhdw")
+    if not seconds:
         raise RefusedStart(f"--for: {shown(text)} is no time such as 30m, 2h or 3d")
-    seconds = int(match[1]) * _UNITS[match[2]]
     if seconds > _LONGEST:
         raise RefusedStart('--for: it is more than a year; for good, write a rule with action = "allow"')
     return seconds

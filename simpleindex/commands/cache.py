@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -15,15 +14,13 @@ from simpleindex.commands.cache_why import why
 from simpleindex.commands.warm import add_warm
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.patterns import ALL
-from simpleindex.core.sizes import human_size
+from simpleindex.core.text import human_size, parse_duration, plural
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
 
-_DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])\Z")
-_UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 _HEADINGS: Final = ("FILE", "SIZE", "LAST USED", "PINNED", "UPSTREAM")
 _PIN: Final = (
     "Keep the cached files of a release for good, under --state: the cache does not remove them for room, deleting the cache does "
@@ -100,7 +97,7 @@ def _list(arguments: argparse.Namespace) -> int:
         print(
             f"{name:{widths[0]}}  {size:>{widths[1]}}  {used:{widths[2]}}  {pinned:{widths[3]}}  {upstream}"
         )
-    print(f"{_count(entries)}, {human_size(_size(entries))}.")
+    print(f"{plural(len(entries), 'file')}, {human_size(_size(entries))}.")
     return 0
 
 
@@ -117,7 +114,7 @@ def _prune(arguments: argparse.Namespace) -> int:
         print(
             f"{'Would remove' if arguments.dry_run else 'Removed'} {entry.file.filename}, last used {minute(entry.cached.used_at)}."
         )
-    print(f"{_count(entries)}, {human_size(_size(entries))}.")
+    print(f"{plural(len(entries), 'file')}, {human_size(_size(entries))}.")
     return 0
 
 
@@ -147,19 +144,14 @@ def _row(entry: CachedEntry) -> tuple[str, str, str, str, str]:
 
 
 def _seconds(text: str) -> float:
-    match = _DURATION.match(text)
-    if match is None:
+    seconds = parse_duration(text, "hdw")
+    if seconds is None:
         raise RefusedStart(f"--older-than: {text!r} is no time such as 12h, 30d or 8w")
-    return float(int(match[1]) * _UNITS[match[2]])
+    return float(seconds)
 
 
 def _size(entries: Sequence[CachedEntry]) -> int:
     return sum(entry.cached.size for entry in entries)
-
-
-def _count(entries: Sequence[CachedEntry]) -> str:
-    number = len(entries)
-    return f"{number:,} file{'' if number == 1 else 's'}"
 
 
 def _iso(seconds: float) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from simpleindex.access.access_file import InvalidAccess, parse_access
 from simpleindex.access.htpasswd import parse_users
 from simpleindex.access.rules import WHO_WORDS
-from simpleindex.core.names import printable
+from simpleindex.core.text import did_you_mean, plural, printable
 from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def check_access(settings: Settings) -> tuple[list[str], bool]:
             is_right = False
         else:
             lines += [f"{where}: {sentence}" for sentence in users.refused]
-            lines.append(f"{where}: {len(users.hashes):,} user{'' if len(users.hashes) == 1 else 's'}.")
+            lines.append(f"{where}: {plural(len(users.hashes), 'user')}.")
             is_right = not users.refused
     if settings.access is not None:
         where = printable(str(settings.access))
@@ -53,7 +52,7 @@ def check_access(settings: Settings) -> tuple[list[str], bool]:
             is_right = False
         else:
             number = len(access.rules)
-            lines.append(f"{where}: {number:,} rule{'' if number == 1 else 's'}.")
+            lines.append(f"{where}: {plural(number, 'rule')}.")
     if users is not None and access is not None:
         lines += _unknown_users(users, access, os.path.basename(str(settings.access)))
     return lines, is_right
@@ -69,6 +68,5 @@ def _unknown_users(users: Users, access: Access, where: str) -> Iterator[str]:
                     listed.setdefault(word, rule.number)
     for name, number in listed.items():
         if name not in users.hashes:
-            near = get_close_matches(name, [*users.hashes], n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ", and can use tokens only."
+            meant = did_you_mean(name, users.hashes, ", and can use tokens only.")
             yield f"Hint: rule {number} of {where} lists {name!r}, who is not in the users file{meant}"

@@ -13,8 +13,7 @@ from simpleindex.commands.judging import reasons_against
 from simpleindex.config.settings import resolve
 from simpleindex.core.errors import InvalidSources, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Strategy
-from simpleindex.core.sizes import human_size
-from simpleindex.core.toml import nearest
+from simpleindex.core.text import human_size, one_of, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
@@ -126,7 +125,7 @@ class _Sources:
                 f"--to: {name} is an upstream; only local and the directories of the sources file take files"
             )
         if name not in self.directories:
-            raise RefusedStart(f"--to: there is no directory {name!r}{nearest(name, self.directories)}")
+            raise RefusedStart(f"--to: there is no directory {name!r}{one_of(name, self.directories)}")
         directory = PackageDirectory(self.directories[name], excluded_paths(self.settings))
         try:
             directory.survey()
@@ -142,7 +141,7 @@ class _Sources:
         """
         if name not in self.upstreams and name not in self.directories:
             known = (*self.directories, *self.upstreams)
-            raise RefusedStart(f"--from: there is no source {name!r}{nearest(name, known)}")
+            raise RefusedStart(f"--from: there is no source {name!r}{one_of(name, known)}")
         if (upstream := self.upstreams.get(name)) is not None:
             cache = UpstreamCache(str(self.settings.cache))
             pins = Pins(str(self.settings.state))
@@ -204,7 +203,7 @@ def _refuse_missing(
             f"Nothing was copied: files of {upstream.name} are not kept here, since its mode is {upstream.mode.value}"
         )
     raise RefusedStart(
-        f"Nothing was copied: of {of} file{'' if of == 1 else 's'} these are not in the cache: {', '.join(missing)}. "
+        f"Nothing was copied: of {plural(of, 'file')} these are not in the cache: {', '.join(missing)}. "
         f"To fetch them, write {given.release} into a file and run simpleindex cache warm --all FILE; or choose others with --file."
     )
 

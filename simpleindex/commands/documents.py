@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from difflib import get_close_matches
 
+from simpleindex.core.text import did_you_mean
 from simpleindex.system.documents import document, list_of_topics, read_documents
 
 
@@ -15,8 +15,7 @@ def docs(words: list[str]) -> int:
         return 0
     text = document(words[0])
     if text is None:
-        close = get_close_matches(words[0], read_documents(), 1)
-        hint = f"; did you mean {close[0]}?" if close else "."
+        hint = did_you_mean(words[0], read_documents(), ".")
         print(
             f"simpleindex: There is no guide {words[0]!r}{hint} simpleindex docs lists them.", file=sys.stderr
         )

@@ -16,6 +16,7 @@ from simpleindex.core import bounds
 from simpleindex.core.addresses import is_loopback
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.json_text import load_json
+from simpleindex.core.text import replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +197,7 @@ def _text_of(error: HTTPError) -> str:
     if error.headers.get_content_type() == "application/problem+json":
         text = _detail(text)
     words = " ".join(text.split()) or str(error.reason)
-    return "".join(each if each.isprintable() else "?" for each in words)[:_MOST_SHOWN]
+    return replace_unprintable(words)[:_MOST_SHOWN]
 
 
 def _detail(text: str) -> str:

@@ -24,6 +24,7 @@ from simpleindex.commands.arguments import (
 )
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
+from simpleindex.core.text import parse_duration
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 _ACTIONS: Final = ", ".join(action.value for action in Action)
 
-_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([hdw])\Z")
-_UNITS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 _LONGEST_NOTE: Final = 200  # characters
 
@@ -240,10 +239,10 @@ def _split(texts: Sequence[str]) -> list[str]:
 def _expires(text: str, now: float) -> int | None:
     if text == "never":
         return None
-    match = _DURATION.match(text)
-    if match is None:
+    seconds = parse_duration(text, "hdw")
+    if not seconds:
         raise RefusedStart(f"--expires: {text!r} is no time such as 12h, 30d or 8w, nor never")
-    return int(now) + int(match[1]) * _UNITS[match[2]]
+    return int(now) + seconds
 
 
 def _note(text: str) -> str:

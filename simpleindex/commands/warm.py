@@ -22,7 +22,7 @@ from simpleindex.commands.requirements_files import read_requirements
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.json_text import load_json
-from simpleindex.core.sizes import human_size
+from simpleindex.core.text import human_size, plural
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.views.sources_file import parse_sources
 
@@ -112,7 +112,7 @@ def run_warm(given: argparse.Namespace) -> int:
     for problem in dict.fromkeys(problems):
         print(problem)
     print(
-        f"{len(done):,} file{'' if len(done) == 1 else 's'} for {len(requirements):,} line{'' if len(requirements) == 1 else 's'}, {human_size(sum(done))}"
+        f"{plural(len(done), 'file')} for {plural(len(requirements), 'line')}, {human_size(sum(done))}"
         f"{f'; {skipped:,} skipped' if skipped else ''}."
     )
     return 1 if problems else 0

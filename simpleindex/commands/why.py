@@ -11,6 +11,7 @@ from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.text import replace_unprintable
 from simpleindex.views.explain import Answer
 
 
@@ -56,7 +57,7 @@ def why(words: list[str]) -> int:
     as_json = remote.get(f"{page}?{urlencode({**query, 'format': 'json'})}")
     status = 0 if _is_offered(as_json) else 1
     shown = as_json if given.json else remote.get(f"{page}?{urlencode({**query, 'format': 'text'})}")
-    print("\n".join(_printable(line) for line in shown.rstrip("\n").split("\n")))
+    print("\n".join(replace_unprintable(line) for line in shown.rstrip("\n").split("\n")))
     return status
 
 
@@ -72,7 +73,3 @@ def _is_offered(text: str) -> bool:
         raise RefusedStart(
             "the index sent an explanation that is not valid JSON; is it a simpleindex?"
         ) from None
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in line)

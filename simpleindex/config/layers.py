@@ -12,8 +12,9 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from simpleindex.config.options import OPTIONS, VARIABLE_PREFIX, Option, hint, nearest
+from simpleindex.config.options import OPTION_NAMES, OPTIONS, VARIABLE_PREFIX, Option
 from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.text import did_you_mean, nearest
 from simpleindex.core.text_files import InvalidText, read_toml
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def from_command_line(command_line: Mapping[str, object], directory: Path) -> La
     for name, value in command_line.items():
         option = _BY_NAME.get(name)
         if option is None:
-            raise RefusedStart(f"unknown option {'--' + name!r}{hint(name) or _SEE_HELP}")
+            raise RefusedStart(f"unknown option {'--' + name!r}{did_you_mean(name, OPTION_NAMES, _SEE_HELP)}")
         layer[name] = Given(f"--{name}", _texts(f"--{name}", option, value), directory)
     return layer
 
@@ -172,7 +173,7 @@ def from_file(file: Path) -> Layer:
     for key, value in _load(file).items():
         option = _BY_NAME.get(key)
         if option is None:
-            raise RefusedStart(f"{file}: unknown key {key!r}{hint(key) or _SEE_HELP}")
+            raise RefusedStart(f"{file}: unknown key {key!r}{did_you_mean(key, OPTION_NAMES, _SEE_HELP)}")
         where = f"{file}: {key}"
         if option.name == "config":
             raise RefusedStart(f"{where}: one configuration file cannot name another")

@@ -6,11 +6,7 @@ The command line, the environment, the configuration file, ``--help`` and the gu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Final
 
 VARIABLE_PREFIX: Final = "SIMPLEINDEX_"
 """How the environment variables of options begin."""
@@ -216,17 +212,3 @@ OPTIONS: Final = (
 )
 
 OPTION_NAMES: Final = tuple(option.name for option in OPTIONS)
-
-
-def nearest(word: str, words: Iterable[str] = OPTION_NAMES) -> str | None:
-    """Return the one of the words that was probably meant, in whatever case it was written, or None."""
-    lowered = {candidate.lower(): candidate for candidate in words}
-    # The words are short; matching takes time by the product of the lengths.
-    close = get_close_matches(word[:80].lower(), lowered, n=1)
-    return lowered[close[0]] if close else None
-
-
-def hint(word: str, words: Iterable[str] = OPTION_NAMES) -> str:
-    """Return the end of a sentence that names the word probably meant; empty if there is none."""
-    meant = nearest(word, words)
-    return "" if meant is None else f"; did you mean {meant!r}?"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.config.layers import Layers, from_command_line, from_environment, from_file
-from simpleindex.config.options import OPTIONS, Option, nearest
+from simpleindex.config.options import OPTIONS, Option
 from simpleindex.config.values import (
     AccessLog,
     ListenAddress,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["OPTIONS", "ListenAddress", "Option", "Settings", "WatchMode", "changes", "nearest", "resolve"]
+__all__ = ["OPTIONS", "ListenAddress", "Option", "Settings", "WatchMode", "changes", "resolve"]
 
 # Loopback, because nobody has yet said that others may read the index, or read it unencrypted.
 _DEFAULT_HTTP: Final = (ListenAddress("tcp:8080:interface=127.0.0.1"),)

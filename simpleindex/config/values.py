@@ -13,8 +13,8 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Literal
 
-from simpleindex.config.options import hint
 from simpleindex.core.errors import InvalidSetting
+from simpleindex.core.text import did_you_mean, parse_size
 
 Network = IPv4Network | IPv6Network
 AccessLog = Path | Literal["-"] | None
@@ -24,8 +24,6 @@ _FALSE: Final = ("0", "false", "no", "off")
 
 # The name of the endpoint's type, as plugins register it, then its arguments.
 _ENDPOINT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:.+")
-_BYTES: Final = re.compile(r"([0-9]{1,15})([KMG]?)", re.IGNORECASE | re.ASCII)
-_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 # Scheme, host, port, rest (RFC 3986 section 3.2, without user information).
 _ORIGIN: Final = re.compile(
@@ -69,7 +67,7 @@ def to_flag(text: str) -> bool:
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
     words = (*_TRUE, *_FALSE)
-    raise InvalidSetting(f"is none of {', '.join(words)}{hint(text, words)}")
+    raise InvalidSetting(f"is none of {', '.join(words)}{did_you_mean(text, words)}")
 
 
 def to_path(text: str, base: Path, home: str | None) -> Path:
@@ -118,7 +116,7 @@ def to_watch(text: str) -> WatchMode:
         return WatchMode(text)
     except ValueError:
         words = [mode.value for mode in WatchMode]
-        raise InvalidSetting(f"is none of {', '.join(words)}{hint(text, words)}") from None
+        raise InvalidSetting(f"is none of {', '.join(words)}{did_you_mean(text, words)}") from None
 
 
 def to_seconds(text: str) -> float:
@@ -142,10 +140,10 @@ def to_count(text: str) -> int:
 
 def to_bytes(text: str) -> int:
     """Read a number of bytes; K, M and G are powers of 1024."""
-    matched = _BYTES.fullmatch(text)
-    if matched is None:
-        raise InvalidSetting("is not a number of bytes such as 67108864 or '64M' (K, M or G)")
-    return int(matched[1]) * _UNITS[matched[2].upper()]
+    size = parse_size(text)
+    if size is None:
+        raise InvalidSetting("is not a number of bytes such as 67108864 or '64M' (K, M, G or T)")
+    return size
 
 
 def to_url(text: str) -> str:
@@ -168,7 +166,9 @@ def to_cors(text: str) -> str | None:
     """Read an origin as browsers send it (RFC 6454 section 6.2), ``*``, or ``off`` (None)."""
     if text in ("*", "off"):
         return None if text == "off" else text
-    unlike = f"is neither an origin like 'https://app.example.com' nor '*' nor 'off'{hint(text, ['off'])}"
+    unlike = (
+        f"is neither an origin like 'https://app.example.com' nor '*' nor 'off'{did_you_mean(text, ['off'])}"
+    )
     _, origin, rest = _split_origin(text, unlike)
     if rest:
         raise InvalidSetting(f"goes on after the host and port, where an origin ends; write {origin!r}")

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.text import shown
 from simpleindex.core.version_texts import parse_specifiers, parse_version
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ MAXIMUM_SIZE: Final = 16 * 1024 * 1024
 
 # Bytes. An expression runs without letting another thread in, and for 16 MiB of tiny lines that would be seconds.
 _LONGEST_HEADERS: Final = 2 * 1024 * 1024
-_LONGEST_SHOWN: Final = 80
 _BYTE_ORDER_MARK: Final = "\ufeff".encode()
 
 # The header block ends where e-mail's does for pip: at the first line that is neither a header nor a continuation.
@@ -152,11 +152,6 @@ def states(project: str, version: str, name: DistributionName) -> bool:
         return parse_project_name(project) == name.project and parse_version(version) == Version(name.version)
     except (InvalidProjectName, InvalidVersion):
         return False
-
-
-def shown(text: str) -> str:
-    """Quote a text from an archive for a sentence: short, printable, on one line."""
-    return ascii(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
 
 
 def is_sdist_metadata(path: bytes) -> bool:

@@ -184,11 +184,6 @@ def _is_spelling(text: str, project: ProjectName) -> bool:
     return _SEPARATORS.sub("-", text).lower() == project and _VALID_NAME.match(text) is not None
 
 
-def printable(name: str) -> str:
-    """Return a file name as it may stand in a log or a report, whatever bytes it has."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)
-
-
 _SUFFIXES: Final = (METADATA_SUFFIX, *SIDE_FILE_SUFFIXES)
 
 

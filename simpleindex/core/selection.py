@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, NotHere
-from simpleindex.core.metadata import shown
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
+from simpleindex.core.text import shown
 from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:

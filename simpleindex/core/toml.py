@@ -6,27 +6,20 @@ for anything else than what it is to be.
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.metadata import shown
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
+from simpleindex.core.text import one_of, parse_duration, parse_size, shown
 from simpleindex.core.text_files import InvalidText
 from simpleindex.core.text_files import read_toml as read_toml_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from enum import Enum
 
 MAXIMUM_SIZE: Final = 1 << 20
 """Bytes; a larger file is refused."""
-
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhdw])")
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_SIZE: Final = re.compile(r"([0-9]{1,12})([KMGT]?)", re.IGNORECASE | re.ASCII)
-_SHIFTS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 _Choice = TypeVar("_Choice", bound="Enum")
 
@@ -74,27 +67,25 @@ def to_choice(value: object, kind: type[_Choice], where: str) -> _Choice:
     """One of an enumeration's values."""
     known = [each.value for each in kind]
     if value not in known:
-        near = nearest(value, known) if isinstance(value, str) else f" (known: {', '.join(known)})"
+        near = one_of(value, known) if isinstance(value, str) else f" (known: {', '.join(known)})"
         raise InvalidSources(f"has an unknown value of {where}{near}")
     return kind(value)
 
 
 def to_seconds(value: object, where: str) -> float:
     """A time such as ``5m``, in seconds; never none."""
-    matched = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if matched is None or not int(matched[1]):
+    seconds = parse_duration(value) if isinstance(value, str) else None
+    if not seconds:
         raise InvalidSources(f'has a value of {where} that is no time such as "30s", "5m", "12h" or "7d"')
-    return float(int(matched[1]) * _UNITS[matched[2]])
+    return float(seconds)
 
 
 def to_size(value: object, where: str) -> int:
     """A number of bytes, or one with K, M, G or T; powers of 1024, never none."""
-    matched = (
-        _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
-    )
-    if matched is None or not int(matched[1]):
+    size = parse_size(value)
+    if not size:
         raise InvalidSources(f'has a value of {where} that is no size such as "100M" or "20G"')
-    return int(matched[1]) << _SHIFTS[matched[2].upper()]
+    return size
 
 
 def to_flag(value: object, where: str) -> bool:
@@ -124,11 +115,4 @@ def check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) 
     """
     for key in table:
         if key not in known:
-            raise InvalidSources(f"has the unknown key {shown(key)}{where}{nearest(key, known)}")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Say which known word was probably meant, as the end of a sentence."""
-    choices = list(known)
-    near = get_close_matches(word[:100], choices, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join(choices)})"
+            raise InvalidSources(f"has the unknown key {shown(key)}{where}{one_of(key, known)}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from simpleindex.core.text import replace_unprintable
+
 _FREED: Final = "freed"
 UNKNOWN_DIGEST: Final = "-"
 
@@ -44,6 +46,6 @@ def with_freed(ledger: bytes, filename: str, *, now: float, who: str) -> bytes:
 def _with_line(ledger: bytes, what: str, filename: str, now: float, who: str) -> bytes:
     when = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     # Somebody's name must not make a line of its own.
-    shown = "".join(character if character.isprintable() else "?" for character in who) or "?"
+    shown = replace_unprintable(who) or "?"
     start = ledger if not ledger or ledger.endswith(b"\n") else ledger + b"\n"
     return start + f"{what} {filename} {when} {shown}\n".encode(errors="replace")

@@ -15,15 +15,14 @@ Everything unknown is refused rather than passed over: a misspelt yank or quaran
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_version
 
 from simpleindex.core.errors import InvalidFilename, SimpleIndexError
-from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix, parse_distribution_name
+from simpleindex.core.text import nearest, shown
 from simpleindex.core.text_files import InvalidText, read_toml
 from simpleindex.core.version_texts import parse_version
 
@@ -173,10 +172,10 @@ def _yank_reason(key: str, reason: object) -> str:
 
 
 def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    near = get_close_matches(word[:100], known, n=1)
+    meant = nearest(word, known)
     return (
-        f" (did you mean {near[0]!r}?)"
-        if near
+        f" (did you mean {meant!r}?)"
+        if meant
         else f" (known: {', '.join(known)}; simpleindex docs directory explains {PROJECT_FILE})"
     )
 

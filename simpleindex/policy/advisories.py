@@ -6,7 +6,7 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.policy.osv import Advisories, InvalidAdvisory, parse_advisory
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.log import logger

@@ -18,9 +18,9 @@ from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
-from simpleindex.core.metadata import shown
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.patterns import FirstMatch, InvalidPattern, is_glob, matching, parse_pattern
+from simpleindex.core.text import shown
 from simpleindex.core.text_files import InvalidText, decode_requirements
 from simpleindex.core.version_texts import parse_requirement
 

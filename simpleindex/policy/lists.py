@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.policy.advisories import AdvisoryDirectory
 from simpleindex.policy.deny_list import InvalidNameList, parse_deny_list
 from simpleindex.policy.osv import InvalidAdvisory

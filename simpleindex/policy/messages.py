@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.dates import day_and_time
 from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
+from simpleindex.core.text import day_and_time, duration
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
 
 NO_HASH: Final = "no hash of it is known"
-
-_UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
 def denied(name: ProjectName, rule: str, message: str, why: str = "") -> str:
@@ -84,15 +82,6 @@ def too_large(size: int | None, max_size: int) -> str:
     if size is None:
         return "its size is not known"
     return f"it has {size:,} bytes, more than {max_size:,}"
-
-
-def duration(seconds: float) -> str:
-    """Format a time in the largest unit in which it is a whole number."""
-    for unit, length in _UNITS:
-        if seconds >= length and not seconds % length:
-            number = int(seconds // length)
-            return f"{number:,} {unit}{'' if number == 1 else 's'}"
-    return f"{seconds:,.0f} seconds"
 
 
 def _sentence(beginning: str, why: str, message: str) -> str:

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.specifiers import InvalidSpecifier
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.metadata import shown
 from simpleindex.core.names import Kind
+from simpleindex.core.text import one_of, shown
 from simpleindex.core.toml import (
     check_keys,
-    nearest,
     to_choice,
     to_flag,
     to_patterns,
@@ -116,7 +115,7 @@ def _action(table: Mapping[str, object], where: str) -> PolicyAction:
     choices = [action.value for action in PolicyAction if action is not PolicyAction.REQUIRE]
     given = table.get("action")
     if given is not None and given not in choices:
-        near = nearest(given, choices) if isinstance(given, str) else f" (known: {', '.join(choices)})"
+        near = one_of(given, choices) if isinstance(given, str) else f" (known: {', '.join(choices)})"
         raise InvalidSources(f"has an unknown value of 'action' of {where}{near}")
     if requiring and given is not None:
         raise InvalidSources(
@@ -154,7 +153,7 @@ def _names(
     for name in names:
         if name not in known:
             raise InvalidSources(
-                f"has an unknown name {shown(name)} in {key!r} of {where}{nearest(name, known)}"
+                f"has an unknown name {shown(name)} in {key!r} of {where}{one_of(name, known)}"
             )
     if not names:
         raise InvalidSources(f"has no {key!r} in {where}; leave the key out where it holds for all")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from simpleindex.core import bounds
 from simpleindex.core.json_text import load_json
-from simpleindex.core.metadata import shown
+from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
 
 if TYPE_CHECKING:

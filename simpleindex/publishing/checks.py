@@ -15,7 +15,6 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.identity import normalized_filename
-from simpleindex.core.metadata import shown
 from simpleindex.core.names import (
     PROVENANCE_SUFFIX,
     SDIST_SUFFIXES,
@@ -27,6 +26,7 @@ from simpleindex.core.names import (
     parse_distribution_name,
     parse_project_name,
 )
+from simpleindex.core.text import shown
 from simpleindex.core.version_texts import parse_specifiers, parse_version
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.form import StatedDigests, invalid, judge_protocol, stated_digests

@@ -10,9 +10,9 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.identity import same_distribution
-from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_distribution_name, parse_project_name
+from simpleindex.core.text import shown
 from simpleindex.core.version_texts import parse_version
 from simpleindex.publishing.errors import NotCopied
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import NotHere
 from simpleindex.core.identity import all_spellings
-from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name, printable
+from simpleindex.core.names import SIDE_FILE_SUFFIXES, distribution_suffix, parse_distribution_name
+from simpleindex.core.text import printable
 from simpleindex.directory.ledger import UNKNOWN_DIGEST
 from simpleindex.directory.ledger_files import used_names_of
 from simpleindex.publishing.errors import AlreadyExists

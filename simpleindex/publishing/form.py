@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.metadata import shown
+from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
-from simpleindex.core.names import OWN_PREFIX, printable
+from simpleindex.core.names import OWN_PREFIX
+from simpleindex.core.text import printable
 from simpleindex.system.atomic import FILE_MODE, STAYS, make_directory, storing, sync_directory, write_all
 from simpleindex.system.ownership import give_to_owner_of
 

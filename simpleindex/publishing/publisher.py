@@ -11,7 +11,7 @@ from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.selection import select
-from simpleindex.core.sizes import human_size
+from simpleindex.core.text import human_size
 from simpleindex.publishing.checks import judge_digests, judge_size
 from simpleindex.publishing.interface import Published
 from simpleindex.publishing.staging import StagedUpload

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_private, make_state_directory

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.records.audit import Audit
 from simpleindex.records.database import FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import (

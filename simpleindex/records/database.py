@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.errors import Unavailable
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_private, make_state_directory

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import Unavailable
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 

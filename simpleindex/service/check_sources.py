@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from simpleindex.core.text import plural
 from simpleindex.policy.lists import NameLists
 from simpleindex.service.upstreams import without_upload_times
 from simpleindex.system.log import log_to
@@ -36,13 +37,6 @@ def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
         (len(said.views) - 1, "view"),
         (len(said.rules), "rule"),
     )
-    words = [f"{number:,} {noun}" for number, noun in counts]
     lines += without_upload_times(policies, said.upstreams, UpstreamCache(cache))
-    text = "\n".join([f"{path}: {', '.join(_plural(word) for word in words)}.", *lines])
+    text = "\n".join([f"{path}: {', '.join(plural(number, noun) for number, noun in counts)}.", *lines])
     return text, NameRules(allow_upstream=said.allow_upstream).allow_upstream
-
-
-def _plural(words: str) -> str:
-    if words.startswith("1 "):
-        return words
-    return words.removesuffix("y") + "ies" if words.endswith("y") else f"{words}s"

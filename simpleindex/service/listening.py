@@ -12,7 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.service.proxy_protocol import PREFIX, behind_proxies
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from simpleindex.core import severity
 from simpleindex.core.names import ProjectName
 from simpleindex.core.packed import total_size
 from simpleindex.core.patterns import matcher
-from simpleindex.core.sizes import human_size
+from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.unserved import sum_up
 from simpleindex.web.status import StatusReport
@@ -38,7 +38,7 @@ def catalogue_lines(report: StatusReport, root: str) -> Iterator[str]:
         report: The state.
         root: The served directory, for "did you mean".
     """
-    yield f"{_count(report.projects, 'project')}, {_count(report.files, 'file')}, {human_size(report.size)}."
+    yield f"{plural(report.projects, 'project')}, {plural(report.files, 'file')}, {human_size(report.size)}."
     for _, _, _, reason in report.withheld[:_MOST_WITHHELD]:
         yield f"Withheld: {reason}"
     if len(report.withheld) > _MOST_WITHHELD:
@@ -95,10 +95,6 @@ def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | Non
         "lies in the directory, though no distribution. Remove it, or name it in allow-upstream of the sources file, if it is no project "
         "of yours."
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def live_report(live: LiveDirectory, watch: str) -> StatusReport:

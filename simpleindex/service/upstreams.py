@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.text import plural
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.policy.messages import no_upload_times
 from simpleindex.system.log import logger
@@ -139,7 +140,7 @@ class Upstreams:
         rules = self.start.rules
         if rules:
             names = ", ".join(rule.name for rule in rules)
-            yield f"{len(rules):,} rule{'' if len(rules) == 1 else 's'} in force: {names}."
+            yield f"{plural(len(rules), 'rule')} in force: {names}."
 
     @property
     def unlisted(self) -> Mapping[str, tuple[str, ...]]:

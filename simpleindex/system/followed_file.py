@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.log import logger
 from simpleindex.system.stamp import Stamp, is_young

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.metadata import shown
+from simpleindex.core.text import shown
 from simpleindex.core.toml import (
     check_keys,
     to_choice,

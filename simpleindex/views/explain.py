@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.version import InvalidVersion
 
-from simpleindex.core.dates import day_and_time
 from simpleindex.core.errors import InvalidFilename, NotHere, NothingYet, NotShown, Unavailable
 from simpleindex.core.model import MISSING, Project, Status
 from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.text import day_and_time, plural
 from simpleindex.core.version_texts import parse_version
 from simpleindex.upstreams.errors import UpstreamFailed
 
@@ -189,7 +189,7 @@ def what_is_there(outcome: Project | SimpleIndexError) -> str:
         else ""
     )
     stale = " It does not answer now: this is its last answer." if outcome.stale else ""
-    return f"has it, with {_count(len(outcome.files), 'file')} to offer{withheld}.{stale}"
+    return f"has it, with {plural(len(outcome.files), 'file')} to offer{withheld}.{stale}"
 
 
 def _normalized(version: str) -> str:
@@ -223,7 +223,7 @@ def _summary(
     what = name if version is None else f"{name} {version}"
     offered = sum(file.is_offered for file in files)
     if answer is Answer.OFFERED:
-        return f"{what} is offered: {_count(offered, 'file')}."
+        return f"{what} is offered: {plural(offered, 'file')}."
     if answer is Answer.EMPTY and version is None:
         return f"{name} is a project here, and has no file."
     if answer is Answer.EMPTY:
@@ -242,7 +242,7 @@ def _summary(
             else (f", the first until {day_and_time(soonest)}, the last until {day_and_time(latest)}")
         )
     many = (
-        f"{len(withheld)} of {_count(len(files), 'file')} {'is' if len(withheld) == 1 else 'are'} not offered"
+        f"{len(withheld)} of {plural(len(files), 'file')} {'is' if len(withheld) == 1 else 'are'} not offered"
     )
     if answer is Answer.WITHHELD:
         all_of_it = "its only file is" if len(files) == 1 else f"all of its {len(files)} files are"
@@ -286,7 +286,3 @@ def _offered(file: File) -> FileNote:
     if file.requires_python:
         notes.append(f"It is for Python {file.requires_python}.")
     return FileNote(file.filename, file.version, file.source, True, " ".join(notes))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidSources, Unavailable
+from simpleindex.core.text import plural
 from simpleindex.core.views import LOCAL
 from simpleindex.policy.judgement import Policy
 from simpleindex.system.clocks import SYSTEM_CLOCKS
@@ -156,7 +157,7 @@ class LiveSourcesFile:
         _log.info(
             "{file} was read again: {count} in force.",
             file=self._file.shown,
-            count=f"{count:,} rule{'' if count == 1 else 's'}",
+            count=plural(count, "rule"),
         )
         self._put_in_force(effective_at_once(sources, self.sources))
         if self.sources != sources:

@@ -27,11 +27,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.metadata import shown
 from simpleindex.core.model import Strategy
+from simpleindex.core.text import one_of, shown
 from simpleindex.core.toml import (
     check_keys,
-    nearest,
     read_toml,
     tables,
     to_choice,
@@ -207,7 +206,7 @@ def _view(
             rules_of |= views[each].rules_of
         else:
             known = (*sources, *views)
-            raise InvalidSources(f"has an unknown source {shown(each)} in {where}{nearest(each, known)}")
+            raise InvalidSources(f"has an unknown source {shown(each)} in {where}{one_of(each, known)}")
     if not shows:
         raise InvalidSources(f"has no 'sources' in {where}; name what it shows, such as {LOCAL!r}")
     chosen = to_choice(table.get("strategy", strategy.value), Strategy, f"'strategy' of {where}")

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from simpleindex.core.dates import http_date
+from simpleindex.core.text import http_date
 
 
 @dataclass(frozen=True, slots=True)

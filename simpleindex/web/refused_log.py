@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import TTLCache
 from twisted.logger import Logger
 
-from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import NotAllowed
+from simpleindex.core.text import timestamp
 from simpleindex.policy.filtered import FileWithheld
 
 if TYPE_CHECKING:

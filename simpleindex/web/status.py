@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import NotHere
+from simpleindex.core.text import timestamp
 from simpleindex.web.http.response import Response, sentence
 
 if TYPE_CHECKING:

@@ -22,4 +22,4 @@ def test_it_lists_the_guides_and_prints_one(capsys: pytest.CaptureFixture[str]) 
 def test_a_misspelt_topic_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """With the one that is meant."""
     assert main(["docs", "client"]) == 2
-    assert "did you mean clients?" in capsys.readouterr().err
+    assert "did you mean 'clients'?" in capsys.readouterr().err

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from simpleindex.config.options import OPTION_NAMES, OPTIONS, Option, hint, nearest
+from simpleindex.config.options import OPTION_NAMES, OPTIONS, Option
 from simpleindex.config.settings import Settings
+from simpleindex.core.text import nearest
 
 
 def test_the_table_and_the_settings_agree() -> None:
@@ -46,10 +47,4 @@ def test_names_in_other_places() -> None:
 )
 def test_nearest_option(word: str, meant: str | None) -> None:
     """A slip of the finger finds its option; anything else finds none."""
-    assert nearest(word) == meant
-
-
-def test_hint_ends_a_sentence() -> None:
-    """The hint can be appended as it is."""
-    assert hint("pol", ["poll", "off"]) == "; did you mean 'poll'?"
-    assert hint("zzz", ["poll", "off"]) == ""
+    assert nearest(word, OPTION_NAMES) == meant

@@ -40,7 +40,7 @@ USER = "holds an '@'; a user name and a password have no place here"
 NOT_ASCII = "is not ASCII; write an international name in its xn-- form"
 OUT_OF_RANGE = "is not a number of seconds from 0.05 to 86400"
 NOT_COUNT = "is not a whole number from 0 to 999999999"
-NOT_BYTES = "is not a number of bytes such as 67108864 or '64M' (K, M or G)"
+NOT_BYTES = "is not a number of bytes such as 67108864 or '64M' (K, M, G or T)"
 NOT_NETWORK = "is not an address or a network such as '192.0.2.0/24' or '::1'"
 
 

@@ -17,10 +17,10 @@ from simpleindex.core.metadata import (
     is_sdist_metadata,
     read_details,
     read_metadata,
-    shown,
     states,
 )
 from simpleindex.core.names import DistributionName, Kind, parse_distribution_name
+from simpleindex.core.text import shown
 from tests.fixtures.distributions import metadata_text
 
 ACME = parse_distribution_name("acme-1.0-py3-none-any.whl")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex import __version__
-from simpleindex.core.sizes import human_size
+from simpleindex.core.text import human_size
 from simpleindex.service.report import catalogue_lines, install_lines, live_report, meant_root
 from simpleindex.web.status import StatusReport
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_name

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.dates import day_and_time, timestamp
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError, Unavailable
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.text import day_and_time, timestamp
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.views.explain import Answer, Explanation, FileNote, SourceNote, explain, what_is_there
 from simpleindex.web.pages.explain import why_html, why_json, why_text

@@ -22,9 +22,9 @@ from simpleindex.core.names import (
     distribution_suffix,
     parse_distribution_name,
     parse_project_name,
-    printable,
     spelling_pattern,
 )
+from simpleindex.core.text import printable
 from simpleindex.directory.layout.root_entries import EntryKind, OtherEntries, is_directory, kind_of
 from simpleindex.directory.layout.unserved import UnservedCause
 from simpleindex.directory.layout.unserved_files import PassedOver

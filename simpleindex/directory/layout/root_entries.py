@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from simpleindex.core.names import printable
+from simpleindex.core.text import printable
 from simpleindex.directory.layout.distribution_like import traced_projects
 from simpleindex.directory.layout.unserved_files import PassedOver
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.names import OWN_PREFIX, distribution_suffix, printable
+from simpleindex.core.names import OWN_PREFIX, distribution_suffix
+from simpleindex.core.text import printable
 from simpleindex.directory.layout.distribution_like import is_misspelt, is_other_format, is_trace
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause, sum_up
 from simpleindex.system.errors import raise_if_short

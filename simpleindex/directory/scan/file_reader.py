@@ -14,7 +14,8 @@ from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.requests import distribution, side_file
 from simpleindex.core.errors import Changed, InvalidFilename
 from simpleindex.core.model import Withheld
-from simpleindex.core.names import SIDE_FILE_SUFFIXES, printable
+from simpleindex.core.names import SIDE_FILE_SUFFIXES
+from simpleindex.core.text import printable
 from simpleindex.directory.scan.scanned_files import ScannedFile
 from simpleindex.system.errors import raise_if_short
 from simpleindex.system.stamp import Stamp, is_young

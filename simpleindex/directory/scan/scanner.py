@@ -20,9 +20,9 @@ from simpleindex.core.names import (
     SIGNATURE_SUFFIXES,
     WHEEL_SUFFIX,
     Kind,
-    printable,
 )
 from simpleindex.core.packed import PackedFiles
+from simpleindex.core.text import printable
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.directory.ledger_files import used_names_of

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
-from simpleindex.core.dates import http_date
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
+from simpleindex.core.text import http_date
 from simpleindex.upstreams.errors import UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching.expected_file import is_page, most_bytes
 from simpleindex.upstreams.fetching.partial_file import PartialFile

@@ -9,6 +9,7 @@ import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from simpleindex.core.text import replace_unprintable
 from simpleindex.upstreams.errors import UnusableAnswer
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def decoder_of(names: tuple[str, ...], most: int, what: str = "page") -> Decoder
 
 
 def _shown(name: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in name[:40])
+    return replace_unprintable(name[:40])
 
 
 def _maker(coding: str) -> Callable[[str], Decoder] | None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from simpleindex.core.dates import http_date
 from simpleindex.core.errors import NotHere
+from simpleindex.core.text import http_date
 from simpleindex.upstreams.errors import FileRefused
 from simpleindex.upstreams.http.body import ResponseBody
 from simpleindex.upstreams.http.content_codings import decoder_of

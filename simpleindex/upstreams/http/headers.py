@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from simpleindex.core.dates import http_date
+from simpleindex.core.text import http_date
 
 # RFC 9110 sections 8.8.3 and 14.4. None of the numbers takes long to convert.
 _ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1000}"')

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core import bounds
 from simpleindex.core.json_text import load_json
-from simpleindex.core.metadata import shown
+from simpleindex.core.text import shown
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.html import read_html
 from simpleindex.upstreams.pages.urls import absolute_url

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
-from simpleindex.core.metadata import shown
 from simpleindex.core.model import Project, Status, Withheld, file_order
 from simpleindex.core.names import distribution_suffix, parse_project_name
+from simpleindex.core.text import shown
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.documents import base_of, is_json, read_html_page, read_json_page
 from simpleindex.upstreams.pages.entries import Entry, filename_of, is_verifiable, judged_files, text_of

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from simpleindex.core.text import replace_unprintable
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.negotiation import media_weights
 from simpleindex.web.pages.templates import html_page, read_template
@@ -125,7 +126,7 @@ def _problem_html(problem: Problem, root: str) -> bytes:
 
 
 def _shown(text: str) -> str:
-    return escape("".join(character if character.isprintable() else "?" for character in text))
+    return escape(replace_unprintable(text))
 
 
 def _is_text(text: str) -> bool:

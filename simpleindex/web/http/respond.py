@@ -10,7 +10,6 @@ from twisted.web.server import NOT_DONE_YET
 
 from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.core.dates import timestamp
 from simpleindex.core.errors import (
     BrokenProject,
     CannotStore,
@@ -22,6 +21,7 @@ from simpleindex.core.errors import (
     Unavailable,
 )
 from simpleindex.core.faults import RETRY_AFTER
+from simpleindex.core.text import timestamp
 from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.policy.filtered import FileWithheld
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload

@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.dates import day_and_time, timestamp
+from simpleindex.core.text import day_and_time, replace_unprintable, timestamp
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.views.explain import Answer
 from simpleindex.web.pages.templates import html_page, read_template
@@ -58,7 +58,7 @@ def _file_json(file: FileNote) -> dict[str, Any]:
 
 def why_text(explanation: Explanation) -> str:
     """All of it for a terminal."""
-    return "".join(f"{_printable(line)}\n" for line in _lines(explanation))
+    return "".join(f"{replace_unprintable(line)}\n" for line in _lines(explanation))
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
@@ -175,9 +175,4 @@ def _cause(file: FileNote) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    """Text of others as one line that moves no cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return escape(replace_unprintable(text))

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind
+from simpleindex.core.text import decimal_size, plural
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.notes import (
     NOTHING_MORE,
@@ -155,7 +156,7 @@ def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, vie
     """
     # Normalized names need no escaping.
     body = (_PROJECTS if projects.names else _NO_PROJECTS).substitute(
-        count=_count(len(projects.names), "project"),
+        count=plural(len(projects.names), "project"),
         command=install_command("PROJECT", about),
         notes=f"{ca_note(about, '')}{surroundings(about, view)}",
         links="".join([f'<a href="{name}/">{name}</a>\n' for name in projects.names]),
@@ -205,10 +206,10 @@ def _summary(project: Project, view: str, about: IndexDescription) -> str:
     withheld = ""
     if project.withheld:
         withheld = (
-            f"{_count(len(project.withheld), 'file')} withheld: {why_link(project.name, view)} says why"
+            f"{plural(len(project.withheld), 'file')} withheld: {why_link(project.name, view)} says why"
         )
     if project.files:
-        facts = [_count(len(project.versions), "release"), _count(len(project.files), "file"), withheld]
+        facts = [plural(len(project.versions), "release"), plural(len(project.files), "file"), withheld]
         return f"""<p>{" · ".join(filter(None, facts))}</p>
 <pre><code id="install">{install_command(project.name, about)}</code>\
 <button id="copy" type="button" hidden>Copy</button></pre>
@@ -251,7 +252,7 @@ def _releases(project: Project, base_url: str | None) -> str:
             )
             uploaded = _upload_time(file)
             anchor = _anchor(file, uploaded, _provenance_url(project, file, base_url), signatures)
-            size = "" if file.size is None else _human_size(file.size)
+            size = "" if file.size is None else decimal_size(file.size)
             facts = f"<span>{size}</span><span>{(uploaded or '')[:10]}</span>"
             sections.append(f"<li>\n{anchor}\n{facts}{notes}</li>\n")
         sections.append("</ul>\n</section>\n")
@@ -316,22 +317,6 @@ def _upload_time(file: File) -> str | None:
         return None
     time = _EPOCH + timedelta(microseconds=min(max(file.uploaded_ns // 1000, 0), _LAST_US))
     return time.isoformat().removesuffix("+00:00") + "Z"
-
-
-def _human_size(size: int) -> str:
-    """Three significant digits in decimal units, as in "4.52 MB"."""
-    if size < 1000:
-        return f"{size} B"
-    number = size / 1000
-    for unit in ("kB", "MB", "GB"):
-        if number < 999.5:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:,.0f} TB"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _writable(text: str) -> str:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.access.identity import Action
 from simpleindex.core.errors import InvalidProjectName, NotHere
-from simpleindex.core.metadata import shown
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.selection import Subject, subject_of
+from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.http.response import Response, sentence
 from simpleindex.web.publish.sinks import TextSink

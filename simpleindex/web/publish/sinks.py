@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core import bounds
-from simpleindex.core.metadata import shown
 from simpleindex.core.names import distribution_suffix
+from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.publish.line_feeds import LineFeedForm
 

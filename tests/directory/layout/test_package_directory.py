@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.core.errors import Changed
-from simpleindex.core.names import ProjectName, printable
+from simpleindex.core.names import ProjectName
+from simpleindex.core.text import printable
 from simpleindex.directory.layout.package_directory import (
     DirectoryEntry,
     PackageDirectory,
