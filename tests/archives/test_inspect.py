@@ -19,13 +19,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.archives.errors import BrokenArchive, CutOff
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, examine, examine_side_file, read_sidecar
+from simpleindex.archives.inspect import (
+    ArchiveInfo,
+    MemberSpan,
+    examine,
+    examine_side_file,
+    metadata_of,
+    read_sidecar,
+)
 from simpleindex.core.model import Sidecar
 from simpleindex.core.names import parse_distribution_name
-from tests.fixtures.archives import tar
+from tests.fixtures.archives import Part, raw_zip, tar
 from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NEEDS = "Requires-Python: >=3.9"
@@ -472,3 +480,22 @@ def test_a_wheel_in_a_wheel_that_is_cut_behind_it_is_not_taken_for_it() -> None:
     """The bytes so far end with a whole archive, which is another one."""
     data = zip_bytes(("inner.whl", WHEEL), MINE, method=zipfile.ZIP_STORED)
     assert isinstance(refusal(data[: data.index(WHEEL) + len(WHEEL)]), CutOff)
+
+
+def test_metadata_that_are_read_by_themselves_must_be_whole() -> None:
+    """The archive's checksum of them is the only proof that there is."""
+    name = parse_distribution_name(wheel_name())
+    metadata = b"Name: acme\nVersion: 1.0\nRequires-Python: >=3.9\n"
+    for crc in (None, 1):
+        part = Part(b"acme-1.0.dist-info/METADATA", metadata, crc=crc)
+        data = raw_zip(part)
+        if crc is None:
+            assert metadata_of(reader_of(data), len(data), name) == (metadata, ">=3.9")
+        else:
+            with pytest.raises(BrokenArchive, match="its metadata are damaged"):
+                metadata_of(reader_of(data), len(data), name)
+
+
+def reader_of(data: bytes) -> Callable[[int, int], bytes]:
+    """Read from memory as pread does."""
+    return lambda length, offset: data[offset : offset + length]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.log import PUBLISHER
@@ -23,8 +24,9 @@ from simpleindex.upstreams.cache import incoming as incoming_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
 from simpleindex.upstreams.cache.cached_files import CachedFiles
-from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.cache.cached_listings import OLDER_FORMAT, CachedListing, parts_of_listing
 from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
+from simpleindex.upstreams.cache.packed_records import pack
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.enrich import FileFacts
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
@@ -363,6 +365,35 @@ def test_long_names(place: Place) -> None:
     key = UpstreamFileKey(INDEX, "p" * 400, name).metadata("")
     assert place.cache().files.keep_bytes(b"text", key)
     assert place.cache().files.read(key, sha256(b"text"), 10) == b"text"
+
+
+def test_listings_of_the_version_before_are_read(place: Place) -> None:
+    """Pins are such records; those of still older versions are not known."""
+    cache = place.cache()
+    cache.store_listing(INDEX, listing())
+    (path,) = (path for path in place.paths() if "listings" in path.parts)
+    parts = parts_of_listing(INDEX, listing())
+    path.write_bytes(pack((OLDER_FORMAT, *parts[:-2])))
+    assert place.cache().listing(INDEX, ACME) == listing()
+    assert [*place.cache().all_listings()] == [listing()]
+    path.write_bytes(pack((OLDER_FORMAT - 1, *parts)))
+    assert place.cache().listing(INDEX, ACME) is None
+    assert [*place.cache().all_listings()] == []
+
+
+def test_a_pinned_file_of_the_version_before_is_read(place: Place) -> None:
+    """Its record does not name the digest, which its key does."""
+    cache, key = UpstreamCache(str(place.root), place.room, is_cache=False), DigestKey(sha256(OLD), WHEEL)
+    incoming = cache.files.begin()
+    incoming.write(OLD)
+    cache.files.keep(incoming, key, ArchiveInfo("1.0", sha256(OLD), None, None, None))
+    incoming.close()
+    (path,) = (path for path in place.paths() if path.suffix == ".facts")
+    path.write_bytes(pack((2, "1.0", ">=3.9", None, None, None)))
+    opened = cache.files.open(key, sha256(OLD))
+    assert opened is not None
+    os.close(opened[0])
+    assert opened[1] == ArchiveInfo("1.0", sha256(OLD), ">=3.9", None, None)
 
 
 def test_what_an_older_version_kept_by_digest_is_removed_once(place: Place) -> None:
