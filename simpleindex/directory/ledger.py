@@ -16,7 +16,7 @@ UNKNOWN_DIGEST: Final = "-"
 
 
 def used_names(ledger: bytes) -> frozenset[str]:
-    """The names that no new file may have."""
+    """Return the file names that no new file may have."""
     used = {}
     for line in ledger.decode(errors="replace").split("\n"):
         match line.split(" ", 2):

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def used_names_of(directory: PackageDirectory, project: ProjectName) -> frozenset[str]:
-    """The file names that deleted files of a project had.
+    """Return the file names that deleted files of a project had.
 
     Raises:
-        OSError: That cannot be told.
+        OSError: A ledger cannot be read.
     """
     return frozenset().union(*(used_names(read_ledger(path)[0]) for path in ledger_paths(directory, project)))
 
@@ -29,7 +29,7 @@ def ledger_paths(directory: PackageDirectory, project: ProjectName) -> list[str]
 
 
 def read_ledger(path: str) -> tuple[bytes, os.stat_result | None]:
-    """A ledger's content and state, where there is one."""
+    """Return a ledger's content and state; empty and None if there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

@@ -157,7 +157,7 @@ class LocalSource:
 
 
 def _path(shelf: ProjectSnapshot, filename: str) -> str | None:
-    """The path of a listed file, or of a side file that its listed file tells of."""
+    """Return the path of a listed file, or of a side file next to one; None if it is neither."""
     if filename in shelf.chosen:
         return shelf.chosen[filename]
     suffix = next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)

@@ -79,7 +79,7 @@ def is_other_format(filename: str) -> bool:
 
 
 def _stated(reading: str) -> ProjectName | None:
-    """The project that a name states, once what follows its suffix is left out."""
+    """Return the project that a name states, ignoring what follows its suffix."""
     mark = _MARK.search(reading)
     if mark is None:
         return None

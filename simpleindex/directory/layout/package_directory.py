@@ -474,7 +474,7 @@ class PackageDirectory:
             os.close(descriptor)
 
     def stamp(self, path: str) -> Stamp | None:
-        """The state of something below the root now, links followed; None if it is not there, or cannot be seen."""
+        """Return the state of a path below the root now, links followed; None if it is missing or cannot be read."""
         try:
             return Stamp.of(os.stat(os.path.join(self.root, path)))
         except OSError:

@@ -1,7 +1,7 @@
-"""A directory kept in step: every change on disk travels once from here into a new shelf.
+"""The projects of a directory, kept up to date: every change on disk becomes a new snapshot of its project.
 
-There is one door for changes, :meth:`LiveDirectory.changed`; the watch, the sweep, a command and a request that must wait
-all go through the same rounds. Everything here runs in the reactor's thread, except the reading itself.
+Events, sweeps, commands and waiting requests all use the same three queues: surveys of the root, short scans and long reads.
+Everything here runs in the reactor's thread, except the reading itself.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class LiveDirectory:
         return done
 
     def stop(self) -> None:
-        """Let go of everything that is scheduled, and do not wait for what is being read."""
+        """Cancel everything that is scheduled, and do not wait for what is being read."""
         for call in self._second_looks.values():
             call.cancel()
         self._second_looks.clear()
@@ -191,7 +191,7 @@ class LiveDirectory:
         self._reader.note_whole(directories)
 
     def accept(self) -> None:
-        """An operator has looked (SIGHUP): look at everything again, and take a suspicious root as it now is."""
+        """Scan everything again, and accept a suspicious root as it is: an operator has looked (SIGHUP)."""
         if self.suspended:
             self._guard.accept()
             self._forget_all()
@@ -200,13 +200,13 @@ class LiveDirectory:
         self.everything_changed()
 
     def _forget_all(self) -> None:
-        """Believe nothing that is known; what is remembered in the cache makes it quick to read again."""
+        """Drop all snapshots; the digest cache makes it quick to read them again."""
         self.shelves, self._places, self._names = {}, {}, None
         self._guard.forget_projects()
         self.generation += 1
 
     def root_changed(self) -> None:
-        """Something directly in the root changed."""
+        """Survey the root again: an entry of it changed."""
         self._surveys.ask(_ROOT)
 
     def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, Iterable[bytes]]) -> None:
@@ -219,7 +219,7 @@ class LiveDirectory:
             self.directories_changed(found)
 
     def directories_changed(self, names: frozenset[str]) -> None:
-        """Something in these directories changed."""
+        """Scan these directories again: something in them changed."""
         changed = []
         for raw in names:
             with contextlib.suppress(InvalidProjectName):
@@ -227,13 +227,13 @@ class LiveDirectory:
         self._looks.note(changed)
 
     def everything_changed(self) -> None:
-        """Changes were missed: look at everything again."""
+        """Scan everything again: changes were missed."""
         self._surveys.ask(_ROOT)
         for name in tuple(self.shelves):
             self._looks.ask(name)
 
     def watch_failed(self, reason: str) -> None:
-        """Nothing tells of changes any more: sweep for them from now on."""
+        """Sweep for changes from now on: events are no longer available."""
         self._log(severity.warning(f"{reason} The directory is swept for changes instead."))
         self._lost_watch, self._watch = self._watch, NoWatch()
         self.polling = True
@@ -258,10 +258,10 @@ class LiveDirectory:
         self.polling = False
 
     async def sweep(self, count: int) -> None:
-        """Look for changes that nothing told of; to be called every poll interval.
+        """Look for changes that caused no event; called every poll interval.
 
         Args:
-            count: The how manieth sweep it is; every tenth is thorough.
+            count: The number of this sweep; every tenth is thorough.
         """
         if self.suspended or not self.polling:
             identity = await self._in_read_thread(self._batches.identity)

@@ -1,4 +1,4 @@
-"""Names that are the index's own although no project of them is served yet, or any more.
+"""Private names of which no project is served yet, or any more.
 
 Whoever asks another index for a private name tells it that the name exists, and takes what it has to offer. A name becomes
 private before its first file is whole: by a directory, by a copy on its way, by an upload. Names are remembered for good once
@@ -162,7 +162,7 @@ class OwnNames:
 
 
 def _names_of(raw: str, *, is_directory: bool) -> tuple[ProjectName, ...]:
-    """The names that an entry takes which an event told of.
+    """Return the project names that a new entry of the root makes private.
 
     An event does not tell a link from a file. What is no directory and not like a distribution is most often a temporary file of an
     editor: a link to a directory is found by the survey that the event leads to.

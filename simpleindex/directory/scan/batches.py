@@ -26,7 +26,7 @@ _BUDGET: Final = 64 * 1024 * 1024
 
 
 def _unread(before: ProjectSnapshot, error: OSError | MemoryError) -> ProjectSnapshot:
-    """What is said of a project that could not be looked at just now: the same as before, until the next look."""
+    """Return the snapshot of a project that could not be read now: the one before, until the next scan."""
     trouble = own_trouble(error)
     if before.project is not None and trouble is not None and trouble.is_passing:
         return replace(before, young=True)

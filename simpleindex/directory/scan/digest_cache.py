@@ -1,4 +1,4 @@
-"""What was learnt by reading a file whole, remembered in SQLite in the cache across restarts.
+"""Digests and metadata of files that were read whole, cached in SQLite across restarts.
 
 The cache may be deleted, corrupt or unwritable at any time: that costs speed, never service or truth. A row is believed
 only for the very state (size, mtime, inode, ctime) in which its file was read, and only as it was written.
@@ -133,7 +133,7 @@ class DigestCache:
     def recall(
         self, directory: str, entries: Iterable[DirectoryEntry]
     ) -> Mapping[str, tuple[Stamp, ArchiveInfo]]:
-        """What is remembered of the entries of one directory, by path; the caller compares the stamps.
+        """Return the cached facts about the entries of one directory, by path; the caller compares the stamps.
 
         The link count is not remembered: the stamps that come back carry the entries' own.
         """
@@ -157,7 +157,7 @@ class DigestCache:
         return recalled
 
     def recall_resting(self, directory: str, state: bytes) -> CachedProject | None:
-        """What was kept of a directory in this state, as it was given."""
+        """Return the cached project of a directory in this state."""
         row = self._ahead.pop(directory, None)
         if row is None:
             # A start asks in their order, and the locks that a query takes cost more than its rows. One that is outdated

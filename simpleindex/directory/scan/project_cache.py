@@ -1,4 +1,4 @@
-"""Projects that rest: what lies there just as it lay at the last start is taken as it was made of it then.
+"""Whole projects in the digest cache: one whose files are unchanged since the last start is not assembled again.
 
 Nearly all of an index is like that, and to put each project together again from the facts about its files is most of a warm
 start. Only the plain case is kept: one directory, every file of it listed, no rules. All else is put together anew.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
-    """The state of all that a look saw, in short; None where there is more to it than files that can be served.
+    """Return a digest of all stamps in a listing; None if it holds more than files that can be served.
 
     Args:
         look: What was seen.
@@ -38,7 +38,7 @@ def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
 
 
 def recall(digests: DigestCache, directory: str, state: bytes) -> ScannedFiles | None:
-    """What was known of a project, and listed, when it was in this very state."""
+    """Return the cached files of a project in this state; None if there are none."""
     kept = digests.recall_resting(directory, state)
     if kept is None:
         return None

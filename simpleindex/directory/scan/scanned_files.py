@@ -72,7 +72,7 @@ class ScannedFiles(Mapping[str, ScannedFile]):
 
     @classmethod
     def restored(cls, packed: bytes, files: PackedFiles) -> ScannedFiles:
-        """What these are the attributes of, where nothing was withheld."""
+        """Restore files from their packed form; none of them is withheld."""
         self = cls.__new__(cls)
         self.packed, self.files, self.withheld = packed, files, ()
         return self
@@ -100,7 +100,7 @@ class ScannedFiles(Mapping[str, ScannedFile]):
         return {path: _known(*row) for path, row in self._rows.items()}
 
     def updated(self, newer: ScannedFiles) -> ScannedFiles:
-        """This, overridden by what is known since; listed is what is listed there."""
+        """Return these files with newer ones in place of older; the listed files are the newer ones'."""
         return ScannedFiles({**self.unpacked(), **newer.unpacked()}, newer.chosen, newer.files)
 
 

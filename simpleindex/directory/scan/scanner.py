@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProjectSnapshot:
-    """Everything that can be said and served of one project; never changed, only replaced.
+    """What is listed and served of one project at one moment; never changed, only replaced.
 
     Attributes:
         project: What is listed; None if there is no such project.
@@ -305,7 +305,7 @@ class Scanner:
     def _idle_yanks(
         self, name: ProjectName, look: ProjectListing, project_file: ProjectFile
     ) -> Iterator[Unserved]:
-        """What is yanked and is not there, nor was there and is deleted."""
+        """Yield yanks that match no file, neither a present nor a deleted one."""
         if not project_file.yanked:
             return
         filenames = {entry.filename for entry in look.entries}
@@ -394,7 +394,7 @@ class Scanner:
         }
 
     def _without_reading(self, entry: DirectoryEntry, before: ScannedFile | None) -> ScannedFile | None:
-        """What is known of a file without reading it, or None if it must be read."""
+        """Return what is known of a file without reading it; None if it must be read."""
         if entry.trouble or entry.stamp is None:
             reason = f"{printable(entry.path)} is not served: {entry.trouble}."
             return ScannedFile(entry.stamp, Withheld(printable(entry.filename), reason, "file"))
@@ -510,7 +510,7 @@ def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
 
 
 def _called(project: Project, source: str) -> Project:
-    """A project of another source than the one that all values say by default."""
+    """Return a project with another source's name than the default."""
     files = PackedFiles(replace(file, source=source) for file in project.files)
     withheld = tuple(replace(item, source=source) for item in project.withheld)
     return replace(project, files=files, withheld=withheld)

@@ -319,7 +319,7 @@ class InotifyWatch:
             self._fail(f"{self._root} was moved, deleted or unmounted.")
 
     def lost(self, instance: _Instance, reason: str) -> None:
-        """The reactor gave up a descriptor, because telling raised an exception."""
+        """Fail: the reactor dropped the descriptor, because a listener raised an exception."""
         if instance is self._instance:
             self._fail(f"Waiting for changes of {self._root} ended with an error: {reason}.")
 
