@@ -177,7 +177,7 @@ def _list(arguments: argparse.Namespace, where: CommandPaths, allowances: Allowa
 def _held(
     allowances: AllowanceTable, name: ProjectName, version: str | None, now: float
 ) -> tuple[Allowance | None, list[Allowance]]:
-    """The allowance of this, in whatever spelling, and the others of the project."""
+    """Return the allowance of a version or file, in any spelling, and the others of its project."""
     of_project = [each for each in allowances.active(now) if each.name == name]
     same = next((each for each in of_project if _is_same(each, version)), None)
     return same, [each for each in of_project if each is not same]
@@ -197,7 +197,7 @@ def _record(where: CommandPaths, event: str, name: ProjectName, detail: str) -> 
 
 
 def _what(text: str) -> tuple[ProjectName, str | None]:
-    """A project, and the version in PEP 440's normal form, or None for all."""
+    """Return a project and the version in PEP 440's normal form, or None for all versions."""
     refusal = RefusedStart(
         f"{shown(text)} is neither a project nor one version of it: write NAME or NAME==VERSION, such as acme==1.0"
     )

@@ -59,7 +59,7 @@ def check_access(settings: Settings) -> tuple[list[str], bool]:
 
 
 def _unknown_users(users: Users, access: Access, where: str) -> Iterator[str]:
-    """A hint for each user whom a rule lists and who has no password."""
+    """Yield a hint for each user whom a rule lists and who has no password."""
     listed: dict[str, int] = {}
     for rule in access.rules:
         for who in rule.who.values():

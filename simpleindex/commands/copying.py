@@ -209,7 +209,7 @@ def _refuse_missing(
 
 
 def _withheld(sources: _Sources, source: str, project: Project, files: Sequence[File]) -> Sequence[str]:
-    """What rules say against these files, as sentences."""
+    """Return a sentence for each file that a rule does not offer."""
     if not sources.said.rules:
         return ()
     return reasons_against(sources.settings, source, project, {file.filename for file in files})

@@ -230,7 +230,7 @@ def _parse(arguments: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _command_line(given: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    """The same in the form of :func:`simpleindex.config.settings.resolve`; the last of several wins where one can hold."""
+    """Return the options in the form of :func:`simpleindex.config.settings.resolve`; the last one wins if only one can hold."""
     found: dict[str, object] = {}
     for option in OPTIONS:
         if values := given.get(option.name):
@@ -297,7 +297,7 @@ def _log_directories(settings: Settings) -> list[Path]:
 
 
 def _socket_directories(listening: Iterable[ListenAddress]) -> list[Path]:
-    """The directories in which ``unix:`` endpoints make their sockets."""
+    """Yield the directories in which ``unix:`` endpoints create their sockets."""
     split = (_UNESCAPED_COLON.split(listen.text) for listen in listening)
     return [
         Path(fields[1].removeprefix("address=").replace("\\:", ":")).parent
@@ -311,7 +311,7 @@ def _any_below(paths: Iterable[Path], places: Sequence[Path]) -> bool:
 
 
 def _writable(paths: Iterable[Path]) -> dict[str, str]:
-    """The settings that make these directories writable; those with our name in systemd's places, systemd makes."""
+    """Return the lines that make directories writable; systemd itself creates those of our name in its own places."""
     found: dict[str, list[str]] = {"ReadWritePaths": [], **{setting: [] for setting in _MADE_BY_SYSTEMD}}
     # The unit's working directory is there whatever --state says.
     for path in dict.fromkeys((_STATE, *paths)):

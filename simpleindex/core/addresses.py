@@ -111,7 +111,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Iterable[Network]) ->
 
 
 def _without_port(hop: str) -> str:
-    """Some proxies write ``1.2.3.4:5678`` and ``[::1]:5678`` into the header."""
+    """Return an address without its port: some proxies write ``1.2.3.4:5678`` and ``[::1]:5678`` into the header."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

@@ -91,7 +91,7 @@ def parse_project_name(text: str) -> ProjectName:
 
 
 def spelling_pattern(project: ProjectName) -> re.Pattern[str]:
-    """A pattern that matches the beginning of a text where it is a spelling of a project's name.
+    """Return a pattern that matches the beginning of a text that is a spelling of a project's name.
 
     For picking one project's out of many names; each costs a tenth of :func:`parse_project_name`.
     """
@@ -188,6 +188,6 @@ _SUFFIXES: Final = (METADATA_SUFFIX, *SIDE_FILE_SUFFIXES)
 
 
 def listed_file(filename: str) -> str:
-    """The name of the distribution that a file is, or lies beside."""
+    """Return the name of the distribution that a file is, or lies beside."""
     suffix = next((suffix for suffix in _SUFFIXES if filename.endswith(suffix)), "")
     return filename.removesuffix(suffix)

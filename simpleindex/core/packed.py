@@ -46,7 +46,7 @@ class PackedFiles(Sequence[File]):
 
     @classmethod
     def restored(cls, packed: bytes, count: int, size: int) -> PackedFiles:
-        """The sequence that these are the attributes and the length of."""
+        """Return the sequence with these attributes and this length."""
         self = cls.__new__(cls)
         self.packed, self._count, self.size = packed, count, size
         return self
@@ -79,7 +79,7 @@ class PackedFiles(Sequence[File]):
 
 
 def total_size(files: Sequence[File]) -> int:
-    """The sum of the files' sizes, bytes; at once where they are packed."""
+    """Return the sum of the files' sizes in bytes; packed files know it."""
     return files.size if isinstance(files, PackedFiles) else sum(file.size or 0 for file in files)
 
 
@@ -104,7 +104,7 @@ def _row(file: File) -> tuple[Any, ...]:
 # Whoever renders a page goes through the files several times, and a resolver asks for many of a few projects.
 @lru_cache(maxsize=8)
 def unpacked_files(packed: bytes) -> tuple[File, ...]:
-    """The files that a :class:`PackedFiles` holds."""
+    """Return the files that a :class:`PackedFiles` holds."""
     return tuple(map(_file, marshal.loads(packed)))  # noqa: S302  (see the import)
 
 

@@ -81,11 +81,11 @@ class Source(Protocol):
     """
 
     async def projects(self) -> ProjectList:
-        """Which projects are there?"""
+        """Return which projects there are."""
         ...
 
     async def project(self, name: ProjectName) -> Project:
-        """What is in this project?
+        """Return what is in a project.
 
         Raises:
             NotHere: The source knows that it has no such project.
@@ -130,7 +130,7 @@ class Located(Source, Protocol):
     """A source that knows where else each of its files is."""
 
     async def location(self, name: ProjectName, filename: str) -> str:
-        """The absolute URL of a listed file, or of its ``.metadata`` sidecar.
+        """Return the absolute URL of a listed file, or of its ``.metadata`` sidecar.
 
         Raises:
             NotHere: It is not listed.

@@ -108,7 +108,7 @@ _LAST: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 
 
 def day_and_time(seconds: float) -> str:
-    """A moment for people, to the minute, rounded up: at the minute that is said, it has come.
+    """Return a moment for people, to the minute, rounded up: at that minute it has come.
 
     Args:
         seconds: Since 1970.
@@ -117,7 +117,7 @@ def day_and_time(seconds: float) -> str:
 
 
 def timestamp(seconds: float) -> str:
-    """A moment for machines (RFC 3339), to the second, rounded up."""
+    """Return a moment for machines (RFC 3339), to the second, rounded up."""
     return f"{_moment(-(-seconds // 1)):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -39,7 +39,7 @@ def read_toml(content: bytes) -> dict[str, object]:
 
 
 def tables(table: Mapping[str, object], key: str) -> list[dict[str, object]]:
-    """The tables that are written ``[[key]]``; none if there are none."""
+    """Return the tables that are written ``[[key]]``; empty if there are none."""
     found = table.get(key, [])
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise InvalidSources(f"has a {key!r} that is not a list of tables; write [[{key}]] above each")
@@ -57,7 +57,7 @@ def to_patterns(value: object, where: str) -> tuple[str, ...]:
 
 
 def to_texts(value: object, where: str) -> list[str]:
-    """A list of texts."""
+    """Return a list of texts."""
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise InvalidSources(f"has what is not a list of texts for {where}")
     return value
@@ -73,7 +73,7 @@ def to_choice(value: object, kind: type[_Choice], where: str) -> _Choice:
 
 
 def to_seconds(value: object, where: str) -> float:
-    """A time such as ``5m``, in seconds; never none."""
+    """Return a time such as ``5m`` in seconds; never 0."""
     seconds = parse_duration(value) if isinstance(value, str) else None
     if not seconds:
         raise InvalidSources(f'has a value of {where} that is no time such as "30s", "5m", "12h" or "7d"')
@@ -81,7 +81,7 @@ def to_seconds(value: object, where: str) -> float:
 
 
 def to_size(value: object, where: str) -> int:
-    """A number of bytes, or one with K, M, G or T; powers of 1024, never none."""
+    """Return a number of bytes, also with K, M, G or T (powers of 1024); never 0."""
     size = parse_size(value)
     if not size:
         raise InvalidSources(f'has a value of {where} that is no size such as "100M" or "20G"')
@@ -89,14 +89,14 @@ def to_size(value: object, where: str) -> int:
 
 
 def to_flag(value: object, where: str) -> bool:
-    """True or false."""
+    """Return true or false."""
     if not isinstance(value, bool):
         raise InvalidSources(f"has a value of {where} that is neither true nor false")
     return value
 
 
 def to_text(value: object, where: str) -> str:
-    """A text that is not empty."""
+    """Return a text that is not empty."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise InvalidSources(f"has what is no text for {where}")
     return value

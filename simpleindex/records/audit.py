@@ -44,7 +44,7 @@ class Audit:
         self._descriptor: int | None = None
         self._failing = False
 
-    def record(
+    def record(  # noqa: PLR0913  (each is a field of the line)
         self,
         event: str,
         *,

@@ -78,7 +78,7 @@ def test_with_a_token(server: AnsweringServer, monkeypatch: pytest.MonkeyPatch) 
         ),
     ],
 )
-def test_status(  # noqa: PLR0917
+def test_status(
     server: AnsweringServer, capsys: Captured, answer: Any, status: int, out: str, err: str
 ) -> None:
     """Scripts learn from the exit status whether all of it is offered."""

@@ -42,7 +42,7 @@ _CLOSED: Final = frozenset({Status.ARCHIVED, Status.QUARANTINED})
 class Record(Protocol):
     """Keeps what was done."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913  (each is a field of the line)
         self,
         event: str,
         *,
