@@ -34,7 +34,7 @@ def _main() -> None:
     from simpleindex.archives.examination.pool import ExaminationPool, core_count
     from simpleindex.archives.examination.process import default_program
     from simpleindex.directory.layout.package_directory import PackageDirectory
-    from simpleindex.service import compose as composition
+    from simpleindex.service import runtime
 
     seconds, *arguments = sys.argv[1:]
     program = default_program()
@@ -45,7 +45,7 @@ def _main() -> None:
     def open_examination(log: Callable[[str], None]) -> ExaminationPool:
         return ExaminationPool(program, limits, core_count(), log)
 
-    setattr(composition, "open_examination", open_examination)  # noqa: B010 (it is not exported)
+    setattr(runtime, "open_examination", open_examination)  # noqa: B010 (it is not exported)
     look = PackageDirectory.look
 
     def look_or_compute(self: PackageDirectory, directories: Any, loose: Any) -> Any:
