@@ -15,7 +15,7 @@ from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.layout.unserved import sum_up
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.service.report import catalogue_lines, taken_line
 from simpleindex.tap import Options
@@ -99,7 +99,7 @@ def _read_all(
     for name in sorted({*survey.directories, *survey.loose}):
         places = survey.directories.get(name, ()), survey.loose.get(name, ())
         snapshot = scanner.read_project(
-            ScanJob(name, *places, NO_SHELF), budget=_NO_BOUND, generation=0, verify=True
+            ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, generation=0, verify=True
         )
         if snapshot.trouble:
             withheld.append((name, "", "trouble", f"{name} cannot be answered for: {snapshot.trouble}"))

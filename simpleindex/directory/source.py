@@ -36,7 +36,7 @@ class LocalSource:
     """A source over a live directory.
 
     Args:
-        live: The shelves.
+        live: The snapshots.
         directory: Where the bytes are.
         in_read_thread: Calls a short blocking function in a thread.
         slow_opens: Whether opening a file may block for long (a network file system), so that it needs a thread.
@@ -62,7 +62,7 @@ class LocalSource:
 
     async def project(self, name: ProjectName) -> Project:
         """One project."""
-        return self._project(name, await self._live.settled(name))
+        return self._project(name, await self._live.up_to_date(name))
 
     def claims(self, name: ProjectName) -> bool:
         """Return whether a name is this directory's, or may be, by what is in memory: no upstream's list shows it."""
@@ -71,28 +71,28 @@ class LocalSource:
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""
         try:
-            return await self._open(name, filename, await self._live.settled(name))
+            return await self._open(name, filename, await self._live.up_to_date(name))
         except (Changed, BrokenArchive, OSError) as error:
             if (trouble := own_trouble(error)) is not None and trouble.is_passing:
                 raise
-            # The disk is ahead of the shelf: let it catch up, and answer from what is there then.
-            shelf = await self._live.settled_anew(name)
+            # The disk is ahead of the snapshot: let it catch up, and answer from what is there then.
+            snapshot = await self._live.rescanned(name)
         try:
-            return await self._open(name, filename, shelf)
+            return await self._open(name, filename, snapshot)
         except (Changed, BrokenArchive, OSError) as error:
             if own_trouble(error) is not None:
                 raise
             raise Unavailable(f"{filename} is changing, or cannot be read now.", retry_after=2) from None
 
-    async def _open(self, name: ProjectName, filename: str, shelf: ProjectSnapshot | None) -> Body:
-        project = self._project(name, shelf)
-        assert shelf is not None  # else that has raised
+    async def _open(self, name: ProjectName, filename: str, snapshot: ProjectSnapshot | None) -> Body:
+        project = self._project(name, snapshot)
+        assert snapshot is not None  # else that has raised
         if project.status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
         if filename.endswith(METADATA_SUFFIX):
-            return await self._sidecar(shelf, filename)
-        path = _path(shelf, filename)
-        known = shelf.known.get(path) if path else None
+            return await self._sidecar(snapshot, filename)
+        path = _path(snapshot, filename)
+        known = snapshot.known.get(path) if path else None
         if path is None or known is None or known.stamp is None:
             raise NotHere(f"file {filename}")
         if isinstance(known.outcome, ArchiveInfo):
@@ -108,18 +108,18 @@ class LocalSource:
             raise Changed(filename)
         return body
 
-    def _project(self, name: ProjectName, shelf: ProjectSnapshot | None) -> Project:
-        if shelf is None or shelf.project is None:
+    def _project(self, name: ProjectName, snapshot: ProjectSnapshot | None) -> Project:
+        if snapshot is None or snapshot.project is None:
             raise self._absent(name)
-        return shelf.project
+        return snapshot.project
 
     def _absent(self, name: ProjectName) -> NotHere:
         reason = self._live.why_own(name)
         return NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
 
-    async def _sidecar(self, shelf: ProjectSnapshot, filename: str) -> Body:
-        path = shelf.chosen.get(filename.removesuffix(METADATA_SUFFIX))
-        known = shelf.known.get(path) if path else None
+    async def _sidecar(self, snapshot: ProjectSnapshot, filename: str) -> Body:
+        path = snapshot.chosen.get(filename.removesuffix(METADATA_SUFFIX))
+        known = snapshot.known.get(path) if path else None
         if path is None or known is None or known.stamp is None or not isinstance(known.outcome, ArchiveInfo):
             raise NotHere(f"file {filename}")
         facts, stamp = known.outcome, known.stamp
@@ -156,14 +156,14 @@ class LocalSource:
         return await wanted
 
 
-def _path(shelf: ProjectSnapshot, filename: str) -> str | None:
+def _path(snapshot: ProjectSnapshot, filename: str) -> str | None:
     """Return the path of a listed file, or of a side file next to one; None if it is neither."""
-    if filename in shelf.chosen:
-        return shelf.chosen[filename]
+    if filename in snapshot.chosen:
+        return snapshot.chosen[filename]
     suffix = next((suffix for suffix in SIDE_FILE_SUFFIXES if filename.endswith(suffix)), None)
-    if suffix is None or filename.removesuffix(suffix) not in shelf.chosen:
+    if suffix is None or filename.removesuffix(suffix) not in snapshot.chosen:
         return None
-    return shelf.chosen[filename.removesuffix(suffix)] + suffix
+    return snapshot.chosen[filename.removesuffix(suffix)] + suffix
 
 
 def _extract(directory: PackageDirectory, path: str, known: ScannedFile) -> bytes:

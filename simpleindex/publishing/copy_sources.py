@@ -9,7 +9,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
-from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
 from simpleindex.publishing.copy_plan import noted_urls
 from simpleindex.publishing.errors import NotCopied
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
@@ -87,19 +87,19 @@ class DirectoryCopySource:
             places = self._directory.places_of(name)
         except OSError as error:
             raise NotCopied(f"{self._label} cannot be read: {error.strerror}") from None
-        shelf = self._reader.read_project(
-            ScanJob(name, *places, NO_SHELF), budget=_NO_BOUND, generation=0, verify=True
+        snapshot = self._reader.read_project(
+            ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, generation=0, verify=True
         )
-        if shelf.trouble:
-            raise NotCopied(f"{self._label} cannot answer for {name}: {shelf.trouble}")
-        if shelf.project is None:
+        if snapshot.trouble:
+            raise NotCopied(f"{self._label} cannot answer for {name}: {snapshot.trouble}")
+        if snapshot.project is None:
             raise NotCopied(f"{self._label} has no project {name}")
-        self._shelves[name] = shelf
+        self._shelves[name] = snapshot
         self._urls = {}
         for raw in places[0]:
             with suppress(OSError), open(os.path.join(self._directory.root, raw, COPIED), "rb") as note:
                 self._urls |= noted_urls(note.read(_LARGEST_NOTE))
-        return shelf.project
+        return snapshot.project
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
         """Open a file, in the state in which it was read."""

@@ -85,7 +85,7 @@ class LocalPublishing:
 
     def reserve(self, name: ProjectName) -> Callable[[], None]:
         """Keep a name from upstreams while an upload of it is running; return a function that releases it."""
-        return self._live.own_names.reserve(name)
+        return self._live.private_names.reserve(name)
 
     def open_draft(self) -> StagedUpload:
         """Create a file for an upload; blocking."""

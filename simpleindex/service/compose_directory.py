@@ -125,7 +125,7 @@ class ServedDirectory:
     def forget_others(self) -> None:
         """Delete cached digests of files that are gone; blocking."""
         self.digests.forget_others(
-            path for shelf in tuple(self.live.shelves.values()) for path in shelf.known
+            path for snapshot in tuple(self.live.snapshots.values()) for path in snapshot.known
         )
 
     def stop(self) -> None:

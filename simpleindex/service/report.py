@@ -99,7 +99,7 @@ def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | Non
 
 def live_report(live: LiveDirectory, watch: str) -> StatusReport:
     """Return the state of a live directory."""
-    files = [shelf.project.files for shelf in live.shelves.values() if shelf.project]
+    files = [snapshot.project.files for snapshot in live.snapshots.values() if snapshot.project]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
     return StatusReport(
         ready=live.complete and live.suspended is None,
@@ -130,7 +130,7 @@ def report_of(own: Sequence[ServedDirectory]) -> StatusReport:
     """Return the state of all served directories together."""
     reports = [live_report(each.live, each.choice.method) for each in own]
     ready, suspended = readiness_of(own)
-    names = {name for each in own for name, shelf in each.live.shelves.items() if shelf.project}
+    names = {name for each in own for name, snapshot in each.live.snapshots.items() if snapshot.project}
     return replace(
         reports[0],
         ready=ready and suspended is None,

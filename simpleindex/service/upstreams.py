@@ -156,7 +156,12 @@ class Upstreams:
     def follow(self) -> Awaitable[None]:
         """Read the followed files again if they changed, and store the names of the index's own projects."""
         return self.files.follow(
-            {name for each in self.directories for name, shelf in each.live.shelves.items() if shelf.project}
+            {
+                name
+                for each in self.directories
+                for name, snapshot in each.live.snapshots.items()
+                if snapshot.project
+            }
         )
 
     def reload(self) -> None:

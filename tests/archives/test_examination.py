@@ -44,7 +44,7 @@ from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.core.severity import Severity, severity_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
@@ -187,9 +187,11 @@ def test_no_process_is_begun_for_what_is_known(tmp_path: Path) -> None:
         digests.open()
         with running(tmp_path, ExaminationLimits(), program=default_program()) as bench:
             reader = Scanner(directory, digests, lambda: FAR_NS, examiner=bench.pool)
-            shelf = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SHELF), budget=MIB, generation=1)
-            assert shelf.project is not None
-            assert len(shelf.project.files) == 2
+            snapshot = reader.read_project(
+                ScanJob(ACME, ("acme",), (), NO_SNAPSHOT), budget=MIB, generation=1
+            )
+            assert snapshot.project is not None
+            assert len(snapshot.project.files) == 2
             assert len(bench.pool.pids) == begun
         digests.close()
 

@@ -176,8 +176,8 @@ def test_a_wheel_without_servable_metadata_has_no_sidecar(here: Here) -> None:
     name = wheel_name(version="2.0")
     put(here.root / "acme" / name, wheel_bytes("acme", "2.0"))
     here.tell()
-    shelf = here.world.live.shelves[ACME]
-    for file in shelf.project.files:  # type: ignore[union-attr]
+    snapshot = here.world.live.snapshots[ACME]
+    for file in snapshot.project.files:  # type: ignore[union-attr]
         if file.metadata is None:
             assert isinstance(error(here.ask(f"{file.filename}.metadata")), NotHere)
         else:
@@ -286,7 +286,7 @@ def test_sidecars_are_forgotten_in_the_order_of_their_last_use(
     assert needs_thread("4.0")
 
 
-# -- the disk is ahead of the shelf ---------------------------------------------------------------------------------
+# -- the disk is ahead of the snapshot ---------------------------------------------------------------------------------
 
 
 def test_a_file_renamed_over_is_answered_from_what_is_there(here: Here) -> None:
@@ -364,12 +364,12 @@ def test_a_write_whose_time_was_set_back_is_noticed(
     with here.wheel.open("r+b") as file:
         file.write(here.wheel.read_bytes()[:-1] + b"\1")
     os.utime(here.wheel, ns=(status.st_atime_ns, status.st_mtime_ns))
-    shelf = here.world.live.shelves[ACME]
+    snapshot = here.world.live.snapshots[ACME]
 
     async def as_before(_name: object) -> object:
-        return shelf
+        return snapshot
 
-    monkeypatch.setattr(here.world.live, "settled_anew", as_before)
+    monkeypatch.setattr(here.world.live, "rescanned", as_before)
     assert isinstance(error(here.ask(filename)), Unavailable)
 
 

@@ -16,7 +16,7 @@ from simpleindex.core.model import Project, file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.copy import Copier
 from simpleindex.publishing.copy_plan import select_files
@@ -103,9 +103,9 @@ class Bench:
             examiner=InProcessExaminer(),
         )
         places = self.target.places_of(ACME)
-        shelf = reader.read_project(ScanJob(ACME, *places, NO_SHELF), budget=1 << 40, generation=0)
-        assert shelf.project is not None
-        return shelf.project
+        snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=1 << 40, generation=0)
+        assert snapshot.project is not None
+        return snapshot.project
 
     def there(self) -> dict[str, bytes]:
         """Everything below the second directory but what is never served."""

@@ -23,7 +23,7 @@ from simpleindex.core.faults import fault_of
 from simpleindex.core.names import LEDGER
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
 from simpleindex.publishing import deletions, staging, trash
 from simpleindex.publishing import ledger_changes as ledgers
 from simpleindex.publishing import locks as locking
@@ -49,9 +49,9 @@ def served(root: Path, cache: Path) -> Any:
     reader = Scanner(
         directory, DigestCache(str(cache), str(root), print), lambda: FAR_NS, examiner=InProcessExaminer()
     )
-    shelf = reader.read_project(ScanJob(ACME, *places, NO_SHELF), budget=2**30, generation=1)
-    assert shelf.trouble is None
-    if (project := shelf.project) is None:
+    snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=2**30, generation=1)
+    assert snapshot.trouble is None
+    if (project := snapshot.project) is None:
         return None
     files = [
         (file.filename, file.sha256, file.yanked, file.signatures, file.provenance) for file in project.files

@@ -61,10 +61,10 @@ def wheel_path(world: LiveDirectoryFixture, name: str, version: str) -> Path:
 def listed(world: LiveDirectoryFixture, name: ProjectName) -> list[str] | str:
     """The files of a project, or the error that it is answered with."""
     try:
-        shelf = result(world.ask(name))
+        snapshot = result(world.ask(name))
     except SimpleIndexError as error:
         return type(error).__name__
-    return [] if shelf is None else sorted(file.filename for file in shelf.project.files)
+    return [] if snapshot is None else sorted(file.filename for file in snapshot.project.files)
 
 
 @pytest.mark.parametrize("number", TROUBLES, ids=errno.errorcode.get)

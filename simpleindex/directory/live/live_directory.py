@@ -21,13 +21,13 @@ from simpleindex.directory.layout.distribution_like import is_trace
 from simpleindex.directory.layout.unserved import Unserved, sum_up
 from simpleindex.directory.live.coalescer import Coalescer
 from simpleindex.directory.live.listing_changes import describe_changes
-from simpleindex.directory.live.private_names import ENTRY, UPLOAD, NoRecord, OwnNames
+from simpleindex.directory.live.private_names import ENTRY, UPLOAD, NoRecord, PrivateNames
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.directory.live.serials import Serials
 from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
-from simpleindex.directory.scan.scanner import NO_SHELF, ScanJob
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
@@ -83,7 +83,7 @@ class ScanThreads:
 
 
 class LiveDirectory:
-    """The shelves of every project under a root, in step with the disk.
+    """The snapshots of every project under a root, in step with the disk.
 
     Args:
         reader: Reads projects.
@@ -97,11 +97,11 @@ class LiveDirectory:
         polling: Whether changes are found by sweeping, so that a request looks before it answers.
         complete: Whether every project has been read once.
         generation: Rises with every change.
-        shelves: What is known, by project.
+        snapshots: What is known, by project.
         strays: Files directly in the root that are withheld, with the reason.
         follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most
             of the same projects.
-        own_names: Names that are the index's own beyond its projects.
+        private_names: Names that are the index's own beyond its projects.
     """
 
     def __init__(
@@ -118,11 +118,11 @@ class LiveDirectory:
         self.complete = False
         self.follows_root = False
         self.generation = 0
-        self.shelves: dict[ProjectName, ProjectSnapshot] = {}
+        self.snapshots: dict[ProjectName, ProjectSnapshot] = {}
         self.strays: Mapping[str, str] = {}
         self._reader = reader
-        self.own_names = OwnNames(record or NoRecord())
-        self._batches = BatchReader(reader, self.own_names)
+        self.private_names = PrivateNames(record or NoRecord())
+        self._batches = BatchReader(reader, self.private_names)
         self._guard = RootGuard(log)
         self._clock = clock
         self._in_read_thread = threads.reads
@@ -179,7 +179,7 @@ class LiveDirectory:
         self._guard.epoch += 1
 
     async def changed(self, name: ProjectName) -> None:
-        """Return once the project's shelf includes its present state on disk: the one door for changes."""
+        """Return once the project's snapshot includes its present state on disk: the one door for changes."""
         if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
             await self._surveys.ask(_ROOT)
         await self._looks.ask(name, first=True)
@@ -201,7 +201,7 @@ class LiveDirectory:
 
     def _forget_all(self) -> None:
         """Drop all snapshots; the digest cache makes it quick to read them again."""
-        self.shelves, self._places, self._names = {}, {}, None
+        self.snapshots, self._places, self._names = {}, {}, None
         self._guard.forget_projects()
         self.generation += 1
 
@@ -211,11 +211,11 @@ class LiveDirectory:
 
     def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, Iterable[bytes]]) -> None:
         """Events name what lies, or lay, in the root and in directories of it, even if it is gone by now."""
-        self.own_names.appeared(entries)
+        self.private_names.appeared(entries)
         if any(is_trace(raw) for raw in entries):
             # Also where temporary names are no reason to look.
             self._surveys.note([_ROOT])
-        if found := self.own_names.heard(files):
+        if found := self.private_names.heard(files):
             self.directories_changed(found)
 
     def directories_changed(self, names: frozenset[str]) -> None:
@@ -229,7 +229,7 @@ class LiveDirectory:
     def everything_changed(self) -> None:
         """Scan everything again: changes were missed."""
         self._surveys.ask(_ROOT)
-        for name in tuple(self.shelves):
+        for name in tuple(self.snapshots):
             self._looks.ask(name)
 
     def watch_failed(self, reason: str) -> None:
@@ -268,7 +268,7 @@ class LiveDirectory:
             if self.suspended or identity != self._guard.identity:
                 await self._surveys.ask(_ROOT)
             # No event tells that a disk or a descriptor is to be had again.
-            for name in [name for name, shelf in self.shelves.items() if shelf.trouble]:
+            for name in [name for name, snapshot in self.snapshots.items() if snapshot.trouble]:
                 self._looks.ask(name)
             # Nor of a disk mounted over a directory, or of a write through another name of a file.
             if not self.suspended and count % _UNTOLD_EVERY == 0:
@@ -285,36 +285,36 @@ class LiveDirectory:
         await self._sweep(thorough=count % _THOROUGH_EVERY == 0)
 
     async def _sweep(self, *, thorough: bool) -> None:
-        shelves = list(self.shelves.items())
-        names = await self._in_read_thread(sweep, self._reader.directory, shelves, thorough=thorough)
+        snapshots = list(self.snapshots.items())
+        names = await self._in_read_thread(sweep, self._reader.directory, snapshots, thorough=thorough)
         for name in names:
             self._looks.ask(name)
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    async def settled(self, name: ProjectName) -> ProjectSnapshot | None:
-        """Return a project's shelf, in step with the disk; None if there is no such project.
+    async def up_to_date(self, name: ProjectName) -> ProjectSnapshot | None:
+        """Return a project's snapshot, in step with the disk; None if there is no such project.
 
         Raises:
             Unavailable: It cannot be told (now).
         """
         self._watch.drain()
-        shelf = self.shelves.get(name, NO_SHELF)
+        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
         in_time = True
-        if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(_ROOT) or _is_unread(shelf):
-            in_time = await self._bounded(Deferred.fromCoroutine(self._settle(name)))
-        elif shelf.project is not None and not (shelf.trouble or shelf.partial or self.suspended):
-            return shelf  # Nearly always it is this, and it is asked with every page.
+        if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(_ROOT) or _is_unread(snapshot):
+            in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name)))
+        elif snapshot.project is not None and not (snapshot.trouble or snapshot.partial or self.suspended):
+            return snapshot  # Nearly always it is this, and it is asked with every page.
         answer = self._answer(name, in_time=in_time)
         if answer is None and not self.polling and self._has_appeared(name):
-            return await self.settled_anew(name)
+            return await self.rescanned(name)
         return answer
 
     def _has_appeared(self, name: ProjectName) -> bool:
         """Whether there is something after all where a project would lie: "not here" must be known, not believed."""
-        if name in self.own_names.reserved:
+        if name in self.private_names.reserved:
             return False  # What lies there is known, and leads elsewhere.
-        known = self.shelves.get(name, NO_SHELF).stamps
+        known = self.snapshots.get(name, NO_SNAPSHOT).stamps
         directories, _ = self._places.get(name, ((name,), ()))
         stamp = self._reader.directory.stamp
         for raw in directories:  # noqa: SIM110  (with each page of an upstream: a generator costs more than the rest)
@@ -322,52 +322,55 @@ class LiveDirectory:
                 return True
         return False
 
-    async def settled_anew(self, name: ProjectName) -> ProjectSnapshot | None:
-        """As :meth:`settled`, after a look that begins now: for whoever found the disk ahead of the shelf."""
+    async def rescanned(self, name: ProjectName) -> ProjectSnapshot | None:
+        """As :meth:`up_to_date`, after a look that begins now: for whoever found the disk ahead of the snapshot."""
         in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
         return self._answer(name, in_time=in_time)
 
     def why_own(self, name: ProjectName) -> str | None:
         """Return why a name without a project is the index's own, as the end of a sentence; None if it is not.
 
-        To be asked when :meth:`settled` has returned None; it costs no system call.
+        To be asked when :meth:`up_to_date` has returned None; it costs no system call.
         """
-        own = self.own_names
+        own = self.private_names
         if name in self._places or name in own.reserved:
             return ENTRY
         return UPLOAD if name in own.uploads else None
 
     def claims(self, name: ProjectName) -> bool:
         """Return whether a name is this directory's, or may be, by what is in memory."""
-        shelf = self.shelves.get(name, NO_SHELF)
-        is_unsure = bool(shelf.trouble or self.suspended) or not self.complete
-        return shelf.project is not None or is_unsure or self.why_own(name) is not None
+        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
+        is_unsure = bool(snapshot.trouble or self.suspended) or not self.complete
+        return snapshot.project is not None or is_unsure or self.why_own(name) is not None
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
         """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""
-        served = (name for name, shelf in self.shelves.items() if _exists(shelf))
-        return tuple(sorted({*self._places, *self.own_names.reserved}.difference(served)))
+        served = (name for name, snapshot in self.snapshots.items() if _exists(snapshot))
+        return tuple(sorted({*self._places, *self.private_names.reserved}.difference(served)))
 
     def unserved(self) -> tuple[Unserved, ...]:
         """Return what is passed over in the whole root, one item for each cause."""
         return sum_up(
-            (*self._passed_over, *(item for shelf in self.shelves.values() for item in shelf.unserved))
+            (
+                *self._passed_over,
+                *(item for snapshot in self.snapshots.values() for item in snapshot.unserved),
+            )
         )
 
     def _answer(self, name: ProjectName, *, in_time: bool) -> ProjectSnapshot | None:
-        shelf = self.shelves.get(name, NO_SHELF)
+        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
         # What has been found in a root that was emptied is true; of the rest nothing is known.
-        if self.suspended and not (self._guard.is_emptied and shelf.project is not None):
+        if self.suspended and not (self._guard.is_emptied and snapshot.project is not None):
             raise Unavailable(self.suspended, retry_after=30)
-        if shelf.trouble and shelf.is_file_broken and not shelf.young:
-            raise BrokenProject(shelf.trouble)
-        if shelf.trouble:
-            raise Unavailable(shelf.trouble, retry_after=30)
-        if shelf.partial or (shelf.project is None and not in_time):
+        if snapshot.trouble and snapshot.is_file_broken and not snapshot.young:
+            raise BrokenProject(snapshot.trouble)
+        if snapshot.trouble:
+            raise Unavailable(snapshot.trouble, retry_after=30)
+        if snapshot.partial or (snapshot.project is None and not in_time):
             raise Unavailable(f"The project {name} is still being read.", retry_after=2)
-        if shelf.project is None and not self.complete:
+        if snapshot.project is None and not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
-        return shelf if shelf.project is not None else None
+        return snapshot if snapshot.project is not None else None
 
     async def project_list(self) -> ProjectList:
         """Return the names of every project that is offered.
@@ -375,16 +378,16 @@ class LiveDirectory:
         Raises:
             Unavailable: It cannot be told (now).
         """
-        is_settled = self._is_list_settled()
+        is_up_to_date = self._is_list_up_to_date()
         if not self.complete and not self.suspended:
             done: Deferred[None] = Deferred()
             self._when_complete.append(done)
             await self._bounded(done)
-        elif not is_settled:
-            await self._bounded(Deferred.fromCoroutine(self._settle_all()))
+        elif not is_up_to_date:
+            await self._bounded(Deferred.fromCoroutine(self._bring_all_up_to_date()))
         return self._list()
 
-    def _is_list_settled(self) -> bool:
+    def _is_list_up_to_date(self) -> bool:
         self._watch.drain()
         return not (self.polling or self._surveys.is_busy(_ROOT)) and self._looks.is_idle
 
@@ -394,22 +397,22 @@ class LiveDirectory:
         if not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
         if self._names is None:
-            names = sorted(name for name, shelf in self.shelves.items() if _is_offered(shelf))
+            names = sorted(name for name, snapshot in self.snapshots.items() if _is_offered(snapshot))
             self._names = ProjectList(tuple(names), self.generation, serials=self._serials.of(names))
         return self._names
 
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
         """Everything that is there and not offered, by project."""
-        for name, shelf in self.shelves.items():
-            for item in shelf.project.withheld if shelf.project else ():
+        for name, snapshot in self.snapshots.items():
+            for item in snapshot.project.withheld if snapshot.project else ():
                 yield name, item
 
-    async def _settle(self, name: ProjectName) -> None:
+    async def _bring_up_to_date(self, name: ProjectName) -> None:
         if self.polling and not self._surveyed:
             # The first survey is under way, and may have begun before what is asked for now was there.
             self._surveys.ask(_ROOT)
         elif self.polling:
-            root, outdated = await self._in_read_thread(self._check, self.shelves.get(name, NO_SHELF))
+            root, outdated = await self._in_read_thread(self._check, self.snapshots.get(name, NO_SNAPSHOT))
             if root != self._root_stamp:
                 self._surveys.ask(_ROOT)
             if outdated:
@@ -421,25 +424,25 @@ class LiveDirectory:
         await self._finish_reading(name)
 
     async def _finish_reading(self, name: ProjectName) -> None:
-        while _is_unread(self.shelves.get(name, NO_SHELF)) and not self.suspended:
+        while _is_unread(self.snapshots.get(name, NO_SNAPSHOT)) and not self.suspended:
             if self._long_reads.is_busy(name):
                 await self._long_reads.join(name, first=True)
             else:
                 await self._long_reads.ask(name, first=True)
 
-    async def _settle_all(self) -> None:
+    async def _bring_all_up_to_date(self) -> None:
         if self.polling and await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
             self._surveys.ask(_ROOT)
         if self._surveys.is_busy(_ROOT):
             await self._surveys.join(_ROOT)
         for name in self._looks.busy():
             # While one was waited for, another may have been looked at.
-            if self._looks.is_busy(name) and self.shelves.get(name, NO_SHELF).project is None:
+            if self._looks.is_busy(name) and self.snapshots.get(name, NO_SNAPSHOT).project is None:
                 await self._looks.join(name)
 
-    def _check(self, shelf: ProjectSnapshot) -> tuple[Stamp | None, bool]:
+    def _check(self, snapshot: ProjectSnapshot) -> tuple[Stamp | None, bool]:
         # Thorough, for one project: a file written in place leaves its directory's stamp alone.
-        return self._reader.directory.stamp("."), is_outdated(self._reader.directory, shelf, thorough=True)
+        return self._reader.directory.stamp("."), is_outdated(self._reader.directory, snapshot, thorough=True)
 
     async def _bounded(self, waiting: Deferred[None]) -> bool:
         """Wait, though not for ever; whether it came in time."""
@@ -454,7 +457,9 @@ class LiveDirectory:
 
     async def _survey(self, _: Sequence[str]) -> None:
         try:
-            survey: RootListing = await self._in_read_thread(self._survey_now, self.own_names.begin_survey())
+            survey: RootListing = await self._in_read_thread(
+                self._survey_now, self.private_names.begin_survey()
+            )
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
             return
@@ -476,7 +481,7 @@ class LiveDirectory:
         # What comes within the same tick of the clock leaves the same stamp, so a young one proves nothing.
         self._root_stamp = None if is_young(survey.stamp, self._reader.now_ns()) else survey.stamp
         self._take_strays(survey.strays)
-        if self.own_names.end_survey(survey.reserved) or places.keys() != self._places.keys():
+        if self.private_names.end_survey(survey.reserved) or places.keys() != self._places.keys():
             self._names = None  # Upstreams' names that are taken here are not listed either.
         self._tell_unserved(self._passed_over, survey.unserved)
         self._passed_over = survey.unserved
@@ -490,7 +495,7 @@ class LiveDirectory:
             self._surveyed = True
             self._first_reads = set(places)
             self._finish_first_reads(())
-        for name in sorted({*places, *self.shelves} if self.suspended or is_successor else changed):
+        for name in sorted({*places, *self.snapshots} if self.suspended or is_successor else changed):
             self._looks.ask(name)
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
@@ -498,7 +503,7 @@ class LiveDirectory:
 
     def _is_successor(self, survey: RootListing) -> bool:
         """Whether a root of another identity is like the one that was read."""
-        before = {name for name, shelf in self.shelves.items() if _exists(shelf)}
+        before = {name for name, snapshot in self.snapshots.items() if _exists(snapshot)}
         now = {*survey.directories, *survey.loose}
         on_same_disk = self._guard.identity is not None and self._guard.identity[0] == survey.identity[0]
         return on_same_disk and not self._guard.is_emptied and 2 * len(before & now) > len(before)
@@ -533,12 +538,12 @@ class LiveDirectory:
         directory = self._reader.directory
         survey = directory.survey()
         if self._guard.identity in (None, survey.identity):
-            self.own_names.remember_surveyed(directory.vanished(appeared), survey.traced)
+            self.private_names.remember_surveyed(directory.vanished(appeared), survey.traced)
         return survey
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
-        shelf = self.shelves.get(name, NO_SHELF)
-        return shelf.trouble is not None or all(raw in shelf.stamps for raw in directories)
+        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
+        return snapshot.trouble is not None or all(raw in snapshot.stamps for raw in directories)
 
     async def _is_suspiciously_empty(self) -> bool:
         """Whether an empty root once held something: an unmounted disk is often an empty directory."""
@@ -572,61 +577,63 @@ class LiveDirectory:
             ScanJob(
                 name,
                 *self._places.get(name, ((name,), ())),
-                self.shelves.get(name, NO_SHELF),
+                self.snapshots.get(name, NO_SNAPSHOT),
                 is_surveyed=name in self._places,
-                is_traced=self.own_names.is_traced(name),
+                is_traced=self.private_names.is_traced(name),
             )
             for name in names
         ]
-        shelves = await in_thread(
+        snapshots = await in_thread(
             self._batches.read, jobs, self._guard.identity, self.generation, verify=verify
         )
-        if shelves is None:
+        if snapshots is None:
             await self._surveys.ask(_ROOT)
             # Where the root is lost, its return asks for all.
             return () if self.suspended else names
         if epoch != self._guard.epoch:
             return names
-        self.own_names.note_remembered(job.name for job in jobs if job.is_traced)
+        self.private_names.note_remembered(job.name for job in jobs if job.is_traced)
         existed = self._guard.existing
         overtaken = [
             job.name
-            for job, shelf in zip(jobs, shelves, strict=True)
-            if not self._publish(job.name, job.before, shelf)
+            for job, snapshot in zip(jobs, snapshots, strict=True)
+            if not self._publish(job.name, job.before, snapshot)
         ]
-        self._judge_emptiness(existed, found=any(shelf.project is not None for shelf in shelves))
+        self._judge_emptiness(existed, found=any(snapshot.project is not None for snapshot in snapshots))
         self._finish_first_reads({*names}.difference(overtaken))
         return overtaken
 
-    def _publish(self, name: ProjectName, before: ProjectSnapshot, shelf: ProjectSnapshot) -> bool:
-        """Replace a shelf; return whether what was read is still newer than it."""
-        current = self.shelves.get(name, NO_SHELF)
+    def _publish(self, name: ProjectName, before: ProjectSnapshot, snapshot: ProjectSnapshot) -> bool:
+        """Replace a snapshot; return whether what was read is still newer than it."""
+        current = self.snapshots.get(name, NO_SNAPSHOT)
         if current is not before:
             # Another round was quicker and may have seen later: only what was learnt is kept.
-            self.shelves[name] = replace(current, known=shelf.known.updated(current.known))
+            self.snapshots[name] = replace(current, known=snapshot.known.updated(current.known))
             return False
-        if shelf.project is not before.project or shelf.trouble != before.trouble:
+        if snapshot.project is not before.project or snapshot.trouble != before.trouble:
             self.generation += 1
-        if _is_offered(shelf) != _is_offered(before):
+        if _is_offered(snapshot) != _is_offered(before):
             self._names = None
-        self._guard.note_existence(name, before=_exists(before), now=_exists(shelf))
-        if shelf == NO_SHELF and name not in self._places:
-            self.shelves.pop(name, None)
+        self._guard.note_existence(name, before=_exists(before), now=_exists(snapshot))
+        if snapshot == NO_SNAPSHOT and name not in self._places:
+            self.snapshots.pop(name, None)
         else:
-            self.shelves[name] = shelf
-        self._withheld_log.tell(name, shelf)
-        if self.complete and shelf.project is not before.project:
+            self.snapshots[name] = snapshot
+        self._withheld_log.tell(name, snapshot)
+        if self.complete and snapshot.project is not before.project:
             self._serials.note(name)
             self._names = None
         # After an emptied root was forgotten, its return would log every file of the index.
-        if self.complete and not self._guard.is_emptied and shelf.project is not before.project:
-            change = describe_changes(name, (before.project, before.chosen), (shelf.project, shelf.chosen))
+        if self.complete and not self._guard.is_emptied and snapshot.project is not before.project:
+            change = describe_changes(
+                name, (before.project, before.chosen), (snapshot.project, snapshot.chosen)
+            )
             if change is not None:
                 self._log(change)
-        self._tell_unserved(before.unserved, shelf.unserved)
-        if shelf.pending or shelf.unverified:
+        self._tell_unserved(before.unserved, snapshot.unserved)
+        if snapshot.pending or snapshot.unverified:
             self._long_reads.ask(name)
-        if shelf.young and not self.polling and name not in self._second_looks:
+        if snapshot.young and not self.polling and name not in self._second_looks:
             self._second_looks[name] = self._clock.callLater(_SECOND_LOOK, self._look_again, name)
         return True
 
@@ -642,7 +649,7 @@ class LiveDirectory:
         elif (
             guard.is_emptied
             and found
-            and all(_exists(self.shelves.get(name, NO_SHELF)) for name in guard.ever)
+            and all(_exists(self.snapshots.get(name, NO_SNAPSHOT)) for name in guard.ever)
         ):
             self._resume()
 
@@ -684,18 +691,18 @@ class LiveDirectory:
         self.strays = strays
 
 
-def _exists(shelf: ProjectSnapshot) -> bool:
+def _exists(snapshot: ProjectSnapshot) -> bool:
     """Whether something lies there, even if it cannot be read."""
-    return shelf.project is not None or shelf.trouble is not None
+    return snapshot.project is not None or snapshot.trouble is not None
 
 
-def _is_unread(shelf: ProjectSnapshot) -> bool:
+def _is_unread(snapshot: ProjectSnapshot) -> bool:
     """Whether a request has to wait for bytes to be read."""
-    return shelf.pending or shelf.doubtful
+    return snapshot.pending or snapshot.doubtful
 
 
-def _is_offered(shelf: ProjectSnapshot) -> bool:
+def _is_offered(snapshot: ProjectSnapshot) -> bool:
     """Whether the root listing names the project: not while it is quarantined (PEP 792, as PyPI does)."""
-    if shelf.project is None:
-        return shelf.trouble is not None
-    return shelf.project.status is not Status.QUARANTINED
+    if snapshot.project is None:
+        return snapshot.trouble is not None
+    return snapshot.project.status is not Status.QUARANTINED

@@ -47,7 +47,7 @@ class NoRecord:
         """There is nothing to do."""
 
 
-class OwnNames:
+class PrivateNames:
     """The names that a root takes, beyond the projects that it serves.
 
     Args:

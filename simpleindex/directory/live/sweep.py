@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    directory: PackageDirectory, shelves: Iterable[tuple[ProjectName, ProjectSnapshot]], *, thorough: bool
+    directory: PackageDirectory, snapshots: Iterable[tuple[ProjectName, ProjectSnapshot]], *, thorough: bool
 ) -> list[ProjectName]:
     """Name the projects that must be looked at again.
 
     Args:
         directory: Where they lie.
-        shelves: What is known of each.
+        snapshots: What is known of each.
         thorough: Whether to compare every known file.
     """
-    return [name for name, shelf in shelves if is_outdated(directory, shelf, thorough=thorough)]
+    return [name for name, snapshot in snapshots if is_outdated(directory, snapshot, thorough=thorough)]
 
 
-def is_outdated(directory: PackageDirectory, shelf: ProjectSnapshot, *, thorough: bool = False) -> bool:
+def is_outdated(directory: PackageDirectory, snapshot: ProjectSnapshot, *, thorough: bool = False) -> bool:
     """Whether what is known of one project need no longer be true."""
-    if shelf.trouble or shelf.young:
+    if snapshot.trouble or snapshot.young:
         return True
-    if any(directory.stamp(path) != stamp for path, stamp in shelf.stamps.items()):
+    if any(directory.stamp(path) != stamp for path, stamp in snapshot.stamps.items()):
         return True
-    paths = shelf.known if thorough else shelf.known.withheld
-    return any(directory.stamp(path) != shelf.known[path].stamp for path in paths)
+    paths = snapshot.known if thorough else snapshot.known.withheld
+    return any(directory.stamp(path) != snapshot.known[path].stamp for path in paths)

@@ -25,18 +25,18 @@ class WithheldLog:
         self._log = log
         self._logged: dict[ProjectName, frozenset[str]] = {}
 
-    def tell(self, name: ProjectName, shelf: ProjectSnapshot) -> None:
+    def tell(self, name: ProjectName, snapshot: ProjectSnapshot) -> None:
         """Say what is new among what a project does not offer."""
-        reasons = {item.reason for item in shelf.project.withheld} if shelf.project else set()
+        reasons = {item.reason for item in snapshot.project.withheld} if snapshot.project else set()
         unfinished = {
             known.outcome.reason
-            for known in map(shelf.known.__getitem__, shelf.known.withheld)
+            for known in map(snapshot.known.__getitem__, snapshot.known.withheld)
             if isinstance(known.outcome, Withheld) and known.unfinished and known.young
         }
-        if shelf.trouble:
-            reason = f"{name} cannot be answered for: {shelf.trouble}"
+        if snapshot.trouble:
+            reason = f"{name} cannot be answered for: {snapshot.trouble}"
             reasons.add(reason)
-            if shelf.young and shelf.is_file_broken:
+            if snapshot.young and snapshot.is_file_broken:
                 # An editor makes it before it writes it; if it stays so the next look says it.
                 unfinished.add(reason)
         before = self._logged.pop(name, frozenset())

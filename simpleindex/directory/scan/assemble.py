@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileInPlace:
     """One distribution file in one place.
 
     Attributes:
@@ -36,7 +36,7 @@ class Found:
 
 
 def assemble(
-    name: ProjectName, found: Iterable[Found], project_file: ProjectFile, generation: int = 0
+    name: ProjectName, found: Iterable[FileInPlace], project_file: ProjectFile, generation: int = 0
 ) -> tuple[Project, Mapping[str, str]]:
     """Make a project of what was found.
 
@@ -46,7 +46,7 @@ def assemble(
     Returns:
         The project, and for each file name that it offers the place from which its bytes come.
     """
-    chosen: dict[str, Found] = {}
+    chosen: dict[str, FileInPlace] = {}
     withheld: list[Withheld] = []
     for item in sorted(found, key=lambda item: (item.rank, item.place)):
         if isinstance(item.outcome, Withheld):
@@ -78,14 +78,14 @@ def assemble(
     return project, {filename: item.place for filename, item in chosen.items()}
 
 
-def _withhold_ambiguous(name: ProjectName, chosen: dict[str, Found]) -> list[Withheld]:
+def _withhold_ambiguous(name: ProjectName, chosen: dict[str, FileInPlace]) -> list[Withheld]:
     """Take out of a choice what installers cannot tell from another file of it: two names of one distribution, other bytes.
 
     Of such files the one in the better place is served; else the one whose name is normalized, so that two copies of a
     directory serve the same, whatever the files' times; else the first by name. Two sdists in different formats stay: old
     releases have them, and installers prefer one format.
     """
-    groups: dict[tuple[object, ...], list[Found]] = {}
+    groups: dict[tuple[object, ...], list[FileInPlace]] = {}
     versions: dict[str, Version] = {}
     for item in chosen.values():
         file = _file_of(item)
@@ -108,12 +108,12 @@ def _withhold_ambiguous(name: ProjectName, chosen: dict[str, Found]) -> list[Wit
     return withheld
 
 
-def _preference(name: ProjectName, item: Found) -> tuple[int, bool, str]:
+def _preference(name: ProjectName, item: FileInPlace) -> tuple[int, bool, str]:
     file = _file_of(item)
     wanted = normalized_filename(DistributionName(file.filename, name, file.version, file.kind))
     return item.rank, file.filename != wanted, file.filename
 
 
-def _file_of(item: Found) -> File:
+def _file_of(item: FileInPlace) -> File:
     assert isinstance(item.outcome, File)  # what is withheld is never chosen
     return item.outcome

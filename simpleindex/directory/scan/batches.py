@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.names import PROJECT_FILE
-from simpleindex.directory.scan.scanner import Begun, ProjectSnapshot
+from simpleindex.directory.scan.scanner import ProjectSnapshot, StartedScan
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.live.private_names import OwnNames
+    from simpleindex.directory.live.private_names import PrivateNames
     from simpleindex.directory.scan.scanner import ScanJob, Scanner
 
     Identity = tuple[int, int]
@@ -40,11 +40,11 @@ class BatchReader:
 
     Args:
         reader: Reads one.
-        own_names: Remembers the names of what is found, before anybody hears of it.
+        private_names: Remembers the names of what is found, before anybody hears of it.
     """
 
     reader: Scanner
-    own_names: OwnNames
+    private_names: PrivateNames
 
     def read(
         self, jobs: Sequence[ScanJob], identity: Identity | None, generation: int, *, verify: bool
@@ -57,10 +57,10 @@ class BatchReader:
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
         """
-        shelves: dict[ProjectName, ProjectSnapshot] = {}
+        snapshots: dict[ProjectName, ProjectSnapshot] = {}
         befores = {job.name: job.before for job in jobs}
 
-        def begun() -> Iterator[Begun]:
+        def begun() -> Iterator[StartedScan]:
             for job in jobs:
                 project = self._guarded(
                     job.name,
@@ -71,20 +71,22 @@ class BatchReader:
                     generation=generation,
                     verify=verify,
                 )
-                if isinstance(project, Begun):
+                if isinstance(project, StartedScan):
                     yield project
                 else:
-                    shelves[job.name] = project
+                    snapshots[job.name] = project
 
         with self.reader.digests.together():
             for project, read in self.reader.entries.read(begun()):
                 name = project.name
-                shelves[name] = self._guarded(name, befores[name], self.reader.finish, project, read)
+                snapshots[name] = self._guarded(name, befores[name], self.reader.finish, project, read)
         # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
         if self.identity() != identity:
             return None
-        self.own_names.remember(job.name for job in jobs if _is_to_be_remembered(job, shelves[job.name]))
-        return [shelves[job.name] for job in jobs]
+        self.private_names.remember(
+            job.name for job in jobs if _is_to_be_remembered(job, snapshots[job.name])
+        )
+        return [snapshots[job.name] for job in jobs]
 
     def _guarded(
         self,
@@ -113,17 +115,17 @@ class BatchReader:
             return None
 
 
-def _is_to_be_remembered(job: ScanJob, shelf: ProjectSnapshot) -> bool:
+def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot) -> bool:
     """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
-    if shelf.has_traces or job.is_traced:
+    if snapshot.has_traces or job.is_traced:
         return True
-    if shelf.trouble is not None:
+    if snapshot.trouble is not None:
         return False  # It was not looked at, and will be.
     if job.is_surveyed and any(
-        raw not in shelf.stamps and raw not in job.before.stamps for raw in job.directories
+        raw not in snapshot.stamps and raw not in job.before.stamps for raw in job.directories
     ):
         # It was gone before anybody could look into it.
         return True
     # No event tells what is put into a directory of a project's directory, so it may have held anything.
     deeper = (path for path in job.before.stamps if "/" in path and not path.endswith(f"/{PROJECT_FILE}"))
-    return any(path not in shelf.stamps for path in deeper)
+    return any(path not in snapshot.stamps for path in deeper)

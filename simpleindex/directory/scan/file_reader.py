@@ -39,14 +39,14 @@ _SHARE: Final = 32
 _LASTING: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
-class Unread(Protocol):
+class ProjectToRead(Protocol):
     """Some files of a project."""
 
     name: ProjectName
     unread: list[DirectoryEntry]
 
 
-Files = TypeVar("Files", bound=Unread)
+Files = TypeVar("Files", bound=ProjectToRead)
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ from simpleindex.directory.project_file import (
     parse_project_file,
 )
 from simpleindex.directory.scan import project_cache
-from simpleindex.directory.scan.assemble import Found, assemble
+from simpleindex.directory.scan.assemble import FileInPlace, assemble
 from simpleindex.directory.scan.file_reader import EntryReader
 from simpleindex.directory.scan.scanned_files import NOTHING_KNOWN, ScannedFile, ScannedFiles
 from simpleindex.system.stamp import Stamp, is_young
@@ -94,7 +94,7 @@ class ProjectSnapshot:
         return self.known.chosen
 
 
-NO_SHELF: Final = ProjectSnapshot()
+NO_SNAPSHOT: Final = ProjectSnapshot()
 
 
 class ScanJob(NamedTuple):
@@ -118,7 +118,7 @@ class ScanJob(NamedTuple):
 
 
 @dataclass(slots=True)
-class Begun:
+class StartedScan:
     """A project that has been looked at, and of which files are yet to be read.
 
     Attributes:
@@ -209,7 +209,9 @@ class Scanner:
         ((_, read),) = self.entries.read([begun])
         return self.finish(begun, read)
 
-    def begin(self, job: ScanJob, *, budget: int, generation: int, verify: bool) -> Begun | ProjectSnapshot:
+    def begin(
+        self, job: ScanJob, *, budget: int, generation: int, verify: bool
+    ) -> StartedScan | ProjectSnapshot:
         """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
 
         Returns:
@@ -235,13 +237,13 @@ class Scanner:
         ):
             project = Project(name, known.files, generation=generation)
             stamps = dict(look.stamps or {})
-            shelf = ProjectSnapshot(project, known=known, stamps=stamps, young=self._any_young(stamps))
-            return self._with_what_is_passed_over(shelf, name, look)
-        begun = Begun(name, directories, look, previous, generation, state)
+            snapshot = ProjectSnapshot(project, known=known, stamps=stamps, young=self._any_young(stamps))
+            return self._with_what_is_passed_over(snapshot, name, look)
+        begun = StartedScan(name, directories, look, previous, generation, state)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
 
-    def finish(self, begun: Begun, read: Mapping[str, ScannedFile | OSError]) -> ProjectSnapshot:
+    def finish(self, begun: StartedScan, read: Mapping[str, ScannedFile | OSError]) -> ProjectSnapshot:
         """Put a project together.
 
         Args:
@@ -253,13 +255,13 @@ class Scanner:
         """
         known = {path: item or _raised_if_short(read[path]) for path, item in begun.known.items()}
         self._remember(known, begun.remembered)
-        shelf = self._put_together(begun, known)
-        is_new = shelf.project is not begun.previous.project or not _rests(begun.previous)
-        if begun.state is not None and is_new and shelf.project is not None and _rests(shelf):
-            project_cache.keep(self.digests, begun.directories[0], begun.state, shelf.known)
-        return self._with_what_is_passed_over(shelf, begun.name, begun.look)
+        snapshot = self._put_together(begun, known)
+        is_new = snapshot.project is not begun.previous.project or not _rests(begun.previous)
+        if begun.state is not None and is_new and snapshot.project is not None and _rests(snapshot):
+            project_cache.keep(self.digests, begun.directories[0], begun.state, snapshot.known)
+        return self._with_what_is_passed_over(snapshot, begun.name, begun.look)
 
-    def _put_together(self, begun: Begun, known: Mapping[str, ScannedFile]) -> ProjectSnapshot:
+    def _put_together(self, begun: StartedScan, known: Mapping[str, ScannedFile]) -> ProjectSnapshot:
         name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
         stamps = dict(look.stamps or {})
         now = self.now_ns()
@@ -295,12 +297,12 @@ class Scanner:
         )
 
     def _with_what_is_passed_over(
-        self, shelf: ProjectSnapshot, name: ProjectName, look: ProjectListing
+        self, snapshot: ProjectSnapshot, name: ProjectName, look: ProjectListing
     ) -> ProjectSnapshot:
         if not look.has_traces and not look.unserved:
-            return shelf
-        unserved = (*look.unserved, *self._idle_yanks(name, look, shelf.project_file))
-        return replace(shelf, has_traces=look.has_traces, unserved=unserved)
+            return snapshot
+        unserved = (*look.unserved, *self._idle_yanks(name, look, snapshot.project_file))
+        return replace(snapshot, has_traces=look.has_traces, unserved=unserved)
 
     def _idle_yanks(
         self, name: ProjectName, look: ProjectListing, project_file: ProjectFile
@@ -343,7 +345,7 @@ class Scanner:
                 if (stamp := self.directory.stamp(path)) is not None:
                     self.whole.add(stamp)
 
-    def _know(self, begun: Begun, budget: int, *, verify: bool) -> None:
+    def _know(self, begun: StartedScan, budget: int, *, verify: bool) -> None:
         """Note what is known of each file without reading it, and which must be read."""
         entries = (*begun.look.entries, *(begun.look.side_files or {}).values())
         begun.remembered = self._remembered(entries, begun.previous)
@@ -416,11 +418,13 @@ def _raised_if_short(item: ScannedFile | OSError) -> ScannedFile:
     return item
 
 
-def _rests(shelf: ProjectSnapshot) -> bool:
+def _rests(snapshot: ProjectSnapshot) -> bool:
     """Whether there is nothing about a project that is to be read, judged or said again."""
-    is_in_flux = shelf.pending or shelf.unverified or shelf.young or shelf.partial or shelf.trouble
-    withheld = shelf.known.withheld or (shelf.project and shelf.project.withheld)
-    return not (is_in_flux or withheld) and shelf.project_file is NO_PROJECT_FILE
+    is_in_flux = (
+        snapshot.pending or snapshot.unverified or snapshot.young or snapshot.partial or snapshot.trouble
+    )
+    withheld = snapshot.known.withheld or (snapshot.project and snapshot.project.withheld)
+    return not (is_in_flux or withheld) and snapshot.project_file is NO_PROJECT_FILE
 
 
 def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
@@ -435,21 +439,21 @@ def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
     )
 
 
-def _found(look: ProjectListing, known: Mapping[str, ScannedFile]) -> list[Found]:
+def _found(look: ProjectListing, known: Mapping[str, ScannedFile]) -> list[FileInPlace]:
     found = []
     for entry in look.entries:
         item = known.get(entry.path)
         if item is None:
             continue
         if isinstance(item.outcome, Withheld):
-            found.append(Found(entry.path, entry.rank, item.outcome))
+            found.append(FileInPlace(entry.path, entry.rank, item.outcome))
             continue
         assert isinstance(item.outcome, ArchiveInfo)  # digests alone are of side files
         assert item.stamp is not None  # read in that state
         file = _file(entry, item.stamp, item.outcome, known)
-        found.append(Found(entry.path, entry.rank, file))
+        found.append(FileInPlace(entry.path, entry.rank, file))
     found += [
-        Found(path, 0, item.outcome)
+        FileInPlace(path, 0, item.outcome)
         for path, item in known.items()
         if path in (look.side_files or {}) and isinstance(item.outcome, Withheld)
     ]

@@ -67,8 +67,8 @@ _DOT = ord(".")
 _LARGEST_EVENT_BYTES = 16 + 256  # inotify(7): the header, and NAME_MAX with its terminating zero
 
 
-class Told(Protocol):
-    """Who is told; called in the reactor's thread, so every method must be cheap."""
+class ChangeListener(Protocol):
+    """Receives changes; called in the reactor's thread, so every method must be cheap."""
 
     def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, set[bytes]]) -> None:
         """Take note of names that events told of, told before where to look again; any of it may be gone by now.
@@ -97,7 +97,7 @@ class Told(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _Changes:
     """What one batch of events comes to."""
 
     root: bool = False
@@ -170,7 +170,7 @@ class _Instance:
         """Give back the descriptor and with it all watches."""
         self._inotify.close()
 
-    def sort(self, data: bytes) -> _News:
+    def sort(self, data: bytes) -> _Changes:
         """Sum up events, and end the watches of names that they say mean another directory now."""
         root = root_gone = False
         directories: set[str] = set()
@@ -184,7 +184,7 @@ class _Instance:
             wd, mask, _, length = _EVENT.unpack_from(data, end)
             begin, end = end + _EVENT.size, end + _EVENT.size + length
             if mask & IN_Q_OVERFLOW:
-                return _News(overflow=True)
+                return _Changes(overflow=True)
             # Temporary names make noise, but what is written under one may have a second name by the time it is complete.
             is_hidden = length and data[begin] == _DOT
             if wd != self._root_wd:
@@ -217,7 +217,7 @@ class _Instance:
                 root_gone = root_gone or bool(mask & _SELF_GONE)
         for wd, raw_names in named.items():
             _add_names(files, self._names.get(wd, ()), raw_names)
-        return _News(root, root_gone, False, frozenset(directories), entries, files)
+        return _Changes(root, root_gone, False, frozenset(directories), entries, files)
 
     def _drop(self, wd: int) -> tuple[str, ...]:
         """End a watch, since it would follow its directory to another name; return the names it had here."""
@@ -247,13 +247,13 @@ class InotifyWatch:
     Args:
         reactor: Where the descriptor waits for events.
         root: Absolute path of the served directory.
-        told: Who hears of changes.
+        listener: Called with changes.
     """
 
-    def __init__(self, reactor: IReactorFDSet, root: str, told: Told) -> None:
+    def __init__(self, reactor: IReactorFDSet, root: str, listener: ChangeListener) -> None:
         self._reactor = reactor
         self._root = root
-        self._told = told
+        self._listener = listener
         self._instance: _Instance | None = None
         # Names whose directory is gone stay: it may be back before its owner has missed it.
         self._wanted: set[str] = set()
@@ -302,20 +302,20 @@ class InotifyWatch:
         """Tell once what these events come to."""
         if self._instance is None or not data:
             return
-        news = self._instance.sort(data)
-        if news.overflow:
+        changes = self._instance.sort(data)
+        if changes.overflow:
             self._start_over()
             return
         # Another entry of the root may be what a link among the others led to.
-        due = frozenset(self._wanted) if news.root else news.directories & self._wanted
-        directories = news.directories | self._add(self._instance, due)
-        if news.entries or news.files:
-            self._told.names_heard(news.entries, news.files)
-        if news.root:
-            self._told.root_changed()
+        due = frozenset(self._wanted) if changes.root else changes.directories & self._wanted
+        directories = changes.directories | self._add(self._instance, due)
+        if changes.entries or changes.files:
+            self._listener.names_heard(changes.entries, changes.files)
+        if changes.root:
+            self._listener.root_changed()
         if directories:
-            self._told.directories_changed(directories)
-        if news.root_gone:
+            self._listener.directories_changed(directories)
+        if changes.root_gone:
             self._fail(f"{self._root} was moved, deleted or unmounted.")
 
     def lost(self, instance: _Instance, reason: str) -> None:
@@ -342,13 +342,13 @@ class InotifyWatch:
         try:
             self.start()
         except WatchUnavailable as error:
-            self._told.watch_failed(error.reason)
-        self._told.everything_changed()
+            self._listener.watch_failed(error.reason)
+        self._listener.everything_changed()
 
     def _fail(self, reason: str) -> None:
         if self._instance is not None:
             self.stop()
-            self._told.watch_failed(reason)
+            self._listener.watch_failed(reason)
 
 
 def _open(root: str, owner: InotifyWatch, names: Iterable[str]) -> _Instance:

@@ -1,4 +1,4 @@
-"""Shelves in step with the disk, whatever happens, in whatever order threads, events, clients and the clock have it."""
+"""Snapshots in step with the disk, whatever happens, in whatever order threads, events, clients and the clock have it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_directories_are_watched_before_they_are_listed_and_a_few_at_a_time(root
     while world.reads.calls:
         watched = set(fresh.watched)
         world.reads.deliver()
-        assert set(world.live.shelves) <= watched
+        assert set(world.live.snapshots) <= watched
     assert sorted(fresh.watched) == sorted(watch.watched)
     assert len(set(fresh.watched)) >= 100
 
@@ -270,7 +270,7 @@ def test_a_project_is_removed_and_comes_back(root: Path) -> None:
     world.live.root_changed()
     assert result(world.ask()) is None
     assert world.names() == ["other"]
-    assert ACME not in world.live.shelves
+    assert ACME not in world.live.snapshots
     watch.watched.clear()
     add_wheel(root, "acme", "2.0")
     world.live.root_changed()
@@ -371,12 +371,12 @@ def test_the_door_returns_with_the_present_state(world: LiveDirectoryFixture, ro
 def test_what_is_asked_anew_is_looked_at_anew_and_waits_no_longer(
     world: LiveDirectoryFixture, root: Path
 ) -> None:
-    """Whoever found the disk ahead of the shelf gets what is there, or hears that it cannot be told."""
+    """Whoever found the disk ahead of the snapshot gets what is there, or hears that it cannot be told."""
     add_wheel(root, "acme", "2.0")
-    assert len(result(world.live.settled_anew(ACME)).project.files) == 2
-    assert result(world.live.settled_anew(ProjectName("nobody"))) is None
+    assert len(result(world.live.rescanned(ACME)).project.files) == 2
+    assert result(world.live.rescanned(ProjectName("nobody"))) is None
     world.reads.held = True
-    waiting = Deferred.fromCoroutine(world.live.settled_anew(ProjectName("nobody")))
+    waiting = Deferred.fromCoroutine(world.live.rescanned(ProjectName("nobody")))
     world.clock.advance(10)
     assert isinstance(error(waiting), Unavailable)
 
@@ -461,7 +461,7 @@ def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
     world.long_reads.start()
     add_wheel(root, "acme", "2.0")
     if through_the_door:
-        asked: Deferred[Any] = Deferred.fromCoroutine(world.live.settled_anew(ACME))
+        asked: Deferred[Any] = Deferred.fromCoroutine(world.live.rescanned(ACME))
         world.reads.deliver()
     else:
         tell(world, "acme")
@@ -490,7 +490,7 @@ def test_a_project_removed_during_its_long_read_stays_removed(
     assert result(world.ask()) is None
     world.long_reads.release()
     assert result(world.ask()) is None
-    assert ACME not in world.live.shelves
+    assert ACME not in world.live.snapshots
     assert world.names() == ["other"]
 
 
@@ -542,11 +542,11 @@ def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(
     world.long_reads.held = True
     tell(world, "acme")
     assert world.project() is project
-    assert world.live.shelves[ACME].unverified
+    assert world.live.snapshots[ACME].unverified
     assert world.long_reads.names() == ["read"]
     world.long_reads.release()
     assert world.project() is project
-    assert not world.live.shelves[ACME].unverified
+    assert not world.live.snapshots[ACME].unverified
 
 
 # -- answers at once ------------------------------------------------------------------------------------------------
@@ -557,21 +557,21 @@ def test_what_is_settled_is_answered_at_once_and_nothing_else(
 ) -> None:
     """The express lane asks only this: None means that somebody must wait, or that there is nothing."""
     live = world.live
-    assert at_once(live.settled(ACME)) is live.shelves[ACME]
-    assert at_once(live.settled(ProjectName("nobody"))) is None
+    assert at_once(live.up_to_date(ACME)) is live.snapshots[ACME]
+    assert at_once(live.up_to_date(ProjectName("nobody"))) is None
     assert at_once(live.project_list()) is result(live.project_list())
     world.reads.held = True
     tell(world, "acme")
-    assert at_once(live.settled(ACME)) is None
-    assert at_once(live.settled(OTHER)) is live.shelves[OTHER]
+    assert at_once(live.up_to_date(ACME)) is None
+    assert at_once(live.up_to_date(OTHER)) is live.snapshots[OTHER]
     world.reads.release()
-    assert at_once(live.settled(ACME)) is live.shelves[ACME]
+    assert at_once(live.up_to_date(ACME)) is live.snapshots[ACME]
     live.polling = True
     live.polling = False
     swap(root)
     world.sweep()
     with pytest.raises(Unavailable):
-        at_once(live.settled(ACME))
+        at_once(live.up_to_date(ACME))
 
 
 # -- waiting, leaving and failing -----------------------------------------------------------------------------------
@@ -1172,7 +1172,7 @@ def test_an_unchanged_project_costs_no_look(polled: LiveDirectoryFixture) -> Non
     assert result(polled.ask(ProjectName("nobody"))) is None
     polled.sweep(10)
     assert polled.live.generation == before
-    assert set(polled.live.shelves) == {"acme", "other"}
+    assert set(polled.live.snapshots) == {"acme", "other"}
 
 
 def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None:
@@ -1191,7 +1191,7 @@ def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: LiveDirectoryFix
     """Its directory's mtime is as it was, and to compare every file costs much. Whoever asks for it is told at once."""
 
     def digest() -> str | None:
-        project = polled.live.shelves[ACME].project
+        project = polled.live.snapshots[ACME].project
         assert project is not None
         return project.files[0].sha256
 
@@ -1219,7 +1219,7 @@ def test_a_withheld_file_is_looked_at_by_every_sweep(polled: LiveDirectoryFixtur
     with path.open("ab") as file:
         file.write(data[-9:])
     polled.sweep(2)
-    assert [item.version for item in polled.live.shelves[ACME].project.files] == ["1.0", "2.0"]  # type: ignore[union-attr]
+    assert [item.version for item in polled.live.snapshots[ACME].project.files] == ["1.0", "2.0"]  # type: ignore[union-attr]
 
 
 def test_sweeps_find_what_nobody_asks_for(polled: LiveDirectoryFixture, root: Path) -> None:
@@ -1229,7 +1229,9 @@ def test_sweeps_find_what_nobody_asks_for(polled: LiveDirectoryFixture, root: Pa
     shutil.rmtree(root / "other")
     polled.sweep(1)
     projects = {
-        name: len(shelf.project.files) for name, shelf in polled.live.shelves.items() if shelf.project
+        name: len(snapshot.project.files)
+        for name, snapshot in polled.live.snapshots.items()
+        if snapshot.project
     }
     assert projects == {"acme": 2, "new": 1}
 
@@ -1239,7 +1241,7 @@ def test_what_changed_just_now_is_looked_at_by_every_sweep(polled: LiveDirectory
     path = add_wheel(root, "acme", "2.0")
     polled.just_after(path)
     polled.sweep(1)
-    assert polled.live.shelves[ACME].young
+    assert polled.live.snapshots[ACME].young
     assert not polled.clock.getDelayedCalls()
     before = polled.live.generation
     polled.sweep(2)
@@ -1361,7 +1363,7 @@ def test_a_file_overwritten_within_one_tick_is_read_again(
     world.now_ns = tick + 2_100_000_000
     world.clock.advance(2.1)
     assert world.project().files[0].sha256 != before.files[0].sha256
-    assert not world.live.shelves[ACME].young
+    assert not world.live.snapshots[ACME].young
     world.clock.advance(2.1)
     assert not world.clock.getDelayedCalls()
 

@@ -18,7 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import Changed, Unavailable
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.scan import batches as batch_reading
-from simpleindex.directory.scan.scanner import NO_SHELF, _loses_rules
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, _loses_rules
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.stamp import Stamp
@@ -288,7 +288,7 @@ class LiveMachine(RuleBasedStateMachine):
         fresh = self.fresh()
         assert shown(self.world) == shown(fresh)
         assert self.world.names() == fresh.names()
-        assert set(self.world.live.shelves) == set(fresh.live.shelves)
+        assert set(self.world.live.snapshots) == set(fresh.live.snapshots)
         assert self.world.live._guard.existing == fresh.live._guard.existing
         assert not self.world.clock.getDelayedCalls()
         self.asked.clear()
@@ -299,15 +299,15 @@ class LiveMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_wrong_bytes(self) -> None:
-        """A file that a shelf lists has the listed digest when it is opened, or cannot be opened as that file."""
-        for name, shelf in self.world.live.shelves.items():
-            for file in shelf.project.files if shelf.project else ():
+        """A file that a snapshot lists has the listed digest when it is opened, or cannot be opened as that file."""
+        for name, snapshot in self.world.live.snapshots.items():
+            for file in snapshot.project.files if snapshot.project else ():
                 for filename, digest in (
                     (file.filename, file.sha256),
                     (f"{file.filename}.metadata", file.metadata and file.metadata.sha256),
                 ):
                     try:
-                        body = result(self.source._open(name, filename, shelf))
+                        body = result(self.source._open(name, filename, snapshot))
                     except Changed:
                         continue
                     assert digest == body.sha256
@@ -328,18 +328,18 @@ class LiveMachine(RuleBasedStateMachine):
                 continue
             self.asked.remove(asked)
             try:
-                shelf = result(question)
+                snapshot = result(question)
             except Unavailable:
                 continue
-            assert shelf is not None or name != ANCHOR
+            assert snapshot is not None or name != ANCHOR
             # A write in place is found by every tenth sweep only; a broken project file leaves the last good one in force.
             unseen = self.world.live.polling and self.written_in_place
             if operations == self.operations and not unseen and not self.is_broken():
-                fresh = self.fresh().live.shelves.get(name, NO_SHELF)
+                fresh = self.fresh().live.snapshots.get(name, NO_SNAPSHOT)
                 # Rules that were lifted just now stay in force until their file has been at rest for a while.
-                if shelf and shelf.young and _loses_rules(shelf.project_file, fresh.project_file):
+                if snapshot and snapshot.young and _loses_rules(snapshot.project_file, fresh.project_file):
                     continue
-                assert (shelf.project if shelf else None) == fresh.project
+                assert (snapshot.project if snapshot else None) == fresh.project
 
     def project_files(self) -> list[Path]:
         return sorted(self.root.rglob("simpleindex.toml"))
@@ -364,7 +364,7 @@ class LiveMachine(RuleBasedStateMachine):
 
 def shown(world: LiveDirectoryFixture) -> dict[ProjectName, tuple[Project | None, str | None]]:
     """What is shown of every project."""
-    return {name: (shelf.project, shelf.trouble) for name, shelf in world.live.shelves.items()}
+    return {name: (snapshot.project, snapshot.trouble) for name, snapshot in world.live.snapshots.items()}
 
 
 class PollingMachine(LiveMachine):

@@ -304,7 +304,7 @@ def test_the_list_of_projects(base: Path) -> None:
 def test_an_upload_on_its_way(base: Path) -> None:
     """From the moment it is allowed to its end, however many there are."""
     house = PrivateNamesFixture(base)
-    releases = [house.world.live.own_names.reserve(SECRET) for _ in range(2)]
+    releases = [house.world.live.private_names.reserve(SECRET) for _ in range(2)]
     for release in releases:
         assert house.ask() == (404, False)
         release()

@@ -11,7 +11,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
 from tests.fixtures.distributions import add_wheel, put, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.trees import FAR_NS, SPECIAL, as_nobody, public_directory
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(
-    directory: PackageDirectory, now_ns: int = FAR_NS, previous: ProjectSnapshot = NO_SHELF
+    directory: PackageDirectory, now_ns: int = FAR_NS, previous: ProjectSnapshot = NO_SNAPSHOT
 ) -> ProjectSnapshot:
     """Read the project once, remembering nothing."""
     digests = DigestCache("/nowhere", directory.root, pytest.fail)
@@ -44,16 +44,16 @@ def read(
     return reader.read_project(ScanJob(ACME, directories, (), previous), budget=2**30, generation=1)
 
 
-def outdated(directory: PackageDirectory, shelf: ProjectSnapshot) -> tuple[bool, bool]:
+def outdated(directory: PackageDirectory, snapshot: ProjectSnapshot) -> tuple[bool, bool]:
     """Whether a quick and a thorough sweep find it out."""
-    return is_outdated(directory, shelf), is_outdated(directory, shelf, thorough=True)
+    return is_outdated(directory, snapshot), is_outdated(directory, snapshot, thorough=True)
 
 
 def test_what_rests_is_left_alone(root: Path) -> None:
     """By both cadences; so is a project that never was."""
     directory = PackageDirectory(str(root))
     assert outdated(directory, read(directory)) == (False, False)
-    assert outdated(directory, NO_SHELF) == (False, False)
+    assert outdated(directory, NO_SNAPSHOT) == (False, False)
 
 
 def test_every_kind_of_withheld_file_rests_too(root: Path) -> None:
@@ -90,18 +90,18 @@ THOROUGH: dict[str, Callable[[Path], object]] = {
 def test_each_sweep_sees_what_changes_a_directory_or_a_withheld_file(root: Path, what: str) -> None:
     """And the project's own file."""
     directory = PackageDirectory(str(root))
-    shelf = read(directory)
+    snapshot = read(directory)
     QUICK[what](root)
-    assert outdated(directory, shelf) == (True, True)
+    assert outdated(directory, snapshot) == (True, True)
 
 
 @pytest.mark.parametrize("what", THOROUGH)
 def test_a_thorough_sweep_sees_what_leaves_the_directory_alone(root: Path, what: str) -> None:
     """An in-place write changes no directory."""
     directory = PackageDirectory(str(root))
-    shelf = read(directory)
+    snapshot = read(directory)
     THOROUGH[what](root)
-    assert outdated(directory, shelf) == (False, True)
+    assert outdated(directory, snapshot) == (False, True)
 
 
 def test_what_is_young_or_in_trouble_is_looked_at_every_time(root: Path) -> None:
@@ -117,24 +117,26 @@ def test_a_chmod_of_an_unreadable_project_file_is_seen() -> None:
     with public_directory() as root:
         path = put(root / "acme" / "simpleindex.toml", b"#")
         directory = PackageDirectory(str(root))
-        shelf = read(directory)
+        snapshot = read(directory)
         path.chmod(0)
         with as_nobody():
-            shelf = read(directory, previous=shelf)
-        assert shelf.project is not None
-        assert shelf.trouble is None
-        assert [item.rule for item in shelf.project.withheld] == ["project-file"]
-        assert outdated(directory, shelf) == (False, False)
+            snapshot = read(directory, previous=snapshot)
+        assert snapshot.project is not None
+        assert snapshot.trouble is None
+        assert [item.rule for item in snapshot.project.withheld] == ["project-file"]
+        assert outdated(directory, snapshot) == (False, False)
         path.chmod(0o644)
-        assert outdated(directory, shelf) == (True, True)
+        assert outdated(directory, snapshot) == (True, True)
 
 
 def test_the_projects_to_look_at_are_named(root: Path) -> None:
     """Those and no others, in the order given."""
     directory = PackageDirectory(str(root))
     resting, young = read(directory), ProjectSnapshot(young=True)
-    shelves = [(ProjectName(name), shelf) for name, shelf in (("c", young), ("b", resting), ("a", young))]
-    assert sweep(directory, shelves, thorough=True) == ["c", "a"]
+    snapshots = [
+        (ProjectName(name), snapshot) for name, snapshot in (("c", young), ("b", resting), ("a", young))
+    ]
+    assert sweep(directory, snapshots, thorough=True) == ["c", "a"]
     (root / "acme" / wheel_name()).write_bytes(b"new")
-    assert sweep(directory, shelves, thorough=False) == ["c", "a"]
-    assert sweep(directory, shelves, thorough=True) == ["c", "b", "a"]
+    assert sweep(directory, snapshots, thorough=False) == ["c", "a"]
+    assert sweep(directory, snapshots, thorough=True) == ["c", "b", "a"]

@@ -10,7 +10,7 @@ from packaging.version import Version
 from simpleindex.core.model import File, Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile
-from simpleindex.directory.scan.assemble import Found, assemble
+from simpleindex.directory.scan.assemble import FileInPlace, assemble
 
 ACME = ProjectName("acme")
 
@@ -20,9 +20,9 @@ def file(version: str = "1.0", sha256: str = "aa", suffix: str = ".zip") -> File
     return File(f"acme-{version}{suffix}", version, Kind.SDIST, 1, sha256, 0)
 
 
-def found(outcome: File | Withheld, directory: str = "acme", rank: int = 0) -> Found:
+def found(outcome: File | Withheld, directory: str = "acme", rank: int = 0) -> FileInPlace:
     """It lies in some directory."""
-    return Found(f"{directory}/{outcome.filename}", rank, outcome)
+    return FileInPlace(f"{directory}/{outcome.filename}", rank, outcome)
 
 
 BROKEN = Withheld("acme-1.0.zip", "It is broken.", "archive")
@@ -178,13 +178,13 @@ _OUTCOMES: st.SearchStrategy[File | Withheld] = st.one_of(
 @given(
     st.lists(st.tuples(st.integers(0, 3), _OUTCOMES), max_size=8).flatmap(
         lambda those: st.tuples(
-            *[st.permutations([Found(f"p{i}", r, o) for i, (r, o) in enumerate(those)])] * 2
+            *[st.permutations([FileInPlace(f"p{i}", r, o) for i, (r, o) in enumerate(those)])] * 2
         )
     ),
     st.sampled_from((NO_PROJECT_FILE, ProjectFile(Status.QUARANTINED), ProjectFile(yanked={"1": "bad"}))),
 )
 def test_the_order_of_input_does_not_matter(
-    orders: tuple[list[Found], list[Found]], says: ProjectFile
+    orders: tuple[list[FileInPlace], list[FileInPlace]], says: ProjectFile
 ) -> None:
     """A page depends on what lies there, not on how a directory happens to be listed; and no file is lost."""
     project, places = assemble(ACME, orders[0], says)

@@ -13,7 +13,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.trees import FAR_NS
@@ -46,7 +46,7 @@ class Starts:
         return digests
 
     def read(
-        self, previous: ProjectSnapshot = NO_SHELF, *, verify: bool = False
+        self, previous: ProjectSnapshot = NO_SNAPSHOT, *, verify: bool = False
     ) -> tuple[ProjectSnapshot, bool]:
         """The project, and whether it had to be put together."""
         directory = PackageDirectory(str(self.root))
@@ -64,12 +64,12 @@ class Starts:
         self.digests.recall = counted  # type: ignore[method-assign, assignment]
         try:
             places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
-            shelf = reader.read_project(
+            snapshot = reader.read_project(
                 ScanJob(ACME, *places, previous), budget=2**30, generation=7, verify=verify
             )
         finally:
             self.digests.recall = recall  # type: ignore[method-assign]
-        return shelf, bool(kept)
+        return snapshot, bool(kept)
 
     def rows(self, statement: str) -> None:
         """Change what is kept."""
@@ -125,10 +125,10 @@ def test_whatever_changed_is_seen(starts: Starts, change: str) -> None:
     """The answer is that of a start without any memory."""
     starts.read()
     CHANGES[change](starts.root / "acme")
-    shelf, put_together = starts.read()
+    snapshot, put_together = starts.read()
     assert put_together
     starts.digests.forget_others([])
-    assert shelf.project == starts.read()[0].project
+    assert snapshot.project == starts.read()[0].project
 
 
 KEPT_BACK: dict[str, Callable[[Path], object]] = {
@@ -222,19 +222,19 @@ def test_a_directory_that_is_called_otherwise(starts: Starts) -> None:
     """Its files say whose they are, so nothing is taken from what was kept under another name."""
     assert {file.source for file in files_of(starts)} == {"local"}
     starts.source = "staging"
-    shelf, was_made = starts.read()
+    snapshot, was_made = starts.read()
     assert was_made
-    assert shelf.project is not None
-    assert {file.source for file in shelf.project.files} == {"staging"}
+    assert snapshot.project is not None
+    assert {file.source for file in snapshot.project.files} == {"staging"}
     again, was_made = starts.read()
     assert not was_made
-    assert again.project == shelf.project
+    assert again.project == snapshot.project
     starts.source = LOCAL
     assert {file.source for file in files_of(starts)} == {"local"}
 
 
 def files_of(starts: Starts) -> Sequence[File]:
     """The files of the project."""
-    shelf, _ = starts.read()
-    assert shelf.project is not None
-    return shelf.project.files
+    snapshot, _ = starts.read()
+    assert snapshot.project is not None
+    return snapshot.project.files

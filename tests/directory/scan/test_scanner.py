@@ -18,7 +18,7 @@ from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import NO_PROJECT_FILE
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SHELF, ProjectSnapshot, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.distributions import (
     add_sdist,
@@ -60,7 +60,7 @@ class ScannerFixture:
         self.directory.open_file = counted  # type: ignore[method-assign]  # what happens between look and read
 
     def look(
-        self, previous: ProjectSnapshot = NO_SHELF, name: str = "acme", **options: Any
+        self, previous: ProjectSnapshot = NO_SNAPSHOT, name: str = "acme", **options: Any
     ) -> ProjectSnapshot:
         """Read a project where the survey finds it; forget which files were read before."""
         survey = self.directory.survey()
@@ -88,16 +88,16 @@ def shop(tmp_path: Path, digests: DigestCache) -> ScannerFixture:
     return ScannerFixture(tmp_path / "root", digests)
 
 
-def offered(shelf: ProjectSnapshot) -> list[str]:
+def offered(snapshot: ProjectSnapshot) -> list[str]:
     """File names that are listed."""
-    assert shelf.project is not None
-    return [file.filename for file in shelf.project.files]
+    assert snapshot.project is not None
+    return [file.filename for file in snapshot.project.files]
 
 
-def withheld(shelf: ProjectSnapshot) -> dict[str, str]:
+def withheld(snapshot: ProjectSnapshot) -> dict[str, str]:
     """Reasons by file name."""
-    assert shelf.project is not None
-    return {item.filename: item.reason for item in shelf.project.withheld}
+    assert snapshot.project is not None
+    return {item.filename: item.reason for item in snapshot.project.withheld}
 
 
 def overwrite(path: Path, data: bytes) -> None:
@@ -116,22 +116,24 @@ def test_everything_that_can_be_said_of_a_file(shop: ScannerFixture) -> None:
     put(path.with_name(f"{WHEEL}.asc"), b"signature")
     put(path.with_name(f"{WHEEL}.provenance"), b"{}")
     os.utime(path, ns=(OLD_NS, OLD_NS))
-    shelf = shop.look()
-    assert shelf.project is not None
-    (file,) = shelf.project.files
+    snapshot = shop.look()
+    assert snapshot.project is not None
+    (file,) = snapshot.project.files
     assert (file.filename, file.version, file.uploaded_ns) == (WHEEL, "1.0", OLD_NS)
     assert (file.size, file.sha256) == (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
     assert (file.requires_python, file.signatures, file.provenance) == (">=3.9", (".asc",), True)
     assert file.metadata is not None
-    assert shelf.known[f"acme/{WHEEL}.asc"].outcome == hashlib.sha256(b"signature").hexdigest()
-    assert shelf.chosen == {WHEEL: f"acme/{WHEEL}"}
-    assert set(shelf.stamps) == {"acme"}
-    assert not any((shelf.pending, shelf.unverified, shelf.young, shelf.partial, shelf.trouble))
+    assert snapshot.known[f"acme/{WHEEL}.asc"].outcome == hashlib.sha256(b"signature").hexdigest()
+    assert snapshot.chosen == {WHEEL: f"acme/{WHEEL}"}
+    assert set(snapshot.stamps) == {"acme"}
+    assert not any(
+        (snapshot.pending, snapshot.unverified, snapshot.young, snapshot.partial, snapshot.trouble)
+    )
 
 
 def test_what_is_not_there_is_no_project(shop: ScannerFixture) -> None:
     """Neither is an empty directory, nor one with anything else in it; what was there is forgotten."""
-    assert shop.look() == NO_SHELF
+    assert shop.look() == NO_SNAPSHOT
     put(shop.root / "acme" / "README", b"x")
     put(shop.root / "acme" / "x.asc", b"x")
     assert shop.look().project is None
@@ -144,9 +146,9 @@ def test_what_is_not_there_is_no_project(shop: ScannerFixture) -> None:
 def test_only_withheld_files_are_a_project_without_files(shop: ScannerFixture) -> None:
     """Its name is taken, and a client must not look for it elsewhere."""
     put(shop.root / "acme" / WHEEL, b"not a zip at all")
-    shelf = shop.look()
-    assert offered(shelf) == []
-    assert set(withheld(shelf)) == {WHEEL}
+    snapshot = shop.look()
+    assert offered(snapshot) == []
+    assert set(withheld(snapshot)) == {WHEEL}
 
 
 def test_files_of_all_places_are_one_project(shop: ScannerFixture) -> None:
@@ -159,12 +161,12 @@ def test_files_of_all_places_are_one_project(shop: ScannerFixture) -> None:
     put(shop.root / "acme" / three, b"broken")
     put(shop.root / three, wheel_bytes("acme", "3.0"))
     put(shop.root / f"{three}.sig", b"signature")
-    shelf = shop.look()
-    assert shelf.chosen == {one: f"acme/{one}", two: f"acme/{two}", three: three}
-    assert set(withheld(shelf)) == {two, three}
-    assert "Acme/" in withheld(shelf)[two]
-    assert shelf.project is not None
-    assert [file.signatures for file in shelf.project.files] == [(), (), (".sig",)]
+    snapshot = shop.look()
+    assert snapshot.chosen == {one: f"acme/{one}", two: f"acme/{two}", three: three}
+    assert set(withheld(snapshot)) == {two, three}
+    assert "Acme/" in withheld(snapshot)[two]
+    assert snapshot.project is not None
+    assert [file.signatures for file in snapshot.project.files] == [(), (), (".sig",)]
 
 
 def test_what_cannot_be_served_takes_nothing_down(shop: ScannerFixture) -> None:
@@ -184,16 +186,16 @@ def test_what_cannot_be_served_takes_nothing_down(shop: ScannerFixture) -> None:
     for raw in (b"acme-5\xff.zip", b"acme-5\n.zip"):
         with open(os.fsencode(directory) + b"/" + raw, "wb"):
             pass
-    shelf = shop.look()
-    assert offered(shelf) == [WHEEL]
-    reasons = withheld(shelf)
+    snapshot = shop.look()
+    assert offered(snapshot) == [WHEEL]
+    reasons = withheld(snapshot)
     assert len(reasons) == len(SPECIAL) + 10
     for name, reason in reasons.items():
         assert reason.startswith(f"acme/{name} is not served: ")
         assert reason.endswith(".")
         assert not reason.endswith("..")
         assert reason.isprintable()
-    assert shelf.known["acme/acme-4.tar.gz"].unfinished
+    assert snapshot.known["acme/acme-4.tar.gz"].unfinished
     assert "not a regular file" in reasons["acme-1.0.FIFO.tar.gz"]
     assert "states the project other" in reasons[wheel_name("other")]
 
@@ -205,13 +207,13 @@ def test_an_unreadable_file_is_served_once_it_is_readable(tmp_path: Path, digest
         path = add_wheel(root)
         path.chmod(0)
         with as_nobody():
-            shelf = shop.look()
-            assert "cannot be read: Permission denied" in withheld(shelf)[WHEEL]
-            assert not shelf.young
-            assert withheld(shop.look(shelf)) == withheld(shelf)
+            snapshot = shop.look()
+            assert "cannot be read: Permission denied" in withheld(snapshot)[WHEEL]
+            assert not snapshot.young
+            assert withheld(shop.look(snapshot)) == withheld(snapshot)
             assert shop.read == []
         path.chmod(0o644)
-        assert offered(shop.look(shelf)) == [WHEEL]
+        assert offered(shop.look(snapshot)) == [WHEEL]
 
 
 def test_a_file_that_failed_in_passing_is_read_again(
@@ -225,10 +227,10 @@ def test_a_file_that_failed_in_passing_is_read_again(
 
     with monkeypatch.context() as patch:
         patch.setattr("simpleindex.archives.examination.judgements.examine", examine_failing)
-        shelf = shop.look()
-    assert "Input/output error" in withheld(shelf)[path.name]
-    assert shelf.young
-    assert offered(shop.look(shelf)) == [WHEEL]
+        snapshot = shop.look()
+    assert "Input/output error" in withheld(snapshot)[path.name]
+    assert snapshot.young
+    assert offered(shop.look(snapshot)) == [WHEEL]
 
 
 def test_a_directory_that_cannot_be_read_is_trouble(
@@ -244,10 +246,13 @@ def test_a_directory_that_cannot_be_read_is_trouble(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", listdir)
-        shelf = shop.look(before)
-    assert (shelf.project, shelf.trouble) == (None, "The directory acme cannot be read: Permission denied.")
-    assert shelf.young
-    after = shop.look(shelf)
+        snapshot = shop.look(before)
+    assert (snapshot.project, snapshot.trouble) == (
+        None,
+        "The directory acme cannot be read: Permission denied.",
+    )
+    assert snapshot.young
+    after = shop.look(snapshot)
     assert after.project == before.project
     assert shop.read == []
 
@@ -283,12 +288,12 @@ def test_not_examined_to_the_end(
     examiner = FailingExaminer()
     examiner.errors[WHEEL] = outcome
     shop.reader = replace(shop.reader, examiner=examiner)
-    shelf = shop.look()
-    assert withheld(shelf) == {WHEEL: f"acme/{WHEEL} is not served: {reason}"}
-    assert offered(shelf) == [wheel_name("acme", "2.0")]
-    assert shelf.young is is_passing
+    snapshot = shop.look()
+    assert withheld(snapshot) == {WHEEL: f"acme/{WHEEL} is not served: {reason}"}
+    assert offered(snapshot) == [wheel_name("acme", "2.0")]
+    assert snapshot.young is is_passing
     examiner.errors.clear()
-    later = shop.look(shelf)
+    later = shop.look(snapshot)
     assert shop.read == ([f"acme/{WHEEL}"] if is_passing else [])
     assert (WHEEL in offered(later)) is is_passing
     os.utime(shop.root / "acme" / WHEEL, ns=(1, 1))
@@ -339,9 +344,9 @@ def test_a_changed_file_is_read_again(shop: ScannerFixture, change: str) -> None
         overwrite(path, data)
     else:
         os.utime(path, ns=(OLD_NS, OLD_NS + 1))
-    shelf = shop.look(before)
-    assert shelf.project is not None
-    assert shelf.project.files[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    snapshot = shop.look(before)
+    assert snapshot.project is not None
+    assert snapshot.project.files[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert shop.read == [f"acme/{WHEEL}"]
 
 
@@ -352,10 +357,10 @@ def test_a_restart_reads_nothing(shop: ScannerFixture, digests: DigestCache) -> 
     put(shop.root / wheel_name("acme", "3.0"), wheel_bytes("acme", "3.0"))
     before = shop.look()
     again = ScannerFixture(shop.root, digests)
-    shelf = again.look()
+    snapshot = again.look()
     assert again.read == []
-    assert shelf.project == before.project
-    assert shelf.known == before.known
+    assert snapshot.project == before.project
+    assert snapshot.known == before.known
 
 
 def test_the_memory_is_not_believed_of_other_bytes(shop: ScannerFixture, digests: DigestCache) -> None:
@@ -365,10 +370,10 @@ def test_the_memory_is_not_believed_of_other_bytes(shop: ScannerFixture, digests
     overwrite(path, wheel_bytes("acme", "1.0", "Summary: new"))
     os.utime(path, ns=(OLD_NS, OLD_NS))
     again = ScannerFixture(shop.root, digests)
-    shelf = again.look()
+    snapshot = again.look()
     assert again.read == [f"acme/{WHEEL}"]
-    assert shelf.project is not None
-    assert shelf.project.files[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert snapshot.project is not None
+    assert snapshot.project.files[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("seconds", [0, 2**32, 10_413_792_000])
@@ -380,10 +385,10 @@ def test_any_modification_time_is_served(shop: ScannerFixture, seconds: int) -> 
         pytest.skip("this file system has no such times")
     for now in (5 * 10**9, 2**32 * 10**9 + 5 * 10**9, FAR_NS):
         shop.now_ns = now
-        shelf = shop.look()
-        assert shelf.project is not None
-        assert shelf.project.files[0].uploaded_ns == seconds * 10**9
-        assert not shelf.young
+        snapshot = shop.look()
+        assert snapshot.project is not None
+        assert snapshot.project.files[0].uploaded_ns == seconds * 10**9
+        assert not snapshot.young
     assert shop.read == []
 
 
@@ -392,16 +397,16 @@ def test_what_is_read_while_young_is_read_again(shop: ScannerFixture, digests: D
     path = add_wheel(shop.root)
     stat = path.stat()
     shop.now_ns = stat.st_ctime_ns
-    shelf = shop.look()
-    assert offered(shelf) == [WHEEL]
-    assert shelf.young
-    assert shop.look(shelf).young
+    snapshot = shop.look()
+    assert offered(snapshot) == [WHEEL]
+    assert snapshot.young
+    assert shop.look(snapshot).young
     assert shop.read == []
     assert offered(ScannerFixture(shop.root, digests).look()) == [WHEEL]
     again = ScannerFixture(shop.root, digests)
     again.now_ns = FAR_NS
     digests.forget_others([])
-    later = again.look(shelf)
+    later = again.look(snapshot)
     assert (offered(later), later.unverified, later.doubtful) == ([WHEEL], True, False)
     verified = again.look(later, verify=True)
     assert again.read == [f"acme/{WHEEL}"]
@@ -417,12 +422,12 @@ def test_a_hard_link_backup_costs_no_listing(shop: ScannerFixture, digests: Dige
     path = add_wheel(shop.root)
     before = shop.look()
     os.link(path, shop.root.parent / "backup")
-    for shelf in (shop.look(before), ScannerFixture(shop.root, digests).look()):
+    for snapshot in (shop.look(before), ScannerFixture(shop.root, digests).look()):
         assert shop.read == []
-        assert shelf.project == before.project
-        assert (shelf.unverified, shelf.pending) == (True, False)
+        assert snapshot.project == before.project
+        assert (snapshot.unverified, snapshot.pending) == (True, False)
     assert not shop.look(before).doubtful
-    verified = shop.look(shelf, verify=True)
+    verified = shop.look(snapshot, verify=True)
     assert shop.read == [f"acme/{WHEEL}"]
     assert not verified.unverified
     assert verified.known[f"acme/{WHEEL}"].stamp == Stamp.of(path.stat())
@@ -440,10 +445,10 @@ def test_what_a_changed_ctime_hid_comes_out(shop: ScannerFixture) -> None:
     before = shop.look()
     overwrite(path, path.read_bytes()[:-1] + b"\1")
     os.utime(path, ns=(OLD_NS, OLD_NS))
-    shelf = shop.look(before)
-    assert (offered(shelf), shelf.unverified, shelf.doubtful) == ([WHEEL], True, True)
-    assert shop.look(shelf).doubtful
-    verified = shop.look(shelf, verify=True)
+    snapshot = shop.look(before)
+    assert (offered(snapshot), snapshot.unverified, snapshot.doubtful) == ([WHEEL], True, True)
+    assert shop.look(snapshot).doubtful
+    verified = shop.look(snapshot, verify=True)
     assert verified.project != before.project
     assert (verified.unverified, verified.doubtful) == (False, False)
     assert verified.known[f"acme/{WHEEL}"].stamp == Stamp.of(path.stat())
@@ -462,11 +467,11 @@ def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
         return facts
 
     monkeypatch.setattr("simpleindex.archives.examination.judgements.examine", examine_late)
-    shelf = shop.look()
-    assert shelf.known[f"acme/{WHEEL}"].stamp == opened
+    snapshot = shop.look()
+    assert snapshot.known[f"acme/{WHEEL}"].stamp == opened
     monkeypatch.undo()
-    assert shop.look(shelf).doubtful
-    assert not shop.look(shelf, verify=True).doubtful
+    assert shop.look(snapshot).doubtful
+    assert not shop.look(snapshot, verify=True).doubtful
 
 
 # -- how much at once -----------------------------------------------------------------------------------------------
@@ -475,17 +480,17 @@ def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
 def test_a_budget_leaves_the_rest_pending(shop: ScannerFixture) -> None:
     """At least one file each time, however large; the project is partial until all were read once."""
     paths = [add_wheel(shop.root, "acme", f"{number}.0") for number in (1, 2, 3)]
-    shelf, seen = NO_SHELF, []
+    snapshot, seen = NO_SNAPSHOT, []
     for count in (1, 2, 3):
-        shelf = shop.look(shelf, budget=1)
+        snapshot = shop.look(snapshot, budget=1)
         assert len(shop.read) == 1
-        assert len(offered(shelf)) == count
-        seen.append((shelf.pending, shelf.partial))
+        assert len(offered(snapshot)) == count
+        seen.append((snapshot.pending, snapshot.partial))
     assert seen == [(True, True), (True, True), (False, False)]
     put(paths[0], wheel_bytes("acme", "1.0", "Summary: new"))
     put(paths[1], wheel_bytes("acme", "2.0", "Summary: new"))
-    shelf = shop.look(shelf, budget=1)
-    assert (shelf.pending, shelf.partial, len(offered(shelf))) == (True, False, 2)
+    snapshot = shop.look(snapshot, budget=1)
+    assert (snapshot.pending, snapshot.partial, len(offered(snapshot))) == (True, False, 2)
     size = sum(path.stat().st_size for path in paths)
     assert len(offered(shop.look(budget=size))) == 3
 
@@ -494,20 +499,20 @@ def test_reading_again_unlists_nothing(shop: ScannerFixture) -> None:
     """After a backup of many large files, or 2 s after they arrived: each stays listed until its turn has come."""
     paths = [add_wheel(shop.root, "acme", f"{number}.0") for number in (1, 2, 3)]
     shop.now_ns = paths[0].stat().st_ctime_ns
-    shelf = shop.look()
+    snapshot = shop.look()
     shop.now_ns = FAR_NS
     for path in paths[1:]:
         os.link(path, shop.root.parent / path.name)
     rounds = 0
-    shelf = shop.look(shelf)
-    while shelf.unverified:
-        shelf = shop.look(shelf, budget=1, verify=True)
-        assert len(offered(shelf)) == 3
-        assert not shelf.pending
+    snapshot = shop.look(snapshot)
+    while snapshot.unverified:
+        snapshot = shop.look(snapshot, budget=1, verify=True)
+        assert len(offered(snapshot)) == 3
+        assert not snapshot.pending
         assert len(shop.read) == 1
         rounds += 1
     assert rounds == 3
-    assert not shelf.young
+    assert not snapshot.young
 
 
 # -- files that are still arriving ----------------------------------------------------------------------------------
@@ -517,24 +522,24 @@ def test_a_half_written_file_appears_when_it_is_whole(shop: ScannerFixture) -> N
     """And is not read again as long as it rests."""
     data = wheel_bytes()
     path = put(shop.root / "acme" / WHEEL, data[:100])
-    shelf = shop.look()
-    assert offered(shelf) == []
-    assert shelf.known[f"acme/{WHEEL}"].unfinished
-    assert offered(shop.look(shelf)) == []
+    snapshot = shop.look()
+    assert offered(snapshot) == []
+    assert snapshot.known[f"acme/{WHEEL}"].unfinished
+    assert offered(shop.look(snapshot)) == []
     assert shop.read == []
     with path.open("ab") as file:
         file.write(data[100:])
-    assert offered(shop.look(shelf)) == [WHEEL]
+    assert offered(shop.look(snapshot)) == [WHEEL]
 
 
 def test_a_half_written_file_read_while_young_is_read_again(shop: ScannerFixture) -> None:
     """Its last bytes may have come within the same tick; nothing is lost by reading at once."""
     path = put(shop.root / "acme" / WHEEL, b"half")
     shop.now_ns = path.stat().st_ctime_ns
-    shelf = shop.look()
-    assert shelf.young
+    snapshot = shop.look()
+    assert snapshot.young
     shop.now_ns = FAR_NS
-    later = shop.look(shelf)
+    later = shop.look(snapshot)
     assert shop.read == [f"acme/{WHEEL}"]
     assert (later.unverified, later.young) == (False, False)
 
@@ -544,16 +549,16 @@ def test_a_patient_reader_waits_until_it_rests(shop: ScannerFixture) -> None:
     shop.reader = replace(shop.reader, patient=True)
     data = sdist_bytes()
     path = put(shop.root / "acme" / sdist_name(), data[:100])
-    shelf = shop.look()
+    snapshot = shop.look()
     for end in (150, 200, len(data)):
         overwrite(path, data[:end])
-        shelf = shop.look(shelf)
+        snapshot = shop.look(snapshot)
         assert shop.read == []
-        assert offered(shelf) == []
-        assert shelf.young
-    shelf = shop.look(shelf)
+        assert offered(snapshot) == []
+        assert snapshot.young
+    snapshot = shop.look(snapshot)
     assert shop.read == [f"acme/{sdist_name()}"]
-    assert offered(shelf) == [sdist_name()]
+    assert offered(snapshot) == [sdist_name()]
 
 
 def test_a_patient_reader_does_not_wait_for_a_wheel(shop: ScannerFixture) -> None:
@@ -561,9 +566,9 @@ def test_a_patient_reader_does_not_wait_for_a_wheel(shop: ScannerFixture) -> Non
     shop.reader = replace(shop.reader, patient=True)
     data = wheel_bytes()
     path = put(shop.root / "acme" / WHEEL, data[:100])
-    shelf = shop.look()
+    snapshot = shop.look()
     overwrite(path, data)
-    assert offered(shop.look(shelf)) == [WHEEL]
+    assert offered(shop.look(snapshot)) == [WHEEL]
 
 
 def test_a_patient_reader_does_not_wait_for_the_first_look(shop: ScannerFixture) -> None:
@@ -605,17 +610,17 @@ def test_a_file_that_changes_under_the_reader_is_not_listed(
             return facts
 
         monkeypatch.setattr("simpleindex.archives.examination.judgements.examine", examine_changing)
-    shelf = shop.look()
+    snapshot = shop.look()
     if when == "while" and how in {"replaced", "deleted"}:
         # What was opened is what was read; the next look sees another state.
-        assert offered(shelf) == [WHEEL]
+        assert offered(snapshot) == [WHEEL]
     else:
-        assert offered(shelf) == []
-        assert "it changed while it was being" in withheld(shelf)[WHEEL]
-        assert shelf.known[f"acme/{WHEEL}"].unfinished
+        assert offered(snapshot) == []
+        assert "it changed while it was being" in withheld(snapshot)[WHEEL]
+        assert snapshot.known[f"acme/{WHEEL}"].unfinished
     monkeypatch.undo()
     shop.before_open = lambda _path: None
-    later = shop.look(shelf)
+    later = shop.look(snapshot)
     if how == "deleted":
         assert later.project is None
     else:
@@ -639,8 +644,8 @@ def test_a_growing_file_is_unfinished(shop: ScannerFixture, monkeypatch: pytest.
         return fstat(descriptor)
 
     monkeypatch.setattr(os, "fstat", growing)
-    shelf = shop.look()
-    assert withheld(shelf)[WHEEL] == f"acme/{WHEEL} is not served: it changed while it was being read."
+    snapshot = shop.look()
+    assert withheld(snapshot)[WHEEL] == f"acme/{WHEEL} is not served: it changed while it was being read."
 
 
 # -- the ledger -----------------------------------------------------------------------------------------------------
@@ -676,9 +681,9 @@ def write_project_file(shop: ScannerFixture, data: bytes) -> None:
 def test_a_project_file_alone_makes_a_project(shop: ScannerFixture) -> None:
     """Even one that says nothing: the name is taken."""
     write_project_file(shop, b"# ours")
-    shelf = shop.look()
-    assert (offered(shelf), shelf.trouble) == ([], None)
-    assert set(shelf.stamps) == {"acme", "acme/simpleindex.toml"}
+    snapshot = shop.look()
+    assert (offered(snapshot), snapshot.trouble) == ([], None)
+    assert set(snapshot.stamps) == {"acme", "acme/simpleindex.toml"}
 
 
 def test_yanks_status_and_their_end(shop: ScannerFixture) -> None:
@@ -725,24 +730,24 @@ def test_the_last_good_project_file_stays_in_force(shop: ScannerFixture, kind: s
     path = shop.root / "acme" / "simpleindex.toml"
     path.unlink()
     BROKEN_FILES[kind](path)
-    shelf = good
+    snapshot = good
     for _ in range(2):
-        shelf = shop.look(shelf)
-        assert shelf.trouble is None
-        assert shelf.project is not None
+        snapshot = shop.look(snapshot)
+        assert snapshot.trouble is None
+        assert snapshot.project is not None
         assert good.project is not None
-        assert (shelf.project.status, shelf.project.files) == (Status(status), good.project.files)
-        reason = withheld(shelf)["simpleindex.toml"]
+        assert (snapshot.project.status, snapshot.project.files) == (Status(status), good.project.files)
+        reason = withheld(snapshot)["simpleindex.toml"]
         assert reason.startswith("acme/simpleindex.toml ")
         assert reason.endswith("; what it said before stays in force.")
         assert reason.isprintable()
-        shelf = shop.look(replace(shelf, trouble="x", project=None))
+        snapshot = shop.look(replace(snapshot, trouble="x", project=None))
     if kind == "directory":
         path.rmdir()
     else:
         path.unlink()
     write_project_file(shop, b"#")
-    mended = shop.look(shelf)
+    mended = shop.look(snapshot)
     assert mended.project is not None
     assert (mended.project.status, mended.project.withheld) == (Status.ACTIVE, ())
 
@@ -752,21 +757,21 @@ def test_without_a_good_project_file_nothing_can_be_said(shop: ScannerFixture, k
     """After a restart, say: a yank or a quarantine must not vanish by accident."""
     add_wheel(shop.root)
     BROKEN_FILES[kind](shop.root / "acme" / "simpleindex.toml")
-    shelf = shop.look()
-    assert shelf.trouble is not None
-    assert shelf.trouble.startswith("acme/simpleindex.toml ")
-    assert shelf.trouble.endswith(".")
-    assert shelf.trouble.isprintable()
-    assert withheld(shelf) == {}
+    snapshot = shop.look()
+    assert snapshot.trouble is not None
+    assert snapshot.trouble.startswith("acme/simpleindex.toml ")
+    assert snapshot.trouble.endswith(".")
+    assert snapshot.trouble.isprintable()
+    assert withheld(snapshot) == {}
 
 
 def test_a_broken_project_file_is_named_where_it_lies(shop: ScannerFixture) -> None:
     """The path below the root leads to it, also in a second spelling's directory."""
     add_wheel(shop.root)
     put(shop.root / "Acme" / "simpleindex.toml", b"yankd = 1")
-    shelf = shop.look()
-    assert shelf.trouble == "Acme/simpleindex.toml has the unknown key 'yankd' (did you mean 'yanked'?)."
-    assert shelf.is_file_broken
+    snapshot = shop.look()
+    assert snapshot.trouble == "Acme/simpleindex.toml has the unknown key 'yankd' (did you mean 'yanked'?)."
+    assert snapshot.is_file_broken
 
 
 def test_two_project_files_leave_the_last_good_one(shop: ScannerFixture) -> None:
@@ -774,10 +779,10 @@ def test_two_project_files_leave_the_last_good_one(shop: ScannerFixture) -> None
     write_project_file(shop, b'status = "archived"')
     good = shop.look()
     put(shop.root / "Acme" / "simpleindex.toml", b'status = "active"')
-    shelf = shop.look(good)
-    assert shelf.project is not None
-    assert shelf.project.status is Status.ARCHIVED
-    assert "lies in acme and Acme" in withheld(shelf)["simpleindex.toml"]
+    snapshot = shop.look(good)
+    assert snapshot.project is not None
+    assert snapshot.project.status is Status.ARCHIVED
+    assert "lies in acme and Acme" in withheld(snapshot)["simpleindex.toml"]
 
 
 def test_a_young_project_file_is_looked_at_again(shop: ScannerFixture) -> None:
@@ -837,9 +842,9 @@ def test_a_file_beside_a_resting_project_file_delays_nothing(shop: ScannerFixtur
     path.write_bytes(b"# ours")
     os.utime(path, ns=(OLD_NS, OLD_NS))
     os.utime(path.parent, ns=(OLD_NS, FAR_NS))
-    shelf = shop.look(before)
-    assert shelf.young
-    assert shelf.project_file == NO_PROJECT_FILE
+    snapshot = shop.look(before)
+    assert snapshot.young
+    assert snapshot.project_file == NO_PROJECT_FILE
 
 
 def test_the_rules_go_with_their_directory(shop: ScannerFixture) -> None:
@@ -849,8 +854,8 @@ def test_the_rules_go_with_their_directory(shop: ScannerFixture) -> None:
     before = shop.look()
     (shop.root / "acme" / "simpleindex.toml").unlink()
     (shop.root / "acme").rmdir()
-    shelf = shop.look(before)
-    assert (offered(shelf), shelf.project_file) == ([WHEEL], NO_PROJECT_FILE)
+    snapshot = shop.look(before)
+    assert (offered(snapshot), snapshot.project_file) == ([WHEEL], NO_PROJECT_FILE)
 
 
 def test_a_stop_does_not_wait_for_the_end_of_a_file(shop: ScannerFixture) -> None:
@@ -870,9 +875,9 @@ def test_whose_it_is(tmp_path: Path) -> None:
     reader = Scanner(
         PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=InProcessExaminer()
     )
-    shelf = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SHELF), budget=2**30, generation=1)
-    assert shelf.project is not None
-    assert [file.source for file in shelf.project.files] == ["staging"]
-    assert [item.source for item in shelf.project.withheld] == ["staging"]
-    again = reader.read_project(ScanJob(ACME, ("acme",), (), shelf), budget=2**30, generation=2)
-    assert again.project is shelf.project
+    snapshot = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SNAPSHOT), budget=2**30, generation=1)
+    assert snapshot.project is not None
+    assert [file.source for file in snapshot.project.files] == ["staging"]
+    assert [item.source for item in snapshot.project.withheld] == ["staging"]
+    again = reader.read_project(ScanJob(ACME, ("acme",), (), snapshot), budget=2**30, generation=2)
+    assert again.project is snapshot.project
