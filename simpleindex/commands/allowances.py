@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST: Final = 365 * 86_400
-"""Seconds; what is to last is a rule, which stands where all the others do."""
+"""Seconds; an exemption for good is a rule of the sources file."""
 
 _LONGEST_REASON: Final = 200  # characters
 
@@ -48,7 +48,7 @@ def allow(words: list[str]) -> int:
     """Run ``simpleindex allow``.
 
     Raises:
-        RefusedStart: It cannot be obeyed; nothing is changed then.
+        RefusedStart: An option is not valid; nothing is changed.
     """
     arguments = _allow_parser().parse_args(words)
     if arguments.list:
@@ -73,13 +73,13 @@ def disallow(words: list[str]) -> int:
     """Run ``simpleindex disallow``.
 
     Raises:
-        RefusedStart: It cannot be obeyed; nothing is changed then.
+        RefusedStart: An option is not valid; nothing is changed.
     """
     parser = Parser(
         prog="simpleindex disallow",
-        description="End an allowance before its time: the rules hold again. A running server sees it within seconds.",
+        description="End an allowance early: the rules apply again. A running server follows within seconds.",
     )
-    parser.add_argument("what", metavar="NAME[==VERSION]", help="as it is listed by simpleindex allow --list")
+    parser.add_argument("what", metavar="NAME[==VERSION]", help="as simpleindex allow --list prints it")
     add_path_options(parser)
     return _run(parser.parse_args(words), _disallow)
 
@@ -88,8 +88,7 @@ def _allow_parser() -> Parser:
     parser = Parser(
         prog="simpleindex allow",
         description="Exempt a project, or one version of it, from every rule of the sources file for some time: for the "
-        "fix that cannot wait. A running server sees it within seconds, and its end on time; who gave it and why is in the "
-        "audit.",
+        "fix that cannot wait. A running server follows within seconds. The audit records who did it and why.",
     )
     parser.add_argument(
         "what", metavar="NAME[==VERSION]", nargs="?", help="a project, or one version of it, which is better"
@@ -97,8 +96,8 @@ def _allow_parser() -> Parser:
     parser.add_argument(
         "--for", dest="time", metavar="TIME", help="how long: 30m, 2h, 3d, 1w; at most a year"
     )
-    parser.add_argument("--reason", metavar="TEXT", help="why, for the audit and for whoever reads the list")
-    parser.add_argument("--list", action="store_true", help="list those that hold now; times are UTC")
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the audit and the list")
+    parser.add_argument("--list", action="store_true", help="list the active ones; times are UTC")
     parser.add_argument("--json", action="store_true", help="with --list: as JSON, for programs")
     add_new_state(parser)
     add_path_options(parser)
@@ -113,32 +112,32 @@ def _run(
     try:
         return work(arguments, where, AllowanceTable(database))
     except Unavailable:
-        # Why has been said.
+        # The log has the reason.
         return 2
     finally:
         database.close()
 
 
 def _allow(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
-    name, version = _what(arguments.what)
+    name, version = _parse_release(arguments.what)
     seconds, reason, now = _seconds(arguments.time), _reason(arguments.reason), time.time()
     require_state(where, "this allowance", new=arguments.new_state)
-    same, _ = _held(allowances, name, version, now)
+    same, _ = _find(allowances, name, version, now)
     given = Allowance(name, same.version if same else version, int(now) + seconds, who(), reason)
     allowances.add(given)
     words = f"until {day_and_time(given.until)}: {given.reason}"
     _record(where, "allowance-given", name, f"{_spelt(given)} {words}")
     print(f"{_spelt(given)} is exempt from all rules {words}", file=sys.stderr)
     print(
-        f"To end it before: simpleindex disallow {_spelt(given)}. The records are in {where.state}.",
+        f"To end it early: simpleindex disallow {_spelt(given)}. The records are in {where.state}.",
         file=sys.stderr,
     )
     return 0
 
 
 def _disallow(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
-    name, version = _what(arguments.what)
-    same, others = _held(allowances, name, version, time.time())
+    name, version = _parse_release(arguments.what)
+    same, others = _find(allowances, name, version, time.time())
     rest = ", ".join(map(_spelt, others))
     if same is None:
         complain(
@@ -147,44 +146,44 @@ def _disallow(arguments: argparse.Namespace, where: CommandPaths, allowances: Al
         return 2
     allowances.remove(name, same.version)
     _record(where, "allowance-ended", name, _spelt(same))
-    still = f" Still exempt from them: {rest}." if rest else ""
-    print(f"The rules hold for {_spelt(same)} again.{still}", file=sys.stderr)
+    still = f" Still exempt: {rest}." if rest else ""
+    print(f"The rules apply to {_spelt(same)} again.{still}", file=sys.stderr)
     return 0
 
 
 def _list(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
-    held = allowances.active(time.time())
+    active = allowances.active(time.time())
     if arguments.what is not None:
-        name, version = _what(arguments.what)
-        held = tuple(
+        name, version = _parse_release(arguments.what)
+        active = tuple(
             each
-            for each in held
+            for each in active
             if each.name == name and (version is None or each.version is None or _is_same(each, version))
         )
     if arguments.json:
-        print(json.dumps([_as_json(each) for each in held], indent=2))
-    elif held:
+        print(json.dumps([_as_json(each) for each in active], indent=2))
+    elif active:
         rows = [
             (each.name, each.version or "all", day_and_time(each.until), each.by, each.reason)
-            for each in held
+            for each in active
         ]
         print("\n".join(table([_HEADINGS, *rows])))
     else:
-        print(f"There are no such allowances in {where.state}.", file=sys.stderr)
+        print(f"There are no active allowances in {where.state}.", file=sys.stderr)
     return 0
 
 
-def _held(
+def _find(
     allowances: AllowanceTable, name: ProjectName, version: str | None, now: float
 ) -> tuple[Allowance | None, list[Allowance]]:
-    """Return the allowance of a version or file, in any spelling, and the others of its project."""
+    """Return the allowance of a version, whatever its spelling, and the others of the project."""
     of_project = [each for each in allowances.active(now) if each.name == name]
     same = next((each for each in of_project if _is_same(each, version)), None)
     return same, [each for each in of_project if each is not same]
 
 
 def _is_same(one: Allowance, version: str | None) -> bool:
-    """Whether it is of this version: 1.0 is 1.0.0 (PEP 440)."""
+    """Return whether an allowance is of this version: 1.0 is 1.0.0 (PEP 440)."""
     if one.version is None or version is None:
         return one.version is version
     return Version(one.version) == Version(version)
@@ -196,17 +195,17 @@ def _record(where: CommandPaths, event: str, name: ProjectName, detail: str) -> 
     audit.close()
 
 
-def _what(text: str) -> tuple[ProjectName, str | None]:
-    """Return a project and the version in PEP 440's normal form, or None for all versions."""
+def _parse_release(text: str) -> tuple[ProjectName, str | None]:
+    """Return a project, and the version in PEP 440's normal form, or None for all."""
     refusal = RefusedStart(
         f"{shown(text)} is neither a project nor one version of it: write NAME or NAME==VERSION, such as acme==1.0"
     )
     try:
-        asked = parse_requirement(text)
-        name = parse_project_name(asked.name)
-        if asked.url or asked.marker or asked.extras or len(asked.specifier) > 1:
+        requirement = parse_requirement(text)
+        name = parse_project_name(requirement.name)
+        if requirement.url or requirement.marker or requirement.extras or len(requirement.specifier) > 1:
             raise refusal
-        for one in asked.specifier:
+        for one in requirement.specifier:
             if one.operator != "==":
                 raise refusal
             return name, str(Version(one.version))
@@ -220,7 +219,9 @@ def _seconds(text: str) -> int:
     if not seconds:
         raise RefusedStart(f"--for: {shown(text)} is no time such as 30m, 2h or 3d")
     if seconds > _LONGEST:
-        raise RefusedStart('--for: it is more than a year; for good, write a rule with action = "allow"')
+        raise RefusedStart(
+            '--for: that is more than a year; to exempt it for good, write a rule with action = "allow"'
+        )
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""What these commands have in common: options that name places, one sentence for a mistake, tables, and who runs them."""
+"""What commands share: the parser, options that name paths, durations, tables, and the user who runs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """One that says a mistake in one sentence."""
+    """A parser that reports a mistake in one sentence."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
@@ -34,11 +34,11 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True, slots=True)
 class CommandPaths:
-    """Where things are.
+    """Paths of the server that a command works with.
 
     Attributes:
         state: The directory of the records and of the audit.
-        users: The users file, or None if nobody names one.
+        users: The users file, or None without one.
     """
 
     state: Path
@@ -50,7 +50,7 @@ class CommandPaths:
 
 
 def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:
-    """Add the server's options that name places."""
+    """Add the server's options that name paths."""
     helps = {
         "users": "the users file, as the server's --users",
         "state": "the server's --state, where tokens and the audit are",
@@ -61,10 +61,10 @@ def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("s
 
 
 def command_paths(arguments: argparse.Namespace) -> CommandPaths:
-    """Find the places, as the server does: command line, environment, configuration file, default.
+    """Return the paths, found as the server does: command line, environment, configuration file, default.
 
     Raises:
-        RefusedStart: Something cannot be obeyed.
+        RefusedStart: An option or the configuration file is not valid.
     """
     given = {name: getattr(arguments, name, None) for name in ("users", "state", "config")}
     command_line = {name: value for name, value in given.items() if value is not None}
@@ -72,12 +72,11 @@ def command_paths(arguments: argparse.Namespace) -> CommandPaths:
 
 
 def add_new_state(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says that a new state directory is meant."""
+    """Add the option that allows a new state directory."""
     parser.add_argument(
         "--new-state",
         action="store_true",
-        help="begin a state directory that no server has used yet; without this it is refused, because no server would know "
-        "of what is written there",
+        help="begin a state directory that no server has used yet; refused without this, because no server would read it",
     )
 
 
@@ -87,10 +86,10 @@ def require_state(where: CommandPaths, what: str, *, new: bool) -> None:
     Args:
         where: Names it.
         what: What no server would know, for the sentence.
-        new: Whether it is meant, so that it is begun.
+        new: Whether to begin it.
 
     Raises:
-        RefusedStart: No server has used it and that is not meant, or its records are lost.
+        RefusedStart: No server has used it and it is not to be begun, or its records are lost.
     """
     state = str(where.state)
     try:
@@ -106,7 +105,7 @@ def require_state(where: CommandPaths, what: str, *, new: bool) -> None:
 
 
 def who() -> str:
-    """Return who runs this, for the audit; no user of the index has a colon in the name."""
+    """Return the user who runs the command, for the audit; no user of the index has a colon in the name."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -116,12 +115,12 @@ def who() -> str:
 
 
 def complain(sentence: str) -> None:
-    """Say what is wrong, where it does not mix with what a command prints."""
+    """Print a sentence to standard error, apart from what a command prints."""
     print(f"simpleindex: {sentence}", file=sys.stderr)
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of columns, each as wide as its widest cell."""
+    """Return lines of columns, each as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

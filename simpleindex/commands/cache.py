@@ -102,7 +102,10 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    contents, before = CacheContents(arguments), time.time() - _seconds(arguments.older_than)
+    contents, before = (
+        CacheContents(arguments),
+        time.time() - _seconds(arguments.older_than),
+    )
     entries = [
         entry
         for entry in contents.entries(arguments.pattern)

@@ -23,8 +23,8 @@ def check_access(settings: Settings) -> tuple[list[str], bool]:
     """Read the users and the access file as the server would.
 
     Returns:
-        What there is to say of them, a line each, and whether there is no mistake in them. A user who is listed in a rule and
-        has no password is a hint, not a mistake: tokens may be made for people who will come.
+        Lines for the operator, and whether both files are free of mistakes. A user whom a rule lists and who has no password
+        is a hint, not a mistake: tokens may exist for users who will be added.
     """
     lines: list[str] = []
     users = access = None
@@ -48,7 +48,7 @@ def check_access(settings: Settings) -> tuple[list[str], bool]:
             lines.append(f"{where} cannot be used: {error.strerror}.")
             is_right = False
         except InvalidAccess as error:
-            lines.append(f"{where} cannot be obeyed: {error}")
+            lines.append(f"{where} is not valid: {error}")
             is_right = False
         else:
             number = len(access.rules)

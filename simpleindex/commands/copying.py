@@ -1,4 +1,4 @@
-"""``simpleindex copy``: a release goes from one source into one of one's own directories, on this machine."""
+"""``simpleindex copy``: copy a release from a source into a directory of packages, on this machine."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 _PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
 _DESCRIPTION: Final = (
-    "Copy a release from one source into one of your own directories. A source is 'local' (--path), a [[directory]] of the sources "
+    "Copy a release from a source into one of your directories. A source is 'local' (--path), a [[directory]] of the sources "
     "file, or, to copy from, an [[upstream]], of which the files in --cache are taken. Every byte is checked against the hash that the "
-    "source lists. Rules for upstreams do not hold this up, but what they would have withheld is said."
+    "source lists. Rules for upstreams do not prevent it; the command reports files that they would withhold."
 )
 
 
 def copy(words: list[str]) -> int:
-    """Run the command; returns the exit status.
+    """Copy a release; return the exit status.
 
     Raises:
         RefusedStart: It cannot be done; the sentence says why.
@@ -88,11 +88,11 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser = Parser(prog="simpleindex copy", description=_DESCRIPTION)
     parser.add_argument("release", metavar="NAME==VERSION", help="what is copied")
     parser.add_argument("--from", required=True, metavar="SOURCE", dest="source", help="from where")
-    parser.add_argument("--to", required=True, metavar="SOURCE", help="into which of your own directories")
+    parser.add_argument("--to", required=True, metavar="SOURCE", help="into which of your directories")
     parser.add_argument(
         "--file", metavar="NAME", action="append", default=[], help="only this file of it; may be repeated"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be copied")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be copied")
     for name, metavar in _PLACES.items():
         parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
     return parser.parse_args(words)
@@ -100,22 +100,22 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What can be named.
+    """The sources of a server.
 
     Attributes:
-        settings: Of the server.
-        said: The sources file.
-        directories: One's own, by name.
-        upstreams: By name.
+        settings: The server's.
+        file: The sources file.
+        directories: Paths of local directories, by name.
+        upstreams: Upstreams, by name.
     """
 
     settings: Settings
-    said: Sources
+    file: Sources
     directories: dict[str, str]
     upstreams: dict[str, UpstreamSettings]
 
     def directory(self, name: str) -> PackageDirectory:
-        """One of one's own.
+        """Return a local directory.
 
         Raises:
             RefusedStart: There is none of that name, or it cannot be read.
@@ -134,7 +134,7 @@ class _Sources:
         return directory
 
     def origin(self, name: str, examiner: Examiner) -> CopySource:
-        """Any source, to copy from; what it opens is closed with the process.
+        """Return a source to copy from; the end of the process closes it.
 
         Raises:
             RefusedStart: There is none of that name, or it cannot be read.
@@ -155,18 +155,18 @@ class _Sources:
 def _sources(given: argparse.Namespace) -> _Sources:
     options = {name: value for name in _PLACES if (value := getattr(given, name))}
     settings = resolve(options, os.environ, Path.cwd())
-    said = Sources()
+    file = Sources()
     directories = {LOCAL: str(settings.path)}
     if settings.sources is not None:
         try:
-            said = parse_sources(read_text_file(str(settings.sources)))
+            file = parse_sources(read_text_file(str(settings.sources)))
         except OSError as error:
             raise RefusedStart(f"{settings.sources} cannot be read: {error.strerror}") from None
         except InvalidSources as error:
             raise RefusedStart(f"{settings.sources}: {error}") from None
         where = settings.sources.parent
-        directories |= {each.name: str(where / each.path) for each in said.directories}
-    return _Sources(settings, said, directories, {each.name: each for each in said.upstreams})
+        directories |= {each.name: str(where / each.path) for each in file.directories}
+    return _Sources(settings, file, directories, {each.name: each for each in file.upstreams})
 
 
 def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
@@ -188,9 +188,9 @@ def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
     is_new = not any(target.places_of(name)) and given.source in sources.upstreams
     copied = copier.copy(name, files)
     _record(sources.settings, name, copied, given)
-    yield from (_said(each, given.to) for each in copied)
+    yield from (_sentence(each, given.to) for each in copied)
     if is_new:
-        yield _becomes_own(name, given, sources.said)
+        yield _local_from_now_on(name, given, sources.file)
 
 
 def _refuse_missing(
@@ -200,7 +200,7 @@ def _refuse_missing(
         return
     if upstream is not None and upstream.mode is not Mode.CACHE:
         raise RefusedStart(
-            f"Nothing was copied: files of {upstream.name} are not kept here, since its mode is {upstream.mode.value}"
+            f"Nothing was copied: files of {upstream.name} are not cached, because its mode is {upstream.mode.value}"
         )
     raise RefusedStart(
         f"Nothing was copied: of {plural(of, 'file')} these are not in the cache: {', '.join(missing)}. "
@@ -209,8 +209,8 @@ def _refuse_missing(
 
 
 def _withheld(sources: _Sources, source: str, project: Project, files: Sequence[File]) -> Sequence[str]:
-    """Return a sentence for each file that a rule does not offer."""
-    if not sources.said.rules:
+    """Return why rules would withhold these files, as sentences."""
+    if not sources.file.rules:
         return ()
     return reasons_against(sources.settings, source, project, {file.filename for file in files})
 
@@ -233,7 +233,7 @@ def _record(
     audit.close()
 
 
-def _said(copied: CopiedFile, to: str) -> str:
+def _sentence(copied: CopiedFile, to: str) -> str:
     if not copied.created:
         return f"{copied.file.filename} is in {to} already."
     beside = f", with its {', '.join(copied.beside)}" if copied.beside else ""
@@ -241,9 +241,9 @@ def _said(copied: CopiedFile, to: str) -> str:
     return f"Copied {copied.file.filename} into {to}{beside}, {_size(copied.file)}, sha256 {copied.sha256}{yanked}."
 
 
-def _becomes_own(name: ProjectName, given: argparse.Namespace, said: Sources) -> str:
-    sentence = f"{name} is a project of your own from now on, so that no upstream is asked for it any more"
-    if said.strategy is Strategy.MERGE:
+def _local_from_now_on(name: ProjectName, given: argparse.Namespace, file: Sources) -> str:
+    sentence = f"{name} is a local project from now on, so the index no longer asks upstreams for it"
+    if file.strategy is Strategy.MERGE:
         return f"{sentence} unless allow-upstream names it."
     return f"{sentence}: its other releases in {given.source} are not offered. To merge both, see strategy and allow-upstream."
 

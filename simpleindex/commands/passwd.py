@@ -1,4 +1,4 @@
-"""``simpleindex passwd``: sets a user's password in the users file, or takes a user out of it."""
+"""``simpleindex passwd``: set a user's password in the users file, or remove a user from it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SHORT: Final = 12
 
 
 def passwd(words: list[str]) -> int:
-    """Run the command.
+    """Set a password or remove a user; return the exit status.
 
     Raises:
-        RefusedStart: It cannot be obeyed; nothing is changed then.
+        RefusedStart: The user or the password is not valid; nothing is changed.
     """
     arguments = _parser().parse_args(words)
     where = command_paths(arguments)
@@ -51,19 +51,19 @@ def passwd(words: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="simpleindex passwd",
-        description="Set the password of a user in the users file, which is made if there is none; a running server "
-        "takes it up within a second. The password is asked for twice, or read as one line from a standard input "
+        description="Set the password of a user in the users file, which is created if there is none; a running server "
+        "follows within a second. The command asks for the password twice, or reads one line from a standard input "
         "that is no terminal.",
     )
     parser.add_argument("user", metavar="USER", help="the user's name")
-    parser.add_argument("--delete", action="store_true", help="take the user out of the file instead")
+    parser.add_argument("--delete", action="store_true", help="remove the user from the file")
     add_path_options(parser, ("users", "state", "config"))
     return parser
 
 
 def _set(path: str, user: str) -> None:
     require_libraries()
-    password = _asked(user)
+    password = _read_password(user)
     hash_ = hash_password(password)
     is_new = change_users_file(path, lambda content: with_password(content, user, hash_))
     print(f"The password of {user} is set in {path}.", file=sys.stderr)
@@ -73,7 +73,7 @@ def _set(path: str, user: str) -> None:
             file=sys.stderr,
         )
     if is_new:
-        _tell_about_reading(path)
+        _warn_about_reading(path)
 
 
 def _delete(path: str, user: str) -> None:
@@ -87,11 +87,11 @@ def _delete(path: str, user: str) -> None:
     print(f"{user} is no longer in {path}; tokens of {user} are refused from now on.", file=sys.stderr)
 
 
-def _asked(user: str) -> str:
+def _read_password(user: str) -> str:
     if sys.stdin.isatty():
         password = getpass(f"New password for {user}: ")
         if password != getpass("Once more: "):
-            raise RefusedStart("The two differ; nothing is changed.")
+            raise RefusedStart("The two passwords differ; nothing is changed.")
     else:
         password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
     if refusal := _refusal(password):
@@ -100,7 +100,7 @@ def _asked(user: str) -> str:
 
 
 def _refusal(password: str) -> str:
-    """Why nobody could log in with a password, as the end of a sentence, or nothing."""
+    """Return why a password cannot be used, as the end of a sentence; empty if it can."""
     if not password:
         return "is empty"
     if not password.isprintable():
@@ -113,7 +113,7 @@ def _refusal(password: str) -> str:
     return ""
 
 
-def _tell_about_reading(path: str) -> None:
+def _warn_about_reading(path: str) -> None:
     status = os.stat(path)
     if status.st_uid == 0:
         print(

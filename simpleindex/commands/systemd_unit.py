@@ -49,7 +49,7 @@ _UNESCAPED_COLON: Final = re.compile(r"(?<!\\):")
 
 @dataclass(frozen=True, slots=True)
 class UnitOptions:
-    """What a unit depends on; every path is absolute.
+    """The options of a unit; every path is absolute.
 
     Attributes:
         twistd: The program.
@@ -100,7 +100,7 @@ def unit_text(arguments: Sequence[str], python_prefix: Path, directory: Path) ->
 
 
 def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: Path) -> UnitOptions:
-    """Find out what the unit for a command line depends on; reads the configuration file if one is named.
+    """Return the options of the unit for a command line, and for its configuration file if it names one.
 
     The environment has no part in this, for the service will have another one.
 
@@ -120,7 +120,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
         given["path"] = [str(directory)]
 
     own_directories = {"STATE_DIRECTORY": str(_STATE), "CACHE_DIRECTORY": str(_CACHE)}
-    # The unit's WorkingDirectory is the state directory, so that a certificate of our own is made there by default.
+    # The unit's WorkingDirectory is the state directory, so that our certificate is created there by default.
     settings = resolve(_command_line(given), own_directories, _STATE, root_may_be_gone=True)
     listening = () if settings.defaulted_http else (*settings.https, *settings.http)
     sockets: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
         given.update(_adopting(settings))
         listening = ()
         if not sockets:
-            raise RefusedStart("--socket: which ports is not known; give --https PORT, --http PORT or both")
+            raise RefusedStart("--socket: the options name no ports; give --https PORT, --http PORT or both")
     return UnitOptions(
         twistd=python_prefix / "bin" / "twistd",
         arguments=tuple(_words(given)),
@@ -230,12 +230,12 @@ def _parse(arguments: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _command_line(given: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    """Return the options in the form of :func:`simpleindex.config.settings.resolve`; the last one wins if only one can hold."""
-    found: dict[str, object] = {}
+    """Return the options as :func:`simpleindex.config.settings.resolve` takes them; the last of several wins if one is allowed."""
+    options: dict[str, object] = {}
     for option in OPTIONS:
         if values := given.get(option.name):
-            found[option.name] = True if option.flag else tuple(values) if option.repeatable else values[-1]
-    return found
+            options[option.name] = True if option.flag else tuple(values) if option.repeatable else values[-1]
+    return options
 
 
 def _words(given: Mapping[str, Sequence[str]]) -> Iterable[str]:
@@ -276,7 +276,7 @@ def _listen_stream(listen: ListenAddress) -> str:
 
 
 def _ports(listen: ListenAddress) -> list[int]:
-    """Every number that may be a port in it."""
+    """Return every number in an endpoint that may be a port."""
     fields = (field.removeprefix("port=") for field in _UNESCAPED_COLON.split(listen.text))
     return [int(field) for field in fields if field.isdecimal()]
 
@@ -297,7 +297,7 @@ def _log_directories(settings: Settings) -> list[Path]:
 
 
 def _socket_directories(listening: Iterable[ListenAddress]) -> list[Path]:
-    """Yield the directories in which ``unix:`` endpoints create their sockets."""
+    """Return the directories in which ``unix:`` endpoints create their sockets."""
     split = (_UNESCAPED_COLON.split(listen.text) for listen in listening)
     return [
         Path(fields[1].removeprefix("address=").replace("\\:", ":")).parent
@@ -311,7 +311,7 @@ def _any_below(paths: Iterable[Path], places: Sequence[Path]) -> bool:
 
 
 def _writable(paths: Iterable[Path]) -> dict[str, str]:
-    """Return the lines that make directories writable; systemd itself creates those of our name in its own places."""
+    """Return the settings that make directories writable; systemd creates those with our name in its places."""
     found: dict[str, list[str]] = {"ReadWritePaths": [], **{setting: [] for setting in _MADE_BY_SYSTEMD}}
     # The unit's working directory is there whatever --state says.
     for path in dict.fromkeys((_STATE, *paths)):

@@ -1,4 +1,4 @@
-"""``simpleindex token``: makes, lists and revokes tokens in the records."""
+"""``simpleindex token``: create, list and revoke tokens."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ _ACTIONS: Final = ", ".join(action.value for action in Action)
 _LONGEST_NOTE: Final = 200  # characters
 
 _NEAR: Final = 7 * 86_400
-"""Seconds; an end that is nearer is listed to the minute."""
+"""Seconds; an expiry that is nearer is listed to the minute."""
 
 _HEADINGS: Final = ("ID", "USER", "CAN", "PROJECTS", "CREATED", "EXPIRES", "LAST USED", "NOTE")
 
 
 def token(words: list[str]) -> int:
-    """Run the command.
+    """Run a command on tokens; return the exit status.
 
     Raises:
-        RefusedStart: It cannot be obeyed; nothing is changed then.
+        RefusedStart: An option is not valid; nothing is changed.
     """
     arguments = _parser().parse_args(words)
     where = command_paths(arguments)
@@ -58,7 +58,7 @@ def token(words: list[str]) -> int:
     try:
         result: int = arguments.run(arguments, where, TokenTable(database))
     except Unavailable:
-        # Why has been said.
+        # The log has the reason.
         return 2
     finally:
         database.close()
@@ -69,23 +69,25 @@ def _parser() -> Parser:
     parser = Parser(
         prog="simpleindex token",
         description="Tokens stand for passwords where machines log in: limited to some actions and projects, for some "
-        "time, and revoked one by one. A running server takes every change up at once.",
+        "time, and revoked one by one. A running server follows every change at once.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     create = commands.add_parser(
         "create",
-        help="make one and print its secret, which is never shown again",
-        description="Make a token. Only the secret goes to standard output: TOKEN=$(simpleindex token create ...).",
+        help="create a token and print its secret, which is never shown again",
+        description="Create a token. Only the secret goes to standard output: TOKEN=$(simpleindex token create ...).",
     )
     create.add_argument(
-        "--user", metavar="NAME", help="whose it is; its rights are that user's, cut by the limits"
+        "--user",
+        metavar="NAME",
+        help="the user whose token it is; its rights are the user's, within the limits",
     )
     create.add_argument(
         "--can",
         metavar="ACTION[,...]",
         action="append",
         required=True,
-        help=f"what it is good for: {_ACTIONS}",
+        help=f"what it may do: {_ACTIONS}",
     )
     create.add_argument(
         "--projects",
@@ -103,18 +105,18 @@ def _parser() -> Parser:
     create.add_argument(
         "--future-user",
         action="store_true",
-        help="the user of --user is yet to be made; the token waits for that",
+        help="the user of --user does not exist yet",
     )
     add_new_state(create)
     create.add_argument("--note", default="", help="what it is for, in your words")
     add_path_options(create, ("state", "users", "config"))
     create.set_defaults(run=_create)
-    listing = commands.add_parser("list", help="list them", description="List all tokens; times are UTC.")
+    listing = commands.add_parser("list", help="list tokens", description="List all tokens; times are UTC.")
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
     add_path_options(listing)
     listing.set_defaults(run=_list)
     revoke = commands.add_parser(
-        "revoke", help="end one at once and for good", description="End tokens for good."
+        "revoke", help="revoke a token at once and for good", description="Revoke tokens for good."
     )
     revoke.add_argument("id", metavar="ID", nargs="+", help="as it is listed")
     add_path_options(revoke)
@@ -141,11 +143,11 @@ def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
     print(f"Token {made.id} {words}; the records are in {where.state}.", file=sys.stderr)
     if made.user is None:
         print(
-            f"It is nobody's: it may do what --access allows to token:{made.id}, or to everybody who logs in.",
+            f"It belongs to no user: it may do what --access allows to token:{made.id}, or to everybody who logs in.",
             file=sys.stderr,
         )
     print(
-        "Log in as __token__ (or as anybody) with this as the password. It is shown only now:",
+        "Log in as __token__ (or any other user name) with this password, which is shown only now:",
         file=sys.stderr,
     )
     print(secret)
@@ -193,19 +195,19 @@ def _user(arguments: argparse.Namespace, where: CommandPaths) -> str | None:
         raise RefusedStart(f"{error}.") from None
     if where.users is None:
         complain(
-            f"Whether there is a user {user} is not known, because no users file is named: "
-            f"name it with --users FILE, or make one with simpleindex passwd --users FILE {user}."
+            f"There is no users file to look for {user} in: "
+            f"name it with --users FILE, or create one with simpleindex passwd --users FILE {user}."
         )
         return user
     try:
-        is_known = user in parse_users(read_text_file(str(where.users))).hashes
+        exists = user in parse_users(read_text_file(str(where.users))).hashes
     except OSError as error:
-        hint = f"; simpleindex passwd {user} makes it" if isinstance(error, FileNotFoundError) else ""
+        hint = f"; simpleindex passwd {user} creates it" if isinstance(error, FileNotFoundError) else ""
         raise RefusedStart(f"{where.users} cannot be read: {error.strerror}{hint}") from None
-    if not is_known and not arguments.future_user:
+    if not exists and not arguments.future_user:
         raise RefusedStart(
-            f"{user} is not in {where.users}, or has no usable password there; make the user first (simpleindex passwd {user}), or "
-            "say --future-user"
+            f"{user} is not in {where.users}, or has no usable password there; create the user first (simpleindex passwd {user}), or "
+            "add --future-user"
         )
     return user
 
@@ -252,8 +254,8 @@ def _note(text: str) -> str:
 
 
 def _in_words(one: Token) -> str:
-    """Say what a token is, as part of a sentence."""
-    whose = f"of {one.user}" if one.user else "of nobody"
+    """Describe a token, as part of a sentence."""
+    whose = f"of {one.user}" if one.user else "of no user"
     end = "for ever" if one.expires is None else f"until {_minute(one.expires)} UTC"
     note = f" ({one.note})" if one.note else ""
     return f"{whose}, can {_can(one)} on {', '.join(one.projects)}, {end}{note}"

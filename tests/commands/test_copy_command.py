@@ -155,7 +155,7 @@ def test_from_an_upstream(place: Place) -> None:
     place.hold()
     out, _ = place.run("other==1.0", *FROM_PYPI)
     assert out.splitlines()[1] == (
-        "other is a project of your own from now on, so that no upstream is asked for it any more: its other releases in pypi are "
+        "other is a local project from now on, so the index no longer asks upstreams for it: its other releases in pypi are "
         "not offered. To merge both, see strategy and allow-upstream."
     )
     url = f"https://files.example.org/other/{wheel_name('other')}"
@@ -170,7 +170,7 @@ def test_from_an_upstream_where_all_is_merged(place: Place) -> None:
     place.write(top='strategy = "merge"')
     place.hold()
     out, _ = place.run("other==1.0", *FROM_PYPI)
-    assert out.splitlines()[1].endswith("asked for it any more unless allow-upstream names it.")
+    assert out.splitlines()[1].endswith("asks upstreams for it unless allow-upstream names it.")
 
 
 def test_what_is_not_held(place: Place) -> None:
@@ -181,7 +181,7 @@ def test_what_is_not_held(place: Place) -> None:
     assert "write other==2.0 into a file and run simpleindex cache warm --all FILE" in sentence
     assert "nothing is kept of what pypi has of acme" in place.refused("acme==1.0", *FROM_PYPI)
     place.write(upstream='mode = "redirect"')
-    assert "are not kept here, since its mode is redirect" in place.refused("other==2.0", *FROM_PYPI)
+    assert "are not cached, because its mode is redirect" in place.refused("other==2.0", *FROM_PYPI)
 
 
 def test_rules_warn(place: Place) -> None:

@@ -118,7 +118,7 @@ def test_passwd_that_differs(world: PeopleFixture, capsys: Captured) -> None:
     """Nothing is changed, and no file is made."""
     world.type("secret", "secrte")
     _, err = run(capsys, "passwd", "alice", status=2)
-    assert err == "simpleindex: The two differ; nothing is changed.\n"
+    assert err == "simpleindex: The two passwords differ; nothing is changed.\n"
     assert not world.users.exists()
     assert world.audited() == []
 
@@ -292,12 +292,12 @@ def test_token_of_an_unknown_user(world: PeopleFixture, capsys: Captured) -> Non
     world.users.unlink()
     _, err = run(capsys, "token", "create", "--user", "alice", "--can", "read", status=2)
     assert err == (
-        f"simpleindex: {world.users} cannot be read: No such file or directory; simpleindex passwd alice makes it\n"
+        f"simpleindex: {world.users} cannot be read: No such file or directory; simpleindex passwd alice creates it\n"
     )
     del os.environ["SIMPLEINDEX_USERS"]
     _, err = create(capsys, "--user", "alice", "--can", "read")
-    assert err.startswith("simpleindex: Whether there is a user alice is not known")
-    assert "or make one with simpleindex passwd --users FILE alice." in err.splitlines()[0]
+    assert err.startswith("simpleindex: There is no users file to look for alice in")
+    assert "or create one with simpleindex passwd --users FILE alice." in err.splitlines()[0]
 
 
 def test_token_for_no_server(world: PeopleFixture, capsys: Captured) -> None:
@@ -421,7 +421,7 @@ def test_token_revoke(world: PeopleFixture, capsys: Captured) -> None:
     id_ = TokenTable(records).find(secret, time.time()).id
     _, err = run(capsys, "token", "revoke", "nothere0", id_, status=2)
     assert err.splitlines()[0] == f"simpleindex: There is no token 'nothere0' in {world.state}."
-    assert err.splitlines()[1].startswith(f"Token {id_} is revoked: of nobody, can read on *")
+    assert err.splitlines()[1].startswith(f"Token {id_} is revoked: of no user, can read on *")
     with pytest.raises(UnusableToken, match="revoked"):
         TokenTable(records).find(secret, time.time())
     records.close()

@@ -184,7 +184,7 @@ def test_names_by_directories_only(tmp_path: Path, capsys: pytest.CaptureFixture
         ("alice:$2b$10$" + "a" * 53, '[[rule]]\nprojects = ["*"]\nupload = ["alice"]\n', 0, "1 rule."),
         ("alice:$2b$10$" + "a" * 53, '[[rule]]\nprojects = ["*"]\nupload = ["alcie"]\n', 0, "did you mean 'alice'?"),
         ("alice:$2b$10$" + "a" * 53, '[groups]\ng = ["bob"]\n[[rule]]\nprojects = ["*"]\nread = ["group:g"]\n', 0, "'bob'"),
-        (None, '[[rule]]\nprojcts = ["*"]\n', 1, "cannot be obeyed"),
+        (None, '[[rule]]\nprojcts = ["*"]\n', 1, "is not valid"),
         (None, '[[rule]]\nprojects = ["*"]\nupload = ["group:relaese"]\n', 1, "relaese"),
         ("alice", None, 1, "line 1 gives nobody access"),
         ("alice:$apr1$abc$def", None, 1, "alice"),
