@@ -39,7 +39,7 @@ from simpleindex.access.rules import (
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
 from simpleindex.core.text import one_of, parse_size, shown
-from simpleindex.core.text_files import InvalidText, read_toml
+from simpleindex.core.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,17 +94,12 @@ def parse_access(content: bytes) -> Access:
 
 
 def _toml(content: bytes) -> dict[str, object]:
-    if len(content) > MAXIMUM_SIZE:
-        raise InvalidAccess(f"has more than {MAXIMUM_SIZE >> 20} MiB")
     if not content.strip():
         # An editor that truncates before it writes would otherwise open everything for a moment.
         raise InvalidAccess(
             "is empty; a comment alone makes it one without rules: anyone reads, nobody uploads"
         )
-    try:
-        return read_toml(content)
-    except InvalidText as error:
-        raise InvalidAccess(error.reason) from None
+    return read_toml(content, InvalidAccess)
 
 
 def _check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:

@@ -40,7 +40,7 @@ _MADE_BY_SYSTEMD: Final = {
 _HOMES: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 _TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - recognised, not written to
 
-_PATHS: Final = ("path", "acme-webroot", "certs", "state", "cache", "sources", "users", "access", "config")
+_PATHS: Final = tuple(option.name for option in OPTIONS if option.is_path)
 
 # What none of systemd's parsers takes for a quote, an escape, a specifier, a variable or the end of a command.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./:=,@+-]+\Z")

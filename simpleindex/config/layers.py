@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from simpleindex.config.options import OPTION_NAMES, OPTIONS, VARIABLE_PREFIX, Option
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import did_you_mean, nearest
-from simpleindex.core.text_files import InvalidText, read_toml
+from simpleindex.core.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -194,10 +194,7 @@ def _load(file: Path) -> dict[str, object]:
         raise RefusedStart(f"{file}: the configuration cannot be read: {error.strerror}") from None
     if len(content) > _LARGEST_FILE:
         raise RefusedStart(f"{file}: the configuration is larger than {_LARGEST_FILE} bytes")
-    try:
-        return read_toml(content)
-    except InvalidText as error:
-        raise RefusedStart(f"{file}: {error.reason}") from None
+    return read_toml(content, lambda reason: RefusedStart(f"{file}: {reason}"))
 
 
 def _texts(where: str, option: Option, value: object) -> tuple[str, ...]:

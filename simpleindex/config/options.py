@@ -40,6 +40,11 @@ class Option:
         return not self.metavar
 
     @property
+    def is_path(self) -> bool:
+        """Whether its value is always a path."""
+        return self.metavar in ("DIR", "FILE")
+
+    @property
     def field(self) -> str:
         """Its attribute's name in :class:`simpleindex.config.settings.Settings`."""
         return self.name.replace("-", "_")
@@ -212,3 +217,15 @@ OPTIONS: Final = (
 )
 
 OPTION_NAMES: Final = tuple(option.name for option in OPTIONS)
+
+
+def guide_rows() -> str:
+    """Return the rows of the table in docs/options.md; ``python -m tests.options_guide`` writes them there."""
+    return "".join(f"{_guide_row(option)}\n" for option in OPTIONS)
+
+
+def _guide_row(option: Option) -> str:
+    metavar = f" {option.metavar}" if option.metavar else ""
+    name = f"`--{option.name}{metavar}`{' (repeatable)' if option.repeatable else ''}"
+    default = option.default or "off"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in (name, default, option.help)) + " |"

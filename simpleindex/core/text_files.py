@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import codecs
 import re
-import tomllib
-from typing import Any, Final
+from typing import Final
 
 from simpleindex.core.errors import SimpleIndexError
-from simpleindex.core.toml_text import load_toml
 
 _MARKS: Final = (
     # The longer ones first: that of UTF-32 begins with that of UTF-16.
@@ -43,24 +41,6 @@ def decode_utf8(content: bytes) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InvalidText(f"is not a text: line {line} has a NUL byte; save it as UTF-8")
     return text
-
-
-def read_toml(content: bytes) -> dict[str, Any]:
-    """Return the tables of a TOML file (TOML 1.0, of which a mark at the beginning is no part, though editors write one).
-
-    Raises:
-        InvalidText: It is not valid; the sentence has the line.
-    """
-    text = decode_utf8(content)
-    try:
-        return load_toml(text)
-    except tomllib.TOMLDecodeError as error:
-        last = f"at line {len(text.splitlines())}, the end"
-        raise InvalidText(f"is not valid TOML: {str(error).replace('at end of document', last)}") from None
-    except ValueError as error:
-        # Python's own words for a number that it does not read are about Python.
-        reason = "it has a number that is too long" if "digits" in str(error) else str(error)
-        raise InvalidText(f"is not valid TOML: {reason}") from None
 
 
 def decode_requirements(content: bytes) -> str:

@@ -1,22 +1,25 @@
-"""From what TOML has to what a sources file means, or one sentence that says what is wrong and where.
+"""Read TOML files, and the values of a sources file, or raise one sentence that says what is wrong and where.
 
-Each takes a value as it was read and the words for its place, and raises :class:`~simpleindex.core.errors.InvalidSources`
+Each reader of a value takes it as it was read and the words for its place, and raises :class:`~simpleindex.core.errors.InvalidSources`
 for anything else than what it is to be.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+import tomllib
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
 from simpleindex.core.text import one_of, parse_duration, parse_size, shown
-from simpleindex.core.text_files import InvalidText
-from simpleindex.core.text_files import read_toml as read_toml_file
+from simpleindex.core.text_files import InvalidText, decode_utf8
+from simpleindex.core.toml_text import load_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from enum import Enum
+
+    from simpleindex.core.errors import SimpleIndexError
 
 MAXIMUM_SIZE: Final = 1 << 20
 """Bytes; a larger file is refused."""
@@ -24,18 +27,27 @@ MAXIMUM_SIZE: Final = 1 << 20
 _Choice = TypeVar("_Choice", bound="Enum")
 
 
-def read_toml(content: bytes) -> dict[str, object]:
-    """Read a file's tables.
+def read_toml(content: bytes, error: Callable[[str], SimpleIndexError]) -> dict[str, Any]:
+    """Return the tables of a TOML file (TOML 1.0, of which a mark at the beginning is no part, though editors write one).
 
-    Raises:
-        InvalidSources: It is too large, or not valid TOML.
+    Args:
+        content: The file's bytes.
+        error: Makes the error to raise from what is wrong, a sentence without its subject.
     """
     if len(content) > MAXIMUM_SIZE:
-        raise InvalidSources(f"has more than {MAXIMUM_SIZE >> 20} MiB")
+        raise error(f"has more than {MAXIMUM_SIZE >> 20} MiB")
     try:
-        return read_toml_file(content)
-    except InvalidText as error:
-        raise InvalidSources(error.reason) from None
+        text = decode_utf8(content)
+        return load_toml(text)
+    except InvalidText as invalid:
+        raise error(invalid.reason) from None
+    except tomllib.TOMLDecodeError as invalid:
+        last = f"at line {len(text.splitlines())}, the end"
+        raise error(f"is not valid TOML: {str(invalid).replace('at end of document', last)}") from None
+    except ValueError as invalid:
+        # Python's own words for a number that it does not read are about Python.
+        reason = "it has a number that is too long" if "digits" in str(invalid) else str(invalid)
+        raise error(f"is not valid TOML: {reason}") from None
 
 
 def tables(table: Mapping[str, object], key: str) -> list[dict[str, object]]:

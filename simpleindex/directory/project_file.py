@@ -23,7 +23,7 @@ from simpleindex.core.errors import InvalidFilename, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix, parse_distribution_name
 from simpleindex.core.text import nearest, shown
-from simpleindex.core.text_files import InvalidText, read_toml
+from simpleindex.core.toml import read_toml
 from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ def parse_project_file(data: bytes) -> ProjectFile:
     if not data.strip():
         # An editor that truncates before it writes would otherwise lift every yank for a moment.
         raise InvalidProjectFile("is empty; delete it if the project has no yanks and no status")
-    try:
-        content = read_toml(data)
-    except InvalidText as error:
-        raise InvalidProjectFile(error.reason) from None
+    content = read_toml(data, InvalidProjectFile)
     mistakes = [
         f"has the unknown key {shown(key)}{_nearest(key, _KEYS)}" for key in content if key not in _KEYS
     ]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.tls.files import hindrance
@@ -20,15 +21,8 @@ if TYPE_CHECKING:
 
 def excluded_paths(settings: Settings) -> list[str]:
     """Return paths that are never projects (docs/directory.md, "Which files are offered")."""
-    paths: list[Path | None] = [
-        settings.certs,
-        settings.state,
-        settings.cache,
-        settings.acme_webroot,
-        settings.config,
-        settings.sources,
-        settings.users,
-        settings.access,
+    paths = [
+        getattr(settings, option.field) for option in OPTIONS if option.is_path and option.name != "path"
     ]
     return [str(path) for path in paths if path is not None]
 

@@ -115,7 +115,7 @@ def parse_sources(content: bytes) -> Sources:
     Raises:
         InvalidSources: It is not valid; then nothing of it may be used.
     """
-    table = read_toml(content)
+    table = read_toml(content, InvalidSources)
     check_keys(table, _TOP_KEYS, "")
     upstreams = tuple(
         parse_upstream(each, number) for number, each in enumerate(tables(table, "upstream"), 1)
