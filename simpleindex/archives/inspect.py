@@ -17,6 +17,7 @@ from simpleindex.archives.tar import read_tar
 from simpleindex.archives.zip import MemberSpan, find_directory, members, place_of, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
+from simpleindex.core.files import Sidecar
 from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import (
     MAXIMUM_SIZE,
@@ -25,7 +26,6 @@ from simpleindex.core.metadata import (
     read_sdist_metadata,
     states,
 )
-from simpleindex.core.model import Sidecar
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind, distribution_suffix
 from simpleindex.core.text import shown
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_files import CachedFile
     from simpleindex.upstreams.cache.cached_listings import CachedListing

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
 from simpleindex.commands.cache_contents import CacheContents

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.settings import UpstreamSettings

@@ -24,7 +24,7 @@ from simpleindex.web.status import StatusReport
 if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
 
 _NO_BOUND: Final = 1 << 62
 """Files of a project that are read in one go: no page waits meanwhile."""

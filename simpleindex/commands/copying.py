@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.copy import CopiedFile
     from simpleindex.publishing.copy_sources import CopySource

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from simpleindex.core.model import File, Sidecar
+from simpleindex.core.files import File, Sidecar
 from simpleindex.core.names import Kind
 
 if TYPE_CHECKING:

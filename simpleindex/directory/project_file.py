@@ -29,7 +29,7 @@ from simpleindex.core.version_texts import parse_version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
 MAXIMUM_SIZE: Final = 64 * 1024

@@ -19,7 +19,7 @@ from simpleindex.policy.rules import PolicyAction
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.policy.rules import DenialMode, NamesList, PolicyRule
 

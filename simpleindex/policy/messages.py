@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
+from simpleindex.core.files import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.core.text import day_and_time, duration
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def too_young(uploaded: float | None, min_age: float, dated_by: str | None = Non
     Args:
         uploaded: Seconds since 1970; None if not known.
         min_age: Seconds.
-        dated_by: The origin of the time where the upstream does not state it (:attr:`simpleindex.core.model.File.dated_by`).
+        dated_by: The origin of the time where the upstream does not state it (:attr:`simpleindex.core.files.File.dated_by`).
     """
     if uploaded is None:
         return "when it was uploaded is not known"

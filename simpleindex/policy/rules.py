@@ -17,7 +17,7 @@ from simpleindex.core.views import LOCAL
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
 _ALL_KINDS: Final = frozenset(Kind)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from simpleindex.archives.examination.requests import Examiner
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.copy_sources import CopySource
     from simpleindex.publishing.project_file_writer import ProjectFileWriter

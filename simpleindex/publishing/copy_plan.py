@@ -19,7 +19,8 @@ from simpleindex.publishing.errors import NotCopied
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
 
 _MOST_NAMED: Final = 10

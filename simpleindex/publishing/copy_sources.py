@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.archives.examination.requests import Examiner
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.scan.digest_cache import DigestCache

@@ -29,7 +29,8 @@ from simpleindex.upstreams.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simpleindex.core.model import File, Project, ProjectList
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body
     from simpleindex.upstreams.cache_context import CacheContext

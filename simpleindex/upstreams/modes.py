@@ -13,7 +13,7 @@ from simpleindex.upstreams.pages.enrich import enriched, enriched_file
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.upstreams.pages.enrich import FileFacts
     from simpleindex.upstreams.pages.urls import HostPolicy
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import FIFOCache
 
 from simpleindex.core.errors import NotAllowed, NotHere
-from simpleindex.core.model import Status, file_order
+from simpleindex.core.files import file_order
+from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.core.packed import PackedFiles
 from simpleindex.core.source import ForwardingSource
@@ -18,7 +19,8 @@ from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.fetching.fetch import open_in_thread
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Elsewhere, Source
     from simpleindex.system.threads import Threads

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.core.errors import SimpleIndexError
-    from simpleindex.core.model import File, Withheld
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Withheld
     from simpleindex.core.names import DistributionName, ProjectName
 
 _MOST_SHOWN: Final = 300

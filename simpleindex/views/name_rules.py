@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.model import Project, ProjectList, Status, Strategy, Withheld, file_order
+from simpleindex.core.files import file_order
+from simpleindex.core.model import Project, ProjectList, Status, Strategy, Withheld
 from simpleindex.core.patterns import ALL, matcher, matching, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
 

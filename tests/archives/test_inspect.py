@@ -27,7 +27,7 @@ from simpleindex.archives.inspect import (
     metadata_of,
     read_sidecar,
 )
-from simpleindex.core.model import Sidecar
+from simpleindex.core.files import Sidecar
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import Part, raw_zip, tar
 from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name

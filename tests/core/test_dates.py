@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED
+from simpleindex.core.files import FIRST_SEEN, LAST_MODIFIED
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.upstreams.cached import CacheOptions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
 
 LONG_AGO = 1_600_000_000_000_000_000
 INDEX = "https://pypi.example.org/simple/"

@@ -7,7 +7,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.model import File, Sidecar
+from simpleindex.core.files import File, Sidecar
 from simpleindex.core.names import Kind
 from simpleindex.core.packed import PackedFiles, total_size
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.model import File, Status
+from simpleindex.core.files import File
+from simpleindex.core.model import Status
 from simpleindex.core.names import Kind
 from simpleindex.directory.project_file import (
     NO_PROJECT_FILE,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from simpleindex.core.model import File, Project, Sidecar, Status, Withheld, file_order
+from simpleindex.core.files import File, Sidecar, file_order
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.policy.judgement import Allowance, Denial, Policy
 from simpleindex.policy.messages import too_late, too_young

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.errors import CannotStore
-from simpleindex.core.model import Project, file_order
+from simpleindex.core.files import file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from simpleindex.core.model import Project
     from simpleindex.publishing.copy import CopiedFile
     from simpleindex.publishing.copy_sources import CopySource
 

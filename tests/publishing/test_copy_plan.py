@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.files import File
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.publishing.copy_plan import copy_note, noted_urls, parse_release, select_files
 from simpleindex.publishing.errors import NotCopied

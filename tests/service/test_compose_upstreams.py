@@ -15,7 +15,8 @@ from twisted.internet.testing import MemoryReactorClock
 
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError, Unavailable
-from simpleindex.core.model import File, Project, Strategy
+from simpleindex.core.files import File
+from simpleindex.core.model import Project, Strategy
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings

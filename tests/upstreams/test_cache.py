@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.files import File
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache import cached_files as kept_files

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from simpleindex.core.errors import NotHere, SimpleIndexError
-from simpleindex.core.model import Project, Sidecar
+from simpleindex.core.files import Sidecar
+from simpleindex.core.model import Project
 from simpleindex.core.names import METADATA_SUFFIX, ProjectName
 from simpleindex.publishing.copy_sources import UpstreamCopySource
 from simpleindex.publishing.errors import NotCopied

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.model import File, Project, Withheld, file_order
+from simpleindex.core.files import File, file_order
+from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
 from tests.fixtures.distributions import sdist_name, wheel_name

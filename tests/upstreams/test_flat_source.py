@@ -9,7 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import NotHere
-from simpleindex.core.model import Project, file_order
+from simpleindex.core.files import file_order
+from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.upstreams import flat_source as flat

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.core.errors import NotHere, SimpleIndexError
-from simpleindex.core.model import MISSING, Project, Sidecar
+from simpleindex.core.files import Sidecar
+from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.upstreams.errors import FileRefused, UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching import fetches
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.upstreams.cached import CacheOptions
 
 URL = f"{HOST}acme/{WHEEL}"

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from simpleindex.core.model import FIRST_SEEN, File, Project, Sidecar, Status, Withheld
+from simpleindex.core.files import FIRST_SEEN, File, Sidecar
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.upstreams.modes import cached_project, redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from simpleindex.core.model import File
+from simpleindex.core.files import File
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.upstreams.listings.modification_times import ModificationTimes
 from tests.fixtures.deferreds import pending, result

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.core import bounds
-from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status
+from simpleindex.core.files import File, Sidecar
+from simpleindex.core.model import Project, ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.flat import FLAT_PAGE

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.core.model import Sidecar
+from simpleindex.core.files import Sidecar
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache_context import CacheContext
 from simpleindex.upstreams.errors import NoRanges, UpstreamFailed
@@ -29,7 +29,7 @@ from tests.fixtures.threads import InlineThreads
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cached import CacheOptions
     from simpleindex.upstreams.pages.enrich import FileFacts

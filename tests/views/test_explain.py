@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError, Unavailable
-from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.files import File
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.text import day_and_time, timestamp
 from simpleindex.upstreams.errors import UpstreamFailed

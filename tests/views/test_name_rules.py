@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.model import File, Project, ProjectList, Status, Strategy, Withheld, file_order
+from simpleindex.core.files import File, file_order
+from simpleindex.core.model import Project, ProjectList, Status, Strategy, Withheld
 from simpleindex.core.names import Kind, ProjectName, listed_file
 from simpleindex.core.patterns import InvalidPattern
 from simpleindex.views.name_rules import NameRules, Scope, merge, merge_lists, owner_of, why_not_upstream

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import DistributionPackage, IndexPage, ProjectPage
 
-from simpleindex.core.model import File, Project, ProjectList, Sidecar, Status, Withheld, file_order
+from simpleindex.core.files import File, Sidecar, file_order
+from simpleindex.core.model import Project, ProjectList, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.web.pages import templates
 from simpleindex.web.pages.simple import project_html, project_json, root_html, root_json

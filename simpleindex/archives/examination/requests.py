@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.archives.verify import VerifiedMetadata
+from simpleindex.core.files import Sidecar
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
-from simpleindex.core.model import Sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core import severity
-from simpleindex.core.model import Sidecar
+from simpleindex.core.files import Sidecar
 from simpleindex.core.text import printable
 from simpleindex.system.ownership import make_directories, make_private
 from simpleindex.system.stamp import Stamp

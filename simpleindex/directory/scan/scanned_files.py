@@ -11,14 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.core.model import Sidecar, Withheld
+from simpleindex.core.files import Sidecar
+from simpleindex.core.model import Withheld
 from simpleindex.core.packed import VERSION, PackedFiles, unpacked_files
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
 
     Row = tuple[Any, ...]
 

@@ -12,7 +12,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.files import File
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,
     PROVENANCE_SUFFIX,

@@ -27,7 +27,7 @@ from simpleindex.upstreams.cache.packed_records import pack, read_record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.upstreams.cache.cached_listings import CachedListing
 
 _LONGEST_NAME: Final = 200

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, read_sidecar
-from simpleindex.core.model import Sidecar
+from simpleindex.core.files import Sidecar
 from simpleindex.system.stamp import Stamp, is_young
 from simpleindex.upstreams.cache.cache_space import FACTS
 from simpleindex.upstreams.cache.incoming import Incoming

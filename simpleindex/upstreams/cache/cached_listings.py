@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.model import Project, Sidecar, Status, Withheld
+from simpleindex.core.files import Sidecar
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import ProjectName
 from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.pages.enrich import FileFacts
@@ -14,7 +15,7 @@ from simpleindex.upstreams.pages.listing_faults import ListingFault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
 
 FORMAT: Final = 3
 """Raised whenever what is packed changes."""

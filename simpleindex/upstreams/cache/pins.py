@@ -13,8 +13,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.files import file_order
 from simpleindex.core.metadata import MAXIMUM_SIZE
-from simpleindex.core.model import file_order
 from simpleindex.core.packed import PackedFiles
 from simpleindex.system.log import logger
 from simpleindex.upstreams.cache.cache import UpstreamCache
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from simpleindex.archives.inspect import ArchiveInfo
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
 

@@ -19,7 +19,7 @@ from simpleindex.upstreams.pages.enrich import identity_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache_context import CacheContext
     from simpleindex.upstreams.pages.enrich import FileFacts

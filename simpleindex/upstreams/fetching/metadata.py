@@ -21,7 +21,7 @@ from simpleindex.upstreams.pages.enrich import identity_of, metadata_url
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simpleindex.core.model import File, Sidecar
+    from simpleindex.core.files import File, Sidecar
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
     from simpleindex.upstreams.cache_context import CacheContext

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.requests import WheelMetadata
-from simpleindex.core.model import Sidecar
+from simpleindex.core.files import Sidecar
 from simpleindex.upstreams.errors import NoRanges
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from simpleindex.upstreams.pages.enrich import FileFacts
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache_context import CacheContext
 

@@ -15,7 +15,7 @@ from simpleindex.upstreams.errors import NoRanges
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.pages.enrich import FileFacts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.model import FIRST_SEEN
+from simpleindex.core.files import FIRST_SEEN
 from simpleindex.core.names import METADATA_SUFFIX
 from simpleindex.system.log import logger
 from simpleindex.upstreams.pages.enrich import enriched_file, identity_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.errors import SimpleIndexError
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.cache_context import CacheContext

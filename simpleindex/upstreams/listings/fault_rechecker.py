@@ -14,7 +14,8 @@ from simpleindex.upstreams.pages.listing_faults import due_rechecks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.pages.listing_faults import ListingFault
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from cachetools import FIFOCache
 
 if TYPE_CHECKING:
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
 

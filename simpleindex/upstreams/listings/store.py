@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.model import Project, file_order
+from simpleindex.core.files import file_order
 from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.listings.memory import ListingEntry, ListingMemory
@@ -22,7 +22,8 @@ from simpleindex.upstreams.pages.listing_faults import unchanged_faults, without
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache_context import CacheContext
     from simpleindex.upstreams.interface import Listing

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from packaging.version import Version
 
-from simpleindex.core.model import FIRST_SEEN, LAST_MODIFIED, Project, Sidecar, Status
+from simpleindex.core.files import FIRST_SEEN, LAST_MODIFIED, Sidecar
+from simpleindex.core.model import Project, Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.pages.signed_urls import unsigned
@@ -16,7 +17,7 @@ from simpleindex.upstreams.pages.signed_urls import unsigned
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
 
 _T = TypeVar("_T")
 

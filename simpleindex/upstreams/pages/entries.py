@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import InvalidFilename
+from simpleindex.core.files import File, Sidecar
 from simpleindex.core.metadata import valid_requires_python
-from simpleindex.core.model import File, Sidecar, Withheld
+from simpleindex.core.model import Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
 from simpleindex.core.text import shown
 from simpleindex.upstreams.pages.links import NOT_A_FORMAT, why_no_url

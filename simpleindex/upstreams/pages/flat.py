@@ -12,7 +12,8 @@ from simpleindex.core.packed import PackedFiles
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.core.model import File, Withheld
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Withheld
 
 FLAT_PAGE: Final = ProjectName(".page")
 """The name of a flat page where it is cached like a project's page; no project can have it."""

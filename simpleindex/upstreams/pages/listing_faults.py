@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.errors import SimpleIndexError
-    from simpleindex.core.model import File, Project
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
 
 
 _FIRST: Final = 300.0

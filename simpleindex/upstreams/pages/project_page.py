@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
-from simpleindex.core.model import Project, Status, Withheld, file_order
+from simpleindex.core.files import file_order
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.text import shown
 from simpleindex.upstreams.errors import InvalidUpstreamPage

@@ -29,7 +29,8 @@ from simpleindex.web.pages.templates import PROJECT_SCRIPT, ROOT_SCRIPT, html_pa
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simpleindex.core.model import File, Project, ProjectList
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project, ProjectList
 
 # The newest version of the standard (PEP 792). Never 1.2's keys (PEP 708 was rejected), nor 1.5 without PEP 752.
 _API_VERSION: Final = "1.4"

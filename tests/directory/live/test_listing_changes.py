@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.model import File, Project
+from simpleindex.core.files import File
+from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.directory.live.listing_changes import describe_changes
 

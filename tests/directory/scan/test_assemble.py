@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from simpleindex.core.model import File, Project, Status, Withheld
+from simpleindex.core.files import File
+from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile
 from simpleindex.directory.scan.assemble import FileInPlace, assemble

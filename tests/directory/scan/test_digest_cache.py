@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.core.model import Sidecar
+from simpleindex.core.files import Sidecar
 from simpleindex.directory.layout.package_directory import DirectoryEntry
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.system.stamp import Stamp

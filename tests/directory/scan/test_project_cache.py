@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from simpleindex.core.model import File
+    from simpleindex.core.files import File
 
 ACME = ProjectName("acme")
 WHEEL = wheel_name()

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.core.model import File, Sidecar, Withheld
+from simpleindex.core.files import File, Sidecar
+from simpleindex.core.model import Withheld
 from simpleindex.core.names import Kind
 from simpleindex.directory.scan.scanned_files import NOTHING_KNOWN, ScannedFile, ScannedFiles
 from simpleindex.system.stamp import Stamp
