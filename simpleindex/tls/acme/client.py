@@ -1,0 +1,369 @@
+"""Requests to a certificate authority: the account, an order, its challenges and the renewal advice.
+
+Every call blocks, for seconds or a minute; make them in a thread. The protocol is the library's; what is here chooses,
+bounds and turns its errors into sentences.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from acme import client, errors, messages
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from josepy import errors as josepy_errors
+from josepy import json_util
+from josepy.b64 import b64encode
+from josepy.jwa import ES256
+from josepy.jwk import JWKEC
+
+from simpleindex import __version__
+from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
+from simpleindex.tls.acme.alpn_challenge import register
+from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences
+from simpleindex.tls.acme.settings import choose_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+    from simpleindex.config.acme_values import Identifier
+    from simpleindex.tls.acme.settings import AcmeSettings
+    from simpleindex.tls.acme.state_files import AcmeState
+
+HTTP_01: Final = "http-01"
+
+_REQUEST_SECONDS: Final = 30
+"""For one request to the authority."""
+
+_NONCE_TRIES: Final = 8
+"""The library tries a refused nonce again once; pebble refuses every fifth and more when it is told to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """When the authority suggests to renew (RFC 9773).
+
+    Attributes:
+        renew_at: A time within the suggested window, UTC; None if it suggests none.
+        ask_again: When to ask next, UTC.
+    """
+
+    renew_at: datetime | None
+    ask_again: datetime
+
+
+class AcmeSession:
+    """A session with an authority for one account, which is registered on first use.
+
+    Args:
+        settings: What the operator decided.
+        state: The account's files, and the place of open challenges.
+
+    Raises:
+        AcmeFailed: The directory or the account cannot be used.
+    """
+
+    def __init__(self, settings: AcmeSettings, state: AcmeState) -> None:
+        register()
+        self._settings = settings
+        self._state = state
+        self._key = JWKEC(key=_account_key(state))
+        self._network = _Network(
+            self._key,
+            alg=ES256,
+            user_agent=f"simpleindex/{__version__}",
+            timeout=_REQUEST_SECONDS,
+            # The library hands it to requests as it is: a path names the roots to trust.
+            verify_ssl=settings.trust or True,  # type: ignore[arg-type]
+        )
+        with self._sentences():
+            directory = messages.Directory.from_json(self._network.get(settings.directory).json())
+        if not _has(directory, "newOrder"):
+            raise AcmeFailed(f"{settings.directory} is no ACME directory: check --acme-directory.")
+        self._client = _Client(directory, self._network)
+
+    def ensure_account(self) -> None:
+        """Register the account, or use the one that is registered already; its terms are agreed to by ``--acme``.
+
+        Raises:
+            AcmeFailed: The authority refuses.
+        """
+        stored = self._state.read_account("account.json")
+        contact = self._settings.contact
+        if stored is not None:
+            try:
+                values = json.loads(stored)
+                account = messages.RegistrationResource(
+                    uri=str(values["url"]), body=messages.Registration.from_data(email=values.get("contact"))
+                )
+                registered = values.get("contact")
+            except (ValueError, KeyError, TypeError, AttributeError):
+                account = None
+            if account is not None:
+                self._network.account = account
+                if registered == contact:
+                    return
+                with self._sentences():
+                    self._client.update_registration(
+                        account, messages.Registration.from_data(email=contact, contact=())
+                    )
+                self._remember(account.uri)
+                return
+        self._register()
+
+    def issue(self, kind: str, key: ec.EllipticCurvePrivateKey, now: datetime, replaces: bytes | None) -> str:
+        """Order a certificate, answer the challenges, and return it with its chain.
+
+        Args:
+            kind: The challenge to answer: ``tls-alpn-01`` or ``http-01``.
+            key: The new certificate's key.
+            now: The time, UTC.
+            replaces: The certificate that this one follows, as PEM; None for the first.
+
+        Returns:
+            PEM text, the certificate first.
+
+        Raises:
+            ChallengeFailed: The authority could not validate a name or an address.
+            AcmeFailed: Anything else went wrong.
+        """
+        profile = choose_profile(self._settings, _profiles(self._client.directory))
+        request = _signing_request(self._settings.identifiers, key)
+        # The library compares its deadlines with local time.
+        deadline = datetime.now() + timedelta(seconds=ORDER_SECONDS)  # noqa: DTZ005
+        try:
+            with self._sentences():
+                order = self._client.new_order_replacing(request, profile, replaces)
+                for authorization in order.authorizations:
+                    self._answer(authorization, kind, now)
+                self._client.poll_authorizations(order, deadline)
+                finished = self._client.finalize_order(order, deadline)
+        finally:
+            self._state.close_challenges()
+        return str(finished.fullchain_pem)
+
+    def advice(self, certificate: bytes) -> Advice:
+        """Return when the authority suggests to renew a certificate (RFC 9773 section 4).
+
+        Args:
+            certificate: PEM text.
+
+        Raises:
+            AcmeFailed: It cannot be read now.
+        """
+        with self._sentences():
+            renew_at, ask_again = self._client.renewal_time(certificate)
+        return Advice(None if renew_at is None else _utc(renew_at), _utc(ask_again))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._network.session.close()
+
+    def _register(self) -> None:
+        external = self._settings.external_account
+        with self._sentences():
+            binding = None
+            if external is not None:
+                try:
+                    binding = messages.ExternalAccountBinding.from_data(
+                        self._key.public_key(), external.key_id, external.hmac_key, self._client.directory
+                    )
+                except (ValueError, josepy_errors.Error) as error:
+                    raise AcmeFailed(
+                        "The key of --acme-eab-key is no base64url text: copy it again from the authority's page."
+                    ) from error
+            elif self._client.external_account_required():
+                raise AcmeFailed(
+                    f"{self._settings.directory} wants an account to be bound to one of theirs: give --acme-eab-id and --acme-eab-key."
+                )
+            registration = messages.NewRegistration.from_data(
+                email=self._settings.contact, external_account_binding=binding, terms_of_service_agreed=True
+            )
+            try:
+                account = self._client.new_account(registration)
+                url = account.uri
+            except errors.ConflictError as conflict:
+                # The key is registered already, and only its URL was lost (RFC 8555 section 7.3.1).
+                url = conflict.location
+                self._network.account = messages.RegistrationResource(uri=url, body=registration)
+        self._remember(url)
+
+    def _remember(self, url: str) -> None:
+        values = {"directory": self._settings.directory, "url": url, "contact": self._settings.contact}
+        self._state.write_account("account.json", json.dumps(values).encode())
+
+    def _answer(self, authorization: messages.AuthorizationResource, kind: str, now: datetime) -> None:
+        if authorization.body.status == messages.STATUS_VALID:
+            return
+        value = authorization.body.identifier.value
+        offered = {body.chall.typ: body for body in authorization.body.challenges}
+        body = offered.get(kind)
+        if body is None:
+            raise ChallengeFailed(
+                value, kind, f"the authority offers {', '.join(sorted(offered)) or 'no challenge'} only"
+            )
+        answer, validation = body.chall.response_and_validation(self._key)
+        if kind == TLS_ALPN_01:
+            identifier = next((each for each in self._settings.identifiers if each.value == value), None)
+            if identifier is None:
+                raise AcmeFailed(
+                    f"{self._settings.directory} wants {value} to be validated, which was not ordered."
+                )
+            certificates = make_challenge_certificates(identifier, validation, now)
+            self._state.open_challenge(kind, identifier.server_name, certificates)
+        else:
+            self._state.open_challenge(kind, body.chall.encode("token"), validation.encode())
+        self._client.answer_challenge(body, answer)
+
+    def _sentences(self) -> Sentences:
+        return Sentences(self._settings, self._state, lambda: self._network.retry_after)
+
+
+class _Network(client.ClientNetwork):
+    """Try a request again whose nonce was refused, more than once (RFC 8555 section 6.5), and note requested waits.
+
+    Attributes:
+        retry_after: What the last answer requested (``Retry-After``, RFC 8555 section 6.6); None without.
+    """
+
+    retry_after: timedelta | None = None
+
+    def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super()._send_request(method, url, *args, **kwargs)
+        self.retry_after = None
+        if "Retry-After" in response.headers:
+            until = client.ClientV2.retry_after(response, 0)
+            self.retry_after = until - datetime.now()  # noqa: DTZ005 (the library returns local time)
+        return response
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(_NONCE_TRIES):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+                refused = error
+        raise refused
+
+
+class _ReplacingOrder(messages.NewOrder):
+    """An order that names the certificate that it follows (RFC 9773 section 5)."""
+
+    replaces: str = json_util.field("replaces", omitempty=True)
+
+
+class _Client(client.ClientV2):
+    """Add ``replaces`` to orders where the authority has renewal information."""
+
+    _replaces: str | None = None
+
+    def new_order_replacing(
+        self, request: bytes, profile: str | None, replaces: bytes | None
+    ) -> messages.OrderResource:
+        """Order a certificate; without ``replaces`` where the authority refuses it, because it was replaced already."""
+        if replaces is not None and _has(self.directory, "renewalInfo"):
+            self._replaces = certificate_id(replaces)
+            try:
+                return self.new_order(request, profile)
+            except (errors.ConflictError, messages.Error) as error:
+                if isinstance(error, messages.Error) and error.code in (
+                    "rateLimited",
+                    "rejectedIdentifier",
+                    "accountDoesNotExist",
+                ):
+                    raise
+            finally:
+                self._replaces = None
+        return self.new_order(request, profile)
+
+    def _post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        if self._replaces is not None and len(args) > 1 and type(args[1]) is messages.NewOrder:
+            order = args[1]
+            args = (
+                args[0],
+                _ReplacingOrder(
+                    identifiers=order.identifiers, profile=order.profile, replaces=self._replaces
+                ),
+                *args[2:],
+            )
+        return super()._post(*args, **kwargs)
+
+
+def certificate_id(pem: bytes) -> str:
+    """Return a certificate's unique identifier (RFC 9773 section 4.1)."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    issuer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    number = certificate.serial_number
+    serial = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return f"{b64encode(issuer or b'').decode()}.{b64encode(serial).decode()}"
+
+
+def _has(directory: messages.Directory, name: str) -> bool:
+    """Tell whether a directory names a resource; the library's class has no ``in``."""
+    try:
+        return bool(directory[name])
+    except KeyError:
+        return False
+
+
+def _profiles(directory: messages.Directory) -> frozenset[str]:
+    try:
+        return frozenset(directory.meta.profiles or ())
+    except AttributeError:
+        return frozenset()
+
+
+def _account_key(state: AcmeState) -> ec.EllipticCurvePrivateKey:
+    stored = state.read_account("key.pem")
+    if stored is not None:
+        try:
+            key = load_pem_private_key(stored, None)
+        except (ValueError, TypeError) as error:
+            raise AcmeFailed(
+                f"{state.account_directory / 'key.pem'} is broken: restore it from a backup, or remove {state.account_directory}."
+            ) from error
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            return key
+    key = ec.generate_private_key(ec.SECP256R1())
+    state.write_account("key.pem", private_pem(key))
+    return key
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a key as PEM text."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _signing_request(identifiers: tuple[Identifier, ...], key: ec.EllipticCurvePrivateKey) -> bytes:
+    names: Iterator[x509.GeneralName] = (
+        x509.DNSName(each.value) if each.address is None else x509.IPAddress(each.address)
+        for each in identifiers
+    )
+    return (
+        x509.CertificateSigningRequestBuilder()
+        # No common name: names stand in the extension only (RFC 9525 section 2), and may be longer than a common name.
+        .subject_name(x509.Name([]))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+
+
+def _utc(time: datetime) -> datetime:
+    """Return a time of the library, which is local where it has no zone."""
+    return time.astimezone(UTC)

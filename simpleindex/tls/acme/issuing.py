@@ -1,0 +1,170 @@
+"""One try to get a certificate: under the lock, by one challenge and then the other, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
+from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.state_files import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from simpleindex.tls.acme.client import Advice
+    from simpleindex.tls.acme.settings import AcmeSettings
+    from simpleindex.tls.acme.state_files import AcmeState
+
+CERTIFICATE_DIRECTORY: Final = "simpleindex-acme"
+"""Below ``--certs``: the only place there that ACME writes to."""
+
+CERTIFICATE_FILE: Final = "certificate.pem"
+"""Key and certificate in one file, so that one rename replaces both."""
+
+_LEEWAY: Final = timedelta(minutes=2)
+"""By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
+
+
+def certificate_path(certs: Path) -> Path:
+    """Return where the certificate of ACME lies below ``--certs``."""
+    return certs / CERTIFICATE_DIRECTORY / CERTIFICATE_FILE
+
+
+def read_certificate(certs: Path) -> x509.Certificate | None:
+    """Return the certificate of ACME that is there; None if there is none that can be read."""
+    try:
+        data = certificate_path(certs).read_bytes()
+        return x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE-----") :])
+    except (OSError, ValueError):
+        return None
+
+
+def names_of(certificate: x509.Certificate) -> frozenset[str]:
+    """Return the names and addresses that a certificate is for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return frozenset()
+    hosts = (name.lower() for name in names.get_values_for_type(x509.DNSName))
+    return frozenset((*hosts, *map(str, names.get_values_for_type(x509.IPAddress))))
+
+
+class AcmeAuthority:
+    """The certificate authority of ``--acme-directory``, for one set of names.
+
+    Args:
+        settings: What the operator decided.
+        state: The files of ACME.
+        certs: The directory of certificates.
+        clock: Returns the time, UTC.
+    """
+
+    def __init__(
+        self, settings: AcmeSettings, state: AcmeState, certs: Path, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._certs = certs
+        self._clock = clock
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names and addresses that the certificate is to be for."""
+        return frozenset(identifier.value for identifier in self._settings.identifiers)
+
+    def obtain(self) -> x509.Certificate:
+        """Get a certificate and write it below ``--certs``. Blocks for seconds or minutes; hold the lock.
+
+        Returns:
+            The new certificate.
+
+        Raises:
+            AcmeFailed: There is none; what was there before is unchanged.
+        """
+        present = read_certificate(self._certs)
+        session = AcmeSession(self._settings, self._state)
+        try:
+            self._state.close_challenges()  # left by a process that was killed
+            session.ensure_account()
+            key = ec.generate_private_key(ec.SECP256R1())
+            replaced = None if present is None else present.public_bytes(Encoding.PEM)
+            pem = _issue(session, self._settings, key, self._clock(), replaced)
+        finally:
+            session.close()
+        certificate = check_issued(pem, key, self._clock())
+        _write(self._certs, private_pem(key) + pem.encode())
+        return certificate
+
+    def advise(self, certificate: x509.Certificate) -> Advice:
+        """Return when the authority suggests to renew a certificate (RFC 9773). Blocks.
+
+        Raises:
+            AcmeFailed: It cannot be read now.
+        """
+        session = AcmeSession(self._settings, self._state)
+        try:
+            return session.advice(certificate.public_bytes(Encoding.PEM))
+        finally:
+            session.close()
+
+
+def _issue(
+    session: AcmeSession,
+    settings: AcmeSettings,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    replaced: bytes | None,
+) -> str:
+    """Answer by TLS, on the port that is there anyway; by plain HTTP where that fails and ``--http`` serves."""
+    try:
+        return session.issue(TLS_ALPN_01, key, now, replaced)
+    except ChallengeFailed as failed:
+        if not settings.may_use_http:
+            raise
+        try:
+            return session.issue(HTTP_01, key, now, replaced)
+        except ChallengeFailed as second:
+            raise AcmeFailed(f"{failed} {second}") from second
+
+
+def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+    """Return the certificate in an authority's answer, if it is for a key and valid now.
+
+    Raises:
+        AcmeFailed: It is neither, or this machine's clock is wrong.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        is_ours = certificate.public_key() == key.public_key()
+    except ValueError:
+        is_ours = False
+    if not is_ours:
+        raise AcmeFailed(
+            "The authority's answer holds no certificate for this server's key; it is tried again."
+        )
+    if not certificate.not_valid_before_utc - _LEEWAY <= now <= certificate.not_valid_after_utc:
+        raise AcmeFailed(
+            f"The new certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} to "
+            f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC, and this machine's clock shows {now:%Y-%m-%d %H:%M}: set the clock right."
+        )
+    return certificate
+
+
+def _write(certs: Path, data: bytes) -> None:
+    directory = certs / CERTIFICATE_DIRECTORY
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(certificate_path(certs), data)
+    except OSError as error:
+        raise AcmeFailed(
+            f"{error.filename or directory} cannot be written ({os.strerror(error.errno or 0)}): let the service write to {certs}."
+        ) from error

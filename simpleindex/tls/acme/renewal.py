@@ -1,0 +1,236 @@
+"""Keep one certificate from an authority fresh while the server runs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.logger import Logger
+
+from simpleindex.tls.acme.errors import AcmeFailed
+from simpleindex.tls.acme.issuing import names_of, read_certificate
+from simpleindex.tls.acme.schedule import Lifetime, Plan, Step, next_step, renewal_time, wait_after_failure
+from simpleindex.tls.acme.state_files import RenewalStatus, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cryptography import x509
+    from twisted.internet.defer import Deferred
+
+    from simpleindex.tls.acme.client import Advice
+    from simpleindex.tls.acme.state_files import AcmeState
+
+_log = Logger()
+
+_SHORTEST_LOOK: Final = timedelta(seconds=5)
+"""Between two looks, whatever the plan says."""
+
+
+class Authority(Protocol):
+    """What a certificate authority does for this server; both calls block."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names and addresses that the certificate is to be for."""
+
+    def obtain(self) -> x509.Certificate:
+        """Get a certificate and write it below ``--certs``, or raise :class:`AcmeFailed`."""
+
+    def advise(self, certificate: x509.Certificate) -> Advice:
+        """Return when to renew a certificate, or raise :class:`AcmeFailed`."""
+
+
+class _Threads(Protocol):
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one look did.
+
+    Attributes:
+        look_again: When to look next, UTC.
+        certificate: The certificate that was obtained; None if none was.
+        error: The sentence about a failure; empty without one.
+        is_urgent: Whether there is no valid certificate of the authority.
+    """
+
+    look_again: datetime
+    certificate: x509.Certificate | None = None
+    error: str = ""
+    is_urgent: bool = False
+
+
+class CertificateRequests:
+    """The blocking half: look at the files, and ask the authority for what is due.
+
+    Args:
+        authority: Issues certificates.
+        state: The files of ACME.
+        certs: The directory of certificates.
+        clock: Returns the time, UTC.
+        draw: Returns a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        authority: Authority,
+        state: AcmeState,
+        certs: Path,
+        clock: Callable[[], datetime],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._authority = authority
+        self._state = state
+        self._certs = certs
+        self._clock = clock
+        self._draw = draw
+
+    def look(self) -> Outcome:
+        """Do what is due. Blocks for seconds or minutes while a certificate is requested."""
+        self._state.prepare()
+        step, when = self._next()
+        if step is Step.WAIT:
+            return Outcome(when)
+        with self._state.locked() as is_held:
+            if not is_held:  # another server of this state directory is at it
+                return Outcome(self._clock() + timedelta(minutes=1))
+            step, when = self._next()
+            if step is Step.OBTAIN:
+                return self._obtain()
+            if step is Step.ASK:
+                return self._ask()
+        return Outcome(when)
+
+    def _next(self) -> tuple[Step, datetime]:
+        certificate = self._certificate()
+        status = self._status_of(certificate)
+        plan = Plan(moment(status.renew_at), moment(status.ask_at), moment(status.next_try))
+        return next_step(None if certificate is None else _lifetime(certificate), plan, self._clock())
+
+    def _certificate(self) -> x509.Certificate | None:
+        """Return the certificate that is there, if it is for all names and no other."""
+        certificate = read_certificate(self._certs)
+        if certificate is None:
+            return None
+        return certificate if names_of(certificate) == self._authority.names else None
+
+    def _status_of(self, certificate: x509.Certificate | None) -> RenewalStatus:
+        status = self._state.read_status()
+        if certificate is not None and status.serial != f"{certificate.serial_number:x}":
+            # The status of another certificate, or none: its times mean nothing for this one.
+            renew_at = renewal_time(_lifetime(certificate), None, 1.0)
+            return replace(status, renew_at=renew_at.timestamp(), ask_at=None)
+        return status
+
+    def _obtain(self) -> Outcome:
+        try:
+            certificate = self._authority.obtain()
+        except AcmeFailed as failed:
+            return self._failed(failed)
+        lifetime = _lifetime(certificate)
+        renew_at = renewal_time(lifetime, None, self._draw())
+        self._state.write_status(
+            RenewalStatus(serial=f"{certificate.serial_number:x}", renew_at=renew_at.timestamp())
+        )
+        return Outcome(self._clock(), certificate=certificate)
+
+    def _failed(self, failed: AcmeFailed) -> Outcome:
+        now = self._clock()
+        status = self._state.read_status()
+        present = self._certificate()
+        left = None if present is None else present.not_valid_after_utc - now
+        failures = max(0, status.failures) + 1
+        wait = wait_after_failure(failures, self._draw(), requested=failed.retry_after, left=left)
+        next_try = now + wait
+        self._state.write_status(
+            replace(status, failures=failures, error=str(failed), next_try=next_try.timestamp())
+        )
+        sentence = f"{failed} The next try is at {next_try:%Y-%m-%d %H:%M} UTC."
+        return Outcome(next_try, error=sentence, is_urgent=left is None or left <= timedelta(0))
+
+    def _ask(self) -> Outcome:
+        certificate = self._certificate()
+        assert certificate is not None, "only a certificate that is there is asked about"
+        now = self._clock()
+        status = self._status_of(certificate)
+        try:
+            advice = self._authority.advise(certificate)
+        except AcmeFailed:
+            # Without advice the plan stays as it is (RFC 9773 section 4.3.3).
+            advice = None
+        ask_at = (
+            now + timedelta(hours=6) if advice is None else max(advice.ask_again, now + timedelta(minutes=1))
+        )
+        renew_at = status.renew_at
+        if advice is not None and advice.renew_at is not None:
+            renew_at = renewal_time(_lifetime(certificate), advice.renew_at, 0).timestamp()
+        serial = f"{certificate.serial_number:x}"
+        self._state.write_status(replace(status, serial=serial, renew_at=renew_at, ask_at=ask_at.timestamp()))
+        return Outcome(now)
+
+
+class CertificateRenewal:
+    """The reactor's half: look at once, then whenever something is due, and let the server take up what is new.
+
+    Args:
+        requests: The blocking half.
+        threads: Runs it.
+        reactor: Tells the time and calls later.
+        take_up: Makes the server use the files in ``--certs`` as they are now.
+    """
+
+    def __init__(
+        self, requests: CertificateRequests, threads: _Threads, reactor: Any, take_up: Callable[[], None]
+    ) -> None:
+        self._requests = requests
+        self._threads = threads
+        self._reactor = reactor
+        self._take_up = take_up
+        self._call: Any = None
+        self._is_running = False
+
+    def start(self) -> None:
+        """Begin; the first look is made at once."""
+        self._is_running = True
+        self._schedule(0.0)
+
+    def stop(self) -> None:
+        """Look no more; a request that is under way ends by itself, and its result is taken up at the next start."""
+        self._is_running = False
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def _schedule(self, seconds: float) -> None:
+        if self._is_running:
+            self._call = self._reactor.callLater(seconds, self._look)
+
+    def _look(self) -> None:
+        looking = self._threads.run(self._requests.look)
+        looking.addCallbacks(self._looked, self._broken)
+
+    def _looked(self, outcome: Outcome) -> None:
+        if outcome.certificate is not None:
+            _log.info(
+                "The certificate authority issued a certificate for {names}, valid until {end:%Y-%m-%d %H:%M} UTC.",
+                names=", ".join(sorted(names_of(outcome.certificate))),
+                end=outcome.certificate.not_valid_after_utc,
+            )
+            self._take_up()
+        if outcome.error:
+            write = _log.error if outcome.is_urgent else _log.warn
+            write("No new certificate: {sentence}", sentence=outcome.error)
+        now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
+        self._schedule(max(outcome.look_again - now, _SHORTEST_LOOK).total_seconds())
+
+    def _broken(self, failure: Any) -> None:
+        _log.failure("The certificate's renewal failed in an unexpected way.", failure)
+        self._schedule(timedelta(hours=1).total_seconds())
+
+
+def _lifetime(certificate: x509.Certificate) -> Lifetime:
+    return Lifetime(certificate.not_valid_before_utc, certificate.not_valid_after_utc)

@@ -1,0 +1,125 @@
+"""When a certificate is renewed, when the authority is asked for its advice, and when a failed request is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+_SHARE_OF_LIFETIME: Final = 2 / 3
+"""Without advice from the authority: 90 days after 60, 6 days after 4 (letsencrypt.org/docs/integration-guide)."""
+
+_JITTER: Final = 0.05
+"""Share of the lifetime by which renewals are spread, so that many servers do not ask at once."""
+
+_FIRST_WAIT: Final = timedelta(minutes=2)
+"""After the first failure; Let's Encrypt bounds failed validations to five an hour for a name."""
+
+_LONGEST_WAIT: Final = timedelta(hours=12)
+"""At most between two tries: a certificate of 6 days that is renewed after 4 has four tries left then."""
+
+_SHARE_LEFT: Final = 1 / 4
+"""Of the remaining lifetime: how long to wait at most between two tries while a certificate is still valid."""
+
+LONGEST_REQUESTED: Final = timedelta(days=7)
+"""The longest wait that an authority is followed in: Let's Encrypt's longest limit is per week."""
+
+LOOK_INTERVAL: Final = timedelta(hours=1)
+"""How often the files are looked at: another server may have renewed, and a clock may have been set."""
+
+
+class Step(Enum):
+    """What is done next about a certificate."""
+
+    OBTAIN = "obtain"
+    ASK = "ask"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """When a certificate is valid.
+
+    Attributes:
+        start: Its first moment, UTC.
+        end: Its last moment, UTC.
+    """
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The times that are remembered for a certificate, each UTC.
+
+    Attributes:
+        renew_at: When it is renewed.
+        ask_at: When the authority is asked for its advice again (RFC 9773 section 4.3); None before the first time.
+        next_try: Before this nothing is requested; None if the last try succeeded.
+    """
+
+    renew_at: datetime | None
+    ask_at: datetime | None
+    next_try: datetime | None
+
+
+def renewal_time(lifetime: Lifetime, advised: datetime | None, jitter: float) -> datetime:
+    """Return when to renew a certificate.
+
+    Args:
+        lifetime: When it is valid.
+        advised: A time within the window that the authority suggests (RFC 9773 section 4.2); None without one.
+        jitter: A number from 0 to 1, drawn once for this certificate.
+
+    Returns:
+        UTC; never after the certificate's end.
+    """
+    if advised is not None:
+        return min(advised, lifetime.end)
+    length = lifetime.end - lifetime.start
+    return lifetime.start + length * (_SHARE_OF_LIFETIME - _JITTER * jitter)
+
+
+def next_step(lifetime: Lifetime | None, plan: Plan, now: datetime) -> tuple[Step, datetime]:
+    """Return what to do next about a certificate, and when to look again if that is to wait.
+
+    Args:
+        lifetime: Of the certificate that is there and has the right names; None if there is none.
+        plan: What is remembered.
+        now: The time, UTC.
+    """
+    # A later time was remembered while this machine's clock was wrong.
+    latest = now + LONGEST_REQUESTED
+    is_blocked = plan.next_try is not None and now < plan.next_try <= latest
+    is_due = lifetime is None or now >= lifetime.end or plan.renew_at is None or now >= plan.renew_at
+    look_again = now + LOOK_INTERVAL
+    if is_due:
+        if is_blocked and plan.next_try is not None:
+            return Step.WAIT, min(plan.next_try, look_again)
+        return Step.OBTAIN, now
+    if plan.ask_at is None or now >= plan.ask_at or plan.ask_at > latest:
+        return Step.ASK, now
+    return Step.WAIT, min(look_again, plan.ask_at, plan.renew_at or look_again)
+
+
+def wait_after_failure(
+    failures: int, jitter: float, *, requested: timedelta | None, left: timedelta | None
+) -> timedelta:
+    """Return how long to wait before the next try: twice as long each time, within bounds.
+
+    Args:
+        failures: Failed tries in a row; at least 1.
+        jitter: A number from 0 to 1.
+        requested: The wait that the authority requests (``Retry-After``), or None.
+        left: How long the certificate in use is still valid; None if there is none.
+
+    Returns:
+        Not shorter than what the authority requests, up to :data:`LONGEST_REQUESTED`.
+    """
+    wait = min(_FIRST_WAIT * (1 << min(failures - 1, 16)), _LONGEST_WAIT)
+    if left is not None and left > timedelta(0):
+        wait = min(wait, max(left * _SHARE_LEFT, _FIRST_WAIT))
+    wait *= 1 + jitter / 4
+    return wait if requested is None else max(wait, min(requested, LONGEST_REQUESTED))

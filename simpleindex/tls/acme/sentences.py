@@ -1,0 +1,130 @@
+"""Turn what the ACME library raises into sentences for the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+from acme import errors, messages
+from josepy import errors as josepy_errors
+
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from simpleindex.tls.acme.settings import AcmeSettings
+    from simpleindex.tls.acme.state_files import AcmeState
+
+ORDER_SECONDS: Final = 120
+"""For the validation and the signing of one order; Let's Encrypt takes a few."""
+
+_LONGEST_DETAIL: Final = 300
+"""Characters of an authority's explanation in a sentence."""
+
+
+class Sentences:
+    """Turn what the library raises into :class:`AcmeFailed`, and note an account that the authority does not know."""
+
+    def __init__(
+        self, settings: AcmeSettings, state: AcmeState, retry_after: Callable[[], timedelta | None]
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._retry_after = retry_after
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None or isinstance(error, AcmeFailed):
+            return
+        host = urlsplit(self._settings.directory).netloc
+        match error:
+            case errors.ValidationError():
+                raise _challenge_failed(error) from error
+            case messages.Error():
+                self._raise_problem(error, host)
+            case errors.IssuanceError():
+                self._raise_problem(error.error, host)
+            case errors.TimeoutError():
+                raise AcmeFailed(
+                    f"{host} has not finished within {ORDER_SECONDS} s; it is tried again."
+                ) from error
+            case requests.exceptions.SSLError():
+                raise AcmeFailed(
+                    f"The certificate of {host} is not trusted: for an authority of your own give its root with --acme-trust."
+                ) from error
+            case requests.RequestException():
+                raise AcmeFailed(
+                    f"{host} cannot be reached ({_cause(error)}): check the network and --acme-directory."
+                ) from error
+            case (
+                errors.Error()
+                | josepy_errors.Error()
+                | ValueError()
+                | KeyError()
+                | AttributeError()
+                | TypeError()
+            ):
+                raise AcmeFailed(
+                    f"{host} does not answer as an ACME server does: check --acme-directory."
+                ) from error
+
+    def _raise_problem(self, problem: messages.Error, host: str) -> NoReturn:
+        detail = printable_detail(problem.detail)
+        match problem.code:
+            case "rateLimited":
+                raise AcmeFailed(
+                    f"{host} refuses more requests for now: {detail}", self._retry_after()
+                ) from problem
+            case "accountDoesNotExist":
+                self._state.forget_account()
+                raise AcmeFailed(
+                    f"{host} does not know the account any more; a new one is registered at the next try."
+                ) from problem
+            case "unauthorized":
+                raise AcmeFailed(
+                    f"{host} refuses the account: {detail} To register another one, remove {self._state.account_directory}."
+                ) from problem
+            case "externalAccountRequired":
+                raise AcmeFailed(
+                    f"{host} wants an account to be bound to one of theirs: give --acme-eab-id and --acme-eab-key."
+                ) from problem
+            case "rejectedIdentifier" | "unsupportedIdentifier" | "caa":
+                raise AcmeFailed(
+                    f"{host} does not certify this: {detail} Correct --url or --acme-name."
+                ) from problem
+            case "invalidContact" | "unsupportedContact" | "invalidEmail":
+                raise AcmeFailed(f"{host} does not take the e-mail address of --acme: {detail}") from problem
+            case "invalidProfile":
+                raise AcmeFailed(f"{host} does not know the profile of --acme-profile: {detail}") from problem
+        raise AcmeFailed(f"{host} refuses: {detail}", self._retry_after()) from problem
+
+
+def printable_detail(detail: str | None) -> str:
+    """Return an authority's explanation as one bounded line that ends with a full stop."""
+    text = " ".join(
+        "".join(character if character.isprintable() else " " for character in detail or "").split()
+    )
+    text = text[:_LONGEST_DETAIL] or "no reason given"
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _challenge_failed(error: errors.ValidationError) -> ChallengeFailed:
+    for authorization in error.failed_authzrs:
+        for body in authorization.body.challenges:
+            if body.error is not None:
+                return ChallengeFailed(
+                    authorization.body.identifier.value, body.chall.typ, printable_detail(body.error.detail)
+                )
+    return ChallengeFailed("a name", "challenge", "no reason given.")
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason of a failed connection, in a few words."""
+    while error.__context__ is not None or error.__cause__ is not None:
+        error = error.__cause__ or error.__context__ or error
+    return printable_detail(str(error) or type(error).__name__).rstrip(".")

@@ -1,0 +1,65 @@
+"""What the operator decides about ACME, and the profile that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from simpleindex.config.acme_values import Identifier
+
+SHORT_LIVED: Final = "shortlived"
+"""The profile with which Let's Encrypt certifies addresses (letsencrypt.org/docs/profiles)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAccount:
+    """An account at the certificate authority that ours is bound to (RFC 8555 section 7.3.4).
+
+    Attributes:
+        key_id: The identifier that the authority gave.
+        hmac_key: Its key, base64url text. A secret.
+    """
+
+    key_id: str
+    hmac_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeSettings:
+    """How certificates are requested.
+
+    Attributes:
+        contact: The e-mail address of the account; None for none.
+        directory: The URL of the authority's directory (RFC 8555 section 7.1.1).
+        identifiers: What the certificate is for; at least one.
+        profile: The profile to request; None lets :func:`choose_profile` decide.
+        external_account: Binds the account to one at the authority; None for none.
+        trust: A PEM file with the roots to trust for the directory; None for the system's.
+        may_use_http: Whether challenges can be answered over plain HTTP too (``--http``).
+    """
+
+    contact: str | None
+    directory: str
+    identifiers: tuple[Identifier, ...]
+    profile: str | None = None
+    external_account: ExternalAccount | None = None
+    trust: str | None = None
+    may_use_http: bool = False
+
+
+def choose_profile(settings: AcmeSettings, offered: Collection[str]) -> str | None:
+    """Return the profile to request (draft-ietf-acme-profiles); None for the authority's default.
+
+    Addresses need the short-lived one where it is offered; a name gets the default unless the operator chose.
+
+    Args:
+        settings: What the operator decided.
+        offered: The names of the profiles in the authority's directory.
+    """
+    if settings.profile is not None:
+        return settings.profile
+    has_address = any(identifier.address is not None for identifier in settings.identifiers)
+    return SHORT_LIVED if has_address and SHORT_LIVED in offered else None

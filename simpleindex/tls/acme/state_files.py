@@ -1,0 +1,182 @@
+"""What ACME keeps in ``--state``: the account, what is known of each certificate, and the challenges that are open.
+
+Several servers may share one directory, so open challenges are files: a validator may reach any of the servers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
+"""A challenge's token (RFC 8555 section 8.1): base64url text, so nothing that leads out of a directory."""
+
+_SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}\Z")
+"""A host name as a file's name: no slash, and no dot at its beginning."""
+
+_LARGEST: Final = 1 << 16
+"""Bytes; three challenge certificates with their keys are about 6 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalStatus:
+    """What is remembered between two tries.
+
+    Attributes:
+        serial: The serial number of the certificate that the next two belong to, in hexadecimal digits.
+        renew_at: When the certificate is to be renewed, seconds since the epoch; None before the first.
+        ask_at: When the authority is asked for its advice again (RFC 9773 section 4.3.2); None for never.
+        next_try: Before this no request is made, seconds since the epoch; None if the last one succeeded.
+        failures: Failed tries in a row.
+        error: The sentence about the last failure; empty if the last try succeeded.
+    """
+
+    serial: str = ""
+    renew_at: float | None = None
+    ask_at: float | None = None
+    next_try: float | None = None
+    failures: int = 0
+    error: str = ""
+
+
+class AcmeState:
+    """The files of ACME in the state directory.
+
+    Args:
+        state: The directory of ``--state``.
+        directory: The URL of the authority's directory: each authority has an account of its own.
+    """
+
+    def __init__(self, state: Path, directory: str) -> None:
+        self.home = state / "acme"
+        parts = urlsplit(directory)
+        place = f"{parts.netloc}{parts.path}".lower()
+        self._account = self.home / "accounts" / re.sub(r"[^a-z0-9.-]+", "-", place).strip("-.")
+        self._challenges = self.home / "challenges"
+        self._status = self.home / "status.json"
+
+    @property
+    def account_directory(self) -> Path:
+        """Where the account's key and URL lie."""
+        return self._account
+
+    def prepare(self) -> None:
+        """Make the directories, readable by the server's user only."""
+        accounts, kinds = self.home / "accounts", map(self._kind, ("http-01", "tls-alpn-01"))
+        self.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (self.home, accounts, self._account, self._challenges, *kinds):
+            path.mkdir(mode=0o700, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the lock of the one server that requests certificates; False if another one holds it."""
+        descriptor = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def read_account(self, name: str) -> bytes | None:
+        """Return a file of the account; None if it is not there."""
+        return _read(self._account / name)
+
+    def write_account(self, name: str, data: bytes) -> None:
+        """Write a file of the account, whole or not at all."""
+        replace_file(self._account / name, data)
+
+    def forget_account(self) -> None:
+        """Move the account's URL aside, because the authority does not know it any more; the key is kept."""
+        (self._account / "account.json").unlink(missing_ok=True)
+
+    def open_challenge(self, kind: str, name: str, data: bytes) -> None:
+        """Publish the answer to a challenge to every server that shares this directory."""
+        replace_file(self._kind(kind) / name, data)
+
+    def close_challenges(self) -> None:
+        """Remove all open challenges; call it with the lock held, when none is awaited."""
+        for kind in ("http-01", "tls-alpn-01"):
+            for entry in os.scandir(self._kind(kind)):
+                os.unlink(entry.path)
+
+    def read_challenge_certificates(self, server_name: str) -> bytes | None:
+        """Return the certificates and keys that answer a TLS-ALPN-01 challenge for a name; None if none is open."""
+        if not _SERVER_NAME.match(server_name):
+            return None
+        return _read(self._kind("tls-alpn-01") / server_name)
+
+    def read_key_authorization(self, token: str) -> bytes | None:
+        """Return the answer to an HTTP-01 challenge; None if none is open."""
+        return _read(self._kind("http-01") / token) if _TOKEN.match(token) else None
+
+    def read_status(self) -> RenewalStatus:
+        """Return what was remembered; an empty status if there is none, or it cannot be read."""
+        try:
+            values = json.loads(_read(self._status) or b"{}")
+            known = {field.name for field in fields(RenewalStatus)}
+            status = RenewalStatus(**{name: value for name, value in values.items() if name in known})
+            (
+                float(status.renew_at or 0),
+                float(status.ask_at or 0),
+                float(status.next_try or 0),
+                int(status.failures),
+            )
+        except (ValueError, TypeError, AttributeError):
+            return RenewalStatus()
+        return status
+
+    def write_status(self, status: RenewalStatus) -> None:
+        """Remember a status."""
+        replace_file(self._status, json.dumps(asdict(status)).encode())
+
+    def _kind(self, kind: str) -> Path:
+        return self._challenges / kind
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Return a time in UTC from seconds since the epoch."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file that only the server's user can read, so that a crash leaves the old one or the new one."""
+    aside = path.with_name(f".simpleindex-{path.name}")
+    aside.unlink(missing_ok=True)  # left by a crash; the lock keeps other writers away
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(aside, path)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, _LARGEST)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)

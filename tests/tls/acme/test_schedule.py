@@ -1,0 +1,99 @@
+"""When certificates are renewed and failed requests tried again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.tls.acme.schedule import (
+    LONGEST_REQUESTED,
+    Lifetime,
+    Plan,
+    Step,
+    next_step,
+    renewal_time,
+    wait_after_failure,
+)
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+DAY = timedelta(days=1)
+NOTHING = Plan(None, None, None)
+
+
+@pytest.mark.parametrize(("days", "earliest", "latest"), [(90, 55.5, 60), (45, 27.75, 30), (6, 3.7, 4)])
+def test_without_advice_two_thirds_of_the_lifetime_pass_or_a_little_less(
+    days: int, earliest: float, latest: float
+) -> None:
+    lifetime = Lifetime(NOW, NOW + days * DAY)
+    assert renewal_time(lifetime, None, 0.0) == NOW + latest * DAY
+    assert abs(renewal_time(lifetime, None, 1.0) - (NOW + earliest * DAY)) < timedelta(seconds=1)
+
+
+def test_the_authoritys_advice_is_followed_even_into_the_past_but_not_beyond_the_end() -> None:
+    lifetime = Lifetime(NOW, NOW + 90 * DAY)
+    assert renewal_time(lifetime, NOW - DAY, 0.5) == NOW - DAY
+    assert renewal_time(lifetime, NOW + 80 * DAY, 0.5) == NOW + 80 * DAY
+    assert renewal_time(lifetime, NOW + 100 * DAY, 0.5) == NOW + 90 * DAY
+
+
+LIFETIME = Lifetime(NOW - DAY, NOW + 89 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "plan", "step"),
+    [
+        (None, NOTHING, Step.OBTAIN),
+        (None, Plan(None, None, NOW + DAY), Step.WAIT),
+        (None, Plan(None, None, NOW), Step.OBTAIN),
+        (LIFETIME, Plan(NOW + DAY, None, None), Step.ASK),
+        (LIFETIME, Plan(NOW + DAY, NOW, None), Step.ASK),
+        (LIFETIME, Plan(NOW + DAY, NOW + DAY, None), Step.WAIT),
+        (LIFETIME, Plan(NOW, NOW + DAY, None), Step.OBTAIN),
+        (LIFETIME, Plan(NOW, NOW + DAY, NOW + DAY), Step.WAIT),
+        (LIFETIME, NOTHING, Step.OBTAIN),
+        (Lifetime(NOW - 90 * DAY, NOW), Plan(NOW + DAY, NOW + DAY, None), Step.OBTAIN),
+    ],
+)
+def test_the_next_step(lifetime: Lifetime | None, plan: Plan, step: Step) -> None:
+    assert next_step(lifetime, plan, NOW)[0] is step
+
+
+def test_times_that_a_wrong_clock_remembered_do_not_hold_anything_up() -> None:
+    far = NOW + 3650 * DAY
+    assert next_step(None, Plan(None, None, far), NOW)[0] is Step.OBTAIN
+    assert next_step(LIFETIME, Plan(far, far, None), NOW)[0] is Step.ASK
+
+
+moments = st.none() | st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@given(st.booleans(), st.builds(Plan, moments, moments, moments))
+def test_a_wait_always_ends_within_an_hour(has_certificate: bool, plan: Plan) -> None:
+    step, when = next_step(LIFETIME if has_certificate else None, plan, NOW)
+    assert NOW <= when <= NOW + timedelta(hours=1)
+    assert (step is Step.WAIT) is (when > NOW)
+
+
+@given(
+    st.integers(1, 10_000),
+    st.floats(0, 1),
+    st.none() | st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds)),
+    st.none() | st.integers(-(10**6), 10**7).map(lambda seconds: timedelta(seconds=seconds)),
+)
+def test_waits_are_bounded_and_what_the_authority_requests_is_kept(
+    failures: int, jitter: float, requested: timedelta | None, left: timedelta | None
+) -> None:
+    wait = wait_after_failure(failures, jitter, requested=requested, left=left)
+    assert timedelta(minutes=2) <= wait <= max(timedelta(hours=15), LONGEST_REQUESTED)
+    if requested is not None:
+        assert wait >= min(requested, LONGEST_REQUESTED)
+
+
+def test_waits_double_up_to_half_a_day_and_are_shorter_near_the_end() -> None:
+    waits = [wait_after_failure(count, 0, requested=None, left=None) for count in range(1, 12)]
+    assert waits[:4] == [timedelta(minutes=minutes) for minutes in (2, 4, 8, 16)]
+    assert waits[-1] == timedelta(hours=12)
+    assert wait_after_failure(11, 0, requested=None, left=timedelta(hours=8)) == timedelta(hours=2)
