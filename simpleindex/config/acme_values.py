@@ -26,6 +26,17 @@ _NOT_IN_ADDRESSES: Final = frozenset(' ,;<>?&"\\')
 """Characters that a mailto URL of a contact cannot have as they are (RFC 8555 section 7.3 allows one address each)."""
 
 
+@dataclass(frozen=True, slots=True)
+class AcmeContact:
+    """Whom an authority can write to (RFC 8555 section 7.3).
+
+    Attributes:
+        email: The e-mail address; None for nobody.
+    """
+
+    email: str | None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Identifier:
     """A DNS name or an IP address, as an ACME order names it (RFC 8555 section 9.7.7, RFC 8738).
@@ -95,16 +106,16 @@ def parse_directory(text: str) -> str:
     return url
 
 
-def parse_contact(text: str) -> str | None:
-    """Return the e-mail address of ``--acme``; None for the word ``none``.
+def parse_contact(text: str) -> AcmeContact:
+    """Return the contact that ``--acme`` names: an e-mail address, or the word ``none``.
 
     Raises:
         InvalidSetting: It is no address.
     """
     address = text.strip()
     if address.lower() == "none":
-        return None
+        return AcmeContact(None)
     local, _, host = address.rpartition("@")
     if not local or "." not in host or not address.isprintable() or _NOT_IN_ADDRESSES & {*address}:
         raise InvalidSetting("is no e-mail address: give one like you@example.org, or the word none")
-    return address
+    return AcmeContact(address)

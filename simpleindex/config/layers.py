@@ -117,6 +117,10 @@ class Layers:
             values = given.read(reader)
         return values
 
+    def is_given(self, name: str) -> bool:
+        """Tell whether a layer gives the option."""
+        return bool(self._all(name))
+
     def where(self, name: str) -> str:
         """Say where the option got its value, as the beginning of a sentence."""
         return next((given.where for given in reversed(self._all(name))), f"--{name}")

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.config.acme_values import LETS_ENCRYPT, parse_contact, parse_directory, parse_identifier
 from simpleindex.config.layers import Layers, from_command_line, from_environment, from_file
 from simpleindex.config.options import OPTIONS, Option
 from simpleindex.config.values import (
@@ -33,10 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from simpleindex.config.acme_values import AcmeContact, Identifier
+
 __all__ = ["OPTIONS", "ListenAddress", "Option", "Settings", "WatchMode", "changes", "resolve"]
 
 # Loopback, because nobody has yet said that others may read the index, or read it unencrypted.
 _DEFAULT_HTTP: Final = (ListenAddress("tcp:8080:interface=127.0.0.1"),)
+
+_ACME_DETAILS: Final = tuple(
+    option.name for option in OPTIONS if option.name.startswith("acme-") and option.name != "acme-webroot"
+)
+"""Options that refine ``--acme``."""
 
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
 _OWN_DIRECTORIES: Final = {
@@ -55,6 +63,13 @@ class Settings:
         http: Where to listen without.
         serve_http: Whether the index is served without TLS although it is served with it.
         acme_webroot: Where ACME challenges are answered from, or None.
+        acme: The contact for certificates of an ACME authority; None if none are requested.
+        acme_name: Names and addresses that they are requested for, beside the host of ``url``.
+        acme_directory: The URL of the authority's directory.
+        acme_profile: The profile to request, or None.
+        acme_eab_id: The identifier of the account at the authority that ours is bound to, or None.
+        acme_eab_key: The file with the key of that binding, or None.
+        acme_trust: The file with the roots to trust for the directory, or None for the system's.
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
         new_records: Whether lost records are begun anew, instead of refusing to start.
@@ -82,6 +97,13 @@ class Settings:
     http: tuple[ListenAddress, ...]
     serve_http: bool
     acme_webroot: Path | None
+    acme: AcmeContact | None
+    acme_name: tuple[Identifier, ...]
+    acme_directory: str
+    acme_profile: str | None
+    acme_eab_id: str | None
+    acme_eab_key: Path | None
+    acme_trust: Path | None
     certs: Path
     state: Path
     new_records: bool
@@ -192,6 +214,13 @@ def _settings(
         http=http if http or https else _DEFAULT_HTTP,
         serve_http=layers.one("serve-http", to_flag, False),
         acme_webroot=layers.located("acme-webroot", to_path, None),
+        acme=layers.one("acme", parse_contact, None),
+        acme_name=layers.many("acme-name", parse_identifier),
+        acme_directory=layers.one("acme-directory", parse_directory, LETS_ENCRYPT),
+        acme_profile=layers.one("acme-profile", str, None),
+        acme_eab_id=layers.one("acme-eab-id", str, None),
+        acme_eab_key=layers.located("acme-eab-key", to_path, None),
+        acme_trust=layers.located("acme-trust", to_path, None),
         certs=layers.located("certs", to_path, directory / "certs"),
         state=_own_directory("state", layers, environment, directory),
         new_records=layers.one("new-records", to_flag, False),
@@ -249,6 +278,7 @@ def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
                 raise RefusedStart(
                     f"{layers.where(name)}: means nothing without --http; add it or leave this out"
                 )
+    _refuse_contradictory_acme(settings, layers)
     if settings.insecure_auth and not settings.has_logins:
         raise RefusedStart(
             f"{layers.where('insecure-auth')}: means nothing without --users or --access; add one or leave this out"
@@ -263,6 +293,24 @@ def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
         raise RefusedStart(
             f"{layers.where('cache')}: {str(settings.cache)!r} is --state too, and a cache may be deleted; give another"
         )
+
+
+def _refuse_contradictory_acme(settings: Settings, layers: Layers) -> None:
+    if settings.acme is None:
+        for name in _ACME_DETAILS:
+            if layers.is_given(name):
+                raise RefusedStart(
+                    f"{layers.where(name)}: means nothing without --acme; add it or leave this out"
+                )
+    elif not settings.https:
+        raise RefusedStart(
+            f"{layers.where('acme')}: means nothing without --https; add --https 443 or leave this out"
+        )
+    for one, other in (("acme-eab-id", "acme-eab-key"), ("acme-eab-key", "acme-eab-id")):
+        if layers.is_given(one) and not layers.is_given(other):
+            raise RefusedStart(
+                f"{layers.where(one)}: means nothing without --{other}; add it or leave this out"
+            )
 
 
 def _place(path: Path) -> tuple[int, int] | str:

@@ -35,6 +35,12 @@ def listening_lines(
         yield from index.sources.upstreams.lines()
     if index.security is not None:
         yield from index.security.lines()
+    if index.acme is not None:
+        names = ", ".join(each.value for each in index.acme.settings.identifiers)
+        yield (
+            f"A certificate for {names} is kept fresh by {index.acme.settings.directory}, whose terms of service --acme agrees to; "
+            "until it is there, the certificates above are served."
+        )
 
 
 def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, examines: bool) -> Iterator[str]:
@@ -51,6 +57,18 @@ def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, exa
         users = index.logins.users
         count = "" if users is None else f"; {settings.users} has {len(users().hashes)} users"
         yield f"Uploads are taken at {base_url}legacy/ by {who}{count}."
+    yield from installation_lines(index, base_url)
+
+
+def installation_lines(index: ComposedIndex, base_url: str) -> Iterator[str]:
+    """Return lines about how to install from the index.
+
+    Args:
+        index: The index.
+        base_url: Its URL.
+    """
     security = index.security
-    fingerprint = security.certificates.ca_fingerprint if security else None
-    yield from install_lines(base_url, security.ca_path if security else None, fingerprint)
+    if security is None:
+        yield from install_lines(base_url, None, None)
+    else:
+        yield from install_lines(base_url, security.ca_path, security.ca_fingerprint)

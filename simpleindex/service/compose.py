@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
-from simpleindex.service.adapters import say
 from simpleindex.service.compose_directory import ServedDirectory
 from simpleindex.service.compose_http import HttpParts, compose_http
 from simpleindex.service.composed_sources import ComposedSources
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
+    from simpleindex.service.compose_acme import AcmeParts
     from simpleindex.service.compose_logins import Logins
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
@@ -38,6 +38,7 @@ class ComposedIndex:
 
     Attributes:
         runtime: What the parts share: settings, threads, processes, records.
+        acme: What requests certificates; None without ``--acme``.
         security: The certificates; None without ``--https``.
         sources: The directories, the upstreams and the views of them.
         logins: Users, tokens and rights; None if nobody can log in.
@@ -45,6 +46,7 @@ class ComposedIndex:
     """
 
     runtime: Runtime
+    acme: AcmeParts | None
     security: Security | None
     sources: ComposedSources
     logins: Logins | None
@@ -67,7 +69,8 @@ def compose(
         RefusedStart: The index cannot start with these settings.
     """
     runtime = create_runtime(settings, current, reactor, owner)
-    security = _security(settings, owner)
+    acme = _compose_acme(settings, reactor, owner)
+    security = _security(settings, owner, acme)
     sources = compose_sources(runtime)
     logins = None
     if settings.has_logins:
@@ -76,7 +79,7 @@ def compose(
         refuse_unreadable(settings, owner)
         logins = compose_logins(runtime, sources.views)
     http = compose_http(runtime, security, sources, logins, troubles)
-    return ComposedIndex(runtime, security, sources, logins, http)
+    return ComposedIndex(runtime, acme, security, sources, logins, http)
 
 
 def compose_sources(runtime: Runtime) -> ComposedSources:
@@ -97,10 +100,23 @@ def compose_sources(runtime: Runtime) -> ComposedSources:
     return compose_upstreams(runtime, ServedDirectory(path, LOCAL, runtime, used_names), used_names)
 
 
-def _security(settings: Settings, owner: Owner) -> Security | None:
+def _compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts | None:
+    if settings.acme is None:
+        return None
+    try:
+        from simpleindex.service.compose_acme import compose_acme  # noqa: PLC0415  (only with --acme)
+    except ModuleNotFoundError as error:
+        raise RefusedStart(
+            f"--acme needs {error.name}, which is not installed: pip install 'twisted-simpleindex[acme]'"
+        ) from None
+    return compose_acme(settings, reactor, owner)
+
+
+def _security(settings: Settings, owner: Owner, acme: AcmeParts | None) -> Security | None:
     if not settings.https:
         return None
-    return Security(settings.certs, settings.state, url=settings.url, owner=owner, log=say)
+    serving = None if acme is None else acme.serving
+    return Security(settings.certs, settings.state, url=settings.url, owner=owner, acme=serving)
 
 
 async def _explain_local(local: Source, _: str, name: ProjectName) -> tuple[SourceNote, ...]:

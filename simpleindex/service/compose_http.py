@@ -88,7 +88,7 @@ def compose_http(
     )
     files = FileResponses(immutable=settings.immutable_files)
     writer, changes = _changes(runtime, sources, logins, listings)
-    challenge = _acme_challenge(runtime)
+    challenge = _acme_challenge(runtime, security)
     status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
     resource = IndexResource(
         IndexParts(listings, files, status, why, changes),
@@ -117,7 +117,7 @@ def _changes(
 
 def _description(security: Security | None, sources: ComposedSources) -> IndexDescription:
     return IndexDescription(
-        has_private_ca=security is not None and security.certificates.ca_pem is not None,
+        has_private_ca=security is not None and security.certificates.clients_need_ca,
         unlisted=sources.unlisted,
         views=tuple(sources.views),
     )
@@ -132,8 +132,12 @@ def _status_pages(security: Security | None, sources: ComposedSources, troubles:
     )
 
 
-def _acme_challenge(runtime: Runtime) -> Callable[[str], bytes | None]:
+def _acme_challenge(runtime: Runtime, security: Security | None) -> Callable[[str], bytes | None]:
+    acme = None if security is None else security.acme
+
     def challenge(token: str) -> bytes | None:
+        if acme is not None and (answer := acme.key_authorization(token)) is not None:
+            return answer
         webroot = runtime.current().acme_webroot
         return read_challenge(None if webroot is None else str(webroot), token)
 

@@ -25,7 +25,7 @@ from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.records.beginning import initialize_records
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.adapters import failed, say
-from simpleindex.service.announcements import client_lines, listening_lines
+from simpleindex.service.announcements import client_lines, installation_lines, listening_lines
 from simpleindex.service.compose import compose
 from simpleindex.service.ending import SECONDS, THREAD_SECONDS
 from simpleindex.service.fast_lane import tls_protocol
@@ -200,6 +200,8 @@ class IndexService(Service):
             self._begin(own)
         if self.index.security is not None:
             self._repeat(self._check_certificates, CERTIFICATE_INTERVAL)
+        if self.index.acme is not None:
+            self.index.acme.renewal.start(self._use_issued_certificate)
         if self.index.logins is not None:
             self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
         if self.index.sources.upstreams is not None:
@@ -285,6 +287,8 @@ class IndexService(Service):
         super().stopService()
         self._end_by_force()
         self._notifier.stopping()
+        if self.index.acme is not None:
+            self.index.acme.renewal.stop()
         for loop in self._loops:
             loop.stop()
         self._gate.stop()
@@ -382,9 +386,18 @@ class IndexService(Service):
         assert self.index.security is not None  # only then is it called
         self.index.security.check(force=force)
         # Another CA's certificates may have come meanwhile, or gone.
-        has_private_ca = self.index.security.certificates.ca_pem is not None
+        has_private_ca = self.index.security.certificates.clients_need_ca
         listings = self.index.http.listings
         listings.describe(replace(listings.description, has_private_ca=has_private_ca))
+
+    def _use_issued_certificate(self) -> None:
+        """Serve the certificate that the ACME authority issued, and name the index by it."""
+        before = self._base_url()
+        self._check_certificates(force=True)
+        if (url := self._base_url()) != before:
+            self._take_urls(self.settings.page_cache)
+            for line in installation_lines(self.index, url):
+                say(line)
 
     def _exchange_access_log(self, settings: Settings) -> None:
         opened = open_access_log(settings, self._reactor)

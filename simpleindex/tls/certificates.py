@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import IntEnum
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -47,6 +48,17 @@ _KEYS: Final = frozenset(
 """Those of OpenSSL; of other programs (OPENSSH PRIVATE KEY, PGP ...) none is for TLS."""
 
 
+class Origin(IntEnum):
+    """Where a certificate comes from; of two for one name, the one with the lower value is served."""
+
+    OPERATOR = 0
+    """Put into ``--certs`` by the operator."""
+    AUTHORITY = 1
+    """Issued by the ACME authority of ``--acme``."""
+    PRIVATE_CA = 2
+    """Made by the private CA, so that only clients who trust that CA accept it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PemContents:
     """What was read from PEM text.
@@ -68,14 +80,14 @@ class ServerCertificate:
         where: The file it came from, for sentences.
         chain: The certificate itself, then what leads to its issuer.
         names: The DNS names (lower case) and then the addresses that it is for.
-        private: Whether our own CA issued it, so that only clients who trust that CA accept it.
+        origin: Where it comes from.
         key: Its private key; not compared, since the certificate determines it.
     """
 
     where: str
     chain: tuple[x509.Certificate, ...]
     names: tuple[str, ...]
-    private: bool
+    origin: Origin
     key: ServerKey = field(compare=False, repr=False)
 
     @property
@@ -87,6 +99,11 @@ class ServerCertificate:
     def expires(self) -> datetime:
         """The last moment at which it is valid, UTC."""
         return self.leaf.not_valid_after_utc
+
+    @property
+    def private(self) -> bool:
+        """Whether the private CA issued it."""
+        return self.origin is Origin.PRIVATE_CA
 
     @property
     def key_type(self) -> str:
@@ -123,13 +140,19 @@ def read_pem(where: str, data: bytes) -> PemContents:
     )
 
 
-def assemble(where: str, contents: PemContents, ca: x509.Certificate | None = None) -> ServerCertificate:
+def assemble(
+    where: str,
+    contents: PemContents,
+    ca: x509.Certificate | None = None,
+    origin: Origin = Origin.OPERATOR,
+) -> ServerCertificate:
     """Put a certificate and its key together.
 
     Args:
         where: The file, for sentences.
-        contents: What was read from it (and from the file beside it that holds its key).
-        ca: Our own CA, if there is one.
+        contents: The contents of that file (and of the file beside it that holds its key).
+        ca: The private CA, if there is one.
+        origin: Where the certificate comes from if that CA did not issue it.
 
     Raises:
         UnusableCertificate: One of the two is missing, they do not match, or no client could accept them.
@@ -158,7 +181,8 @@ def assemble(where: str, contents: PemContents, ca: x509.Certificate | None = No
             "names no host as a subject alternative name, so no client accepts it: have it issued anew.",
         )
     chain = (leaf, *(each for each in contents.certificates if each != leaf))
-    return ServerCertificate(where, chain, names, ca is not None and is_issued_by(leaf, ca), contents.key)
+    is_private = ca is not None and is_issued_by(leaf, ca)
+    return ServerCertificate(where, chain, names, Origin.PRIVATE_CA if is_private else origin, contents.key)
 
 
 def is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
@@ -189,12 +213,23 @@ def refuse_invalid_now(certificate: ServerCertificate, now: datetime) -> None:
 
 
 def expiry_warnings(certificates: Iterable[ServerCertificate], now: datetime) -> tuple[str, ...]:
-    """One sentence for each certificate that ends within :data:`WARN_BEFORE`, or has ended."""
+    """Return a sentence for each certificate that ends soon (:func:`warn_before`), or has ended."""
     return tuple(
         f"{each.where} {'expires' if now <= each.expires else 'expired'} on {each.expires:%Y-%m-%d}: renew it."
         for each in certificates
-        if each.expires - now <= WARN_BEFORE
+        if each.expires - now <= warn_before(each)
     )
+
+
+def warn_before(certificate: ServerCertificate) -> timedelta:
+    """Return from how long before its end a certificate is warned of.
+
+    One of the ACME authority is renewed when a third of its lifetime is left, so that a sixth means trouble, also where the
+    lifetime is six days.
+    """
+    if certificate.origin is not Origin.AUTHORITY:
+        return WARN_BEFORE
+    return min(WARN_BEFORE, (certificate.expires - certificate.leaf.not_valid_before_utc) / 6)
 
 
 def covers(certificate: ServerCertificate, host: str) -> bool:
@@ -212,15 +247,15 @@ def covers(certificate: ServerCertificate, host: str) -> bool:
 def choose(certificates: Sequence[ServerCertificate], host: str) -> tuple[ServerCertificate, ...]:
     """Choose what answers to ``host``: one certificate of each key type, ECDSA first; nothing if none is for it.
 
-    The operator's own certificates go before those of our CA, whatever they match by, since more clients trust them.
-    Among these an exact name goes before a wildcard, which stands for one label (RFC 9525 section 6.3); then the one
+    The operator's certificates go before those of the ACME authority, and these before those of the private CA, whatever they
+    match by: the operator decides, and more clients trust a public authority. Among these an exact name goes before a wildcard, which stands for one label (RFC 9525 section 6.3); then the one
     that expires last wins.
     """
-    for private in (False, True):
+    for origin in Origin:
         for name in (host, wildcard_for(host)):
             best: dict[str, ServerCertificate] = {}
             for each in certificates:
-                if each.private is private and name in each.names:
+                if each.origin is origin and name in each.names:
                     best[each.key_type] = max(
                         best.get(each.key_type, each), each, key=lambda one: one.expires
                     )

@@ -10,11 +10,13 @@ from OpenSSL import SSL
 from simpleindex.tls.certificates import UnusableCertificate, canonical, choose, wildcard_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cryptography import x509
 
     from simpleindex.tls.certificates import ServerCertificate
+
+    SelectProtocol = Callable[[SSL.Connection, list[bytes]], bytes]
 
 HTTP: Final = b"http/1.1"
 """The protocol that we speak, as ALPN calls it (RFC 7301 section 6)."""
@@ -55,33 +57,64 @@ class Served:
         return self.contexts.get(name) or self.contexts.get(wildcard_for(name)) or self.default_context
 
 
-def serve(certificates: Sequence[ServerCertificate], url_host: str | None) -> Served:
-    """Prepare everything for ``certificates``, of which there is at least one.
+def select_http(connection: SSL.Connection, offered: list[bytes]) -> bytes:  # noqa: ARG001 (pyOpenSSL passes it)
+    """Select the protocol of a connection whose client offers some by ALPN (RFC 7301).
 
-    The default is what covers ``url_host``; else the operator's own first certificate, else our CA's.
+    Args:
+        connection: The connection.
+        offered: What the client offers; anything.
+
+    Raises:
+        SSL.Error: HTTP/1.1 is not among them.
+    """
+    if HTTP in offered:
+        return HTTP
+    # Ends in the alert no_application_protocol (RFC 7301 section 3.2) and an error that Twisted expects.
+    raise SSL.Error([("SSL routines", "", "no application protocol")])
+
+
+def serve(
+    certificates: Sequence[ServerCertificate],
+    url_host: str | None,
+    select_protocol: SelectProtocol = select_http,
+) -> Served:
+    """Prepare the contexts for certificates.
+
+    The default is what covers ``url_host``; else the operator's first certificate, else the authority's, else the private CA's.
+
+    Args:
+        certificates: At least one.
+        url_host: The host of ``--url``, or None.
+        select_protocol: Selects a protocol among those that a client offers by ALPN.
     """
     prepared: dict[tuple[str, ...], SSL.Context] = {}
 
     def context_with(chosen: Sequence[ServerCertificate]) -> SSL.Context:
         key = tuple(each.where for each in chosen)
         if key not in prepared:
-            prepared[key] = certificate_context(chosen)
+            prepared[key] = certificate_context(chosen, select_protocol)
         return prepared[key]
 
-    first = min(certificates, key=lambda each: each.private)
+    first = min(certificates, key=lambda each: each.origin)
     default = choose(certificates, canonical(url_host or "")) or choose(certificates, first.names[0])
     names = dict.fromkeys(name for each in certificates for name in each.names)
     contexts = {name: context_with(choose(certificates, name)) for name in names}
     return Served(tuple(certificates), default, context_with(default), contexts)
 
 
-def certificate_context(certificates: Sequence[ServerCertificate]) -> SSL.Context:
+def certificate_context(
+    certificates: Sequence[ServerCertificate], select_protocol: SelectProtocol = select_http
+) -> SSL.Context:
     """Return a context that answers with the first of ``certificates`` whose kind of signature the client knows.
+
+    Args:
+        certificates: One of each type of key.
+        select_protocol: Selects a protocol among those that a client offers by ALPN.
 
     Raises:
         UnusableCertificate: OpenSSL does not take one of them.
     """
-    context = new_context()
+    context = new_context(select_protocol)
     issuers: dict[x509.Certificate, None] = {}
     for each in certificates:
         try:
@@ -99,8 +132,12 @@ def certificate_context(certificates: Sequence[ServerCertificate]) -> SSL.Contex
     return context
 
 
-def new_context() -> SSL.Context:
-    """Return a context without certificate, with all that holds for every connection."""
+def new_context(select_protocol: SelectProtocol = select_http) -> SSL.Context:
+    """Return a context without certificate, with all that holds for every connection.
+
+    Args:
+        select_protocol: Selects a protocol among those that a client offers by ALPN.
+    """
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     # Level 2, which is 112 bits of security, whatever OpenSSL was built with (SSL_CTX_set_security_level(3)).
@@ -114,12 +151,5 @@ def new_context() -> SSL.Context:
     # Sessions travel in tickets, so none is kept here. One id everywhere: a session is refused under another one's.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"simpleindex")
-    context.set_alpn_select_callback(lambda _, offered: _select_protocol(offered))
+    context.set_alpn_select_callback(select_protocol)
     return context
-
-
-def _select_protocol(offered: list[bytes]) -> bytes:
-    if HTTP in offered:
-        return HTTP
-    # Ends in the alert no_application_protocol (RFC 7301 section 3.2) and an error that Twisted expects.
-    raise SSL.Error([("SSL routines", "", "no application protocol")])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.tls.certificates import ServerCertificate, UnusableCertificate, assemble, read_pem
+from simpleindex.tls.certificates import Origin, ServerCertificate, UnusableCertificate, assemble, read_pem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography import x509
+
+ACME_DIRECTORY: Final = "simpleindex-acme"
+"""The sub-directory with the certificate of ``--acme``: the only place there that ACME writes to."""
 
 CHAIN: Final = "fullchain.pem"
 KEY: Final = "privkey.pem"
@@ -46,6 +49,11 @@ class CertificatePlace:
 
     where: str
     files: tuple[Path, ...]
+
+    @property
+    def is_from_acme(self) -> bool:
+        """Whether ACME wrote it."""
+        return self.files[0].parent.name == ACME_DIRECTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,8 @@ def read_place(place: CertificatePlace, ca: x509.Certificate | None = None) -> S
         UnusableCertificate: They cannot be read or served.
     """
     data = b"\n".join(read_file(path) for path in place.files)
-    return assemble(place.where, read_pem(place.where, data), ca)
+    origin = Origin.AUTHORITY if place.is_from_acme else Origin.OPERATOR
+    return assemble(place.where, read_pem(place.where, data), ca, origin)
 
 
 def read_file(path: Path) -> bytes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from simpleindex.tls.files import CertificatePlace
     from simpleindex.tls.machine import MachineIdentity
 
 SERVER_FILE: Final = "simpleindex.pem"
@@ -58,7 +59,13 @@ class PrivateCA:
 
 
 def ensure(
-    certs: Path, state: Path, identity: MachineIdentity, now: datetime, owner: Owner = (None, None)
+    certs: Path,
+    state: Path,
+    identity: MachineIdentity,
+    now: datetime,
+    owner: Owner = (None, None),
+    *,
+    has_acme: bool = False,
 ) -> PrivateCA | None:
     """See to it that there is a certificate to serve: at the start, and every few hours for its renewal.
 
@@ -73,6 +80,8 @@ def ensure(
         identity: What clients may call this machine.
         now: The time, UTC.
         owner: To whom new files are given when we are root before the drop of privileges.
+        has_acme: Whether certificates of an ACME authority are requested: then theirs alone do not make ours needless, which
+            is served until the first one comes.
 
     Returns:
         The CA, or None if all certificates there are the operator's own.
@@ -83,7 +92,11 @@ def ensure(
     home = state / "ca"
     try:
         server, orphans = _server_file(certs, home)
-        if not _is_wanted(certs, server, home, orphans):
+        if os.path.lexists(server):
+            is_wanted = _is_ours(server, home)
+        else:
+            is_wanted = not _others(certs, orphans, has_acme=has_acme)
+        if not is_wanted:
             return None
         _make_directory(certs, 0o700, owner)
         _make_directory(state, 0o700, owner)
@@ -111,12 +124,13 @@ def _server_file(certs: Path, home: Path) -> tuple[Path, list[Path]]:
     return (ours or [path for path in paths if path not in made] or paths)[0], orphans
 
 
-def _is_wanted(certs: Path, server: Path, home: Path, orphans: Sequence[Path]) -> bool:
-    """Whether a certificate of ours is to be made or renewed: not where the operator has put others there from the start."""
-    if os.path.lexists(server):
-        return _is_ours(server, home)
-    others = [place for place in places(certs) if not {*place.files} & {*orphans}]
-    return not others
+def _others(certs: Path, orphans: Sequence[Path], *, has_acme: bool) -> list[CertificatePlace]:
+    """Return the certificates on account of which none of ours is made; one that was made once is renewed all the same."""
+    return [
+        place
+        for place in places(certs)
+        if not {*place.files} & {*orphans} and not (has_acme and place.is_from_acme)
+    ]
 
 
 def _lost(orphan: Path, home: Path, server: Path) -> str:

@@ -1,4 +1,4 @@
-"""HTTPS of its own, put together: the operator's certificates or a private CA's, kept fresh while the service runs."""
+"""The certificates of ``--https`` put together: the operator's, an ACME authority's, a private CA's."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
+from simpleindex.system.log import logger
 from simpleindex.tls.files import not_certificates
 from simpleindex.tls.machine import this_machine
 from simpleindex.tls.private_ca import ensure
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from simpleindex.tls.private_ca import Owner
+    from simpleindex.tls.private_ca import Owner, PrivateCA
+    from simpleindex.tls.serving import AcmeServing
 
     Clock = Callable[[], datetime]
 
+_log = logger(__name__)
+
 
 class Security:
-    """The certificates in use and the CA behind them.
+    """The certificates in use and the private CA.
 
     Args:
         certs: Where certificates lie.
         state: Where the private CA lies.
         url: ``--url``, or None.
-        owner: The user and group that the service will become, where it will.
-        log: Takes a sentence for the operator.
-        now: Tells the time, UTC.
+        owner: The user and group that the service will become, if it changes them.
+        acme: What is done for ``--acme``; None without it.
+        now: Returns the time, UTC.
 
     Raises:
         RefusedStart: There is nothing that can be served.
@@ -44,46 +47,46 @@ class Security:
         *,
         url: str | None,
         owner: Owner,
-        log: Callable[[str], None],
+        acme: AcmeServing | None = None,
         now: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._certs = certs
         self._state = state
         self._url_host = urlsplit(url).hostname if url else None
-        self._log = log
         self._now = now
-        ca = ensure(certs, state, this_machine(self._url_host), now(), owner)
+        self.acme = acme
+        ca = self._ensure_ca(owner)
         self._has_ca = ca is not None
-        self.certificates = Certificates(
-            certs,
-            ca=ca.certificate if ca else None,
-            now=now,
-            log=log,
-        )
+        self.certificates = Certificates(certs, ca=ca.certificate if ca else None, now=now, acme=acme)
         self.certificates.passed_over = ca.orphans if ca else frozenset()
         self._warnings: tuple[str, ...] = ()
         if ca is not None and (others := not_certificates(certs)):
-            log(
-                severity.warning(
-                    f"{certs} holds no certificate in a form that is read, but {', '.join(others)}: a private CA is used. Certificates of "
-                    "your own are fullchain.pem with privkey.pem, or one .pem file with both."
-                )
+            _log.warn(
+                "{certs} holds no certificate in a form that is read, but {others}: a private CA is used. Certificates of your own are "
+                "fullchain.pem with privkey.pem, or one .pem file with both.",
+                certs=certs,
+                others=", ".join(others),
             )
         warnings = ca.warnings if ca else ()
-        # Said at once: where the next line refuses the start, they may say how to mend it.
+        # Before the next line, which may refuse the start: they may name the remedy.
         self._warn(warnings)
         self._warn((*warnings, *self.certificates.load(self._url_host, *owner)))
 
     @property
     def ca_path(self) -> str | None:
-        """The file with the private CA's certificate; None if all certificates are the operator's own."""
-        return None if self.certificates.ca_pem is None else str(self._state / "ca" / "cert.pem")
+        """The file with the private CA's certificate; None if clients do not need it."""
+        return None if not self.certificates.clients_need_ca else str(self._state / "ca" / "cert.pem")
+
+    @property
+    def ca_fingerprint(self) -> str | None:
+        """The fingerprint of the private CA's certificate; None if clients do not need it."""
+        return self.certificates.ca_fingerprint if self.certificates.clients_need_ca else None
 
     def check(self, *, force: bool = False) -> None:
-        """Renew our own certificate when it is due, and take up what has changed; cheap enough for every minute.
+        """Renew the private CA's certificate when it is due, and take up changed files; cheap enough for every minute.
 
         Args:
-            force: Look into the files even if they seem unchanged (SIGHUP).
+            force: Read the files even if they seem unchanged (SIGHUP).
         """
         # Without a CA at the start none is made later: where the operator's certificates are gone for a moment, the
         # former ones stay in use, which clients trust.
@@ -99,14 +102,18 @@ class Security:
 
     def _renew(self) -> tuple[str, ...]:
         try:
-            ca = ensure(self._certs, self._state, this_machine(self._url_host), self._now())
+            ca = self._ensure_ca((None, None))
         except RefusedStart as error:
             return (str(error),)
         self.certificates.passed_over = ca.orphans if ca else frozenset()
         return ca.warnings if ca else ()
 
+    def _ensure_ca(self, owner: Owner) -> PrivateCA | None:
+        identity = this_machine(self._url_host)
+        return ensure(self._certs, self._state, identity, self._now(), owner, has_acme=self.acme is not None)
+
     def _warn(self, warnings: tuple[str, ...]) -> None:
         for warning in warnings:
             if warning not in self._warnings:
-                self._log(severity.error(warning))
+                _log.error("{warning}", warning=warning)
         self._warnings = warnings

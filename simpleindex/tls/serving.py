@@ -12,16 +12,17 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
+from simpleindex.system.log import logger
 from simpleindex.tls.certificates import (
+    Origin,
     UnusableCertificate,
     canonical,
     covers,
     expiry_warnings,
     refuse_invalid_now,
 )
-from simpleindex.tls.contexts import certificate_context, new_context, serve
+from simpleindex.tls.contexts import certificate_context, new_context, select_http, serve
 from simpleindex.tls.files import hindrance, is_settled, places, read_place, signature
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
     from simpleindex.tls.certificates import ServerCertificate
-    from simpleindex.tls.contexts import Served
+    from simpleindex.tls.contexts import SelectProtocol, Served
     from simpleindex.tls.files import CertificatePlace
+
+_log = logger(__name__)
 
 TICKET_KEY_LIFETIME: Final = timedelta(days=1)
 """How long session tickets are sealed with one key, which must change for forward secrecy to hold (RFC 9325 section 3.4)."""
@@ -57,6 +60,21 @@ class Described:
     default: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AcmeServing:
+    """What a server does for certificates of an ACME authority.
+
+    Attributes:
+        names: The names and addresses that a certificate is requested for; the start does not need one for them yet.
+        select_protocol: Selects a protocol by ALPN, and answers the authority's challenges (RFC 8737).
+        key_authorization: Returns the answer to an HTTP-01 challenge by its token, or None (RFC 8555 section 8.3).
+    """
+
+    names: frozenset[str]
+    select_protocol: SelectProtocol
+    key_authorization: Callable[[str], bytes | None]
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificates:
     """The certificates of ``certs/``, for :class:`twisted.protocols.tls.TLSMemoryBIOFactory`.
@@ -67,9 +85,9 @@ class Certificates:
 
     Args:
         certs: The directory.
-        ca: Our own CA, if it is in use.
-        now: Tells the time, UTC.
-        log: Takes a sentence for the operator.
+        ca: The private CA, if it is in use.
+        now: Returns the time, UTC.
+        acme: What is done for ``--acme``; None without it.
     """
 
     def __init__(
@@ -78,27 +96,30 @@ class Certificates:
         *,
         ca: x509.Certificate | None,
         now: Callable[[], datetime],
-        log: Callable[[str], None],
+        acme: AcmeServing | None = None,
     ) -> None:
         self.passed_over: frozenset[str] = frozenset()
         self._certs = certs
         self._ca = ca
         self._now = now
-        self._log = log
+        self._acme = acme
+        self._select_protocol = select_http if acme is None else acme.select_protocol
         self._url_host: str | None = None
         self._served: Served | None = None
         self._signature: object = None
-        self._told: frozenset[str] = frozenset()
+        self._logged: frozenset[str] = frozenset()
         self._make_entrance()
 
     def load(
         self, url_host: str | None = None, uid: int | None = None, gid: int | None = None
     ) -> tuple[str, ...]:
-        """Read everything, and be strict: for the start.
+        """Read all certificates at the start, and refuse what cannot be served.
+
+        One of the ACME authority that cannot be served, as after a long time off, is passed over: a new one is requested.
 
         Args:
             url_host: The host of ``--url``, if given.
-            uid: As whom the service will run, if that is not who it is now.
+            uid: The user as which the service will run, if that is not the present one.
             gid: That user's group.
 
         Returns:
@@ -108,60 +129,68 @@ class Certificates:
             RefusedStart: There is no certificate, or none for ``url_host``, or one cannot be used now or read by that user.
         """
         url_host = None if url_host is None else canonical(url_host)
-        found, _changed = self._look()
-        try:
-            certificates = [self._read(place) for place in found]
-        except UnusableCertificate as error:
-            raise RefusedStart(str(error)) from error
+        present, _changed = self._look()
+        certificates, passed_over = [], []
+        for place in present:
+            try:
+                certificates.append(self._read(place))
+            except UnusableCertificate as error:
+                if self._acme is None or not place.is_from_acme:
+                    raise RefusedStart(str(error)) from error
+                passed_over.append(f"{error} A new one is requested.")
         if not certificates:
             raise RefusedStart(f"{self._certs} holds no certificate: put one there.")
-        if url_host is not None and not _covered(certificates, url_host):
+        if url_host is not None and not self._covered(certificates, url_host):
             raise RefusedStart(
                 f"No certificate in {self._certs} is for {url_host}, the host of --url: add one, or correct --url."
             )
-        for path in (path for place in found for path in place.files):
+        for path in (path for place in present for path in place.files):
             sentence = uid is not None and hindrance(uid, gid, path)
             if sentence:
                 raise RefusedStart(sentence)
         self._url_host = url_host
-        self._served = serve(certificates, url_host)
-        return self.warnings()
+        self._served = serve(certificates, url_host, self._select_protocol)
+        return (*passed_over, *self.warnings())
 
     def reload(self, force: bool = False) -> bool:
-        """Take up what has changed, and keep what became unusable as it was; cheap enough for every few seconds.
+        """Take up changed files, and keep the former certificate of a file that became unusable; cheap enough for every few seconds.
 
         Args:
-            force: Look into the files even if they seem unchanged, and complain again of what was complained of before.
+            force: Read the files even if they seem unchanged, and log problems that were logged before.
 
         Returns:
             Whether other certificates are in use now.
         """
         if force:
-            self._told = frozenset()
+            self._logged = frozenset()
         try:
-            found, changed = self._look()
+            present, changed = self._look()
         except RefusedStart as error:
-            self._tell([str(error)])
+            self._log_problems([str(error)])
             return False
         if not changed and not force:
             return False
         former = {each.where: each for each in self._loaded.certificates}
-        certificates, problems = self._read_or_keep(found, former)
+        certificates, problems = self._read_or_keep(present, former)
         if not certificates:
             problems.append(f"{self._certs} holds no certificate any more: the former ones stay in use.")
-        elif self._url_host is not None and not _covered(certificates, self._url_host):
+        elif self._url_host is not None and not self._covered(certificates, self._url_host):
             problems.append(
                 f"No certificate in {self._certs} is for {self._url_host} any more, the host of --url: the former ones stay "
                 "in use."
             )
             certificates = []
-        self._tell(problems)
+        self._log_problems(problems)
         if not certificates or certificates == list(former.values()):
             return False
-        self._served = serve(certificates, self._url_host)
+        self._served = serve(certificates, self._url_host, self._select_protocol)
         for each in certificates:
             if former.get(each.where) != each:
-                self._log(f"{each.where} is in use now; it is good until {each.expires:%Y-%m-%d}.")
+                _log.info(
+                    "{where} is in use now; it is good until {end:%Y-%m-%d}.",
+                    where=each.where,
+                    end=each.expires,
+                )
         return True
 
     def serverConnectionForTLS(
@@ -193,13 +222,19 @@ class Certificates:
 
     @property
     def ca_pem(self) -> bytes | None:
-        """Our CA's certificate, which clients need; None if all certificates in use are the operator's own."""
+        """The private CA's certificate; None if none of its certificates is in use."""
         return None if self._ca_in_use is None else self._ca_in_use.public_bytes(Encoding.PEM)
 
     @property
     def ca_fingerprint(self) -> str | None:
-        """SHA-256 of our CA's certificate as browsers and ``openssl x509 -fingerprint`` show it."""
+        """SHA-256 of the private CA's certificate as browsers and ``openssl x509 -fingerprint`` show it."""
         return None if self._ca_in_use is None else self._ca_in_use.fingerprint(SHA256()).hex(":").upper()
+
+    @property
+    def clients_need_ca(self) -> bool:
+        """Whether clients have to trust the private CA; not where the default certificate is the ACME authority's."""
+        is_public = any(each.origin is Origin.AUTHORITY for each in self._loaded.default)
+        return self._ca_in_use is not None and not is_public
 
     @property
     def _ca_in_use(self) -> x509.Certificate | None:
@@ -220,13 +255,13 @@ class Certificates:
         connection.set_context(self._loaded.context_for(connection.get_servername()))
 
     def _look(self) -> tuple[tuple[CertificatePlace, ...], bool]:
-        found = tuple(
+        present = tuple(
             place for place in places(self._certs) if self.passed_over.isdisjoint(map(str, place.files))
         )
-        taken = signature(found)
+        taken = signature(present)
         changed = taken != self._signature
         self._signature = taken if is_settled(taken, self._now()) else None
-        return found, changed
+        return present, changed
 
     def _read(self, place: CertificatePlace) -> ServerCertificate:
         certificate = read_place(place, self._ca)
@@ -235,10 +270,10 @@ class Certificates:
         return certificate
 
     def _read_or_keep(
-        self, found: Sequence[CertificatePlace], former: Mapping[str, ServerCertificate]
+        self, present: Sequence[CertificatePlace], former: Mapping[str, ServerCertificate]
     ) -> tuple[list[ServerCertificate], list[str]]:
         certificates, problems = [], []
-        for place in found:
+        for place in present:
             try:
                 certificates.append(self._read(place))
             except UnusableCertificate as error:
@@ -248,12 +283,12 @@ class Certificates:
                     certificates.append(kept)
         return certificates, problems
 
-    def _tell(self, problems: Sequence[str]) -> None:
+    def _log_problems(self, problems: Sequence[str]) -> None:
         for problem in problems:
-            if problem not in self._told:
-                self._log(severity.error(problem))
-        self._told = frozenset(problems)
+            if problem not in self._logged:
+                _log.error("{problem}", problem=problem)
+        self._logged = frozenset(problems)
 
-
-def _covered(certificates: Iterable[ServerCertificate], host: str) -> bool:
-    return any(covers(each, host) for each in certificates)
+    def _covered(self, certificates: Iterable[ServerCertificate], host: str) -> bool:
+        requested = frozenset() if self._acme is None else self._acme.names
+        return host in requested or any(covers(each, host) for each in certificates)

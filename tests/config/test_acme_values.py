@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simpleindex.config.acme_values import (
     LETS_ENCRYPT,
     STAGING,
+    AcmeContact,
     Identifier,
     parse_contact,
     parse_directory,
@@ -104,7 +105,7 @@ def test_other_directories_are_refused(text: str) -> None:
     ("text", "contact"), [("you@example.org", "you@example.org"), ("none", None), ("NONE", None)]
 )
 def test_a_contact_is_an_address_or_none(text: str, contact: str | None) -> None:
-    assert parse_contact(text) == contact
+    assert parse_contact(text) == AcmeContact(contact)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simpleindex.config.acme_values import LETS_ENCRYPT, STAGING, AcmeContact, Identifier
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.settings import ListenAddress, Settings, WatchMode, changes, resolve
 from simpleindex.core.errors import RefusedStart
@@ -30,6 +31,13 @@ def test_defaults(tmp_path: Path) -> None:
         http=(ListenAddress("tcp:8080:interface=127.0.0.1"),),
         serve_http=False,
         acme_webroot=None,
+        acme=None,
+        acme_name=(),
+        acme_directory=LETS_ENCRYPT,
+        acme_profile=None,
+        acme_eab_id=None,
+        acme_eab_key=None,
+        acme_trust=None,
         certs=tmp_path / "certs",
         state=Path("/home/me/.local/state/simpleindex"),
         new_records=False,
@@ -55,7 +63,17 @@ def test_defaults(tmp_path: Path) -> None:
 
 def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     """Giving every default that is a value, as --help words it, changes nothing."""
-    words = ("none", "$", "8080 on", "the certificate", "anyone reads")
+    words = (
+        "none",
+        "$",
+        "8080 on",
+        "the certificate",
+        "anyone reads",
+        "letsencrypt",
+        "the host of",
+        "shortlived",
+        "the system",
+    )
     spelled = {option.name: option.default for option in OPTIONS if not option.default.startswith(words)}
     spelled.pop("serve-http")
     spelled.pop("new-records")
@@ -72,6 +90,13 @@ EVERYTHING: Given = {
     "http": ("80",),
     "serve-http": True,
     "acme-webroot": "acme",
+    "acme": "you@example.org",
+    "acme-name": ("packages.example.com", "192.0.2.1"),
+    "acme-directory": "staging",
+    "acme-profile": "shortlived",
+    "acme-eab-id": "kid-1",
+    "acme-eab-key": "eab.key",
+    "acme-trust": "roots.pem",
     "certs": "~/certs",
     "state": "state",
     "new-records": True,
@@ -101,6 +126,13 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         http=(ListenAddress("80", 80),),
         serve_http=True,
         acme_webroot=base / "acme",
+        acme=AcmeContact("you@example.org"),
+        acme_name=(Identifier("packages.example.com"), Identifier("192.0.2.1")),
+        acme_directory=STAGING,
+        acme_profile="shortlived",
+        acme_eab_id="kid-1",
+        acme_eab_key=base / "eab.key",
+        acme_trust=base / "roots.pem",
         certs=Path("/home/me/certs"),
         state=base / "state",
         new_records=True,
@@ -359,6 +391,13 @@ LIVE = {
     "page-cache": 1,
 }
 RESTART = {
+    "acme": AcmeContact(None),
+    "acme-name": (Identifier("packages.example.org"),),
+    "acme-directory": STAGING,
+    "acme-profile": "shortlived",
+    "acme-eab-id": "kid-2",
+    "acme-eab-key": Path("/eab"),
+    "acme-trust": Path("/roots"),
     "follow-root": True,
     "path": Path("/p"),
     "https": (ListenAddress("1", 1),),

@@ -13,8 +13,10 @@ from simpleindex.tls import security
 from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.security import Security
 from tests.fixtures.certificates import NOW, issue
+from tests.fixtures.log import CapturedLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -28,7 +30,7 @@ class SecurityFixture:
         self.names: tuple[str, ...] = ("box.example.com", "localhost")
         self.url_hosts: list[str | None] = []
         self.now = NOW
-        self.said: list[str] = []
+        self.log = CapturedLog()
 
     def identity(self, url_host: str | None) -> MachineIdentity:
         """What stands for this machine's real names."""
@@ -42,22 +44,23 @@ class SecurityFixture:
             self.state,
             url=url,
             owner=(None, None),
-            log=self.said.append,
             now=lambda: self.now,
         )
 
     def taken(self) -> list[str]:
-        """What was said since the last time."""
-        said, self.said[:] = list(self.said), []
-        return said
+        """What was logged since the last time."""
+        lines = self.log.lines
+        self.log.clear()
+        return lines
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecurityFixture:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecurityFixture]:
     """Neither directory exists yet."""
     made = SecurityFixture(tmp_path)
     monkeypatch.setattr(security, "this_machine", made.identity)
-    return made
+    with made.log:
+        yield made
 
 
 def test_our_own(world: SecurityFixture) -> None:
@@ -214,9 +217,8 @@ def test_a_renewal_that_fails(world: SecurityFixture) -> None:
 
 def test_real_time_and_real_names(tmp_path: Path) -> None:
     """Without a clock of its own it is now, and the machine is this one."""
-    said: list[str] = []
     before = datetime.now(NOW.tzinfo)
-    made = Security(tmp_path / "certs", tmp_path / "state", url=None, owner=(None, None), log=said.append)
+    made = Security(tmp_path / "certs", tmp_path / "state", url=None, owner=(None, None))
     (described,) = made.certificates.describe()
     assert "localhost" in described.names
     assert timedelta(days=89) < described.expires - before < timedelta(days=91)

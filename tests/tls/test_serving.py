@@ -25,8 +25,10 @@ from simpleindex.tls.machine import MachineIdentity
 from simpleindex.tls.private_ca import ensure
 from simpleindex.tls.serving import Certificates
 from tests.fixtures.certificates import NOW, Handshake, Issued, issue, shake, trusting
+from tests.fixtures.log import CapturedLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cryptography import x509
@@ -48,10 +50,15 @@ class Server:
     def __init__(self, certs: Path, ca: x509.Certificate | None = None) -> None:
         self.certs = certs
         self.now = NOW
-        self.lines: list[str] = []
+        self.log = CapturedLog()
         # What Twisted passes in is not looked at.
         self.protocol = TLSMemoryBIOProtocol(None, None)
-        self.certificates = Certificates(certs, ca=ca, now=lambda: self.now, log=self.lines.append)
+        self.certificates = Certificates(certs, ca=ca, now=lambda: self.now)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was logged."""
+        return self.log.lines
 
     def shake(
         self,
@@ -76,13 +83,14 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Server:
+def server(tmp_path: Path) -> Iterator[Server]:
     """A and B served from sub-directories."""
     A.put_pair(tmp_path / "certs/a.example.com")
     B.put(tmp_path / "certs/b/host.pem")
     server = Server(tmp_path / "certs")
     server.certificates.load()
-    return server
+    with server.log:
+        yield server
 
 
 def client_for(version: ssl.TLSVersion) -> ssl.SSLContext:
@@ -451,7 +459,7 @@ def test_a_renewed_certificate_is_taken_up(server: Server) -> None:
     assert not server.certificates.reload()
 
 
-def test_certbot_replaces_the_links_one_by_one(tmp_path: Path) -> None:
+def test_certbot_replaces_the_links_one_by_one(tmp_path: Path, log: CapturedLog) -> None:
     """Live links are unlinked and made anew in turn: at each moment the whole old or the whole new pair is served."""
     live, archive = tmp_path / "certs/a.example.com", tmp_path / "archive"
     live.mkdir(parents=True)
@@ -470,7 +478,7 @@ def test_certbot_replaces_the_links_one_by_one(tmp_path: Path) -> None:
         (live / f"{name}.pem").symlink_to(archive / f"{name}2.pem")
         assert server.certificates.reload() == (name == "fullchain")
     assert server.shake("a.example.com").leaf == renewed.certificate
-    assert len(server.lines) == 4
+    assert len(log.lines) == 4
 
 
 def test_a_broken_renewal_is_refused(server: Server) -> None:
@@ -484,7 +492,7 @@ def test_a_broken_renewal_is_refused(server: Server) -> None:
         (issue("a.example.com", key=A.key, end=timedelta(hours=-1)).chain_pem, "expired on"),
     ):
         chain.write_bytes(data)
-        server.lines.clear()
+        server.log.clear()
         server.certificates.reload()
         server.certificates.reload()
         (line,) = [line for line in server.lines if "in use now" not in line]

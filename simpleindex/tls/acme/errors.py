@@ -1,13 +1,10 @@
-"""Why a certificate could not be had from an authority."""
+"""Errors of requests to an ACME authority."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta  # noqa: TC003 (a field's type)
 
 from simpleindex.core.errors import SimpleIndexError
-
-if TYPE_CHECKING:
-    from datetime import timedelta
 
 
 class AcmeFailed(SimpleIndexError):
@@ -18,16 +15,12 @@ class AcmeFailed(SimpleIndexError):
         retry_after: The wait that the authority requests before the next try, or None.
     """
 
-    def __init__(self, sentence: str, retry_after: timedelta | None = None) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return self.sentence
+    template = "{sentence}"
+    sentence: str
+    retry_after: timedelta | None = None
 
 
-class ChallengeFailed(AcmeFailed):
+class ChallengeFailed(AcmeFailed, init=False):
     """The authority could not validate a name or an address.
 
     Attributes:
@@ -36,7 +29,7 @@ class ChallengeFailed(AcmeFailed):
     """
 
     def __init__(self, name: str, kind: str, detail: str) -> None:
-        port = "80" if kind == "http-01" else "443"
+        port = 80 if kind == "http-01" else 443  # RFC 8555 section 8.3, RFC 8737 section 3
         super().__init__(
             f"The authority could not validate {name} by {kind}: {detail} "
             f"Let {name} lead to this server, and port {port} be open from outside."

@@ -14,6 +14,7 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
 from simpleindex.tls.acme.state_files import replace_file
+from simpleindex.tls.files import ACME_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from simpleindex.tls.acme.settings import AcmeSettings
     from simpleindex.tls.acme.state_files import AcmeState
 
-CERTIFICATE_DIRECTORY: Final = "simpleindex-acme"
-"""Below ``--certs``: the only place there that ACME writes to."""
-
 CERTIFICATE_FILE: Final = "certificate.pem"
 """Key and certificate in one file, so that one rename replaces both."""
 
@@ -36,7 +34,7 @@ _LEEWAY: Final = timedelta(minutes=2)
 
 def certificate_path(certs: Path) -> Path:
     """Return where the certificate of ACME lies below ``--certs``."""
-    return certs / CERTIFICATE_DIRECTORY / CERTIFICATE_FILE
+    return certs / ACME_DIRECTORY / CERTIFICATE_FILE
 
 
 def read_certificate(certs: Path) -> x509.Certificate | None:
@@ -160,7 +158,7 @@ def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x5
 
 
 def _write(certs: Path, data: bytes) -> None:
-    directory = certs / CERTIFICATE_DIRECTORY
+    directory = certs / ACME_DIRECTORY
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(certificate_path(certs), data)

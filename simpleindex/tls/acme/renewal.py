@@ -1,4 +1,4 @@
-"""Keep one certificate from an authority fresh while the server runs."""
+"""Renew the certificate of an ACME authority while the server runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.logger import Logger
-
+from simpleindex.system.log import logger
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate
 from simpleindex.tls.acme.schedule import Lifetime, Plan, Step, next_step, renewal_time, wait_after_failure
@@ -19,15 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography import x509
-    from twisted.internet.defer import Deferred
 
+    from simpleindex.system.threads import Threads
     from simpleindex.tls.acme.client import Advice
     from simpleindex.tls.acme.state_files import AcmeState
 
-_log = Logger()
+_log = logger(__name__)
 
 _SHORTEST_LOOK: Final = timedelta(seconds=5)
 """Between two looks, whatever the plan says."""
+
+
+_AFTER_TROUBLE: Final = timedelta(minutes=10)
+"""Until the next look after a trouble of this machine, such as a full disk."""
 
 
 class Authority(Protocol):
@@ -42,10 +45,6 @@ class Authority(Protocol):
 
     def advise(self, certificate: x509.Certificate) -> Advice:
         """Return when to renew a certificate, or raise :class:`AcmeFailed`."""
-
-
-class _Threads(Protocol):
-    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,29 +178,33 @@ class CertificateRenewal:
 
     Args:
         requests: The blocking half.
-        threads: Runs it.
-        reactor: Tells the time and calls later.
-        take_up: Makes the server use the files in ``--certs`` as they are now.
+        threads: Runs it; started and stopped with the renewal.
+        reactor: The event loop and the clock.
     """
 
-    def __init__(
-        self, requests: CertificateRequests, threads: _Threads, reactor: Any, take_up: Callable[[], None]
-    ) -> None:
+    def __init__(self, requests: CertificateRequests, threads: Threads, reactor: Any) -> None:
         self._requests = requests
         self._threads = threads
         self._reactor = reactor
-        self._take_up = take_up
+        self._use_certificate: Callable[[], None] = lambda: None
         self._call: Any = None
         self._is_running = False
 
-    def start(self) -> None:
-        """Begin; the first look is made at once."""
+    def start(self, use_certificate: Callable[[], None]) -> None:
+        """Begin; the first look is made at once.
+
+        Args:
+            use_certificate: Makes the server use the files in ``--certs`` as they are now.
+        """
+        self._use_certificate = use_certificate
         self._is_running = True
+        self._threads.start()
         self._schedule(0.0)
 
     def stop(self) -> None:
-        """Look no more; a request that is under way ends by itself, and its result is taken up at the next start."""
+        """Look no more; a request that is under way ends by itself, and its certificate is used from the next start."""
         self._is_running = False
+        self._threads.stop()
         if self._call is not None and self._call.active():
             self._call.cancel()
 
@@ -210,6 +213,8 @@ class CertificateRenewal:
             self._call = self._reactor.callLater(seconds, self._look)
 
     def _look(self) -> None:
+        if not self._is_running:
+            return
         looking = self._threads.run(self._requests.look)
         looking.addCallbacks(self._looked, self._broken)
 
@@ -220,7 +225,7 @@ class CertificateRenewal:
                 names=", ".join(sorted(names_of(outcome.certificate))),
                 end=outcome.certificate.not_valid_after_utc,
             )
-            self._take_up()
+            self._use_certificate()
         if outcome.error:
             write = _log.error if outcome.is_urgent else _log.warn
             write("No new certificate: {sentence}", sentence=outcome.error)
@@ -229,7 +234,7 @@ class CertificateRenewal:
 
     def _broken(self, failure: Any) -> None:
         _log.failure("The certificate's renewal failed in an unexpected way.", failure)
-        self._schedule(timedelta(hours=1).total_seconds())
+        self._schedule(_AFTER_TROUBLE.total_seconds())
 
 
 def _lifetime(certificate: x509.Certificate) -> Lifetime:

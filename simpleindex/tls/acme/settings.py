@@ -1,14 +1,37 @@
-"""What the operator decides about ACME, and the profile that follows from it."""
+"""What the operator decides about ACME, and what follows from it: names and profile."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.config.acme_values import Identifier, parse_identifier
+from simpleindex.core.errors import InvalidSetting
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from simpleindex.config.acme_values import Identifier
+    from simpleindex.tls.machine import MachineIdentity
+
+_NOT_PUBLIC: Final = frozenset(
+    {
+        "alt",
+        "arpa",
+        "corp",
+        "example",
+        "home",
+        "internal",
+        "invalid",
+        "lan",
+        "local",
+        "localdomain",
+        "localhost",
+        "onion",
+        "private",
+        "test",
+    }
+)
+"""Top-level names that no public authority certifies (RFC 6761, RFC 8375, RFC 9476, and those in use on local networks)."""
 
 SHORT_LIVED: Final = "shortlived"
 """The profile with which Let's Encrypt certifies addresses (letsencrypt.org/docs/profiles)."""
@@ -48,6 +71,24 @@ class AcmeSettings:
     external_account: ExternalAccount | None = None
     trust: str | None = None
     may_use_http: bool = False
+
+
+def public_identifiers(identity: MachineIdentity) -> tuple[Identifier, ...]:
+    """Return what a public authority may certify of a machine: its full name, else its public addresses.
+
+    Args:
+        identity: The machine's names and addresses. No resolver is queried, so whether the name leads here is unknown.
+    """
+    names = []
+    for text in identity.names:
+        try:
+            names.append(parse_identifier(text))
+        except InvalidSetting:
+            continue
+    public = [name for name in names if name.value.rpartition(".")[2] not in _NOT_PUBLIC]
+    if public:
+        return (public[0],)
+    return tuple(Identifier(str(address)) for address in identity.addresses if address.is_global)
 
 
 def choose_profile(settings: AcmeSettings, offered: Collection[str]) -> str | None:

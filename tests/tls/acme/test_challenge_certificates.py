@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
-from tests.tls.pems import NOW
+from tests.fixtures.certificates import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,144 @@
+"""Put ``--acme`` together: what is requested for whom, the challenges, and the renewal; imported only with that option."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from simpleindex.config.acme_values import parse_identifier
+from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
+from simpleindex.service.places import own_directory
+from simpleindex.system.threads import Threads
+from simpleindex.tls.acme.alpn import select_protocol
+from simpleindex.tls.acme.issuing import AcmeAuthority
+from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
+from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers
+from simpleindex.tls.acme.state_files import AcmeState
+from simpleindex.tls.files import ACME_DIRECTORY, hindrance
+from simpleindex.tls.machine import this_machine
+from simpleindex.tls.serving import AcmeServing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simpleindex.config.acme_values import Identifier
+    from simpleindex.config.settings import Settings
+    from simpleindex.tls.private_ca import Owner
+
+
+@dataclass(frozen=True)
+class AcmeParts:
+    """What serves and renews certificates of an ACME authority.
+
+    Attributes:
+        settings: What is requested, and where.
+        serving: What the TLS server does for it.
+        renewal: Requests certificates while the server runs.
+    """
+
+    settings: AcmeSettings
+    serving: AcmeServing
+    renewal: CertificateRenewal
+
+
+def compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts:
+    """Create what ``--acme`` needs; nothing is requested yet.
+
+    Args:
+        settings: The settings at the start.
+        reactor: The event loop and the clock.
+        owner: The user and group that the service becomes, if it changes them.
+
+    Raises:
+        RefusedStart: There is nothing to request a certificate for, or a file of the options cannot be used.
+    """
+    acme = acme_settings(settings)
+    _prepare_directories(settings, owner)
+    state = AcmeState(settings.state, acme.directory)
+    clock = partial(datetime.now, UTC)
+    authority = AcmeAuthority(acme, state, settings.certs, clock)
+    threads = Threads(reactor, "certificates", 1)
+    bound_joins(threads.pool, Patience(THREAD_SECONDS))
+    renewal = CertificateRenewal(
+        CertificateRequests(authority, state, settings.certs, clock), threads, reactor
+    )
+    serving = AcmeServing(
+        authority.names, select_protocol(state.read_challenge_certificates), state.read_key_authorization
+    )
+    return AcmeParts(acme, serving, renewal)
+
+
+def acme_settings(settings: Settings) -> AcmeSettings:
+    """Return what is requested, for which names.
+
+    Raises:
+        RefusedStart: There is no name and no address, or a file cannot be read.
+    """
+    assert settings.acme is not None, "only called with --acme"
+    external = None
+    if settings.acme_eab_id is not None:
+        assert settings.acme_eab_key is not None, "the settings refuse one without the other"
+        external = ExternalAccount(settings.acme_eab_id, _read_text(settings.acme_eab_key, "acme-eab-key"))
+    if settings.acme_trust is not None:
+        _read_text(settings.acme_trust, "acme-trust")
+    return AcmeSettings(
+        contact=settings.acme.email,
+        directory=settings.acme_directory,
+        identifiers=_identifiers(settings),
+        profile=settings.acme_profile,
+        external_account=external,
+        trust=None if settings.acme_trust is None else str(settings.acme_trust),
+        may_use_http=bool(settings.http),
+    )
+
+
+def _identifiers(settings: Settings) -> tuple[Identifier, ...]:
+    requested = list(settings.acme_name)
+    host = urlsplit(settings.url).hostname if settings.url else None
+    if host is not None:
+        try:
+            requested.insert(0, parse_identifier(host))
+        except InvalidSetting as invalid:
+            if not requested:
+                raise RefusedStart(
+                    f"--acme: the host of --url, {host!r}, {invalid.reason}; or give --acme-name"
+                ) from None
+    requested = requested or list(public_identifiers(this_machine()))
+    if not requested:
+        raise RefusedStart(
+            "--acme: this machine has neither a full public name nor a public address of its own; give the name or address "
+            "under which clients reach it, as in --acme-name packages.example.org"
+        )
+    return tuple(dict.fromkeys(requested))
+
+
+def _read_text(path: Path, option: str) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        raise RefusedStart(f"--{option}: {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise RefusedStart(f"--{option}: {path} is no text file of that kind") from None
+
+
+def _prepare_directories(settings: Settings, owner: Owner) -> None:
+    """Make the directories for the user that the service becomes, and refuse one that it cannot write to."""
+    own_directory(settings.state, owner)
+    own_directory(settings.certs, owner)
+    directory = settings.certs / ACME_DIRECTORY
+    own_directory(directory, owner)
+    uid, gid = owner
+    for path in (settings.state, directory):
+        if uid is not None:
+            sentence = hindrance(uid, gid, path, write=True) if path.is_dir() else None
+        elif os.access(path, os.W_OK | os.X_OK):
+            sentence = None
+        else:
+            sentence = f"{path} cannot be written to: let the service do so."
+        if sentence:
+            raise RefusedStart(f"--acme: {sentence}")
