@@ -26,6 +26,8 @@ Look:
                    and when it ends
   cache ls         files kept from other indexes; cache warm, why, prune, pin,
                    unpin: see cache --help
+  certificates     the server's certificates: names, end, and when --acme renews
+                   them
   docs [TOPIC]     print a guide, or the list of guides
 
 Set up:
@@ -77,6 +79,7 @@ _COMMANDS: Final = {
     "cache": "cache:cache",
     "allow": "allowances:allow",
     "disallow": "allowances:disallow",
+    "certificates": "certificates:certificates",
     "docs": "documents:docs",
     "yank": "changing:yank",
     "unyank": "changing:unyank",

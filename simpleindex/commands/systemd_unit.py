@@ -145,6 +145,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
             settings.cache,
             # Uploads are written beside what they join.
             *((settings.path,) if settings.has_logins else ()),
+            *((settings.certs,) if settings.acme is not None else ()),
             *_log_directories(settings),
             *_socket_directories(listening),
         ),
@@ -285,6 +286,8 @@ def _read_paths(settings: Settings) -> tuple[Path | None, ...]:
     return (
         settings.certs,
         settings.acme_webroot,
+        settings.acme_eab_key,
+        settings.acme_trust,
         settings.config,
         settings.sources,
         settings.users,

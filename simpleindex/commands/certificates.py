@@ -1,0 +1,153 @@
+"""``simpleindex certificates``: the certificates of the server: names, end, and when ``--acme`` renews them."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from simpleindex.commands.arguments import Parser
+from simpleindex.config.settings import Settings, resolve
+from simpleindex.core.text import plural
+from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus, moment
+from simpleindex.tls.certificates import Origin, ServerCertificate, UnusableCertificate, refuse_invalid_now
+from simpleindex.tls.files import places, read_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.tls.files import CertificatePlace
+
+_ORIGINS = {
+    Origin.OPERATOR: "yours",
+    Origin.AUTHORITY: "from the authority of --acme",
+    Origin.PRIVATE_CA: "from the private CA",
+}
+
+
+def certificates(words: list[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The exit status: 0 if all certificates can be served and the last request for one succeeded, 1 otherwise.
+
+    Raises:
+        RefusedStart: The directory of certificates cannot be read.
+    """
+    parser = Parser(
+        prog="simpleindex certificates",
+        description="Show the server's certificates: names, end, and when --acme renews them.",
+        epilog="Exit status 0: all can be served; 1: one cannot, or the last request for a new one failed.",
+    )
+    for name in ("certs", "state", "config"):
+        metavar = "FILE" if name == "config" else "DIR"
+        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = vars(parser.parse_args(words))
+    options = {name: value for name in ("certs", "state", "config") if (value := arguments[name])}
+    settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+    report = certificate_report(settings, datetime.now(UTC))
+    if arguments["json"]:
+        print(json.dumps(report, indent=2))
+    else:
+        print("\n".join(_lines(settings, report)))
+    problems = [each["problem"] for each in report["certificates"] if each["problem"]]
+    return 1 if problems or (report["acme"] and report["acme"]["last-error"]) else 0
+
+
+def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return the facts about certificates, as the command prints them with ``--json``.
+
+    Args:
+        settings: Where they lie.
+        now: The time, UTC.
+
+    Returns:
+        ``certificates`` (each with ``file``, ``names``, ``origin``, ``expires``, ``problem``) and ``acme``, which is None if none was
+        requested yet (else ``renew-at``, ``next-try``, ``failures`` and ``last-error``). Times are RFC 3339 texts.
+
+    Raises:
+        RefusedStart: The directory of certificates cannot be read.
+    """
+    ca = _private_ca(settings)
+    present = [_describe(place, ca, now) for place in places(settings.certs)]
+    state = AcmeState(settings.state, settings.acme_directory)
+    status = state.read_status()
+    return {"certificates": present, "acme": None if status == RenewalStatus() else _renewal(status)}
+
+
+def _describe(place: CertificatePlace, ca: x509.Certificate | None, now: datetime) -> dict[str, Any]:
+    try:
+        certificate = read_place(place, ca)
+    except UnusableCertificate as error:
+        return {"file": place.where, "names": [], "origin": None, "expires": None, "problem": str(error)}
+    return {
+        "file": place.where,
+        "names": list(certificate.names),
+        "origin": certificate.origin.name.lower().replace("_", "-"),
+        "expires": certificate.expires.isoformat(),
+        "problem": _problem(certificate, now),
+    }
+
+
+def _problem(certificate: ServerCertificate, now: datetime) -> str | None:
+    try:
+        refuse_invalid_now(certificate, now)
+    except UnusableCertificate as error:
+        return str(error)
+    return None
+
+
+def _renewal(status: RenewalStatus) -> dict[str, Any]:
+    def text(seconds: float | None) -> str | None:
+        time = moment(seconds)
+        return None if time is None else time.isoformat(timespec="seconds")
+
+    return {
+        "renew-at": text(status.renew_at),
+        "next-try": text(status.next_try),
+        "failures": status.failures,
+        "last-error": status.error or None,
+    }
+
+
+def _private_ca(settings: Settings) -> x509.Certificate | None:
+    try:
+        return x509.load_pem_x509_certificate((settings.state / "ca" / "cert.pem").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
+    now = datetime.now(UTC)
+    if not report["certificates"]:
+        yield f"{settings.certs} holds no certificate; the server makes one with a private CA when it starts with --https."
+    for each in report["certificates"]:
+        if each["names"]:
+            origin = _ORIGINS[Origin[each["origin"].upper().replace("-", "_")]]
+            end = datetime.fromisoformat(each["expires"])
+            yield f"{each['file']}: {', '.join(each['names'])}"
+            yield f"  {origin}, until {end:%Y-%m-%d %H:%M} UTC ({_left(end - now)})"
+        if each["problem"]:
+            yield f"  {each['problem']}"
+    if (acme := report["acme"]) is not None:
+        if acme["last-error"]:
+            yield f"Last request to the authority of --acme: {acme['last-error']}"
+            yield f"Failed tries: {acme['failures']}; next try {_when(acme['next-try'])}."
+        elif acme["renew-at"]:
+            yield f"The certificate of --acme is renewed {_when(acme['renew-at'])}."
+
+
+def _left(left: timedelta) -> str:
+    if left <= timedelta(0):
+        return "over"
+    hours = int(left.total_seconds()) // 3600
+    return f"{plural(hours // 24, 'day') if hours >= 48 else plural(hours, 'hour')} left"
+
+
+def _when(text: str | None) -> str:
+    return "at once" if text is None else f"at {datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,92 @@
+"""``simpleindex certificates``: what it prints of files and of requests."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.commands.main import main
+from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus
+from tests.fixtures.certificates import issue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def status(root: Path, value: RenewalStatus) -> None:
+    """Let a server with ``--acme`` have left a status."""
+    state = AcmeState(root / "state", "https://localhost/dir")
+    state.prepare()
+    state.write_status(value)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = main(["certificates", "--certs", "certs", "--state", "state", *words])
+    return code, capsys.readouterr().out
+
+
+def test_no_certificate_yet(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys)
+    assert code == 0
+    assert (
+        out
+        == f"{places}/certs holds no certificate; the server makes one with a private CA when it starts with --https.\n"
+    )
+
+
+def test_each_certificate_with_its_names_end_and_origin(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issue("a.example.com").put(places / "certs/a.pem")
+    issue("b.example.com", end=timedelta(hours=30)).put(places / "certs/simpleindex-acme/certificate.pem")
+    root = issue(ca=True)
+    (places / "state/ca").mkdir(parents=True)
+    (places / "state/ca/cert.pem").write_bytes(root.chain_pem)
+    issue("c.example.com", by=root).put(places / "certs/simpleindex.pem")
+    status(places, RenewalStatus(renew_at=datetime(2027, 1, 2, 3, 4, tzinfo=UTC).timestamp()))
+    code, out = run(capsys)
+    assert code == 0
+    assert "a.pem: a.example.com\n  yours, until " in out
+    assert "certificate.pem: b.example.com\n  from the authority of --acme, until " in out
+    assert " (29 hours left)\n" in out
+    assert "simpleindex.pem: c.example.com\n  from the private CA, until " in out
+    assert out.endswith("The certificate of --acme is renewed at 2027-01-02 03:04 UTC.\n")
+
+
+def test_what_is_wrong_is_named_and_fails(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    issue("a.example.com", start=timedelta(days=-9), end=timedelta(days=-2)).put(places / "certs/a.pem")
+    (places / "certs/broken.pem").write_text("-----BEGIN CERTIFICATE-----")
+    code, out = run(capsys)
+    assert code == 1
+    assert "(over)\n" in out
+    assert "expired on " in out
+    assert "broken.pem is cut short" in out
+
+
+def test_a_failed_request_is_shown_with_its_next_try(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = datetime(2027, 1, 2, 3, 4, tzinfo=UTC).timestamp()
+    status(places, RenewalStatus(next_try=at, failures=3, error="ca.test cannot be reached."))
+    code, out = run(capsys)
+    assert code == 1
+    assert "Last request to the authority of --acme: ca.test cannot be reached.\n" in out
+    assert out.endswith("Failed tries: 3; next try at 2027-01-02 03:04 UTC.\n")
+    code, out = run(capsys, "--json")
+    assert code == 1
+    assert json.loads(out)["acme"] == {
+        "renew-at": None,
+        "next-try": "2027-01-02T03:04:00+00:00",
+        "failures": 3,
+        "last-error": "ca.test cannot be reached.",
+    }
