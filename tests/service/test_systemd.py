@@ -175,6 +175,7 @@ class TestUnit:
             ([], Path("/home/ann/venv"), "read-only", "yes"),
             (["--path", "/tmp/packages"], PREFIX, "yes", "no"),
             (["--acme-webroot", "/var/tmp/w", "--http", "8080"], PREFIX, "yes", "no"),
+            (["--acme", "none", "--https", "443", "--acme-trust", "/var/tmp/roots.pem"], PREFIX, "yes", "no"),
         ],
     )
     def test_hidden(self, arguments: list[str], prefix: Path, home: str, temporary: str) -> None:
@@ -225,6 +226,13 @@ class TestUnit:
             unit_text(arguments, PREFIX, HERE)
         assert words in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    def test_acme_writes_beside_the_certificates(self) -> None:
+        """With ``--acme`` the directory of certificates must be writable."""
+        arguments = ["--https", "443", "--certs", "/etc/simpleindex/certs"]
+        (without,) = settings_of(unit_text(arguments, PREFIX, HERE))["ReadWritePaths"]
+        (with_acme,) = settings_of(unit_text([*arguments, "--acme", "none"], PREFIX, HERE))["ReadWritePaths"]
+        assert (without, with_acme) == ("", "/etc/simpleindex/certs")
 
     def test_environment_has_no_part(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The shell in which a unit is printed does not leak into it."""
