@@ -184,3 +184,20 @@ attributes of some KiB."""
 
 STREAMS: Final = Bound("its compressed data", 100_000, "streams")
 """A file of 2 GB in streams of 64 KiB has 33,000; each costs a copy of the rest of its chunk."""
+
+# -- looking into archives ----------------------------------------------------------------------------------------------
+
+LISTED_MEMBERS: Final = Bound("the list of the archive's files", 5_000, "files")
+"""Shown on one page. Of the 1,000 most downloaded wheels, some thirty have more; the rest of these is counted, not listed."""
+
+LISTED_PATHS: Final = Bound("the list of the archive's files", 512 * 1024, "characters")
+"""Paths have some 60 characters, so that 5,000 of them stay below 300 KiB."""
+
+MEMBER_TEXT: Final = Bound("a file of the archive", 256 * 1024, "bytes")
+"""What is shown as text. The longest modules that people write have some 200 KiB."""
+
+MEMBER_TEXTS: Final = Bound("the files that are compared", 1024 * 1024, "bytes")
+"""All texts of one comparison; it bounds the answer of the examining process too."""
+
+DIFFERENCE_LINES: Final = Bound("a text that is compared", 5_000, "lines")
+"""Comparing is quadratic for hostile texts; the examining process's computing time is the other bound."""

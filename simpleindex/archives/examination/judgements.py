@@ -1,7 +1,7 @@
 """The judgements that an examining process knows, by name, with arguments and results in JSON.
 
-The judgements themselves lie where the formats do: :mod:`simpleindex.archives.inspect` for what lies there,
-:mod:`simpleindex.archives.verify` for what is uploaded.
+The judgements themselves lie where the formats do: :mod:`simpleindex.archives.inspect` for files of the directory,
+:mod:`simpleindex.archives.verify` for uploads, :mod:`simpleindex.archives.contents` for looking inside.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from simpleindex.access.identity import UploadRules
+from simpleindex.archives.contents import compare_texts, list_members, read_texts
 from simpleindex.archives.inspect import examine, examine_side_file, metadata_of
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import ProjectName, parse_distribution_name
@@ -63,9 +64,25 @@ def _wheel_end(file: BinaryIO, filename: str, size: int, parts: list[tuple[int, 
     return ["metadata", data.decode("latin-1"), requires_python]
 
 
+def _members(file: BinaryIO, filename: str) -> list[Any]:
+    listed = list_members(file, filename)
+    return [[[each.path, each.size, each.fingerprint] for each in listed.members], listed.is_complete]
+
+
+def _texts(file: BinaryIO, filename: str, paths: list[str]) -> dict[str, str | None]:
+    return read_texts(file, filename, paths)
+
+
+def _differences(file: BinaryIO, filename: str, former: dict[str, str]) -> dict[str, str]:
+    return compare_texts(file, filename, former)
+
+
 JUDGEMENTS: Final[Mapping[str, Callable[..., Any]]] = {
     "distribution": _distribution,
     "side file": _side_file,
     "upload": _upload,
     "wheel end": _wheel_end,
+    "members": _members,
+    "texts": _texts,
+    "differences": _differences,
 }

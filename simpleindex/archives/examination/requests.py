@@ -6,13 +6,15 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from simpleindex.archives.contents import Member, MemberList
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.archives.verify import VerifiedMetadata
+from simpleindex.core import bounds
 from simpleindex.core.files import Sidecar
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from simpleindex.access.identity import UploadRules
@@ -29,6 +31,9 @@ _LONGEST_TEXT: Final = 2_000
 _LONGEST_ANSWER: Final = 64 * 1024
 # JSON may write six characters for a byte.
 _LONGEST_METADATA: Final = 6 * MAXIMUM_SIZE + _LONGEST_ANSWER
+_LONGEST_MEMBERS: Final = 6 * bounds.LISTED_PATHS.most + 100 * bounds.LISTED_MEMBERS.most
+_LONGEST_TEXTS: Final = 6 * (bounds.MEMBER_TEXTS.most + bounds.LISTED_PATHS.most)
+_LONGEST_DIFFERENCES: Final = 2 * _LONGEST_TEXTS
 _LARGEST_NUMBER: Final = 1 << 63
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -166,6 +171,45 @@ def wheel_end(
     )
 
 
+def members(descriptor: int, size: int, filename: str) -> Request[MemberList]:
+    """Request the list of the files in a distribution.
+
+    Args:
+        descriptor: Open for reading.
+        size: Bytes.
+        filename: Its name.
+    """
+    return Request("members", (filename,), descriptor, size, _member_list, _LONGEST_MEMBERS)
+
+
+def member_texts(
+    descriptor: int, size: int, filename: str, paths: Sequence[str]
+) -> Request[dict[str, str | None]]:
+    """Request the text of members; see :func:`simpleindex.archives.contents.read_texts`.
+
+    Args:
+        descriptor: Open for reading.
+        size: Bytes.
+        filename: The distribution's name.
+        paths: The members' paths.
+    """
+    return Request("texts", (filename, [*paths]), descriptor, size, _optional_texts, _LONGEST_TEXTS)
+
+
+def differences(
+    descriptor: int, size: int, filename: str, former: Mapping[str, str]
+) -> Request[dict[str, str]]:
+    """Request a comparison of members with their text in another release.
+
+    Args:
+        descriptor: The newer distribution, open for reading.
+        size: Bytes.
+        filename: Its name.
+        former: The former text of each member, by path.
+    """
+    return Request("differences", (filename, dict(former)), descriptor, size, _texts, _LONGEST_DIFFERENCES)
+
+
 def text(value: object, most: int = _LONGEST_TEXT) -> str:
     """Read a text of moderate length, on one line.
 
@@ -235,3 +279,33 @@ def _wheel_metadata(value: object) -> WheelMetadata | MissingSpan:
     except UnicodeEncodeError:
         pass
     raise BadAnswer(repr(value)[:100])
+
+
+def _member_list(value: object) -> MemberList:
+    rows, is_complete = _row(value, 2)
+    if not isinstance(rows, list) or not isinstance(is_complete, bool):
+        raise BadAnswer(repr(value)[:100])
+    listed = (_row(row, 3) for row in rows)
+    return MemberList(
+        tuple(Member(_any_text(path), number(size), text(fingerprint)) for path, size, fingerprint in listed),
+        is_complete,
+    )
+
+
+def _optional_texts(value: object) -> dict[str, str | None]:
+    if not isinstance(value, dict):
+        raise BadAnswer(repr(value)[:100])
+    return {path: None if content is None else _any_text(content) for path, content in value.items()}
+
+
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise BadAnswer(repr(value)[:100])
+    return {path: _any_text(content) for path, content in value.items()}
+
+
+def _any_text(value: object) -> str:
+    """Read a text of any length and lines; what shows it has to escape it."""
+    if not isinstance(value, str):
+        raise BadAnswer(repr(value)[:100])
+    return value

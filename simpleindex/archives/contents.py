@@ -1,0 +1,257 @@
+"""Look inside a distribution: its members, the text of some of them, and how the text differs from another release's."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import zlib
+from dataclasses import dataclass
+from os import SEEK_END
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.archives.compression import is_compressed, unpacked
+from simpleindex.archives.errors import BrokenArchive, CutOff
+from simpleindex.archives.tar import REGULAR, TarStream, headers, pass_over
+from simpleindex.archives.zip import (
+    DEFLATED,
+    check_readable,
+    find_directory,
+    members,
+    misplaced,
+    read_exactly,
+    read_local_header,
+)
+from simpleindex.core import bounds
+from simpleindex.core.names import distribution_suffix
+from simpleindex.core.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import BinaryIO
+
+    from simpleindex.archives.zip import Pread, ZipDirectory, ZipMember
+
+_ZIP_SUFFIXES: Final = (".whl", ".zip")
+_CHUNK: Final = 64 * 1024
+_BLOCK: Final = 512
+_CONTEXT_LINES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive.
+
+    Attributes:
+        path: As the archive has it; what is not UTF-8 is escaped.
+        size: Bytes, unpacked.
+        fingerprint: Equal for equal bytes in archives of one format: a CRC in a zip file, a shortened sha256 in a tar archive.
+    """
+
+    path: str
+    size: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberList:
+    """The files in an archive.
+
+    Attributes:
+        members: In the order of the archive.
+        is_complete: False if there are more than are listed (``LISTED_MEMBERS`` of :mod:`simpleindex.core.bounds`).
+    """
+
+    members: tuple[Member, ...]
+    is_complete: bool
+
+
+def list_members(file: BinaryIO, filename: str) -> MemberList:
+    """List the files in a distribution.
+
+    Args:
+        file: The distribution, seekable.
+        filename: Its name.
+
+    Raises:
+        BrokenArchive: It cannot be read.
+    """
+    listed: list[Member] = []
+    characters = 0
+    for member in _members(file, filename, None):
+        characters += len(member.path)
+        if bounds.LISTED_MEMBERS.excess(len(listed) + 1) or bounds.LISTED_PATHS.excess(characters):
+            return MemberList(tuple(listed), is_complete=False)
+        listed.append(Member(member.path, member.size, member.fingerprint))
+    return MemberList(tuple(listed), is_complete=True)
+
+
+def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[str, str | None]:
+    """Read members that are text.
+
+    Args:
+        file: The distribution, seekable.
+        filename: Its name.
+        paths: The members' paths, as :class:`Member` has them.
+
+    Returns:
+        By path; None for a member that is not UTF-8 text, or is too large (``MEMBER_TEXT``, and ``MEMBER_TEXTS`` for all
+        together). A path that is not in the archive is missing.
+
+    Raises:
+        BrokenArchive: It cannot be read.
+    """
+    texts: dict[str, str | None] = {}
+    size = 0
+    wanted = set(paths)
+    for member in _members(file, filename, wanted):
+        if member.path in texts or member.path not in wanted:
+            continue
+        size += member.size
+        is_small = not bounds.MEMBER_TEXT.excess(member.size) and not bounds.MEMBER_TEXTS.excess(size)
+        texts[member.path] = _text(member.read()) if is_small else None
+        if len(texts) == len(wanted):
+            break
+    return texts
+
+
+def compare_texts(file: BinaryIO, filename: str, former: Mapping[str, str]) -> dict[str, str]:
+    """Compare members with the text that they had in another release.
+
+    Args:
+        file: The newer distribution, seekable.
+        filename: Its name.
+        former: The former text of each member, by path.
+
+    Returns:
+        A unified difference for each member that can be compared, by path.
+
+    Raises:
+        BrokenArchive: It cannot be read.
+    """
+    present = read_texts(file, filename, former.keys())
+    return {path: difference(former[path], text) for path, text in present.items() if text is not None}
+
+
+def difference(before: str, after: str) -> str:
+    """Return a unified difference of two texts without file names; empty if they have too many lines (``DIFFERENCE_LINES``)."""
+    lines = before.splitlines(), after.splitlines()
+    if any(bounds.DIFFERENCE_LINES.excess(len(each)) for each in lines):
+        return ""
+    compared = difflib.unified_diff(*lines, lineterm="", n=_CONTEXT_LINES)
+    return "\n".join(list(compared)[2:])
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadableMember:
+    """A member, and how to read it: at once, before the next member is requested."""
+
+    path: str
+    size: int
+    fingerprint: str
+    read: Callable[[], bytes]
+
+
+def _members(file: BinaryIO, filename: str, wanted: Collection[str] | None) -> Iterator[_ReadableMember]:
+    """Go through the files of an archive; only those that are wanted can be read."""
+    size = file.seek(0, SEEK_END)
+    suffix = distribution_suffix(filename) or ""
+    if suffix in _ZIP_SUFFIXES:
+        return _zip_members(file, size)
+    return _tar_members(file, size, suffix, wanted)
+
+
+def _zip_members(file: BinaryIO, size: int) -> Iterator[_ReadableMember]:
+    def pread(length: int, offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    directory = find_directory(pread, size)
+    for number, member in enumerate(members(pread, directory), 1):
+        if excess := bounds.MEMBERS.excess(number):
+            raise BrokenArchive(excess)
+        if not member.path.endswith(b"/"):
+            yield _ReadableMember(
+                _shown(member.path),
+                member.size,
+                f"{member.crc:08x}",
+                lambda member=member: _read_zip_member(pread, member, directory),  # type: ignore[misc]
+            )
+
+
+def _read_zip_member(pread: Pread, member: ZipMember, directory: ZipDirectory) -> bytes:
+    check_readable(member)
+    local, offset = read_local_header(pread, member, directory)
+    if local.path != member.path or offset + member.stored_size > directory.offset:
+        raise misplaced(member)
+    if member.stored_size > bounds.MEMBER_TEXTS.most:
+        raise BrokenArchive(
+            f"its member {shown(_shown(member.path))} is packed into more bytes than are read"
+        )
+    data = read_exactly(pread, member.stored_size, offset)
+    if member.method == DEFLATED:
+        try:
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)
+        except zlib.error as error:
+            raise BrokenArchive(f"its member {shown(_shown(member.path))} is damaged") from error
+    if len(data) != member.size or zlib.crc32(data) != member.crc:
+        raise BrokenArchive(f"its member {shown(_shown(member.path))} is damaged")
+    return data
+
+
+def _tar_members(
+    file: BinaryIO, size: int, suffix: str, wanted: Collection[str] | None
+) -> Iterator[_ReadableMember]:
+    file.seek(0)
+    raw = iter(lambda: file.read(_CHUNK), b"")
+    stream = TarStream(unpacked(raw, size, suffix) if is_compressed(suffix) else raw)
+    for number, header in enumerate(headers(stream), 1):
+        if excess := bounds.MEMBERS.excess(number):
+            raise BrokenArchive(excess)
+        path = _shown(header.path)
+        if header.kind not in REGULAR or path.endswith("/"):
+            pass_over(stream, header.size)
+        elif wanted is None:
+            yield _ReadableMember(path, header.size, _tar_fingerprint(stream, header.size), bytes)
+        elif path in wanted and not bounds.MEMBER_TEXT.excess(header.size):
+            data = _tar_data(stream, header.size)
+            yield _ReadableMember(path, header.size, "", lambda data=data: data)  # type: ignore[misc]
+        else:
+            pass_over(stream, header.size)
+            yield _ReadableMember(path, header.size, "", bytes)
+
+
+def _tar_fingerprint(stream: TarStream, size: int) -> str:
+    digest, left = hashlib.sha256(), size
+    while left:
+        portion = stream.take(min(left, _CHUNK))
+        if not portion:
+            raise CutOff
+        digest.update(portion)
+        left -= len(portion)
+    _pass_over_padding(stream, size)
+    return digest.hexdigest()[:16]
+
+
+def _tar_data(stream: TarStream, size: int) -> bytes:
+    data = stream.take(size)
+    if len(data) < size:
+        raise CutOff
+    _pass_over_padding(stream, size)
+    return data
+
+
+def _pass_over_padding(stream: TarStream, size: int) -> None:
+    if not stream.skip(-size % _BLOCK):
+        raise CutOff
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")

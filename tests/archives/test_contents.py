@@ -1,0 +1,204 @@
+"""Looking inside distributions: members, texts and differences, in processes with limits and without."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.archives.contents import compare_texts, difference, list_members, read_texts
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.archives.examination import requests
+from simpleindex.core import bounds
+from tests.fixtures.examiner import InProcessExaminer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMATS = (
+    "a-1.0-py3-none-any.whl",
+    "a-1.0.zip",
+    "a-1.0.tar.gz",
+    "a-1.0.tar.xz",
+    "a-1.0.tar.bz2",
+    "a-1.0.tar",
+)
+
+
+def archive(filename: str, files: dict[str, bytes]) -> io.BytesIO:
+    """An archive of that name's format."""
+    made = io.BytesIO()
+    if filename.endswith((".whl", ".zip")):
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for path, data in files.items():
+                zipped.writestr(path, data)
+        return made
+    with _open_tar(made, filename) as tarred:
+        directory = tarfile.TarInfo("a-1.0/docs")
+        directory.type = tarfile.DIRTYPE
+        tarred.addfile(directory)
+        for path, data in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(data)
+            tarred.addfile(info, io.BytesIO(data))
+    return made
+
+
+def _open_tar(file: io.BytesIO, filename: str) -> tarfile.TarFile:
+    match filename.rpartition(".")[2]:
+        case "gz":
+            return tarfile.open(fileobj=file, mode="w:gz")
+        case "xz":
+            return tarfile.open(fileobj=file, mode="w:xz")
+        case "bz2":
+            return tarfile.open(fileobj=file, mode="w:bz2")
+    return tarfile.open(fileobj=file, mode="w:")
+
+
+FILES = {
+    "a-1.0/README": b"Hello\nworld\n",
+    "a-1.0/code.py": b"x = 1\n" * 300,
+    "a-1.0/empty": b"",
+    "a-1.0/picture": b"\x89PNG\0\xff",
+    "a-1.0/\xc3\xa9".encode("latin-1").decode(): b"e",
+}
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_members_with_sizes_in_every_format(filename: str) -> None:
+    listed = list_members(archive(filename, FILES), filename)
+    assert listed.is_complete
+    assert {each.path: each.size for each in listed.members} == {
+        path: len(data) for path, data in FILES.items()
+    }
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_equal_bytes_have_equal_fingerprints(filename: str) -> None:
+    changed = {**FILES, "a-1.0/code.py": b"x = 2\n" * 300}
+    before, after = (
+        {each.path: each.fingerprint for each in list_members(archive(filename, files), filename).members}
+        for files in (FILES, changed)
+    )
+    assert {path for path in before if before[path] != after[path]} == {"a-1.0/code.py"}
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_texts_are_read_and_others_are_not(filename: str) -> None:
+    paths = [*FILES, "a-1.0/missing"]
+    assert read_texts(archive(filename, FILES), filename, paths) == {
+        "a-1.0/README": "Hello\nworld\n",
+        "a-1.0/code.py": "x = 1\n" * 300,
+        "a-1.0/empty": "",
+        "a-1.0/picture": None,
+        "a-1.0/\xe9": "e",
+    }
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_a_large_file_is_listed_and_not_read(filename: str) -> None:
+    files = {"big": b"x" * (bounds.MEMBER_TEXT.most + 1), "small": b"y"}
+    assert read_texts(archive(filename, files), filename, ["big", "small"]) == {"big": None, "small": "y"}
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_all_texts_together_are_bounded(filename: str) -> None:
+    files = {str(number): b"x" * (bounds.MEMBER_TEXT.most - 1) for number in range(6)}
+    read = read_texts(archive(filename, files), filename, list(files))
+    assert [path for path, text in read.items() if text is None] == ["4", "5"]
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_a_list_ends_at_its_bound(filename: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "LISTED_MEMBERS", bounds.Bound("the list", 3, "files"))
+    listed = list_members(archive(filename, FILES), filename)
+    assert not listed.is_complete
+    assert len(listed.members) == 3
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+def test_too_many_members_are_refused(filename: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MEMBERS", bounds.Bound("the archive", 3, "members"))
+    with pytest.raises(BrokenArchive, match="at most 3 are read"):
+        read_texts(archive(filename, FILES), filename, ["none"])
+
+
+@pytest.mark.parametrize("filename", FORMATS)
+@given(cut=st.integers(1, 400))
+def test_a_cut_archive_is_broken_and_nothing_else(filename: str, cut: int) -> None:
+    data = archive(filename, FILES).getvalue()
+    file = io.BytesIO(data[: max(0, len(data) - cut)])
+    try:
+        list_members(file, filename)
+        read_texts(file, filename, list(FILES))
+    except BrokenArchive:
+        pass
+
+
+def test_a_damaged_member_is_refused() -> None:
+    """Its CRC is wrong, or it unpacks to another size than is stated, or does not unpack at all."""
+    data = bytearray(archive("a-1.0.zip", {"a": b"hello" * 50}).getvalue())
+    data[data.index(b"a", 20) + 2] ^= 0xFF
+    with pytest.raises(BrokenArchive, match="damaged"):
+        read_texts(io.BytesIO(bytes(data)), "a-1.0.zip", ["a"])
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as zipped:
+        zipped.writestr("a", b"hello")
+    broken = stored.getvalue().replace(b"hello", b"hullo", 1)
+    with pytest.raises(BrokenArchive, match="damaged"):
+        read_texts(io.BytesIO(broken), "a-1.0.zip", ["a"])
+
+
+def test_differences_of_texts() -> None:
+    filename = "a-2.0.zip"
+    newer = archive(filename, {"same": b"1\n2\n", "code.py": b"1\ntwo\n3\n", "picture": b"\0"})
+    former = {"same": "1\n2\n", "code.py": "1\n2\n3\n", "picture": "text", "gone": "x"}
+    assert compare_texts(newer, filename, former) == {
+        "same": "",
+        "code.py": "@@ -1,3 +1,3 @@\n 1\n-2\n+two\n 3",
+    }
+
+
+def test_long_texts_are_not_compared() -> None:
+    assert difference("x\n" * 5_001, "y\n") == ""
+
+
+def test_by_way_of_an_examining_process(tmp_path: Path) -> None:
+    """Requests and answers pass as JSON, with lone surrogates and control characters in them."""
+    path = tmp_path / "a-1.0.tar.gz"
+    path.write_bytes(archive(path.name, {"a\x01": b"one\n", "b": b"\xff"}).getvalue())
+    with path.open("rb") as file:
+        size, descriptor = path.stat().st_size, file.fileno()
+        examiner = InProcessExaminer()
+        (members,) = examiner.examine([requests.members(descriptor, size, path.name)])
+        (texts,) = examiner.examine([requests.member_texts(descriptor, size, path.name, ["a\x01", "b"])])
+        (compared,) = examiner.examine(
+            [requests.differences(descriptor, size, path.name, {"a\x01": "two\n"})]
+        )
+    assert not isinstance(members, Exception)
+    assert [each.path for each in members.members] == ["a\x01", "b"]
+    assert texts == {"a\x01": "one\n", "b": None}
+    assert compared == {"a\x01": "@@ -1 +1 @@\n-two\n+one"}
+
+
+BAD_ANSWERS: list[tuple[requests.Request[Any], list[object]]] = [
+    (
+        requests.members(0, 0, "a-1.0.zip"),
+        [None, [], [[], 1], [[["a", -1, "x"]], True], [[[1, 1, "x"]], True], [[["a", 1]], True]],
+    ),
+    (requests.member_texts(0, 0, "a-1.0.zip", []), [[], {"a": 1}]),
+    (requests.differences(0, 0, "a-1.0.zip", {}), [[], {"a": None}]),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"), [(each, bad) for each, answers in BAD_ANSWERS for bad in answers]
+)
+def test_other_answers_are_refused(request_: requests.Request[Any], answer: object) -> None:
+    with pytest.raises(requests.BadAnswer):
+        request_.read(answer)
