@@ -146,6 +146,16 @@ def header_fields(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     return ((match[1], match[2]) for match in _ANY.finditer(block, 0, end))
 
 
+def description_body(data: bytes) -> bytes:
+    """Return what follows the header fields: the description, since Metadata-Version 2.1.
+
+    Raises:
+        InvalidMetadata: The headers are endless.
+    """
+    _, end = _header_block(data)
+    return data[end:]
+
+
 def states(project: str, version: str, name: DistributionName) -> bool:
     """Whether a project's name and version, spelt in whatever way, are those of a distribution (PEP 503, PEP 440)."""
     try:

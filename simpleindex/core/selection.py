@@ -1,4 +1,4 @@
-"""Which files of a project are meant by a version or a file name."""
+"""Which files of a project are meant by a version or a file name, and which release is its latest."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from simpleindex.core.version_texts import parse_version
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
 
@@ -59,6 +60,25 @@ def select(name: ProjectName, key: str, filenames: Iterable[str]) -> tuple[str, 
     if not found:
         raise NotHere(f"version {shown(key)} of the project {name}")
     return tuple(found)
+
+
+def latest_release(files: Iterable[File]) -> str | None:
+    """Return the version that people want: the newest that is neither yanked nor a pre-release, if there is one."""
+    files = tuple(files)
+    releases = {file.version: file for file in files if file.yanked is None} or {
+        file.version: file for file in files
+    }
+    versions = {version: Version(version) for version in releases}
+    final = [text for text, version in versions.items() if not version.is_prerelease]
+    return max(final or versions, key=versions.__getitem__, default=None)
+
+
+def default_file(files: Iterable[File]) -> File | None:
+    """Return the distribution that represents a project: a wheel with metadata of its latest release, or else its first file."""
+    files = tuple(files)
+    version = latest_release(files)
+    release = [file for file in files if file.version == version]
+    return next((file for file in release if file.metadata is not None), release[0] if release else None)
 
 
 def _version(name: ProjectName, filename: str) -> Version | None:

@@ -72,12 +72,13 @@ class UpstreamCache:
 
     # -- listings ---------------------------------------------------------------------------------------------------
 
-    def listing(self, upstream: str, name: ProjectName) -> CachedListing | None:
+    def listing(self, upstream: str, name: ProjectName, *, is_use: bool = True) -> CachedListing | None:
         """Return the cached listing of a project.
 
         Args:
             upstream: What identifies the index; two indexes of one name differ in it.
             name: The project.
+            is_use: Whether this counts as a use, by which it stays longer.
         """
         path = self._listing_path(upstream, name)
         parts = read_record(path)
@@ -86,7 +87,8 @@ class UpstreamCache:
         with suppress(ValueError, TypeError, KeyError, IndexError):
             listing = listing_of_parts(parts)
             if listing.project.name == name and parts[1] == upstream:
-                self.space.use(path)
+                if is_use:
+                    self.space.use(path)
                 return listing
         return None
 

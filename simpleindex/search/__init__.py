@@ -1,0 +1,1 @@
+"""Search: an index of the names, summaries and descriptions of projects."""

@@ -1,0 +1,213 @@
+"""The queries to the search index: candidates for a search, the newest projects, dependents, counts; blocking."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.specifiers import InvalidSpecifier
+
+from simpleindex.core.version_texts import parse_specifiers
+from simpleindex.search.query import (
+    TRIGRAM,
+    author_expression,
+    facts_expression,
+    names_expression,
+    normalize,
+    trigrams_expression,
+)
+from simpleindex.search.ranking import Candidate, DependentRow, ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from packaging.version import Version
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.search.database import SearchDatabase
+    from simpleindex.search.query import Query
+
+MOST: Final = 200
+"""Candidates of each kind: by name, by summary and keywords, by description. Readers who may see few of them get more."""
+
+_FEW: Final = 2_000
+"""Projects that pass the filters; if there are no more, each of them is compared, and otherwise the terms are looked up first."""
+
+LONGEST_SEARCH: Final = 0.03
+"""Seconds for the descriptions of one search; a phrase of very common letters would take longer. What was found until then counts."""
+
+_STEPS: Final = 1_000
+"""Steps of SQLite's machine between two looks at the clock."""
+
+_COLUMNS: Final = (
+    "origin, project, filename, digest, title, documents.summary, documents.keywords, uploaded_ns"
+)
+
+
+def find_candidates(
+    database: SearchDatabase, query: Query, most: int = MOST, seconds: Callable[[], float] = time.monotonic
+) -> list[Candidate]:
+    """Return the projects that match a search, the best first.
+
+    Args:
+        database: The search index.
+        query: What is searched for.
+        most: How many of each kind are enough.
+        seconds: A clock that is never set back.
+    """
+    if query.is_empty or query.invalid:
+        return []
+    return database.read_with(lambda connection: _Finder(connection, query, most, seconds).candidates(), [])
+
+
+def newest(database: SearchDatabase, origins: tuple[str, ...], limit: int) -> list[Candidate]:
+    """Return the projects of some origins with the newest files, newest first."""
+    marks = ",".join("?" * len(origins))
+    rows = database.read(
+        f"SELECT {_COLUMNS} FROM documents WHERE origin IN ({marks}) ORDER BY uploaded_ns DESC, project LIMIT ?",
+        (*origins, limit),
+    )
+    return [Candidate(*row) for row in rows]
+
+
+def dependents(database: SearchDatabase, name: ProjectName, limit: int) -> list[DependentRow]:
+    """Return the projects that require another one, by name."""
+    rows = database.read(
+        f"SELECT requirement, {_COLUMNS} FROM dependencies JOIN documents ON id = document"
+        " WHERE name = ? ORDER BY project, origin LIMIT ?",
+        (name, limit),
+    )
+    return [DependentRow(Candidate(*row), requirement) for requirement, *row in rows]
+
+
+def document_counts(database: SearchDatabase) -> dict[str, int]:
+    """Return how many projects of each origin are indexed."""
+    return dict(database.read("SELECT origin, count(*) FROM documents GROUP BY origin"))
+
+
+class _Finder:
+    """One search in one connection."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, query: Query, most: int, seconds: Callable[[], float]
+    ) -> None:
+        self._connection = connection
+        self._query = query
+        self._most = most
+        self._seconds = seconds
+        self._found: dict[int, Candidate] = {}
+
+    def candidates(self) -> list[Candidate]:
+        conditions, values = self._filters()
+        few = self._few(conditions, values) if self._query.authors or self._query.dependencies else None
+        if few is not None:
+            self._compare(few)
+        else:
+            self._look_up(conditions, values)
+        return ranked(self._found.values(), self._query)
+
+    def _filters(self) -> tuple[str, list[object]]:
+        """Return the conditions of the filters in SQL, each begun by AND, and their values."""
+        query, conditions, values = self._query, "", list[object]()
+        if expression := author_expression(query):
+            conditions += " AND id IN (SELECT rowid FROM facts WHERE facts MATCH ?)"
+            values.append(expression)
+        for author in query.authors:
+            if len(author) < TRIGRAM:
+                conditions += " AND instr(lower(authors), ?)"
+                values.append(author)
+        for name in query.dependencies:
+            conditions += " AND id IN (SELECT document FROM dependencies WHERE name = ?)"
+            values.append(name)
+        for prefix in query.prefixes:
+            conditions += " AND project >= ? AND project < ?"
+            values += [prefix, prefix + "\U0010ffff"]
+        if query.python is not None:
+            conditions += (
+                " AND (requires_python IS NULL OR requires_python IN (SELECT value FROM json_each(?)))"
+            )
+            values.append(json.dumps(self._specifiers_for(query.python)))
+        return conditions, values
+
+    def _specifiers_for(self, python: Version) -> list[str]:
+        rows = self._connection.execute("SELECT DISTINCT requires_python FROM documents")
+        return [text for (text,) in rows if text is not None and _admits(text, str(python))]
+
+    def _few(self, conditions: str, values: list[object]) -> list[int] | None:
+        """Return the documents that pass the filters; None if they are many."""
+        rows = self._connection.execute(
+            f"SELECT id FROM documents WHERE 1 {conditions} LIMIT {_FEW + 1}", values
+        ).fetchall()
+        return [identifier for (identifier,) in rows] if len(rows) <= _FEW else None
+
+    def _compare(self, identifiers: list[int]) -> None:
+        """Find the terms in the texts of these documents."""
+        literals = "".join(" AND (instr(text, ?) OR instr(project, ?))" for _ in self._query.terms)
+        terms = [value for term in self._query.terms for value in (term, normalize(term))]
+        self._take(
+            "documents JOIN texts ON texts.rowid = id WHERE id IN (SELECT value FROM json_each(?))"
+            + literals,
+            [json.dumps(identifiers), *terms],
+            _FEW,
+        )
+
+    def _look_up(self, conditions: str, values: list[object]) -> None:
+        query = self._query
+        if name := query.name:
+            # The name that was typed, and the shortest that begin with it, must not be lost among many others.
+            between = [name, name + "\U0010ffff"]
+            self._take(
+                f"documents WHERE project >= ? AND project < ? {conditions} ORDER BY length(project)",
+                [*between, *values],
+                self._most,
+            )
+        if not query.terms:
+            if not query.prefixes:
+                self._take(f"documents WHERE 1 {conditions} ORDER BY uploaded_ns DESC", values, self._most)
+            return
+        for expression in dict.fromkeys((names_expression(query), facts_expression(query))):
+            if expression:
+                matched = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?"
+                self._take(f"{matched}{conditions}", [expression, *values], self._most)
+        if len(self._found) < self._most:
+            literals = "".join(" AND instr(text, ?)" for _ in query.terms)
+            with self._deadline():
+                self._take(
+                    "texts CROSS JOIN documents ON id = texts.rowid WHERE texts MATCH ?"
+                    + literals
+                    + conditions,
+                    [trigrams_expression(query), *query.terms, *values],
+                    self._most,
+                )
+
+    def _take(self, tables: str, values: list[Any], limit: int) -> None:
+        # CROSS JOIN keeps SQLite from going through all documents instead of the few that FTS5 finds.
+        rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM {tables} LIMIT ?", [*values, limit])
+        for identifier, *row in rows:
+            self._found[identifier] = Candidate(*row)
+
+    @contextmanager
+    def _deadline(self) -> Iterator[None]:
+        """End the query that runs after the longest time for a search; what it found counts."""
+        end = self._seconds() + LONGEST_SEARCH
+        self._connection.set_progress_handler(lambda: self._seconds() > end, _STEPS)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+
+@lru_cache(maxsize=4_096)
+def _admits(specifiers: str, python: str) -> bool:
+    """Return whether a Requires-Python admits a version of Python; one that cannot be parsed is ignored, as installers do."""
+    try:
+        return parse_specifiers(specifiers).contains(python, prereleases=True)
+    except InvalidSpecifier:
+        return True

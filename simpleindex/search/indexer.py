@@ -1,0 +1,208 @@
+"""Keep the search index up to date in the background, with a small share of one processor core."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
+from simpleindex.core.names import ProjectName
+from simpleindex.search.database import Entry
+from simpleindex.search.document import document_of
+from simpleindex.system.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
+
+    from simpleindex.search.database import IndexedFile, SearchDatabase
+    from simpleindex.search.origins import Origin, Representative
+    from simpleindex.system.threads import Threads
+
+_log: Final = logger(__name__)
+
+SHARE: Final = 0.1
+"""Of one processor core, while there is something to index. The rest of a batch's time is for what is not measured."""
+
+BATCH: Final = 20
+"""Projects that are written together: with 3 KiB each it takes 10 ms of a processor."""
+
+SURVEY_INTERVAL: Final = 3600.0
+"""Seconds between two comparisons of everything with the index, which find what no change told of."""
+
+
+class Indexer:
+    """Indexes projects: all of them at the start, then those that change.
+
+    Args:
+        database: The search index.
+        origins: Where projects come from.
+        clock: The reactor.
+        threads: For the search index.
+        seconds: Returns the processor time of the calling thread; what the work took of it is followed by a multiple of waiting.
+    """
+
+    def __init__(
+        self,
+        database: SearchDatabase,
+        origins: Sequence[Origin],
+        clock: Any,
+        threads: Threads,
+        seconds: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._database = database
+        self._origins: Mapping[str, Origin] = {origin.name: origin for origin in origins}
+        self._clock = clock
+        self._threads = threads
+        self._seconds = seconds
+        self._changed: dict[str, dict[ProjectName, None]] = {name: {} for name in self._origins}
+        self._surveyed: dict[str, Iterator[ProjectName]] = {}
+        self._is_survey_due = True
+        self._wake: Deferred[None] | None = None
+        self._running: Deferred[None] | None = None
+        self._call: IDelayedCall | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is indexed that is known to be there."""
+        return not (self._is_survey_due or self._surveyed or any(self._changed.values()))
+
+    def start(self) -> None:
+        """Open the index, compare it with every project, and follow changes from now on."""
+        if self._running is None:
+            self._running = Deferred.fromCoroutine(self._run())
+            self._running.addErrback(_log_unless_stopped)
+
+    def stop(self) -> None:
+        """Index nothing more."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+
+    def note(self, origin: str, name: ProjectName) -> None:
+        """Index a project again soon: it changed, appeared or vanished."""
+        if origin in self._changed:
+            self._changed[origin][name] = None
+            self._awake()
+
+    def survey(self) -> None:
+        """Compare everything with the index soon."""
+        self._is_survey_due = True
+        self._awake()
+
+    def _awake(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake.callback(None)
+
+    async def _run(self) -> None:
+        await self._threads.run(self._database.open)
+        while self._database.is_open:
+            started = self._seconds()
+            spent = await self._work()
+            if spent is None:
+                self._wake = Deferred()
+                await self._wake
+            else:
+                spent += max(0.0, self._seconds() - started)
+                await deferLater(self._clock, spent * (1 / SHARE - 1))
+
+    async def _work(self) -> float | None:
+        """Do some of what is due; return the processor time that threads took for it, or None if nothing is due."""
+        if self._is_survey_due:
+            self._is_survey_due = False
+            self._call = self._clock.callLater(SURVEY_INTERVAL, self.survey)
+            return await self._survey()
+        for origin, names in self._changed.items():
+            if batch := list(islice(names, BATCH)):
+                for name in batch:
+                    del names[name]
+                return await self._index(self._origins[origin], batch)
+        for origin, surveyed in tuple(self._surveyed.items()):
+            if batch := list(islice(surveyed, BATCH)):
+                return await self._index(self._origins[origin], batch)
+            del self._surveyed[origin]
+        return None
+
+    async def _survey(self) -> float:
+        for origin in self._origins.values():
+            try:
+                names = await origin.names()
+            except SimpleIndexError:
+                # It is tried again with the next survey, and with every change.
+                continue
+            self._surveyed[origin.name] = iter(names)
+            gone = (await self._threads.run(self._database.indexed_names, origin.name)).difference(names)
+            for name in gone:
+                self.note(origin.name, ProjectName(name))
+        return 0.0
+
+    async def _index(self, origin: Origin, names: Sequence[ProjectName]) -> float:
+        """Index projects of one origin; return the processor time that threads took."""
+        indexed = await self._threads.run(self._database.indexed_files, origin.name, names)
+        changes = _Changes()
+        for name in names:
+            try:
+                await _add_change(changes, origin, name, indexed.get(name))
+            except (SimpleIndexError, OSError):
+                # It is tried again with the next survey, and with the project's next change.
+                continue
+        if not (changes.sources or changes.removed or changes.times):
+            return 0.0
+        return await self._threads.run(self._write, origin.name, changes)
+
+    def _write(self, origin: str, changes: _Changes) -> float:
+        started = self._seconds()
+        entries = []
+        for name, (file, indexed), metadata in changes.sources:
+            try:
+                document = document_of(name, file, metadata)
+            except InvalidMetadata:
+                document = document_of(name, file, None)
+            entries.append(Entry(indexed, document))
+        self._database.write(origin, entries, changes.removed)
+        self._database.set_times(origin, changes.times)
+        return self._seconds() - started
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What is to be written for one origin.
+
+    Attributes:
+        sources: Projects with the distributions that represent them, and their metadata.
+        removed: Projects that are gone.
+        times: Projects of which nothing but the time of the newest file changed.
+    """
+
+    sources: list[tuple[ProjectName, Representative, bytes | None]] = field(default_factory=list)
+    removed: list[ProjectName] = field(default_factory=list)
+    times: list[tuple[ProjectName, int]] = field(default_factory=list)
+
+
+async def _add_change(
+    changes: _Changes, origin: Origin, name: ProjectName, indexed: IndexedFile | None
+) -> None:
+    """Compare a project with what is indexed of it."""
+    now = await origin.representative(name)
+    if now is None:
+        if indexed is not None:
+            changes.removed.append(name)
+    elif indexed is None or indexed[:2] != now.indexed[:2]:
+        changes.sources.append((name, now, await origin.metadata(name, now.file)))
+    elif indexed != now.indexed:
+        changes.times.append((name, now.indexed.uploaded_ns))
+
+
+def _log_unless_stopped(failure: Failure) -> None:
+    if not failure.check(CancelledError):
+        _log.failure("", failure)

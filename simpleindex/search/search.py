@@ -1,0 +1,180 @@
+"""Search as one reader may: every answer is checked against the reader's own source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults  # noqa: A004  (Twisted's own name)
+
+from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.names import ProjectName
+from simpleindex.search.candidates import MOST, dependents, document_counts, find_candidates, newest
+from simpleindex.search.visibility import (
+    Dependent,
+    Hit,
+    newest_release,
+    visible_dependent,
+    visible_hit,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simpleindex.core.model import Project
+    from simpleindex.core.source import Source
+    from simpleindex.search.database import SearchDatabase
+    from simpleindex.search.query import Query
+    from simpleindex.system.threads import Threads
+
+PATIENCE: Final = 2.0
+"""Seconds that a project may take to be answered by an upstream; without an answer it is not shown."""
+
+_AT_ONCE: Final = 20
+_MOST_CHECKED: Final = 2_000
+"""Projects that are checked for a list of the newest ones, of which a reader may see few."""
+
+Row = TypeVar("Row")
+Visible = TypeVar("Visible")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """A page of results.
+
+    Attributes:
+        hits: The best first.
+        has_more: Whether more projects match.
+    """
+
+    hits: tuple[Hit, ...]
+    has_more: bool
+
+
+class Search:
+    """Searches the index for readers.
+
+    Args:
+        database: The search index.
+        directories: Names of the local directories, whose newest projects are listed.
+        clock: The reactor.
+        threads: For queries to the index.
+    """
+
+    def __init__(
+        self, database: SearchDatabase, directories: tuple[str, ...], clock: Any, threads: Threads
+    ) -> None:
+        self._database = database
+        self._directories = directories
+        self._clock = clock
+        self._threads = threads
+
+    @property
+    def is_available(self) -> bool:
+        """Whether there is a search index."""
+        return self._database.is_open
+
+    async def search(self, source: Source, query: Query, *, limit: int = 20, start: int = 0) -> SearchResults:
+        """Return projects that match.
+
+        Args:
+            source: The reader's.
+            query: What is searched for.
+            limit: The most hits.
+            start: How many hits are left out.
+        """
+        most, hits = MOST, list[Hit]()
+        while True:
+            candidates = await self._threads.run(find_candidates, self._database, query, most)
+            visible = await self._visible(
+                source,
+                candidates,
+                lambda candidate: candidate.project,
+                lambda candidate, project: visible_hit(candidate, project, query),
+                start + limit + 1,
+            )
+            hits = _first_of_each(visible)
+            if len(hits) > start + limit or len(candidates) < most or most >= _MOST_CHECKED:
+                break
+            most = _MOST_CHECKED
+        return SearchResults(tuple(hits[start : start + limit]), len(hits) > start + limit)
+
+    async def newest(self, source: Source, limit: int) -> tuple[Hit, ...]:
+        """Return the projects of the local directories with the newest releases that a reader is offered, newest first."""
+        hits: dict[ProjectName, Hit] = {}
+        asked = max(2 * limit, _AT_ONCE)
+        while True:
+            candidates = await self._threads.run(newest, self._database, self._directories, asked)
+            visible = await self._visible(
+                source, candidates, lambda candidate: candidate.project, newest_release, len(candidates)
+            )
+            hits = {hit.project: hit for hit in visible}
+            if len(hits) >= limit or len(candidates) < asked or asked >= _MOST_CHECKED:
+                break
+            asked = min(_MOST_CHECKED, 5 * asked)
+        ordered = sorted(hits.values(), key=lambda hit: (-(hit.uploaded_ns or 0), hit.project))
+        return tuple(ordered[:limit])
+
+    async def dependents(self, source: Source, name: ProjectName, limit: int = 100) -> tuple[Dependent, ...]:
+        """Return the projects that require another one and that a reader is offered, by name."""
+        rows = await self._threads.run(dependents, self._database, name, _MOST_CHECKED)
+        visible = await self._visible(
+            source, rows, lambda row: row.candidate.project, visible_dependent, limit
+        )
+        return tuple({dependent.project: dependent for dependent in visible}.values())
+
+    async def held(self, upstreams: Sequence[str]) -> dict[str, int]:
+        """Return how many projects of each of these upstreams the cache holds."""
+        counts = await self._threads.run(document_counts, self._database)
+        return {name: counts.get(name, 0) for name in upstreams}
+
+    async def _visible(
+        self,
+        source: Source,
+        rows: Sequence[Row],
+        name_of: Callable[[Row], str],
+        judge: Callable[[Row, Project], Visible | None],
+        limit: int,
+    ) -> list[Visible]:
+        """Return what a reader may see of some rows, until there is enough.
+
+        Args:
+            source: The reader's.
+            rows: In order.
+            name_of: Returns the project of a row.
+            judge: Returns a row as the reader may see it.
+            limit: How many are enough.
+        """
+        visible: list[Visible] = []
+        for first in range(0, len(rows), _AT_ONCE):
+            part = rows[first : first + _AT_ONCE]
+            projects = await gatherResults([self._project(source, ProjectName(name_of(row))) for row in part])
+            for row, project in zip(part, projects, strict=True):
+                if project is not None and (seen := judge(row, project)) is not None:
+                    visible.append(seen)
+            if len(visible) >= limit:
+                break
+        return visible[:limit]
+
+    def _project(self, source: Source, name: ProjectName) -> Deferred[Project | None]:
+        """Return a project as a reader is offered it; None if it is not."""
+
+        async def ask() -> Project | None:
+            try:
+                return await source.project(name)
+            except SimpleIndexError:
+                return None
+
+        asking = Deferred.fromCoroutine(ask())
+        if not asking.called:
+            asking.addTimeout(PATIENCE, self._clock)
+            asking.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+        return asking
+
+
+def _first_of_each(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the first hit of each project."""
+    first: dict[ProjectName, Hit] = {}
+    for hit in hits:
+        first.setdefault(hit.project, hit)
+    return list(first.values())

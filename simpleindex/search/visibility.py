@@ -1,0 +1,114 @@
+"""What of the search index a reader may see: only what the reader's own source offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simpleindex.core.model import Status
+from simpleindex.core.selection import latest_release
+
+if TYPE_CHECKING:
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
+    from simpleindex.core.names import ProjectName
+    from simpleindex.search.query import Query
+    from simpleindex.search.ranking import Candidate, DependentRow
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A project that a search found, as its reader may see it.
+
+    Attributes:
+        project: Its name.
+        title: The same as its metadata spell it.
+        version: The latest release that the reader is offered.
+        summary: One line; empty if the reader is not offered the file that has it.
+        uploaded_ns: When the newest file of that release was uploaded; None if that is not known.
+        source: The directory or upstream that has it.
+    """
+
+    project: ProjectName
+    title: str
+    version: str
+    summary: str
+    uploaded_ns: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A project that requires another one, as its reader may see it.
+
+    Attributes:
+        project: Its name.
+        version: Its release whose metadata say so.
+        requirement: As they write it (PEP 508).
+    """
+
+    project: ProjectName
+    version: str
+    requirement: str
+
+
+def digest_of(file: File) -> str:
+    """Return what tells the metadata of a file from those of every other: their digest, or that of the file."""
+    return file.metadata.sha256 if file.metadata is not None else file.sha256 or ""
+
+
+def visible_hit(candidate: Candidate, project: Project, query: Query) -> Hit | None:
+    """Return a candidate as a reader may see it; None if the reader may not see that it matches.
+
+    Args:
+        candidate: Found in the whole index.
+        project: The project as the reader is offered it.
+        query: The search. If its reader is not offered the file whose text matches, the name alone must match.
+    """
+    version = _shown_release(project)
+    if version is None:
+        return None
+    file = _indexed_file(candidate, project)
+    if file is None and not query.matches_name(project.name):
+        return None
+    title, summary = (project.name, "") if file is None else (candidate.title, candidate.summary)
+    return _hit(project, version, title, summary)
+
+
+def newest_release(candidate: Candidate, project: Project) -> Hit | None:
+    """Return the release of a project that a reader was offered last; None if the reader is offered none."""
+    if _shown_release(project) is None:
+        return None
+    newest = max(project.files, key=lambda file: file.uploaded_ns or 0)
+    file = _indexed_file(candidate, project)
+    title, summary = (project.name, "") if file is None else (candidate.title, candidate.summary)
+    return _hit(project, newest.version, title, summary)
+
+
+def visible_dependent(row: DependentRow, project: Project) -> Dependent | None:
+    """Return a dependent as a reader may see it; None if the reader is not offered the file that says so."""
+    file = _indexed_file(row.candidate, project)
+    if file is None or _shown_release(project) is None:
+        return None
+    return Dependent(project.name, file.version, row.requirement)
+
+
+def _shown_release(project: Project) -> str | None:
+    """Return the latest release of a project; None if it is not shown in lists."""
+    if project.status is Status.QUARANTINED or project.denied is not None:
+        return None
+    return latest_release(project.files)
+
+
+def _indexed_file(candidate: Candidate, project: Project) -> File | None:
+    """Return the file whose metadata are indexed, if the reader is offered it."""
+    for file in project.files:
+        if file.filename == candidate.filename:
+            return file if digest_of(file) == candidate.digest != "" else None
+    return None
+
+
+def _hit(project: Project, version: str, title: str, summary: str) -> Hit:
+    files = [file for file in project.files if file.version == version]
+    times = [file.uploaded_ns for file in files if file.uploaded_ns is not None]
+    return Hit(project.name, title, version, summary, max(times, default=None), files[0].source)

@@ -1,0 +1,144 @@
+"""The search index as a file: deleted, corrupt, unwritable or locked, it costs nothing but search."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.core.names import ProjectName
+from simpleindex.search.candidates import find_candidates
+from simpleindex.search.database import Entry, IndexedFile, SearchDatabase
+from simpleindex.search.document import Dependency, Document
+from simpleindex.search.query import parse_query
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.log import CapturedLog
+
+FILE = IndexedFile("acme-1.0-py3-none-any.whl", "digest", 5)
+ACME = Document(
+    ProjectName("acme"),
+    "Acme",
+    "Rockets",
+    text="fast",
+    dependencies=(Dependency(ProjectName("beta"), "beta"),),
+)
+
+
+def opened(cache: Path) -> SearchDatabase:
+    """An open index."""
+    database = SearchDatabase(str(cache))
+    database.open()
+    return database
+
+
+def found(database: SearchDatabase, query: str) -> list[str]:
+    """The names of what is found."""
+    return [candidate.project for candidate in find_candidates(database, parse_query(query))]
+
+
+def test_documents_survive_a_restart(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+    database.write("local", [Entry(FILE, ACME)])
+    database.close()
+    assert found(database, "rockets") == []
+    again = opened(tmp_path)
+    assert found(again, "rockets") == ["acme"]
+    assert again.indexed_files("local", [ProjectName("acme"), ProjectName("other")]) == {"acme": FILE}
+    assert again.indexed_names("local") == {"acme"}
+    assert again.indexed_names("other") == set()
+    again.close()
+
+
+def test_a_document_replaces_the_one_before_it(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+    database.write("local", [Entry(FILE, ACME)])
+    database.write("local", [Entry(FILE, Document(ProjectName("acme"), "Acme", "Traps"))])
+    assert found(database, "rockets") == []
+    assert found(database, "fast") == []
+    assert found(database, "traps") == ["acme"]
+    assert database.read("SELECT * FROM dependencies") == []
+    database.write("local", [], ["acme"])
+    assert found(database, "acme") == []
+    for table in ("documents", "dependencies", "facts", "texts"):
+        assert database.read(f"SELECT * FROM {table}") == []
+    database.close()
+
+
+def test_a_new_time_changes_nothing_else(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+    database.write("local", [Entry(FILE, ACME)])
+    database.set_times("local", [("acme", 9)])
+    assert database.indexed_files("local", [ProjectName("acme")]) == {"acme": FILE._replace(uploaded_ns=9)}
+    assert found(database, "fast") == ["acme"]
+    database.close()
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    assert (tmp_path / "search.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("damage", [b"no database", b"SQLite format 3\0" + bytes(4000)])
+def test_a_corrupt_one_is_replaced(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "search.sqlite3").write_bytes(damage)
+    database = opened(tmp_path)
+    database.write("local", [Entry(FILE, ACME)])
+    assert found(database, "acme") == ["acme"]
+    database.close()
+
+
+def test_damage_under_way_ends_search_until_the_next_start(tmp_path: Path, log: CapturedLog) -> None:
+    database = opened(tmp_path)
+    texts = [Document(ProjectName(f"acme-{n}"), "x", text=os.urandom(4_000).hex()) for n in range(300)]
+    database.write("local", [Entry(FILE, document) for document in texts])
+    database.close()
+    database = opened(tmp_path)
+    path = tmp_path / "search.sqlite3"
+    path.write_bytes(path.read_bytes()[:8192] + b"\xff" * (path.stat().st_size - 8192))
+    assert found(database, "0123") == []
+    assert not database.is_open
+    assert any("There is no search" in line for line in log.lines)
+    again = opened(tmp_path)
+    assert again.is_open
+    assert again.indexed_names("local") == set()
+    again.close()
+
+
+def test_where_nothing_can_be_written_there_is_no_search(tmp_path: Path, log: CapturedLog) -> None:
+    (tmp_path / "cache").write_text("a file")
+    database = opened(tmp_path / "cache")
+    assert not database.is_open
+    assert found(database, "acme") == []
+    database.write("local", [Entry(FILE, ACME)])
+    assert [line for line in log.lines if "There is no search until the next start" in line]
+
+
+def test_another_format_is_made_anew(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+    database.write("local", [Entry(FILE, ACME)])
+    database.close()
+    with sqlite3.connect(tmp_path / "search.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 77")
+    connection.close()
+    again = opened(tmp_path)
+    assert found(again, "acme") == []
+    again.close()
+
+
+def test_a_long_search_ends_in_time(tmp_path: Path) -> None:
+    """What was found until then counts."""
+    database = opened(tmp_path)
+    # All of the trigrams of what is looked for, though not itself.
+    text = "one two x; y two one " * 20
+    texts = [Entry(FILE, Document(ProjectName(f"other-{n}"), "x", text=text)) for n in range(2_000)]
+    last = Entry(FILE, Document(ProjectName("last"), "x", text="one two one"))
+    database.write("local", [*texts, last])
+    times = iter(range(1_000_000))
+    assert find_candidates(database, parse_query('"e two o"'), seconds=lambda: next(times)) == []
+    assert found(database, "last") == ["last"]
+    database.close()

@@ -1,0 +1,144 @@
+"""Indexing in the background: what is read, when, and how much of a processor it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet.task import Clock
+
+from simpleindex.core.errors import Unavailable
+from simpleindex.core.names import ProjectName
+from simpleindex.search.database import SearchDatabase
+from simpleindex.search.indexer import BATCH, SHARE, SURVEY_INTERVAL, Indexer
+from simpleindex.search.origins import DirectoryOrigin
+from tests.fixtures.threads import InlineThreads
+from tests.search.world import SearchWorld
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> SearchWorld:
+    """An index of one project."""
+    world = SearchWorld(tmp_path)
+    world.add("acme", "1.0", "Summary: Rockets")
+    world.index()
+    return world
+
+
+def files_read(world: SearchWorld) -> int:
+    """How many files were opened."""
+    return sum(question[0] == "file" for question in world.source.asked)
+
+
+def test_a_changed_project_is_indexed_again(world: SearchWorld) -> None:
+    world.add("acme", "2.0", "Summary: Traps")
+    assert world.names("traps") == []
+    world.indexer.note("local", ProjectName("acme"))
+    world.finish()
+    assert world.names("traps") == ["acme"]
+    assert world.names("rockets") == []
+
+
+def test_a_yanked_release_is_not_what_represents_a_project(world: SearchWorld) -> None:
+    world.add("acme", "2.0", "Summary: Traps", yanked="explodes")
+    world.add("acme", "3.0a1", "Summary: Magnets")
+    world.indexer.note("local", ProjectName("acme"))
+    world.finish()
+    assert world.names("rockets") == ["acme"]
+
+
+def test_a_vanished_project_is_removed(world: SearchWorld) -> None:
+    del world.source.pages["acme"]
+    world.indexer.note("local", ProjectName("acme"))
+    world.finish()
+    assert world.database.indexed_names("local") == set()
+
+
+def test_what_is_indexed_already_is_not_read_again(world: SearchWorld, tmp_path: Path) -> None:
+    world.indexer.stop()
+    world.database.close()
+    again = SearchWorld(tmp_path)
+    again.source = world.source
+    before = files_read(world)
+    origin = DirectoryOrigin("local", world.source)
+    again.indexer = Indexer(again.database, [origin], again.clock, InlineThreads(), lambda: 0.0)
+    again.index()
+    assert files_read(world) == before
+    assert again.names("rockets") == ["acme"]
+
+
+def test_what_vanished_while_nothing_ran_is_found_by_the_survey(world: SearchWorld) -> None:
+    world.add("beta")
+    del world.source.pages["acme"]
+    world.source.put(world.source.pages["beta"])
+    world.clock.advance(SURVEY_INTERVAL)
+    world.finish()
+    assert world.database.indexed_names("local") == {"beta"}
+
+
+def test_a_source_that_cannot_answer_is_asked_again(tmp_path: Path) -> None:
+    world = SearchWorld(tmp_path)
+    world.add("acme")
+    world.source.error = Unavailable("later")
+    world.index()
+    assert world.names("acme") == []
+    world.source.error = None
+    world.clock.advance(SURVEY_INTERVAL)
+    world.finish()
+    assert world.names("acme") == ["acme"]
+
+
+def test_metadata_that_cannot_be_read_leave_the_name(tmp_path: Path) -> None:
+    world = SearchWorld(tmp_path)
+    world.source.add("acme-1.0-py3-none-any.whl", metadata=b"X: y\n" * 600_000)
+    world.source.add("beta-1.0.tar.gz")
+    world.index()
+    assert world.names("acme") == ["acme"]
+    assert world.names("beta") == ["beta"]
+
+
+def test_work_is_followed_by_nine_times_as_much_waiting(tmp_path: Path) -> None:
+    """So that it takes a tenth of a core, however much there is."""
+    world = SearchWorld(tmp_path)
+    for number in range(2 * BATCH):
+        world.add(f"acme-{number}")
+    clock, spent = Clock(), iter(range(1_000))
+    database = SearchDatabase(str(tmp_path))
+    origin = DirectoryOrigin("local", world.source)
+    # Every look at the processor's time shows a second more.
+    indexer = Indexer(database, [origin], clock, InlineThreads(), lambda: float(next(spent)))
+    indexer.start()
+    done, waited = [len(database.indexed_names("local"))], 0.0
+    while not indexer.is_idle:
+        (due,) = {round(call.getTime() - clock.seconds()) for call in clock.getDelayedCalls()} - {
+            round(SURVEY_INTERVAL - clock.seconds())
+        }
+        waited += due
+        clock.advance(due)
+        done.append(len(database.indexed_names("local")))
+    assert list(dict.fromkeys(done)) == [0, BATCH, 2 * BATCH]
+    worked = next(spent) - 1
+    assert waited >= worked * (1 / SHARE - 1) * 0.5
+    indexer.stop()
+    database.close()
+
+
+def test_after_the_end_nothing_is_indexed(world: SearchWorld) -> None:
+    world.indexer.stop()
+    world.add("beta")
+    world.indexer.note("local", ProjectName("beta"))
+    world.clock.advance(SURVEY_INTERVAL)
+    assert world.names("beta") == []
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_without_an_index_nothing_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    world = SearchWorld(tmp_path / "cache")
+    world.add("acme")
+    world.indexer.start()
+    assert world.source.asked == []
+    assert not world.search.is_available

@@ -1,0 +1,128 @@
+"""Where indexed projects come from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.core.files import File, Sidecar
+from simpleindex.core.model import Project, Status
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.search.database import IndexedFile
+from simpleindex.search.origins import CacheOrigin, DirectoryOrigin
+from simpleindex.upstreams.cache.cache import UpstreamCache
+from simpleindex.upstreams.cache.cached_listings import CachedListing
+from tests.fixtures.deferreds import result
+from tests.fixtures.stub_source import UPLOADED_NS, StubSource
+from tests.fixtures.threads import InlineThreads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACME = ProjectName("acme")
+INDEX = "https://example.com/simple/"
+METADATA = b"Name: acme\nVersion: 1.0\n"
+
+
+def test_a_directory(tmp_path: Path) -> None:
+    source = StubSource()
+    source.add("acme-1.0-py3-none-any.whl", metadata=METADATA)
+    source.add("acme-1.0.tar.gz")
+    origin = DirectoryOrigin("local", source)
+    assert result(origin.names()) == (ACME,)
+    representative = result(origin.representative(ACME))
+    sidecar = representative.file.metadata.sha256
+    assert representative.indexed == IndexedFile("acme-1.0-py3-none-any.whl", sidecar, UPLOADED_NS)
+    assert result(origin.metadata(ACME, representative.file)) == METADATA
+    assert result(origin.representative(ProjectName("other"))) is None
+
+
+def test_a_project_without_files_has_no_representative() -> None:
+    source = StubSource()
+    source.empty("acme", Status.QUARANTINED)
+    assert result(DirectoryOrigin("local", source).representative(ACME)) is None
+
+
+def wheel(version: str, metadata: bytes) -> File:
+    """A wheel as an upstream lists it."""
+    sidecar = Sidecar(hashlib.sha256(metadata).hexdigest(), 0)
+    name = f"acme-{version}-py3-none-any.whl"
+    return File(
+        name,
+        version,
+        Kind.WHEEL,
+        10,
+        "0" * 64,
+        int(version[0]),
+        metadata=sidecar,
+        url=INDEX + name,
+        source="public",
+    )
+
+
+class Cached:
+    """An upstream with a cached listing of two releases."""
+
+    def __init__(self, cache: Path) -> None:
+        self.files = (wheel("1.0", METADATA), wheel("2.0", b"Name: acme\nVersion: 2.0\n"))
+        self.cache = UpstreamCache(str(cache))
+        self.cache.load()
+        self.listing = CachedListing(Project(ACME, self.files), None, None, None, 0.0, {})
+        self.cache.store_listing(INDEX, self.listing)
+        self.origin = CacheOrigin("public", INDEX, self.cache, InlineThreads())
+
+    def representative(self) -> Any:
+        """What represents the project."""
+        return result(self.origin.representative(ACME))
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Cached:
+    """A cache without files."""
+    return Cached(tmp_path)
+
+
+def test_a_cached_listing_without_files_gives_the_name(cached: Cached) -> None:
+    assert result(cached.origin.names()) == (ACME,)
+    representative = cached.representative()
+    assert representative.indexed == IndexedFile("", "", 2)
+    assert result(cached.origin.metadata(ACME, representative.file)) is None
+
+
+def test_the_newest_release_with_cached_metadata_represents_it(cached: Cached) -> None:
+    assert cached.cache.store_metadata(INDEX, ACME, cached.files[0], METADATA)
+    representative = cached.representative()
+    assert representative.file.version == "1.0"
+    assert representative.indexed == IndexedFile(
+        cached.files[0].filename, hashlib.sha256(METADATA).hexdigest(), 2
+    )
+    assert result(cached.origin.metadata(ACME, representative.file)) == METADATA
+
+
+def test_damaged_metadata_are_not_read(cached: Cached) -> None:
+    assert cached.cache.store_metadata(INDEX, ACME, cached.files[0], b"Name: other\n")
+    representative = cached.representative()
+    assert result(cached.origin.metadata(ACME, representative.file)) is None
+
+
+def test_metadata_that_left_the_cache_are_not_read(cached: Cached, tmp_path: Path) -> None:
+    cached.cache.store_metadata(INDEX, ACME, cached.files[0], METADATA)
+    representative = cached.representative()
+    for path in (tmp_path / "upstream" / "given").rglob("*.metadata"):
+        path.unlink()
+    assert result(cached.origin.metadata(ACME, representative.file)) is None
+
+
+def test_a_quarantined_project_of_an_upstream_is_not_indexed(cached: Cached) -> None:
+    project = replace(cached.listing.project, status=Status.QUARANTINED)
+    cached.cache.store_listing(INDEX, replace(cached.listing, project=project))
+    assert cached.representative() is None
+
+
+def test_a_project_that_left_the_cache_is_not_indexed(cached: Cached) -> None:
+    cached.cache.remove_listing(INDEX, ACME)
+    assert result(cached.origin.names()) == ()
+    assert cached.representative() is None
