@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:
             chosen = [name for name in given.only if name != "uv"]
-            _run(Bench(Workplace(Path(directory)), SMOKE, NEED_NO_SETUP), chosen, given.output)
+            bench = Bench(Workplace(Path(directory)), SMOKE, NEED_NO_SETUP, given.before)
+            _run(bench, chosen, given.output)
         return
     workplace = Workplace(given.work.absolute())
     if given.setup:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.large:
         sizes = replace(sizes, roots=(*sizes.roots, 100_000), growing=(*sizes.growing, (100_000, 2)))
     kinds = [kind for kind in PEERS if not given.servers or kind.name in given.servers]
-    _run(Bench(workplace, sizes, kinds), given.only, given.output)
+    _run(Bench(workplace, sizes, kinds, given.before), given.only, given.output)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -67,6 +69,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--large", action="store_true", help="also with 100,000 projects")
     parser.add_argument("--only", type=_measures, default=list(MEASURES), metavar="NAME,...", help=names)
     parser.add_argument("--servers", type=_words, default=[], metavar="NAME,...", help="only these servers")
+    parser.add_argument(
+        "--before",
+        type=_program,
+        metavar="TWISTD",
+        help="the twistd of another environment, whose version of simpleindex takes its turns beside this one",
+    )
     parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="turns of each server")
     parser.add_argument("--seconds", type=float, default=Sizes.seconds, help="of load in each turn")
     parser.add_argument(
@@ -86,6 +94,12 @@ def _measures(text: str) -> list[str]:
     if unknown := [name for name in _words(text) if name not in MEASURES]:
         raise argparse.ArgumentTypeError(f"{unknown[0]} is no measure; there are {', '.join(MEASURES)}")
     return _words(text)
+
+
+def _program(text: str) -> Path:
+    if not os.access(text, os.X_OK) or os.path.isdir(text):
+        raise argparse.ArgumentTypeError(f"{text} is no program")
+    return Path(text).absolute()
 
 
 def _run(bench: Bench, names: Sequence[str], output: Path) -> None:

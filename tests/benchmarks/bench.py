@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.load import LoadFailedError
+from tests.benchmarks.versions import with_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tests.benchmarks.load import Outcome
     from tests.benchmarks.repository import Repository
@@ -121,15 +123,23 @@ class Bench:
         notes: What was left out, and why.
         servers: What is measured.
         others: What only one measure has.
+        before: The ``twistd`` of the version of simpleindex to compare with, if there is one.
     """
 
-    def __init__(self, workplace: Workplace, sizes: Sizes, servers: Sequence[type[Server]]) -> None:
+    def __init__(
+        self,
+        workplace: Workplace,
+        sizes: Sizes,
+        servers: Sequence[type[Server]],
+        before: Path | None = None,
+    ) -> None:
         self.workplace = workplace
         self.sizes = sizes
         self.rows: list[Row] = []
         self.notes: list[str] = []
         self.others: list[type[Server]] = []
-        self.servers = self._present(servers)
+        self.before = before
+        self.servers = self._present(self.versions(*servers))
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the report."""
@@ -137,13 +147,18 @@ class Bench:
             self.notes.append(sentence)
 
     def among(self, *servers: type[Server]) -> list[type[Server]]:
-        """Those of these that are measured."""
-        return [server for server in servers if server in self.servers]
+        """Those of these that are measured, in every version."""
+        return [server for server in self.versions(*servers) if server in self.servers]
+
+    def versions(self, *servers: type[Server]) -> list[type[Server]]:
+        """These, and those of them that are simpleindex also in the version before."""
+        return with_before(servers, self.before)
 
     def further(self, *servers: type[Server]) -> list[type[Server]]:
         """Those of these, which only one measure has, that can be measured here."""
-        self.others += self._present(servers)
-        return [server for server in servers if server in self.others]
+        every = self.versions(*servers)
+        self.others += self._present(every)
+        return [server for server in every if server in self.others]
 
     def _present(self, servers: Sequence[type[Server]]) -> list[type[Server]]:
         found = []

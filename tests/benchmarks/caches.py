@@ -75,11 +75,12 @@ def _pages(bench: Bench, kinds: Sequence[type[Server]]) -> None:
     names = list(small.names())
     with (
         _in_front(bench, kinds, small) as (_, servers),
-        bench.started((Simpleindex, Direct), small) as (local, direct),
+        bench.started(bench.versions(Simpleindex), small) as local,
+        bench.started((Direct,), small) as direct,
     ):
-        bench.rounds(Part("cold page", [direct, *servers], lambda server: _cold_pages(server, names)))
+        bench.rounds(Part("cold page", [*direct, *servers], lambda server: _cold_pages(server, names)))
         # They are warm now.
-        every = [local, *servers]
+        every = [*local, *servers]
         bench.rounds(
             loaded("cached page", every, lambda server: _load(bench, server, server.page(names[0]))),
             loaded(
@@ -115,12 +116,12 @@ def _files(bench: Bench, kinds: Sequence[type[Server]]) -> None:
     name = next(medium.names())
     with (
         _in_front(bench, kinds, medium) as (_, servers),
-        bench.started((Simpleindex,), medium) as (local,),
+        bench.started(bench.versions(Simpleindex), medium) as local,
     ):
         bench.rounds(
             loaded(
                 "cached file 1 MB",
-                [local, *servers],
+                [*local, *servers],
                 lambda server: _load(bench, server, server.file(name, medium.filename(name)), connections=4),
             ),
             size=size,
@@ -129,12 +130,13 @@ def _files(bench: Bench, kinds: Sequence[type[Server]]) -> None:
     large = repository.large_file(bench.workplace.repositories, size)
     with (
         _in_front(bench, kinds, large) as (upstream, servers),
-        bench.started((Simpleindex, Direct), large) as (local, direct),
+        bench.started(bench.versions(Simpleindex), large) as local,
+        bench.started((Direct,), large) as direct,
     ):
-        every = [direct, *servers]
+        every = [*direct, *servers]
         bench.rounds(
             Part("cold file 300 MB", every, lambda server: _cold_file(server, upstream)),
-            Part("warm file 300 MB", [local, *every], _warm_file),
+            Part("warm file 300 MB", [*local, *every], _warm_file),
             Part("cold file 300 MB, 1 Gbit/s", every, lambda server: _cold_file(server, upstream, LINE)),
             size=size,
         )

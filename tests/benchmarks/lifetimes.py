@@ -38,12 +38,6 @@ _ROOT_EVERY: Final = 20
 """One in so many answers asked for while files arrive is the list of projects."""
 
 
-_WARMTHS: Final[dict[type[Server], tuple[str, ...]]] = {
-    Simpleindex: ("cold", "warm"),
-    EveryCoreSimpleindex: ("cold",),
-}
-
-
 def starts(bench: Bench) -> None:
     """Start to first answer, and to the complete catalogue; cold is without a cache of ours, the disk's cache is warm."""
     for projects, files_each in bench.sizes.growing:
@@ -52,7 +46,7 @@ def starts(bench: Bench) -> None:
         for _ in range(bench.sizes.rounds):
             kinds = bench.among(Simpleindex, TwistdWeb, NginxAutoindex, Pypiserver)
             for kind in (*kinds, *bench.further(EveryCoreSimpleindex)):
-                for warmth in _WARMTHS.get(kind, ("warm",)):
+                for warmth in _warmths(kind):
                     print(f"start, {warmth} [{served.files}] {kind.name}", file=sys.stderr)
                     row = rows.setdefault((warmth, kind), Row(f"start, {warmth}", kind.name, served.files))
                     try:
@@ -60,6 +54,12 @@ def starts(bench: Bench) -> None:
                     except (TimeoutError, AssertionError) as error:
                         bench.note(f"{kind.name} is left out of starts: {error}")
         bench.rows += [row for row in rows.values() if row.samples]
+
+
+def _warmths(kind: type[Server]) -> tuple[str, ...]:
+    if issubclass(kind, EveryCoreSimpleindex):
+        return ("cold",)
+    return ("cold", "warm") if issubclass(kind, Simpleindex) else ("warm",)
 
 
 def _started(server: Server, *, cold: bool) -> Values:
@@ -93,7 +93,7 @@ def _started(server: Server, *, cold: bool) -> Values:
 def changes(bench: Bench) -> None:
     """From a file's rename into place to its listing; and what answers cost while very many files arrive."""
     wide = repository.repository(bench.workplace.repositories, *bench.sizes.wide)
-    with bench.started((Simpleindex,), wide) as servers:
+    with bench.started(bench.versions(Simpleindex), wide) as servers:
         bench.rounds(
             Part("change to listing", servers, lambda server: _noticed(server, bench)),
             Part("answers while files arrive", servers, lambda server: _flooded(server, bench)),

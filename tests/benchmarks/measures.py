@@ -89,7 +89,7 @@ def access_log(bench: Bench) -> None:
     """What the access log costs."""
     small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
     name = next(small.names())
-    with bench.started((Simpleindex, LoggingSimpleindex), small) as servers:
+    with bench.started(bench.versions(Simpleindex, LoggingSimpleindex), small) as servers:
         bench.rounds(loaded("access log", servers, _Asking(bench, lambda server: server.page(name))))
 
 
@@ -151,7 +151,7 @@ def files(bench: Bench) -> None:
     size = bench.sizes.large_file
     large = repository.large_file(bench.workplace.repositories, size)
     kinds = bench.among(Simpleindex, TwistdWeb, NginxStatic, Pypiron)
-    with bench.started([*kinds, ImmutableSimpleindex], large) as servers:
+    with bench.started([*kinds, *bench.versions(ImmutableSimpleindex)], large) as servers:
         paths = _file_paths(bench, servers, large)
         secure = _with_tls(servers)
         bench.rounds(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.goals import GOALS, Table
 from tests.benchmarks.setup import find
+from tests.benchmarks.versions import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,11 @@ def _lines(bench: Bench, document: dict[str, object]) -> Iterator[str]:
     for (measure, size), rows in groups.items():
         yield ""
         yield from _table(f"{measure} [{size:,}]", rows)
+    if bench.before is not None:
+        yield ""
+        yield "This version's values divided by those before: the median of the rounds, with the least and the most."
+        for (measure, size), rows in groups.items():
+            yield from _ratios(f"{measure} [{size:,}]", rows)
     yield ""
     yield f"{'goal':<52}{'bound':>10}{'measured':>12}"
     for goal in GOALS:
@@ -110,6 +116,15 @@ def _table(title: str, rows: list[Row]) -> Iterator[str]:
     yield f"{title:<34}" + "".join(f"{key:>28}" for key in keys)
     for row in rows:
         yield f"  {row.server:<32}" + "".join(f"{_spread([s[key] for s in row.samples]):>28}" for key in keys)
+
+
+def _ratios(title: str, rows: list[Row]) -> Iterator[str]:
+    servers = {row.server: row.samples for row in rows}
+    for server, samples in servers.items():
+        pairs = list(zip(samples, servers.get(f"{server}{BEFORE}", []), strict=False))
+        for key in pairs[0][0] if pairs else ():
+            if ratios := [now[key] / before[key] for now, before in pairs if before[key]]:
+                yield f"{title:<44}{server:<32}{key:<20}{_spread(ratios)}"
 
 
 def _spread(values: list[float]) -> str:

@@ -27,7 +27,10 @@ START_SECONDS: Final = 300.0
 _MOST_WITH_METADATA: Final = 1_000
 """Projects beyond which nginx gets pages only; rendering all else takes long, and nobody asks for it there."""
 
-_TWISTD: Final = (find("twistd") or "twistd", "-n", "--pidfile=")
+_TWISTD: Final = find("twistd") or "twistd"
+
+_IN_FRONT: Final = ("-n", "--pidfile=")
+"""Options of twistd: stay in the foreground, and write no file."""
 
 
 class Server(ABC):
@@ -144,9 +147,17 @@ class Server(ABC):
 
 
 class Simpleindex(Server):
-    """What is in the running environment."""
+    """What is in the running environment.
+
+    Attributes:
+        program: The ``twistd`` that starts it.
+        family: The variants that share a cache.
+        more: Further options.
+    """
 
     name = "simpleindex"
+    program: ClassVar[str] = _TWISTD
+    family: ClassVar[str] = "simpleindex"
     has_tls = True
     prefix = "/simple"
     more: ClassVar[tuple[str, ...]] = ()
@@ -165,13 +176,12 @@ class Simpleindex(Server):
     @property
     def cache(self) -> Path:
         """Its digests; shared by its variants, as nothing in it depends on them."""
-        return self.workplace.path / "servers" / "simpleindex" / self.repository.path.name / "cache"
+        return self.workplace.path / "servers" / self.family / self.repository.path.name / "cache"
 
     def command(self) -> list[str]:
         listen = [f"tcp:{port}:interface=127.0.0.1" for port in (self.port, self.tls_port)]
         return [
-            *_TWISTD,
-            "simpleindex",
+            *(self.program, *_IN_FRONT, "simpleindex"),
             *("--path", str(self.repository.path), "--http", listen[0], "--https", listen[1], "--serve-http"),
             *("--certs", str(self.workplace.certs), "--state", str(self.place / "state")),
             *("--cache", str(self.cache), "--max-connections-per-address", "0", *self.more),
@@ -224,7 +234,7 @@ class TwistdWeb(Server):
         certs = self.workplace.certs
         tls = f"ssl:{self.tls_port}:privateKey={certs / 'privkey.pem'}:certKey={certs / 'fullchain.pem'}"
         return [
-            *_TWISTD,
+            *(_TWISTD, *_IN_FRONT),
             *("web", "--path", str(self.repository.path)),
             *("--listen", f"tcp:{self.port}:interface=127.0.0.1", "--listen", f"{tls}:interface=127.0.0.1"),
         ]
