@@ -1,0 +1,98 @@
+"""Settings of tools for one index: complete, and in the tools' own formats."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import tomllib
+from itertools import product
+
+import pytest
+
+from simpleindex.web.people.tool_settings import (
+    IndexAddress,
+    Snippet,
+    ToolSettings,
+    settings_of_tools,
+    trust_command,
+)
+
+URL = "https://host.example:8443/stable/"
+INDEXES = [
+    IndexAddress(
+        URL,
+        "https://host.example:8443/legacy/" if uploads else None,
+        "https://host.example:8443/-/ca.pem" if private_ca else None,
+        needs_login,
+    )
+    for uploads, private_ca, needs_login in product([False, True], repeat=3)
+]
+EVERYTHING = IndexAddress(
+    URL, "https://host.example:8443/legacy/", "https://host.example:8443/-/ca.pem", True
+)
+
+each_index = pytest.mark.parametrize(
+    "index", INDEXES, ids=lambda index: f"{bool(index.upload_url)}-{bool(index.ca_url)}-{index.needs_login}"
+)
+
+
+def snippets(tool: ToolSettings) -> tuple[Snippet, ...]:
+    return (*tool.read, *tool.publish)
+
+
+def tool(name: str, index: IndexAddress = EVERYTHING) -> ToolSettings:
+    return next(each for each in settings_of_tools(index) if each.tool == name)
+
+
+def test_all_the_tools_of_the_field_are_there() -> None:
+    names = [each.tool for each in settings_of_tools(EVERYTHING)]
+    assert names == [
+        *("pip", "uv", "poetry", "pdm", "pipenv", "hatch", "twine"),
+        *("conda", "Docker", "GitHub Actions", "GitLab CI", "curl"),
+    ]
+    assert "twine" not in [each.tool for each in settings_of_tools(IndexAddress(URL))]
+    assert tool("GitLab CI").anchor == "gitlab-ci"
+
+
+@each_index
+def test_each_tool_has_this_index_and_nothing_that_it_does_not_need(index: IndexAddress) -> None:
+    for each in settings_of_tools(index):
+        text = "\n".join(snippet.text for snippet in snippets(each))
+        assert "host.example:8443" in text
+        assert index.simple.partition("://")[2] in text or each.tool == "twine"
+        assert ("ca.pem" in text or "INDEX_CA" in text) == (index.ca_url is not None), each.tool
+        if index.upload_url is None:
+            assert not each.publish
+            assert "legacy" not in text
+        if index.upload_url is None and not index.needs_login:
+            assert "TOKEN" not in text
+
+
+@each_index
+def test_files_are_of_their_format(index: IndexAddress) -> None:
+    for each in settings_of_tools(index):
+        for snippet in snippets(each):
+            if snippet.place in ("pyproject.toml", "Pipfile"):
+                tomllib.loads(snippet.text)
+            elif snippet.place.endswith((".conf", ".pypirc")):
+                configparser.ConfigParser(interpolation=None).read_string(snippet.text)
+            elif snippet.place == "shell":
+                for line in snippet.text.splitlines():
+                    assert shlex.split(line, comments=True)
+
+
+def test_a_login_is_where_the_tool_reads_it() -> None:
+    assert "https://__token__:TOKEN@host.example:8443/stable/simple/" in tool("pip").read[1].text
+    assert "UV_INDEX_MINE_PASSWORD=TOKEN" in tool("uv").read[1].text
+    assert "poetry config http-basic.mine __token__ TOKEN" in tool("poetry").read[0].text
+    assert "${INDEX_USER}:${INDEX_TOKEN}@" in tool("pipenv").read[0].text
+    assert "type=secret,id=netrc" in tool("Docker").read[0].text
+    assert "${{ secrets.INDEX_TOKEN }}@host" in tool("GitHub Actions").read[0].text
+
+
+def test_the_private_ca_is_fetched_and_compared() -> None:
+    trust = trust_command(EVERYTHING)
+    assert trust is not None
+    assert "https://host.example:8443/-/ca.pem" in trust.text
+    assert "fingerprint" in trust.text
+    assert trust_command(IndexAddress(URL)) is None
