@@ -24,9 +24,10 @@ def select_protocol(read_challenge: Callable[[str], bytes | None]) -> SelectProt
 
     def select(connection: SSL.Connection, offered: list[bytes]) -> bytes:
         # A validator offers this protocol alone (RFC 8737 section 3).
-        if offered == [PROTOCOL] and (pem := read_challenge(requested_name(connection))) is not None:
-            use_challenge_certificates(connection, pem)
-            return PROTOCOL
+        if offered == [PROTOCOL]:
+            pem = read_challenge(requested_name(connection))
+            if pem is not None and use_challenge_certificates(connection, pem):
+                return PROTOCOL
         return select_http(connection, offered)
 
     return select

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -36,9 +36,11 @@ _ACME_IDENTIFIER: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 _LIFETIME: Final = timedelta(days=7)
 _BACKDATED: Final = timedelta(days=1)
 
-_KEYS: Final[
-    tuple[Callable[[], ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey], ...]
-] = (
+_KEY_BEGINS: Final = b"-----BEGIN PRIVATE KEY-----"
+
+_Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+_KEYS: Final[tuple[Callable[[], _Key], ...]] = (
     lambda: ec.generate_private_key(ec.SECP256R1()),
     lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
     ed25519.Ed25519PrivateKey.generate,
@@ -61,23 +63,27 @@ def make_challenge_certificates(identifier: Identifier, key_authorization: str, 
     return b"".join(_certificate_with_key(identifier, key_authorization, now, make()) for make in _KEYS)
 
 
-def use_challenge_certificates(connection: SSL.Connection, pem: bytes) -> None:
+def use_challenge_certificates(connection: SSL.Connection, pem: bytes) -> bool:
     """Let a connection answer with challenge certificates instead of those of its context.
 
     Only ``use_certificate`` and ``use_privatekey`` are safe here: ``set_context`` in the ALPN callback ends the process
     with TLS 1.2 and an RSA key (pyOpenSSL 26.4, OpenSSL 4.0.3).
 
-    Raises:
-        ValueError: The text is none of :func:`make_challenge_certificates`.
+    Args:
+        connection: The connection, in its ALPN callback.
+        pem: The text of :func:`make_challenge_certificates`.
+
+    Returns:
+        Whether it does; False if the text is another.
     """
-    for block in pem.split(b"-----BEGIN PRIVATE KEY-----")[1:]:
-        text = b"-----BEGIN PRIVATE KEY-----" + block
-        connection.use_certificate(
-            x509.load_pem_x509_certificate(text[text.index(b"-----BEGIN CERTIFICATE-----") :])
-        )
-        key = load_pem_private_key(text[: text.index(b"-----BEGIN CERTIFICATE-----")], None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey)
+    try:
+        pairs = [_certificate_and_key(block) for block in pem.split(_KEY_BEGINS)[1:]]
+    except (ValueError, TypeError):
+        return False
+    for certificate, key in pairs:
+        connection.use_certificate(certificate)
         connection.use_privatekey(key)
+    return bool(pairs)
 
 
 def requested_name(connection: SSL.Connection) -> str:
@@ -85,11 +91,21 @@ def requested_name(connection: SSL.Connection) -> str:
     return canonical((connection.get_servername() or b"").decode("ascii", "replace"))
 
 
+def _certificate_and_key(block: bytes) -> tuple[x509.Certificate, _Key]:
+    """Parse a key, without its first line, and the certificate that follows it."""
+    encoded, begins, certificate = block.partition(b"-----BEGIN CERTIFICATE-----")
+    # The key is the index's: checking an RSA key would take 32 ms of each such handshake, in the event loop.
+    key = load_pem_private_key(_KEY_BEGINS + encoded, None, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(key, _Key):
+        raise TypeError("no key of make_challenge_certificates")
+    return x509.load_pem_x509_certificate(begins + certificate), key
+
+
 def _certificate_with_key(
     identifier: Identifier,
     key_authorization: str,
     now: datetime,
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey,
+    key: _Key,
 ) -> bytes:
     address = identifier.address
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ACME challenge")])

@@ -175,7 +175,7 @@ def _read(path: Path) -> bytes | None:
     except OSError:
         return None
     try:
-        return os.read(descriptor, _LARGEST)
+        return os.read(descriptor, _LARGEST) or None
     except OSError:
         return None
     finally:
