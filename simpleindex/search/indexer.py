@@ -35,7 +35,7 @@ BATCH: Final = 20
 """Projects that are written together: with 3 KiB each it takes 10 ms of a processor."""
 
 SURVEY_INTERVAL: Final = 3600.0
-"""Seconds between two comparisons of everything with the index, which find what no change told of."""
+"""Seconds between two comparisons of everything with the index, where not every change is told."""
 
 
 class Indexer:
@@ -65,6 +65,7 @@ class Indexer:
         self._changed: dict[str, dict[ProjectName, None]] = {name: {} for name in self._origins}
         self._surveyed: dict[str, Iterator[ProjectName]] = {}
         self._is_survey_due = True
+        self._has_failed = False
         self._wake: Deferred[None] | None = None
         self._running: Deferred[None] | None = None
         self._call: IDelayedCall | None = None
@@ -120,7 +121,9 @@ class Indexer:
         """Do some of what is due; return the processor time that threads took for it, or None if nothing is due."""
         if self._is_survey_due:
             self._is_survey_due = False
-            self._call = self._clock.callLater(SURVEY_INTERVAL, self.survey)
+            if self._call is not None and self._call.active():
+                self._call.cancel()
+            self._has_failed = False
             return await self._survey()
         for origin, names in self._changed.items():
             if batch := list(islice(names, BATCH)):
@@ -131,14 +134,21 @@ class Indexer:
             if batch := list(islice(surveyed, BATCH)):
                 return await self._index(self._origins[origin], batch)
             del self._surveyed[origin]
+        if self._needs_surveys and not (self._call is not None and self._call.active()):
+            self._call = self._clock.callLater(SURVEY_INTERVAL, self.survey)
         return None
+
+    @property
+    def _needs_surveys(self) -> bool:
+        """Whether not every difference is told: files are evicted from caches silently, and what failed is tried again."""
+        return self._has_failed or not all(origin.tells_all for origin in self._origins.values())
 
     async def _survey(self) -> float:
         for origin in self._origins.values():
             try:
                 names = await origin.names()
             except SimpleIndexError:
-                # It is tried again with the next survey, and with every change.
+                self._has_failed = True
                 continue
             self._surveyed[origin.name] = iter(names)
             gone = (await self._threads.run(self._database.indexed_names, origin.name)).difference(names)
@@ -154,8 +164,7 @@ class Indexer:
             try:
                 await _add_change(changes, origin, name, indexed.get(name))
             except (SimpleIndexError, OSError):
-                # It is tried again with the next survey, and with the project's next change.
-                continue
+                self._has_failed = True
         if not (changes.sources or changes.removed or changes.times):
             return 0.0
         return await self._threads.run(self._write, origin.name, changes)

@@ -44,9 +44,11 @@ class Origin(Protocol):
 
     Attributes:
         name: As files name their source.
+        tells_all: Whether the indexer hears of every change.
     """
 
     name: str
+    tells_all: bool
 
     async def names(self) -> Sequence[ProjectName]:
         """Return the projects.
@@ -76,6 +78,8 @@ class DirectoryOrigin:
         name: Its name.
         source: Its projects and files.
     """
+
+    tells_all = True
 
     def __init__(self, name: str, source: Source) -> None:
         self.name = name
@@ -118,6 +122,8 @@ class CacheOrigin:
         cache: The cache of upstreams.
         threads: For reading it.
     """
+
+    tells_all = False
 
     def __init__(self, name: str, identity: str, cache: UpstreamCache, threads: Threads) -> None:
         self.name = name

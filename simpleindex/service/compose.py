@@ -16,6 +16,7 @@ from simpleindex.service.compose_http import HttpParts, compose_http
 from simpleindex.service.composed_sources import ComposedSources
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
+from simpleindex.system.extras import has_pages
 from simpleindex.tls.security import Security
 from simpleindex.views.explain import SourceNote, what_is_there
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.service.compose_acme import AcmeParts
     from simpleindex.service.compose_logins import Logins
+    from simpleindex.service.compose_search import ComposedSearch
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.private_ca import Owner
@@ -43,6 +45,7 @@ class ComposedIndex:
         sources: The directories, the upstreams and the views of them.
         logins: Users, tokens and rights; None if nobody can log in.
         http: Pages, files and changes over HTTP.
+        search: The search; None without the extra ``pages``.
     """
 
     runtime: Runtime
@@ -51,6 +54,7 @@ class ComposedIndex:
     sources: ComposedSources
     logins: Logins | None
     http: HttpParts
+    search: ComposedSearch | None
 
 
 def compose(
@@ -78,8 +82,13 @@ def compose(
 
         refuse_unreadable(settings, owner)
         logins = compose_logins(runtime, sources.views)
+    search = None
+    if has_pages():
+        from simpleindex.service.compose_search import compose_search  # noqa: PLC0415  (without pages nobody searches)
+
+        search = compose_search(runtime, sources)
     http = compose_http(runtime, security, sources, logins, troubles)
-    return ComposedIndex(runtime, acme, security, sources, logins, http)
+    return ComposedIndex(runtime, acme, security, sources, logins, http, search)
 
 
 def compose_sources(runtime: Runtime) -> ComposedSources:

@@ -26,6 +26,9 @@ READ_THREADS: Final = 8
 WRITE_THREADS: Final = 4
 """Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
 
+SEARCH_THREADS: Final = 2
+"""One that searches, beside one that writes."""
+
 
 @dataclass(frozen=True)
 class ThreadPools:
@@ -38,6 +41,7 @@ class ThreadPools:
         wheels: Waiting for wheels of upstreams to be examined.
         passwords: Hashing passwords, one at a time.
         writes: Uploads and other changes.
+        search: Searches, and writing the search index.
     """
 
     reads: Threads
@@ -46,6 +50,7 @@ class ThreadPools:
     wheels: Threads
     passwords: Threads
     writes: Threads
+    search: Threads
 
     @classmethod
     def create(cls, reactor: Any) -> Self:
@@ -57,6 +62,7 @@ class ThreadPools:
             wheels=Threads(reactor, "wheels", READ_THREADS),
             passwords=Threads(reactor, "passwords", 1),
             writes=Threads(reactor, "writes", WRITE_THREADS),
+            search=Threads(reactor, "search", SEARCH_THREADS),
         )
         patience = Patience(THREAD_SECONDS)
         for threads in pools:

@@ -269,6 +269,8 @@ class IndexService(Service):
                 say(line if is_first else severity.prefixed(own.name, line))
         if self.index.sources.upstreams is not None:
             maybeDeferred(self.index.sources.upstreams.follow).addErrback(failed)
+        if self.index.search is not None:
+            self.index.search.start()
         if is_first:
             for line in client_lines(self.index, self.settings, self._base_url(), examines=self._examines):
                 say(line)
@@ -314,11 +316,15 @@ class IndexService(Service):
             site.abort_all()
         for own in self.index.sources.directories:
             own.stop()
+        if self.index.search is not None:
+            self.index.search.indexer.stop()
         self.index.runtime.idle_processes.stop()
         self.index.runtime.examination.stop()
         self.index.runtime.threads.stop()
         for own in self.index.sources.directories:
             own.digests.close()
+        if self.index.search is not None:
+            self.index.search.database.close()
         if self.index.logins is not None:
             self.index.logins.audit.close()
         if self.index.sources.upstreams is not None:

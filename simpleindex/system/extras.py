@@ -8,11 +8,17 @@ from __future__ import annotations
 import json
 import re
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 _DISTRIBUTION: Final = "twisted-simpleindex"
 _LOGIN: Final = re.compile(r"//[^/@]*@")
+
+
+def has_pages() -> bool:
+    """Return whether the extra ``pages`` is installed: people's pages, and the search."""
+    return find_spec("jinja2") is not None and find_spec("readme_renderer") is not None
 
 
 def missing(module: str | None, extra: str) -> str:

@@ -244,6 +244,7 @@ def test_not_watching(world: ServiceFixture) -> None:
     """What is changed by hand is seen after a restart: nothing wakes up for it."""
     world.start(watch="off")
     assert world.taken()[0] == "Not watching: what is changed by hand is seen after a restart."
+    world.reactor.pump([1, 1])  # to the end of what is indexed for the search
     assert not world.reactor.getReaders()
     assert not world.reactor.getDelayedCalls()
     # The loop that is not there has no interval to be changed.

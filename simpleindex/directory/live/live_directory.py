@@ -102,6 +102,7 @@ class LiveDirectory:
         follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most
             of the same projects.
         private_names: Names that are the index's own beyond its projects.
+        listener: Called with each project that changes once :attr:`complete`.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class LiveDirectory:
         self.complete = False
         self.follows_root = False
         self.generation = 0
+        self.listener: Callable[[ProjectName], object] = lambda _: None
         self.snapshots: dict[ProjectName, ProjectSnapshot] = {}
         self.strays: Mapping[str, str] = {}
         self._reader = reader
@@ -623,6 +625,7 @@ class LiveDirectory:
         if self.complete and snapshot.project is not before.project:
             self._serials.note(name)
             self._names = None
+            self.listener(name)
         # After an emptied root was forgotten, its return would log every file of the index.
         if self.complete and not self._guard.is_emptied and snapshot.project is not before.project:
             change = describe_changes(

@@ -46,6 +46,8 @@ class UpstreamCache:
     Attributes:
         space: Its disk space.
         files: The cached files.
+        listener: Called with what identifies the index and with the name of each project whose listing is stored, in the thread
+            that stores it.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class UpstreamCache:
             os.path.join(directory, "upstream"), room or DiskBudget(), now, is_cache=is_cache
         )
         self.files = CachedFiles(self.space)
+        self.listener: Callable[[str, ProjectName], object] = lambda *_: None
 
     @property
     def room(self) -> DiskBudget:
@@ -96,6 +99,7 @@ class UpstreamCache:
         """Store a listing in the place of the project's earlier one."""
         path = self._listing_path(upstream, listing.project.name)
         self.space.write(path, pack((FORMAT, *parts_of_listing(upstream, listing))))
+        self.listener(upstream, listing.project.name)
 
     def remove_listing(self, upstream: str, name: ProjectName) -> None:
         """Remove the listing of a project."""

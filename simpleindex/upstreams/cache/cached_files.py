@@ -25,7 +25,7 @@ from simpleindex.upstreams.cache.incoming import Incoming
 from simpleindex.upstreams.cache.packed_records import pack, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from simpleindex.upstreams.cache.cache_space import CacheSpace
     from simpleindex.upstreams.cache.file_keys import FileKey
@@ -66,9 +66,13 @@ class CachedFiles:
 
     Args:
         space: Its disk space.
+
+    Attributes:
+        listener: Called with the key of each small file that is stored, in the thread that stores it.
     """
 
     def __init__(self, space: CacheSpace) -> None:
+        self.listener: Callable[[FileKey], object] = lambda _: None
         self._space = space
         self._verified: dict[str, tuple[str, Stamp]] = {}
 
@@ -238,6 +242,7 @@ class CachedFiles:
             finally:
                 incoming.close()
             cached = self.find(key)
+            self.listener(key)
             return cached is not None and cached.sha256 == facts.sha256
         return False
 

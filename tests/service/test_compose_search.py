@@ -1,0 +1,81 @@
+"""The search of a running index: it follows the directories and the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from simpleindex.core.files import File
+from simpleindex.core.model import Project
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.search.query import parse_query
+from simpleindex.system import extras
+from simpleindex.upstreams.cache.cached_listings import CachedListing
+from tests.fixtures.deferreds import result
+from tests.fixtures.distributions import add_wheel, metadata_text
+from tests.fixtures.service import ServiceFixture, service_fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simpleindex.service.service import IndexService
+
+ACME = ProjectName("acme")
+SOURCES = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple/"\n'
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceFixture]:
+    """Services of one root, with the extra."""
+    monkeypatch.setattr(extras, "find_spec", lambda _: object())
+    yield from service_fixture(tmp_path, monkeypatch)
+
+
+def names(world: ServiceFixture, service: IndexService, text: str) -> list[str]:
+    """Return what a reader of everything finds, once nothing is left to be indexed."""
+    assert service.index.search is not None
+    for _ in range(100):
+        world.reactor.advance(0.1)
+        if service.index.search.indexer.is_idle:
+            break
+    source = service.index.sources.views[MAIN_VIEW]
+    finding = service.index.search.search.search(source, parse_query(text))
+    return [hit.project for hit in result(Deferred.fromCoroutine(finding)).hits]
+
+
+def test_projects_of_the_directory_are_found(world: ServiceFixture) -> None:
+    add_wheel(world.root, "acme", "1.0", "Summary: Rockets")
+    service = world.start()
+    assert names(world, service, "rockets") == ["acme"]
+    add_wheel(world.root, "acme", "2.0", "Summary: Traps")
+    result(Deferred.fromCoroutine(service.index.sources.directories[0].live.changed(ACME)))
+    assert names(world, service, "traps") == ["acme"]
+    assert names(world, service, "rockets") == []
+
+
+def test_what_the_cache_holds_of_upstreams_is_indexed(world: ServiceFixture) -> None:
+    (world.place / "sources.toml").write_text(SOURCES)
+    service = world.start(sources="sources.toml")
+    assert service.index.search is not None
+    upstreams = service.index.sources.upstreams
+    assert upstreams is not None
+    identity = upstreams.connected[0].settings.identity
+    names(world, service, "acme")
+    name = "acme-1.0-py3-none-any.whl"
+    file = File(name, "1.0", Kind.WHEEL, 10, "0" * 64, 5, url="https://index.example/" + name)
+    upstreams.cache.store_listing(identity, CachedListing(Project(ACME, (file,)), None, None, None, 0.0, {}))
+    upstreams.cache.store_metadata(identity, ACME, file, metadata_text("acme", "1.0"))
+    names(world, service, "acme")
+    assert result(service.index.search.search.held(["behind"])) == {"behind": 1}
+
+
+def test_without_the_extra_there_is_no_search(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    add_wheel(world.root)
+    service = world.start()
+    assert service.index.search is None
+    assert not (world.place / "cache" / "search.sqlite3").exists()
