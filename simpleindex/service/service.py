@@ -345,6 +345,8 @@ class IndexService(Service):
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
             say(severity.error(f"The configuration is left as it was: {error}"))
+        if self.index.acme is not None:
+            self.index.acme.renewal.look_now()
         if self.index.logins is not None:
             self.index.logins.reload()
         if self.index.sources.upstreams is not None:

@@ -165,6 +165,8 @@ class AcmeSession:
         Raises:
             AcmeFailed: It cannot be read now.
         """
+        if certificate_id(certificate) is None:
+            return Advice(None, datetime.now(UTC) + timedelta(days=1))
         with self._sentences():
             renew_at, ask_again = self._client.renewal_time(certificate)
         return Advice(None if renew_at is None else _utc(renew_at), _utc(ask_again))
@@ -278,6 +280,7 @@ class _Client(client.ClientV2):
         """Order a certificate; without ``replaces`` where the authority refuses it, because it was replaced already."""
         if replaces is not None and _has(self.directory, "renewalInfo"):
             self._replaces = certificate_id(replaces)
+        if self._replaces is not None:
             try:
                 return self.new_order(request, profile)
             except (errors.ConflictError, messages.Error) as error:
@@ -304,13 +307,16 @@ class _Client(client.ClientV2):
         return super()._post(*args, **kwargs)
 
 
-def certificate_id(pem: bytes) -> str:
-    """Return a certificate's unique identifier (RFC 9773 section 4.1)."""
+def certificate_id(pem: bytes) -> str | None:
+    """Return a certificate's unique identifier (RFC 9773 section 4.1); None if it does not name its issuer's key."""
     certificate = x509.load_pem_x509_certificate(pem)
-    issuer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    try:
+        authority = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return None
     number = certificate.serial_number
     serial = number.to_bytes(number.bit_length() // 8 + 1, "big")
-    return f"{b64encode(issuer or b'').decode()}.{b64encode(serial).decode()}"
+    return f"{b64encode(authority.key_identifier or b'').decode()}.{b64encode(serial).decode()}"
 
 
 def _has(directory: messages.Directory, name: str) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta  # noqa: TC003 (a field's type)
+from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import SimpleIndexError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class AcmeFailed(SimpleIndexError):
@@ -36,3 +41,14 @@ class ChallengeFailed(AcmeFailed, init=False):
         )
         self.name = name
         self.kind = kind
+
+
+def cannot_write(error: OSError, directory: Path) -> str:
+    """Return the sentence about a file of ACME that cannot be written.
+
+    Args:
+        error: What the system answered.
+        directory: Where the file lies, if the error does not name it.
+    """
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"{error.filename or directory} cannot be written ({reason}): let the service write there, and see that the disk has room."

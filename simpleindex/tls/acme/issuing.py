@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
 from simpleindex.tls.acme.state_files import replace_file
 from simpleindex.tls.files import ACME_DIRECTORY
 
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
 CERTIFICATE_FILE: Final = "certificate.pem"
 """Key and certificate in one file, so that one rename replaces both."""
+
+_KEY_ASIDE: Final = ".next-key"
+"""The key of the certificate that is requested, which shows before the order that the directory can be written to."""
 
 _LEEWAY: Final = timedelta(minutes=2)
 """By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
@@ -75,6 +77,11 @@ class AcmeAuthority:
         self._clock = clock
 
     @property
+    def directory(self) -> str:
+        """The URL of its directory."""
+        return self._settings.directory
+
+    @property
     def names(self) -> frozenset[str]:
         """The names and addresses that the certificate is to be for."""
         return frozenset(identifier.value for identifier in self._settings.identifiers)
@@ -89,17 +96,21 @@ class AcmeAuthority:
             AcmeFailed: There is none; what was there before is unchanged.
         """
         present = read_certificate(self._certs)
+        path = certificate_path(self._certs)
+        key = ec.generate_private_key(ec.SECP256R1())
+        # Before the order: authorities limit how many certificates they issue that nobody can use then.
+        _write(path.with_name(_KEY_ASIDE), private_pem(key))
         session = AcmeSession(self._settings, self._state)
         try:
             self._state.close_challenges()  # left by a process that was killed
             session.ensure_account()
-            key = ec.generate_private_key(ec.SECP256R1())
             replaced = None if present is None else present.public_bytes(Encoding.PEM)
             pem = _issue(session, self._settings, key, self._clock(), replaced)
         finally:
             session.close()
         certificate = check_issued(pem, key, self._clock())
-        _write(self._certs, private_pem(key) + pem.encode())
+        _write(path, private_pem(key) + pem.encode())
+        path.with_name(_KEY_ASIDE).unlink(missing_ok=True)
         return certificate
 
     def advise(self, certificate: x509.Certificate) -> Advice:
@@ -157,12 +168,9 @@ def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x5
     return certificate
 
 
-def _write(certs: Path, data: bytes) -> None:
-    directory = certs / ACME_DIRECTORY
+def _write(path: Path, data: bytes) -> None:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(certificate_path(certs), data)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path, data)
     except OSError as error:
-        raise AcmeFailed(
-            f"{error.filename or directory} cannot be written ({os.strerror(error.errno or 0)}): let the service write to {certs}."
-        ) from error
+        raise AcmeFailed(cannot_write(error, path.parent)) from error

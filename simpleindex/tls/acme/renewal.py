@@ -8,10 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.log import logger
-from simpleindex.tls.acme.errors import AcmeFailed
+from simpleindex.tls.acme.errors import AcmeFailed, cannot_write
 from simpleindex.tls.acme.issuing import names_of, read_certificate
-from simpleindex.tls.acme.schedule import Lifetime, Plan, Step, next_step, renewal_time, wait_after_failure
-from simpleindex.tls.acme.state_files import RenewalStatus, moment
+from simpleindex.tls.acme.schedule import (
+    Lifetime,
+    Plan,
+    Step,
+    earliest_try,
+    next_step,
+    renewal_time,
+    wait_after_failure,
+)
+from simpleindex.tls.acme.state_files import RenewalStatus, moment, request_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +43,10 @@ _AFTER_TROUBLE: Final = timedelta(minutes=10)
 
 class Authority(Protocol):
     """What a certificate authority does for this server; both calls block."""
+
+    @property
+    def directory(self) -> str:
+        """The URL of its directory."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -89,42 +101,66 @@ class CertificateRequests:
         self._clock = clock
         self._draw = draw
 
-    def look(self) -> Outcome:
-        """Do what is due. Blocks for seconds or minutes while a certificate is requested."""
+    def look(self, *, is_for_operator: bool = False) -> Outcome:
+        """Do what is due. Blocks for seconds or minutes while a certificate is requested.
+
+        Args:
+            is_for_operator: Whether the operator started the server or sent SIGHUP, perhaps to try again after a failure.
+        """
+        try:
+            return self._look(is_for_operator)
+        except OSError as error:
+            return self._hindered(error)
+
+    def _look(self, is_for_operator: bool) -> Outcome:
         self._state.prepare()
-        step, when = self._next()
+        step, when = self._next(is_for_operator)
         if step is Step.WAIT:
             return Outcome(when)
         with self._state.locked() as is_held:
             if not is_held:  # another server of this state directory is at it
                 return Outcome(self._clock() + timedelta(minutes=1))
-            step, when = self._next()
+            step, when = self._next(is_for_operator)
             if step is Step.OBTAIN:
                 return self._obtain()
             if step is Step.ASK:
                 return self._ask()
         return Outcome(when)
 
-    def _next(self) -> tuple[Step, datetime]:
+    def _next(self, is_for_operator: bool) -> tuple[Step, datetime]:
         certificate = self._certificate()
         status = self._status_of(certificate)
-        plan = Plan(moment(status.renew_at), moment(status.ask_at), moment(status.next_try))
+        next_try = moment(status.next_try)
+        if next_try is not None and is_for_operator and not status.is_wait_requested:
+            next_try = earliest_try(next_try, moment(status.tried_at))
+        plan = Plan(moment(status.renew_at), moment(status.ask_at), next_try)
         return next_step(None if certificate is None else _lifetime(certificate), plan, self._clock())
 
     def _certificate(self) -> x509.Certificate | None:
-        """Return the certificate that is there, if it is for all names and no other."""
+        """Return the certificate that is there, if it is of this authority, for all names and no other."""
         certificate = read_certificate(self._certs)
-        if certificate is None:
+        if certificate is None or names_of(certificate) != self._authority.names:
             return None
-        return certificate if names_of(certificate) == self._authority.names else None
+        status = self._state.read_status()
+        is_of_another = status.serial == _serial(certificate) and status.directory not in (
+            "",
+            self._authority.directory,
+        )
+        return None if is_of_another else certificate
 
     def _status_of(self, certificate: x509.Certificate | None) -> RenewalStatus:
         status = self._state.read_status()
-        if certificate is not None and status.serial != f"{certificate.serial_number:x}":
+        if status.request != self._request:
+            status = status.without_failures()
+        if certificate is not None and status.serial != _serial(certificate):
             # The status of another certificate, or none: its times mean nothing for this one.
             renew_at = renewal_time(_lifetime(certificate), None, 1.0)
-            return replace(status, renew_at=renew_at.timestamp(), ask_at=None)
+            return RenewalStatus(serial=_serial(certificate), renew_at=renew_at.timestamp())
         return status
+
+    @property
+    def _request(self) -> str:
+        return request_text(self._authority.directory, self._authority.names)
 
     def _obtain(self) -> Outcome:
         try:
@@ -134,23 +170,38 @@ class CertificateRequests:
         lifetime = _lifetime(certificate)
         renew_at = renewal_time(lifetime, None, self._draw())
         self._state.write_status(
-            RenewalStatus(serial=f"{certificate.serial_number:x}", renew_at=renew_at.timestamp())
+            RenewalStatus(_serial(certificate), self._authority.directory, renew_at.timestamp())
         )
         return Outcome(self._clock(), certificate=certificate)
 
     def _failed(self, failed: AcmeFailed) -> Outcome:
         now = self._clock()
-        status = self._state.read_status()
         present = self._certificate()
+        status = self._status_of(present)
         left = None if present is None else present.not_valid_after_utc - now
         failures = max(0, status.failures) + 1
         wait = wait_after_failure(failures, self._draw(), requested=failed.retry_after, left=left)
         next_try = now + wait
-        self._state.write_status(
-            replace(status, failures=failures, error=str(failed), next_try=next_try.timestamp())
+        failure = replace(
+            status,
+            request=self._request,
+            failures=failures,
+            error=str(failed),
+            tried_at=now.timestamp(),
+            next_try=next_try.timestamp(),
+            is_wait_requested=failed.retry_after is not None,
         )
+        self._state.write_status(failure)
         sentence = f"{failed} The next try is at {next_try:%Y-%m-%d %H:%M} UTC."
         return Outcome(next_try, error=sentence, is_urgent=left is None or left <= timedelta(0))
+
+    def _hindered(self, error: OSError) -> Outcome:
+        """Return the outcome of a trouble of this machine, such as a full disk, which may hinder writing a status too."""
+        now = self._clock()
+        present = self._certificate()
+        sentence = f"{cannot_write(error, self._state.home)} The next try is in {_AFTER_TROUBLE.seconds // 60} minutes."
+        is_urgent = present is None or present.not_valid_after_utc <= now
+        return Outcome(now + _AFTER_TROUBLE, error=sentence, is_urgent=is_urgent)
 
     def _ask(self) -> Outcome:
         certificate = self._certificate()
@@ -168,8 +219,7 @@ class CertificateRequests:
         renew_at = status.renew_at
         if advice is not None and advice.renew_at is not None:
             renew_at = renewal_time(_lifetime(certificate), advice.renew_at, 0).timestamp()
-        serial = f"{certificate.serial_number:x}"
-        self._state.write_status(replace(status, serial=serial, renew_at=renew_at, ask_at=ask_at.timestamp()))
+        self._state.write_status(replace(status, renew_at=renew_at, ask_at=ask_at.timestamp()))
         return Outcome(now)
 
 
@@ -199,7 +249,7 @@ class CertificateRenewal:
         self._use_certificate = use_certificate
         self._is_running = True
         self._threads.start()
-        self._schedule(0.0)
+        self.look_now()
 
     def stop(self) -> None:
         """Look no more; a request that is under way ends by itself, and its certificate is used from the next start."""
@@ -208,15 +258,23 @@ class CertificateRenewal:
         if self._call is not None and self._call.active():
             self._call.cancel()
 
-    def _schedule(self, seconds: float) -> None:
-        if self._is_running:
-            self._call = self._reactor.callLater(seconds, self._look)
+    def look_now(self) -> None:
+        """Look at once, because the operator started the server or sent SIGHUP; a look that is under way is enough."""
+        if self._call is not None:
+            if not self._call.active():
+                return
+            self._call.cancel()
+        self._schedule(0.0, is_for_operator=True)
 
-    def _look(self) -> None:
+    def _schedule(self, seconds: float, *, is_for_operator: bool = False) -> None:
+        if self._is_running:
+            self._call = self._reactor.callLater(seconds, self._look, is_for_operator)
+
+    def _look(self, is_for_operator: bool) -> None:
         if not self._is_running:
             return
-        looking = self._threads.run(self._requests.look)
-        looking.addCallbacks(self._looked, self._broken)
+        looking = self._threads.run(self._requests.look, is_for_operator=is_for_operator)
+        looking.addCallback(self._looked).addErrback(self._broken)
 
     def _looked(self, outcome: Outcome) -> None:
         if outcome.certificate is not None:
@@ -235,6 +293,10 @@ class CertificateRenewal:
     def _broken(self, failure: Any) -> None:
         _log.failure("The certificate's renewal failed in an unexpected way.", failure)
         self._schedule(_AFTER_TROUBLE.total_seconds())
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    return f"{certificate.serial_number:x}"
 
 
 def _lifetime(certificate: x509.Certificate) -> Lifetime:

@@ -22,6 +22,9 @@ _LONGEST_WAIT: Final = timedelta(hours=12)
 _SHARE_LEFT: Final = 1 / 4
 """Of the remaining lifetime: how long to wait at most between two tries while a certificate is still valid."""
 
+_RETRY_BY_OPERATOR: Final = timedelta(minutes=15)
+"""After a failure, until a start or SIGHUP tries again: Let's Encrypt's five failed validations an hour allow four."""
+
 LONGEST_REQUESTED: Final = timedelta(days=7)
 """The longest wait that an authority is followed in: Let's Encrypt's longest limit is per week."""
 
@@ -63,6 +66,16 @@ class Plan:
     renew_at: datetime | None
     ask_at: datetime | None
     next_try: datetime | None
+
+
+def earliest_try(next_try: datetime, tried_at: datetime | None) -> datetime:
+    """Return when a request that failed may be tried again because the operator starts the server or sends SIGHUP.
+
+    Args:
+        next_try: When it is tried again otherwise, UTC; the authority did not request this.
+        tried_at: When it failed, UTC.
+    """
+    return next_try if tried_at is None else min(next_try, tried_at + _RETRY_BY_OPERATOR)
 
 
 def renewal_time(lifetime: Lifetime, advised: datetime | None, jitter: float) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -52,6 +53,11 @@ class Sentences:
             case errors.TimeoutError():
                 raise AcmeFailed(
                     f"{host} has not finished within {ORDER_SECONDS} s; it is tried again."
+                ) from error
+            case requests.exceptions.SSLError() if _is_outside_its_time(error):
+                raise AcmeFailed(
+                    f"The certificate of {host} is not valid at this time, and this machine's clock shows {datetime.now(UTC):%Y-%m-%d %H:%M} "
+                    "UTC: set the clock right."
                 ) from error
             case requests.exceptions.SSLError():
                 raise AcmeFailed(
@@ -121,6 +127,11 @@ def _challenge_failed(error: errors.ValidationError) -> ChallengeFailed:
                     authorization.body.identifier.value, body.chall.typ, printable_detail(body.error.detail)
                 )
     return ChallengeFailed("a name", "challenge", "no reason given.")
+
+
+def _is_outside_its_time(error: BaseException) -> bool:
+    """Tell whether a handshake failed because the authority's certificate is not valid yet or not any more."""
+    return any(text in str(error) for text in ("certificate has expired", "certificate is not yet valid"))
 
 
 def _cause(error: BaseException) -> str:

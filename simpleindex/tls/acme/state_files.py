@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
@@ -34,20 +34,37 @@ class RenewalStatus:
     """What is remembered between two tries.
 
     Attributes:
-        serial: The serial number of the certificate that the next two belong to, in hexadecimal digits.
+        serial: The serial number of the certificate that the next three belong to, in hexadecimal digits.
+        directory: The URL of the authority's directory that issued it; empty if that is unknown.
         renew_at: When the certificate is to be renewed, seconds since the epoch; None before the first.
         ask_at: When the authority is asked for its advice again (RFC 9773 section 4.3.2); None for never.
-        next_try: Before this no request is made, seconds since the epoch; None if the last one succeeded.
+        request: What the failed tries were for, as :func:`request_text` writes it.
         failures: Failed tries in a row.
         error: The sentence about the last failure; empty if the last try succeeded.
+        tried_at: When the last try failed, seconds since the epoch; None if it succeeded.
+        next_try: Before this no request is made, seconds since the epoch; None if the last try succeeded.
+        is_wait_requested: Whether the authority requests the wait until then.
     """
 
     serial: str = ""
+    directory: str = ""
     renew_at: float | None = None
     ask_at: float | None = None
-    next_try: float | None = None
+    request: str = ""
     failures: int = 0
     error: str = ""
+    tried_at: float | None = None
+    next_try: float | None = None
+    is_wait_requested: bool = False
+
+    def without_failures(self) -> RenewalStatus:
+        """Return what is remembered of the certificate only."""
+        return RenewalStatus(self.serial, self.directory, self.renew_at, self.ask_at)
+
+
+def request_text(directory: str, names: Iterable[str]) -> str:
+    """Return what is requested, where, as one line; failures of another request mean nothing for this one."""
+    return " ".join((directory, *sorted(names)))
 
 
 class AcmeState:
@@ -130,12 +147,8 @@ class AcmeState:
             values = json.loads(_read(self._status) or b"{}")
             known = {field.name for field in fields(RenewalStatus)}
             status = RenewalStatus(**{name: value for name, value in values.items() if name in known})
-            (
-                float(status.renew_at or 0),
-                float(status.ask_at or 0),
-                float(status.next_try or 0),
-                int(status.failures),
-            )
+            times = (status.renew_at, status.ask_at, status.tried_at, status.next_try)
+            (*(float(time or 0) for time in times), int(status.failures))
         except (ValueError, TypeError, AttributeError):
             return RenewalStatus()
         return status

@@ -97,7 +97,7 @@ def test_a_status_that_cannot_be_read_is_an_empty_one(state: AcmeState, text: by
 
 
 def test_a_status_is_remembered_and_fields_of_later_versions_are_passed_over(state: AcmeState) -> None:
-    status = RenewalStatus("ab", 1.0, 2.0, 3.0, 4, "sentence")
+    status = RenewalStatus("ab", "https://ca/", 1.0, 2.0, "https://ca/ a.test", 4, "sentence", 3.0, 5.0, True)
     state.write_status(status)
     assert state.read_status() == status
     (state.home / "status.json").write_bytes(b'{"failures": 2, "new": 1}')

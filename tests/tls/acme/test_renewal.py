@@ -1,0 +1,335 @@
+"""Renewal with an authority in memory: what is requested when, what is remembered, and what the operator reads."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet.task import Clock
+
+from simpleindex.tls.acme.client import Advice
+from simpleindex.tls.acme.errors import AcmeFailed
+from simpleindex.tls.acme.issuing import certificate_path, read_certificate
+from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
+from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus
+from tests.fixtures.certificates import NOW, issue
+from tests.fixtures.faults import Faults
+from tests.fixtures.log import logged_failures
+from tests.fixtures.threads import HeldThreads, InlineThreads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography import x509
+
+NAME = "packages.example.org"
+DIRECTORY = "https://ca.example.org/directory"
+DAY = timedelta(days=1)
+
+
+class FakeAuthority:
+    """Issues certificates of 90 days, or fails, or advises.
+
+    Attributes:
+        failure: What the next requests raise; None for success.
+        advice: When the authority suggests to renew; None if it cannot be asked.
+        issued: How many certificates it issued.
+    """
+
+    def __init__(self, world: World, *names: str, directory: str = DIRECTORY) -> None:
+        self.names = frozenset(names)
+        self.directory = directory
+        self.failure: Exception | None = None
+        self.advice: datetime | None = None
+        self.tries = 0
+        self._world = world
+
+    def obtain(self) -> x509.Certificate:
+        self.tries += 1
+        if self.failure is not None:
+            raise self.failure
+        issued = issue(*self.names, now=self._world.now, end=89 * DAY)
+        issued.put(certificate_path(self._world.certs))
+        return issued.certificate
+
+    def advise(self, certificate: x509.Certificate) -> Advice:
+        if self.advice is None:
+            raise AcmeFailed("no advice")
+        return Advice(self.advice, self._world.now + timedelta(hours=6))
+
+
+class StartedThreads(HeldThreads):
+    """Those of a renewal, which starts and stops them."""
+
+    def start(self, index: int = 0) -> None:
+        """They wait for the test all the same."""
+
+
+class World:
+    """A state directory, certificates and a time."""
+
+    def __init__(self, home: Path) -> None:
+        self.now = NOW
+        self.home = home
+        self.certs = home / "certs"
+        self.state = AcmeState(home, DIRECTORY)
+        self.authority = FakeAuthority(self, NAME)
+
+    @property
+    def requests(self) -> CertificateRequests:
+        """The requests of a server that has just started."""
+        return CertificateRequests(self.authority, self.state, self.certs, lambda: self.now, lambda: 0.0)
+
+    @property
+    def status(self) -> RenewalStatus:
+        return self.state.read_status()
+
+    def settle(self) -> None:
+        """Look until there is nothing to do."""
+        requests = self.requests
+        for _ in range(4):
+            if requests.look().look_again > self.now:
+                return
+        raise AssertionError("it never waits")
+
+    def fail(self, sentence: str = "It failed.", retry_after: timedelta | None = None) -> None:
+        self.authority.failure = AcmeFailed(sentence, retry_after)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_one_certificate_serves_for_two_thirds_of_its_lifetime(world: World) -> None:
+    world.settle()
+    assert world.authority.tries == 1
+    world.now += 58 * DAY
+    world.settle()
+    assert world.authority.tries == 1
+    world.now += 2 * DAY
+    world.settle()
+    assert world.authority.tries == 2
+
+
+def test_the_authoritys_advice_goes_before_that(world: World) -> None:
+    world.authority.advice = NOW + 2 * DAY
+    world.settle()
+    world.now += DAY
+    world.settle()
+    assert world.authority.tries == 1
+    world.now += DAY
+    world.authority.advice = NOW + 80 * DAY  # of the next one
+    world.settle()
+    assert world.authority.tries == 2
+    world.now += 60 * DAY
+    world.settle()
+    assert world.authority.tries == 2
+
+
+def test_a_failure_is_remembered_over_a_restart_until_its_time_has_come(world: World) -> None:
+    world.fail()
+    outcome = world.requests.look()
+    assert outcome.error == f"It failed. The next try is at {NOW + timedelta(minutes=2):%Y-%m-%d %H:%M} UTC."
+    assert outcome.is_urgent
+    assert world.status.error == "It failed."
+    world.now += timedelta(minutes=1)
+    world.requests.look(is_for_operator=True)
+    assert world.authority.tries == 1
+    world.now += timedelta(minutes=1)
+    world.requests.look()
+    assert (world.authority.tries, world.status.failures) == (2, 2)
+
+
+def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
+    """After a night of failures the wait is twelve hours; who has opened the port meanwhile starts the server again."""
+    world.fail()
+    for _ in range(11):
+        world.now = world.requests.look().look_again
+        while world.authority.tries <= world.status.failures and world.requests.look().error == "":
+            world.now += timedelta(hours=1)
+    world.now += timedelta(minutes=20)
+    before = world.authority.tries
+    world.requests.look()
+    assert world.authority.tries == before
+    world.authority.failure = None
+    assert world.requests.look(is_for_operator=True).certificate is not None
+    assert world.status.error == ""
+
+
+def test_a_wait_that_the_authority_requests_is_kept_whatever_the_operator_does(world: World) -> None:
+    world.fail("Too many.", retry_after=timedelta(hours=30))
+    world.requests.look()
+    world.now += timedelta(hours=29)
+    world.requests.look(is_for_operator=True)
+    assert world.authority.tries == 1
+    world.now += timedelta(hours=1)
+    world.requests.look()
+    assert world.authority.tries == 2
+
+
+def test_other_names_are_requested_at_once_and_their_failures_are_not_those_of_the_former(
+    world: World,
+) -> None:
+    world.settle()
+    first, world.authority = world.authority, FakeAuthority(world, NAME, "typo.example.org")
+    world.fail("No such name.", retry_after=DAY)
+    world.settle()
+    assert world.authority.tries == 1
+    # Corrected: the wait was for another request.
+    world.authority = FakeAuthority(world, NAME, "other.example.org")
+    world.settle()
+    assert world.authority.tries == 1
+    assert world.status.error == ""
+    # And back to what the present one is not for.
+    world.authority = first
+    world.settle()
+    assert world.authority.tries == 2
+
+
+def test_the_former_names_certificate_is_still_good_after_a_failure_of_others(world: World) -> None:
+    world.settle()
+    first, world.authority = world.authority, FakeAuthority(world, "typo.example.org")
+    world.fail("No such name.")
+    world.settle()
+    world.authority = first
+    world.settle()
+    assert world.authority.tries == 1
+
+
+def test_another_authority_is_used_at_once(world: World) -> None:
+    """As after practising with the staging directory."""
+    world.settle()
+    world.authority = FakeAuthority(world, NAME, directory="https://other.example.org/directory")
+    world.settle()
+    assert world.authority.tries == 1
+    world.settle()
+    assert world.authority.tries == 1
+
+
+def test_a_certificate_whose_status_was_lost_is_used(world: World) -> None:
+    """Also after a crash between the two writes; what failed before it was issued is over."""
+    world.fail()
+    world.settle()
+    world.authority.failure = None
+    world.authority.obtain()
+    before = world.authority.tries
+    world.settle()
+    assert world.authority.tries == before
+    assert world.status.error == ""
+    assert world.status.failures == 0
+
+
+def test_failures_of_a_certificate_that_the_status_does_not_know_are_counted(world: World) -> None:
+    world.authority.obtain()
+    world.now += 70 * DAY
+    world.fail()
+    for count in range(1, 4):
+        assert world.requests.look().error
+        assert not world.requests.look().error  # it waits
+        assert world.status.failures == count
+        world.now += DAY
+
+
+def test_an_expired_certificate_is_urgent(world: World) -> None:
+    world.settle()
+    world.fail()
+    world.now += 60 * DAY
+    assert not world.requests.look().is_urgent
+    world.now += 40 * DAY
+    assert world.requests.look().is_urgent
+
+
+def test_while_another_server_requests_this_one_waits(world: World) -> None:
+    world.state.prepare()
+    with world.state.locked() as is_held:
+        assert is_held
+        assert world.requests.look().look_again == NOW + timedelta(minutes=1)
+    assert world.authority.tries == 0
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_a_state_that_cannot_be_written_is_a_sentence(world: World, error: int) -> None:
+    """Wherever it begins; the certificate that is there stays."""
+    world.settle()
+    present = read_certificate(world.certs)
+    world.now += 70 * DAY
+    with Faults().between() as counted:
+        world.fail()
+        world.requests.look()
+    for at in range(1, len(counted.calls) + 1):
+        world.now += DAY
+        with Faults(at, error, for_ever=True).between():
+            outcome = world.requests.look()
+        assert os.strerror(error) in outcome.error
+        assert str(world.state.home) in outcome.error
+        assert outcome.look_again == world.now + timedelta(minutes=10)
+        assert read_certificate(world.certs) == present
+
+
+class TestTheReactorsHalf:
+    @pytest.fixture
+    def clock(self, world: World) -> Clock:
+        clock = Clock()
+        clock.advance(world.now.timestamp())
+        return clock
+
+    @staticmethod
+    def pass_time(world: World, clock: Clock, length: timedelta) -> None:
+        end = world.now + length
+        while world.now < end:
+            step = min(DAY, end - world.now)
+            world.now += step
+            clock.advance(step.total_seconds())
+
+    def test_a_new_certificate_is_used_and_renewed(self, world: World, clock: Clock) -> None:
+        used: list[x509.Certificate | None] = []
+        renewal = CertificateRenewal(world.requests, InlineThreads(), clock)
+        renewal.start(lambda: used.append(read_certificate(world.certs)))
+        clock.advance(0)
+        assert len(used) == 1
+        self.pass_time(world, clock, 61 * DAY)
+        assert len(used) == 2
+        assert used[0] != used[1]
+        renewal.stop()
+        assert not clock.getDelayedCalls()
+
+    def test_after_an_unexpected_failure_it_goes_on(self, world: World, clock: Clock) -> None:
+        """Of the authority's or of the server's: a renewal that stopped would be noticed when the certificate ends."""
+        failures = logged_failures()
+        world.authority.failure = RuntimeError("a fault of ours")
+        renewal = CertificateRenewal(world.requests, InlineThreads(), clock)
+
+        def use() -> None:
+            raise RuntimeError("another")
+
+        renewal.start(use)
+        clock.advance(0)
+        assert len(failures) == 1
+        world.authority.failure = None
+        self.pass_time(world, clock, timedelta(minutes=11))
+        assert len(failures) == 2
+        self.pass_time(world, clock, 61 * DAY)
+        assert world.authority.tries == 3
+        assert len(failures) == 3
+        renewal.stop()
+
+    def test_sighup_looks_at_once_but_not_twice_at_a_time(self, world: World, clock: Clock) -> None:
+        threads = StartedThreads(held=True)
+        renewal = CertificateRenewal(world.requests, threads, clock)
+        renewal.start(lambda: None)
+        clock.advance(0)
+        renewal.look_now()
+        clock.advance(0)
+        assert threads.count == 1
+        threads.deliver()
+        renewal.look_now()
+        clock.advance(0)
+        assert threads.count == 2
+        threads.deliver()
+        renewal.stop()
+        renewal.look_now()
+        assert not clock.getDelayedCalls()
