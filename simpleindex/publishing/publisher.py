@@ -17,7 +17,7 @@ from simpleindex.publishing.interface import Published
 from simpleindex.publishing.staging import StagedUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.model import Status
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.publishing.project_file_writer import ProjectFileWriter
     from simpleindex.publishing.upload_checks import UploadChecks
     from simpleindex.publishing.writer import Writer
+    from simpleindex.system.threads import Threads
 
 SPARE: Final = 64 * 1024 * 1024
 """Bytes that an upload leaves free, because records, cache and log may lie on the same disk."""
@@ -51,7 +52,7 @@ class LocalPublishing:
         project_files: Changes yanks and status.
         live: The served state of the directory, which is refreshed after every change.
         source: The files that are listed.
-        in_thread: Calls a blocking function in a thread.
+        threads: Call blocking functions.
         checks: Checks an upload's file.
     """
 
@@ -61,7 +62,7 @@ class LocalPublishing:
         project_files: ProjectFileWriter,
         live: LiveDirectory,
         source: Source,
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
         *,
         checks: UploadChecks,
     ) -> None:
@@ -69,7 +70,7 @@ class LocalPublishing:
         self._project_files = project_files
         self._live = live
         self._source = source
-        self._in_thread = in_thread
+        self._threads = threads
         self._checks = checks
 
     def require_room(self, size: int) -> None:
@@ -98,7 +99,7 @@ class LocalPublishing:
         assert isinstance(draft, StagedUpload)  # from open_draft
         name = upload.name.project
         listed = await self._sizes(name)
-        published: Published = await self._in_thread(self._publish, draft, upload, rules, own, listed)
+        published: Published = await self._threads.run(self._publish, draft, upload, rules, own, listed)
         await self._live.changed(name)
         return published
 
@@ -139,14 +140,14 @@ class LocalPublishing:
 
     async def yank(self, name: ProjectName, key: str, reason: str) -> None:
         """Yank a version or a file (PEP 592)."""
-        select(name, key, await self._in_thread(self._writer.filenames, name))
+        select(name, key, await self._threads.run(self._writer.filenames, name))
         await self._edit(name, self._project_files.yank, name, key, reason)
 
     async def unyank(self, name: ProjectName, key: str) -> None:
         """Remove the yank of a version or a file."""
         if not await self._edit(name, self._project_files.unyank, name, key):
             # Nothing was yanked; an unknown version or file is an error all the same.
-            select(name, key, await self._in_thread(self._writer.filenames, name))
+            select(name, key, await self._threads.run(self._writer.filenames, name))
 
     async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> bool:
         """Set a project's status (PEP 792); return whether it changed."""
@@ -154,7 +155,7 @@ class LocalPublishing:
 
     async def delete(self, name: ProjectName, key: str, *, by: str) -> Mapping[str, str | None]:
         """Delete a version or a file; return the digests of the deleted files by name."""
-        filenames = select(name, key, await self._in_thread(self._writer.filenames, name))
+        filenames = select(name, key, await self._threads.run(self._writer.filenames, name))
         deleted = await self._change(name, partial(self._writer.deletions.delete, who=by), name, filenames)
         digests = {os.path.basename(each.path): each.known_sha256 for each in deleted}
         return dict(sorted(digests.items()))
@@ -181,6 +182,6 @@ class LocalPublishing:
         return edited
 
     async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
-        result = await self._in_thread(function, *arguments)
+        result = await self._threads.run(function, *arguments)
         await self._live.changed(name)
         return result

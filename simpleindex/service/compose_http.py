@@ -83,7 +83,7 @@ def compose_http(
         base_url=settings.url,
         encodings=available_encodings(),
         cache_size=settings.page_cache,
-        in_thread=runtime.threads.reads.run,
+        threads=runtime.threads.reads,
         description=_description(security, sources),
     )
     files = FileResponses(immutable=settings.immutable_files)

@@ -45,14 +45,14 @@ def compose_publishing(
     for module in ("multipart", "tomlkit"):
         if find_spec(module) is None:
             raise RefusedStart(missing(module, "publish"))
-    in_thread, admission, audit = runtime.threads.writes.run, logins.admission, logins.audit
+    threads, admission, audit = runtime.threads.writes, logins.admission, logins.audit
     writer = Writer(directory.directory)
     publishing = LocalPublishing(
         writer,
         ProjectFileWriter(directory.directory),
         directory.live,
         directory.source,
-        in_thread,
+        threads,
         checks=UploadChecks(runtime.examination, provenance_verifier()),
     )
     uploads = Uploads(
@@ -61,7 +61,7 @@ def compose_publishing(
         ),
         admission,
         audit.record,
-        in_thread=in_thread,
+        threads=threads,
         own_url=index_url,
     )
     changes = WriteRequests(
@@ -69,7 +69,7 @@ def compose_publishing(
         uploads,
         JsonApi(publishing, directory.source, admission, uploads, audit.record),
         trusted=lambda: runtime.current().trusted_proxy,
-        in_thread=in_thread,
+        threads=threads,
     )
     return writer, changes
 

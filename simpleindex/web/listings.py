@@ -6,7 +6,7 @@ import gzip
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
 from simpleindex.core.model import Project
@@ -28,10 +28,11 @@ from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.source import Source
+    from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.routes import ProjectRoute, RootRoute
 
@@ -92,7 +93,7 @@ class Listings:
         description: What else the pages tell.
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
-        in_thread: Calls a function in a thread; rendering a very large page takes long.
+        threads: Render very large pages, which takes long.
     """
 
     def __init__(
@@ -102,13 +103,13 @@ class Listings:
         base_url: str | None,
         encodings: dict[Encoding, Callable[[bytes], bytes]],
         cache_size: int,
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
         description: IndexDescription = NOTHING_MORE,
     ) -> None:
         self._public = public
         # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
         self._renderings = SingleFlight()
-        self._in_thread = in_thread
+        self._threads = threads
         self._encodings = encodings
         self._forms = {
             (representation, encoding, is_absolute): ListingForm(representation, encoding, is_absolute)
@@ -272,7 +273,7 @@ class Listings:
     async def _rendered_in_thread(self, key: Key, subject: Subject, cache: _PageCache) -> Rendered:
         async def render() -> Rendered:
             view, _, form = key
-            rendered: Rendered = await self._in_thread(self._render, view, subject, form)
+            rendered: Rendered = await self._threads.run(self._render, view, subject, form)
             cache.put(key, rendered)
             return rendered
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
-from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
@@ -361,11 +360,11 @@ def test_large_pages_are_rendered_in_a_thread() -> None:
     index.source.add("acme-1.0.zip")
     index.get("/acme/")
     index.get("/")
-    assert not index.in_thread
-    assert len(index.get("/many/", ("Accept", JSON)).json["files"]) == 301
-    assert len(index.in_thread) == 1
-    index.get("/many/", ("Accept", JSON))
-    assert len(index.in_thread) == 1
+    counts = [index.threads.count]
+    for _ in range(2):
+        assert len(index.get("/many/", ("Accept", JSON)).json["files"]) == 301
+        counts.append(index.threads.count)
+    assert counts == [0, 1, 1]
 
 
 @pytest.mark.parametrize("leaving", [0, 1, 3])
@@ -373,24 +372,16 @@ def test_clients_share_the_rendering_of_a_large_page(leaving: int) -> None:
     """It is rendered once for all who request it meanwhile, whichever of them leaves; a changed page is another one."""
     index = SiteFixture()
     many(index, 301)
-    gates: list[Deferred[None]] = []
-
-    async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-        gates.append(Deferred())
-        await gates[-1]
-        return function(*arguments)
-
-    index.listings._in_thread = in_thread
+    index.threads.held = True
     begun = [index.begin("GET", "/many/", ("Accept", JSON)) for _ in range(40)]
     for transport in begun[:leaving]:
         transport.leave()
-    assert len(gates) == 1
+    assert index.threads.count == 1
     index.source.add("many-301.zip")
     late = index.begin("GET", "/many/", ("Accept", JSON))
     other = index.begin("GET", "/many/", ("Accept", V1_HTML))
-    assert len(gates) == 3
-    for gate in gates:
-        gate.callback(None)
+    assert index.threads.count == 3
+    index.threads.deliver_all()
     assert {len(read(each).json["files"]) for each in begun[leaving:]} == {301}
     assert len(read(late).json["files"]) == 302
     assert read(other).status == 200
@@ -403,7 +394,7 @@ def test_large_root_is_rendered_in_a_thread() -> None:
     for number in range(301):
         index.source.put(Project(parse_project_name(f"p{number}")))
     assert len(index.get("/", ("Accept", JSON)).json["projects"]) == 301
-    assert len(index.in_thread) == 1
+    assert index.threads.count == 1
 
 
 def provenance(index: SiteFixture) -> None:
@@ -428,19 +419,13 @@ def test_forget_while_rendering() -> None:
     many(index, 301)
     acme = index.source.pages["many"]
     index.source.put(replace(acme, files=tuple(replace(file, provenance=True) for file in acme.files)))
-    gate: Deferred[None] = Deferred()
-
-    async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-        result = function(*arguments)
-        await gate
-        return result
-
-    index.listings._in_thread = in_thread
+    index.threads.held = True
     begun = index.begin("GET", "/many/")
+    index.threads.start()
     index.listings.forget(
         base_url="https://python.example.com/", files_url="https://python.example.com/", cache_size=1_000_000
     )
-    gate.callback(None)
+    index.threads.release()
     assert read(begun).status == 200
     assert "https://python.example.com/simple/many/" in index.get("/many/").text
 

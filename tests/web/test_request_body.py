@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,10 +16,9 @@ from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
 from tests.fixtures.connection import ConnectionFixture, answers, get
 from tests.fixtures.log import logged_failures
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twisted.web.http import Request
 
     from simpleindex.web.http.site import IndexRequest
@@ -56,35 +55,17 @@ class Bodies:
         self.sink = MemorySink()
         self.judging: Deferred[MemorySink] = Deferred()
         self.lengths: list[int | None] = []
-        self.waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
-        self.in_time = True
+        self.threads = HeldThreads()
         self.failures = logged_failures()
 
     def intake(self, request: IndexRequest) -> IncomingBody | None:
         if request.method != b"POST":
             return None
-        return IncomingBody(request.channel, self.in_thread, error_response)
+        return IncomingBody(request.channel, self.threads, error_response)
 
     async def judge(self, request: IndexRequest, length: int | None) -> MemorySink:
         self.lengths.append(length)
         return await self.judging
-
-    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self.in_time:
-            return function(*arguments)
-        done: Deferred[Any] = Deferred()
-        self.waiting.append((done, lambda: function(*arguments)))
-        return await done
-
-    def work(self) -> None:
-        """Let the oldest thread come to its end."""
-        done, function = self.waiting.pop(0)
-        try:
-            result = function()
-        except SimpleIndexError as error:
-            done.errback(error)
-        else:
-            done.callback(result)
 
 
 class Taking(Resource):
@@ -182,7 +163,7 @@ class IntakeTests(SynchronousTestCase):
     def test_no_faster_than_it_is_taken(self) -> None:
         """While the sink is busy, so much may wait and no more; then the connection is read on."""
         self.judged()
-        self.bodies.in_time = False
+        self.bodies.threads.held = True
         self.send(post(2 * MOST_WAITING, body=b"a"))
         self.send(b"b" * MOST_WAITING)
         self.assertTrue(self.transport.reading)
@@ -191,11 +172,11 @@ class IntakeTests(SynchronousTestCase):
         # Neither does the client count as slow, when it is we who do not read.
         self.setting.wait(3 * limits.BODY_WINDOW_SECONDS)
         self.assertFalse(self.transport.gone)
-        self.bodies.work()
+        self.bodies.threads.deliver()
         self.assertTrue(self.transport.reading)
         self.send(b"d" * (MOST_WAITING - 2))
-        self.bodies.work()
-        self.bodies.work()
+        self.bodies.threads.deliver()
+        self.bodies.threads.deliver()
         self.assertEqual((200, b"%d bytes" % (2 * MOST_WAITING)), self.answer())
 
     def test_refused_by_its_head(self) -> None:
@@ -230,10 +211,10 @@ class IntakeTests(SynchronousTestCase):
         """When everything has come, the refusal is the answer."""
         self.judged()
         self.bodies.sink.error = RefusedUpload(400, "Malformed.")
-        self.bodies.in_time = False
+        self.bodies.threads.held = True
         self.send(post(1000))
-        self.bodies.work()
-        self.bodies.work()
+        self.bodies.threads.deliver()
+        self.bodies.threads.deliver()
         self.assertEqual(1, self.bodies.sink.closed)
         self.transport.take()
         # The table of errors knows this one.
@@ -251,15 +232,15 @@ class IntakeTests(SynchronousTestCase):
     def test_the_client_leaves(self) -> None:
         """Whenever that is, the sink is closed once, after what it is busy with."""
         self.judged()
-        self.bodies.in_time = False
+        self.bodies.threads.held = True
         self.send(post(1000, body=b"x"))
         self.transport.leave()
         self.assertEqual(0, self.bodies.sink.closed)
-        self.bodies.work()
-        self.bodies.work()
+        self.bodies.threads.deliver()
+        self.bodies.threads.deliver()
         self.assertEqual([b"x"], self.bodies.sink.pieces)
         self.assertEqual(1, self.bodies.sink.closed)
-        self.assertEqual([], self.bodies.waiting)
+        self.assertEqual([], self.bodies.threads.calls)
 
     def test_the_client_leaves_while_nothing_comes(self) -> None:
         """A client that leaves half-way leaves no sink behind."""

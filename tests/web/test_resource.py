@@ -240,11 +240,12 @@ class SiteTests(SynchronousTestCase):
         """A thread that renders goes on, for others may wait for the same page; nothing is written to who has left."""
         for number in range(301):
             self.index.source.add(f"many-{number}.zip")
-        cancelled: list[object] = []
-        self.index.listings._in_thread = lambda *_: Deferred(cancelled.append)
+        self.index.threads.held = True
         transport = self.index.begin("GET", "/many/")
         transport.leave()
-        self.assertEqual((cancelled, transport.held, self.index.failures), ([], b"", []))
+        (rendering,) = self.index.threads.calls
+        self.assertFalse(rendering.deferred.called)
+        self.assertEqual((transport.held, self.index.failures), (b"", []))
 
     def test_answer_that_comes_later(self) -> None:
         """A source that takes its time is waited for, and others are not held up."""

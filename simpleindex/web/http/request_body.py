@@ -16,10 +16,11 @@ from simpleindex.system.log import logger
 from simpleindex.web.http.response import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from twisted.python.failure import Failure
 
+    from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import Response, Sink
 
 _log = logger(__name__)
@@ -53,18 +54,18 @@ class IncomingBody:
 
     Args:
         connection: Brings it.
-        in_thread: Calls a blocking function in a thread.
+        threads: Call the sink, which blocks.
         error_response: Gives the answer to an error, or None for what should never happen.
     """
 
     def __init__(
         self,
         connection: BodyConnection,
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
         error_response: Callable[[BaseException | None], Response | None],
     ) -> None:
         self._connection = connection
-        self._in_thread = in_thread
+        self._threads = threads
         self._error_response = error_response
         self._pieces: list[bytes] = []
         self._size = 0
@@ -121,7 +122,7 @@ class IncomingBody:
                 self._connection.invite_body()
             while not self._is_lost:
                 if self._pieces:
-                    await self._in_thread(sink.feed, self._take())
+                    await self._threads.run(sink.feed, self._take())
                 elif self._has_ended:
                     return sink
                 else:
@@ -129,7 +130,7 @@ class IncomingBody:
                     await self._news
             raise ClientLeft
         except BaseException:
-            await self._in_thread(sink.close)
+            await self._threads.run(sink.close)
             raise
 
     def _take(self) -> bytes:
@@ -148,7 +149,7 @@ class IncomingBody:
 
     def _close(self, sink: Sink) -> None:
         async def close() -> None:
-            await self._in_thread(sink.close)
+            await self._threads.run(sink.close)
 
         Deferred.fromCoroutine(close()).addErrback(lambda failure: _log.failure("", failure))
 

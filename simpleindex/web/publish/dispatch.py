@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 from simpleindex.core.errors import NotHere, SimpleIndexError
@@ -17,9 +17,10 @@ from simpleindex.web.resource import API_PREFIX, asked_of
 from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, is_within, route, split_target
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from simpleindex.core.addresses import Network
+    from simpleindex.system.threads import Threads
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo, Response, Sink
     from simpleindex.web.http.site import IndexRequest
@@ -50,7 +51,7 @@ class WriteRequests:
         uploads: Takes uploads.
         api: Takes other changes.
         trusted: Gives the networks whose word on the client's address is believed.
-        in_thread: Calls a blocking function in a thread.
+        threads: Call blocking functions.
     """
 
     def __init__(
@@ -60,13 +61,13 @@ class WriteRequests:
         api: Api,
         *,
         trusted: Callable[[], Sequence[Network]],
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
     ) -> None:
         self._admission = admission
         self._uploads = uploads
         self._api = api
         self._trusted = trusted
-        self._in_thread = in_thread
+        self._threads = threads
 
     # What a connection asks when a request's head is there
 
@@ -81,7 +82,7 @@ class WriteRequests:
         def refuse(error: BaseException | None) -> Response | None:
             return self._refuse(error, asked_of(request, self._trusted()))
 
-        return IncomingBody(request.channel, self._in_thread, refuse)
+        return IncomingBody(request.channel, self._threads, refuse)
 
     async def judge(self, request: IndexRequest, length: int | None) -> Sink:
         """Judge a request's head, and give what takes its body.

@@ -7,7 +7,7 @@ byte is here; the answer leaves when the file is listed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import Action
@@ -23,7 +23,7 @@ from simpleindex.web.publish.cross_site import is_foreign
 from simpleindex.web.publish.sinks import MOST_TEXT, FileSink, FormSink, boundary_of, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from simpleindex.access.identity import Identity, UploadRules
     from simpleindex.access.rights import Access
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.publishing.checks import Upload
     from simpleindex.publishing.interface import Draft, Published, Publishing
+    from simpleindex.system.threads import Threads
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.publish.sinks import UploadBody
@@ -81,7 +82,7 @@ class Uploads:
         target: Where they go.
         admission: Decides who may upload what.
         record: Writes the audit.
-        in_thread: Calls a blocking function in a thread.
+        threads: Call blocking functions.
         own_url: Returns the URL under which clients know this index.
     """
 
@@ -91,7 +92,7 @@ class Uploads:
         admission: Admission,
         record: Record,
         *,
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
         own_url: Callable[[], str | None],
     ) -> None:
         self._publishing = target.publishing
@@ -99,7 +100,7 @@ class Uploads:
         self._claim = target.claim
         self._admission = admission
         self._record = record
-        self._in_thread = in_thread
+        self._threads = threads
         self._own_url = own_url
 
     async def judge(
@@ -121,7 +122,7 @@ class Uploads:
             raise too_large(most)
         if filename is None:
             boundary = boundary_of(asked.header("content-type"))
-        await self._in_thread(self._publishing.require_room, length or 0)
+        await self._threads.run(self._publishing.require_room, length or 0)
 
         def open_draft(received: UploadBody) -> Draft:
             # Before a byte of it is kept; without a project nobody's right could be told.
@@ -173,7 +174,7 @@ class Uploads:
         try:
             return await self._take(asked, sink.finish())
         finally:
-            await self._in_thread(sink.close)
+            await self._threads.run(sink.close)
 
     async def _take(self, asked: RequestInfo, received: UploadBody) -> Response:
         # Asked again: a token may have been revoked while the body came.
