@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.archives.examination.pool import open_examination
-from simpleindex.commands.arguments import complain
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.packed import total_size
 from simpleindex.core.views import LOCAL
@@ -74,9 +73,9 @@ def read_directory(settings: Settings, name: str = LOCAL) -> StatusReport:
         RefusedStart: The directory cannot be read.
     """
     directory = PackageDirectory(str(settings.path), excluded_paths(settings))
-    digests = DigestCache(str(settings.cache), directory.root, complain)
+    digests = DigestCache(str(settings.cache), directory.root)
     digests.open()
-    examination = open_examination(complain)
+    examination = open_examination()
     try:
         return _read_all(directory, digests, examination, name)
     except OSError as error:

@@ -60,7 +60,7 @@ def copy(words: list[str]) -> int:
         RefusedStart: It cannot be done; the sentence says why.
     """
     given = _parse(words)
-    examination = open_examination(complain)
+    examination = open_examination()
     try:
         for line in _copy(given, examination):
             print(line)
@@ -148,7 +148,7 @@ class _Sources:
             pins = Pins(str(self.settings.state))
             return UpstreamCopySource(cache, pins, upstream.identity, name, flat=upstream.flat)
         directory = self.directory(name)
-        digests = DigestCache(str(self.settings.cache), directory.root, complain)
+        digests = DigestCache(str(self.settings.cache), directory.root)
         digests.open()
         return DirectoryCopySource(directory, digests, name, examiner=examiner)
 

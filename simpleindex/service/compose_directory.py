@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from simpleindex.archives.examination.pool import core_count
-from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -21,14 +20,16 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.directory.watch.method import choose, network_filesystem
-from simpleindex.service.adapters import failed, say
 from simpleindex.service.places import excluded_paths, mountinfo
+from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.service.runtime import Runtime
+
+_log = logger(__name__)
 
 
 class ServedDirectory:
@@ -48,6 +49,7 @@ class ServedDirectory:
         digests: The digest cache.
         live: Its projects, kept up to date.
         source: Its projects as a source.
+        log: Where it logs, with its name if it is a further directory.
         sweeps: The number of sweeps so far.
     """
 
@@ -57,12 +59,12 @@ class ServedDirectory:
         self.path = path
         self.sweeps = 0
         self._runtime = runtime
-        self._say = say if name == LOCAL else lambda sentence: say(severity.prefixed(name, sentence))
+        self.log = logger(__name__, "" if name == LOCAL else name)
         self._watch: InotifyWatch | None = None
         self.directory = PackageDirectory(path, excluded_paths(settings))
         filesystem = network_filesystem(self.directory.root, mountinfo())
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
-        self.digests = DigestCache(str(settings.cache), self.directory.root, self._say)
+        self.digests = DigestCache(str(settings.cache), self.directory.root, self.log)
         self.live = self._live(used_names)
         self.live.follows_root = settings.follow_root
         self.source = LocalSource(
@@ -83,7 +85,7 @@ class ServedDirectory:
             scanner,
             self._runtime.reactor,
             threads=ScanThreads(threads.reads.run, threads.digests.run, threads.examinations.run),
-            log=self._say,
+            log=self.log,
             # One more, for what lies between two visits to a process.
             workers=core_count() + 1,
             record=used_names,
@@ -101,12 +103,12 @@ class ServedDirectory:
                 interval = settings.poll_interval
                 self.choice = choose(settings.watch.value, interval=interval, unavailable=str(error))
         self.live.polling = self.choice.method == "poll"
-        self._say(self.choice.sentence)
+        self.log.info("{sentence}", sentence=self.choice.sentence)
 
     def begin(self) -> Deferred[None]:
         """Start the first scan; the Deferred fires when it is complete."""
         preparing = self._runtime.threads.reads.run(self._prepare_for_files)
-        preparing.addErrback(failed)
+        preparing.addErrback(lambda failure: _log.failure("", failure))
         return self.live.begin(self._watch or NoWatch())
 
     def _prepare_for_files(self) -> None:

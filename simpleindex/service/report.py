@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
-from simpleindex.core import severity
 from simpleindex.core.names import ProjectName
 from simpleindex.core.packed import total_size
 from simpleindex.core.patterns import matcher
@@ -43,7 +42,7 @@ def catalogue_lines(report: StatusReport, root: str) -> Iterator[str]:
         yield f"Withheld: {reason}"
     if len(report.withheld) > _MOST_WITHHELD:
         yield f"Withheld: {len(report.withheld) - _MOST_WITHHELD} more; /-/status names all of them on this machine."
-    yield from map(severity.warning, map(str, report.passed_over))
+    yield from map(str, report.passed_over)
     if not report.projects:
         yield (
             meant_root(root) or f"No projects yet: put files at {os.path.join(root, '<project>', '<file>')}."

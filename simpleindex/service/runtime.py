@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from simpleindex.archives.examination.pool import core_count, open_examination
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.service.adapters import say
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory
@@ -122,7 +121,7 @@ def create_runtime(
     if settings.has_logins or settings.sources is not None:
         own_directory(settings.state, owner)
     threads = ThreadPools.create(reactor)
-    examination = open_examination(say)
+    examination = open_examination()
     idle_processes = IdleProcesses(examination, reactor, threads.reads)
     examination.begun = idle_processes.begun
     records = RecordsDatabase(str(settings.state), initialized=True)

@@ -19,12 +19,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.components import Componentized
 
 from simpleindex.config.settings import changes
-from simpleindex.core import severity
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.records.beginning import initialize_records
 from simpleindex.service.accepting import AcceptGate
-from simpleindex.service.adapters import failed, say
 from simpleindex.service.announcements import client_lines, installation_lines, listening_lines
 from simpleindex.service.compose import compose
 from simpleindex.service.ending import SECONDS, THREAD_SECONDS
@@ -39,10 +37,11 @@ from simpleindex.system.log import PUBLISHER, logger
 from simpleindex.system.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.logger import FileLogObserver
+    from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
     from simpleindex.service.compose_directory import ServedDirectory
@@ -194,8 +193,7 @@ class IndexService(Service):
         for own in self.index.sources.directories:
             own.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
-        for line in listening_lines(self.index, self.settings, self._ports):
-            say(line)
+        _log_lines(listening_lines(self.index, self.settings, self._ports))
         for own in self.index.sources.directories:
             self._begin(own)
         if self.index.security is not None:
@@ -229,8 +227,7 @@ class IndexService(Service):
     def _recover_uploads(self) -> None:
         assert self.index.http.writer is not None  # made where there are logins
         try:
-            for sentence in self.index.http.writer.clean():
-                say(sentence)
+            _log_lines(self.index.http.writer.clean())
         except CannotStore as error:
             _log.error("Nothing can be uploaded: {error}", error=error)
 
@@ -240,19 +237,19 @@ class IndexService(Service):
             factory = TLSMemoryBIOFactory(self.index.security.certificates, False, self.index.http.site)
             factory.protocol, sentence = tls_protocol()
             if sentence is not None:
-                say(sentence)
+                _log_lines([sentence])
             return factory
         return self.index.http.redirect_site if self.settings.redirect_http else self.index.http.site
 
     def _begin(self, own: ServedDirectory) -> None:
         first = own.begin()
-        first.addCallback(lambda _: self._first_catalogue_complete(own)).addErrback(failed)
+        first.addCallback(lambda _: self._first_catalogue_complete(own)).addErrback(_log_failure)
         if own.choice.method != "off":
             self.sweep_loops.append(self._repeat(own.sweep, self.settings.poll_interval))
 
     def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
         # A LoopingCall ends with the first failure that it hears of.
-        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(failed))
+        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(_log_failure))
         loop.clock = self._reactor
         loop.start(interval, now=False)
         self._loops.append(loop)
@@ -263,25 +260,21 @@ class IndexService(Service):
         # 240 ms (measured, 50,000 files). What is replaced of it later is freed all the same, by its reference count.
         gc.freeze()
         is_first = own is self.index.sources.directories[0]
-        for line in catalogue_lines(live_report(own.live, own.choice.method), own.path):
-            # Withheld files have been named as they were found.
-            if not line.startswith("Withheld: "):
-                say(line if is_first else severity.prefixed(own.name, line))
+        _log_catalogue(own)
         if self.index.sources.upstreams is not None:
-            maybeDeferred(self.index.sources.upstreams.follow).addErrback(failed)
+            maybeDeferred(self.index.sources.upstreams.follow).addErrback(_log_failure)
         if self.index.search is not None:
             self.index.search.start()
         if is_first:
-            for line in client_lines(self.index, self.settings, self._base_url(), examines=self._examines):
-                say(line)
+            _log_lines(client_lines(self.index, self.settings, self._base_url(), examines=self._examines))
         report = report_of(self.index.sources.directories)
         if self.index.sources.upstreams is not None and report.ready:
             taken = taken_line(report.taken, self.index.sources.upstreams.allow_upstream)
             if taken is not None:
-                say(taken)
+                _log_lines([taken])
         self._notifier.status(f"{report.projects} projects, {report.files} files")
         forgetting = self.index.runtime.threads.reads.run(own.forget_others)
-        forgetting.addErrback(failed)
+        forgetting.addErrback(_log_failure)
 
     # The end
 
@@ -344,7 +337,7 @@ class IndexService(Service):
         try:
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
-            say(severity.error(f"The configuration is left as it was: {error}"))
+            _log.error("The configuration is left as it was: {error}", error=error)
         if self.index.acme is not None:
             self.index.acme.renewal.look_now()
         if self.index.logins is not None:
@@ -377,9 +370,9 @@ class IndexService(Service):
             site.connections.bound = new.max_connections_per_address
         for sweeping in self.sweep_loops:
             sweeping.interval = new.poll_interval
-        say(f"Configuration read again; changed: {', '.join(taken) or 'nothing'}.")
+        _log.info("Configuration read again; changed: {options}.", options=", ".join(taken) or "nothing")
         if restart:
-            say(severity.warning(f"These changed options need a restart: {', '.join(restart)}."))
+            _log.warn("These changed options need a restart: {options}.", options=", ".join(restart))
 
     def _take_urls(self, page_cache: int) -> None:
         url = self._base_url()
@@ -404,8 +397,7 @@ class IndexService(Service):
         self._check_certificates(force=True)
         if (url := self._base_url()) != before:
             self._take_urls(self.settings.page_cache)
-            for line in installation_lines(self.index, url):
-                say(line)
+            _log_lines(installation_lines(self.index, url))
 
     def _exchange_access_log(self, settings: Settings) -> None:
         opened = open_access_log(settings, self._reactor)
@@ -426,3 +418,23 @@ async def _close(port: IListeningPort) -> None:
     closing = port.stopListening()
     if closing is not None:
         await closing
+
+
+def _log_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        _log.info("{line}", line=line)
+
+
+def _log_catalogue(own: ServedDirectory) -> None:
+    """Log what a directory serves and what not, once it has been read."""
+    report = live_report(own.live, own.choice.method)
+    passed_over = {str(item) for item in report.passed_over}
+    for line in catalogue_lines(report, own.path):
+        # Withheld files have been named as they were found.
+        if not line.startswith("Withheld: "):
+            write = own.log.warn if line in passed_over else own.log.info
+            write("{line}", line=line)
+
+
+def _log_failure(failure: Failure) -> None:
+    _log.failure("", failure)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, eventAsText, globalLogPublisher
 from zope.interface import implementer
@@ -109,10 +109,28 @@ def log_to(report: Callable[[str], None]) -> Iterator[None]:
         PUBLISHER.removeObserver(observer)
 
 
-def logger(name: str) -> Logger:
+class _PrefixedLogger(Logger):
+    """Puts a name before every sentence.
+
+    Args:
+        namespace: As for Twisted's class.
+        prefix: The name.
+    """
+
+    def __init__(self, namespace: str, prefix: str) -> None:
+        super().__init__(namespace, observer=PUBLISHER)
+        self._prefix = prefix
+
+    def emit(self, level: Any, format: str | None = None, **fields: object) -> None:  # noqa: A002 (Twisted's name)
+        """Log a sentence."""
+        super().emit(level, f"{{log_prefix}}: {format}", log_prefix=self._prefix, **fields)
+
+
+def logger(name: str, prefix: str = "") -> Logger:
     """Return the logger of a module.
 
     Args:
         name: The module's ``__name__``.
+        prefix: A name to put before its sentences, as of one of several directories.
     """
-    return Logger(name, observer=PUBLISHER)
+    return _PrefixedLogger(name, prefix) if prefix else Logger(name, observer=PUBLISHER)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from twisted.logger import LogLevel
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.errors import BrokenArchive
@@ -41,13 +42,13 @@ from simpleindex.archives.examination.requests import (
 from simpleindex.archives.inspect import examine
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
-from simpleindex.core.severity import Severity, severity_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.log import CapturedLog, log_with
 from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
@@ -75,15 +76,20 @@ class Bench:
         pool: Of processes that run :mod:`tests.archives.wayward`.
         place: Where files are made.
         now: The time by which processes idle.
-        lines: What the log was told.
+        log: What was logged.
         opened: Descriptors.
     """
 
     pool: ExaminationPool
     place: Path
     now: float
-    lines: list[str]
+    log: CapturedLog
     opened: list[int]
+
+    @property
+    def lines(self) -> list[str]:
+        """What was logged."""
+        return self.log.lines
 
     def request(
         self, kind: str, *arguments: Any, content: str = "content", size: int | None = None
@@ -110,12 +116,12 @@ def running(
     place: Path, limits: ExaminationLimits = LIMITS, most: int = 2, program: Program | None = None
 ) -> Iterator[Bench]:
     """A pool that is stopped at the end, and leaves no process."""
-    bench = Bench(None, place, 0.0, [], [])  # type: ignore[arg-type]
-    bench.pool = ExaminationPool(
-        program or wayward_program(), limits, most, bench.lines.append, lambda: bench.now
-    )
+    log = CapturedLog()
+    bench = Bench(None, place, 0.0, log, [])  # type: ignore[arg-type]
+    bench.pool = ExaminationPool(program or wayward_program(), limits, most, lambda: bench.now)
     try:
-        yield bench
+        with log:
+            yield bench
     finally:
         pids = bench.pool.pids
         bench.pool.stop()
@@ -183,7 +189,7 @@ def test_no_process_is_begun_for_what_is_known(tmp_path: Path) -> None:
         add_wheel(root, "acme", version)
     directory = PackageDirectory(str(root))
     for begun in (1, 0):
-        digests = DigestCache(str(tmp_path / "cache"), str(root), pytest.fail)
+        digests = DigestCache(str(tmp_path / "cache"), str(root), log_with(pytest.fail))
         digests.open()
         with running(tmp_path, ExaminationLimits(), program=default_program()) as bench:
             reader = Scanner(directory, digests, lambda: FAR_NS, examiner=bench.pool)
@@ -556,7 +562,7 @@ def test_none_can_be_begun(tmp_path: Path) -> None:
             assert outcome.trouble is not None
             assert outcome.trouble.status == 500
         (line,) = bench.lines
-        assert severity_of(line) is Severity.ERROR
+        assert bench.log.of(LogLevel.error) == [line]
         assert line.startswith("/nonexistent/python cannot be run by ")
         assert outcome.trouble.for_operator() == line
 
@@ -568,9 +574,7 @@ def test_a_program_that_cannot_be_run_is_known_at_the_start(tmp_path: Path) -> N
     for executable, runs in ((sys.executable, True), (str(forbidden), False), ("/nonexistent/python", False)):
         with running(tmp_path, program=replace(wayward_program(), executable=executable)) as bench:
             assert bench.pool.check() is runs
-            assert (
-                bench.lines == [] if runs else [severity_of(line) for line in bench.lines] == [Severity.ERROR]
-            )
+            assert len(bench.log.of(LogLevel.error)) == len(bench.lines) == (0 if runs else 1)
             assert bench.pool.pids == ()
 
 

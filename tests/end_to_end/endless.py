@@ -42,8 +42,8 @@ def _main() -> None:
     program = replace(program, module=Path(__file__).stem, paths=(*program.paths, here))
     limits = ExaminationLimits(cpu_seconds=int(seconds), batch_seconds=1)
 
-    def open_examination(log: Callable[[str], None]) -> ExaminationPool:
-        return ExaminationPool(program, limits, core_count(), log)
+    def open_examination() -> ExaminationPool:
+        return ExaminationPool(program, limits, core_count())
 
     setattr(runtime, "open_examination", open_examination)  # noqa: B010 (it is not exported)
     look = PackageDirectory.look

@@ -71,7 +71,7 @@ class Bench:
 
     def origin(self) -> DirectoryCopySource:
         """The first directory, read anew."""
-        digests = DigestCache("/nonexistent", str(self.staging), lambda _: None)
+        digests = DigestCache("/nonexistent", str(self.staging))
         return DirectoryCopySource(
             PackageDirectory(str(self.staging)), digests, "staging", examiner=InProcessExaminer()
         )
@@ -99,7 +99,7 @@ class Bench:
         """What the second directory would serve of acme."""
         reader = Scanner(
             self.target,
-            DigestCache("/nonexistent", "/x", lambda _: None),
+            DigestCache("/nonexistent", "/x"),
             lambda: 0,
             examiner=InProcessExaminer(),
         )
@@ -271,7 +271,7 @@ def test_what_is_not_there(bench: Bench) -> None:
         bench.origin().project(ACME)
     gone = DirectoryCopySource(
         PackageDirectory("/nonexistent"),
-        DigestCache("/nonexistent", "/x", print),
+        DigestCache("/nonexistent", "/x"),
         "gone",
         examiner=InProcessExaminer(),
     )
@@ -486,7 +486,7 @@ def test_the_wrong_bytes(bench: Bench) -> None:
             files = [replace(file, sha256="00" * 32) for file in project.files]
             return replace(project, files=tuple(sorted(files, key=file_order)))
 
-    digests = DigestCache("/nonexistent", str(bench.staging), lambda _: None)
+    digests = DigestCache("/nonexistent", str(bench.staging))
     lying = Lying(PackageDirectory(str(bench.staging)), digests, "staging", examiner=InProcessExaminer())
     with pytest.raises(NotCopied, match="is not the file that staging lists: its sha256 is"):
         bench.copy(origin=lying)

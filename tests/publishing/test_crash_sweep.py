@@ -47,7 +47,7 @@ def served(root: Path, cache: Path) -> Any:
     survey = directory.survey()
     places = survey.directories.get(ACME, ()), survey.loose.get(ACME, ())
     reader = Scanner(
-        directory, DigestCache(str(cache), str(root), print), lambda: FAR_NS, examiner=InProcessExaminer()
+        directory, DigestCache(str(cache), str(root)), lambda: FAR_NS, examiner=InProcessExaminer()
     )
     snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=2**30, generation=1)
     assert snapshot.trouble is None

@@ -12,8 +12,6 @@ from twisted.application.service import Application
 from twisted.logger import ILogObserver, LogLevel
 from twisted.python.failure import Failure
 
-from simpleindex.core import severity
-from simpleindex.core.severity import Severity, prefixed, severity_of
 from simpleindex.service.log_lines import foreground_observer, is_journal, line_of
 from simpleindex.tap import Options, makeService
 
@@ -140,17 +138,3 @@ def test_twistd_keeps_its_other_logs(
     application = Application("simpleindex")
     makeService(options).setServiceParent(application)
     assert (application.getComponent(ILogObserver, None) is not None) is is_ours
-
-
-def test_sentences_keep_their_severity() -> None:
-    """A sentence is text all the same, and a prefix takes nothing from it."""
-    for mark, expected in (
-        (severity.warning, Severity.WARN),
-        (severity.error, Severity.ERROR),
-        (str, Severity.INFO),
-    ):
-        sentence = mark("It is so.")
-        assert sentence == "It is so."
-        assert severity_of(sentence) is expected
-        assert severity_of(prefixed("team", sentence)) is expected
-        assert prefixed("team", sentence) == "team: It is so."

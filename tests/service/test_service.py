@@ -14,14 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from simpleindex.core import severity
 from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.service import compose_directory as own_directories
-from simpleindex.service.adapters import say
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
+from simpleindex.system.log import logger
 from tests.fixtures.certificates import issue
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
@@ -771,8 +770,9 @@ def test_lost_records_refuse_the_start(world: ServiceFixture) -> None:
 def test_a_trouble_that_is_logged_is_shown(world: ServiceFixture) -> None:
     """Also where it is met by what knows nothing of the status page."""
     service = world.start()
-    say(severity.error("The disk of /srv is full."))
-    say("All is well.")
+    log = logger("simpleindex.tests")
+    log.error("The disk of {path} is full.", path="/srv")
+    log.info("All is well.")
     assert [each.sentence for each in service.troubles.shown()] == ["The disk of /srv is full."]
 
 

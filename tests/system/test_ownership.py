@@ -105,7 +105,7 @@ def _audit(place: Path) -> None:
 
 
 def _digests(place: Path) -> None:
-    digests = DigestCache(str(place / "cache" / "deep"), str(place), print)
+    digests = DigestCache(str(place / "cache" / "deep"), str(place))
     digests.open()
     digests.close()
 

@@ -23,7 +23,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
 from tests.fixtures.distributions import add_wheel, metadata_text, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
-from tests.fixtures.log import logged_failures
+from tests.fixtures.log import log_into, logged_failures
 from tests.fixtures.site import JSON, PIP, V1_HTML, Reply, SiteFixture
 
 if TYPE_CHECKING:
@@ -211,14 +211,14 @@ class Local:
         self.live = LiveDirectory(
             Scanner(
                 directory,
-                DigestCache(str(tmp_path / "cache"), directory.root, told.append),
+                DigestCache(str(tmp_path / "cache"), directory.root, log_into(told)),
                 lambda: self.now_ns,
                 patient=False,
                 examiner=InProcessExaminer(),
             ),
             Clock(),
             threads=ScanThreads(at_once, at_once, at_once),
-            log=told.append,
+            log=log_into(told),
         )
         # Every request looks at the directory first.
         self.live.polling = True

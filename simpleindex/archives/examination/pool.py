@@ -23,7 +23,7 @@ from simpleindex.archives.examination.process import (
     UnexpectedError,
     default_program,
 )
-from simpleindex.core import severity
+from simpleindex.system.log import logger
 from simpleindex.system.programs import cannot_run, not_run
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from simpleindex.archives.examination.process import Program
     from simpleindex.archives.examination.requests import Outcome, Request
     from simpleindex.core.faults import Trouble
+
+_log = logger(__name__)
 
 Value = TypeVar("Value")
 
@@ -58,7 +60,6 @@ class ExaminationPool:
         program: What they run.
         limits: What they may use.
         most: How many there may be.
-        log: Takes a sentence for the operator; called in any thread.
         monotonic: The clock by which idle processes end.
 
     Attributes:
@@ -70,14 +71,12 @@ class ExaminationPool:
         program: Program,
         limits: ExaminationLimits,
         most: int,
-        log: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.begun: Callable[[], None] = lambda: None
         self._program = program
         self._limits = limits
         self._most = most
-        self._log = log
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._idle: list[tuple[ExaminationProcess, float]] = []
@@ -239,8 +238,10 @@ class ExaminationPool:
         outcomes = process.receive(batch, self._limits.waiting_for(seconds))
         for request, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, UnexpectedError):
-                self._log(
-                    f"This should never happen; please report it. Examining {request.arguments}:\n{outcome.traceback}"
+                _log.error(
+                    "This should never happen; please report it. Examining {arguments}:\n{traceback}",
+                    arguments=request.arguments,
+                    traceback=outcome.traceback,
                 )
         return outcomes
 
@@ -330,9 +331,9 @@ class ExaminationPool:
         if now >= self._silent_until:
             self._silent_until = now + _SILENT_SECONDS
             if error.trouble is None:
-                self._log(severity.warning(f"Files cannot be examined now, and are tried again: {error}."))
+                _log.warn("Files cannot be examined now, and are tried again: {error}.", error=error)
             else:
-                self._log(severity.error(error.trouble.for_operator()))
+                _log.error("{trouble}", trouble=error.trouble.for_operator())
 
 
 def _not_begun(trouble: Trouble) -> NotExamined:
@@ -344,14 +345,13 @@ def _stopping() -> InterruptedError:
     return InterruptedError(errno.EINTR, "the service is stopping")
 
 
-def open_examination(log: Callable[[str], None], limits: ExaminationLimits | None = None) -> ExaminationPool:
+def open_examination(limits: ExaminationLimits | None = None) -> ExaminationPool:
     """Make the pool of this process; nothing is run before a file is to be examined.
 
     Args:
-        log: Takes a sentence for the operator; called in any thread.
         limits: What its processes may use.
     """
-    return ExaminationPool(default_program(), limits or ExaminationLimits(), core_count(), log)
+    return ExaminationPool(default_program(), limits or ExaminationLimits(), core_count())
 
 
 def core_count() -> int:

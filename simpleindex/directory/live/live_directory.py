@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
 from twisted.python.failure import Failure
 
-from simpleindex.core import severity
 from simpleindex.core.errors import BrokenProject, InvalidProjectName, Unavailable
 from simpleindex.core.model import ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.logger import Logger
 
     from simpleindex.core.model import Withheld
     from simpleindex.directory.layout.package_directory import RootListing
@@ -89,7 +89,7 @@ class LiveDirectory:
         reader: Reads projects.
         clock: For timeouts, second looks and sweeps.
         threads: The threads of its reading.
-        log: Told one sentence per event that an operator should know of.
+        log: Where changes and troubles of this directory are logged.
         workers: How many batches of projects are read at once.
         record: Remembers for good which names were projects here; None where no other index is asked.
 
@@ -111,7 +111,7 @@ class LiveDirectory:
         clock: IReactorTime,
         *,
         threads: ScanThreads,
-        log: Callable[[str], None],
+        log: Logger = _log,
         workers: int = 2,
         record: NameRecord | None = None,
     ) -> None:
@@ -236,7 +236,7 @@ class LiveDirectory:
 
     def watch_failed(self, reason: str) -> None:
         """Sweep for changes from now on: events are no longer available."""
-        self._log(severity.warning(f"{reason} The directory is swept for changes instead."))
+        self._log.warn("{reason} The directory is swept for changes instead.", reason=reason)
         self._lost_watch, self._watch = self._watch, NoWatch()
         self.polling = True
         self.everything_changed()
@@ -514,7 +514,7 @@ class LiveDirectory:
         """Take another directory for the root. What was read in the one before is compared with it, project by project."""
         self._guard.epoch += 1
         self.generation += 1
-        self._log(
+        self._log.info(
             "Another directory with most of the same projects lies where the root of the index was: it is served from now on."
         )
         self._renew_watch()
@@ -632,7 +632,7 @@ class LiveDirectory:
                 name, (before.project, before.chosen), (snapshot.project, snapshot.chosen)
             )
             if change is not None:
-                self._log(change)
+                self._log.info("{change}", change=change)
         self._tell_unserved(before.unserved, snapshot.unserved)
         if snapshot.pending or snapshot.unverified:
             self._long_reads.ask(name)
@@ -685,12 +685,12 @@ class LiveDirectory:
             causes = {item.cause for item in before}
             for item in now:
                 if item.cause not in causes:
-                    self._log(severity.warning(str(item)))
+                    self._log.warn("{item}", item=item)
 
     def _take_strays(self, strays: Mapping[str, str]) -> None:
         for name, reason in strays.items():
             if name not in self.strays:
-                self._log(severity.warning(reason))
+                self._log.warn("{reason}", reason=reason)
         self.strays = strays
 
 

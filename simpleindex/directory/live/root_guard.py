@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core import severity
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from twisted.logger import Logger
 
     from simpleindex.core.names import ProjectName
 
@@ -30,7 +28,7 @@ class RootGuard:
     """Suspends an index whose root was lost, replaced or emptied, until it is back or an operator accepts it.
 
     Args:
-        log: Takes one sentence for each change.
+        log: Where each change is logged.
 
     Attributes:
         identity: Device and inode of the root that was read; None before the first survey.
@@ -42,7 +40,7 @@ class RootGuard:
         ever: Every name that existed since the start, or since an operator accepted the root.
     """
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(self, log: Logger) -> None:
         self._log = log
         self.identity: Identity | None = None
         self.suspended: str | None = None
@@ -62,7 +60,7 @@ class RootGuard:
         sentence = f"{reason} {until}"
         if self.suspended == sentence:
             return False
-        self._log(severity.error(sentence))
+        self._log.error("{sentence}", sentence=sentence)
         self.suspended = sentence
         self.epoch += 1
         # However it may look in between: only the return of all that was there ends an emptiness.
@@ -74,7 +72,7 @@ class RootGuard:
         self.suspended = None
         self.is_emptied = False
         self.epoch += 1
-        self._log("The root of the index is back.")
+        self._log.info("The root of the index is back.")
 
     def accept(self) -> None:
         """Take the root as it is now, whatever was there before."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.core import severity
 from simpleindex.core.model import Withheld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from twisted.logger import Logger
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.scan.scanner import ProjectSnapshot
@@ -18,10 +17,10 @@ class WithheldLog:
     """Remembers what it has said of each project.
 
     Args:
-        log: Takes a sentence for the operator.
+        log: Where it is logged.
     """
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(self, log: Logger) -> None:
         self._log = log
         self._logged: dict[ProjectName, frozenset[str]] = {}
 
@@ -41,6 +40,6 @@ class WithheldLog:
                 unfinished.add(reason)
         before = self._logged.pop(name, frozenset())
         for reason in sorted(reasons - before - unfinished):
-            self._log(severity.warning(reason))
+            self._log.warn("{reason}", reason=reason)
         if logged := frozenset(reasons - unfinished):
             self._logged[name] = logged

@@ -14,16 +14,20 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.core import severity
 from simpleindex.core.files import Sidecar
 from simpleindex.core.text import printable
+from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_directories, make_private
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from twisted.logger import Logger
+
     from simpleindex.directory.layout.package_directory import DirectoryEntry
+
+_log = logger(__name__)
 
 _FILENAME: Final = "digests.sqlite3"
 
@@ -78,10 +82,10 @@ class DigestCache:
     Args:
         cache: The cache directory; made when missing.
         root: The served root; several may share one cache.
-        log: Told once, in a sentence, when nothing can be remembered.
+        log: Where it is logged, once, that nothing can be remembered.
     """
 
-    def __init__(self, cache: str, root: str, log: Callable[[str], None]) -> None:
+    def __init__(self, cache: str, root: str, log: Logger = _log) -> None:
         self._path = os.path.join(cache, _FILENAME)
         self._root = os.fsencode(root)
         self._log = log
@@ -306,11 +310,11 @@ class DigestCache:
                 os.unlink(self._path + suffix)
 
     def _give_up(self, error: Exception) -> None:
-        self._log(
-            severity.error(
-                f"Digests cannot be remembered in {printable(self._path)} ({error}); every file is read again at the next start. "
-                "Make --cache a directory that this user can write."
-            )
+        self._log.error(
+            "Digests cannot be remembered in {path} ({error}); every file is read again at the next start. Make --cache a directory "
+            "that this user can write.",
+            path=printable(self._path),
+            error=error,
         )
 
 

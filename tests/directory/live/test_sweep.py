@@ -14,6 +14,7 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
 from tests.fixtures.distributions import add_wheel, put, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.log import log_with
 from tests.fixtures.trees import FAR_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def read(
     directory: PackageDirectory, now_ns: int = FAR_NS, previous: ProjectSnapshot = NO_SNAPSHOT
 ) -> ProjectSnapshot:
     """Read the project once, remembering nothing."""
-    digests = DigestCache("/nowhere", directory.root, pytest.fail)
+    digests = DigestCache("/nowhere", directory.root, log_with(pytest.fail))
     directories = directory.survey().directories.get(ACME, ())
     reader = Scanner(directory, digests, lambda: now_ns, examiner=InProcessExaminer())
     return reader.read_project(ScanJob(ACME, directories, (), previous), budget=2**30, generation=1)

@@ -15,6 +15,7 @@ from simpleindex.core.files import Sidecar
 from simpleindex.directory.layout.package_directory import DirectoryEntry
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.system.stamp import Stamp
+from tests.fixtures.log import log_into
 from tests.fixtures.trees import SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Memory:
 
     def digests(self, root: str = "/srv") -> DigestCache:
         """Open it, as after a start."""
-        digests = DigestCache(str(self.cache), root, self.logged.append)
+        digests = DigestCache(str(self.cache), root, log_into(self.logged))
         digests.open()
         self._open.append(digests)
         return digests
@@ -166,7 +167,7 @@ def test_it_is_usable_from_any_thread(memory: Memory) -> None:
 
 def test_without_being_open_it_remembers_nothing(memory: Memory) -> None:
     """Neither before nor after; and closing twice is nothing."""
-    digests = DigestCache(str(memory.cache), "/srv", memory.logged.append)
+    digests = DigestCache(str(memory.cache), "/srv", log_into(memory.logged))
     assert recalled(digests, "acme/a-1.zip") == {}
     digests.open()
     digests.close()

@@ -16,6 +16,7 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.log import log_with
 from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Starts:
 
     def opened(self) -> DigestCache:
         """The memory, as after a start."""
-        digests = DigestCache(str(self.cache), str(self.root), pytest.fail)
+        digests = DigestCache(str(self.cache), str(self.root), log_with(pytest.fail))
         digests.open()
         return digests
 

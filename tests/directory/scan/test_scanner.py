@@ -30,6 +30,7 @@ from tests.fixtures.distributions import (
     wheel_name,
 )
 from tests.fixtures.examiner import FailingExaminer, InProcessExaminer
+from tests.fixtures.log import log_with
 from tests.fixtures.trees import FAR_NS, OLD_NS, SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class ScannerFixture:
 @pytest.fixture
 def digests(tmp_path: Path) -> Iterator[DigestCache]:
     """A working memory."""
-    digests = DigestCache(str(tmp_path / "cache"), str(tmp_path / "root"), pytest.fail)
+    digests = DigestCache(str(tmp_path / "cache"), str(tmp_path / "root"), log_with(pytest.fail))
     digests.open()
     yield digests
     digests.close()
@@ -871,7 +872,7 @@ def test_whose_it_is(tmp_path: Path) -> None:
     """Files and what is withheld say the name of their directory; so does a broken project file."""
     add_wheel(tmp_path)
     put(tmp_path / "acme" / wheel_name("acme", "2.0"), b"no archive")
-    digests = DigestCache("/nonexistent", str(tmp_path), lambda _: None)
+    digests = DigestCache("/nonexistent", str(tmp_path))
     reader = Scanner(
         PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=InProcessExaminer()
     )
