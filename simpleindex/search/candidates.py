@@ -37,8 +37,8 @@ MOST: Final = 200
 _FEW: Final = 2_000
 """Projects that pass the filters; if there are no more, each of them is compared, and otherwise the terms are looked up first."""
 
-LONGEST_SEARCH: Final = 0.03
-"""Seconds for the descriptions of one search; a phrase of very common letters would take longer. What was found until then counts."""
+LONGEST_SEARCH: Final = 0.025
+"""Seconds of a processor after which a search ends; terms of very common letters would take longer. What was found counts."""
 
 _STEPS: Final = 1_000
 """Steps of SQLite's machine between two looks at the clock."""
@@ -49,7 +49,7 @@ _COLUMNS: Final = (
 
 
 def find_candidates(
-    database: SearchDatabase, query: Query, most: int = MOST, seconds: Callable[[], float] = time.monotonic
+    database: SearchDatabase, query: Query, most: int = MOST, seconds: Callable[[], float] = time.thread_time
 ) -> list[Candidate]:
     """Return the projects that match a search, the best first.
 
@@ -57,7 +57,7 @@ def find_candidates(
         database: The search index.
         query: What is searched for.
         most: How many of each kind are enough.
-        seconds: A clock that is never set back.
+        seconds: The processor time of the thread: a machine that is busy with other work finds no less.
     """
     if query.is_empty or query.invalid:
         return []
@@ -99,6 +99,7 @@ class _Finder:
         self._query = query
         self._most = most
         self._seconds = seconds
+        self._end = seconds() + LONGEST_SEARCH
         self._found: dict[int, Candidate] = {}
 
     def candidates(self) -> list[Candidate]:
@@ -169,13 +170,13 @@ class _Finder:
             if not query.prefixes:
                 self._take(f"documents WHERE 1 {conditions} ORDER BY uploaded_ns DESC", values, self._most)
             return
-        for expression in dict.fromkeys((names_expression(query), facts_expression(query))):
-            if expression:
-                matched = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?"
-                self._take(f"{matched}{conditions}", [expression, *values], self._most)
-        if len(self._found) < self._most:
-            literals = "".join(" AND instr(text, ?)" for _ in query.terms)
-            with self._deadline():
+        matched = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?" + conditions
+        if expression := names_expression(query):
+            self._take(matched, [expression, *values], self._most)
+        with self._deadline():
+            self._take(matched, [facts_expression(query), *values], self._most)
+            if len(self._found) < self._most:
+                literals = "".join(" AND instr(text, ?)" for _ in query.terms)
                 self._take(
                     "texts CROSS JOIN documents ON id = texts.rowid WHERE texts MATCH ?"
                     + literals
@@ -192,9 +193,8 @@ class _Finder:
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
-        """End the query that runs after the longest time for a search; what it found counts."""
-        end = self._seconds() + LONGEST_SEARCH
-        self._connection.set_progress_handler(lambda: self._seconds() > end, _STEPS)
+        """End the query that runs at the end of the time for a search; what it found counts."""
+        self._connection.set_progress_handler(lambda: self._seconds() > self._end, _STEPS)
         try:
             yield
         except sqlite3.OperationalError as error:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.benchmarks import caches, clients, lifetimes, measures, publishing, report
+from tests.benchmarks import caches, clients, lifetimes, measures, publishing, report, searching
 from tests.benchmarks.bench import SMOKE, Bench, Sizes
 from tests.benchmarks.servers import NEED_NO_SETUP, PEERS
 from tests.benchmarks.setup import Workplace, default_work
@@ -31,6 +31,7 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "uploads": publishing.uploads,
     "caches": caches.caches,
     "uv": clients.uv,
+    "search": searching.search,
 }
 
 

@@ -41,6 +41,8 @@ class Sizes:
         changes: Renames that are waited for.
         arrivals: Files that arrive in a burst.
         uploads: Files that are uploaded at a time.
+        searched: Projects in the search index.
+        searches: Of each kind in each round.
     """
 
     rounds: int = 3
@@ -55,6 +57,8 @@ class Sizes:
     changes: int = 200
     arrivals: int = 5_000
     uploads: int = 200
+    searched: int = 100_000
+    searches: int = 200
 
 
 SMOKE = Sizes(
@@ -70,6 +74,8 @@ SMOKE = Sizes(
     changes=2,
     arrivals=10,
     uploads=5,
+    searched=50,
+    searches=5,
 )
 
 

@@ -92,6 +92,14 @@ def _immutable(table: Table) -> float | None:
     return _ratio(ours, table("file 300 MB", "mb_per_s", "nginx static"))
 
 
+_SEARCHES: Final = ("name", "beginning of a name", "words", "common letters", "phrase", "filters", "nothing")
+
+
+def _slowest_search(table: Table) -> float | None:
+    values = [table(f"search, {kind}", "p99_ms") for kind in _SEARCHES]
+    return max((value for value in values if value is not None), default=None)
+
+
 GOALS: Final = (
     Goal("project page, CPU: x nginx autoindex", 1.0, True, _against("page", "cpu_us", "nginx autoindex")),
     Goal("project page, CPU: x pypiron", 1.2, True, _against("page", "cpu_us", "pypiron")),
@@ -185,5 +193,9 @@ GOALS: Final = (
         )
         for state in ("cold", "warm")
         for server in ("proxpi", "devpi-server mirror")
+    ),
+    Goal("search in 100,000 projects, slowest kind, p99 ms", 50, True, _slowest_search),
+    Goal(
+        "search index in the background, % of a core", 15, True, _value("search index", "percent_of_a_core")
     ),
 )
