@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.addresses import counted_as
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -30,15 +31,7 @@ _log: Final = logger(__name__)
 class AuditLog(Protocol):
     """The audit log."""
 
-    def record(
-        self,
-        event: str,
-        *,
-        who: str | None = None,
-        token: str | None = None,
-        address: str | None = None,
-        detail: str | None = None,
-    ) -> bool:
+    def record(self, entry: AuditEntry) -> bool:
         """Append one line."""
         ...
 
@@ -81,7 +74,7 @@ class FailedLogins:
             address=address or "a local socket",
             reason=reason,
         )
-        self._audit.record(event, who=name[1:-1], token=token, address=address, detail=reason)
+        self._audit.record(AuditEntry(event, who=name[1:-1], token=token, address=address, detail=reason))
 
     def _has_room(self, address: str) -> bool:
         now = self._seconds()
@@ -91,7 +84,7 @@ class FailedLogins:
                     f"{self._left_out} more logins failed within a minute and have no lines of their own."
                 )
                 _log.warn("{sentence}", sentence=sentence)
-                self._audit.record("logins-failed", detail=sentence)
+                self._audit.record(AuditEntry("logins-failed", detail=sentence))
             self._since, self._written, self._left_out = now, 0, 0
             self._lines.clear()
         counted = counted_as(address)

@@ -62,6 +62,11 @@ class Identity:
         """Whether the client logged in, as a user or with a token."""
         return self.user is not None or self.token is not None
 
+    @property
+    def token_id(self) -> str | None:
+        """The public id of the token, if there was one."""
+        return None if self.token is None else self.token.id
+
     def __str__(self) -> str:
         if self.token is None:
             return "anonymous" if self.user is None else self.user

@@ -21,6 +21,7 @@ from simpleindex.commands.arguments import (
     table,
     who,
 )
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.text import day_and_time, parse_duration, shown, timestamp
@@ -191,7 +192,7 @@ def _is_same(one: Allowance, version: str | None) -> bool:
 
 def _record(where: CommandPaths, event: str, name: ProjectName, detail: str) -> None:
     audit = where.audit()
-    audit.record(event, who=who(), project=name, detail=detail)
+    audit.record(AuditEntry(event, who=who(), project=name, detail=detail))
     audit.close()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import who
 from simpleindex.config.settings import resolve
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern
 from simpleindex.records.audit import Audit
@@ -136,7 +137,7 @@ class CacheContents:
     def record(self, event: str, name: ProjectName, filenames: Sequence[str], upstream: str) -> None:
         """Record a change of files in the audit."""
         for filename in filenames:
-            self.audit.record(event, who=who(), project=name, filename=filename, detail=upstream)
+            self.audit.record(AuditEntry(event, who=who(), project=name, filename=filename, detail=upstream))
         self.audit.close()
 
 

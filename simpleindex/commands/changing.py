@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.commands.arguments import Parser, who
 from simpleindex.commands.remote import Remote
 from simpleindex.config.settings import resolve
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
@@ -234,13 +235,15 @@ def _record(
     detail = "; ".join(text for key in ("status", "reason") if (text := getattr(given, key, "")))
     for each in subjects:
         audit.record(
-            command,
-            who=who(),
-            project=name,
-            filename=each.filename,
-            version=each.version,
-            digest=each.digest,
-            detail=detail or None,
+            AuditEntry(
+                command,
+                who=who(),
+                project=name,
+                filename=each.filename,
+                version=each.version,
+                digest=each.digest,
+                detail=detail or None,
+            )
         )
     audit.close()
 

@@ -11,6 +11,7 @@ from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.judging import reasons_against
 from simpleindex.config.settings import resolve
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Strategy
 from simpleindex.core.text import human_size, one_of, plural
@@ -224,12 +225,14 @@ def _record(
         if each.created:
             where = f" ({each.url})" if each.url else ""
             audit.record(
-                "copy",
-                who=who(),
-                project=name,
-                filename=each.file.filename,
-                digest=each.sha256,
-                detail=f"from {given.source}{where} to {given.to}",
+                AuditEntry(
+                    "copy",
+                    who=who(),
+                    project=name,
+                    filename=each.file.filename,
+                    digest=each.sha256,
+                    detail=f"from {given.source}{where} to {given.to}",
+                )
             )
     audit.close()
 

@@ -12,6 +12,7 @@ from simpleindex.access.hashes import hash_password, require_libraries
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
 from simpleindex.access.users_file import change_users_file
 from simpleindex.commands.arguments import Parser, add_path_options, command_paths, who
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 
 _SHORT: Final = 12
@@ -42,7 +43,9 @@ def passwd(words: list[str]) -> int:
         raise RefusedStart(f"{path} cannot be changed: {error.strerror}.") from None
     audit = where.audit()
     audit.record(
-        "user-deleted" if arguments.delete else "password-set", who=who(), detail=f"{user} in {path}"
+        AuditEntry(
+            "user-deleted" if arguments.delete else "password-set", who=who(), detail=f"{user} in {path}"
+        )
     )
     audit.close()
     return 0

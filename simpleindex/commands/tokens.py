@@ -22,6 +22,7 @@ from simpleindex.commands.arguments import (
     table,
     who,
 )
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
 from simpleindex.core.text import parse_duration
@@ -182,7 +183,7 @@ def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
 
 def _record(where: CommandPaths, event: str, id_: str, detail: str) -> None:
     audit = where.audit()
-    audit.record(event, who=who(), token=id_, detail=detail)
+    audit.record(AuditEntry(event, who=who(), token=id_, detail=detail))
     audit.close()
 
 

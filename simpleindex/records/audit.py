@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from simpleindex.core.audit_entry import AuditEntry
 
 _log = logger(__name__)
 
@@ -44,46 +47,11 @@ class Audit:
         self._descriptor: int | None = None
         self._failing = False
 
-    def record(  # noqa: PLR0913  (each is a field of the line)
-        self,
-        event: str,
-        *,
-        who: str | None = None,
-        token: str | None = None,
-        address: str | None = None,
-        project: str | None = None,
-        filename: str | None = None,
-        version: str | None = None,
-        digest: str | None = None,
-        detail: str | None = None,
-    ) -> bool:
-        """Append one line; fields that do not apply are left out.
-
-        Args:
-            event: The kind of event.
-            who: The user, or ``command:NAME`` for a command's user (no user of the index has a colon in the name).
-            token: The id of the token that was used or changed.
-            address: The client's address.
-            project: The project.
-            filename: The file.
-            version: The version, if the event is about all of its files.
-            digest: The file's sha256, in hexadecimal.
-            detail: Anything else, as text; never a secret.
-
-        Returns:
-            Whether the line was written.
-        """
+    def record(self, entry: AuditEntry) -> bool:
+        """Append one line, with the time; return whether it was written."""
         fields = {
             "time": datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds"),
-            "event": event,
-            "who": who,
-            "token": token,
-            "address": address,
-            "project": project,
-            "filename": filename,
-            "version": version,
-            "digest": digest,
-            "detail": detail,
+            **asdict(entry),
         }
         # ASCII only: a reader that ends lines at U+2028, or a terminal, is not led astray either.
         line = json.dumps({key: _bounded(value) for key, value in fields.items() if value is not None})

@@ -7,6 +7,7 @@ import gzip
 import os
 from typing import TYPE_CHECKING
 
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import printable
 from simpleindex.records.audit import Audit
@@ -68,7 +69,11 @@ def initialize_records(state_directory: str, *, anew: bool) -> None:
     finally:
         database.close()
     audit = Audit(state_directory)
-    audit.record(BEGUN, detail="anew: those before were lost" if beginning is RecordsCondition.LOST else None)
+    audit.record(
+        AuditEntry(
+            BEGUN, detail="anew: those before were lost" if beginning is RecordsCondition.LOST else None
+        )
+    )
     audit.close()
     if beginning is RecordsCondition.LOST:
         _log.info(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import TTLCache
 from twisted.logger import Logger
 
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotAllowed
 from simpleindex.core.text import timestamp
 from simpleindex.policy.filtered import FileWithheld
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from simpleindex.core.errors import SimpleIndexError
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.publish.upload import Record
     from simpleindex.web.routes import FileRoute
 
 _AGAIN: Final = 60.0
@@ -38,39 +38,46 @@ class RefusedDownloads:
         log: Where to log.
     """
 
-    def __init__(self, seconds: Callable[[], float], audit: Record | None = None, log: Any = None) -> None:
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        audit: Callable[[AuditEntry], object] | None = None,
+        log: Any = None,
+    ) -> None:
         self._audit = audit
         self._log = log or Logger(namespace="simpleindex")
         self._recorded: TTLCache[Hashable, None] = TTLCache(_MOST, _AGAIN, timer=seconds)
 
-    def __call__(self, error: SimpleIndexError, file: FileRoute, asked: RequestInfo) -> None:
+    def __call__(self, error: SimpleIndexError, file: FileRoute, request: RequestInfo) -> None:
         """Record one refusal.
 
         Args:
             error: Why the file was not sent.
             file: The file that was requested.
-            asked: The request.
+            request: The request.
         """
         match error:
             case FileWithheld():
                 if self._is_new(error.filename):
                     self._log_withheld(error)
             case NotAllowed():
-                self._audit_refused(error, file, asked)
+                self._audit_refused(error, file, request)
 
-    def _audit_refused(self, error: NotAllowed, file: FileRoute, asked: RequestInfo) -> None:
-        if self._audit is None or asked.record is None or not asked.record.identity.authenticated:
+    def _audit_refused(self, error: NotAllowed, file: FileRoute, request: RequestInfo) -> None:
+        if self._audit is None or request.record is None or not request.record.identity.authenticated:
             return
-        identity = asked.record.identity
-        if self._is_new((str(identity), asked.address, file.name, file.filename)):
+        identity = request.record.identity
+        if self._is_new((str(identity), request.address, file.name, file.filename)):
             self._audit(
-                "download-refused",
-                who=identity.user,
-                token=identity.token.id if identity.token else None,
-                address=asked.address,
-                project=file.name,
-                filename=file.filename,
-                detail=str(error),
+                AuditEntry(
+                    "download-refused",
+                    who=identity.user,
+                    token=identity.token_id,
+                    address=request.address,
+                    project=file.name,
+                    filename=file.filename,
+                    detail=str(error),
+                )
             )
 
     def _is_new(self, refusal: Hashable) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.records.audit import Audit
 from tests.fixtures.trees import SPECIAL
 
@@ -50,9 +51,11 @@ def kept(tmp_path: Path, log: CapturedLog) -> Iterator[Kept]:
 
 def test_a_line(kept: Kept) -> None:
     """When in UTC, what, who, and whatever else applies."""
-    assert kept.audit.record("login-failed", who="alice", address="192.0.2.7", detail="wrong password")
     assert kept.audit.record(
-        "upload", token="ab12cd34", project="acme", filename="acme-1.zip", digest="aa" * 32
+        AuditEntry("login-failed", who="alice", address="192.0.2.7", detail="wrong password")
+    )
+    assert kept.audit.record(
+        AuditEntry("upload", token="ab12cd34", project="acme", filename="acme-1.zip", digest="aa" * 32)
     )
     assert kept.lines() == [
         {
@@ -76,7 +79,7 @@ def test_a_line(kept: Kept) -> None:
 
 def test_it_is_private(kept: Kept) -> None:
     """The file is its owner's alone, and so is the directory."""
-    kept.audit.record("x")
+    kept.audit.record(AuditEntry("x"))
     assert kept.path.stat().st_mode & 0o777 == 0o600
     assert kept.path.parent.stat().st_mode & 0o777 == 0o700
 
@@ -87,7 +90,7 @@ def test_nothing_breaks_a_line(who: str, detail: str) -> None:
     written: list[bytes] = []
     audit = Audit("/nowhere")
     audit._append = written.append  # type: ignore[assignment,method-assign]
-    assert audit.record("x", who=who, detail=detail)
+    assert audit.record(AuditEntry("x", who=who, detail=detail))
     (line,) = written
     assert line.isascii()
     assert line.endswith(b"}\n")
@@ -98,38 +101,38 @@ def test_nothing_breaks_a_line(who: str, detail: str) -> None:
 
 def test_texts_are_bounded(kept: Kept) -> None:
     """A client that sends a megabyte as its name does not write one."""
-    kept.audit.record("x", who="a" * 2000)
+    kept.audit.record(AuditEntry("x", who="a" * 2000))
     assert kept.lines()[0]["who"] == "a" * 1000 + "..."
 
 
 def test_it_is_appended_to(kept: Kept) -> None:
     """By the next process too."""
-    kept.audit.record("one")
+    kept.audit.record(AuditEntry("one"))
     other = Audit(str(kept.path.parent))
-    other.record("two")
-    kept.audit.record("three")
+    other.record(AuditEntry("two"))
+    kept.audit.record(AuditEntry("three"))
     other.close()
     assert [line["event"] for line in kept.lines()] == ["one", "two", "three"]
 
 
 def test_rotation(kept: Kept) -> None:
     """Whoever renames or removes it gets a new one with the next line."""
-    kept.audit.record("one")
+    kept.audit.record(AuditEntry("one"))
     kept.path.rename(kept.path.with_suffix(".1"))
-    kept.audit.record("two")
+    kept.audit.record(AuditEntry("two"))
     assert [line["event"] for line in kept.lines()] == ["two"]
     assert b"one" in kept.path.with_suffix(".1").read_bytes()
     kept.path.unlink()
-    kept.audit.record("three")
+    kept.audit.record(AuditEntry("three"))
     assert [line["event"] for line in kept.lines()] == ["three"]
     assert kept.path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_line_that_was_cut_off(kept: Kept) -> None:
     """What a full disk left behind does not swallow the next line."""
-    kept.audit.record("one")
+    kept.audit.record(AuditEntry("one"))
     kept.path.write_bytes(kept.path.read_bytes() + b'{"time": "20')
-    kept.audit.record("two")
+    kept.audit.record(AuditEntry("two"))
     first, torn, second, rest = kept.path.read_bytes().split(b"\n")
     assert json.loads(first)["event"] == "one"
     assert torn == b'{"time": "20'
@@ -140,7 +143,7 @@ def test_a_line_that_was_cut_off(kept: Kept) -> None:
 @pytest.mark.parametrize("written", [OSError(28, "No space left on device"), 5])
 def test_a_full_disk(kept: Kept, monkeypatch: pytest.MonkeyPatch, written: Any) -> None:
     """The caller is told each time, the operator once until it is over."""
-    kept.audit.record("one")
+    kept.audit.record(AuditEntry("one"))
 
     def write(_: int, __: bytes) -> int:
         if isinstance(written, OSError):
@@ -149,14 +152,14 @@ def test_a_full_disk(kept: Kept, monkeypatch: pytest.MonkeyPatch, written: Any) 
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", write)
-        assert not kept.audit.record("two")
-        assert not kept.audit.record("three")
+        assert not kept.audit.record(AuditEntry("two"))
+        assert not kept.audit.record(AuditEntry("three"))
     (sentence,) = kept.logged
     assert "audit.jsonl cannot be written" in sentence
-    assert kept.audit.record("four")
+    assert kept.audit.record(AuditEntry("four"))
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", write)
-        assert not kept.audit.record("five")
+        assert not kept.audit.record(AuditEntry("five"))
     assert len(kept.logged) == 2
 
 
@@ -165,7 +168,7 @@ def test_what_is_no_file(kept: Kept, kind: str) -> None:
     """It is neither waited for nor written to."""
     kept.path.parent.mkdir(parents=True)
     SPECIAL[kind](kept.path)
-    assert not kept.audit.record("one")
+    assert not kept.audit.record(AuditEntry("one"))
     assert "not a regular file" in kept.logged[0]
 
 
@@ -178,7 +181,7 @@ def test_a_link_is_not_followed(kept: Kept, tmp_path: Path) -> None:
             target.write_text("as it was")
         kept.path.unlink(missing_ok=True)
         kept.path.symlink_to(target)
-        assert not kept.audit.record("one")
+        assert not kept.audit.record(AuditEntry("one"))
     assert target.read_text() == "as it was"
 
 
@@ -187,17 +190,18 @@ def test_root_gives_it_to_the_directorys_owner(kept: Kept) -> None:
     """What a command of root's makes, the service can go on with."""
     kept.path.parent.mkdir(parents=True)
     os.chown(kept.path.parent, 65534, 65533)
-    kept.audit.record("one")
+    kept.audit.record(AuditEntry("one"))
     status = kept.path.stat()
     assert (status.st_uid, status.st_gid) == (65534, 65533)
 
 
 _WRITER = """
 import sys
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.records.audit import Audit
 audit = Audit(sys.argv[1])
 for number in range(200):
-    assert audit.record("x", who=sys.argv[2], detail=f"{number} " + "y" * 500)
+    assert audit.record(AuditEntry("x", who=sys.argv[2], detail=f"{number} " + "y" * 500))
 """
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import LEDGER, PROJECT_FILE
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.records.audit import Audit
@@ -100,7 +101,7 @@ def test_the_service_goes_on_where_root_was(tmp_path: Path) -> None:
 
 def _audit(place: Path) -> None:
     audit = Audit(str(place / "state" / "deep"))
-    audit.record("yank")
+    audit.record(AuditEntry("yank"))
     audit.close()
 
 

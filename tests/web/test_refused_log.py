@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from twisted.internet.task import Clock
@@ -17,12 +18,15 @@ from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.routes import FileRoute
 from tests.fixtures.site import SiteFixture
 
+if TYPE_CHECKING:
+    from simpleindex.core.audit_entry import AuditEntry
+
 
 class Audited(list[dict[str, Any]]):
     """Takes lines of the audit."""
 
-    def __call__(self, event: str, **facts: Any) -> None:
-        self.append({"event": event, **facts})
+    def __call__(self, entry: AuditEntry) -> None:
+        self.append(asdict(entry))
 
 
 class Log:

@@ -17,6 +17,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.access.identity import Action
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
@@ -28,13 +29,15 @@ from simpleindex.web.publish.sinks import TextSink
 from simpleindex.web.publish.upload import note_subject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simpleindex.access.identity import Identity
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.publishing.interface import Publishing
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.publish.upload import Record, Uploads
+    from simpleindex.web.publish.upload import Uploads
 
 _MOST_JSON: Final = 64 * 1024
 """Bytes of a request's body."""
@@ -64,7 +67,12 @@ class JsonApi:
     """
 
     def __init__(
-        self, publishing: Publishing, source: Source, admission: Admission, uploads: Uploads, record: Record
+        self,
+        publishing: Publishing,
+        source: Source,
+        admission: Admission,
+        uploads: Uploads,
+        record: Callable[[AuditEntry], object],
     ) -> None:
         self._publishing = publishing
         self._source = source
@@ -116,15 +124,17 @@ class JsonApi:
         detail = "; ".join(text for text in told if text)
         for each in changed or (Subject(),):
             self._record(
-                parts[2],
-                who=somebody.user,
-                token=somebody.token.id if somebody.token else None,
-                address=asked.address,
-                project=name,
-                filename=each.filename,
-                version=each.version,
-                digest=each.digest,
-                detail=detail or None,
+                AuditEntry(
+                    parts[2],
+                    who=somebody.user,
+                    token=somebody.token_id,
+                    address=asked.address,
+                    project=name,
+                    filename=each.filename,
+                    version=each.version,
+                    digest=each.digest,
+                    detail=detail or None,
+                )
             )
         names = [each.filename or each.version or given["status"] for each in changed]
         return _json({"project": name, "changed": names})

@@ -7,10 +7,11 @@ byte is here; the answer leaves when the file is listed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import Action
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import spelling_pattern
@@ -38,26 +39,6 @@ if TYPE_CHECKING:
     from simpleindex.web.publish.sinks import UploadBody
 
 _CLOSED: Final = frozenset({Status.ARCHIVED, Status.QUARANTINED})
-
-
-class Record(Protocol):
-    """Keeps what was done."""
-
-    def __call__(  # noqa: PLR0913  (each is a field of the line)
-        self,
-        event: str,
-        *,
-        who: str | None = None,
-        token: str | None = None,
-        address: str | None = None,
-        project: str | None = None,
-        filename: str | None = None,
-        version: str | None = None,
-        digest: str | None = None,
-        detail: str | None = None,
-    ) -> object:
-        """Write a line of the audit."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -90,7 +71,7 @@ class Uploads:
         self,
         target: UploadTarget,
         admission: Admission,
-        record: Record,
+        record: Callable[[AuditEntry], object],
         *,
         threads: Threads,
         own_url: Callable[[], str | None],
@@ -235,24 +216,28 @@ class Uploads:
             return
         identity = asked.record.identity
         self._record(
-            event,
-            who=identity.user,
-            token=identity.token.id if identity.token else None,
-            address=asked.address,
-            project=asked.record.project,
-            filename=asked.record.filename,
-            detail=f"{asked.method} {status}: {reason}",
+            AuditEntry(
+                event,
+                who=identity.user,
+                token=identity.token_id,
+                address=asked.address,
+                project=asked.record.project,
+                filename=asked.record.filename,
+                detail=f"{asked.method} {status}: {reason}",
+            )
         )
 
     def _tell(self, asked: RequestInfo, somebody: Identity, upload: Upload, published: Published) -> None:
         self._record(
-            "upload" if published.created else "upload again",
-            who=somebody.user,
-            token=somebody.token.id if somebody.token else None,
-            address=asked.address,
-            project=upload.name.project,
-            filename=upload.name.filename,
-            digest=published.sha256,
+            AuditEntry(
+                "upload" if published.created else "upload again",
+                who=somebody.user,
+                token=somebody.token_id,
+                address=asked.address,
+                project=upload.name.project,
+                filename=upload.name.filename,
+                digest=published.sha256,
+            )
         )
 
 
