@@ -118,7 +118,7 @@ class Indexer:
                 await deferLater(self._clock, spent * (1 / SHARE - 1))
 
     async def _work(self) -> float | None:
-        """Do some of what is due; return the processor time that threads took for it, or None if nothing is due."""
+        """Do some of what is due; return how long others worked for it, or None if nothing is due."""
         if self._is_survey_due:
             self._is_survey_due = False
             if self._call is not None and self._call.active():
@@ -157,17 +157,18 @@ class Indexer:
         return 0.0
 
     async def _index(self, origin: Origin, names: Sequence[ProjectName]) -> float:
-        """Index projects of one origin; return the processor time that threads took."""
+        """Index projects of one origin; return the time that threads and other processes worked."""
         indexed = await self._threads.run(self._database.indexed_files, origin.name, names)
-        changes = _Changes()
+        changes, before = _Changes(), origin.seconds
         for name in names:
             try:
                 await _add_change(changes, origin, name, indexed.get(name))
             except (SimpleIndexError, OSError):
                 self._has_failed = True
-        if not (changes.sources or changes.removed or changes.times):
-            return 0.0
-        return await self._threads.run(self._write, origin.name, changes)
+        spent = origin.seconds - before
+        if changes.sources or changes.removed or changes.times:
+            spent += await self._threads.run(self._write, origin.name, changes)
+        return spent
 
     def _write(self, origin: str, changes: _Changes) -> float:
         started = self._seconds()

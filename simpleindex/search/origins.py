@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from simpleindex.core.errors import NotHere
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import Status
-from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.selection import default_file
 from simpleindex.core.source import Elsewhere
 from simpleindex.search.database import IndexedFile
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
+    from simpleindex.search.sdists import SdistMetadata
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.cache import UpstreamCache
 
@@ -49,6 +50,11 @@ class Origin(Protocol):
 
     name: str
     tells_all: bool
+
+    @property
+    def seconds(self) -> float:
+        """Return the time that other processes have worked for it so far."""
+        ...
 
     async def names(self) -> Sequence[ProjectName]:
         """Return the projects.
@@ -77,13 +83,20 @@ class DirectoryOrigin:
     Args:
         name: Its name.
         source: Its projects and files.
+        sdists: Reads the metadata of sdists; without it projects that have nothing else are found by their names.
     """
 
     tells_all = True
 
-    def __init__(self, name: str, source: Source) -> None:
+    def __init__(self, name: str, source: Source, sdists: SdistMetadata | None = None) -> None:
         self.name = name
         self._source = source
+        self._sdists = sdists
+
+    @property
+    def seconds(self) -> float:
+        """Return the time that examining processes have worked so far."""
+        return 0.0 if self._sdists is None else self._sdists.seconds
 
     async def names(self) -> Sequence[ProjectName]:
         """Return the projects."""
@@ -101,13 +114,17 @@ class DirectoryOrigin:
         return Representative(file, IndexedFile(file.filename, digest_of(file), _newest_time(project.files)))
 
     async def metadata(self, name: ProjectName, file: File) -> bytes | None:
-        """Return the metadata beside a wheel."""
-        if file.metadata is None:
+        """Return the metadata beside a wheel, or in an sdist."""
+        is_sdist = file.kind is Kind.SDIST and self._sdists is not None
+        if file.metadata is None and not is_sdist:
             return None
-        body = await self._source.file(name, file.filename + METADATA_SUFFIX)
+        suffix = "" if file.metadata is None else METADATA_SUFFIX
+        body = await self._source.file(name, file.filename + suffix)
         if isinstance(body, Elsewhere):
             return None
         try:
+            if file.metadata is None and self._sdists is not None:
+                return await self._sdists.read(body, file.filename)
             return await body.read(0, min(body.size or 0, MAXIMUM_SIZE))
         finally:
             body.close()
@@ -124,6 +141,7 @@ class CacheOrigin:
     """
 
     tells_all = False
+    seconds = 0.0
 
     def __init__(self, name: str, identity: str, cache: UpstreamCache, threads: Threads) -> None:
         self.name = name

@@ -10,6 +10,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.indexer import Indexer
 from simpleindex.search.origins import CacheOrigin, DirectoryOrigin
+from simpleindex.search.sdists import SdistMetadata
 from simpleindex.search.search import Search
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def compose_search(runtime: Runtime, sources: ComposedSources) -> ComposedSearch
         sources: The directories and upstreams whose projects are indexed.
     """
     database = SearchDatabase(str(runtime.settings.cache))
-    origins: list[Origin] = [DirectoryOrigin(own.name, own.source) for own in sources.directories]
+    sdists = SdistMetadata(runtime.examination, runtime.threads.search)
+    origins: list[Origin] = [DirectoryOrigin(own.name, own.source, sdists) for own in sources.directories]
     origins += _cache_origins(runtime, sources)
     indexer = Indexer(database, origins, runtime.reactor, runtime.threads.search)
     _follow(indexer, runtime, sources)

@@ -13,9 +13,12 @@ from simpleindex.core.model import Project, Status
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.search.database import IndexedFile
 from simpleindex.search.origins import CacheOrigin, DirectoryOrigin
+from simpleindex.search.sdists import SdistMetadata
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from tests.fixtures.deferreds import result
+from tests.fixtures.distributions import sdist_bytes, sdist_name
+from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.stub_source import UPLOADED_NS, StubSource
 from tests.fixtures.threads import InlineThreads
 
@@ -38,6 +41,35 @@ def test_a_directory(tmp_path: Path) -> None:
     assert representative.indexed == IndexedFile("acme-1.0-py3-none-any.whl", sidecar, UPLOADED_NS)
     assert result(origin.metadata(ACME, representative.file)) == METADATA
     assert result(origin.representative(ProjectName("other"))) is None
+
+
+@pytest.mark.parametrize("name", ["acme", "acme-rockets"])
+def test_an_sdist_has_its_metadata_inside(name: str) -> None:
+    source = StubSource()
+    source.add(sdist_name(name), sdist_bytes(name, "1.0", "Summary: Rockets"))
+    sdists = SdistMetadata(InProcessExaminer(), InlineThreads())
+    origin = DirectoryOrigin("local", source, sdists)
+    representative = result(origin.representative(ProjectName(name)))
+    data = result(origin.metadata(ProjectName(name), representative.file))
+    assert b"Summary: Rockets" in data
+    assert origin.seconds > 0
+
+
+@pytest.mark.parametrize("data", [b"no archive", b"", sdist_bytes("other")])
+def test_an_sdist_without_readable_metadata_is_found_by_its_name(data: bytes) -> None:
+    source = StubSource()
+    source.add("acme-1.0.tar.gz", data)
+    origin = DirectoryOrigin("local", source, SdistMetadata(InProcessExaminer(), InlineThreads()))
+    assert result(origin.metadata(ACME, result(origin.representative(ACME)).file)) is None
+
+
+def test_a_huge_sdist_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simpleindex.search.sdists.LARGEST", 10)
+    source = StubSource()
+    body = source.add(sdist_name(), sdist_bytes())
+    origin = DirectoryOrigin("local", source, SdistMetadata(InProcessExaminer(), InlineThreads()))
+    assert result(origin.metadata(ACME, result(origin.representative(ACME)).file)) is None
+    assert (body.reads, body.opened, body.closed) == ([], 1, 1)
 
 
 def test_a_project_without_files_has_no_representative() -> None:

@@ -1,0 +1,69 @@
+"""The metadata of sdists, which lie inside them: an examining process reads them."""
+
+from __future__ import annotations
+
+import time
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.archives.examination.requests import member_texts, value_of
+from simpleindex.core.errors import InvalidFilename
+from simpleindex.core.names import distribution_suffix
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.core.source import Body
+    from simpleindex.system.threads import Threads
+
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of an sdist; of a larger one only the name is indexed. PKG-INFO can lie anywhere in it."""
+
+_CHUNK: Final = 1024 * 1024
+
+
+class SdistMetadata:
+    """Reads the PKG-INFO of sdists.
+
+    Args:
+        examiner: Reads archives of strangers.
+        threads: For waiting until it has.
+
+    Attributes:
+        seconds: The time that examinations have taken so far.
+    """
+
+    def __init__(self, examiner: Examiner, threads: Threads) -> None:
+        self._examiner = examiner
+        self._threads = threads
+        self.seconds = 0.0
+
+    async def read(self, body: Body, filename: str) -> bytes | None:
+        """Return the metadata of an sdist; None if it has none that can be read.
+
+        Args:
+            body: The sdist.
+            filename: Its name.
+        """
+        if body.size is None or body.size > LARGEST:
+            return None
+        with TemporaryFile() as file:
+            for offset in range(0, body.size, _CHUNK):
+                file.write(await body.read(offset, min(_CHUNK, body.size - offset)))
+            file.flush()
+            return await self._threads.run(self._read, file, body.size, filename)
+
+    def _read(self, file: IO[bytes], size: int, filename: str) -> bytes | None:
+        started = time.monotonic()
+        stem = filename.removesuffix(distribution_suffix(filename) or "")
+        paths = [f"{top}/PKG-INFO" for top in dict.fromkeys((stem, stem.replace("_", "-")))]
+        try:
+            (outcome,) = self._examiner.examine([member_texts(file.fileno(), size, filename, paths)])
+            texts = value_of(outcome)
+        except (BrokenArchive, InvalidFilename, OSError):
+            return None
+        finally:
+            self.seconds += time.monotonic() - started
+        return next((text.encode() for text in texts.values() if text is not None), None)
