@@ -56,6 +56,7 @@ class Pebble:
             "httpPort": http_port,
             "tlsPort": tls_port,
             "externalAccountBindingRequired": False,
+            "domainBlocklist": ["blocked.example.org"],
         }
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -65,16 +66,14 @@ class Pebble:
         return f"https://localhost:{self._port}/dir"
 
     @property
+    def trust(self) -> str:
+        """A file with what its directory's certificate is trusted by."""
+        return str(self._home / "chain.pem")
+
+    @property
     def options(self) -> list[str]:
         """The options by which a server requests certificates from it."""
-        return [
-            "--acme",
-            "none",
-            "--acme-directory",
-            self.directory,
-            "--acme-trust",
-            str(self._home / "chain.pem"),
-        ]
+        return ["--acme", "none", "--acme-directory", self.directory, "--acme-trust", self.trust]
 
     @property
     def log(self) -> str:

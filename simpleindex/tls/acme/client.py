@@ -32,7 +32,7 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences
+from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences, printable_detail
 from simpleindex.tls.acme.settings import choose_profile
 
 if TYPE_CHECKING:
@@ -102,28 +102,18 @@ class AcmeSession:
         Raises:
             AcmeFailed: The authority refuses.
         """
-        stored = self._state.read_account("account.json")
-        contact = self._settings.contact
-        if stored is not None:
-            try:
-                values = json.loads(stored)
-                account = messages.RegistrationResource(
-                    uri=str(values["url"]), body=messages.Registration.from_data(email=values.get("contact"))
+        url, contact = self._registered()
+        if url is None:
+            self._register()
+            return
+        account = messages.RegistrationResource(uri=url, body=messages.Registration.from_data(email=contact))
+        self._network.account = account
+        if contact != self._settings.contact:
+            with self._sentences():
+                self._client.update_registration(
+                    account, messages.Registration.from_data(email=self._settings.contact, contact=())
                 )
-                registered = values.get("contact")
-            except (ValueError, KeyError, TypeError, AttributeError):
-                account = None
-            if account is not None:
-                self._network.account = account
-                if registered == contact:
-                    return
-                with self._sentences():
-                    self._client.update_registration(
-                        account, messages.Registration.from_data(email=contact, contact=())
-                    )
-                self._remember(account.uri)
-                return
-        self._register()
+            self._remember(account.uri)
 
     def issue(self, kind: str, key: ec.EllipticCurvePrivateKey, now: datetime, replaces: bytes | None) -> str:
         """Order a certificate, answer the challenges, and return it with its chain.
@@ -175,34 +165,56 @@ class AcmeSession:
         """Close the connections."""
         self._network.session.close()
 
+    def _registered(self) -> tuple[str | None, str | None]:
+        """Return the URL of the registered account and its contact; None where there is none, or its file is broken."""
+        try:
+            values = json.loads(self._state.read_account("account.json") or b"{}")
+            url, contact = values["url"], values["contact"]
+        except (ValueError, KeyError, TypeError):
+            return None, None
+        is_usable = isinstance(url, str) and isinstance(contact, str | None)
+        return (url, contact) if is_usable else (None, None)
+
     def _register(self) -> None:
-        external = self._settings.external_account
         with self._sentences():
-            binding = None
-            if external is not None:
-                try:
-                    binding = messages.ExternalAccountBinding.from_data(
-                        self._key.public_key(), external.key_id, external.hmac_key, self._client.directory
-                    )
-                except (ValueError, josepy_errors.Error) as error:
-                    raise AcmeFailed(
-                        "The key of --acme-eab-key is no base64url text: copy it again from the authority's page."
-                    ) from error
-            elif self._client.external_account_required():
-                raise AcmeFailed(
-                    f"{self._settings.directory} wants an account to be bound to one of theirs: give --acme-eab-id and --acme-eab-key."
-                )
             registration = messages.NewRegistration.from_data(
-                email=self._settings.contact, external_account_binding=binding, terms_of_service_agreed=True
+                email=self._settings.contact,
+                external_account_binding=self._external_account_binding(),
+                terms_of_service_agreed=True,
             )
             try:
-                account = self._client.new_account(registration)
-                url = account.uri
+                url = self._client.new_account(registration).uri
             except errors.ConflictError as conflict:
                 # The key is registered already, and only its URL was lost (RFC 8555 section 7.3.1).
                 url = conflict.location
                 self._network.account = messages.RegistrationResource(uri=url, body=registration)
+            except messages.Error as error:
+                if self._settings.external_account is None or error.code not in ("unauthorized", "malformed"):
+                    raise
+                raise AcmeFailed(
+                    f"{self._settings.directory} refuses the account of --acme-eab-id with the key of --acme-eab-key: "
+                    f"{printable_detail(error.detail)} Copy both again from the authority's page."
+                ) from error
         self._remember(url)
+
+    def _external_account_binding(self) -> dict[str, Any] | None:
+        """Return the proof that the account at the authority is the operator's (RFC 8555 section 7.3.4); None without one."""
+        external = self._settings.external_account
+        if external is None:
+            if self._client.external_account_required():
+                raise AcmeFailed(
+                    f"{self._settings.directory} wants an account to be bound to one of theirs: give --acme-eab-id and --acme-eab-key."
+                )
+            return None
+        try:
+            binding: dict[str, Any] = messages.ExternalAccountBinding.from_data(
+                self._key.public_key(), external.key_id, external.hmac_key, self._client.directory
+            )
+        except (ValueError, josepy_errors.Error) as error:
+            raise AcmeFailed(
+                "The key of --acme-eab-key is no base64url text: copy it again from the authority's page."
+            ) from error
+        return binding
 
     def _remember(self, url: str) -> None:
         values = {"directory": self._settings.directory, "url": url, "contact": self._settings.contact}

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
-from simpleindex.tls.acme.state_files import replace_file
+from simpleindex.tls.acme.state_files import replace_file, write_aside
 from simpleindex.tls.files import ACME_DIRECTORY
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 CERTIFICATE_FILE: Final = "certificate.pem"
 """Key and certificate in one file, so that one rename replaces both."""
-
-_KEY_ASIDE: Final = ".next-key"
-"""The key of the certificate that is requested, which shows before the order that the directory can be written to."""
 
 _LEEWAY: Final = timedelta(minutes=2)
 """By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
@@ -99,7 +96,7 @@ class AcmeAuthority:
         path = certificate_path(self._certs)
         key = ec.generate_private_key(ec.SECP256R1())
         # Before the order: authorities limit how many certificates they issue that nobody can use then.
-        _write(path.with_name(_KEY_ASIDE), private_pem(key))
+        _write(path, private_pem(key), write_aside)
         session = AcmeSession(self._settings, self._state)
         try:
             self._state.close_challenges()  # left by a process that was killed
@@ -109,8 +106,7 @@ class AcmeAuthority:
         finally:
             session.close()
         certificate = check_issued(pem, key, self._clock())
-        _write(path, private_pem(key) + pem.encode())
-        path.with_name(_KEY_ASIDE).unlink(missing_ok=True)
+        _write(path, private_pem(key) + pem.encode(), replace_file)
         return certificate
 
     def advise(self, certificate: x509.Certificate) -> Advice:
@@ -168,9 +164,9 @@ def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x5
     return certificate
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, write: Callable[[Path, bytes], object]) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(path, data)
+        write(path, data)
     except OSError as error:
         raise AcmeFailed(cannot_write(error, path.parent)) from error

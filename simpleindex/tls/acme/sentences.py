@@ -91,6 +91,9 @@ class Sentences:
                 raise AcmeFailed(
                     f"{host} does not know the account any more; a new one is registered at the next try."
                 ) from problem
+            case "malformed":
+                # As where the account's URL has changed.
+                self._state.forget_account()
             case "unauthorized":
                 raise AcmeFailed(
                     f"{host} refuses the account: {detail} To register another one, remove {self._state.account_directory}."

@@ -118,7 +118,7 @@ class AcmeState:
         replace_file(self._account / name, data)
 
     def forget_account(self) -> None:
-        """Move the account's URL aside, because the authority does not know it any more; the key is kept."""
+        """Remove the account's URL, because the authority does not know it any more; the key is kept, and finds it again."""
         (self._account / "account.json").unlink(missing_ok=True)
 
     def open_challenge(self, kind: str, name: str, data: bytes) -> None:
@@ -128,8 +128,8 @@ class AcmeState:
     def close_challenges(self) -> None:
         """Remove all open challenges; call it with the lock held, when none is awaited."""
         for kind in ("http-01", "tls-alpn-01"):
-            for entry in os.scandir(self._kind(kind)):
-                os.unlink(entry.path)
+            for name in os.listdir(self._kind(kind)):
+                os.unlink(self._kind(kind) / name)
 
     def read_challenge_certificates(self, server_name: str) -> bytes | None:
         """Return the certificates and keys that answer a TLS-ALPN-01 challenge for a name; None if none is open."""
@@ -168,18 +168,23 @@ def moment(seconds: float | None) -> datetime | None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that only the server's user can read, so that a crash leaves the old one or the new one."""
+    os.rename(write_aside(path, data), path)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_aside(path: Path, data: bytes) -> Path:
+    """Write a file beside the one that it is to replace, and return its path."""
     aside = path.with_name(f".simpleindex-{path.name}")
     aside.unlink(missing_ok=True)  # left by a crash; the lock keeps other writers away
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.rename(aside, path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return aside
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,0 +1,451 @@
+"""Requests to a real pebble without a server: accounts, failures with their sentences, and a process that ends at any step."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import ssl
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from acme import client, messages
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from josepy.jwa import ES256
+from josepy.jwk import JWKEC
+
+from simpleindex.config.acme_values import Identifier
+from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, names_of, read_certificate
+from simpleindex.tls.acme.renewal import CertificateRequests
+from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount
+from simpleindex.tls.acme.state_files import AcmeState
+from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
+from tests.fixtures.certificates import issue
+from tests.fixtures.faults import KILLED, Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+
+NAME = "packages.example.org"
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@dataclass
+class Place:
+    """A state directory and certificates of a server that does not run.
+
+    Attributes:
+        home: Its files.
+        settings: What is requested.
+        late_by: By how much its clock is late.
+    """
+
+    home: Path
+    settings: AcmeSettings
+    late_by: timedelta = field(default_factory=timedelta)
+
+    @property
+    def certs(self) -> Path:
+        return self.home / "certs"
+
+    @property
+    def state(self) -> AcmeState:
+        return AcmeState(self.home / "state", self.settings.directory)
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        return read_certificate(self.certs)
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC) - self.late_by
+
+    def look(self) -> str:
+        """Look as a server does that starts; returns the sentence about a failure, empty without one."""
+        authority = AcmeAuthority(self.settings, self.state, self.certs, self.clock)
+        return CertificateRequests(authority, self.state, self.certs, self.clock).look().error
+
+    def renew(self) -> str:
+        """Look when the certificate is to be renewed, and no failure is remembered."""
+        (self.state.home / "status.json").unlink(missing_ok=True)
+        certificate = self.certificate
+        if certificate is not None:
+            status = {"serial": f"{certificate.serial_number:x}", "renew_at": 0.0}
+            (self.state.home / "status.json").write_text(json.dumps(status))
+        return self.look()
+
+    def with_settings(self, **values: Any) -> Place:
+        """The same place with other options."""
+        return Place(self.home, replace(self.settings, **values), self.late_by)
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits seconds between two looks at an order, and pebble answers at once."""
+    monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: time.sleep(0.02)))
+    monkeypatch.setattr(rsa, "generate_private_key", lambda **_: RSA_KEY)
+
+
+@pytest.fixture(scope="module")
+def pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    """One that believes every challenge."""
+    pebble = Pebble(tmp_path_factory.mktemp("pebble"), 1, PEBBLE_VA_ALWAYS_VALID="1").start()
+    yield pebble
+    pebble.stop()
+
+
+@pytest.fixture
+def new_place(tmp_path: Path) -> Callable[[Pebble], Place]:
+    """Make places that trust an authority."""
+
+    def make(pebble: Pebble, name: str = "place") -> Place:
+        settings = AcmeSettings(None, pebble.directory, (Identifier(NAME),), trust=pebble.trust)
+        (tmp_path / name).mkdir()
+        return Place(tmp_path / name, settings)
+
+    return make
+
+
+@pytest.fixture
+def place(new_place: Callable[[Pebble], Place], pebble: Pebble) -> Place:
+    return new_place(pebble)
+
+
+def account_key(place: Place) -> JWKEC:
+    stored = place.state.read_account("key.pem")
+    assert stored is not None
+    return JWKEC(key=load_pem_private_key(stored, None))
+
+
+def at_authority(place: Place, pebble: Pebble, method: Callable[..., Any]) -> Any:
+    """Call a method of the library for the place's account."""
+    url = json.loads(place.state.read_account("account.json") or b"")["url"]
+    account = messages.RegistrationResource(uri=url, body=messages.Registration())
+    network = client.ClientNetwork(account_key(place), account, alg=ES256, verify_ssl=pebble.trust)  # type: ignore[arg-type]
+    try:
+        directory = messages.Directory.from_json(network.get(pebble.directory).json())
+        while True:
+            # Most nonces are refused, and the library tries once more only.
+            with suppress(messages.Error):
+                return method(client.ClientV2(directory, network), account)
+    finally:
+        network.session.close()
+
+
+# Accounts
+
+
+def test_the_contact_follows_the_option(place: Place, pebble: Pebble) -> None:
+    for email in ("you@example.org", "else@example.org", None):
+        assert place.with_settings(contact=email).renew() == ""
+        account = at_authority(place, pebble, client.ClientV2.query_registration)
+        assert account.body.contact == (() if email is None else (f"mailto:{email}",))
+
+
+def test_one_account_serves_for_all_requests(place: Place, pebble: Pebble) -> None:
+    assert place.look() == ""
+    first, url = place.certificate, place.state.read_account("account.json")
+    assert place.renew() == ""
+    assert place.certificate != first
+    assert place.state.read_account("account.json") == url
+
+
+def test_the_url_of_a_registered_key_is_found_again(place: Place) -> None:
+    assert place.look() == ""
+    url = place.state.read_account("account.json")
+    place.state.forget_account()
+    assert place.renew() == ""
+    assert place.state.read_account("account.json") == url
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"url": 1}', b'{"url": "https://localhost:1/other"}'])
+def test_a_broken_account_file_is_written_anew(place: Place, text: bytes) -> None:
+    """Also one that names an account that is not ours; the key is what counts."""
+    assert place.look() == ""
+    before = place.state.read_account("account.json")
+    place.state.write_account("account.json", text)
+    if place.renew():
+        assert place.renew() == ""
+    assert place.state.read_account("account.json") == before
+
+
+def test_a_broken_key_is_not_replaced_silently(place: Place) -> None:
+    assert place.look() == ""
+    place.state.write_account("key.pem", b"-----BEGIN PRIVATE KEY-----\n")
+    sentence = place.renew()
+    assert str(place.state.account_directory / "key.pem") in sentence
+    assert "restore it from a backup" in sentence
+
+
+def test_an_account_that_the_authority_does_not_know_any_more_is_registered_again(
+    new_place: Callable[[Pebble], Place], tmp_path: Path
+) -> None:
+    """As after a test authority was set up anew: pebble keeps nothing."""
+    pebble = Pebble(tmp_path / "pebble", 1, PEBBLE_VA_ALWAYS_VALID="1").start()
+    try:
+        place = new_place(pebble)
+        assert place.look() == ""
+        pebble.stop()
+        assert "Connection refused" in place.renew()
+        pebble.start()
+        assert "does not know the account any more" in place.renew()
+        assert place.renew() == ""
+    finally:
+        pebble.stop()
+
+
+def test_a_deactivated_account_is_a_sentence_that_names_the_way_out(place: Place, pebble: Pebble) -> None:
+    assert place.look() == ""
+    at_authority(place, pebble, client.ClientV2.deactivate_registration)
+    sentence = place.renew()
+    assert f"remove {place.state.account_directory}" in sentence
+    shutil.rmtree(place.state.account_directory)
+    assert place.renew() == ""
+
+
+def test_an_account_that_must_be_bound(new_place: Callable[[Pebble], Place], tmp_path: Path) -> None:
+    """RFC 8555 section 7.3.4."""
+    key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    pebble = Pebble(tmp_path / "pebble", 1, PEBBLE_VA_ALWAYS_VALID="1")
+    pebble.bind_accounts("ours", key)
+    pebble.start()
+    try:
+        place = new_place(pebble)
+        assert "give --acme-eab-id and --acme-eab-key" in place.look()
+        for key_id, wrong in (("ours", "no base64!"), ("ours", "bm90IHRoZSBrZXk"), ("theirs", key)):
+            sentence = place.with_settings(external_account=ExternalAccount(key_id, wrong)).renew()
+            assert "--acme-eab-" in sentence, sentence
+            assert wrong not in sentence
+        assert place.with_settings(external_account=ExternalAccount("ours", key)).renew() == ""
+    finally:
+        pebble.stop()
+
+
+# What is wrong, in a sentence
+
+
+def test_a_directory_that_is_none(place: Place, pebble: Pebble) -> None:
+    host = pebble.directory.removesuffix("/dir")
+    for directory, trust, sentence in (
+        (
+            f"https://localhost:{free_port()}/dir",
+            pebble.trust,
+            "cannot be reached ([Errno 111] Connection refused)",
+        ),
+        ("https://acme.invalid/dir", pebble.trust, "cannot be reached ("),
+        (f"{host}/nothing-here", pebble.trust, "check --acme-directory"),
+        (f"{host}/nonce-plz", pebble.trust, "check --acme-directory"),
+        (pebble.directory, None, "give its root with --acme-trust"),
+    ):
+        got = place.with_settings(directory=directory, trust=trust).look()
+        assert sentence in got, got
+        assert "The next try is at" in got
+
+
+def test_a_name_that_the_authority_refuses(place: Place) -> None:
+    sentence = place.with_settings(identifiers=(Identifier("blocked.example.org"),)).look()
+    assert "does not certify this" in sentence
+    assert "Correct --url or --acme-name" in sentence
+
+
+@pytest.mark.parametrize("late_by", [timedelta(days=400), timedelta(days=-4000)])
+def test_a_wrong_clock(place: Place, late_by: timedelta) -> None:
+    """The certificate that comes is not used, and the sentence names the clock; set right, all is well."""
+    assert place.look() == ""
+    first = place.certificate
+    place.late_by = late_by
+    sentence = place.renew()
+    assert f"this machine's clock shows {place.clock():%Y-%m-%d}" in sentence
+    assert place.certificate == first
+    place.late_by = timedelta()
+    assert place.look() == ""
+    assert place.certificate != first
+
+
+def test_a_certificate_of_another_authority_is_replaced(place: Place) -> None:
+    """Whatever lies there, as one that names no issuer's key."""
+    issue(NAME, end=timedelta(hours=-1)).put(certificate_path(place.certs))
+    assert place.look() == ""
+    assert place.certificate is not None
+    assert names_of(place.certificate) == {NAME}
+
+
+class LimitedAuthority(BaseHTTPRequestHandler):
+    """An authority that refuses every order for now (RFC 8555 section 6.6), which pebble never does."""
+
+    retry_after = "7200"
+    protocol_version = "HTTP/1.1"
+    server: HTTPServer
+
+    def do_GET(self) -> None:
+        host = f"https://localhost:{self.server.server_port}"
+        self._answer(200, {name: f"{host}/{name}" for name in ("newNonce", "newAccount", "newOrder")})
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/newAccount":
+            self._answer(201, {"status": "valid"}, Location="https://localhost/account/1")
+        else:
+            problem = {
+                "type": "urn:ietf:params:acme:error:rateLimited",
+                "detail": "too many certificates (5) already issued",
+            }
+            self._answer(429, problem, **{"Retry-After": self.retry_after})
+
+    def _answer(self, status: int, content: dict[str, str], **headers: str) -> None:
+        body = b"" if self.command == "HEAD" else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in {"Replay-Nonce": "bm9uY2U", "Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def limited_authority(home: Path) -> Iterator[AcmeSettings]:
+    """Run one in a thread."""
+    own = issue("localhost")
+    own.put_pair(home)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home / "fullchain.pem", home / "privkey.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), LimitedAuthority)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    directory = f"https://localhost:{server.server_address[1]}/dir"
+    yield AcmeSettings(None, directory, (Identifier(NAME),), trust=str(home / "fullchain.pem"))
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [("7200", timedelta(hours=2)), ("Sat, 01 Jan 2000 00:00:00 GMT", timedelta(0)), ("soon", timedelta(0))],
+)
+def test_a_limit_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str, wait: timedelta
+) -> None:
+    """At least two minutes, whatever the authority requests."""
+    monkeypatch.setattr(LimitedAuthority, "retry_after", header)
+    with limited_authority(tmp_path / "authority") as settings:
+        place = Place(tmp_path, settings)
+        sentence = place.look()
+        assert "refuses more requests for now: too many certificates (5) already issued." in sentence
+        status = place.state.read_status()
+        assert status.next_try is not None
+        earliest = max(wait, timedelta(minutes=2)) - timedelta(minutes=1)
+        assert status.next_try > (place.clock() + earliest).timestamp()
+        assert place.look() == ""  # it waits
+
+
+# A process that ends at any step
+
+
+class Renewal:
+    """One request, carried out again and again from the same beginning.
+
+    Args:
+        place: The beginning: with an account and a certificate that is to be renewed, or with nothing.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._count = 0
+        rehearsal = self.fresh()
+        with Faults().between() as faults:
+            assert rehearsal.look() == ""
+        self.calls = faults.calls
+
+    def fresh(self) -> Place:
+        """The place as it is before."""
+        self._count += 1
+        home = self._place.home.with_name(f"copy-{self._count}")
+        shutil.copytree(self._place.home, home)
+        return Place(home, self._place.settings)
+
+    @staticmethod
+    def killed(place: Place, at: int) -> bool:
+        """Whether a process that requests ends at its point."""
+        if (child := os.fork()) == 0:
+            status = 1
+            try:
+                with Faults(at).between():
+                    place.look()
+                status = 0
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in {0, KILLED}
+        return status == KILLED
+
+
+def assert_whole(place: Place, *, has_certificate: bool) -> None:
+    """See that the file that is served is the old one or the new one."""
+    path = certificate_path(place.certs)
+    if not has_certificate and not path.exists():
+        return
+    data = path.read_bytes()
+    key, certificate = load_pem_private_key(data, None), x509.load_pem_x509_certificates(data)[0]
+    assert key.public_key() == certificate.public_key()
+
+
+def litter(place: Place) -> list[str]:
+    """Files that nobody needs after a request."""
+    home = place.state.home
+    kept = {"key.pem", "account.json", "status.json", "lock", "certificate.pem"}
+    files = [path for top in (home, place.certs) for path in top.rglob("*") if path.is_file()]
+    return [str(path) for path in files if path.name not in kept]
+
+
+@pytest.mark.parametrize("is_renewal", [False, True])
+@pytest.mark.parametrize("error", [None, errno.ENOSPC])
+def test_wherever_it_ends_the_next_start_gets_a_certificate(
+    place: Place, is_renewal: bool, error: int | None
+) -> None:
+    """``kill -9`` and a full disk: what is served stays whole, the account stays, no challenge stays open."""
+    if is_renewal:
+        assert place.look() == ""
+        certificate = place.certificate
+        assert certificate is not None
+        status = {"serial": f"{certificate.serial_number:x}", "renew_at": 0.0}
+        (place.state.home / "status.json").write_text(json.dumps(status))
+    renewal = Renewal(place)
+    assert len(renewal.calls) > 15
+    for at in range(1, len(renewal.calls) + 1):
+        copy = renewal.fresh()
+        before = copy.certificate
+        if error is None:
+            renewal.killed(copy, at)
+        else:
+            with Faults(at, error).between():
+                copy.look()
+        assert_whole(copy, has_certificate=is_renewal)
+        after = copy.certificate
+        key = copy.state.read_account("key.pem")
+        if after == before:
+            copy.renew()
+        else:
+            copy.look()
+            assert copy.certificate == after  # it is not requested twice
+        assert copy.certificate not in (None, before)
+        assert_whole(copy, has_certificate=True)
+        assert litter(copy) == []
+        assert key is None or copy.state.read_account("key.pem") == key
