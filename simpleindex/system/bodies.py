@@ -50,6 +50,11 @@ class FileBody:
         self.modified_ns: int | None = self.stamp.mtime_ns
         self.accepts_ranges = True
 
+    @property
+    def descriptor(self) -> int:
+        """The open file, for another process to read it; it is closed with the body."""
+        return self._descriptor
+
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly these bytes.
 
