@@ -68,6 +68,8 @@ PURE = (
     "publishing.checks",
     "publishing.errors",
     "publishing.form",
+    "publishing.acceptance",
+    "publishing.incoming_upload",
     "publishing.interface",
     "publishing.project_file_edits",
     "publishing.copy_plan",

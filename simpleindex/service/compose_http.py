@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.security import Security
-    from simpleindex.web.publish.dispatch import WriteRequests
+    from simpleindex.web.publish.dispatch import PublishingDispatcher
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def compose_http(
 
 def _changes(
     runtime: Runtime, sources: ComposedSources, logins: Logins | None, listings: Listings
-) -> tuple[Writer | None, WriteRequests | None]:
+) -> tuple[Writer | None, PublishingDispatcher | None]:
     if logins is None:
         return None, None
     from simpleindex.service.compose_publishing import compose_publishing  # noqa: PLC0415  (reading needs none of it)

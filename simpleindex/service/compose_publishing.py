@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.publishing.acceptance import UploadAcceptance
 from simpleindex.publishing.attestations import Attestations, load_attestations
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.publisher import LocalPublishing
@@ -15,8 +16,10 @@ from simpleindex.publishing.writer import Writer
 from simpleindex.system.extras import missing
 from simpleindex.system.log import logger
 from simpleindex.web.publish.api import JsonApi
-from simpleindex.web.publish.dispatch import WriteRequests
-from simpleindex.web.publish.upload import Uploads, UploadTarget
+from simpleindex.web.publish.dispatch import PublishingDispatcher
+from simpleindex.web.publish.upload import Uploads
+from simpleindex.web.publish.writers import Writers
+from simpleindex.web.refused_log import RefusedChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +33,7 @@ _log = logger(__name__)
 
 def compose_publishing(
     runtime: Runtime, directory: ServedDirectory, logins: Logins, index_url: Callable[[], str | None]
-) -> tuple[Writer, WriteRequests]:
+) -> tuple[Writer, PublishingDispatcher]:
     """Create what writes into a directory, and what answers requests for that.
 
     Args:
@@ -55,19 +58,19 @@ def compose_publishing(
         threads,
         checks=UploadChecks(runtime.examination, provenance_verifier()),
     )
-    uploads = Uploads(
-        UploadTarget(
-            publishing, directory.source, lambda name, user: logins.owners.claim(name, user, time.time())
-        ),
+    acceptance = UploadAcceptance(
+        publishing,
+        directory.source,
         admission,
+        lambda name, user: logins.owners.claim(name, user, time.time()),
         audit.record,
-        threads=threads,
-        own_url=index_url,
     )
-    changes = WriteRequests(
+    writers = Writers(admission, index_url)
+    changes = PublishingDispatcher(
         admission,
-        uploads,
-        JsonApi(publishing, directory.source, admission, uploads, audit.record),
+        Uploads(writers, acceptance, threads),
+        JsonApi(publishing, directory.source, admission, writers, audit.record),
+        RefusedChanges(audit.record),
         trusted=lambda: runtime.current().trusted_proxy,
         threads=threads,
     )

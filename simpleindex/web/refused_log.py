@@ -1,4 +1,4 @@
-"""Record refused downloads: files withheld by a rule in the log, unreadable private files in the audit."""
+"""Record what is refused: files withheld by a rule in the log; private files, uploads and other changes in the audit."""
 
 from __future__ import annotations
 
@@ -96,4 +96,39 @@ class RefusedDownloads:
             filename=error.filename,
             visible_from=until,
             until=f" visible_from={until}" if until else "",
+        )
+
+
+class RefusedChanges:
+    """Records refused uploads and other changes in the audit.
+
+    Args:
+        audit: Writes a line of the audit.
+    """
+
+    def __init__(self, audit: Callable[[AuditEntry], object]) -> None:
+        self._audit = audit
+
+    def __call__(self, event: str, request: RequestInfo, status: int, reason: str) -> None:
+        """Record one refusal of a change that a user or token tried; failed logins have their own lines.
+
+        Args:
+            event: ``upload-refused`` or ``change-refused``.
+            request: The request.
+            status: The status code of the answer.
+            reason: The sentence of the answer.
+        """
+        if request.record is None or not request.record.identity.authenticated:
+            return
+        identity = request.record.identity
+        self._audit(
+            AuditEntry(
+                event,
+                who=identity.user,
+                token=identity.token_id,
+                address=request.address,
+                project=request.record.project,
+                filename=request.record.filename,
+                detail=f"{request.method} {status}: {reason}",
+            )
         )

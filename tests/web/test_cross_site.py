@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.web.publish.cross_site import is_foreign
+from simpleindex.web.publish.cross_site import is_cross_site
 
 OWN = ("index.example", "https://python.example.com/simple/")
 
@@ -63,11 +63,11 @@ def test_table(
     fetch_site: str | None, origin: str | None, own: tuple[str | None, ...], foreign: bool
 ) -> None:
     """What a browser says, and the names that we have."""
-    assert is_foreign(fetch_site, origin, own) is foreign
+    assert is_cross_site(fetch_site, origin, own) is foreign
 
 
 @given(st.text(), st.text(max_size=30))
 def test_anything(origin: str, host: str) -> None:
     """No text is an error, and no origin is ours by having nothing in it."""
-    assert isinstance(is_foreign(None, origin, (host,)), bool)
-    assert is_foreign(None, origin, ("", None))
+    assert isinstance(is_cross_site(None, origin, (host,)), bool)
+    assert is_cross_site(None, origin, ("", None))

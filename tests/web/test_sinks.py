@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.publish import sinks
-from simpleindex.web.publish.sinks import FileSink, FormSink, TextSink, UploadBody, boundary_of
+from simpleindex.web.publish.sinks import FileSink, FormSink, TextSink, boundary_of
+
+if TYPE_CHECKING:
+    from simpleindex.publishing.incoming_upload import IncomingUpload
 
 
 class MemoryDraft:
@@ -44,7 +47,7 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--b0--\r\n"
 
 
-def read(body: bytes, *, most: int = 0, cuts: tuple[int, ...] = ()) -> tuple[UploadBody, MemoryDraft]:
+def read(body: bytes, *, most: int = 0, cuts: tuple[int, ...] = ()) -> tuple[IncomingUpload, MemoryDraft]:
     """Feed a form in pieces."""
     draft = MemoryDraft()
     sink = FormSink(b"b0", lambda _: draft, most)
@@ -188,7 +191,7 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_refused_draft() -> None:
     """A refusal before the file's first byte leaves nothing open; closing discards what is."""
 
-    def refuse(_: UploadBody) -> MemoryDraft:
+    def refuse(_: IncomingUpload) -> MemoryDraft:
         raise RefusedUpload(403, "No.")
 
     sink = FormSink(b"b0", refuse, 0)

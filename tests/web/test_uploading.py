@@ -12,15 +12,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.identity import UploadRules
 from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import CannotStore, Unavailable
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.web.http.backpressure import Phase
+from simpleindex.web.publish.dispatch import private_refusal
 from simpleindex.web.publish.sinks import MOST_TEXT
-from simpleindex.web.publish.upload import largest_file, refusal
 from tests.fixtures.connection import answers
 from tests.fixtures.guarded_site import GuardedSiteFixture, bytes_of, form_of, wheel_of
 
@@ -472,14 +471,6 @@ class LeavingTests(UploadTestCase):
         self.assertIs(Phase.IDLE, transport.channel.phase)
 
 
-def test_the_largest_file() -> None:
-    """Of all rules; no bound anywhere is none."""
-    assert largest_file(parse_access(RULES)) == 2048
-    assert largest_file(default_access()) == UploadRules().max_file_size
-    assert largest_file(parse_access(RULES.replace(b'"2K"', b"0"))) == 0
-    assert largest_file(parse_access(RULES.replace(b'"1K"', b"0"))) == 0
-
-
 def test_what_should_never_happen_has_no_words() -> None:
     """It is the resource's to tell of it."""
-    assert refusal(KeyError("never")) is None
+    assert private_refusal(KeyError("never")) is None

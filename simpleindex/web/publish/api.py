@@ -26,7 +26,7 @@ from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.http.response import Response, sentence
 from simpleindex.web.publish.sinks import TextSink
-from simpleindex.web.publish.upload import note_subject
+from simpleindex.web.publish.writers import note_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from simpleindex.publishing.interface import Publishing
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.publish.upload import Uploads
+    from simpleindex.web.publish.writers import Writers
 
 _MOST_JSON: Final = 64 * 1024
 """Bytes of a request's body."""
@@ -60,10 +60,10 @@ class JsonApi:
 
     Args:
         publishing: Makes the changes.
-        source: What there is.
-        admission: Who may.
-        uploads: Tells who asks for a change.
-        record: Keeps what was done.
+        source: The projects of the directory.
+        admission: Decides who may do what.
+        writers: Identifies who sends a change.
+        record: Writes the audit.
     """
 
     def __init__(
@@ -71,27 +71,27 @@ class JsonApi:
         publishing: Publishing,
         source: Source,
         admission: Admission,
-        uploads: Uploads,
+        writers: Writers,
         record: Callable[[AuditEntry], object],
     ) -> None:
         self._publishing = publishing
         self._source = source
         self._admission = admission
-        self._uploads = uploads
+        self._writers = writers
         self._record = record
 
-    async def judge(self, asked: RequestInfo, length: int | None) -> TextSink:
-        """Judge a request's head, and give what takes its body.
+    async def judge(self, request: RequestInfo, length: int | None) -> TextSink:
+        """Judge a request's head, and return what takes its body.
 
         Raises:
             SimpleIndexError: It is refused.
         """
-        await self._uploads.identify(asked)
+        await self._writers.identify(request)
         if length is not None and length > _MOST_JSON:
             raise RefusedUpload(413, f"The request's body is longer than {_MOST_JSON >> 10} KiB.")
         return TextSink(_MOST_JSON)
 
-    async def answer(self, page: str, asked: RequestInfo) -> Response:
+    async def answer(self, page: str, request: RequestInfo) -> Response:
         """Answer a request for something below ``/-/api/``.
 
         Raises:
@@ -99,36 +99,36 @@ class JsonApi:
         """
         parts = page.split("/")
         is_change = len(parts) == 3 and parts[0] == "projects" and parts[2] in _ACTIONS
-        if not is_change or asked.method != "POST":
-            reader = await self._admission.enter(asked)
+        if not is_change or request.method != "POST":
+            reader = await self._admission.enter(request)
             if is_change:
                 return sentence(405, "This is for changes; send a POST.", ("Allow", "POST, OPTIONS"))
             if parts != ["whoami"]:
                 raise NotHere("page")
-            if asked.method not in {"GET", "HEAD"}:
+            if request.method not in {"GET", "HEAD"}:
                 return sentence(405, "This is for reading; send a GET.", ("Allow", "GET, HEAD, OPTIONS"))
             return self._whoami(reader)
-        somebody = await self._uploads.identify(asked)
+        identity = await self._writers.identify(request)
         try:
             name = parse_project_name(parts[1])
         except InvalidProjectName:
             raise NotHere(f"project {shown(parts[1])}") from None
-        note_subject(asked, name, None)
-        given = await _content(asked)
-        self._admission.require(somebody, _ACTIONS[parts[2]], name)
-        # Known only to those who may change it, so that nobody else learns of names here.
+        note_subject(request, name, None)
+        content = await _content(request)
+        self._admission.require(identity, _ACTIONS[parts[2]], name)
+        # After the rights, so that only those who may change a project learn whether it exists.
         await self._source.project(name)
-        reason = _reason(given)
-        changed = await self._change(parts[2], name, given, reason, somebody)
-        told = (given["status"] if parts[2] == "status" else "", reason)
-        detail = "; ".join(text for text in told if text)
+        reason = _reason(content)
+        changed = await self._change(parts[2], name, content, reason, identity)
+        parts_of_detail = (content["status"] if parts[2] == "status" else "", reason)
+        detail = "; ".join(text for text in parts_of_detail if text)
         for each in changed or (Subject(),):
             self._record(
                 AuditEntry(
                     parts[2],
-                    who=somebody.user,
-                    token=somebody.token_id,
-                    address=asked.address,
+                    who=identity.user,
+                    token=identity.token_id,
+                    address=request.address,
                     project=name,
                     filename=each.filename,
                     version=each.version,
@@ -136,24 +136,24 @@ class JsonApi:
                     detail=detail or None,
                 )
             )
-        names = [each.filename or each.version or given["status"] for each in changed]
+        names = [each.filename or each.version or content["status"] for each in changed]
         return _json({"project": name, "changed": names})
 
     async def _change(
-        self, what: str, name: ProjectName, given: dict[str, Any], reason: str, somebody: Identity
+        self, what: str, name: ProjectName, content: dict[str, Any], reason: str, identity: Identity
     ) -> tuple[Subject, ...]:
-        publishing, by = self._publishing, str(somebody)
+        publishing, by = self._publishing, str(identity)
         if what == "status":
-            is_new = await publishing.set_status(name, _status(given), reason or None)
+            is_new = await publishing.set_status(name, _status(content), reason or None)
             return (Subject(),) if is_new else ()
         if what == "free":
-            filename = _text(given, "file")
+            filename = _text(content, "file")
             await publishing.free(name, filename, by=by)
             return (Subject(filename=filename),)
         if what == "restore":
-            filename = _text(given, "file")
+            filename = _text(content, "file")
             return (Subject(filename=filename, digest=await publishing.restore(name, filename, by=by)),)
-        key = _text(given, "file") if "file" in given else _text(given, "version")
+        key = _text(content, "file") if "file" in content else _text(content, "version")
         if what == "delete":
             deleted = await publishing.delete(name, key, by=by)
             return tuple(Subject(filename=each, digest=digest) for each, digest in deleted.items())
@@ -164,11 +164,11 @@ class JsonApi:
         return (subject_of(key),)
 
     @staticmethod
-    def _whoami(somebody: Identity) -> Response:
-        token = somebody.token
+    def _whoami(identity: Identity) -> Response:
+        token = identity.token
         return _json(
             {
-                "user": somebody.user,
+                "user": identity.user,
                 "token": None
                 if token is None
                 else {
@@ -180,10 +180,10 @@ class JsonApi:
         )
 
 
-async def _content(asked: RequestInfo) -> dict[str, Any]:
+async def _content(request: RequestInfo) -> dict[str, Any]:
     content: object = None
-    if asked.body is not None:
-        sink = await asked.body.sink()
+    if request.body is not None:
+        sink = await request.body.sink()
         assert isinstance(sink, TextSink)  # from judge
         try:
             content = json.loads(sink.content.decode())
@@ -194,25 +194,25 @@ async def _content(asked: RequestInfo) -> dict[str, Any]:
     return content
 
 
-def _text(given: dict[str, Any], key: str) -> str:
-    value = given.get(key)
+def _text(content: dict[str, Any], key: str) -> str:
+    value = content.get(key)
     if not isinstance(value, str) or not value.strip():
         raise RefusedUpload(400, f'"{key}" is missing, or is not a text.')
     return value.strip()
 
 
-def _reason(given: dict[str, Any]) -> str:
-    reason = given.get("reason") or ""
+def _reason(content: dict[str, Any]) -> str:
+    reason = content.get("reason") or ""
     if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
         raise RefusedUpload(400, f'"reason" is a text of at most {_LONGEST_REASON} characters.')
     return " ".join(reason.split())
 
 
-def _status(given: dict[str, Any]) -> Status:
-    known = [status.value for status in Status]
-    if given.get("status") not in known:
-        raise RefusedUpload(400, f'"status" is one of {", ".join(known)}.')
-    return Status(given["status"])
+def _status(content: dict[str, Any]) -> Status:
+    statuses = [status.value for status in Status]
+    if content.get("status") not in statuses:
+        raise RefusedUpload(400, f'"status" is one of {", ".join(statuses)}.')
+    return Status(content["status"])
 
 
 def _json(content: dict[str, Any]) -> Response:

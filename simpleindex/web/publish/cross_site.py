@@ -1,6 +1,6 @@
 """Whether a request that changes something was made by another site's page (Fetch Metadata; RFC 6454).
 
-A browser attaches the password that it remembers for us to whatever form a stranger's page sends here.
+A browser attaches the password that it stores for this index to any form that another site's page sends here.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 
-def is_foreign(fetch_site: str | None, origin: str | None, own: tuple[str | None, ...]) -> bool:
-    """Tell whether a browser says that a request comes from elsewhere; programs that are no browsers say nothing.
+def is_cross_site(fetch_site: str | None, origin: str | None, hosts: tuple[str | None, ...]) -> bool:
+    """Return whether a browser sent a request for another site's page; other clients send neither header.
 
     Args:
         fetch_site: The header ``Sec-Fetch-Site``.
-        origin: The header ``Origin``; "null" comes from a page that has none, and is nobody of ours.
-        own: Hosts with their ports, and URLs, under which we are known: the Host header, which no page can choose, and the
+        origin: The header ``Origin``; "null" comes from a page without an origin, and counts as another site.
+        hosts: Hosts with their ports, and URLs, of this index: the Host header, which no page can choose, and the
             configured URL.
     """
     if fetch_site is not None and fetch_site.strip().lower() not in {"same-origin", "none"}:
@@ -22,7 +22,7 @@ def is_foreign(fetch_site: str | None, origin: str | None, own: tuple[str | None
     if origin is None:
         return False
     host = _authority(origin)
-    return not host or host not in {_authority(each) for each in own if each}
+    return not host or host not in {_authority(each) for each in hosts if each}
 
 
 def _authority(text: str) -> str:

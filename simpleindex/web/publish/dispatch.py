@@ -1,7 +1,8 @@
-"""Everything over HTTP that is not reading: uploads, and the small JSON interface below ``/-/api/``."""
+"""Dispatch requests that change something: uploads, and the small JSON interface below ``/-/api/``."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -10,9 +11,8 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 from simpleindex.web.http.request_body import IncomingBody
-from simpleindex.web.http.respond import to_its_end
+from simpleindex.web.http.respond import error_response, to_its_end
 from simpleindex.web.http.response import sentence
-from simpleindex.web.publish.upload import refusal
 from simpleindex.web.resource import API_PREFIX, asked_of
 from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, is_within, route, split_target
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo, Response, Sink
     from simpleindex.web.http.site import IndexRequest
     from simpleindex.web.publish.upload import Uploads
+    from simpleindex.web.refused_log import RefusedChanges
 
 _log = logger(__name__)
 
@@ -34,23 +35,24 @@ _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST, PUT")
 class Api(Protocol):
     """The JSON interface."""
 
-    async def judge(self, asked: RequestInfo, length: int | None) -> Sink:
-        """Judge a request's head, and give what takes its body."""
+    async def judge(self, request: RequestInfo, length: int | None) -> Sink:
+        """Judge a request's head, and return what takes its body."""
         ...
 
-    async def answer(self, page: str, asked: RequestInfo) -> Response:
+    async def answer(self, page: str, request: RequestInfo) -> Response:
         """Answer a request for something below ``/-/api/``."""
         ...
 
 
-class WriteRequests:
-    """Sorts what is not reading, and words what is refused.
+class PublishingDispatcher:
+    """Sends each upload and each other change to its part of the index, and answers those that are refused.
 
     Args:
-        admission: Who may.
+        admission: Lets readers in.
         uploads: Takes uploads.
         api: Takes other changes.
-        trusted: Gives the networks whose word on the client's address is believed.
+        refused: Records refused changes.
+        trusted: Returns the networks whose proxies state the client's address.
         threads: Call blocking functions.
     """
 
@@ -59,6 +61,7 @@ class WriteRequests:
         admission: Admission,
         uploads: Uploads,
         api: Api,
+        refused: RefusedChanges,
         *,
         trusted: Callable[[], Sequence[Network]],
         threads: Threads,
@@ -66,10 +69,11 @@ class WriteRequests:
         self._admission = admission
         self._uploads = uploads
         self._api = api
+        self._refused = refused
         self._trusted = trusted
         self._threads = threads
 
-    # What a connection asks when a request's head is there
+    # When a request's head has arrived
 
     def intake(self, request: IndexRequest) -> IncomingBody | None:
         """Take the body of an upload or of another change; every other body is dropped."""
@@ -85,50 +89,50 @@ class WriteRequests:
         return IncomingBody(request.channel, self._threads, refuse)
 
     async def judge(self, request: IndexRequest, length: int | None) -> Sink:
-        """Judge a request's head, and give what takes its body.
+        """Judge a request's head, and return what takes its body.
 
         Raises:
             SimpleIndexError: It is refused.
         """
-        asked = asked_of(request, self._trusted())
-        kind = self._kind(asked.method, asked.target)
+        info = asked_of(request, self._trusted())
+        kind = self._kind(info.method, info.target)
         if isinstance(kind, str):
-            return await self._uploads.judge(asked, length, kind)
+            return await self._uploads.judge(info, length, kind)
         if isinstance(kind, OwnPageRoute):
-            return await self._api.judge(asked, length)
-        return await self._uploads.judge(asked, length, None)
+            return await self._api.judge(info, length)
+        return await self._uploads.judge(info, length, None)
 
-    # What the resource asks when all of it is there
+    # When all of it has arrived
 
-    async def answer(self, asked: RequestInfo) -> Response:
-        """Answer a request that is not reading, or reads below ``/-/api/``; refusals are worded for every client."""
+    async def answer(self, request: RequestInfo) -> Response:
+        """Answer a request that is not reading, or reads below ``/-/api/``; also one that is refused."""
         try:
-            return await to_its_end(self._answer(asked))
+            return await to_its_end(self._answer(request))
         except (SimpleIndexError, OSError, MemoryError) as error:
-            response = self._refuse(error, asked)
+            response = self._refuse(error, request)
             if response is None:
                 raise
             if own_trouble(error) is not None:
                 _log.failure("")
             return response
 
-    def _refuse(self, error: BaseException | None, asked: RequestInfo) -> Response | None:
-        response = refusal(error)
-        kind = self._kind(asked.method, asked.target)
+    def _refuse(self, error: BaseException | None, request: RequestInfo) -> Response | None:
+        response = private_refusal(error)
+        kind = self._kind(request.method, request.target)
         if response is not None and kind is not None:
             event = "change-refused" if isinstance(kind, OwnPageRoute) else "upload-refused"
-            self._uploads.record_refusal(event, asked, response.status, str(error))
+            self._refused(event, request, response.status, str(error))
         return response
 
-    async def _answer(self, asked: RequestInfo) -> Response:
-        kind = self._kind(asked.method, asked.target)
+    async def _answer(self, request: RequestInfo) -> Response:
+        kind = self._kind(request.method, request.target)
         if isinstance(kind, OwnPageRoute):
-            return await self._api.answer(kind.name.removeprefix(API_PREFIX), asked)
+            return await self._api.answer(kind.name.removeprefix(API_PREFIX), request)
         if kind is None:
-            await self._admission.enter(asked)
+            await self._admission.enter(request)
             text = "This URL is for reading; uploads go to /legacy/."
             return sentence(405, text, _ALLOW)
-        return await self._uploads.answer(asked)
+        return await self._uploads.answer(request)
 
     def _kind(self, method: str, target: bytes) -> UploadRoute | OwnPageRoute | str | None:
         """Return what a request is for: an upload by form, a page of the JSON API, a bare file's name, or None."""
@@ -137,20 +141,26 @@ class WriteRequests:
             # A view shows what lies elsewhere, so nothing is put there.
             return None if is_within(target, views) else _bare_filename(target)
         if method == "POST" and split_target(target)[0] == b"/simple":
-            # Reading it is redirected to the slash; an upload must not be (docs/protocol.md, "Answers to an upload").
+            # Reading is redirected to the URL with a slash; an upload must not be (docs/protocol.md, "Answers to an upload").
             return UploadRoute()
         try:
-            found = route(target, views)
+            meaning = route(target, views)
         except NotHere:
             return None
-        match found:
+        match meaning:
             case OwnPageRoute(name) if name.startswith(API_PREFIX):
-                return found
+                return meaning
             case UploadRoute() if method == "POST":
-                return found
+                return meaning
             case RootRoute(view) if method == "POST" and view == MAIN_VIEW:
                 return UploadRoute()
         return None
+
+
+def private_refusal(error: BaseException | None) -> Response | None:
+    """Return the answer to a failed change, for this client only; None for an error that should never happen."""
+    response = error_response(error)
+    return None if response is None else replace(response, is_private=True)
 
 
 def _bare_filename(target: bytes) -> str | None:

@@ -1,19 +1,20 @@
-"""The bodies that are taken: a form with a file in it, a bare file, a little JSON. Blocking; each is fed in a thread.
+"""Sinks for request bodies: a form with a file in it, a bare file, a little JSON. Blocking; each is fed in a thread.
 
-PyPI's upload form has its fields in any order (docs/protocol.md, "The upload form"): the file goes to a draft as it comes, the few texts are kept.
+PyPI's upload form has its fields in any order (docs/protocol.md, "The upload form"): the file goes to a draft
+as it comes, the few texts stay in memory.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core import bounds
 from simpleindex.core.names import distribution_suffix
 from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
+from simpleindex.publishing.incoming_upload import IncomingUpload
 from simpleindex.web.publish.line_feeds import LineFeedForm
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _MOST_HEADER: Final = 16 * 1024
 
 _SIGNATURE_FIELD: Final = "gpg_signature"
 _FILE_FIELDS: Final = frozenset({"content", "package", "file"})
-"""PyPI's name for the file, and those that hosted services have taught people."""
+"""PyPI's name for the file, and those of hosted services."""
 
 _LONGEST_NAME: Final = 64
 """Characters of a field's name that are kept."""
@@ -42,49 +43,17 @@ _LONGEST_NAME: Final = 64
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9_:.-]{1,64}\Z")
 
 
-@dataclass
-class UploadBody:
-    """Hold what has come of an upload.
-
-    Attributes:
-        fields: Texts by field name, in their order.
-        filename: The file's name; None while none has come.
-        content_type: What the client calls its bytes, or None.
-        file_fields: Names of other fields that came as files.
-        size: Bytes of the file.
-        draft: The file; None while none has come.
-        release: Gives back the project's name, which is this index's own while the upload is on its way; None before it is taken.
-    """
-
-    fields: dict[str, list[str]] = field(default_factory=dict)
-    filename: str | None = None
-    content_type: str | None = None
-    file_fields: set[str] = field(default_factory=set)
-    size: int = 0
-    draft: Draft | None = None
-    release: Callable[[], None] | None = None
-
-    def close(self) -> None:
-        """Throw the file away, unless it was committed, and give back the project's name."""
-        try:
-            if self.draft is not None:
-                self.draft.discard()
-        finally:
-            if self.release is not None:
-                self.release()
-
-
 class FileSink:
     """Takes a bare file, as ``curl -T`` sends it.
 
     Args:
         filename: From the URL.
-        open_draft: Judges what is known before the file's first byte, and opens its draft.
+        open_draft: Judges what has arrived before the file's first byte, and opens its draft.
         most: Bytes that the file may have; 0 for any number.
     """
 
-    def __init__(self, filename: str, open_draft: Callable[[UploadBody], Draft], most: int) -> None:
-        self.upload = UploadBody(filename=filename)
+    def __init__(self, filename: str, open_draft: Callable[[IncomingUpload], Draft], most: int) -> None:
+        self.upload = IncomingUpload(filename=filename)
         self._open_draft = open_draft
         self._most = most
 
@@ -92,14 +61,14 @@ class FileSink:
         """Take the next piece."""
         if self.upload.draft is None:
             self.upload.draft = self._open_draft(self.upload)
-        add_to_draft(self.upload, data, self._most)
+        self.upload.write(data, self._most)
 
-    def finish(self) -> UploadBody:
-        """Say what has come, once all has."""
+    def finish(self) -> IncomingUpload:
+        """Return the upload, once all of it has arrived."""
         return self.upload
 
     def close(self) -> None:
-        """Throw the file away, unless it was committed."""
+        """Discard the file, unless it was committed."""
         self.upload.close()
 
 
@@ -107,15 +76,15 @@ class FormSink:
     """Take a form (``multipart/form-data``, RFC 7578).
 
     Args:
-        boundary: What divides its parts.
-        open_draft: Judges what is known before the file's first byte, and opens its draft.
+        boundary: Divides its parts.
+        open_draft: Judges what has arrived before the file's first byte, and opens its draft.
         most: Bytes that the file may have; 0 for any number.
     """
 
-    def __init__(self, boundary: bytes, open_draft: Callable[[UploadBody], Draft], most: int) -> None:
+    def __init__(self, boundary: bytes, open_draft: Callable[[IncomingUpload], Draft], most: int) -> None:
         from multipart import PushMultipartParser  # noqa: PLC0415  (the extra "publish")
 
-        self.upload = UploadBody()
+        self.upload = IncomingUpload()
         self._open_draft = open_draft
         self._most = most
         self._line_feeds = LineFeedForm(boundary)
@@ -144,8 +113,8 @@ class FormSink:
         except MultipartError:
             raise _malformed() from None
 
-    def finish(self) -> UploadBody:
-        """Return the upload, once all of it has come.
+    def finish(self) -> IncomingUpload:
+        """Return the upload, once all of it has arrived.
 
         Raises:
             RefusedUpload: The form is cut off.
@@ -159,7 +128,7 @@ class FormSink:
         return self.upload
 
     def close(self) -> None:
-        """Throw the file away, unless it was committed."""
+        """Discard the file, unless it was committed."""
         self.upload.close()
 
     def _begin_part(self, part: MultipartSegment) -> None:
@@ -189,7 +158,7 @@ class FormSink:
 
     def _add(self, data: bytes) -> None:
         if self._text is None:
-            add_to_draft(self.upload, data, self._most)
+            self.upload.write(data, self._most)
             return
         self._text_sizes[self._name[:_LONGEST_NAME]] += len(data)
         if self._text_sizes.total() > MOST_TEXT:
@@ -219,30 +188,11 @@ class TextSink:
             raise RefusedUpload(413, f"The request's body is longer than {self._most >> 10} KiB.")
 
     def close(self) -> None:
-        """Nothing is held."""
-
-
-def add_to_draft(upload: UploadBody, data: bytes, most: int) -> None:
-    """Add to a file, if it may become so long.
-
-    Raises:
-        RefusedUpload: It may not.
-    """
-    assert upload.draft is not None  # opened before
-    upload.size += len(data)
-    if most and upload.size > most:
-        raise too_large(most)
-    upload.draft.write(data)
-
-
-def too_large(most: int) -> RefusedUpload:
-    """Return the refusal of a file that is longer than it may be."""
-    size = f"{most:,} bytes" if most < 1 << 20 else f"{most / (1 << 20):,.0f} MiB"
-    return RefusedUpload(413, f"File too large. The limit here is {size} for a file.")
+        """Do nothing: the text is in memory."""
 
 
 def _too_much_text(sizes: Mapping[str, int]) -> RefusedUpload:
-    """Say which field is to be shortened; what has come of it so far is nearly all that may come."""
+    """Return the refusal that names the longest field; its size so far is nearly all that it may have."""
     longest = max(sizes, key=lambda name: sizes[name])
     return RefusedUpload(
         413,
