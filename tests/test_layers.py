@@ -75,6 +75,7 @@ PURE = (
     "publishing.copy_plan",
     "records.lost_records",
     "search.document",
+    "search.events",
     "search.query",
     "search.ranking",
     "search.visibility",

@@ -73,6 +73,18 @@ def latest_release(files: Iterable[File]) -> str | None:
     return max(final or versions, key=versions.__getitem__, default=None)
 
 
+def yanked_releases(files: Iterable[File]) -> dict[str, str]:
+    """Return the versions of which every file is yanked, with the first reason that is stated."""
+    reasons: dict[str, list[str | None]] = {}
+    for file in files:
+        reasons.setdefault(file.version, []).append(file.yanked)
+    return {
+        version: next((reason for reason in each if reason), "")
+        for version, each in reasons.items()
+        if None not in each
+    }
+
+
 def default_file(files: Iterable[File]) -> File | None:
     """Return the distribution that represents a project: a wheel with metadata of its latest release, or else its first file."""
     files = tuple(files)

@@ -20,7 +20,7 @@ from simpleindex.search.query import (
     normalize,
     trigrams_expression,
 )
-from simpleindex.search.ranking import Candidate, DependentRow, ranked
+from simpleindex.search.ranking import Candidate, DependentRow, Yank, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +82,24 @@ def dependents(database: SearchDatabase, name: ProjectName, limit: int) -> list[
         (name, limit),
     )
     return [DependentRow(Candidate(*row), requirement) for requirement, *row in rows]
+
+
+def recent_yanks(database: SearchDatabase, origins: tuple[str, ...], limit: int) -> list[Yank]:
+    """Return the releases that were yanked last, the last first."""
+    marks = ",".join("?" * len(origins))
+    rows = database.read(
+        f"SELECT project, version, seen_ns FROM yanks WHERE origin IN ({marks}) ORDER BY seen_ns DESC LIMIT ?",
+        (*origins, limit),
+    )
+    return [Yank(*row) for row in rows]
+
+
+def yanks_of(database: SearchDatabase, name: ProjectName) -> list[Yank]:
+    """Return the yanked releases of a project."""
+    rows = database.read(
+        "SELECT project, version, min(seen_ns) FROM yanks WHERE project = ? GROUP BY version", (name,)
+    )
+    return [Yank(*row) for row in rows]
 
 
 def document_counts(database: SearchDatabase) -> dict[str, int]:

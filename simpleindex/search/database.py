@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.search.document import Document
+    from simpleindex.search.ranking import Yank
 
 _log: Final = logger(__name__)
 
 _FILENAME: Final = "search.sqlite3"
 
 # Raised with every change of the tables or of what is written into them: older ones are then made anew.
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 # The texts are kept without positions, which would double the size: 100,000 projects with 3 KiB each take 550 MB, and a
 # literal is looked for in the few documents that have all of its trigrams.
@@ -35,12 +36,16 @@ _TABLES: Final = (
     """CREATE TABLE documents (
     id INTEGER PRIMARY KEY, origin TEXT NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL, digest TEXT NOT NULL,
     uploaded_ns INTEGER NOT NULL, title TEXT NOT NULL, summary TEXT NOT NULL, keywords TEXT NOT NULL, authors TEXT NOT NULL,
-    requires_python TEXT, UNIQUE (project, origin))""",
+    requires_python TEXT, yanked TEXT NOT NULL, UNIQUE (project, origin))""",
     "CREATE INDEX documents_by_time ON documents (origin, uploaded_ns)",
     "CREATE INDEX documents_by_python ON documents (requires_python)",
     """CREATE TABLE dependencies (
     name TEXT NOT NULL, document INTEGER NOT NULL, requirement TEXT NOT NULL, PRIMARY KEY (name, document)) WITHOUT ROWID""",
     "CREATE INDEX dependencies_by_document ON dependencies (document)",
+    """CREATE TABLE yanks (
+    origin TEXT NOT NULL, project TEXT NOT NULL, version TEXT NOT NULL, seen_ns INTEGER NOT NULL,
+    PRIMARY KEY (origin, project, version)) WITHOUT ROWID""",
+    "CREATE INDEX yanks_by_time ON yanks (seen_ns)",
     "CREATE VIRTUAL TABLE facts USING fts5(name, summary, keywords, author, tokenize = 'trigram')",
     "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'trigram', detail = none)",
 )
@@ -55,11 +60,13 @@ class IndexedFile(NamedTuple):
         filename: Its name; empty if only the project's name is indexed.
         digest: The SHA-256 of its metadata, or of itself if it has none beside it; empty likewise.
         uploaded_ns: When the newest file of the project was uploaded; 0 if that is not known.
+        yanked: The yanked releases of the project, separated by spaces.
     """
 
     filename: str
     digest: str
     uploaded_ns: int
+    yanked: str = ""
 
 
 class Entry(NamedTuple):
@@ -117,7 +124,7 @@ class SearchDatabase:
         """Return which file is indexed for each of some projects of an origin."""
         marks = ",".join("?" * len(names))
         rows = self.read(
-            f"SELECT project, filename, digest, uploaded_ns FROM documents WHERE origin = ? AND project IN ({marks})",
+            f"SELECT project, filename, digest, uploaded_ns, yanked FROM documents WHERE origin = ? AND project IN ({marks})",
             (origin, *names),
         )
         return {project: IndexedFile(*row) for project, *row in rows}
@@ -146,17 +153,37 @@ class SearchDatabase:
 
         self._with(self._writing, lambda: self._writer, write, None)
 
-    def set_times(self, origin: str, times: Iterable[tuple[str, int]]) -> None:
-        """Change when the newest file of each of these projects was uploaded, and nothing else of them."""
-        rows = [(uploaded_ns, project, origin) for project, uploaded_ns in times]
+    def update(self, origin: str, files: Iterable[tuple[str, IndexedFile]]) -> None:
+        """Change the times and the yanked releases of projects, and nothing else of them."""
+        rows = [(file.uploaded_ns, file.yanked, project, origin) for project, file in files]
 
         def write(connection: sqlite3.Connection) -> None:
-            statement = "UPDATE documents SET uploaded_ns = ? WHERE project = ? AND origin = ?"
+            statement = "UPDATE documents SET uploaded_ns = ?, yanked = ? WHERE project = ? AND origin = ?"
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(statement, rows)
             connection.execute("COMMIT")
 
         if rows:
+            self._with(self._writing, lambda: self._writer, write, None)
+
+    def write_yanks(self, origin: str, yanks: Iterable[Yank], undone: Iterable[tuple[str, str]]) -> None:
+        """Store when releases were yanked; a yank that is stored keeps its time.
+
+        Args:
+            origin: The directory of the projects.
+            yanks: The yanked releases.
+            undone: Projects and versions that are not yanked any more.
+        """
+        rows = [(origin, *yank) for yank in yanks]
+        gone = [(origin, *release) for release in undone]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM yanks WHERE origin = ? AND project = ? AND version = ?", gone)
+            connection.executemany("INSERT OR IGNORE INTO yanks VALUES (?, ?, ?, ?)", rows)
+            connection.execute("COMMIT")
+
+        if rows or gone:
             self._with(self._writing, lambda: self._writer, write, None)
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -192,7 +219,7 @@ class SearchDatabase:
         connection.execute("BEGIN IMMEDIATE")
         # Another process may have made them meanwhile.
         if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
-            for table in ("documents", "dependencies", "facts", "texts"):
+            for table in ("documents", "dependencies", "yanks", "facts", "texts"):
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in _TABLES:
                 connection.execute(statement)
@@ -254,8 +281,8 @@ def _insert(connection: sqlite3.Connection, origin: str, entry: Entry) -> None:
     file, document = entry
     row = (origin, document.project, *file, document.title, document.summary, document.keywords)
     identifier = connection.execute(
-        "INSERT INTO documents (origin, project, filename, digest, uploaded_ns, title, summary, keywords, authors,"
-        " requires_python) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO documents (origin, project, filename, digest, uploaded_ns, yanked, title, summary, keywords,"
+        " authors, requires_python) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*row, document.authors, document.requires_python),
     ).lastrowid
     name, summary, keywords = document.project, fold(document.summary), fold(document.keywords)

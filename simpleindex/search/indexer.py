@@ -14,6 +14,7 @@ from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
 from simpleindex.search.database import Entry
 from simpleindex.search.document import document_of
+from simpleindex.search.ranking import Yank
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ BATCH: Final = 20
 SURVEY_INTERVAL: Final = 3600.0
 """Seconds between two comparisons of everything with the index, where not every change is told."""
 
+_AFTER_FAILURE: Final = 1.0
+"""Seconds of work that a failure counts as, so that what fails always does not fill the log."""
+
 
 class Indexer:
     """Indexes projects: all of them at the start, then those that change.
@@ -44,7 +48,7 @@ class Indexer:
     Args:
         database: The search index.
         origins: Where projects come from.
-        clock: The reactor.
+        clock: The reactor; its time is seconds since 1970.
         threads: For the search index.
         seconds: Returns the processor time of the calling thread; what the work took of it is followed by a multiple of waiting.
     """
@@ -109,7 +113,13 @@ class Indexer:
         await self._threads.run(self._database.open)
         while self._database.is_open:
             started = self._seconds()
-            spent = await self._work()
+            try:
+                spent = await self._work()
+            except CancelledError:
+                raise
+            except Exception:  # noqa: BLE001  (one project's surprise must not end the search of all others)
+                _log.failure("")
+                self._has_failed, spent = True, _AFTER_FAILURE
             if spent is None:
                 self._wake = Deferred()
                 await self._wake
@@ -160,27 +170,29 @@ class Indexer:
         """Index projects of one origin; return the time that threads and other processes worked."""
         indexed = await self._threads.run(self._database.indexed_files, origin.name, names)
         changes, before = _Changes(), origin.seconds
+        now_ns = int(self._clock.seconds() * 1e9)
         for name in names:
             try:
-                await _add_change(changes, origin, name, indexed.get(name))
+                await _add_change(changes, origin, name, indexed.get(name), now_ns)
             except (SimpleIndexError, OSError):
                 self._has_failed = True
         spent = origin.seconds - before
-        if changes.sources or changes.removed or changes.times:
+        if changes.sources or changes.removed or changes.updates:
             spent += await self._threads.run(self._write, origin.name, changes)
         return spent
 
     def _write(self, origin: str, changes: _Changes) -> float:
         started = self._seconds()
         entries = []
-        for name, (file, indexed), metadata in changes.sources:
+        for name, representative, metadata in changes.sources:
             try:
-                document = document_of(name, file, metadata)
+                document = document_of(name, representative.file, metadata)
             except InvalidMetadata:
-                document = document_of(name, file, None)
-            entries.append(Entry(indexed, document))
+                document = document_of(name, representative.file, None)
+            entries.append(Entry(representative.indexed, document))
         self._database.write(origin, entries, changes.removed)
-        self._database.set_times(origin, changes.times)
+        self._database.update(origin, changes.updates)
+        self._database.write_yanks(origin, changes.yanks, changes.undone)
         return self._seconds() - started
 
 
@@ -191,16 +203,20 @@ class _Changes:
     Attributes:
         sources: Projects with the distributions that represent them, and their metadata.
         removed: Projects that are gone.
-        times: Projects of which nothing but the time of the newest file changed.
+        updates: Projects of which only the time of the newest file or the yanked releases changed.
+        yanks: Releases that are yanked now.
+        undone: Projects and versions that are not yanked any more.
     """
 
     sources: list[tuple[ProjectName, Representative, bytes | None]] = field(default_factory=list)
     removed: list[ProjectName] = field(default_factory=list)
-    times: list[tuple[ProjectName, int]] = field(default_factory=list)
+    updates: list[tuple[ProjectName, IndexedFile]] = field(default_factory=list)
+    yanks: list[Yank] = field(default_factory=list)
+    undone: list[tuple[str, str]] = field(default_factory=list)
 
 
 async def _add_change(
-    changes: _Changes, origin: Origin, name: ProjectName, indexed: IndexedFile | None
+    changes: _Changes, origin: Origin, name: ProjectName, indexed: IndexedFile | None, now_ns: int
 ) -> None:
     """Compare a project with what is indexed of it."""
     now = await origin.representative(name)
@@ -210,7 +226,13 @@ async def _add_change(
     elif indexed is None or indexed[:2] != now.indexed[:2]:
         changes.sources.append((name, now, await origin.metadata(name, now.file)))
     elif indexed != now.indexed:
-        changes.times.append((name, now.indexed.uploaded_ns))
+        changes.updates.append((name, now.indexed))
+    before = () if indexed is None else indexed.yanked.split()
+    yanked = {} if now is None else now.yanked_ns
+    for version in yanked.keys() - set(before):
+        # What was yanked before anybody looked is no news.
+        changes.yanks.append(Yank(name, version, yanked[version] if indexed is None else now_ns))
+    changes.undone.extend((name, version) for version in before if version not in yanked)
 
 
 def _log_unless_stopped(failure: Failure) -> None:

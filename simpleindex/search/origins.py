@@ -10,7 +10,7 @@ from simpleindex.core.errors import NotHere
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
-from simpleindex.core.selection import default_file
+from simpleindex.core.selection import default_file, yanked_releases
 from simpleindex.core.source import Elsewhere
 from simpleindex.search.database import IndexedFile
 from simpleindex.search.visibility import digest_of
@@ -18,7 +18,7 @@ from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
@@ -34,10 +34,12 @@ class Representative(NamedTuple):
     Attributes:
         file: The distribution, as it is offered.
         indexed: What the search index stores of it.
+        yanked_ns: The yanked releases of the project, with the time of their newest upload.
     """
 
     file: File
     indexed: IndexedFile
+    yanked_ns: Mapping[str, int] = {}
 
 
 class Origin(Protocol):
@@ -111,7 +113,14 @@ class DirectoryOrigin:
         file = default_file(project.files)
         if file is None:
             return None
-        return Representative(file, IndexedFile(file.filename, digest_of(file), _newest_time(project.files)))
+        yanked = {
+            version: _newest_time(each for each in project.files if each.version == version)
+            for version in yanked_releases(project.files)
+        }
+        newest = _newest_time(project.files)
+        return Representative(
+            file, IndexedFile(file.filename, digest_of(file), newest, " ".join(yanked)), yanked
+        )
 
     async def metadata(self, name: ProjectName, file: File) -> bytes | None:
         """Return the metadata beside a wheel, or in an sdist."""

@@ -50,6 +50,20 @@ class DependentRow(NamedTuple):
     requirement: str
 
 
+class Yank(NamedTuple):
+    """A yanked release.
+
+    Attributes:
+        project: Its project.
+        version: Its version.
+        seen_ns: When it was first seen to be yanked, nanoseconds since 1970; when its project was first indexed, the time of upload.
+    """
+
+    project: str
+    version: str
+    seen_ns: int
+
+
 def ranked(candidates: Iterable[Candidate], query: Query) -> list[Candidate]:
     """Return candidates in the order in which a reader wants them.
 

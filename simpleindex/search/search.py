@@ -9,7 +9,16 @@ from twisted.internet.defer import Deferred, TimeoutError, gatherResults  # noqa
 
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.search.candidates import MOST, dependents, document_counts, find_candidates, newest
+from simpleindex.search.candidates import (
+    MOST,
+    dependents,
+    document_counts,
+    find_candidates,
+    newest,
+    recent_yanks,
+    yanks_of,
+)
+from simpleindex.search.events import Event, newest_events, release_events, yank_event
 from simpleindex.search.visibility import (
     Dependent,
     Hit,
@@ -114,6 +123,28 @@ class Search:
             asked = min(_MOST_CHECKED, 5 * asked)
         ordered = sorted(hits.values(), key=lambda hit: (-(hit.uploaded_ns or 0), hit.project))
         return tuple(ordered[:limit])
+
+    async def events(self, source: Source, limit: int) -> tuple[Event, ...]:
+        """Return the newest releases and yanks in the local directories that a reader is offered, newest first."""
+        # A release that is among the newest is of a project that is among those with the newest files.
+        events: list[Event] = []
+        for hit in await self.newest(source, limit):
+            project = await self._project(source, hit.project)
+            events += [] if project is None else release_events(project, hit.summary)
+        yanks = await self._threads.run(recent_yanks, self._database, self._directories, limit)
+        events += await self._visible(source, yanks, lambda yank: yank.project, yank_event, limit)
+        return newest_events(events, limit)
+
+    async def events_of(self, project: Project, limit: int) -> tuple[Event, ...]:
+        """Return the newest releases and yanks of a project.
+
+        Args:
+            project: As its reader is offered it.
+            limit: The most events.
+        """
+        yanks = await self._threads.run(yanks_of, self._database, project.name)
+        events = [yank_event(yank, project) for yank in yanks]
+        return newest_events((*release_events(project), *(event for event in events if event)), limit)
 
     async def dependents(self, source: Source, name: ProjectName, limit: int = 100) -> tuple[Dependent, ...]:
         """Return the projects that require another one and that a reader is offered, by name."""

@@ -72,8 +72,10 @@ def test_a_document_replaces_the_one_before_it(tmp_path: Path) -> None:
 def test_a_new_time_changes_nothing_else(tmp_path: Path) -> None:
     database = opened(tmp_path)
     database.write("local", [Entry(FILE, ACME)])
-    database.set_times("local", [("acme", 9)])
-    assert database.indexed_files("local", [ProjectName("acme")]) == {"acme": FILE._replace(uploaded_ns=9)}
+    database.update("local", [("acme", FILE._replace(uploaded_ns=9, yanked="1.0"))])
+    assert database.indexed_files("local", [ProjectName("acme")]) == {
+        "acme": FILE._replace(uploaded_ns=9, yanked="1.0")
+    }
     assert found(database, "fast") == ["acme"]
     database.close()
 

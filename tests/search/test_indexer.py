@@ -12,6 +12,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.indexer import BATCH, SHARE, SURVEY_INTERVAL, Indexer
 from simpleindex.search.origins import DirectoryOrigin
+from tests.fixtures.log import logged_failures
 from tests.fixtures.threads import InlineThreads
 from tests.search.world import SearchWorld
 
@@ -145,3 +146,17 @@ def test_without_an_index_nothing_is_asked(tmp_path: Path) -> None:
     world.indexer.start()
     assert world.source.asked == []
     assert not world.search.is_available
+
+
+def test_what_fails_unexpectedly_is_logged_and_tried_again(world: SearchWorld) -> None:
+    failures = logged_failures()
+    world.source.error = ZeroDivisionError()
+    world.indexer.note("local", ProjectName("acme"))
+    world.add("acme", "2.0", "Summary: Traps")
+    world.finish()
+    (failure,) = failures
+    assert failure.check(ZeroDivisionError)
+    world.source.error = None
+    world.clock.pump([10, 10, SURVEY_INTERVAL])
+    world.finish()
+    assert world.names("traps") == ["acme"]
