@@ -109,6 +109,8 @@ PURE = (
     "web.pages.notes",
     "web.pages.simple",
     "web.pages.templates",  # reads files of the package at import
+    "web.people.badge",
+    "web.people.feed_document",
     "web.publish.cross_site",
 )
 
