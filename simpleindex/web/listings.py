@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -327,28 +326,6 @@ class _PageCache:
 def _caching(*, stale: bool) -> tuple[str, str]:
     # A stale answer is not worth keeping: the source behind it may be back at any moment.
     return ("Cache-Control", "no-store") if stale else _REVALIDATE
-
-
-def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:
-    """Return the content encodings that this installation can make, best first."""
-    encodings: dict[Encoding, Callable[[bytes], bytes]] = {}
-    if (zstd := _zstd()) is not None:
-        encodings[Encoding.ZSTD] = zstd
-    # The same bytes for the same content: no file name and no time in the header.
-    encodings[Encoding.GZIP] = lambda data: gzip.compress(data, compresslevel=6, mtime=0)
-    return encodings
-
-
-def _zstd() -> Callable[[bytes], bytes] | None:
-    try:
-        from compression import zstd  # noqa: PLC0415  (Python 3.14 and later)
-    except ImportError:
-        try:
-            import zstandard  # noqa: PLC0415  (the extra "zstd")
-        except ImportError:
-            return None
-        return lambda data: zstandard.ZstdCompressor(level=6).compress(data)
-    return lambda data: zstd.compress(data, level=6)
 
 
 def _format(query: bytes) -> str | None:

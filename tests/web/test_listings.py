@@ -13,8 +13,7 @@ import zstandard
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
-from simpleindex.web.listings import available_encodings
-from simpleindex.web.pages.negotiation import Encoding
+from simpleindex.web.pages.negotiation import Encoding, available_encodings
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from tests.fixtures.site import JSON, PIP, V1_HTML, Reply, SiteFixture, read
 from tests.fixtures.stub_source import StubSource

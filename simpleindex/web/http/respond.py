@@ -49,7 +49,7 @@ LONGEST_RETRY_AFTER: Final = 2
 
 
 def error_response(error: BaseException | None) -> Response | None:
-    """Return the answer to an error, from the one table of them; None for what should never happen."""
+    """Return the answer to an error, from the one table of them; None for an error that should never happen."""
     match error:
         case NotHere():
             return sentence(404, str(error))
@@ -62,32 +62,16 @@ def error_response(error: BaseException | None) -> Response | None:
             headers = _retry_after(error.retry_after) if soon else ()
             return sentence(429, str(error), *headers, retry_after=error.retry_after)
         case FileWithheld():
-            return sentence(
-                403,
-                str(error),
-                filename=error.filename,
-                rule=error.rule,
-                source=error.source,
-                visible_from=None if error.visible_from is None else timestamp(error.visible_from),
-            )
+            return _withheld_response(error)
         case NotAllowed() | InsecureCredentials():
             return sentence(403, str(error))
         case NotAcceptable():
             return sentence(406, str(error), _VARY)
-        case UpstreamFailed(timed_out=True):
-            # pip does not retry this one, and each retry would take as long as this one did.
-            return sentence(504, str(error), upstream=error.upstream)
-        case UpstreamFailed(retry_after=None):
-            # RFC 4918 section 11.4. Never 403 or 404, after which uv and poetry go on to another index's package of
-            # that name; no client retries it. See docs/refusals.md.
-            return sentence(424, str(error), upstream=error.upstream)
         case BrokenProject():
-            # Alike: it lasts until somebody mends the file.
+            # As for an upstream that failed: it lasts until somebody repairs the file.
             return sentence(424, str(error))
-        case Unavailable(retry_after=seconds):
-            upstream = error.upstream if isinstance(error, UpstreamFailed) else None
-            wait = None if seconds is None else min(seconds, LONGEST_RETRY_AFTER)
-            return sentence(503, str(error), *_retry_after(wait), upstream=upstream, retry_after=wait)
+        case Unavailable():
+            return _unavailable_response(error)
         case Changed():
             return sentence(503, str(error), *_retry_after(1))
         case RefusedUpload(status=status):
@@ -106,13 +90,38 @@ def error_response(error: BaseException | None) -> Response | None:
     return None
 
 
+def _withheld_response(error: FileWithheld) -> Response:
+    visible_from = None if error.visible_from is None else timestamp(error.visible_from)
+    return sentence(
+        403,
+        str(error),
+        filename=error.filename,
+        rule=error.rule,
+        source=error.source,
+        visible_from=visible_from,
+    )
+
+
+def _unavailable_response(error: Unavailable) -> Response:
+    upstream = error.upstream if isinstance(error, UpstreamFailed) else None
+    if isinstance(error, UpstreamFailed) and error.timed_out:
+        # pip does not retry this one, and each retry would take as long as this one did.
+        return sentence(504, str(error), upstream=upstream)
+    if isinstance(error, UpstreamFailed) and error.retry_after is None:
+        # RFC 4918 section 11.4. Never 403 or 404, after which uv and poetry go on to another index's package of
+        # that name; no client retries it. See docs/refusals.md.
+        return sentence(424, str(error), upstream=upstream)
+    wait = None if error.retry_after is None else min(error.retry_after, LONGEST_RETRY_AFTER)
+    return sentence(503, str(error), *_retry_after(wait), upstream=upstream, retry_after=wait)
+
+
 def _retry_after(seconds: int | None) -> tuple[tuple[str, str], ...]:
     """Return the header, in whole seconds: poetry crashes at a date."""
     return () if seconds is None else (("Retry-After", str(min(seconds, LONGEST_RETRY_AFTER))),)
 
 
 def _trouble_response(error: CannotStore | OSError | MemoryError) -> Response | None:
-    """Answer for a trouble of the server itself, which is never the client's doing; None for what should never happen."""
+    """Answer for a trouble of the server itself, which no client causes; None for an error that should never happen."""
     trouble = own_trouble(error)
     if trouble is None:
         return None
@@ -121,7 +130,7 @@ def _trouble_response(error: CannotStore | OSError | MemoryError) -> Response | 
 
 
 def is_to_be_reported(error: BaseException | None) -> bool:
-    """Whether the operator has to hear of an error: it should never happen, or is a trouble of the server itself."""
+    """Return whether an error belongs in the log: it should never happen, or is a trouble of the server itself."""
     return own_trouble(error) is not None or error_response(error) is None
 
 

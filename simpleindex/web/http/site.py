@@ -106,15 +106,15 @@ class IndexRequest(server.Request):
         super().connectionLost(reason)
 
 
-class BodyHandler(Protocol):
-    """Who takes the bodies of some requests."""
+class BodyReceiver(Protocol):
+    """Takes the bodies of uploads and of other changes."""
 
     def intake(self, request: IndexRequest) -> IncomingBody | None:
-        """Make an intake for a request whose body is wanted; None for all others, whose bodies are dropped."""
+        """Return what takes the body of a request; None for a body that is dropped."""
         ...
 
     def judge(self, request: IndexRequest, length: int | None) -> Coroutine[Any, Any, Sink]:
-        """Judge a request's head, and give what takes its body.
+        """Judge a request's head, and return what takes its body.
 
         Raises:
             SimpleIndexError: It is refused.
@@ -165,7 +165,7 @@ class IndexSite(server.Site):
         self.fast_lane: FastLane | None = None
         self.sending: Sending = PlainSending()
         self.max_body = max_body
-        self.bodies: BodyHandler | None = None
+        self.bodies: BodyReceiver | None = None
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 
     def acceptableProtocols(self) -> list[bytes]:

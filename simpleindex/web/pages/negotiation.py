@@ -6,12 +6,16 @@ Repository API's rules as this project numbers them; SRA is that specification a
 
 from __future__ import annotations
 
+import gzip
 import re
 from enum import Enum
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import SimpleIndexError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Representation(Enum):
@@ -165,3 +169,25 @@ class NotAcceptable(SimpleIndexError):
         return (
             f"This page has none of the types that Accept names; ask for one of {', '.join(self.supported)}."
         )
+
+
+def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:
+    """Return the content encodings that this installation can make, best first."""
+    encodings: dict[Encoding, Callable[[bytes], bytes]] = {}
+    if (zstd := _zstd()) is not None:
+        encodings[Encoding.ZSTD] = zstd
+    # The same bytes for the same content: no file name and no time in the header.
+    encodings[Encoding.GZIP] = lambda data: gzip.compress(data, compresslevel=6, mtime=0)
+    return encodings
+
+
+def _zstd() -> Callable[[bytes], bytes] | None:
+    try:
+        from compression import zstd  # noqa: PLC0415  (Python 3.14 and later)
+    except ImportError:
+        try:
+            import zstandard  # noqa: PLC0415  (the extra "zstd")
+        except ImportError:
+            return None
+        return lambda data: zstandard.ZstdCompressor(level=6).compress(data)
+    return lambda data: zstd.compress(data, level=6)

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.access.identity import Action
@@ -100,14 +101,7 @@ class JsonApi:
         parts = page.split("/")
         is_change = len(parts) == 3 and parts[0] == "projects" and parts[2] in _ACTIONS
         if not is_change or request.method != "POST":
-            reader = await self._admission.enter(request)
-            if is_change:
-                return sentence(405, "This is for changes; send a POST.", ("Allow", "POST, OPTIONS"))
-            if parts != ["whoami"]:
-                raise NotHere("page")
-            if request.method not in {"GET", "HEAD"}:
-                return sentence(405, "This is for reading; send a GET.", ("Allow", "GET, HEAD, OPTIONS"))
-            return self._whoami(reader)
+            return self._read(parts, request, await self._admission.enter(request), is_change=is_change)
         identity = await self._writers.identify(request)
         try:
             name = parse_project_name(parts[1])
@@ -120,24 +114,28 @@ class JsonApi:
         await self._source.project(name)
         reason = _reason(content)
         changed = await self._change(parts[2], name, content, reason, identity)
-        parts_of_detail = (content["status"] if parts[2] == "status" else "", reason)
-        detail = "; ".join(text for text in parts_of_detail if text)
+        texts = (content["status"] if parts[2] == "status" else "", reason)
+        entry = AuditEntry(
+            parts[2],
+            who=identity.user,
+            token=identity.token_id,
+            address=request.address,
+            project=name,
+            detail="; ".join(text for text in texts if text) or None,
+        )
         for each in changed or (Subject(),):
-            self._record(
-                AuditEntry(
-                    parts[2],
-                    who=identity.user,
-                    token=identity.token_id,
-                    address=request.address,
-                    project=name,
-                    filename=each.filename,
-                    version=each.version,
-                    digest=each.digest,
-                    detail=detail or None,
-                )
-            )
+            self._record(replace(entry, filename=each.filename, version=each.version, digest=each.digest))
         names = [each.filename or each.version or content["status"] for each in changed]
         return _json({"project": name, "changed": names})
+
+    def _read(self, parts: list[str], request: RequestInfo, reader: Identity, *, is_change: bool) -> Response:
+        if is_change:
+            return sentence(405, "This is for changes; send a POST.", ("Allow", "POST, OPTIONS"))
+        if parts != ["whoami"]:
+            raise NotHere("page")
+        if request.method not in {"GET", "HEAD"}:
+            return sentence(405, "This is for reading; send a GET.", ("Allow", "GET, HEAD, OPTIONS"))
+        return self._whoami(reader)
 
     async def _change(
         self, what: str, name: ProjectName, content: dict[str, Any], reason: str, identity: Identity
