@@ -202,6 +202,12 @@ def test_there_is_no_circle() -> None:
         visit(module, ())
 
 
+def test_only_core_knows_how_files_are_packed() -> None:
+    """Other rooms give a project its files and read them from it."""
+    importing = {module for module in PATHS if "core.packed" in own_imports_of(module)}
+    assert {room_of(module) for module in importing} == {"core"}
+
+
 @pytest.mark.parametrize("module", sorted({*PURE, *(name for name in PATHS if room_of(name) == "core")}))
 def test_decisions_are_pure(module: str) -> None:
     """They know neither Twisted nor the file system, the network or the clock, nor anything of ours that does."""

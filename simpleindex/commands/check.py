@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from simpleindex import __version__
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.core.errors import RefusedStart
-from simpleindex.core.packed import total_size
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.layout.unserved import sum_up
@@ -23,7 +22,7 @@ from simpleindex.web.status import StatusReport
 if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
-    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
 
 _NO_BOUND: Final = 1 << 62
 """Files of a project that are read in one go: no page waits meanwhile."""
@@ -90,8 +89,7 @@ def _read_all(
 ) -> StatusReport:
     survey = directory.survey()
     scanner = Scanner(directory, digests, time.time_ns, source, examiner=examiner)
-    projects = 0
-    files: list[File] = []
+    projects: list[Project] = []
     passed_over = [*survey.unserved]
     taken = {*survey.directories, *survey.loose, *survey.reserved}
     withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]
@@ -106,12 +104,11 @@ def _read_all(
         if snapshot.trouble or snapshot.project is not None:
             taken.discard(name)
         if snapshot.project is not None:
-            projects += 1
-            files += snapshot.project.files
+            projects.append(snapshot.project)
             withheld += [(name, item.filename, item.rule, item.reason) for item in snapshot.project.withheld]
-    size = total_size(files)
+    files, size = sum(len(project.files) for project in projects), sum(project.size for project in projects)
     return StatusReport(
-        *(True, None, projects, len(files), size, tuple(withheld), "off", __version__),
+        *(True, None, len(projects), files, size, tuple(withheld), "off", __version__),
         passed_over=sum_up(passed_over),
         taken=tuple(sorted(taken)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.version import Version
 
@@ -63,6 +63,20 @@ class File:
     url: str | None = None
     dated_by: str | None = None
     source: str = "local"
+
+
+class StoredFiles(NamedTuple):
+    """Files as plain values, for a record on disk.
+
+    Attributes:
+        data: All of them; equal files have equal data.
+        number: How many.
+        size: The sum of their sizes, bytes.
+    """
+
+    data: bytes
+    number: int
+    size: int
 
 
 LAST_MODIFIED: Final = "last-modified"

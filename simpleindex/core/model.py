@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.packed import PackedFiles
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from simpleindex.core.files import File
+    from simpleindex.core.files import File, StoredFiles
     from simpleindex.core.names import ProjectName
 
 
@@ -48,9 +50,11 @@ class Withheld:
 class Project:
     """A source's answer to "this project?"; frozen, so that a page made from it can be kept with it.
 
+    It keeps its files in little memory, and unpacks them when they are read.
+
     Attributes:
         name: Normalized.
-        files: What is offered, sorted by :func:`file_order`. Empty when the project is quarantined.
+        files: The files that are offered, sorted by :func:`file_order`. Empty when the project is quarantined.
         withheld: What is there and not offered.
         status: PEP 792.
         status_reason: Free text or None.
@@ -70,10 +74,34 @@ class Project:
     stale: bool = False
     denied: str | None = None
 
+    def __post_init__(self) -> None:
+        if type(self.files) is not PackedFiles:
+            object.__setattr__(self, "files", PackedFiles(self.files))
+
+    @property
+    def size(self) -> int:
+        """The sum of the files' sizes, bytes."""
+        return stored_files(self.files).size
+
+    @property
+    def memory(self) -> int:
+        """The bytes that the files take in memory, about."""
+        return len(stored_files(self.files).data)
+
     @property
     def versions(self) -> tuple[str, ...]:
         """Every version that has a file, once, oldest first (PEP 700)."""
         return tuple(dict.fromkeys(file.version for file in self.files))
+
+
+def stored_files(files: Sequence[File]) -> StoredFiles:
+    """Return the files of a project as plain values, for a record on disk."""
+    return (files if isinstance(files, PackedFiles) else PackedFiles(files)).stored
+
+
+def restored_files(stored: StoredFiles) -> Sequence[File]:
+    """Return the files of a project of which :func:`stored_files` made these values."""
+    return PackedFiles.restored(stored)
 
 
 @dataclass(frozen=True, slots=True)

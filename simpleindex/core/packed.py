@@ -1,61 +1,62 @@
-"""The files of a project, packed: of the many thousands that an index keeps, most are asked for by nobody.
+"""The files of a :class:`~simpleindex.core.model.Project` in little memory; only this room knows how they are packed.
 
-With 50,000 files the process took 143 MB while all were objects, and 105 MB once they and what is known of them were packed.
-The garbage collector has nothing to visit in them either.
+Few of the many thousands of files of an index are ever requested. With 50,000 files the process took 143 MB while all were
+objects, and 105 MB once they and the facts about them were packed. The garbage collector has nothing to visit in them either.
 """
 
 from __future__ import annotations
 
-# Only what this program has packed itself is ever unpacked; what comes back from the cache is proven by a checksum.
-import marshal
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from simpleindex.core.files import File, Sidecar
+from simpleindex.core.files import File, Sidecar, StoredFiles
 from simpleindex.core.names import Kind
+from simpleindex.core.serialization import deserialize, serialize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-VERSION: Final = 2
-"""Of marshal's form: later ones write references, by which equal values can have unequal bytes."""
-
 _LOCAL: Final = (None, None, None, None, "local")
-"""What is said of a file that lies here where an upstream's tells more; left out, for most are such."""
+"""The last values of most files, those of a directory; left out."""
 
 
 class PackedFiles(Sequence[File]):
     """An immutable sequence of files; equal to any other sequence of equal ones.
 
     Args:
-        files: What it holds, in this order.
+        files: The files, in this order.
 
     Attributes:
-        packed: All of it.
-        size: The sum of the files' sizes, bytes.
+        data: All of them.
+        size: The sum of their sizes, bytes.
     """
 
-    __slots__ = ("_count", "packed", "size")
+    __slots__ = ("_number", "data", "size")
 
     def __init__(self, files: Iterable[File]) -> None:
         rows = [_row(file) for file in files]
-        self.packed = marshal.dumps(rows, VERSION)
-        self._count = len(rows)
+        self.data = serialize(rows)
+        self._number = len(rows)
         self.size: int = sum(row[3] or 0 for row in rows)
 
     @classmethod
-    def restored(cls, packed: bytes, count: int, size: int) -> PackedFiles:
-        """Return the sequence with these attributes and this length."""
+    def restored(cls, stored: StoredFiles) -> PackedFiles:
+        """Return the files that were stored."""
         self = cls.__new__(cls)
-        self.packed, self._count, self.size = packed, count, size
+        self.data, self._number, self.size = stored
         return self
 
+    @property
+    def stored(self) -> StoredFiles:
+        """The files as plain values."""
+        return StoredFiles(self.data, self._number, self.size)
+
     def __len__(self) -> int:
-        return self._count
+        return self._number
 
     def __iter__(self) -> Iterator[File]:
-        return iter(unpacked_files(self.packed))
+        return iter(_unpacked(self.data))
 
     @overload
     def __getitem__(self, index: int) -> File: ...
@@ -64,11 +65,11 @@ class PackedFiles(Sequence[File]):
     def __getitem__(self, index: slice) -> tuple[File, ...]: ...
 
     def __getitem__(self, index: int | slice) -> File | tuple[File, ...]:
-        return unpacked_files(self.packed)[index]
+        return _unpacked(self.data)[index]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PackedFiles):
-            return self.packed == other.packed
+            return self.data == other.data
         return tuple(self) == other
 
     def __hash__(self) -> int:
@@ -76,11 +77,6 @@ class PackedFiles(Sequence[File]):
 
     def __repr__(self) -> str:
         return repr(tuple(self))
-
-
-def total_size(files: Sequence[File]) -> int:
-    """Return the sum of the files' sizes in bytes; packed files know it."""
-    return files.size if isinstance(files, PackedFiles) else sum(file.size or 0 for file in files)
 
 
 def _row(file: File) -> tuple[Any, ...]:
@@ -101,11 +97,10 @@ def _row(file: File) -> tuple[Any, ...]:
     return row if upstream == _LOCAL else (*row, *upstream)
 
 
-# Whoever renders a page goes through the files several times, and a resolver asks for many of a few projects.
+# Rendering a page reads the files several times, and a resolver requests many files of few projects.
 @lru_cache(maxsize=8)
-def unpacked_files(packed: bytes) -> tuple[File, ...]:
-    """Return the files that a :class:`PackedFiles` holds."""
-    return tuple(map(_file, marshal.loads(packed)))  # noqa: S302  (see the import)
+def _unpacked(data: bytes) -> tuple[File, ...]:
+    return tuple(map(_file, deserialize(data)))
 
 
 def _file(row: tuple[Any, ...]) -> File:

@@ -215,8 +215,7 @@ class FilteredSource:
 
 def _weight(judged: Project) -> int:
     """Bytes that a judgement takes, about."""
-    packed = len(getattr(judged.files, "packed", b"")) or _ENTRY * len(judged.files)
-    return _ENTRY + packed + _WITHHELD * len(judged.withheld)
+    return _ENTRY + judged.memory + _WITHHELD * len(judged.withheld)
 
 
 class FileWithheld(NotAllowed):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from packaging.version import Version
 
 from simpleindex.core.model import Project, Status, Withheld
-from simpleindex.core.packed import PackedFiles
 from simpleindex.policy import messages
 from simpleindex.policy.rules import PolicyAction
 
@@ -164,7 +163,7 @@ class Policy:
         valid_until = min(times, default=None)
         if not withheld and valid_until == project.valid_until and status is project.status:
             return project
-        files = project.files if len(kept) == len(project.files) else PackedFiles(kept)
+        files = project.files if len(kept) == len(project.files) else kept
         return replace(
             project,
             files=files,

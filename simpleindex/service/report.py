@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.core.names import ProjectName
-from simpleindex.core.packed import total_size
 from simpleindex.core.patterns import matcher
 from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
@@ -98,14 +97,14 @@ def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | Non
 
 def live_report(live: LiveDirectory, watch: str) -> StatusReport:
     """Return the state of a live directory."""
-    files = [snapshot.project.files for snapshot in live.snapshots.values() if snapshot.project]
+    projects = [snapshot.project for snapshot in live.snapshots.values() if snapshot.project]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
     return StatusReport(
         ready=live.complete and live.suspended is None,
         suspended=live.suspended,
-        projects=len(files),
-        files=sum(map(len, files)),
-        size=sum(map(total_size, files)),
+        projects=len(projects),
+        files=sum(len(project.files) for project in projects),
+        size=sum(project.size for project in projects),
         withheld=strays
         + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
         watch="poll" if live.polling else watch,

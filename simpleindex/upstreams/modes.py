@@ -7,7 +7,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from simpleindex.core.model import Project, Status, Withheld
-from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.pages.enrich import enriched, enriched_file
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def cached_project(
     }
     withheld = [_refused(file, reason) for file in project.files if (reason := refused.get(file.filename))]
     if withheld:
-        files = PackedFiles(file for file in project.files if not refused.get(file.filename))
+        files = [file for file in project.files if not refused.get(file.filename)]
         project = replace(project, files=files, withheld=(*project.withheld, *withheld))
     return enriched(project, file_facts, first_seen, generation)
 
@@ -91,9 +90,7 @@ def redirected_project(
         else:
             ours = enriched_file(file, None, first_seen.get(file.filename))
             files.append(_linked(ours, file.url) if linked else ours)
-    return replace(
-        project, files=PackedFiles(files), withheld=tuple(withheld), generation=generation, stale=False
-    )
+    return replace(project, files=files, withheld=tuple(withheld), generation=generation, stale=False)
 
 
 def _linked(file: File, url: str) -> File:

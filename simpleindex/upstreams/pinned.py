@@ -12,7 +12,6 @@ from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.files import file_order
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.packed import PackedFiles
 from simpleindex.core.source import ForwardingSource
 from simpleindex.system.bodies import BytesBody, FileBody
 from simpleindex.upstreams.errors import UpstreamFailed
@@ -123,7 +122,7 @@ class PinnedSource(ForwardingSource):
         more = [file for file in own.files if file.filename not in names]
         made = project
         if more and project.status is not Status.QUARANTINED:
-            files = PackedFiles(sorted([*project.files, *more], key=file_order))
+            files = sorted([*project.files, *more], key=file_order)
             made = replace(project, files=files, generation=next(self._generations))
         self._merged[project.name] = project, made
         return made

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.files import File, Sidecar
-from simpleindex.core.names import Kind
-from simpleindex.core.packed import PackedFiles, total_size
+from simpleindex.core.model import Project, restored_files, stored_files
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.packed import PackedFiles
+from simpleindex.core.serialization import deserialize, serialize
 
 texts = st.text(st.characters(exclude_categories=()), max_size=40)
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -40,10 +43,27 @@ def test_what_was_packed_comes_out(some: list[File]) -> None:
     """In its order, with the length, the size and the text of the same tuple."""
     packed = PackedFiles(some)
     assert tuple(packed) == tuple(some)
-    assert (len(packed), total_size(packed)) == (len(some), total_size(tuple(some)))
+    assert (len(packed), packed.size) == (len(some), sum(file.size or 0 for file in some))
     assert repr(packed) == repr(tuple(some))
     assert [packed[index] for index in range(len(some))] == some
     assert packed[1:] == tuple(some[1:])
+
+
+@given(several)
+def test_files_are_stored_as_plain_values(some: list[File]) -> None:
+    """From which a project has the same files again."""
+    project = Project(ProjectName("acme"), some)
+    stored = stored_files(project.files)
+    assert restored_files(stored) == project.files == tuple(some)
+    assert stored == stored_files(some) == deserialize(serialize(tuple(stored)))
+    assert (project.size, project.memory) == (stored.size, len(stored.data))
+
+
+def test_a_project_packs_its_files_once() -> None:
+    """Whatever is replaced beside them, for else a change of its status would cost as much as a new list."""
+    project = Project(ProjectName("acme"), [File("acme-1.0.zip", "1.0", Kind.SDIST, 1, None, None)])
+    assert type(project.files) is PackedFiles
+    assert replace(project, stale=True).files is project.files
 
 
 @given(several, several)

@@ -12,7 +12,6 @@ from simpleindex.core.files import File, file_order
 from simpleindex.core.identity import normalized_filename, wheel_tags
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import DistributionName, Kind, distribution_suffix
-from simpleindex.core.packed import PackedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,7 +69,7 @@ def assemble(
         files = [replace(file, yanked=project_file.yank_of(file)) for file in files]
     project = Project(
         name=name,
-        files=PackedFiles(sorted(files, key=file_order)),
+        files=sorted(files, key=file_order),
         withheld=tuple(sorted(withheld, key=lambda item: (item.filename, item.reason))),
         status=project_file.status,
         status_reason=project_file.reason,

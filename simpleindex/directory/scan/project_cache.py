@@ -6,11 +6,12 @@ start. Only the plain case is kept: one directory, every file of it listed, no r
 
 from __future__ import annotations
 
-import marshal
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from simpleindex.core.packed import VERSION, PackedFiles
+from simpleindex.core.files import StoredFiles
+from simpleindex.core.model import restored_files, stored_files
+from simpleindex.core.serialization import serialize
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.scan.digest_cache import CachedProject
 from simpleindex.directory.scan.scanned_files import ScannedFiles
@@ -34,7 +35,7 @@ def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
         if entry.trouble or entry.stamp is None:
             return None
         rows.append((entry.path, *entry.stamp))
-    return blake2b(marshal.dumps(sorted(rows), VERSION), digest_size=16).digest()
+    return blake2b(serialize(sorted(rows)), digest_size=16).digest()
 
 
 def recall(digests: DigestCache, directory: str, state: bytes) -> ScannedFiles | None:
@@ -42,10 +43,9 @@ def recall(digests: DigestCache, directory: str, state: bytes) -> ScannedFiles |
     kept = digests.recall_resting(directory, state)
     if kept is None:
         return None
-    return ScannedFiles.restored(kept.known, PackedFiles.restored(kept.files, kept.number, kept.size))
+    return ScannedFiles.restored(kept.known, restored_files(StoredFiles(kept.files, kept.number, kept.size)))
 
 
 def keep(digests: DigestCache, directory: str, state: bytes, known: ScannedFiles) -> None:
     """Have this recalled when the project is in this state; none of its files may be withheld, or young."""
-    files = known.files
-    digests.keep_resting(directory, state, CachedProject(known.packed, files.packed, len(files), files.size))
+    digests.keep_resting(directory, state, CachedProject(known.packed, *stored_files(known.files)))

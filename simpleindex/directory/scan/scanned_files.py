@@ -1,9 +1,7 @@
-"""What is known of each file of a project, packed while nobody asks: see :mod:`simpleindex.core.packed` for why."""
+"""What is known of each file of a project, in as little memory as the files themselves."""
 
 from __future__ import annotations
 
-# Only what this program has packed itself is ever unpacked; what comes back from the cache is proven by a checksum.
-import marshal
 import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -12,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
-from simpleindex.core.model import Withheld
-from simpleindex.core.packed import VERSION, PackedFiles, unpacked_files
+from simpleindex.core.model import Withheld, restored_files, stored_files
+from simpleindex.core.serialization import deserialize, serialize
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.core.files import File
+    from simpleindex.core.files import File, StoredFiles
 
     Row = tuple[Any, ...]
 
@@ -52,7 +50,7 @@ class ScannedFiles(Mapping[str, ScannedFile]):
     Args:
         known: The same, unpacked.
         chosen: The path of each listed file, by file name.
-        files: The listed files, as they follow from what is known.
+        files: The listed files, those of the project that was assembled from these.
 
     Attributes:
         packed: All that is not in ``files``.
@@ -65,14 +63,14 @@ class ScannedFiles(Mapping[str, ScannedFile]):
     def __init__(
         self, known: Mapping[str, ScannedFile], chosen: Mapping[str, str], files: Sequence[File] = ()
     ) -> None:
-        self.files = files if isinstance(files, PackedFiles) else PackedFiles(files)
+        self.files = files
         places = {chosen[file.filename]: index for index, file in enumerate(files)}
         rows = [_row(path, item, places.get(path)) for path, item in known.items()]
-        self.packed = marshal.dumps(rows, VERSION)
+        self.packed = serialize(rows)
         self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
 
     @classmethod
-    def restored(cls, packed: bytes, files: PackedFiles) -> ScannedFiles:
+    def restored(cls, packed: bytes, files: Sequence[File]) -> ScannedFiles:
         """Restore files from their packed form; none of them is withheld."""
         self = cls.__new__(cls)
         self.packed, self.files, self.withheld = packed, files, ()
@@ -89,12 +87,12 @@ class ScannedFiles(Mapping[str, ScannedFile]):
 
     @property
     def _rows(self) -> dict[str, Row]:
-        return _unpacked(self.packed, self.files.packed)[0]
+        return _unpacked(self.packed, stored_files(self.files))[0]
 
     @property
     def chosen(self) -> Mapping[str, str]:
         """The path of each listed file, by file name."""
-        return _unpacked(self.packed, self.files.packed)[1]
+        return _unpacked(self.packed, stored_files(self.files))[1]
 
     def unpacked(self) -> dict[str, ScannedFile]:
         """All of it at once."""
@@ -110,12 +108,12 @@ NOTHING_KNOWN: Final = ScannedFiles({}, {})
 
 # A resolver asks for many files of a few projects.
 @lru_cache(maxsize=8)
-def _unpacked(packed: bytes, files: bytes) -> tuple[dict[str, Row], dict[str, str]]:
+def _unpacked(packed: bytes, files: StoredFiles) -> tuple[dict[str, Row], dict[str, str]]:
     """Rows by path, each begun by the listed file that it is of, or None; and the path of each listed file."""
-    listed = unpacked_files(files)
+    listed = tuple(restored_files(files))
     rows: dict[str, Row] = {}
     chosen: dict[str, str] = {}
-    for path, index, *row in marshal.loads(packed):  # noqa: S302  (see the import)
+    for path, index, *row in deserialize(packed):
         if index is None:
             rows[path] = (None, *row)
         else:

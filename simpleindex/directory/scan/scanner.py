@@ -22,7 +22,6 @@ from simpleindex.core.names import (
     WHEEL_SUFFIX,
     Kind,
 )
-from simpleindex.core.packed import PackedFiles
 from simpleindex.core.text import printable
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
@@ -516,7 +515,7 @@ def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
 
 def _called(project: Project, source: str) -> Project:
     """Return a project with another source's name than the default."""
-    files = PackedFiles(replace(file, source=source) for file in project.files)
+    files = [replace(file, source=source) for file in project.files]
     withheld = tuple(replace(item, source=source) for item in project.withheld)
     return replace(project, files=files, withheld=withheld)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.files import Sidecar
-from simpleindex.core.model import Project, Status, Withheld
+from simpleindex.core.files import Sidecar, StoredFiles
+from simpleindex.core.model import Project, Status, Withheld, restored_files, stored_files
 from simpleindex.core.names import ProjectName
-from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.pages.enrich import FileFacts
 from simpleindex.upstreams.pages.listing_faults import ListingFault
 
@@ -57,10 +56,9 @@ class CachedListing:
 def parts_of_listing(upstream: str, listing: CachedListing) -> tuple[Any, ...]:
     """Return a listing as plain values, to be packed."""
     project = listing.project
-    files = project.files if isinstance(project.files, PackedFiles) else PackedFiles(project.files)
     return (
         *(upstream, str(project.name), project.status.value, project.status_reason),
-        *(files.packed, len(files), files.size),
+        *stored_files(project.files),
         [astuple(item) for item in project.withheld],
         *(listing.etag, listing.last_modified, listing.fresh_for, listing.fetched_at),
         {name: astuple(file_facts) for name, file_facts in listing.file_facts.items()},
@@ -77,11 +75,11 @@ def listing_of_parts(parts: tuple[Any, ...]) -> CachedListing:
     """
     if parts[0] == OLDER_FORMAT:
         parts = (*parts, {}, {})
-    _, _, name, status, reason, packed, count, size, withheld, *headers, file_facts, faults, modified = parts
+    _, _, name, status, reason, data, number, size, withheld, *headers, file_facts, faults, modified = parts
     etag, last_modified, fresh_for, fetched_at = headers
     project = Project(
         name=ProjectName(name),
-        files=PackedFiles.restored(packed, count, size),
+        files=restored_files(StoredFiles(data, number, size)),
         withheld=tuple(Withheld(*item) for item in withheld),
         status=Status(status),
         status_reason=reason,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-
-# Only what this program has packed itself is ever unpacked; a checksum proves it.
-import marshal
 import os
 from io import FileIO
 from typing import Any, Final
 
-from simpleindex.core.packed import VERSION
+from simpleindex.core.serialization import deserialize, serialize
 
 _SUM: Final = 16
 
 
 def pack(parts: tuple[Any, ...]) -> bytes:
     """Return a record of these parts, of which the first names the format."""
-    packed = marshal.dumps(parts, VERSION)
+    packed = serialize(parts)
     return _sum(packed) + packed
 
 
@@ -32,7 +29,7 @@ def read_record(path: str) -> tuple[Any, ...] | None:
     if checksum != _sum(packed):
         return None
     try:
-        parts = marshal.loads(packed)  # noqa: S302  (see the import)
+        parts = deserialize(packed)
     except (EOFError, ValueError, TypeError):
         return None
     return parts if isinstance(parts, tuple) and parts else None

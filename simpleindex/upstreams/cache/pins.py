@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import file_order
 from simpleindex.core.metadata import MAXIMUM_SIZE
-from simpleindex.core.packed import PackedFiles
 from simpleindex.system.log import logger
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
@@ -76,7 +75,7 @@ class Pins:
         listing = self.listing(index, name)
         if listing is None:
             return None
-        files = PackedFiles(replace(file, metadata=None) for file in listing.project.files)
+        files = [replace(file, metadata=None) for file in listing.project.files]
         return enriched(replace(listing.project, files=files), listing.file_facts, {}, generation)
 
     def open(self, index: str, name: ProjectName, filename: str) -> tuple[int, ArchiveInfo] | None:
@@ -238,7 +237,7 @@ class Pins:
     def _write(
         self, index: str, listing: CachedListing, files: Iterable[File], file_facts: dict[str, FileFacts]
     ) -> None:
-        project = replace(listing.project, files=PackedFiles(sorted(files, key=file_order)), withheld=())
+        project = replace(listing.project, files=sorted(files, key=file_order), withheld=())
         self._store.store_listing(index, replace(listing, project=project, file_facts=file_facts))
         if self.listing(index, project.name) is None:
             raise OSError(errno.EIO, "it cannot be written")

@@ -53,8 +53,7 @@ class ListingEntry:
     @property
     def weight(self) -> int:
         """The bytes that it takes, about."""
-        listed, offered = self.listing.project.files, self.offered.files
-        return _ENTRY + sum(len(getattr(files, "packed", b"")) for files in (listed, offered))
+        return _ENTRY + self.listing.project.memory + self.offered.memory
 
 
 class ListingMemory:

@@ -7,7 +7,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import file_order
-from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.listings.memory import ListingEntry, ListingMemory
 from simpleindex.upstreams.pages.enrich import (
@@ -121,7 +120,7 @@ class ListingStore:
                 return ListingEntry(cached, offered, self._context.clock.seconds() + fresh_for)
 
     def _keep(self, listing: CachedListing, before: Project | None) -> tuple[CachedListing, Project]:
-        files = PackedFiles(sorted(listing.project.files, key=file_order))
+        files = sorted(listing.project.files, key=file_order)
         listing = replace(listing, project=replace(listing.project, files=files))
         self._context.cache.store_listing(self._context.identity, listing)
         offered = self._offer(listing)

@@ -11,7 +11,6 @@ from packaging.version import Version
 from simpleindex.core.files import FIRST_SEEN, LAST_MODIFIED, Sidecar
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
-from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.pages.signed_urls import unsigned
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def enriched(
     ]
     if project.status is Status.QUARANTINED:
         files = []
-    return replace(project, files=PackedFiles(files), generation=generation, stale=False)
+    return replace(project, files=files, generation=generation, stale=False)
 
 
 def enriched_file(file: File, file_facts: FileFacts | None, first_seen: int | None = None) -> File:
@@ -142,7 +141,7 @@ def with_modification_times(
         if time and file.uploaded_ns is None and (facts is None or facts.modified_ns is None):
             file = replace(file, uploaded_ns=time, dated_by=LAST_MODIFIED)  # noqa: PLW2901
         files.append(file)
-    return replace(project, files=PackedFiles(files))
+    return replace(project, files=files)
 
 
 def files_without_dates(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName, parse_distribution_name
-from simpleindex.core.packed import PackedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +42,7 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
     for name in sorted({*files, *withheld}):
         project = Project(
             name,
-            PackedFiles(files.get(name, ())),
+            files.get(name, ()),
             tuple(withheld.get(name, ())),
             generation=page.generation,
             valid_until=page.valid_until,

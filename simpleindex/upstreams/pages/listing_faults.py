@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.errors import NotHere
 from simpleindex.core.model import MISSING, Withheld
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.packed import PackedFiles
 from simpleindex.upstreams.errors import WrongFile
 from simpleindex.upstreams.pages.enrich import identity_of
 
@@ -93,7 +92,7 @@ def without_faults(project: Project, faults: Mapping[str, ListingFault]) -> Proj
             continue
         has_metadata = file.metadata is not None and file.filename + METADATA_SUFFIX not in faults
         files.append(file if has_metadata else replace(file, metadata=None))
-    return replace(project, files=PackedFiles(files), withheld=tuple(withheld))
+    return replace(project, files=files, withheld=tuple(withheld))
 
 
 def unchanged_faults(

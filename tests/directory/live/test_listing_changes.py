@@ -18,7 +18,7 @@ def listed(files: dict[str, str] | None) -> tuple[Project | None, list[str]]:
     """A project with files of these names and digests."""
     if files is None:
         return None, []
-    made = tuple(File(name, "1.0", Kind.SDIST, 1, digest, 0) for name, digest in files.items())
+    made = tuple(File(name, "1.0", Kind.SDIST, 1, 64 * digest, 0) for name, digest in files.items())
     return Project(ACME, made), list(files)
 
 
