@@ -78,7 +78,7 @@ class AcceptedUpload:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Warnings, and the outcome for a person who uses curl; the other clients pass over it."""
+        """The warnings, and the outcome for a person who uses curl; the other clients pass over it."""
         name = self.name
         spelling = spelling_pattern(name.project).match(name.filename)
         project = spelling[0] if spelling else name.project

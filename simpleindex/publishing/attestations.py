@@ -1,4 +1,4 @@
-"""Verify attestations of uploads (PEP 740), and make provenance of those with a known publisher.
+"""Verify attestations of uploads (PEP 740), and make provenance of those that name a publisher.
 
 It works without network: the root of trust is the one that comes with sigstore, or the operator's own. Blocking; runs in a
 thread. Needs the extra "attestations"; without it the field is ignored (docs/protocol.md).
@@ -73,7 +73,7 @@ class Attestations:
             sha256: The file's digest, lower-case hex.
 
         Returns:
-            The object's JSON text; None if no publisher is known, as for files that were signed by hand.
+            The object's JSON text; None if they name no publisher, as for files that were signed by hand.
 
         Raises:
             RefusedUpload: With 400; an attestation is not valid, or is about another file.

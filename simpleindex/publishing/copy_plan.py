@@ -94,7 +94,7 @@ def copy_note(filename: str, sha256: str, *, source: str, url: str | None, who: 
         filename: The file.
         sha256: Its digest.
         source: The source from which it was copied.
-        url: The URL from which the source has it, if known.
+        url: The URL from which the source has it; None if there is none.
         who: The user.
         now: Seconds since 1970.
     """

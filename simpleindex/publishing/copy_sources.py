@@ -59,7 +59,7 @@ class CopySource(Protocol):
         ...
 
     def url(self, name: ProjectName, file: File) -> str | None:
-        """Return the URL from which the source has a file; None if it is not known."""
+        """Return the URL from which the source has a file; None if there is none."""
         ...
 
 
@@ -79,7 +79,7 @@ class DirectoryCopySource:
         self._directory = directory
         self._reader = Scanner(directory, digests, time.time_ns, label, examiner=examiner)
         self._label = label
-        self._shelves: dict[ProjectName, ProjectSnapshot] = {}
+        self._snapshots: dict[ProjectName, ProjectSnapshot] = {}
         self._urls: dict[tuple[str, str], str] = {}
 
     def project(self, name: ProjectName) -> Project:
@@ -95,7 +95,7 @@ class DirectoryCopySource:
             raise NotCopied(f"{self._label} cannot answer for {name}: {snapshot.trouble}")
         if snapshot.project is None:
             raise NotCopied(f"{self._label} has no project {name}")
-        self._shelves[name] = snapshot
+        self._snapshots[name] = snapshot
         self._urls = {}
         for raw in places[0]:
             with suppress(OSError), open(os.path.join(self._directory.root, raw, COPIED), "rb") as note:
@@ -104,18 +104,18 @@ class DirectoryCopySource:
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
         """Open a file, in the state in which it was read."""
-        return self._opened(name, self._shelves[name].chosen[file.filename])
+        return self._opened(name, self._snapshots[name].chosen[file.filename])
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
         """Return the side files that are listed with a file."""
-        path = self._shelves[name].chosen[file.filename]
-        found = {}
+        path = self._snapshots[name].chosen[file.filename]
+        side_files = {}
         for suffix in SIDE_FILE_SUFFIXES:
-            known = self._shelves[name].known.get(path + suffix)
-            if known is not None and isinstance(known.outcome, str):
+            scanned = self._snapshots[name].known.get(path + suffix)
+            if scanned is not None and isinstance(scanned.outcome, str):
                 with self._opened(name, path + suffix) as beside:
-                    found[suffix] = beside.readall()
-        return found
+                    side_files[suffix] = beside.readall()
+        return side_files
 
     def url(self, name: ProjectName, file: File) -> str | None:
         """Return the URL from which a file was copied, if it was."""
@@ -123,10 +123,10 @@ class DirectoryCopySource:
         return self._urls.get((file.filename, file.sha256 or ""))
 
     def _opened(self, name: ProjectName, path: str) -> FileIO:
-        known = self._shelves[name].known.get(path)
-        assert known is not None
-        assert known.stamp is not None  # it is listed
-        return FileIO(self._directory.open_file(path, known.stamp), "rb")
+        file = self._snapshots[name].known.get(path)
+        assert file is not None
+        assert file.stamp is not None  # it is listed
+        return FileIO(self._directory.open_file(path, file.stamp), "rb")
 
 
 class UpstreamCopySource:

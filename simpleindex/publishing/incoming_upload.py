@@ -25,7 +25,7 @@ class IncomingUpload:
         file_fields: Names of other fields that were sent as files.
         size: Bytes of the file.
         draft: The file; None before its first byte arrives.
-        release_name: Ends the reservation of the project's name, which no upstream is asked for while the upload runs; None
+        release_name: Ends the reservation of the project's name, which is requested from no upstream while the upload runs; None
             before the name is reserved.
     """
 

@@ -30,13 +30,13 @@ def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
     lists = NameLists(os.path.dirname(path))
     policies = LiveSourcesFile(path, open_list=lists.open, allowances=lambda _: ())
     with log_to(lines.append):
-        said = policies.open()
+        sources_file = policies.open()
     counts = (
-        (len(said.upstreams), "upstream"),
-        (len(said.directories), "further directory"),
-        (len(said.views) - 1, "view"),
-        (len(said.rules), "rule"),
+        (len(sources_file.upstreams), "upstream"),
+        (len(sources_file.directories), "further directory"),
+        (len(sources_file.views) - 1, "view"),
+        (len(sources_file.rules), "rule"),
     )
-    lines += without_upload_times(policies, said.upstreams, UpstreamCache(cache))
+    lines += without_upload_times(policies, sources_file.upstreams, UpstreamCache(cache))
     text = "\n".join([f"{path}: {', '.join(plural(number, noun) for number, noun in counts)}.", *lines])
-    return text, NameRules(allow_upstream=said.allow_upstream).allow_upstream
+    return text, NameRules(allow_upstream=sources_file.allow_upstream).allow_upstream

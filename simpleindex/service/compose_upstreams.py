@@ -206,7 +206,7 @@ def _offer(mode: Mode, host_policy: HostPolicy) -> Callable[..., Project]:
 def _first_seen(
     first_seen: FirstSeen, url: str, _: str, name: ProjectName, marks: Mapping[str, str], now_ns: int
 ) -> Mapping[str, int]:
-    # By URL alone: a file must not be new again because its index is asked with other credentials.
+    # By URL alone: a file must not be new again because its index is requested with other credentials.
     return first_seen.times(url, name, marks, now_ns)
 
 

@@ -1,7 +1,7 @@
 """End the process within its time, whatever threads are doing.
 
 Python and Twisted join every thread before a process ends, and a thread that computes in C, or waits for a disk that is
-gone, cannot be told to stop. So the wait for all of them together is bounded, and a last resort ends the process where even
+gone, cannot be stopped. So the wait for all of them together is bounded, and a last resort ends the process where even
 that is held up.
 """
 

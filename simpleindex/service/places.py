@@ -36,14 +36,14 @@ def further_directories(settings: Settings) -> dict[str, Path]:
     if settings.sources is None:
         return {}
     try:
-        said = parse_sources(read_text_file(str(settings.sources)))
+        sources_file = parse_sources(read_text_file(str(settings.sources)))
     except OSError:
         # It may be written later; the server says then what is wrong with it.
         return {}
     except InvalidSources as error:
         raise RefusedStart(f"{settings.sources}: {error}") from None
     where = settings.sources.parent
-    return {each.name: Path(os.path.normpath(where / each.path)) for each in said.directories}
+    return {each.name: Path(os.path.normpath(where / each.path)) for each in sources_file.directories}
 
 
 def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:

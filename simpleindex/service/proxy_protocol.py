@@ -1,6 +1,6 @@
 """The PROXY protocol behind ``haproxy:`` endpoints: believed only of proxies that the operator names.
 
-Whoever reaches such a port could claim any address otherwise: this machine's own, to see what only its users see, or a
+Otherwise every client of such a port could claim any address: this machine's own, to see what only its users see, or a
 new one for each wrong password. What follows the gate is Twisted's own reader of the header.
 """
 

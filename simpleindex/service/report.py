@@ -1,4 +1,4 @@
-"""What an operator reads at the start, and from ``simpleindex check``: pure text from what is known."""
+"""The report that an operator reads at the start, and from ``simpleindex check``, as text."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | Non
 
     Args:
         names: They.
-        allow_upstream: Patterns of names that upstreams are asked for all the same.
+        allow_upstream: Patterns of names that are requested from upstreams all the same.
     """
     taken = [name for name in names if matcher(tuple(allow_upstream)).find(ProjectName(name)) is None]
     if not taken:
@@ -115,7 +115,7 @@ def live_report(live: LiveDirectory, watch: str) -> StatusReport:
 
 
 def readiness_of(own: Sequence[ServedDirectory]) -> tuple[bool, str | None]:
-    """Whether all of one's own directories are known, and why one of them keeps everything from being answered."""
+    """Return whether all local directories have been read, and why one of them keeps everything from being answered."""
     suspended = [(each.name, each.live.suspended) for each in own if each.live.suspended is not None]
     reason = None
     if suspended:

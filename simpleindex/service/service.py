@@ -170,7 +170,7 @@ class IndexService(Service):
                 raise self._refusal(error) from None
             self._ports.append((option, port))
         self._gate.ports = [port for _, port in self._ports]
-        # Known only now where a port was left to the system (0).
+        # The port is certain only now, where it was left to the system (0).
         self._take_urls(self.settings.page_cache)
 
     def startService(self) -> None:

@@ -54,7 +54,7 @@ class FileLogin:
 
 
 class FollowedTrust:
-    """Certificates of authorities in a file, by which an upstream is known.
+    """Certificates of authorities in a file, by which an upstream is verified.
 
     Args:
         path: They are in PEM form.

@@ -150,7 +150,7 @@ class Upstreams:
 
     @property
     def allow_upstream(self) -> tuple[str, ...]:
-        """Patterns of names that upstreams are asked for although a directory has them, as of the start."""
+        """Patterns of names that are requested from upstreams although a directory has them, as of the start."""
         return NameRules(allow_upstream=self.start.allow_upstream).allow_upstream
 
     def follow(self) -> Awaitable[None]:

@@ -1,4 +1,4 @@
-"""The door of the index: who asks, what they may do, and what is the same for all readers."""
+"""Admission of readers and writers: who they are, what they may do, and which answers are the same for all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOBODY: Final = ":"
 
 
 class Owners(Protocol):
-    """Who published which project first."""
+    """The owners of projects: who published each of them first."""
 
     def owner(self, name: ProjectName) -> str | None:
         """Return the owner of one project, or None."""
@@ -39,10 +39,10 @@ class Owners(Protocol):
 
 
 class Identification(Protocol):
-    """Finds out who somebody is."""
+    """Identifies clients."""
 
     async def identify(self, authorization: str | None, address: str, secure: bool) -> Identity:
-        """Judge credentials.
+        """Return whose credentials they are.
 
         Raises:
             Unauthenticated: They are wrong.
@@ -56,13 +56,13 @@ class Admission:
     """Lets readers and writers in.
 
     Args:
-        views: All that there is, in each view.
-        access: Gives the rights now.
-        identification: Judges credentials; None where nobody can log in, and then none are looked at.
-        owners: Who published what first.
+        views: The whole source of each view.
+        access: Returns the rights now.
+        identification: Judges credentials; None where nobody can log in; credentials are ignored then.
+        owners: Returns who published a project first.
 
     Attributes:
-        public: What everybody may read, in each view.
+        public: The source of each view as an anonymous reader sees it.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class Admission:
         """The rights now."""
         return self._access()
 
-    async def identify(self, asked: RequestInfo) -> Identity:
-        """Find out who asks.
+    async def identify(self, request: RequestInfo) -> Identity:
+        """Return who sent a request.
 
         Raises:
             Unauthenticated: The credentials are wrong.
@@ -95,19 +95,19 @@ class Admission:
         if self._identification is None:
             return ANYONE
         identity = await self._identification.identify(
-            asked.header("authorization"), asked.address, asked.is_secure
+            request.header("authorization"), request.address, request.is_secure
         )
-        if asked.record is not None:
-            asked.record.identity = identity
+        if request.record is not None:
+            request.record.identity = identity
         return identity
 
-    async def enter(self, asked: RequestInfo) -> Identity:
-        """Find out who asks, and refuse those who may not even know what there is.
+    async def enter(self, request: RequestInfo) -> Identity:
+        """Return who sent a request; refuse anonymous clients of a private index.
 
         Raises:
             SimpleIndexError: As :meth:`identify` and :meth:`refuse_entry`.
         """
-        reader = await self.identify(asked)
+        reader = await self.identify(request)
         self.refuse_entry(reader)
         return reader
 
@@ -119,25 +119,25 @@ class Admission:
         return GuardedSource(source, reader, self._access, self._owners.owner, self._lists[view])
 
     def refuse_entry(self, reader: Identity) -> None:
-        """Refuse those who may not even know what there is.
+        """Refuse anonymous clients of a private index.
 
         Raises:
-            Unauthenticated: The index is private, and nobody knows who asks.
+            Unauthenticated: The index is private, and the client did not log in.
         """
         if self.access.private and not reader.authenticated:
             raise Unauthenticated("This index is private: log in to read it.")
 
-    def is_shared(self, found: Route | None, reader: Identity) -> bool:
-        """Whether an answer is the same for everybody, so that any cache may keep it.
+    def is_shared(self, target: Route | None, reader: Identity) -> bool:
+        """Return whether an answer is the same for everybody, so that any cache may keep it.
 
         Args:
-            found: What was asked for; None for what there cannot be.
-            reader: Who asked.
+            target: The meaning of the request's target; None if no page can have that URL.
+            reader: The identity of the client.
         """
         access = self.access
         if access.everything_public:
             return True
-        match found:
+        match target:
             case RootRoute():
                 return not access.private and not reader.authenticated
             case ProjectRoute(name) | FileRoute(name):
@@ -145,31 +145,31 @@ class Admission:
         return not access.private
 
     def decide(
-        self, somebody: Identity, action: Action, name: ProjectName, *, exists: bool = False
+        self, identity: Identity, action: Action, name: ProjectName, *, exists: bool = False
     ) -> Decision:
-        """Decide whether somebody may do something.
+        """Decide whether an identity may do something.
 
         Args:
-            somebody: Who asks.
-            action: What for.
-            name: On which project.
-            exists: Whether it is known to be there: then nobody becomes its owner by being the first to upload.
+            identity: The user or token.
+            action: The action.
+            name: The project.
+            exists: Whether the project exists for sure: then nobody becomes its owner by being the first to upload.
         """
         owner = self._owners.owner(name)
         if owner is None and exists:
             owner = _NOBODY
-        return self.access.decide(somebody, action, name, owner)
+        return self.access.decide(identity, action, name, owner)
 
-    def require(self, somebody: Identity, action: Action, name: ProjectName, *, exists: bool = False) -> None:
-        """Refuse somebody who may not do something; the arguments are those of :meth:`decide`.
+    def require(self, identity: Identity, action: Action, name: ProjectName, *, exists: bool = False) -> None:
+        """Refuse an identity that may not do something; the arguments are those of :meth:`decide`.
 
         Raises:
-            Unauthenticated: Nobody knows who asks.
-            NotAllowed: They may not.
+            Unauthenticated: It is the identity of an anonymous client.
+            NotAllowed: The rights do not allow it.
         """
-        decision = self.decide(somebody, action, name, exists=exists)
+        decision = self.decide(identity, action, name, exists=exists)
         if not decision.allowed:
-            raise NotAllowed(decision.why) if somebody.authenticated else Unauthenticated(decision.why)
+            raise NotAllowed(decision.why) if identity.authenticated else Unauthenticated(decision.why)
 
 
 def open_admission(views: Mapping[str, Source]) -> Admission:

@@ -32,7 +32,7 @@ class FileResponses:
     """The files beside the project pages.
 
     Args:
-        immutable: Whether a file name never changes its content, so that clients may keep it for ever.
+        immutable: Whether the content of a file name never changes, so that clients may keep it for ever.
         now: The time, seconds since 1970.
     """
 
@@ -40,15 +40,17 @@ class FileResponses:
         self._now = now
         self.immutable = immutable
 
-    async def answer(self, name: ProjectName, filename: str, asked: RequestInfo, source: Source) -> Response:
-        """Answer a GET or HEAD for one file with what a source has of it."""
+    async def answer(
+        self, name: ProjectName, filename: str, request: RequestInfo, source: Source
+    ) -> Response:
+        """Answer a GET or HEAD for one file of a source."""
         body = await source.file(name, filename)
         if isinstance(body, Elsewhere):
-            # A rule or another upstream may send them elsewhere next time, so nobody keeps it (docs/protocol.md, "URLs and redirects").
+            # A rule or another upstream may send them elsewhere next time, so no client keeps it (docs/protocol.md, "URLs and redirects").
             return sentence(302, f"It is at {body.url}", ("Location", body.url))
         response = None
         try:
-            response = _answer(body, filename, asked, self._cache_control(filename), self._now())
+            response = _answer(body, filename, request, self._cache_control(filename), self._now())
             if isinstance(response.body, Content) and self._never_changes(filename):
                 response = replace(response, body=replace(response.body, by_kernel=True))
         finally:
@@ -64,26 +66,26 @@ class FileResponses:
         return self.immutable and bool(distribution_suffix(filename.removesuffix(METADATA_SUFFIX)))
 
 
-def _answer(body: Body, filename: str, asked: RequestInfo, cache_control: str, now: float) -> Response:
+def _answer(body: Body, filename: str, request: RequestInfo, cache_control: str, now: float) -> Response:
     size = body.size
-    assert size is not None  # every source of ours knows it beforehand
-    # No tag is made up where the digest is not known beforehand; an empty one equals none.
+    assert size is not None  # every source of this index states it
+    # Without a digest there is no tag; an empty one equals none.
     etag = f'"{body.sha256}"' if body.sha256 else ""
     modified = _modified(body, now)
     headers = [("ETag", etag)] if etag else []
     headers.append(("Cache-Control", cache_control))
     if modified is not None:
         headers.append(("Last-Modified", formatdate(max(modified, 0), usegmt=True)))
-    if precondition_failed(asked.header("if-match"), asked.header("if-unmodified-since"), etag, modified):
+    if precondition_failed(request.header("if-match"), request.header("if-unmodified-since"), etag, modified):
         return sentence(412, "The file is not the one that the request names.")
-    if not_modified(asked.header("if-none-match"), asked.header("if-modified-since"), etag, modified):
+    if not_modified(request.header("if-none-match"), request.header("if-modified-since"), etag, modified):
         return Response(304, tuple(headers))
     headers += [
         ("Content-Type", _content_type(filename)),
         ("Accept-Ranges", "bytes" if body.accepts_ranges else "none"),
         ("X-Content-Type-Options", "nosniff"),
     ]
-    selected = _selected(asked, etag, modified, size) if body.accepts_ranges else None
+    selected = _selected(request, etag, modified, size) if body.accepts_ranges else None
     if isinstance(selected, UnsatisfiableRange):
         return sentence(
             416,
@@ -98,22 +100,22 @@ def _answer(body: Body, filename: str, asked: RequestInfo, cache_control: str, n
 
 
 def _modified(body: Body, now: float) -> int | None:
-    """When the file was uploaded; unknown where that lies ahead, which must not be said (RFC 9110 section 8.8.2.1)."""
+    """Return when the file was uploaded; None for a time in the future, which must not be sent (RFC 9110 section 8.8.2.1)."""
     if body.modified_ns is None or body.modified_ns > now * 1_000_000_000:
         return None
     return body.modified_ns // 1_000_000_000
 
 
 def _selected(
-    asked: RequestInfo, etag: str, modified: int | None, size: int
+    request: RequestInfo, etag: str, modified: int | None, size: int
 ) -> ByteRange | UnsatisfiableRange | None:
     """Return the part that the client wants, or None for the whole (RFC 9110 section 14.2: ranges are for GET)."""
-    if asked.method != "GET":
+    if request.method != "GET":
         return None
-    if_range = asked.header("if-range")
+    if_range = request.header("if-range")
     if if_range is not None and not if_range_matches(if_range, etag, modified):
         return None
-    selected = parse_range(asked.header("range"), size)
+    selected = parse_range(request.header("range"), size)
     return selected if isinstance(selected, ByteRange | UnsatisfiableRange) else None
 
 

@@ -8,7 +8,7 @@ from twisted.web.resource import Resource
 
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
-from simpleindex.web.resource import acme_response, asked_of, cors_headers, moved
+from simpleindex.web.resource import acme_response, cors_headers, moved, request_info
 from simpleindex.web.routes import requoted, split_target
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ class RedirectResource(Resource):
         self._acme_challenge = acme_challenge
 
     def render(self, request: Request) -> int:
-        return respond(request, self.answer(asked_of(request, ())), also=cors_headers(self.cors))
+        return respond(request, self.answer(request_info(request, ())), also=cors_headers(self.cors))
 
-    async def answer(self, asked: RequestInfo) -> Response:
+    async def answer(self, request: RequestInfo) -> Response:
         """Answer one request."""
-        if asked.method not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD"):
             text = f"Nothing is taken without TLS here; use {self.base_url} instead."
             return sentence(405, text, ("Allow", "GET, HEAD"))
-        path, query = split_target(asked.target)
+        path, query = split_target(request.target)
         if path.startswith(_CHALLENGES):
             return acme_response(self._acme_challenge(path.removeprefix(_CHALLENGES).decode("latin-1")))
         rest = path.lstrip(b"/") + (b"?" + query if query else b"")

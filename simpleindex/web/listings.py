@@ -55,7 +55,7 @@ _WORTH_A_THREAD: Final = 300
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListingForm:
-    """In which form a page is sent; one object for each, so that it is looked up by its identity, which costs least.
+    """The form in which a page is sent; one object for each, so that it is looked up by its identity, which costs least.
 
     Attributes:
         representation: Its content type.
@@ -73,7 +73,7 @@ class Rendered:
     """One representation of a page.
 
     Attributes:
-        subject: What it was made from; it is good as long as the source answers with this very object.
+        subject: The project or list; the page is current as long as the source answers with this very object.
         body: As sent.
         etag: Made from the content, so that a restart keeps it.
     """
@@ -87,9 +87,9 @@ class Listings:
     """The list of projects and each project's page.
 
     Args:
-        public: What an anonymous reader sees of each view, for :meth:`begin`.
+        public: The source of each view as an anonymous reader sees it, for :meth:`begin`.
         base_url: ``--url``, where the protocol demands absolute URLs.
-        description: What else the pages tell.
+        description: Facts about the index that pages show.
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
         threads: Render very large pages, which takes long.
@@ -134,38 +134,38 @@ class Listings:
         self._cache = _PageCache(cache_size)
 
     def describe(self, description: IndexDescription) -> None:
-        """Take what the pages tell of the index; they are rendered anew if that is something new."""
+        """Take the facts about the index that pages show; a new description renders them anew."""
         if description != self.description:
             self.description = description
             self._cache = _PageCache(self._cache.limit)
 
     @property
     def views(self) -> Mapping[str, object]:
-        """The views that there are."""
+        """The views by name."""
         return self._public
 
-    async def answer(self, page: Page, asked: RequestInfo, source: Source) -> Response:
+    async def answer(self, page: Page, request: RequestInfo, source: Source) -> Response:
         """Answer a request for a view's list of projects, or for one project's page."""
         try:
-            form = self._form_for(asked)
+            form = self._form_for(request)
         except NotAcceptable:
-            await self._subject(page, source)  # What is not here is not here in any form.
+            await self._subject(page, source)  # A page that is not here is not here in any form (404).
             raise
         begun = self._take_begun(page, form, source)
         rendered = await (self.page(page, form, source) if begun is None else begun.rest())
         stale = rendered.subject.stale
-        if not_modified(asked.header("if-none-match"), None, rendered.etag, None):
+        if not_modified(request.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(rendered.etag, stale=stale)
         return replace(self.full(rendered.etag, form, stale=stale), body=rendered.body)
 
     def begin(self, page: Page, form: ListingForm) -> Started[Rendered]:
         """Begin to answer an anonymous request before it is parsed.
 
-        What cannot be told at once is continued by :meth:`answer` for the same request, which must follow in the same turn
+        An answer that has to wait is continued by :meth:`answer` for the same request, which must follow in the same turn
         of the reactor; :meth:`drop_begun` comes after that.
 
         Raises:
-            SimpleIndexError: As :meth:`page`, where that can be told at once.
+            SimpleIndexError: As :meth:`page`, if the source answers at once.
         """
         started = Started(self.page(page, form, self._public[page.view]))
         if not started.is_finished:
@@ -173,7 +173,7 @@ class Listings:
         return started
 
     def drop_begun(self) -> None:
-        """End what was begun, if nothing has continued it."""
+        """Drop an answer that was begun, if nothing has continued it."""
         if self._begun is not None:
             self._begun[2].drop()
             self._begun = None
@@ -192,16 +192,16 @@ class Listings:
         *,
         is_for_script: bool = False,
     ) -> ListingForm:
-        """Return in which form a client gets a page.
+        """Return the form in which a client gets a page.
 
         Args:
             accept: The header of that name.
             query_format: The value of ``?format=``.
             accept_encoding: The header of that name.
-            is_for_script: Whether a script in a web page asks.
+            is_for_script: Whether a script in a web page sent the request.
 
         Raises:
-            NotAcceptable: In none of those that there are.
+            NotAcceptable: The client accepts none of the forms.
         """
         offered = (*self._encodings, Encoding.IDENTITY)
         representation = choose_representation(accept, query_format)
@@ -209,15 +209,15 @@ class Listings:
         return self._forms[representation, choose_encoding(accept_encoding, offered), is_absolute]
 
     async def page(self, page: Page, form: ListingForm, source: Source) -> Rendered:
-        """Return a page as it is now, in one form; at once if it is rendered and the source can tell at once.
+        """Return a page as it is now, in one form; at once if it is rendered and the source answers at once.
 
         Args:
             page: The list of projects, or one project.
             form: Chosen by :meth:`choose`.
-            source: What the reader sees of the view.
+            source: The view as the reader sees it.
 
         Raises:
-            SimpleIndexError: The source has not got it, or cannot tell.
+            SimpleIndexError: The source does not have it, or is unavailable.
         """
         if page.name is None:
             listed = await source.projects()
@@ -245,14 +245,14 @@ class Listings:
         """Return the answer to a client that has the page already."""
         return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
 
-    def _form_for(self, asked: RequestInfo) -> ListingForm:
-        _, query = split_target(asked.target)
+    def _form_for(self, request: RequestInfo) -> ListingForm:
+        _, query = split_target(request.target)
         return self.choose(
-            asked.header("accept"),
+            request.header("accept"),
             _format(query),
-            asked.header("accept-encoding"),
-            is_for_script=asked.header("origin") is not None
-            or (asked.header("sec-fetch-mode") or "").lower() in _OF_SCRIPTS,
+            request.header("accept-encoding"),
+            is_for_script=request.header("origin") is not None
+            or (request.header("sec-fetch-mode") or "").lower() in _OF_SCRIPTS,
         )
 
     async def _rendered(self, key: Key, subject: Subject) -> Rendered:
@@ -324,7 +324,7 @@ class _PageCache:
 
 
 def _caching(*, stale: bool) -> tuple[str, str]:
-    # A stale answer is not worth keeping: the source behind it may be back at any moment.
+    # A stale answer is not kept: the source behind it may be back at any moment.
     return ("Cache-Control", "no-store") if stale else _REVALIDATE
 
 

@@ -63,9 +63,9 @@ API_PREFIX = "api/"
 
 
 class WriteResponder(Protocol):
-    """Answers everything that is not reading."""
+    """Answers requests that change something."""
 
-    async def answer(self, asked: RequestInfo) -> Response:
+    async def answer(self, request: RequestInfo) -> Response:
         """Answer a request.
 
         Raises:
@@ -76,7 +76,7 @@ class WriteResponder(Protocol):
 
 @dataclass(frozen=True)
 class IndexParts:
-    """What an index answers with.
+    """The parts of an index that make its answers.
 
     Attributes:
         listings: Pages of projects, and their list.
@@ -97,11 +97,11 @@ class IndexResource(Resource):
     """Everything that an index serves.
 
     Args:
-        parts: What it answers with.
+        parts: Make the answers.
         admission: Decides who reads what.
         acme_challenge: Returns the answer to a certificate authority's challenge token, or None.
         refused: Records a download that was refused.
-        trusted: Networks of proxies whose word on the client's address is believed.
+        trusted: Networks of the proxies that may state the client's address.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
     """
 
@@ -130,91 +130,91 @@ class IndexResource(Resource):
         self._acme_challenge = acme_challenge
 
     def render(self, request: Request) -> int:
-        asked = asked_of(request, self.trusted)
-        if asked.is_local and not is_own_host(asked.header("host"), self.listings.base_url):
-            asked = replace(asked, is_local=False)
-        return respond(request, self.answer(asked), also=self.also())
+        info = request_info(request, self.trusted)
+        if info.is_local and not is_own_host(info.header("host"), self.listings.base_url):
+            info = replace(info, is_local=False)
+        return respond(request, self.answer(info), also=self.also())
 
     def also(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that every response carries."""
         return cors_headers(self.cors)
 
-    async def answer(self, asked: RequestInfo) -> Response:
+    async def answer(self, request: RequestInfo) -> Response:
         """Answer one request.
 
         Raises:
             SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
         """
-        if asked.method in _READ_METHODS:
-            return await self._read(asked)
-        if asked.method == "OPTIONS":
-            return self._options(asked)
+        if request.method in _READ_METHODS:
+            return await self._read(request)
+        if request.method == "OPTIONS":
+            return self._options(request)
         if self._changing is None:
-            return _nothing_changes(asked)
-        return await self._changing.answer(asked)
+            return _nothing_changes(request)
+        return await self._changing.answer(request)
 
-    async def _read(self, asked: RequestInfo) -> Response:
+    async def _read(self, request: RequestInfo) -> Response:
         try:
-            found = route(asked.target, self.listings.views)
+            target = route(request.target, self.listings.views)
         except NotHere:
-            # Whether there could be such a page is not for the anonymous either, where an index is private.
-            found = None
-        match found:
+            # A private index does not tell anonymous clients which pages could exist.
+            target = None
+        match target:
             case AcmeRoute(token):
                 return acme_response(self._acme_challenge(token))
             case SiteFileRoute(name):
                 return site_file(name)
             case OwnPageRoute(page) if page in OPEN_PAGES:
-                return self._status.answer(page, asked)
-        reader = await self._admission.identify(asked)
+                return self._status.answer(page, request)
+        reader = await self._admission.identify(request)
         try:
             self._admission.refuse_entry(reader)
-            response = await self._read_as(reader, found, asked)
+            response = await self._read_as(reader, target, request)
         except SimpleIndexError as error:
-            if isinstance(found, FileRoute):
-                self._refused(error, found, asked)
+            if isinstance(target, FileRoute):
+                self._refused(error, target, request)
             refused = error_response(error)
             if refused is None:
                 raise
-            response = _naming_project(refused, found)
-        # A refusal tells that there is something to refuse, so it is no other site's business either.
-        return response if self._admission.is_shared(found, reader) else response.for_this_reader()
+            response = _naming_project(refused, target)
+        # A refusal shows that the project exists, so no other site's page may read it either.
+        return response if self._admission.is_shared(target, reader) else response.for_this_reader()
 
-    async def _read_as(self, reader: Identity, found: Route | None, asked: RequestInfo) -> Response:
-        match found:
+    async def _read_as(self, reader: Identity, target: Route | None, request: RequestInfo) -> Response:
+        match target:
             case RootRoute() | ProjectRoute():
-                source = self._admission.reading(reader, found.view)
-                return await self.listings.answer(found, asked, source)
+                source = self._admission.reading(reader, target.view)
+                return await self.listings.answer(target, request, source)
             case FileRoute(name, filename, view):
                 source = self._admission.reading(reader, view)
-                return await self.files.answer(name, filename, asked, source)
+                return await self.files.answer(name, filename, request, source)
             case RedirectRoute(location):
-                return moved(301, relative_location(asked.target, location))
+                return moved(301, relative_location(request.target, location))
             case UploadRoute():
                 return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
             case OwnPageRoute(page):
                 if page.startswith(API_PREFIX) and self._changing is not None:
-                    return await self._changing.answer(asked)
+                    return await self._changing.answer(request)
                 if page.startswith(WHY_PREFIX):
-                    return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, asked)
+                    return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
                 if page == "docs" or page.startswith(DOCS_PREFIX):
-                    return document_response(page[len(DOCS_PREFIX) :], asked)
-                return self._status.answer(page, asked)
+                    return document_response(page[len(DOCS_PREFIX) :], request)
+                return self._status.answer(page, request)
         raise NotHere("page")
 
-    def _options(self, asked: RequestInfo) -> Response:
+    def _options(self, request: RequestInfo) -> Response:
         if self._changing is None:
-            return Response(204, (("Allow", "OPTIONS"),)) if _is_upload(asked) else _preflight(self.cors)
-        # Nothing that changes is open to other sites' pages, so a browser's preflight is told of reading only.
+            return Response(204, (("Allow", "OPTIONS"),)) if _is_upload(request) else _preflight(self.cors)
+        # Nothing that changes is open to other sites' pages, so a browser's preflight allows reading only.
         return (
             Response(204, (("Allow", "POST, OPTIONS"),))
-            if _is_upload(asked)
+            if _is_upload(request)
             else _preflight(self.cors, "GET, HEAD, OPTIONS, POST, PUT")
         )
 
 
-def asked_of(request: Request, trusted: Sequence[Network]) -> RequestInfo:
-    """Take from a request what answers are decided by."""
+def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
+    """Return what the answer to a request depends on."""
     headers = request.requestHeaders
 
     def header(name: str) -> str | None:
@@ -223,12 +223,12 @@ def asked_of(request: Request, trusted: Sequence[Network]) -> RequestInfo:
         return None if values is None else b", ".join(values).decode("latin-1")
 
     method = request.method.decode("latin-1")
-    asked = RequestInfo(method, request.uri, header, _is_local(request, header, trusted))
+    info = RequestInfo(method, request.uri, header, _is_local(request, header, trusted))
     if method in _READ_METHODS and header("authorization") is None:
-        return asked
+        return info
     peer = getattr(request.getClientAddress(), "host", None) or ""
     return replace(
-        asked,
+        info,
         address=client_address(peer, header("x-forwarded-for") or "", trusted),
         is_secure=request.isSecure() or _is_secure_way(peer, header("x-forwarded-proto"), trusted),
         body=getattr(request, "intake", None),
@@ -246,7 +246,7 @@ def _record_of(request: Request) -> RequestRecord:
 
 
 def _is_secure_way(peer: str, forwarded: str | None, trusted: Sequence[Network]) -> bool:
-    """Whether nobody could read what came without TLS: from this machine, or from a proxy that had it by TLS."""
+    """Return whether a request without TLS was private: from this machine, or from a proxy that received it by TLS."""
     is_here = not peer or is_loopback(peer)
     if forwarded is None:
         return is_here
@@ -254,14 +254,14 @@ def _is_secure_way(peer: str, forwarded: str | None, trusted: Sequence[Network])
 
 
 def _is_local(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> bool:
-    """Whether the client sits on this machine; a proxy or a browser on it may speak for anybody."""
+    """Return whether the client runs on this machine; a proxy or a browser on it may act for a client elsewhere."""
     peer = getattr(request.getClientAddress(), "host", "")
     if header("origin") is not None:
-        # A web page of anybody's, to whom CORS lets a browser here hand our answer on.
+        # A web page of another site, which may read the answer by CORS.
         return False
     if all(header(name) is None for name in _OF_PROXIES):
         return is_loopback(peer)
-    # Without the peer: a proxy that does not say who its client is has not said that it is itself.
+    # Without the peer: a proxy that states no client need not be the client.
     client = client_address("", header("x-forwarded-for") or "", trusted)
     return is_within(peer, trusted) and is_loopback(client)
 
@@ -276,7 +276,7 @@ def acme_response(content: bytes | None) -> Response:
 
 
 def moved(status: int, location: str) -> Response:
-    """Return a redirect to where it is for good, so clients may keep it (docs/protocol.md)."""
+    """Return a permanent redirect, which clients may keep (docs/protocol.md)."""
     response = sentence(status, f"It is at {location}")
     headers = tuple(item for item in response.headers if item[0] != "Cache-Control")
     return Response(
@@ -284,22 +284,22 @@ def moved(status: int, location: str) -> Response:
     )
 
 
-def _naming_project(refused: Response, found: Route | None) -> Response:
-    """Let a refusal's page link to the explanation of the project that was asked for."""
-    if refused.problem is None or not isinstance(found, ProjectRoute | FileRoute):
+def _naming_project(refused: Response, target: Route | None) -> Response:
+    """Let a refusal's page link to the explanation of the requested project."""
+    if refused.problem is None or not isinstance(target, ProjectRoute | FileRoute):
         return refused
-    return replace(refused, problem=replace(refused.problem, project=found.name, view=found.view))
+    return replace(refused, problem=replace(refused.problem, project=target.name, view=target.view))
 
 
-def _is_upload(asked: RequestInfo) -> bool:
+def _is_upload(request: RequestInfo) -> bool:
     try:
-        return isinstance(route(asked.target), UploadRoute)
+        return isinstance(route(request.target), UploadRoute)
     except NotHere:
         return False
 
 
-def _nothing_changes(asked: RequestInfo) -> Response:
-    if _is_upload(asked):
+def _nothing_changes(request: RequestInfo) -> Response:
+    if _is_upload(request):
         return _upload_refused(("OPTIONS",))
     # "PUT /<file>" is an upload too, and a file's name need not be a project's.
     text = "This index is read-only: uploads are not enabled on it."
@@ -309,7 +309,7 @@ def _nothing_changes(asked: RequestInfo) -> Response:
 def _upload_refused(allowed: tuple[str, ...]) -> Response:
     text = "Uploads are not enabled on this index."
     if "POST" in allowed:
-        # twine and flit show this where somebody took the one URL for the other (docs/protocol.md, "Answers to an upload").
+        # twine and flit show this where a user configured the one URL for the other (docs/protocol.md, "Answers to an upload").
         text = "This URL takes uploads (POST); what is here to read is at /simple/."
     return sentence(405, text, ("Allow", ", ".join(allowed)))
 

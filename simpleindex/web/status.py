@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})
-"""What probes and new clients need before anybody can log in."""
+"""Pages that probes and new clients need before they can log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class StatusPages:
     """The pages below ``/-/``.
 
     Args:
-        report: Gives the state now; it counts every file, so it is asked only where the counts are shown.
-        readiness: Whether the first catalogue has been built, and why nothing is answered (or None); asked by probes every
-            second or so.
-        ca_certificate: Gives the PEM of our private CA, or None while certificates are somebody else's.
-        troubles: Gives the server's own troubles of the last hour, the latest first.
+        report: Returns the state now; it counts every file, so it is called only where the counts are shown.
+        readiness: Returns whether the first catalogue has been built, and why nothing is answered (or None); probes call it
+            every second or so.
+        ca_certificate: Returns the PEM of the private CA, or None while certificates come from elsewhere.
+        troubles: Returns the troubles of this server within the last hour, the latest first.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class StatusPages:
         self._ca_certificate = ca_certificate
         self._troubles = troubles
 
-    def answer(self, page: str, asked: RequestInfo) -> Response:
+    def answer(self, page: str, request: RequestInfo) -> Response:
         """Answer a GET or HEAD.
 
         Raises:
@@ -86,7 +86,7 @@ class StatusPages:
             case "ready":
                 return self._ready()
             case "status":
-                return _status(self._report(), self._troubles(), details=asked.is_local)
+                return _status(self._report(), self._troubles(), details=request.is_local)
             case "ca.pem" if (certificate := self._ca_certificate()) is not None:
                 headers = (("Content-Type", "application/x-pem-file"), ("Cache-Control", "no-cache"))
                 return Response(200, headers, certificate)
@@ -115,7 +115,7 @@ def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details:
         "troubles": len(troubles),
     }
     if details:
-        # Names and reasons may tell of what is inside a private file, so they are for whoever sits at the machine.
+        # Names and reasons may show the content of a private file, so only clients on this machine get them.
         content["withheld-files"] = [
             {"project": project, "filename": filename, "rule": rule, "reason": reason}
             for project, filename, rule, reason in report.withheld

@@ -1,4 +1,4 @@
-"""``/-/why/<project>[/<version>]``: why something is or is not offered, for whoever may read the project."""
+"""``/-/why/<project>[/<version>]``: why something is or is not offered, for those who may read the project."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo
 
-    Words = Callable[[str, ProjectName], Awaitable[tuple[SourceNote, ...]]]
+    SourceNotes = Callable[[str, ProjectName], Awaitable[tuple[SourceNote, ...]]]
 
 WHY_PREFIX: Final = "why/"
 
@@ -38,28 +38,28 @@ class WhyPages:
     """Explains.
 
     Args:
-        admission: Who reads what.
-        words: Gives what the sources of a view say of a project.
+        admission: Decides who reads what.
+        notes: Returns what the sources of a view state about a project.
     """
 
-    def __init__(self, admission: Admission, words: Words) -> None:
+    def __init__(self, admission: Admission, notes: SourceNotes) -> None:
         self._admission = admission
-        self._words = words
+        self._notes = notes
 
-    async def answer(self, page: str, reader: Identity, asked: RequestInfo) -> Response:
+    async def answer(self, page: str, reader: Identity, request: RequestInfo) -> Response:
         """Answer a GET or HEAD.
 
         Args:
             page: What follows ``/-/why/``.
-            reader: Who asks.
-            asked: The request.
+            reader: The identity of the client.
+            request: The request.
 
         Raises:
             NotHere: It can be no project's name, or there is no such view.
             SimpleIndexError: The reader may not read the project.
         """
         name, version = _subject(page)
-        query = parse_qs(split_target(asked.target)[1].decode("latin-1"))
+        query = parse_qs(split_target(request.target)[1].decode("latin-1"))
         view = query.get("view", [MAIN_VIEW])[-1]
         if view not in self._admission.public:
             raise NotHere("view")
@@ -75,13 +75,13 @@ class WhyPages:
             name,
             version,
             view,
-            await self._words(view, name),
+            await self._notes(view, name),
             outcome,
-            is_operator=asked.is_local or self._admission.decide(reader, Action.ADMIN, name).allowed,
+            is_operator=request.is_local or self._admission.decide(reader, Action.ADMIN, name).allowed,
         )
-        kind, body = _form(query.get("format", [""])[-1], asked.header("accept") or "")
+        kind, body = _form(query.get("format", [""])[-1], request.header("accept") or "")
         if kind == "html":
-            content = why_html(explanation, way_to_root(asked.target))
+            content = why_html(explanation, way_to_root(request.target))
         else:
             content = why_json(explanation) if kind == "json" else why_text(explanation).encode()
         headers = [
@@ -117,7 +117,7 @@ _TYPES: Final = {
 
 
 def _form(wanted: str, accept: str) -> tuple[str, str]:
-    """Browsers name HTML, programs JSON; whoever names neither sits at a terminal."""
+    """Return the form and its content type; browsers name HTML, programs JSON, and a terminal gets text."""
     if wanted not in _TYPES:
         wanted = next((kind for kind in ("html", "json") if kind in accept.lower()), "text")
     return wanted, _TYPES[wanted]

@@ -63,7 +63,7 @@ class BoundTests(LinesTestCase):
         self.assertEqual(0, len(self.wire.site.connections))
         self.assertEqual({}, self.wire.site.connections._count)
 
-    def test_said_once_a_minute(self) -> None:
+    def test_logged_once_a_minute(self) -> None:
         """One line per address and minute, however many connections are refused."""
         for _ in range(2):
             self.taken(*["192.0.2.1"] * 9, *["192.0.2.2"] * 9)
@@ -72,9 +72,9 @@ class BoundTests(LinesTestCase):
         self.wire.clock.advance(50)
         self.taken(*["192.0.2.1"] * 9)
         self.assertEqual(3, len(self.lines))
-        self.assertEqual(["192.0.2.1"], list(self.wire.site.connections._said))
+        self.assertEqual(["192.0.2.1"], list(self.wire.site.connections._logged))
         self.assertEqual(
-            "192.0.2.1 holds 2 connections, the most that one address may; closed a further one (said once a minute).",
+            "192.0.2.1 holds 2 connections, the most that one address may; closed a further one (logged once a minute).",
             self.lines[-1],
         )
 

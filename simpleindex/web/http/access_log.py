@@ -30,7 +30,7 @@ _FLUSH_SECONDS: Final = 1.0
 _FLUSH_BYTES: Final = 64 * 1024
 _STDOUT: Final = 1
 
-# As nginx does: whatever could end a field, a line, or a terminal's good manners becomes \xNN, the backslash too.
+# As nginx does: every byte that could end a field or a line, or control a terminal, becomes \xNN, the backslash too.
 _ESCAPES: Final = {byte: f"\\x{byte:02X}" for byte in range(256) if not 0x20 <= byte < 0x7F or byte in b'"\\'}
 _BARE_ESCAPES: Final = {**_ESCAPES, 0x20: "\\x20"}
 # Nearly always, and then it is seen ten times faster than escaped.
@@ -91,7 +91,7 @@ def _bare(text: str) -> str:
     return text.encode(errors="backslashreplace").decode("latin-1").translate(_BARE_ESCAPES) or "-"
 
 
-# The same clients ask for the same things; what is remembered is short, for request lines and headers are bounded.
+# The same clients send the same requests; cached values are short, for request lines and headers are bounded.
 @lru_cache(maxsize=256)
 def _quoted(data: bytes) -> str:
     if _NOTHING_TO_ESCAPE(data):
@@ -102,7 +102,7 @@ def _quoted(data: bytes) -> str:
 class AccessLog:
     """A file of such lines.
 
-    A disk that is full, or a pipe that nobody reads, costs lines and is said once until it is over; it costs no answer.
+    A disk that is full, or a pipe that nobody reads, costs lines and is logged once until it is over; it costs no answer.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class AccessLog:
             self._wake = self._clock.callLater(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Write the buffered lines."""
         if self._wake is not None and self._wake.active():
             self._wake.cancel()
         self._wake = None
@@ -168,7 +168,7 @@ class AccessLog:
         self._size = 0
         try:
             while data:
-                # None from a pipe that is full and was made non-blocking by whoever shares it with us.
+                # None from a pipe that is full and was made non-blocking by another process that shares it.
                 written = self._file.write(data)
                 if written is None:
                     raise BlockingIOError(errno.EAGAIN, "nobody reads it")
@@ -200,7 +200,7 @@ class AccessLog:
         self._file = fresh
 
     def close(self) -> None:
-        """Write what is held and close."""
+        """Write the buffered lines, and close."""
         self.flush()
         self._file.close()
 

@@ -2,7 +2,7 @@
 
 Twisted's channel goes on to the next request while its transport is full; a client that sends 1,500 requests and never
 reads made it hold 87 MB (docs/measurements.md). Here an answer that is not taken stops the reading of further requests, and
-goes to the transport slice by slice, so that a connection never holds more than two slices, whatever was asked for.
+goes to the transport slice by slice, so that a connection never holds more than two slices, however long the response is.
 
 Deadlines: a connection is always in one :class:`Phase`, and one alarm ends every phase but the resource's own time.
 The numbers and their evidence are in :mod:`simpleindex.web.http.limits`.
@@ -140,7 +140,7 @@ class PacedChannel(http.HTTPChannel):
             lower.loseConnection()
 
     def abort(self) -> None:
-        """Close now, whatever is lost."""
+        """Close now, without waiting for anything."""
         self._let_go()
         self.transport.abortConnection()
 
@@ -246,7 +246,7 @@ class PacedChannel(http.HTTPChannel):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         super().registerProducer(producer, streaming)
-        # A full transport has said so already; over TLS it does not say so again.
+        # A full transport has paused already; over TLS it does not pause again.
         if self._waitingForTransport and self._requestProducer is not None:
             self._requestProducer.pauseProducing()
 

@@ -141,7 +141,7 @@ class IndexChannel(PacedChannel):
             self.refuse(501, "The request has a Transfer-Encoding other than chunked.")
             return False
         if header == b"Content-Length" and len(data) > _LENGTH_DIGITS and data.isdigit():
-            # The target is not known to be an upload's yet, and no upload may be as long.
+            # The target has not been read yet, and no upload may be so long.
             self.refuse(413, "The request's Content-Length is larger than any file.")
             return False
         return bool(super()._maybeChooseTransferDecoder(header, data))
@@ -169,7 +169,7 @@ class IndexChannel(PacedChannel):
     # The request's body
 
     def body_received(self, size: int, *, is_taken: bool) -> None:
-        """Take note of so many bytes of a body, which are taken by somebody or dropped."""
+        """Take note of so many bytes of a body, which are taken or dropped."""
         self._body_bytes += size
         if self._body_bytes > self.site.max_body and not is_taken:
             self._refuse_body()
@@ -190,7 +190,7 @@ class IndexChannel(PacedChannel):
             super()._send100Continue()
 
     def _send100Continue(self) -> None:
-        # Where somebody takes the body, that is said once the head has been judged (RFC 9110 section 10.1.1).
+        # Where the body is taken, 100 Continue follows once the head has been judged (RFC 9110 section 10.1.1).
         self._is_invited_later = self.requests[-1].intake is not None
         if not self._is_invited_later:
             super()._send100Continue()

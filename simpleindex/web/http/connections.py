@@ -35,7 +35,7 @@ class Connection(Protocol):
         ...
 
     def abort(self) -> None:
-        """Close now, whatever is lost."""
+        """Close now, without waiting for anything."""
         ...
 
 
@@ -66,14 +66,14 @@ class Connections:
         self._open: dict[Connection, str | None] = {}
         self._since: dict[Connection, float] = {}
         self._count: Counter[str] = Counter()
-        self._said: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
         self._drained: list[Deferred[None]] = []
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: Connection, host: str | None) -> bool:
-        """Take note of a new connection, or tell that it is one too many.
+        """Take note of a new connection, or return that it is one too many.
 
         Args:
             connection: It.
@@ -126,7 +126,7 @@ class Connections:
             connection.retire()
 
     def abort_all(self) -> None:
-        """Close every connection now, whatever is lost."""
+        """Close every connection now, without waiting for anything."""
         for connection in tuple(self._open):
             connection.abort()
 
@@ -138,12 +138,14 @@ class Connections:
 
     def _say(self, name: str) -> None:
         now = self._seconds()
-        self._said = {other: when for other, when in self._said.items() if now - when < _SAY_AGAIN_SECONDS}
-        if name not in self._said:
-            self._said[name] = now
+        self._logged = {
+            other: when for other, when in self._logged.items() if now - when < _SAY_AGAIN_SECONDS
+        }
+        if name not in self._logged:
+            self._logged[name] = now
             _log.warn(
                 "{name} holds {bound} connections, the most that one address may; closed a further one "
-                "(said once a minute).",
+                "(logged once a minute).",
                 name=name,
                 bound=self.bound,
             )

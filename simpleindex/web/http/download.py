@@ -20,7 +20,7 @@ CHUNK_SIZE: Final = 128 * 1024
 TLS cost 40 % more processor time, and every slow reader holds one."""
 
 KERNEL_SIZE: Final = 2 * 1024 * 1024
-"""Bytes that the kernel is told to send at a time, half a millisecond of work; nginx's sendfile_max_chunk too."""
+"""Bytes that the kernel sends at a time, half a millisecond of work; nginx's sendfile_max_chunk too."""
 
 
 @implementer(IPushProducer)

@@ -16,7 +16,7 @@ def is_own_host(host: str | None, own_url: str | None) -> bool:
 
     Args:
         host: The Host header (RFC 9110 section 7.2); None if there is none, which no browser sends.
-        own_url: The URL under which clients know the index; None if that is not known.
+        own_url: The URL under which clients use the index; None if it is not certain.
     """
     if host is None:
         return True

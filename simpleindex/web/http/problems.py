@@ -42,7 +42,7 @@ class Problem:
     Attributes:
         status: HTTP status code.
         sentence: What is wrong and what to do, fit for the client.
-        facts: Members of our own for the JSON form, in order (RFC 9457 section 3.2).
+        facts: Extension members of the JSON form, in order (RFC 9457 section 3.2).
         project: The project that the request names, for a link to its explanation; None if it names none.
         view: In which view.
     """

@@ -30,7 +30,7 @@ MOST_WAITING: Final = 256 * 1024
 
 
 class BodyConnection(Protocol):
-    """What an intake asks of the connection that brings the body."""
+    """The connection that brings a body."""
 
     def hold_body(self) -> None:
         """Read no further for now."""
@@ -55,7 +55,7 @@ class IncomingBody:
     Args:
         connection: Brings it.
         threads: Call the sink, which blocks.
-        error_response: Gives the answer to an error, or None for what should never happen.
+        error_response: Returns the answer to an error, or None for an error that should never happen.
     """
 
     def __init__(
@@ -96,18 +96,18 @@ class IncomingBody:
         self._wake()
 
     def lost(self) -> None:
-        """Take note that nobody waits for it any more; nothing happens to a sink that was handed over."""
+        """Take note that the client has left; nothing happens to a sink that was handed over."""
         if self._is_lost:
             return
         self._is_lost = True
         self._pieces.clear()
-        # Nobody else will look at it.
+        # Nothing else will look at it.
         if not self._is_handed_over:
             self._outcome.addCallbacks(self._close, lambda _: None)
         self._wake()
 
     async def sink(self) -> Sink:
-        """Wait until the sink has all of the body; whoever gets it closes it.
+        """Wait until the sink has all of the body; the caller closes it.
 
         Raises:
             SimpleIndexError: It was refused.
@@ -166,6 +166,6 @@ class IncomingBody:
 
 
 class ClientLeft(SimpleIndexError):
-    """Whoever was to get the answer has gone."""
+    """The client closed its connection before the answer."""
 
     template = "The client has left."

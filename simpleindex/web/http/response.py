@@ -1,4 +1,4 @@
-"""What is asked and what is answered, as values."""
+"""Requests and responses as values."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class RequestBody(Protocol):
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Hold what becomes known of a request while it is answered, for the access log and the audit.
+    """Hold what is learnt of a request while it is answered, for the access log and the audit.
 
     Attributes:
         identity: The user or token whose credentials were accepted; anonymous before that.
-        project: The project that an upload or a change is for, once that is known.
-        filename: The distribution file that it is for, once that is known.
+        project: The project that an upload or a change is for, once it is read.
+        filename: The distribution file that it is for, once it is read.
     """
 
     identity: Identity = ANYONE
@@ -59,17 +59,17 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """A request, as far as anybody decides by it.
+    """A request, as far as answers depend on it.
 
     Attributes:
         method: Upper case as it came.
         target: The request target's path and query, raw (RFC 9112 section 3.2).
-        header: Gives a field's value by lower-case name, several joined by comma; None if absent.
-        is_local: Whether the client sits on this machine, and no proxy speaks for another.
-        address: The client's, as far as trusted proxies tell; empty for a Unix socket.
-        is_secure: Whether nobody between the client and us could read it: TLS, to us or to a trusted proxy, or loopback.
+        header: Returns a field's value by lower-case name, several joined by comma; None if absent.
+        is_local: Whether the client runs on this machine, and is no proxy for another.
+        address: The client's, as stated by trusted proxies; empty for a Unix socket.
+        is_secure: Whether nobody on the way could read it: TLS, to this server or to a trusted proxy, or loopback.
         body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.request_body`.
-        record: What the logs record of it; None for reads without credentials, of which nothing more becomes known.
+        record: What the logs record of it; None for reads without credentials, of which nothing more is learnt.
     """
 
     method: str
@@ -84,7 +84,7 @@ class RequestInfo:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A range of an opened body, which whoever sends it closes.
+    """A range of an opened body, which the sender closes.
 
     Attributes:
         body: Opened.
@@ -145,8 +145,8 @@ def sentence(status: int, text: str, *headers: tuple[str, str], **facts: str | i
     """
     problem = None
     if status >= 400:
-        known = tuple((name.replace("_", "-"), value) for name, value in facts.items() if value is not None)
-        problem = Problem(status, text, known)
+        members = tuple((name.replace("_", "-"), value) for name, value in facts.items() if value is not None)
+        problem = Problem(status, text, members)
     return Response(
         status,
         (

@@ -36,7 +36,7 @@ class IndexRequest(server.Request):
 
     Attributes:
         intake: Takes the body; None where it is dropped.
-        record: What the access log and the audit record of it beside what it asks for; None where there is nothing.
+        record: What the access log and the audit record of it beside the request line; None where there is nothing.
     """
 
     channel: IndexChannel
@@ -47,10 +47,10 @@ class IndexRequest(server.Request):
     record: RequestRecord | None = None
 
     def open_intake(self, length: int | None) -> IncomingBody | None:
-        """See whether anybody takes the body; its method and target are known by now.
+        """Return what takes the body, if anything does; the method and the target have arrived.
 
         Args:
-            length: Its bytes; None if that is not known beforehand.
+            length: Its bytes; None if that is not stated.
         """
         bodies = self.channel.site.bodies
         if bodies is not None and length != 0:
@@ -59,7 +59,7 @@ class IndexRequest(server.Request):
 
     def begin_intake(self, length: int | None) -> None:
         """Let the body be taken, now that its coming can be held up."""
-        assert self.intake is not None  # open_intake has said so
+        assert self.intake is not None  # open_intake returned it
         assert self.channel.site.bodies is not None  # the same
         self.intake.begin(self.channel.site.bodies.judge(self, length))
 
@@ -152,7 +152,7 @@ class IndexSite(server.Site):
         """Serve a resource.
 
         Args:
-            resource: What is asked.
+            resource: Answers the requests.
             reactor: For every deadline.
             log: See ``access_log``.
             max_body: See above.
@@ -177,7 +177,7 @@ class IndexSite(server.Site):
         if method in (b"GET", b"HEAD"):
             text = f"The request's body is longer than the {self.max_body} bytes that are read here."
             return sentence(413, text)
-        # What is too long to be read is an upload, and wants to be told so.
+        # A body that is too long to be read is an upload; its answer says so.
         text = "This index is read-only: uploads are not enabled on it."
         if self.bodies is not None:
             text = "This URL is for reading; uploads go to /legacy/."
@@ -195,5 +195,5 @@ class IndexSite(server.Site):
         return self.connections.drain()
 
     def abort_all(self) -> None:
-        """Close every connection now, whatever is lost."""
+        """Close every connection now, without waiting for anything."""
         self.connections.abort_all()

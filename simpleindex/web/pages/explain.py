@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _EXPLANATION: Final = read_template("explanation.html")
 
 _SKIPPED: Final = "is not asked"
-"""How the sentences of sources that were not asked begin."""
+"""The beginning of the sentences of sources that were skipped."""
 
 _WIDEST: Final = 20
 """Characters of the column of sources; after longer lists of names the sentence follows at once."""
 
 
 def why_json(explanation: Explanation) -> bytes:
-    """All of it for machines; what is not known is left out."""
+    """Return all of it for machines; missing facts are left out."""
     page: dict[str, Any] = {"name": explanation.name}
     if explanation.version is not None:
         page["version"] = explanation.version
@@ -89,7 +89,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 def _sources(explanation: Explanation) -> list[tuple[str, str]]:
     """Return sources with their sentences, for people.
 
-    Sources that were not asked for the same reason are one line, and the summary is not repeated.
+    Sources that were skipped for the same reason are one line, and the summary is not repeated.
     """
     names: dict[tuple[str, int], list[str]] = {}
     for number, word in enumerate(explanation.words):

@@ -82,7 +82,7 @@ def project_json(project: Project, base_url: str | None, files_url: str | None =
 
     Args:
         project: What is offered, in the order in which it is listed.
-        base_url: The index's own URL, ending in a slash, for what the protocol wants absolute; None if not known.
+        base_url: The index's URL, ending in a slash, where the protocol wants absolute URLs; None if it is not certain.
         files_url: The same, where the URLs of files have to be absolute too: micropip, which runs in web pages, resolves no
             relative ones (https://github.com/pyodide/micropip/issues/150); None for bare names.
     """
@@ -109,7 +109,7 @@ def _json(page: dict[str, Any]) -> bytes:
 
 
 def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any]:
-    """One file's entry; what is not known is left out, because uv refuses a page with nulls (docs/protocol.md)."""
+    """Return one file's entry; missing facts are left out, because uv refuses a page with nulls (docs/protocol.md)."""
     # Only one: pip looks at nothing but the first (docs/protocol.md, "JSON pages").
     digest = _digest(file)
     entry: dict[str, Any] = {
@@ -242,7 +242,7 @@ def _releases(project: Project, base_url: str | None) -> str:
     sections = []
     for version, files in releases.items():
         files.sort(key=lambda file: (file.kind is Kind.SDIST, file.filename))
-        # What all files of a release share is said once, beside its version.
+        # What all files of a release share stands once, beside its version.
         python = _shared([file.requires_python for file in files])
         yanked = _shared([file.yanked for file in files])
         sections.append(f"<section>\n<div><h2>{_escape(version)}</h2>{_notes(python, yanked)}</div>\n<ul>\n")

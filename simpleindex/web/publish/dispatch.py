@@ -13,7 +13,7 @@ from simpleindex.system.log import logger
 from simpleindex.web.http.request_body import IncomingBody
 from simpleindex.web.http.respond import error_response, to_its_end
 from simpleindex.web.http.response import sentence
-from simpleindex.web.resource import API_PREFIX, asked_of
+from simpleindex.web.resource import API_PREFIX, request_info
 from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, is_within, route, split_target
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class PublishingDispatcher:
             return None
 
         def refuse(error: BaseException | None) -> Response | None:
-            return self._refuse(error, asked_of(request, self._trusted()))
+            return self._refuse(error, request_info(request, self._trusted()))
 
         return IncomingBody(request.channel, self._threads, refuse)
 
@@ -94,7 +94,7 @@ class PublishingDispatcher:
         Raises:
             SimpleIndexError: It is refused.
         """
-        info = asked_of(request, self._trusted())
+        info = request_info(request, self._trusted())
         kind = self._kind(info.method, info.target)
         if isinstance(kind, str):
             return await self._uploads.judge(info, length, kind)
