@@ -36,11 +36,7 @@ def listening_lines(
     if index.security is not None:
         yield from index.security.lines()
     if index.acme is not None:
-        names = ", ".join(each.value for each in index.acme.settings.identifiers)
-        yield (
-            f"A certificate for {names} is kept fresh by {index.acme.settings.directory}, whose terms of service --acme agrees to; "
-            "until it is there, the certificates above are served."
-        )
+        yield index.acme.line()
 
 
 def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, examines: bool) -> Iterator[str]:

@@ -15,7 +15,7 @@ from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.places import own_directory
 from simpleindex.system.threads import Threads
 from simpleindex.tls.acme.alpn import select_protocol
-from simpleindex.tls.acme.issuing import AcmeAuthority
+from simpleindex.tls.acme.issuing import AcmeAuthority, names_of, read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers
 from simpleindex.tls.acme.state_files import AcmeState
@@ -37,13 +37,24 @@ class AcmeParts:
 
     Attributes:
         settings: What is requested, and where.
+        certs: The directory of certificates.
         serving: What the TLS server does for it.
         renewal: Requests certificates while the server runs.
     """
 
     settings: AcmeSettings
+    certs: Path
     serving: AcmeServing
     renewal: CertificateRenewal
+
+    def line(self) -> str:
+        """Return a line for the log at start: what is requested, and what is served until it is there."""
+        names = ", ".join(each.value for each in self.settings.identifiers)
+        line = f"{self.settings.directory} certifies {names}; by --acme you agree to its terms of service."
+        present = read_certificate(self.certs)
+        if present is not None and names_of(present) == self.serving.names:
+            return line
+        return f"{line} A certificate is requested now; until it is there, those above are served."
 
 
 def compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts:
@@ -70,7 +81,7 @@ def compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts:
     serving = AcmeServing(
         authority.names, select_protocol(state.read_challenge_certificates), state.read_key_authorization
     )
-    return AcmeParts(acme, serving, renewal)
+    return AcmeParts(acme, settings.certs, serving, renewal)
 
 
 def acme_settings(settings: Settings) -> AcmeSettings:

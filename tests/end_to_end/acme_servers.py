@@ -35,7 +35,7 @@ class Pebble:
 
     Args:
         home: Its files.
-        tls_port: Where it validates by TLS-ALPN-01.
+        tls_port: Where it validates by TLS-ALPN-01; also an attribute.
         http_port: Where it validates by HTTP-01.
         environment: Further variables of pebble's; by default a third of all nonces is refused.
     """
@@ -43,6 +43,7 @@ class Pebble:
     def __init__(self, home: Path, tls_port: int, http_port: int = 1, **environment: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self._home = home
+        self.tls_port = tls_port
         self._port, self._management, self._dns, self._dns_management = (free_port() for _ in range(4))
         self._environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "33", **environment}
         own = issue("localhost", "127.0.0.1")

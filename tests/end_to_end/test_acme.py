@@ -1,78 +1,324 @@
-"""Certificates of a public authority (``--acme``), requested from a real pebble by a real server."""
+"""Certificates of a public authority (``--acme``), requested from a real pebble by real servers."""
 
 from __future__ import annotations
 
+import http.client
+import json
+import re
+import signal
+import socket
 import ssl
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from cryptography import x509
 
+from simpleindex.tls.acme.issuing import certificate_path, names_of
+from simpleindex.tls.acme.state_files import AcmeState
 from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
-from tests.end_to_end.running import PATIENCE
+from tests.end_to_end.clients import found, version_in
+from tests.end_to_end.running import JSON, PATIENCE, Installed, Server, ask, bare_environment, wait_until
+from tests.fixtures.certificates import issue
+from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.end_to_end.running import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 ISSUED = r"The certificate authority issued a certificate for "
+NAME = "packages.example.org"
+FAKETIME = [str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
+
+
+@pytest.fixture(scope="module")
+def pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    """An authority that validates on one port only, on which one server after the other listens."""
+    pebble = Pebble(tmp_path_factory.mktemp("pebble"), free_port()).start()
+    yield pebble
+    pebble.stop()
 
 
 @pytest.fixture
-def new_pebble(tmp_path: Path) -> Iterator[Callable[..., Pebble]]:
-    """Make authorities; they end with the test."""
-    made: list[Pebble] = []
+def new_client(new_server: Callable[..., Server], pebble: Pebble) -> Callable[..., Server]:
+    """Make servers that request certificates."""
 
-    def make(tls_port: int, http_port: int = 1, **environment: str) -> Pebble:
-        made.append(Pebble(tmp_path / f"pebble-{len(made)}", tls_port, http_port, **environment))
-        return made[-1]
+    def make(*options: str, port: int = pebble.tls_port, **further: Any) -> Server:
+        server = new_server(*pebble.options, *options, **further)
+        server.listen = ["--https", f"tcp:{port}:interface=127.0.0.1"]
+        server.port = port
+        return server
 
-    yield make
-    for pebble in made:
-        pebble.stop()
-
-
-def listening(server: Server, tls_port: int, *options: str) -> Server:
-    """Let it listen on a port that the authority knows."""
-    server.listen = ["--https", f"tcp:{tls_port}:interface=127.0.0.1"]
-    server.options = [*server.options, *options]
-    return server
+    return make
 
 
-def shown(port: int, name: str | None) -> x509.Certificate:
-    """The certificate that a client gets which trusts anybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    import socket
+class Connection(http.client.HTTPSConnection):
+    """A connection to this machine whose certificate must be for a name."""
 
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
-        context.wrap_socket(plain, server_hostname=name) as channel,
-    ):
-        der = channel.getpeercert(binary_form=True)
+    def __init__(self, port: int, name: str, context: ssl.SSLContext) -> None:
+        super().__init__(name, port, timeout=PATIENCE)
+        self._trust = context
+
+    def connect(self) -> None:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        self.sock = self._trust.wrap_socket(plain, server_hostname=self.host)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's."""
+        assert isinstance(self.sock, ssl.SSLSocket)
+        return self.sock.getpeercert(binary_form=True)
+
+
+def shown(server: Server, trust: Pebble | ssl.SSLContext, name: str = NAME) -> x509.Certificate:
+    """The certificate that a client gets which trusts the authority."""
+    context = ssl.create_default_context(cafile=str(trust.root())) if isinstance(trust, Pebble) else trust
+    with closing(Connection(server.port, name, context)) as connection:
+        assert ask(connection, "/-/health").status == 200
+        der = connection.certificate
     assert der is not None
     return x509.load_der_x509_certificate(der)
 
 
-@pytest.mark.parametrize("name", ["packages.example.org", "127.0.0.1"])
-def test_one_command_gets_a_certificate(
-    new_server: Callable[..., Server], new_pebble: Callable[..., Pebble], name: str
-) -> None:
-    """From nothing to a certificate for a name or for an address, through the port that is there anyway."""
-    port = free_port()
-    pebble = new_pebble(port).start()
-    server = listening(new_server("--acme-name", name), port, *pebble.options)
-    server.launch().await_listening()
-    server.await_line(ISSUED + name)
-    context = ssl.create_default_context(cafile=str(pebble.root()))
-    import socket
+def anybody() -> ssl.SSLContext:
+    """A client that trusts anybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
-        context.wrap_socket(plain, server_hostname=name) as channel,
-    ):
-        assert channel.version() == "TLSv1.3"
+
+def due(server: Server, pebble: Pebble) -> None:
+    """Let the time of renewal have come."""
+    state = AcmeState(server.home / "state", pebble.directory)
+    path = state.home / "status.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "renew_at": 0.0}))
+
+
+def certificates_command(server: Server) -> tuple[int, dict[str, Any]]:
+    """What ``simpleindex certificates`` says."""
+    places = [f"--certs={server.certs}", f"--state={server.home / 'state'}", "--json"]
+    ended = server.installed.run("-m", "simpleindex", "certificates", *places, home=server.home)
+    assert ended.stderr == ""
+    report: dict[str, Any] = json.loads(ended.stdout)
+    return ended.returncode, report
+
+
+@pytest.mark.parametrize("name", [NAME, "127.0.0.1"])
+def test_one_command_is_enough(
+    new_client: Callable[..., Server], pebble: Pebble, tmp_path: Path, name: str
+) -> None:
+    """From nothing to an index that is trusted like any public one, for a name or for an address."""
+    server = new_client("--acme-name", name)
+    add_wheel(server.root, "acme")
+    server.launch().await_line(ISSUED + name)
+    # The last line does not speak of the private CA any more.
+    server.await_line(
+        rf"Install with: pip install --index-url https://{re.escape(name)}:{server.port}/simple/"
+    )
+    assert names_of(shown(server, pebble, name)) == {name}
+    status, report = certificates_command(server)
+    assert (status, report["acme"]["last-error"]) == (0, None)
+    assert {"authority", "private-ca"} == {each["origin"] for each in report["certificates"]}
+    if name == "127.0.0.1":
+        install_without_options(server, pebble.root(), tmp_path)
+
+
+def install_without_options(server: Server, root: Path, directory: Path) -> None:
+    """Install with pip and uv in whose trust store the authority is, as a public one is."""
+    index = f"https://127.0.0.1:{server.port}/simple/"
+    environment = bare_environment(
+        directory, SSL_CERT_FILE=str(root), PIP_CONFIG_FILE="/dev/null", UV_NO_CONFIG="1"
+    )
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--target", "by-pip"]
+    for command in (pip, [found("uv"), "pip", "install", "--no-cache", "--target", "by-uv"]):
+        words = [*command, "--index-url", index, "acme"]
+        subprocess.run(words, check=True, capture_output=True, cwd=directory, env=environment)
+        assert version_in(directory / words[-4], "acme") == "1.0"
+
+
+class Load:
+    """Clients that ask again and again, over connections that stay open and over new ones.
+
+    Attributes:
+        count: How many answers came.
+        failures: What went wrong.
+    """
+
+    def __init__(self, server: Server, context: ssl.SSLContext) -> None:
+        self._server = server
+        self._context = context
+        self._is_over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=[is_kept]) for is_kept in (True, True, False)
+        ]
+        self.counts = {True: 0, False: 0}
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, is_kept: bool) -> None:
+        connection = Connection(self._server.port, NAME, self._context)
+        while not self._is_over.wait(0.001):
+            try:
+                answer = ask(connection, "/simple/acme/", accept=JSON)
+                if answer.status != 200 or b"acme-1.0" not in answer.body:
+                    self.failures.append(str(answer))
+            except Exception as error:
+                self.failures.append(repr(error))
+                connection.close()
+            self.counts[is_kept] += 1
+            if not is_kept:
+                connection.close()
+        connection.close()
+
+
+def test_a_renewal_under_load_drops_nobody_and_without_the_authority_the_certificate_stays(
+    new_client: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A thousand requests while the certificate changes; then pebble goes away."""
+    pebble = Pebble(tmp_path / "pebble", free_port()).start()
+    try:
+        server = new_client(*pebble.options, "--acme-name", NAME, port=pebble.tls_port)
+        add_wheel(server.root, "acme")
+        server.launch().await_line(ISSUED)
+        context = ssl.create_default_context(cafile=str(pebble.root()))
+        first = shown(server, context)
+        with Load(server, context) as load:
+            wait_until(lambda: load.counts[False] > 50, "requests before")
+            due(server, pebble)
+            server.process.send_signal(signal.SIGHUP)
+            server.await_line(ISSUED, times=2)
+            second = shown(server, context)
+            assert second != first
+            after = load.counts[False]
+            wait_until(lambda: sum(load.counts.values()) > 1000, "a thousand requests")
+            wait_until(lambda: load.counts[False] > after + 50, "requests afterwards")
+        assert not load.failures
+    finally:
+        pebble.stop()
+    due(server, pebble)
+    server.process.send_signal(signal.SIGHUP)
+    server.await_line(r"warn.*No new certificate: localhost:\d+ cannot be reached \(.*Connection refused\)")
+    assert shown(server, context) == second
+    status, report = certificates_command(server)
+    assert status == 1
+    assert report["acme"]["failures"] == 1
+    assert "cannot be reached" in report["acme"]["last-error"]
+    assert report["acme"]["next-try"] > datetime.now(UTC).isoformat()
+
+
+def test_http_where_that_is_all_that_is_open(new_client: Callable[..., Server], tmp_path: Path) -> None:
+    """The authority cannot connect to the port for TLS; plain HTTP only redirects, but for the challenge."""
+    http_port = free_port()
+    pebble = Pebble(tmp_path / "pebble", free_port(), http_port).start()
+    try:
+        server = new_client(*pebble.options, "--acme-name", NAME, port=free_port())
+        server.launch().await_line(
+            r"error.*No new certificate: .* could not validate packages\.example\.org by tls-alpn-01"
+        )
+        server.stop()
+        (server.home / "state" / "acme" / "status.json").unlink()
+        server.listen = [*server.listen, "--http", f"tcp:{http_port}:interface=127.0.0.1"]
+        server.launch().await_line(ISSUED)
+        shown(server, ssl.create_default_context(cafile=str(pebble.root())))
+    finally:
+        pebble.stop()
+
+
+def test_two_servers_over_one_state_directory(new_client: Callable[..., Server], pebble: Pebble) -> None:
+    """One requests, the other answers the challenge, and both serve what comes."""
+    one = new_client("--acme-name", NAME, name="one", port=free_port())
+    other = new_client("--acme-name", NAME, name="other")
+    other.options = [*other.options, "--state", str(one.home / "state"), "--certs", str(one.certs)]
+    state = AcmeState(one.home / "state", pebble.directory)
+    state.prepare()
+    with state.locked() as is_held:
+        assert is_held
+        for server in (one, other):
+            server.launch().await_line(r"Install with: ")
+            shown(server, anybody())
+    one.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: re.search(ISSUED, one.log + other.log), "one of them got it")
+    for server in (one, other):
+        server.process.send_signal(signal.SIGHUP)
+        server.await_line(r"certificate\.pem is in use now")
+    context = ssl.create_default_context(cafile=str(pebble.root()))
+    assert shown(one, context) == shown(other, context)
+    assert len(re.findall(ISSUED, one.log + other.log)) == 1
+
+
+def test_what_was_left_behind(new_client: Callable[..., Server], pebble: Pebble) -> None:
+    """A certificate that ended while the server was off, a process killed with a challenge open, and then another name."""
+    server = new_client("--acme-name", NAME)
+    issue(NAME, end=timedelta(hours=-1)).put(certificate_path(server.certs))
+    challenges = server.home / "state" / "acme" / "challenges" / "tls-alpn-01"
+    server.launch()
+    wait_until(lambda: challenges.is_dir() and [*challenges.iterdir()], "a challenge is open")
+    server.kill()
+    assert re.search(r"certificate\.pem (expired|ended|has).*A new one is requested\.", server.log), (
+        server.log
+    )
+    server.launch().await_line(ISSUED)
+    context = ssl.create_default_context(cafile=str(pebble.root()))
+    first = shown(server, context)
+    assert not [*challenges.iterdir()]
+    server.stop()
+    server.options = [*server.options, "--acme-name", "other.example.org"]
+    server.launch().await_line(ISSUED)
+    assert names_of(shown(server, context, "other.example.org")) == {NAME, "other.example.org"}
+    server.stop()
+    server.launch().await_listening()
+    assert shown(server, context) != first
+    assert "is requested now" not in server.log_since_start
+    assert "issued" not in server.log_since_start
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
+@pytest.mark.parametrize("shift", ["-4000d", "+4000d"])
+def test_a_machine_whose_clock_is_wrong(
+    new_client: Callable[..., Server], tmp_path: Path, shift: str
+) -> None:
+    """Then no certificate of the authority's looks valid, and the sentence says why."""
+    server = new_client("--acme-name", NAME)
+    environment = {"LD_PRELOAD": FAKETIME[0], "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    server.installed = instead(server.installed, tmp_path / "twistd", environment)
+    server.launch().await_line(r"No new certificate: .*this machine's clock shows \d{4}-")
+
+
+def instead(installed: Installed, wrapper: Path, environment: dict[str, str], *options: str) -> Installed:
+    """The same with a wrapper around twistd that runs it with other variables and options of Python's."""
+    words = f"[sys.executable, *{[*options, str(installed.twistd)]!r}, *sys.argv[1:]]"
+    wrapper.write_text(
+        f"import os, sys\nos.execve(sys.executable, {words}, {{**os.environ, **{environment!r}}})\n"
+    )
+    return Installed(installed.python, wrapper)
+
+
+def test_without_acme_none_of_it_is_imported(
+    new_server: Callable[..., Server], pebble: Pebble, tmp_path: Path
+) -> None:
+    """Nor is the library that it asks with; with the option they are, which shows that this test would notice."""
+    for options, is_there in (([], False), ([*pebble.options, "--acme-name", NAME], True)):
+        server = new_server(*options, name=f"server-{is_there}")
+        server.installed = instead(server.installed, tmp_path / "twistd", {}, "-X", "importtime")
+        server.launch().await_listening()
+        server.await_line("Install with: ")
+        server.stop()
+        imported = set(re.findall(r"^import time: .*\| +([\w.]+)$", server.log, re.MULTILINE))
+        assert "simpleindex.service.compose" in imported
+        roots = {"acme", "josepy", "requests", "simpleindex.tls.acme"}
+        assert (roots & imported) == (roots if is_there else set())

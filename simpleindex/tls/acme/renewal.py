@@ -239,6 +239,7 @@ class CertificateRenewal:
         self._use_certificate: Callable[[], None] = lambda: None
         self._call: Any = None
         self._is_running = False
+        self._is_for_operator = False
 
     def start(self, use_certificate: Callable[[], None]) -> None:
         """Begin; the first look is made at once.
@@ -259,20 +260,19 @@ class CertificateRenewal:
             self._call.cancel()
 
     def look_now(self) -> None:
-        """Look at once, because the operator started the server or sent SIGHUP; a look that is under way is enough."""
-        if self._call is not None:
-            if not self._call.active():
-                return
+        """Look at once, or when the present look is over: the operator started the server or sent SIGHUP."""
+        self._is_for_operator = True
+        if self._call is None or self._call.active():
+            self._schedule(0.0)
+
+    def _schedule(self, seconds: float) -> None:
+        if self._call is not None and self._call.active():
             self._call.cancel()
-        self._schedule(0.0, is_for_operator=True)
-
-    def _schedule(self, seconds: float, *, is_for_operator: bool = False) -> None:
         if self._is_running:
-            self._call = self._reactor.callLater(seconds, self._look, is_for_operator)
+            self._call = self._reactor.callLater(0.0 if self._is_for_operator else seconds, self._look)
 
-    def _look(self, is_for_operator: bool) -> None:
-        if not self._is_running:
-            return
+    def _look(self) -> None:
+        is_for_operator, self._is_for_operator = self._is_for_operator, False
         looking = self._threads.run(self._requests.look, is_for_operator=is_for_operator)
         looking.addCallback(self._looked).addErrback(self._broken)
 

@@ -323,12 +323,18 @@ class TestTheReactorsHalf:
         renewal.start(lambda: None)
         clock.advance(0)
         renewal.look_now()
+        renewal.look_now()
         clock.advance(0)
         assert threads.count == 1
         threads.deliver()
-        renewal.look_now()
         clock.advance(0)
         assert threads.count == 2
+        threads.deliver()
+        clock.advance(1)
+        assert threads.count == 2
+        renewal.look_now()
+        clock.advance(0)
+        assert threads.count == 3
         threads.deliver()
         renewal.stop()
         renewal.look_now()
