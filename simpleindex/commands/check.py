@@ -54,7 +54,7 @@ def check(words: list[str]) -> int:
         report = read_directory(replace(settings, path=path), name)
         for line in catalogue_lines(report, str(path)):
             print(line if name == LOCAL else f"{path}: {line}")
-        taken = None if settings.sources is None else taken_line(report.taken, allow_upstream)
+        taken = None if settings.sources is None else taken_line(report.names_by_entries, allow_upstream)
         if taken is not None:
             print(taken if name == LOCAL else f"{path}: {taken}")
         is_right = is_right and not report.withheld and not report.passed_over
@@ -110,5 +110,5 @@ def _read_all(
     return StatusReport(
         *(True, None, len(projects), files, size, tuple(withheld), "off", __version__),
         passed_over=sum_up(passed_over),
-        taken=tuple(sorted(taken)),
+        names_by_entries=tuple(sorted(taken)),
     )

@@ -96,8 +96,8 @@ class Attestations:
                 bundle.attestations.append(attestation)
         if not bundles:
             return None
-        made: str = Provenance(attestation_bundles=list(bundles.values())).model_dump_json()
-        return made.encode()
+        provenance: str = Provenance(attestation_bundles=list(bundles.values())).model_dump_json()
+        return provenance.encode()
 
     def _verified(self, item: object, filename: str, sha256: str) -> tuple[Attestation, Publisher | None]:
         from pypi_attestations import Attestation  # noqa: PLC0415  (the extra "attestations")

@@ -104,10 +104,10 @@ class Copier:
         with ExitStack() as drafts:
             received = [(file, drafts.enter_context(self._receive(name, file))) for file in files]
             beside = [self._beside(name, file) for file in files]
-            there = [self._there(name, file, draft) for file, draft in received]
+            existing = [self._exists(name, file, draft) for file, draft in received]
             return tuple(
-                self._commit(name, file, draft, further, is_there=is_there)
-                for (file, draft), further, is_there in zip(received, beside, there, strict=True)
+                self._commit(name, file, draft, further, exists=exists)
+                for (file, draft), further, exists in zip(received, beside, existing, strict=True)
             )
 
     def _receive(self, name: ProjectName, file: File) -> StagedUpload:
@@ -122,8 +122,8 @@ class Copier:
                     f"{file.filename} is not the file that {self._source} lists: its sha256 is {sha256}, not {file.sha256}"
                 )
             with draft.reader() as reader:
-                wanted = distribution(reader.fileno(), draft.size, file.filename, name)
-                value_of(*self._examiner.examine([wanted]))
+                request = distribution(reader.fileno(), draft.size, file.filename, name)
+                value_of(*self._examiner.examine([request]))
         except BrokenArchive as error:
             draft.discard()
             raise NotCopied(f"{file.filename} would not be served: {error}") from None
@@ -161,14 +161,14 @@ class Copier:
                 f"{file.filename} is changing in {self._source}, or cannot be read there now"
             ) from None
 
-    def _there(self, name: ProjectName, file: File, draft: StagedUpload) -> bool:
-        """Tell whether the same file exists already; refuse a file that may not be added."""
-        there = self._writer.digest_of(name, file.filename)
-        if there is not None and there != draft.finish().sha256:
-            raise AlreadyExists(file.filename, there)
-        if there is None:
+    def _exists(self, name: ProjectName, file: File, draft: StagedUpload) -> bool:
+        """Return whether the same file exists already; refuse a file that may not be added."""
+        sha256 = self._writer.digest_of(name, file.filename)
+        if sha256 is not None and sha256 != draft.finish().sha256:
+            raise AlreadyExists(file.filename, sha256)
+        if sha256 is None:
             self._writer.judge_name(name, file.filename)
-        return there is not None
+        return sha256 is not None
 
     def _commit(
         self,
@@ -177,11 +177,11 @@ class Copier:
         draft: StagedUpload,
         beside: Mapping[str, bytes],
         *,
-        is_there: bool,
+        exists: bool,
     ) -> CopiedFile:
         sha256, url = draft.finish().sha256, self._origin.url(name, file)
-        if not is_there:
-            # Before the file is there: a yank must not come late, and where a file is from must not remain unknown.
+        if not exists:
+            # Before the file exists: a yank must not come late, and the note of the file's origin must not be missing.
             if file.yanked is not None:
                 self._project_files.yank(name, file.filename, file.yanked, anew=True)
             now = time.time()

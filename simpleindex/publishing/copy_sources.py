@@ -146,20 +146,20 @@ class UpstreamCopySource:
         self._index = index
         self._label = label
         self._flat = flat
-        self._kept: dict[ProjectName, Project] = {}
+        self._listings: dict[ProjectName, Project] = {}
 
     def project(self, name: ProjectName) -> Project:
         """Return the last listing of a project."""
-        kept = self._cache.listing(self._index, FLAT_PAGE if self._flat else name)
-        kept = kept or self._pins.listing(self._index, name)
-        if kept is None:
+        listing = self._cache.listing(self._index, FLAT_PAGE if self._flat else name)
+        listing = listing or self._pins.listing(self._index, name)
+        if listing is None:
             raise NotCopied(f"nothing is kept of what {self._label} has of {name}")
-        listed, offered = kept.project, enriched(kept.project, kept.file_facts, {}, 0)
+        listed, offered = listing.project, enriched(listing.project, listing.file_facts, {}, 0)
         if listed.name == FLAT_PAGE:
             if name not in split(listed, {}):
                 raise NotCopied(f"{self._label} has no project {name}")
             listed, offered = (split(page, {})[name] for page in (listed, offered))
-        self._kept[name] = listed
+        self._listings[name] = listed
         return offered
 
     def open(self, name: ProjectName, file: File) -> FileIO | None:
@@ -167,19 +167,19 @@ class UpstreamCopySource:
         if file.sha256 is None:
             return None
         key = UpstreamFileKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
-        found = self._cache.files.open(key, file.sha256)
-        if found is None:
-            found = self._pins.open(self._index, name, file.filename)
-            if found is not None and found[1].sha256 != file.sha256:
-                os.close(found[0])
+        opened = self._cache.files.open(key, file.sha256)
+        if opened is None:
+            opened = self._pins.open(self._index, name, file.filename)
+            if opened is not None and opened[1].sha256 != file.sha256:
+                os.close(opened[0])
                 return None
-        return None if found is None else FileIO(found[0], "rb")
+        return None if opened is None else FileIO(opened[0], "rb")
 
     def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """Return nothing: side files of upstreams are not kept."""
+        """Return nothing: side files of upstreams are not stored."""
         del name, file
         return {}
 
     def url(self, name: ProjectName, file: File) -> str | None:
         """Return the URL that the upstream lists."""
-        return next((each.url for each in self._kept[name].files if each.filename == file.filename), None)
+        return next((each.url for each in self._listings[name].files if each.filename == file.filename), None)

@@ -18,7 +18,7 @@ class RefusedUpload(SimpleIndexError):
 
     Attributes:
         status: The HTTP status code, always 4xx: twine sends the whole file again after a 5xx (docs/protocol.md).
-        sentence: What is wrong and what to do; one line of printable ISO-8859-1, whatever text of the client it quotes.
+        sentence: What is wrong and what to do; one line of printable ISO-8859-1, also where it quotes text of the client.
     """
 
     template = "{sentence}"
@@ -47,12 +47,12 @@ class AlreadyExists(SimpleIndexError):
 
     def __str__(self) -> str:
         # twine and poetry know the opening words.
-        there = f"File already exists ({self.filename!r}, with sha256 hash {self.sha256!r})"
+        text = f"File already exists ({self.filename!r}, with sha256 hash {self.sha256!r})"
         if self.offered is None:
-            return f"{there}. Upload it under a new version; a published file is not replaced."
+            return f"{text}. Upload it under a new version; a published file is not replaced."
         if self.offered.endswith(".whl"):
-            return f"{there}, and {self.offered!r} is another spelling of its name. Use a new version."
-        return f"{there}, and {self.offered!r} is an sdist of the same release, which has only one. Use a new version."
+            return f"{text}, and {self.offered!r} is another spelling of its name. Use a new version."
+        return f"{text}, and {self.offered!r} is an sdist of the same release, which has only one. Use a new version."
 
 
 class NameUsed(SimpleIndexError):

@@ -82,7 +82,7 @@ class Publishing(Protocol):
         ...
 
     async def publish(
-        self, draft: Draft, upload: Upload, rules: UploadRules, own: Callable[[], None]
+        self, draft: Draft, upload: Upload, rules: UploadRules, claim_name: Callable[[], None]
     ) -> Published:
         """Check a draft, and publish it.
 
@@ -90,7 +90,7 @@ class Publishing(Protocol):
             draft: The whole file.
             upload: The form.
             rules: The rules for its project.
-            own: Called just before the file is stored, in a thread; may refuse.
+            claim_name: Called just before the file is stored, in a thread; may refuse.
 
         Raises:
             RefusedUpload: The file is not valid, or not the one in the form.

@@ -310,8 +310,8 @@ def _copy(source: str, target: str) -> None:
 
 
 def _keep_owner(descriptor: int, like: os.stat_result, shown: str) -> None:
-    own = os.fstat(descriptor)
-    if (own.st_uid, own.st_gid) == (like.st_uid, like.st_gid):
+    status = os.fstat(descriptor)
+    if (status.st_uid, status.st_gid) == (like.st_uid, like.st_gid):
         return
     try:
         os.fchown(descriptor, like.st_uid, like.st_gid)

@@ -155,4 +155,4 @@ def _checked_reason(reason: str) -> str:
 
 
 def _without(yanked: Mapping[str, str], key: str) -> Mapping[str, str]:
-    return {other: reason for other, reason in yanked.items() if other != key}
+    return {each: reason for each, reason in yanked.items() if each != key}

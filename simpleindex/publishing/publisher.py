@@ -93,13 +93,15 @@ class LocalPublishing:
         return self._writer.begin()
 
     async def publish(
-        self, draft: Draft, upload: Upload, rules: UploadRules, own: Callable[[], None]
+        self, draft: Draft, upload: Upload, rules: UploadRules, claim_name: Callable[[], None]
     ) -> Published:
         """Check a draft, and publish it."""
         assert isinstance(draft, StagedUpload)  # from open_draft
         name = upload.name.project
         listed = await self._sizes(name)
-        published: Published = await self._threads.run(self._publish, draft, upload, rules, own, listed)
+        published: Published = await self._threads.run(
+            self._publish, draft, upload, rules, claim_name, listed
+        )
         await self._live.changed(name)
         return published
 
@@ -108,7 +110,7 @@ class LocalPublishing:
         draft: StagedUpload,
         upload: Upload,
         rules: UploadRules,
-        own: Callable[[], None],
+        claim_name: Callable[[], None],
         listed: dict[str, tuple[str, int]],
     ) -> Published:
         name = upload.name
@@ -120,7 +122,7 @@ class LocalPublishing:
         judge_size(name.project, digests.size, others - (same_name[1] if same_name else 0), rules)
         self._checks.examine(draft, upload, rules)
         provenance, warnings = self._checks.provenance_of(upload, digests.sha256)
-        own()
+        claim_name()
         committed = self._writer.commit(draft, name.project, name.filename, overwrite=rules.overwrite)
         if provenance is not None:
             try:

@@ -131,7 +131,7 @@ class Writer:
         with locked_project(self._directory, self._staging, project) as place:
             for _ in range(_TRIES):
                 try:
-                    if not (found := served_entries(self._directory, place, filename)):
+                    if not (entries := served_entries(self._directory, place, filename)):
                         require_name(
                             self._directory,
                             name,
@@ -139,7 +139,7 @@ class Writer:
                             formats_may_differ=formats_may_differ,
                         )
                     committed = self._try_to_commit(
-                        place, draft, filename, digests.sha256, found, overwrite=overwrite
+                        place, draft, filename, digests.sha256, entries, overwrite=overwrite
                     )
                 except (Changed, FileExistsError):
                     continue
@@ -167,26 +167,28 @@ class Writer:
         draft: StagedUpload,
         filename: str,
         sha256: str,
-        found: Sequence[DirectoryEntry],
+        entries: Sequence[DirectoryEntry],
         *,
         overwrite: bool,
     ) -> StoredFile:
-        if not found:
+        if not entries:
             give_to_owner_of(place.path, draft.staged.descriptor)
             place.add(draft.staged.path, os.path.join(place.path, filename))
             return StoredFile(f"{place.name}/{filename}", sha256, created=True)
-        there = digest_of(self._directory, found[0])
-        if there == sha256:
+        stored = digest_of(self._directory, entries[0])
+        if stored == sha256:
             # Its writer may have crashed before the file was on the disk.
-            sync_directory(os.path.join(place.root, os.path.dirname(found[0].path)))
-            return StoredFile(found[0].path, sha256, created=False)
+            sync_directory(os.path.join(place.root, os.path.dirname(entries[0].path)))
+            return StoredFile(entries[0].path, sha256, created=False)
         if not overwrite:
-            raise AlreadyExists(filename, there)
-        self._overwrite(place, draft, found)
-        return StoredFile(found[0].path, sha256, created=True)
+            raise AlreadyExists(filename, stored)
+        self._overwrite(place, draft, entries)
+        return StoredFile(entries[0].path, sha256, created=True)
 
-    def _overwrite(self, place: LockedProject, draft: StagedUpload, found: Sequence[DirectoryEntry]) -> None:
-        first, *others = found
+    def _overwrite(
+        self, place: LockedProject, draft: StagedUpload, entries: Sequence[DirectoryEntry]
+    ) -> None:
+        first, *others = entries
         with place.marked(move_note(entry.path for entry in others)):
             for entry in reversed(others):
                 throw_away(place, entry.path, self._now())
@@ -229,9 +231,9 @@ class Writer:
         with storing(os.path.join(self._directory.root, project)):
             for _ in range(_TRIES):
                 entries = self._directory.entries_of(self._directory.places_of(project), filename)
-                found = next((entry for entry in entries if not entry.trouble), None)
+                entry = next((entry for entry in entries if not entry.trouble), None)
                 try:
-                    return None if found is None else digest_of(self._directory, found)
+                    return None if entry is None else digest_of(self._directory, entry)
                 except (Changed, FileNotFoundError):
                     continue
         raise CannotStore(

@@ -47,7 +47,7 @@ class AcceptGate:
         self._look: IDelayedCall | None = None
 
     def admits(self) -> bool:
-        """Whether a connection that was just accepted may stay; if descriptors are short no more are accepted for a while."""
+        """Return whether a connection that was just accepted may stay; if descriptors are short no more are accepted for a while."""
         free, most = self._free(), bounds()
         if free < most.waiting:
             return True

@@ -1,4 +1,4 @@
-"""What the log tells at the start: where the index listens, who may upload, and how to install from it."""
+"""The lines of the log at the start: where the index listens, who may upload, and how to install from it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AcmeParts:
-    """What serves and renews certificates of an ACME authority.
+    """The parts that serve and renew certificates of an ACME authority.
 
     Attributes:
         settings: What is requested, and where.

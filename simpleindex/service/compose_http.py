@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HttpParts:
-    """What is served over HTTP.
+    """The parts that answer HTTP.
 
     Attributes:
         listings: The pages of projects.

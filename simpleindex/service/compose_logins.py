@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Logins:
-    """Who may log in, and what they may do.
+    """The parts that decide who may log in, and what they may do.
 
     Attributes:
         admission: Decides who may read and change what.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ViewParts:
-    """What views are composed of.
+    """The parts that views are composed of.
 
     Attributes:
         directories: The served directories, with the view's rules applied.

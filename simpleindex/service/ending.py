@@ -1,4 +1,4 @@
-"""End the process within its time, whatever threads are doing.
+"""End the process within its time, even if threads are busy.
 
 Python and Twisted join every thread before a process ends, and a thread that computes in C, or waits for a disk that is
 gone, cannot be stopped. So the wait for all of them together is bounded, and a last resort ends the process where even

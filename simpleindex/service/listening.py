@@ -90,7 +90,7 @@ def _why(failure: Failure | None) -> str:
 
 
 def machine_has_ipv6() -> bool:
-    """Whether a ``::`` socket can be bound here, and takes IPv4 as well."""
+    """Return whether a ``::`` socket can be bound here, and takes IPv4 as well."""
     if not socket.has_ipv6:
         return False
     try:
@@ -119,7 +119,7 @@ def base_url(ports: Iterable[tuple[str, IListeningPort]], names: Sequence[str] |
 
 
 def where(port: IListeningPort) -> str:
-    """Where a port listens, in words."""
+    """Return where a port listens, as text."""
     address = port.getHost()
     host, number = getattr(address, "host", None), getattr(address, "port", None)
     if host is None or number is None:

@@ -40,7 +40,7 @@ def is_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def line_of(event: LogEvent, *, journal: bool = False) -> str | None:
-    """Return the text of an event with its line end; None for what nobody needs.
+    """Return the text of an event with its line end; None for an event that is not logged.
 
     Args:
         event: What Twisted's logger passes to observers.

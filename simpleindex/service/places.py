@@ -1,4 +1,4 @@
-"""What the service finds around it and prepares: its directories, the mounts, the log of accesses."""
+"""The service's surroundings: its directories, the mounts, the access log."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) 
 
 
 def mountinfo() -> str:
-    """Return the mounts of this process, or an empty text where the system does not tell."""
+    """Return the mounts of this process, or an empty text where the system does not list them."""
     try:
         return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

@@ -30,7 +30,7 @@ _LIKELY_ROOTS: Final = ("simple", "packages")
 
 
 def catalogue_lines(report: StatusReport, root: str) -> Iterator[str]:
-    """Say what is served and what is not.
+    """Yield lines about what is served and what is not.
 
     Args:
         report: The state.
@@ -49,7 +49,7 @@ def catalogue_lines(report: StatusReport, root: str) -> Iterator[str]:
 
 
 def meant_root(root: str) -> str | None:
-    """For a root without projects: the directory below it that was probably meant, as a sentence."""
+    """Return a sentence with the directory that was probably meant, for a root without projects; None if none seems so."""
     for name in _LIKELY_ROOTS:
         below = os.path.join(root, name)
         if os.path.isdir(below):
@@ -58,11 +58,11 @@ def meant_root(root: str) -> str | None:
 
 
 def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -> Iterator[str]:
-    """Say how clients reach the index, and how they trust it.
+    """Yield lines about how clients reach the index, and how they trust it.
 
     Args:
-        base_url: Where the index is.
-        ca_path: The file of our private CA's certificate on this machine; None if certificates are the user's own.
+        base_url: The index's URL.
+        ca_path: The file of the private CA's certificate on this machine; None if certificates are the user's.
         fingerprint: Of that certificate, SHA-256.
     """
     if ca_path is None:
@@ -77,10 +77,10 @@ def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -
 
 
 def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | None:
-    """Say which names are the index's own only because something of that name lies in the directory; None if there are none.
+    """Return the sentence about names that are private only because an entry of that name lies in the directory, or None.
 
     Args:
-        names: They.
+        names: The names.
         allow_upstream: Patterns of names that are requested from upstreams all the same.
     """
     taken = [name for name in names if matcher(tuple(allow_upstream)).find(ProjectName(name)) is None]
@@ -110,25 +110,27 @@ def live_report(live: LiveDirectory, watch: str) -> StatusReport:
         watch="poll" if live.polling else watch,
         version=__version__,
         passed_over=live.unserved(),
-        taken=live.names_by_entries(),
+        names_by_entries=live.names_by_entries(),
     )
 
 
-def readiness_of(own: Sequence[ServedDirectory]) -> tuple[bool, str | None]:
+def readiness_of(directories: Sequence[ServedDirectory]) -> tuple[bool, str | None]:
     """Return whether all local directories have been read, and why one of them keeps everything from being answered."""
-    suspended = [(each.name, each.live.suspended) for each in own if each.live.suspended is not None]
+    suspended = [(each.name, each.live.suspended) for each in directories if each.live.suspended is not None]
     reason = None
     if suspended:
         name, sentence = suspended[0]
         reason = sentence if name == LOCAL else f"The directory {name}: {sentence}"
-    return all(each.live.complete for each in own), reason
+    return all(each.live.complete for each in directories), reason
 
 
-def report_of(own: Sequence[ServedDirectory]) -> StatusReport:
+def report_of(directories: Sequence[ServedDirectory]) -> StatusReport:
     """Return the state of all served directories together."""
-    reports = [live_report(each.live, each.choice.method) for each in own]
-    ready, suspended = readiness_of(own)
-    names = {name for each in own for name, snapshot in each.live.snapshots.items() if snapshot.project}
+    reports = [live_report(each.live, each.choice.method) for each in directories]
+    ready, suspended = readiness_of(directories)
+    names = {
+        name for each in directories for name, snapshot in each.live.snapshots.items() if snapshot.project
+    }
     return replace(
         reports[0],
         ready=ready and suspended is None,
@@ -138,5 +140,7 @@ def report_of(own: Sequence[ServedDirectory]) -> StatusReport:
         size=sum(report.size for report in reports),
         withheld=tuple(item for report in reports for item in report.withheld),
         passed_over=sum_up(item for report in reports for item in report.passed_over),
-        taken=tuple(sorted({name for report in reports for name in report.taken} - names)),
+        names_by_entries=tuple(
+            sorted({name for report in reports for name in report.names_by_entries} - names)
+        ),
     )

@@ -1,4 +1,4 @@
-"""What all parts of the index share: the settings, the reactor, threads, examining processes and the records."""
+"""Values that all parts of the index share: the settings, the reactor, threads, examining processes and the records."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ThreadPools:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the parts of the index share.
+    """Values that the parts of the index share.
 
     Attributes:
         settings: The settings at the start.

@@ -269,7 +269,7 @@ class IndexService(Service):
             _log_lines(client_lines(self.index, self.settings, self._base_url(), examines=self._examines))
         report = report_of(self.index.sources.directories)
         if self.index.sources.upstreams is not None and report.ready:
-            taken = taken_line(report.taken, self.index.sources.upstreams.allow_upstream)
+            taken = taken_line(report.names_by_entries, self.index.sources.upstreams.allow_upstream)
             if taken is not None:
                 _log_lines([taken])
         self._notifier.status(f"{report.projects} projects, {report.files} files")

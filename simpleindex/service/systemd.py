@@ -34,7 +34,7 @@ class Notifier:
         open_socket: Callable[[], socket.socket] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Learn from the environment where to tell it.
+        """Read the address of notifications from the environment.
 
         Args:
             environ: The process's environment.
@@ -93,7 +93,7 @@ def start_watchdog(notifier: Notifier, clock: IReactorTime) -> LoopingCall | Non
 
 
 def _notify_address(text: str) -> bytes:
-    """Return the address of NOTIFY_SOCKET; empty where there is none of a kind that we speak."""
+    """Return the address of NOTIFY_SOCKET; empty without one of a supported kind."""
     if text.startswith("@"):
         return b"\0" + os.fsencode(text[1:])
     return os.fsencode(text) if text.startswith("/") else b""

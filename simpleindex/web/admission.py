@@ -34,7 +34,7 @@ class Owners(Protocol):
         ...
 
     def owners(self) -> Mapping[ProjectName, str]:
-        """All of them; the same object as long as nothing changed."""
+        """Return all of them; the same object as long as nothing changed."""
         ...
 
 

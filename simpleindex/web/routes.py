@@ -1,4 +1,4 @@
-"""From a request target to what it means; pure (docs/operations.md, docs/protocol.md)."""
+"""Parse request targets into routes; pure (docs/operations.md, docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class AcmeRoute:
 
 @dataclass(frozen=True, slots=True)
 class UploadRoute:
-    """Where uploads go."""
+    """The URL of uploads."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFileRoute:
-    """What browsers and crawlers ask every host for."""
+    """A file that browsers and crawlers request from every host."""
 
     name: str
 
@@ -130,12 +130,12 @@ def relative_location(target: bytes, location: str) -> str:
         location: Path and query below the index's root, with its first slash.
     """
     here = split_target(target)[0].decode("latin-1").split("/")[1:-1]
-    there = location[1:].split("/")
+    target_levels = location[1:].split("/")
     shared = 0
     # The last part of a path is no level.
-    while shared < min(len(here), len(there) - 1) and here[shared] == there[shared]:
+    while shared < min(len(here), len(target_levels) - 1) and here[shared] == target_levels[shared]:
         shared += 1
-    return ("../" * (len(here) - shared) or "./") + "/".join(there[shared:])
+    return ("../" * (len(here) - shared) or "./") + "/".join(target_levels[shared:])
 
 
 def requoted(raw: bytes) -> str:
@@ -208,8 +208,10 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     if not rest or name != segments[0] or filename == _INDEX_PAGE:
         if filename == _INDEX_PAGE:
             filename = ""
-        is_taken = name in (_PREFIX, _UPLOAD) or (view == MAIN_VIEW and name in views and name != MAIN_VIEW)
-        if is_taken and not prefix.endswith(f"/{_PREFIX}"):
+        is_reserved = name in (_PREFIX, _UPLOAD) or (
+            view == MAIN_VIEW and name in views and name != MAIN_VIEW
+        )
+        if is_reserved and not prefix.endswith(f"/{_PREFIX}"):
             # "/Simple/" means a project whose own URL is taken.
             prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
@@ -223,14 +225,14 @@ def _behind_doubled_slashes(segments: list[str], views: Collection[str]) -> Rout
     """
     *levels, last = segments
     path = "/".join(["", *(quote(each, safe="") for each in levels if each), quote(last, safe="")])
-    found = route(path.encode(), views)
-    if not isinstance(found, RootRoute | ProjectRoute | FileRoute):
+    target_route = route(path.encode(), views)
+    if not isinstance(target_route, RootRoute | ProjectRoute | FileRoute):
         raise NotHere("page")
-    return found
+    return target_route
 
 
 def is_within(target: bytes, views: Collection[str]) -> bool:
-    """Whether a request target lies below the prefix of one of these views."""
+    """Return whether a request target lies below the prefix of one of these views."""
     try:
         first = next(filter(None, _segments(split_target(target)[0])), "")
         return first in (set(views) - {MAIN_VIEW})

@@ -1,4 +1,4 @@
-"""What the server says of itself below ``/-/``: alive, ready, how many, and which certificate to trust."""
+"""The server's status below ``/-/``: health, readiness, counts, and the certificate to trust."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The state of what is served.
+    """The state of an index.
 
     Attributes:
         ready: Whether the first catalogue has been built.
@@ -32,11 +32,11 @@ class StatusReport:
         projects: Number of projects.
         files: Number of files offered.
         size: Their bytes.
-        withheld: What is there and not offered: project, file name, rule, reason.
-        watch: How changes are learnt of.
+        withheld: Files that are there and not offered: project, file name, rule, reason.
+        watch: The way in which changes are noticed.
         version: Of simpleindex.
-        passed_over: What lies there, is meant to be served and is not, one item for each cause.
-        taken: Names that are the index's own only because something of that name lies in the directory.
+        passed_over: Files that are meant to be served and are not, one item for each cause.
+        names_by_entries: Names that are the index's own only because something of that name lies in the directory.
     """
 
     ready: bool
@@ -48,7 +48,7 @@ class StatusReport:
     watch: str
     version: str
     passed_over: tuple[Unserved, ...] = ()
-    taken: tuple[str, ...] = ()
+    names_by_entries: tuple[str, ...] = ()
 
 
 class StatusPages:

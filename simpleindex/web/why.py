@@ -116,8 +116,8 @@ _TYPES: Final = {
 }
 
 
-def _form(wanted: str, accept: str) -> tuple[str, str]:
+def _form(form: str, accept: str) -> tuple[str, str]:
     """Return the form and its content type; browsers name HTML, programs JSON, and a terminal gets text."""
-    if wanted not in _TYPES:
-        wanted = next((kind for kind in ("html", "json") if kind in accept.lower()), "text")
-    return wanted, _TYPES[wanted]
+    if form not in _TYPES:
+        form = next((kind for kind in ("html", "json") if kind in accept.lower()), "text")
+    return form, _TYPES[form]

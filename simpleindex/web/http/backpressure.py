@@ -39,7 +39,7 @@ _log: Final = logger(__name__)
 
 
 class Phase(Enum):
-    """What a connection is about."""
+    """The state of a connection."""
 
     READY = "no byte of its first request has come"
     HEAD = "a request's line and headers are coming"

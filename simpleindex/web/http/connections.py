@@ -23,7 +23,7 @@ _SETTLED_SECONDS: Final = 2.0
 
 
 class Connection(Protocol):
-    """What can be ended."""
+    """A connection that can be closed."""
 
     @property
     def is_idle(self) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 @lru_cache(maxsize=64)
 def is_own_host(host: str | None, own_url: str | None) -> bool:
-    """Tell whether a request that came over loopback was meant for this index.
+    """Return whether a request that came over loopback was meant for this index.
 
     A web page can have its name resolve to 127.0.0.1 and so make a browser on this machine send requests here ("DNS
     rebinding"), with that name as the Host. An address, ``localhost`` and the index's own name cannot be made so.
@@ -22,11 +22,15 @@ def is_own_host(host: str | None, own_url: str | None) -> bool:
         return True
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        own = urlsplit(own_url or "").hostname
+        own_host = urlsplit(own_url or "").hostname
     except ValueError:
         return False
     name = name.rstrip(".")
-    if name == "localhost" or name.endswith(".localhost") or (own is not None and name == own.rstrip(".")):
+    if (
+        name == "localhost"
+        or name.endswith(".localhost")
+        or (own_host is not None and name == own_host.rstrip("."))
+    ):
         return True
     try:
         ip_address(name)

@@ -1,4 +1,4 @@
-"""How long and how much one client may take; numbers with their units and their evidence."""
+"""Limits of time and size for one client; numbers with their units and their evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a coroutine to a response on the wire; the only module that knows ``NOT_DONE_YET``."""
+"""Send the response of a coroutine, and turn errors into responses; the only module that uses ``NOT_DONE_YET``."""
 
 from __future__ import annotations
 

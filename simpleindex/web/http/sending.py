@@ -1,4 +1,4 @@
-"""How a channel hands bytes to its transport: as Twisted does it, unless the fast lane puts its own way in place."""
+"""Hand bytes from a channel to its transport: as Twisted does it, or in the way of the fast lane if that is in place."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def why_json(explanation: Explanation) -> bytes:
         "view": explanation.view,
         "answer": explanation.answer.value,
         "summary": explanation.summary,
-        "sources": [{"source": word.source, "says": word.sentence} for word in explanation.words],
+        "sources": [{"source": note.source, "says": note.sentence} for note in explanation.words],
         "files": [*map(_file_json, explanation.files)],
     }
     if explanation.more:
@@ -57,7 +57,7 @@ def _file_json(file: FileNote) -> dict[str, Any]:
 
 
 def why_text(explanation: Explanation) -> str:
-    """All of it for a terminal."""
+    """Return all of it for a terminal."""
     return "".join(f"{replace_unprintable(line)}\n" for line in _lines(explanation))
 
 
@@ -92,12 +92,12 @@ def _sources(explanation: Explanation) -> list[tuple[str, str]]:
     Sources that were skipped for the same reason are one line, and the summary is not repeated.
     """
     names: dict[tuple[str, int], list[str]] = {}
-    for number, word in enumerate(explanation.words):
-        is_skipped = word.sentence.startswith(_SKIPPED)
-        names.setdefault((word.sentence, -1 if is_skipped else number), []).append(word.source)
+    for number, note in enumerate(explanation.words):
+        is_skipped = note.sentence.startswith(_SKIPPED)
+        names.setdefault((note.sentence, -1 if is_skipped else number), []).append(note.source)
     return [
-        (", ".join(those), _sentence(sentence, len(those), explanation.summary))
-        for (sentence, _), those in names.items()
+        (", ".join(sources), _sentence(sentence, len(sources), explanation.summary))
+        for (sentence, _), sources in names.items()
     ]
 
 
@@ -117,12 +117,12 @@ def why_html(explanation: Explanation, root: str) -> bytes:
     """Render all of it for a browser.
 
     Args:
-        explanation: What there is to say.
+        explanation: The facts.
         root: The URL of the index's root, relative to the page's.
     """
     what = " ".join(filter(None, (explanation.name, explanation.version)))
     where = "" if explanation.view == MAIN_VIEW else f" in the view {explanation.view}"
-    words = "".join(
+    sources = "".join(
         f"<section>\n<h2>{_text(name)}</h2>\n<p>{_text(sentence)}</p>\n</section>\n"
         for name, sentence in _sources(explanation)
     )
@@ -136,7 +136,7 @@ def why_html(explanation: Explanation, root: str) -> bytes:
         answer=f"{_text(explanation.answer.value.capitalize())}{_text(where)}",
         css_class="status good" if explanation.answer is Answer.OFFERED else "status",
         summary=_text(explanation.summary),
-        sources=words,
+        sources=sources,
         files="".join(parts),
         rest=_rest(explanation),
         project_url=_page_of(explanation, root),

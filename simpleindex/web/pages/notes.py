@@ -22,10 +22,10 @@ _NOBODY: Final[Mapping[str, tuple[str, ...]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class IndexDescription:
-    """What there is to tell of an index beside its projects.
+    """Facts about an index, beside its projects, that pages show.
 
     Attributes:
-        has_private_ca: Whether clients have to be given our CA's certificate.
+        has_private_ca: Whether clients need the certificate of the private CA.
         unlisted: By view, the upstreams whose projects can be installed and are not in the list of projects.
         views: The names of all views, that of the index at the root first.
     """
@@ -36,7 +36,7 @@ class IndexDescription:
 
 
 NOTHING_MORE: Final = IndexDescription()
-"""Of an index without a CA of its own, upstreams and views."""
+"""The description of an index without a private CA, upstreams and views."""
 
 
 def install_command(project: str, about: IndexDescription) -> str:

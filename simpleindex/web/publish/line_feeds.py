@@ -95,13 +95,13 @@ class LineFeedForm:
         return line + _CR_LF
 
     def _next_data(self) -> bytes:
-        found = self._rest.find(self._delimiter, self._at)
-        if found < 0:
+        start = self._rest.find(self._delimiter, self._at)
+        if start < 0:
             # The delimiter may have come in part.
             return self._take(max(self._at, len(self._rest) - len(self._delimiter) + 1))
-        if found > self._at:
-            return self._take(found)
-        end = found + len(self._delimiter)
+        if start > self._at:
+            return self._take(start)
+        end = start + len(self._delimiter)
         after = self._rest[end : end + 2]
         if after.startswith(_LF) or after == _CR_LF:
             self._state, self._at = _State.HEADERS, self._rest.index(_LF, end) + 1
