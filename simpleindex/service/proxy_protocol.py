@@ -40,21 +40,21 @@ _QUIET_SECONDS: Final = 60.0
 
 
 class Gate(ProtocolWrapper):
-    """A connection whose first bytes are held until they are enough to tell that they are a header."""
+    """A connection whose first bytes wait until they are enough to recognize a header."""
 
     factory: GateFactory
 
     def __init__(self, factory: Any, wrapped: Any) -> None:
         super().__init__(factory, wrapped)
-        self._held: bytes | None = b""
+        self._head: bytes | None = b""
 
     def dataReceived(self, data: bytes) -> None:
-        if self._held is not None:
-            data = self._held + data
+        if self._head is not None:
+            data = self._head + data
             if len(data) < _SHORTEST and not data.endswith(_UNKNOWN) and _may_be_header(data):
-                self._held = data
+                self._head = data
                 return
-            self._held = None
+            self._head = None
             if not _may_be_header(data):
                 self.factory.report(getattr(self.getPeer(), "host", "a local socket"), _NO_HEADER)
             elif data.startswith(_UNKNOWN):

@@ -119,7 +119,7 @@ class Listings:
         self.base_url = self.files_url = base_url
         self.description = description
         self._cache = _PageCache(cache_size)
-        self._begun: tuple[Page, ListingForm, Started[Rendered]] | None = None
+        self._started: tuple[Page, ListingForm, Started[Rendered]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
         """Take new settings; every page is rendered anew.
@@ -151,8 +151,8 @@ class Listings:
         except NotAcceptable:
             await self._subject(page, source)  # A page that is not here is not here in any form (404).
             raise
-        begun = self._take_begun(page, form, source)
-        rendered = await (self.page(page, form, source) if begun is None else begun.rest())
+        started = self._take_started(page, form, source)
+        rendered = await (self.page(page, form, source) if started is None else started.rest())
         stale = rendered.subject.stale
         if not_modified(request.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(rendered.etag, stale=stale)
@@ -162,27 +162,31 @@ class Listings:
         """Begin to answer an anonymous request before it is parsed.
 
         An answer that has to wait is continued by :meth:`answer` for the same request, which must follow in the same turn
-        of the reactor; :meth:`drop_begun` comes after that.
+        of the reactor; :meth:`drop_started` comes after that.
 
         Raises:
             SimpleIndexError: As :meth:`page`, if the source answers at once.
         """
         started = Started(self.page(page, form, self._public[page.view]))
         if not started.is_finished:
-            self._begun = page, form, started
+            self._started = page, form, started
         return started
 
-    def drop_begun(self) -> None:
-        """Drop an answer that was begun, if nothing has continued it."""
-        if self._begun is not None:
-            self._begun[2].drop()
-            self._begun = None
+    def drop_started(self) -> None:
+        """Drop an answer that was started, if nothing has continued it."""
+        if self._started is not None:
+            self._started[2].drop()
+            self._started = None
 
-    def _take_begun(self, page: Page, form: ListingForm, source: Source) -> Started[Rendered] | None:
-        if self._begun is None or self._begun[:2] != (page, form) or source is not self._public[page.view]:
+    def _take_started(self, page: Page, form: ListingForm, source: Source) -> Started[Rendered] | None:
+        if (
+            self._started is None
+            or self._started[:2] != (page, form)
+            or source is not self._public[page.view]
+        ):
             return None
-        begun, self._begun = self._begun[2], None
-        return begun
+        started, self._started = self._started[2], None
+        return started
 
     def choose(
         self,

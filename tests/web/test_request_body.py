@@ -191,7 +191,7 @@ class IntakeTests(SynchronousTestCase):
         self.setting.wait(limits.DISCARD_SECONDS + 1)
         self.assertTrue(self.transport.disconnecting)
 
-    def test_refused_while_it_is_held(self) -> None:
+    def test_refused_while_it_is_paused(self) -> None:
         """A refusal reads the connection on, or the rest could not be dropped."""
         self.send(post(10_000_000, body=b"x" * (MOST_WAITING + 1)))
         self.assertFalse(self.transport.reading)

@@ -160,7 +160,7 @@ class Express:
         self._full = self._unchanged = b""
 
     def serve(self, channel: IndexChannel, data: bytes) -> None:
-        """Answer a request at once, or have the channel parse it; a page that was begun is continued there.
+        """Answer a request at once, or have the channel parse it; a page that was started is continued there.
 
         Args:
             channel: The connection, between two requests.
@@ -171,7 +171,7 @@ class Express:
             try:
                 channel.parse(data)
             finally:
-                self._listings.drop_begun()
+                self._listings.drop_started()
             return
         channel.send_whole(passed.wire)
         if channel.site.access_log is not None:

@@ -37,8 +37,8 @@ class IndexChannel(PacedChannel):
         self._body_bytes_before = 0
         self._discarded_bytes = 0
         self._discard_until = 0.0
-        self._holds_body = False
-        self._is_invited_later = False
+        self._pauses_body = False
+        self._continues_later = False
         self._address: IAddress | None = None
 
     def dataReceived(self, data: bytes) -> None:
@@ -111,7 +111,7 @@ class IndexChannel(PacedChannel):
         else:
             self.enter(Phase.HEAD)
         self._lines = self._header_bytes = self._body_bytes = self._body_bytes_before = 0
-        self._holds_body = self._is_invited_later = False
+        self._pauses_body = self._continues_later = False
 
     def lineReceived(self, line: bytes) -> None:
         if self.phase is Phase.IDLE:
@@ -174,29 +174,29 @@ class IndexChannel(PacedChannel):
         if self._body_bytes > self.site.max_body and not is_taken:
             self._refuse_body()
 
-    def hold_body(self) -> None:
-        self._holds_body = True
+    def pause_body(self) -> None:
+        self._pauses_body = True
         self._networkProducer.pauseProducing()
 
-    def go_on_with_body(self) -> None:
-        self._holds_body = False
+    def resume_body(self) -> None:
+        self._pauses_body = False
         # Once all of it is here the connection is read again when the answer is given.
         if self.phase is Phase.BODY:
             self.enter(Phase.BODY)
             self._networkProducer.resumeProducing()
 
-    def invite_body(self) -> None:
-        if self._is_invited_later and self.phase is Phase.BODY:
+    def send_continue(self) -> None:
+        if self._continues_later and self.phase is Phase.BODY:
             super()._send100Continue()
 
     def _send100Continue(self) -> None:
         # Where the body is taken, 100 Continue follows once the head has been judged (RFC 9110 section 10.1.1).
-        self._is_invited_later = self.requests[-1].intake is not None
-        if not self._is_invited_later:
+        self._continues_later = self.requests[-1].intake is not None
+        if not self._continues_later:
             super()._send100Continue()
 
     def _judge_body(self) -> None:
-        if self._holds_body:
+        if self._pauses_body:
             self.enter(Phase.BODY)
         elif self._body_bytes - self._body_bytes_before < limits.BODY_WINDOW_BYTES:
             self.refuse(408, "The request's body arrived too slowly; the least is 1 KiB per second.")
@@ -256,8 +256,8 @@ class IndexChannel(PacedChannel):
         # What Twisted has parsed of it so far, for the access log and for HEAD.
         request.method = getattr(self, "_command", request.method)
         request.uri = getattr(self, "_path", request.uri)
-        if self._holds_body:
-            self._holds_body = False
+        if self._pauses_body:
+            self._pauses_body = False
             self._networkProducer.resumeProducing()
         request.refuse(response)
 

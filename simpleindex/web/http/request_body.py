@@ -32,16 +32,16 @@ MOST_WAITING: Final = 256 * 1024
 class BodyConnection(Protocol):
     """The connection that brings a body."""
 
-    def hold_body(self) -> None:
-        """Read no further for now."""
+    def pause_body(self) -> None:
+        """Stop reading for now."""
         ...
 
-    def go_on_with_body(self) -> None:
+    def resume_body(self) -> None:
         """Read on."""
         ...
 
-    def invite_body(self) -> None:
-        """Tell a client that waits for it that the head is accepted (RFC 9110 section 10.1.1)."""
+    def send_continue(self) -> None:
+        """Send 100 Continue to a client that waits for it: the head is accepted (RFC 9110 section 10.1.1)."""
         ...
 
     def refuse_with(self, response: Response) -> None:
@@ -69,7 +69,7 @@ class IncomingBody:
         self._error_response = error_response
         self._pieces: list[bytes] = []
         self._size = 0
-        self._is_held = False
+        self._is_paused = False
         self._has_ended = False
         self._is_lost = False
         self._is_handed_over = False
@@ -85,9 +85,9 @@ class IncomingBody:
         """Take note of a piece that has arrived."""
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > MOST_WAITING and not self._is_held:
-            self._is_held = True
-            self._connection.hold_body()
+        if self._size > MOST_WAITING and not self._is_paused:
+            self._is_paused = True
+            self._connection.pause_body()
         self._wake()
 
     def ended(self) -> None:
@@ -119,7 +119,7 @@ class IncomingBody:
         sink = await judging
         try:
             if not self._has_ended:
-                self._connection.invite_body()
+                self._connection.send_continue()
             while not self._is_lost:
                 if self._pieces:
                     await self._threads.run(sink.feed, self._take())
@@ -137,9 +137,9 @@ class IncomingBody:
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._size = 0
-        if self._is_held:
-            self._is_held = False
-            self._connection.go_on_with_body()
+        if self._is_paused:
+            self._is_paused = False
+            self._connection.resume_body()
         return data
 
     def _wake(self) -> None:
