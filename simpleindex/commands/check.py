@@ -13,7 +13,8 @@ from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.layout.unserved import sum_up
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.service.report import catalogue_lines, taken_line
 from simpleindex.tap import Options

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.directory.scan.scanned_files import ScannedFile
-    from simpleindex.directory.scan.scanner import ProjectSnapshot
+    from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.system.stamp import Stamp
 
 SIDECAR_CACHE_SIZE: Final = 16 * 1024 * 1024

@@ -9,7 +9,8 @@ from io import FileIO
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.names import COPIED, SIDE_FILE_SUFFIXES
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.publishing.copy_plan import noted_urls
 from simpleindex.publishing.errors import NotCopied
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.scan.digest_cache import DigestCache
-    from simpleindex.directory.scan.scanner import ProjectSnapshot
+    from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.pins import Pins
 

@@ -18,7 +18,8 @@ from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName
-    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
+    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 

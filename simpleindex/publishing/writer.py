@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
+    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 _TRIES: Final = 20

@@ -44,7 +44,8 @@ from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer

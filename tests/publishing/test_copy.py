@@ -16,7 +16,8 @@ from simpleindex.core.files import file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.copy import Copier
 from simpleindex.publishing.copy_plan import select_files

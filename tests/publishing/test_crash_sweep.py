@@ -23,7 +23,8 @@ from simpleindex.core.faults import fault_of
 from simpleindex.core.names import LEDGER
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.publishing import deletions, staging, trash
 from simpleindex.publishing import ledger_changes as ledgers
 from simpleindex.publishing import locks as locking

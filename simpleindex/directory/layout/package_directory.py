@@ -1,6 +1,6 @@
-"""The manual layout on disk: which projects lie there, what a project's directories hold, and opening a file of it.
+"""The manual layout on disk: which projects lie in the root, and what a project's directories hold.
 
-Everything here blocks and runs in threads, except :meth:`PackageDirectory.open_file`, which is quick on a local file system.
+Everything here blocks and runs in threads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import Changed, InvalidFilename, InvalidProjectName
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.names import (
     LEDGER,
     OWN_PREFIX,
@@ -25,110 +25,36 @@ from simpleindex.core.names import (
     spelling_pattern,
 )
 from simpleindex.core.text import printable
+from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing, RootListing
 from simpleindex.directory.layout.root_entries import EntryKind, OtherEntries, is_directory, kind_of
+from simpleindex.directory.layout.served_root import OPEN_FLAGS, ServedRoot
 from simpleindex.directory.layout.unserved import UnservedCause
 from simpleindex.directory.layout.unserved_files import PassedOver
 from simpleindex.directory.project_file import MAXIMUM_SIZE
 from simpleindex.system.errors import raise_if_short
-from simpleindex.system.stamp import YOUNG_NS, Stamp, is_young
+from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from simpleindex.directory.layout.unserved import Unserved
-
-__all__ = [
-    "YOUNG_NS",
-    "DirectoryEntry",
-    "PackageDirectory",
-    "ProjectListing",
-    "RootListing",
-    "Stamp",
-    "is_young",
-    "printable",
-]
-
-# A FIFO must not block the open, and a descriptor must not leak into a child.
-_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    from collections.abc import Iterable, Sequence
 
 
 _MOST_OTHERS: Final = 1_000
-"""Entries of a project's directory that are asked whether they are directories; a project of many has tens of them."""
+"""Entries of a project's directory that are checked for being directories; a project of many has tens of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
-    """A distribution file, or a side file of one, as it lies there.
+@dataclass(slots=True)
+class _Contents:
+    """What has been listed of one project so far; see :class:`ProjectListing`."""
 
-    Attributes:
-        path: Relative to the root, with slashes.
-        filename: The bare name.
-        rank: Preference among the places of one file name; 0 is the project's normalized directory.
-        stamp: Its state, or None where that could not be had.
-        trouble: Why it cannot be served, as a sentence; None if nothing speaks against it so far.
-    """
-
-    path: str
-    filename: str
-    rank: int
-    stamp: Stamp | None
-    trouble: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectListing:
-    """A project's places, looked at once.
-
-    Attributes:
-        entries: Distribution files.
-        side_files: Signatures and provenance, by path.
-        project_file: The bytes of ``simpleindex.toml``; None if there is none.
-        project_file_trouble: Why it could not be read, as the end of a sentence.
-        stamps: State of every directory looked at and of the project's file, by relative path.
-        trouble: Why a directory could not be listed, as a sentence; then nothing is known of the project.
-        has_ledger: Whether files of it were deleted once, so that its name is not to be had by a stranger.
-        has_traces: Whether anything like a distribution lies there, whole or not, also where it is not served.
-        unserved: What lies there and is passed over, one item for each cause.
-    """
-
-    entries: tuple[DirectoryEntry, ...] = ()
-    side_files: Mapping[str, DirectoryEntry] | None = None
-    project_file: bytes | None = None
-    project_file_trouble: str | None = None
-    stamps: Mapping[str, Stamp] | None = None
-    trouble: str | None = None
+    entries: list[DirectoryEntry] = field(default_factory=list)
+    side_files: dict[str, DirectoryEntry] = field(default_factory=dict)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    project_files: list[str] = field(default_factory=list)
     has_ledger: bool = False
-    has_traces: bool = False
-    unserved: tuple[Unserved, ...] = ()
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
 
-@dataclass(frozen=True, slots=True)
-class RootListing:
-    """The root, looked at once.
-
-    Attributes:
-        identity: Device and inode of the root.
-        stamp: Its state.
-        directories: Raw directory names by project, the normalized one first.
-        loose: Names of the distribution files directly in the root, by project.
-        strays: File names directly in the root that have a distribution's suffix and do not parse, with the reason.
-        reserved: Raw names of entries by the project whose name they take, though nothing of them is served: links that lead
-            out of the root or to nothing, and files that are on their way or of other formats.
-        traced: The projects of which files directly in the root are like distributions, served or not.
-        unserved: What is passed over, one item for each cause.
-    """
-
-    identity: tuple[int, int]
-    stamp: Stamp
-    directories: Mapping[ProjectName, tuple[str, ...]]
-    loose: Mapping[ProjectName, tuple[str, ...]]
-    strays: Mapping[str, str]
-    reserved: Mapping[ProjectName, str] = field(default_factory=dict)
-    traced: frozenset[ProjectName] = frozenset()
-    unserved: tuple[Unserved, ...] = ()
-
-
-class PackageDirectory:
+class PackageDirectory(ServedRoot):
     """A root with the manual layout.
 
     Args:
@@ -136,28 +62,13 @@ class PackageDirectory:
         excluded: Paths that are never projects wherever they lie: certificates, state, cache, configuration.
     """
 
-    def __init__(self, root: str, excluded: Iterable[str] = ()) -> None:
-        self._path = root
-        self.root = os.path.realpath(root)
-        self._excluded_paths = tuple(excluded)
-        self._excluded: frozenset[tuple[int, int]] = frozenset()
-
-    def identity(self) -> tuple[int, int]:
-        """Device and inode of the root now.
-
-        Raises:
-            OSError: It is not there.
-        """
-        status = os.stat(self._path)
-        return status.st_dev, status.st_ino
-
     def survey(self) -> RootListing:
         """List the root.
 
         Raises:
             OSError: It cannot be listed.
         """
-        inodes = self._follow()
+        inodes = self.follow()
         status = os.stat(self.root)
         directories: dict[ProjectName, list[str]] = {}
         loose: dict[ProjectName, list[str]] = {}
@@ -202,7 +113,7 @@ class PackageDirectory:
             others.take_file(entry.name)
             return
         real = os.path.realpath(os.path.join(self.root, entry.name))
-        if self._is_excluded(real):
+        if self.is_excluded(real):
             return
         try:
             name = parse_project_name(entry.name)
@@ -222,15 +133,9 @@ class PackageDirectory:
 
     def vanished(self, raw_names: Iterable[str]) -> list[str]:
         """Return those names of entries of the root that are not there now, and are none of the service's own paths."""
-        own = {os.path.realpath(path) for path in self._excluded_paths}
+        own = {os.path.realpath(path) for path in self.excluded_paths}
         paths = [(raw, os.path.join(self.root, raw)) for raw in raw_names]
         return [raw for raw, path in paths if path not in own and not os.path.lexists(path)]
-
-    def _follow(self) -> set[int]:
-        """Follow every given path anew; return the file numbers of what is excluded."""
-        self.root = os.path.realpath(self._path)
-        self._excluded = frozenset(filter(None, map(_identity_of, self._excluded_paths)))
-        return {inode for _, inode in self._excluded}
 
     def places_of(self, project: ProjectName) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Where one project lies now: what :meth:`survey` would say of it, without judging the others' names.
@@ -241,7 +146,7 @@ class PackageDirectory:
         Raises:
             OSError: The root cannot be listed.
         """
-        inodes = self._follow()
+        inodes = self.follow()
         spelling = spelling_pattern(project)
         directories, loose = [], []
         with os.scandir(self.root) as entries:
@@ -291,12 +196,12 @@ class PackageDirectory:
 
     def refusal(self, project: ProjectName) -> str | None:
         """Why a project's normalized directory is none that may be written into, as a sentence; None if it is one."""
-        self._follow()
+        self.follow()
         real = os.path.realpath(os.path.join(self.root, project))
         if not real.startswith(self.root.rstrip("/") + "/"):
             return f"{project} in the root of the index is a link that leads out of it, so nothing is stored there."
         # Also one that is yet to be made: the state directory, say, before the first start.
-        if not self._is_inside(real) or real in map(os.path.realpath, self._excluded_paths):
+        if not self.is_inside(real) or real in map(os.path.realpath, self.excluded_paths):
             return f"The name {project} cannot be a project here: the service uses that directory itself."
         return None
 
@@ -309,7 +214,7 @@ class PackageDirectory:
             return None
         if entry.is_symlink() or entry.inode() in excluded_inodes:
             real = os.path.realpath(os.path.join(self.root, entry.name))
-            return name if self._is_inside(real) else None
+            return name if self.is_inside(real) else None
         return name
 
     def look(self, directories: Sequence[str], loose: Iterable[str]) -> ProjectListing:
@@ -322,58 +227,58 @@ class PackageDirectory:
         Raises:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
-        entries: list[DirectoryEntry] = []
-        side_files: dict[str, DirectoryEntry] = {}
-        stamps: dict[str, Stamp] = {}
-        project_files: list[str] = []
-        has_ledger = False
-        passed_over = PassedOver()
+        contents = _Contents()
         for rank, directory in enumerate(directories):
-            others: list[str] = []
-            try:
-                names = self._list(directory, stamps)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise_if_short(error)
-                return ProjectListing(
-                    stamps=stamps, trouble=f"The directory {directory} cannot be read: {error.strerror}."
-                )
-            for filename in names:
-                has_ledger = has_ledger or filename == LEDGER
-                if filename == PROJECT_FILE:
-                    project_files.append(directory)
-                    continue
-                path = f"{directory}/{filename}"
-                if not filename.startswith(".") and self._sort_in(entries, side_files, path, filename, rank):
-                    continue
-                is_trace = passed_over.judge(printable(path), filename)
-                if not is_trace and not filename.startswith(OWN_PREFIX):
-                    others.append(path)
-            deeper = [path for path in others[:_MOST_OTHERS] if self._is_deeper(path)]
-            passed_over.look_into(self.root, deeper, UnservedCause.DEEPER)
+            if trouble := self._read_directory(directory, rank, contents):
+                return ProjectListing(stamps=contents.stamps, trouble=trouble)
+        entries, stamps, passed_over = contents.entries, contents.stamps, contents.passed_over
         for directory in passed_over.looked_into:
             if (stamp := self.stamp(directory)) is not None:
                 stamps[directory] = stamp
         for filename in loose:
-            self._sort_in(entries, side_files, filename, filename, len(directories))
+            self._sort_in(contents, filename, filename, len(directories))
             for suffix in SIDE_FILE_SUFFIXES:
                 if os.path.lexists(os.path.join(self.root, filename + suffix)):
-                    self._sort_in(entries, side_files, filename + suffix, filename + suffix, len(directories))
-        content, trouble = self._project_file(project_files, stamps)
-        has_traces = bool(entries or side_files or project_files or has_ledger or passed_over.has_traces)
+                    self._sort_in(contents, filename + suffix, filename + suffix, len(directories))
+        content, trouble = self._project_file(contents.project_files, stamps)
+        has_files = bool(entries or contents.side_files or contents.project_files)
         return ProjectListing(
-            *(tuple(entries), side_files, content, trouble, stamps),
-            has_ledger=has_ledger,
-            has_traces=has_traces,
+            *(tuple(entries), contents.side_files, content, trouble, stamps),
+            has_ledger=contents.has_ledger,
+            has_traces=has_files or contents.has_ledger or passed_over.has_traces,
             unserved=passed_over.items(),
         )
+
+    def _read_directory(self, directory: str, rank: int, contents: _Contents) -> str | None:
+        """Sort in what one directory holds; return why it cannot be read, as a sentence, or None."""
+        try:
+            names = self._list(directory, contents.stamps)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise_if_short(error)
+            return f"The directory {directory} cannot be read: {error.strerror}."
+        others: list[str] = []
+        for filename in names:
+            contents.has_ledger = contents.has_ledger or filename == LEDGER
+            if filename == PROJECT_FILE:
+                contents.project_files.append(directory)
+                continue
+            path = f"{directory}/{filename}"
+            if not filename.startswith(".") and self._sort_in(contents, path, filename, rank):
+                continue
+            is_trace = contents.passed_over.judge(printable(path), filename)
+            if not is_trace and not filename.startswith(OWN_PREFIX):
+                others.append(path)
+        deeper = [path for path in others[:_MOST_OTHERS] if self._is_deeper(path)]
+        contents.passed_over.look_into(self.root, deeper, UnservedCause.DEEPER)
+        return None
 
     def _list(self, directory: str, stamps: dict[str, Stamp]) -> list[str]:
         full = os.path.join(self.root, directory)
         status = os.lstat(full)
-        if stat.S_ISLNK(status.st_mode) or (status.st_dev, status.st_ino) in self._excluded:
-            if not self._is_inside(os.path.realpath(full)):
+        if stat.S_ISLNK(status.st_mode) or (status.st_dev, status.st_ino) in self.excluded:
+            if not self.is_inside(os.path.realpath(full)):
                 return []
             status = os.stat(full)
         stamp = Stamp.of(status)
@@ -390,24 +295,17 @@ class PackageDirectory:
         except OSError:
             return False
 
-    def _sort_in(
-        self,
-        entries: list[DirectoryEntry],
-        side_files: dict[str, DirectoryEntry],
-        path: str,
-        filename: str,
-        rank: int,
-    ) -> bool:
+    def _sort_in(self, contents: _Contents, path: str, filename: str, rank: int) -> bool:
         """Sort in a distribution or a side file; return whether the name is that of one."""
         if distribution_suffix(filename):
             entry = self._entry(path, filename, rank)
             if entry is not None:
-                entries.append(entry)
+                contents.entries.append(entry)
             return True
         if filename.endswith(SIDE_FILE_SUFFIXES):
             entry = self._entry(path, filename, rank)
             if entry is not None:
-                side_files[path] = entry
+                contents.side_files[path] = entry
             return True
         return False
 
@@ -416,7 +314,7 @@ class PackageDirectory:
         try:
             status = os.lstat(full)
             if stat.S_ISLNK(status.st_mode):
-                if not self._is_inside(os.path.realpath(full)):
+                if not self.is_inside(os.path.realpath(full)):
                     # The target's state, as stamp() has it, so that the sweep has something equal to compare.
                     return DirectoryEntry(
                         path, filename, rank, self.stamp(path), "it is a link that leads out of the root"
@@ -435,7 +333,7 @@ class PackageDirectory:
         trouble = None
         if not stat.S_ISREG(status.st_mode):
             trouble = "it is not a regular file"
-        elif (status.st_dev, status.st_ino) in self._excluded:
+        elif (status.st_dev, status.st_ino) in self.excluded:
             trouble = "it is a file of the service itself"
         return DirectoryEntry(path, filename, rank, Stamp.of(status), trouble)
 
@@ -449,7 +347,7 @@ class PackageDirectory:
         if len(directories) > 1:
             return None, f"lies in {' and '.join(directories)}; keep one of them"
         try:
-            descriptor = os.open(os.path.join(self.root, path), _OPEN_FLAGS | os.O_NOFOLLOW)
+            descriptor = os.open(os.path.join(self.root, path), OPEN_FLAGS | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None, None
         except OSError as error:
@@ -473,65 +371,6 @@ class PackageDirectory:
         finally:
             os.close(descriptor)
 
-    def stamp(self, path: str) -> Stamp | None:
-        """Return the state of a path below the root now, links followed; None if it is missing or cannot be read."""
-        try:
-            return Stamp.of(os.stat(os.path.join(self.root, path)))
-        except OSError:
-            return None
-
-    def open_file(self, path: str, stamp: Stamp) -> int:
-        """Open a file whose state is known, for reading.
-
-        Returns:
-            Its descriptor, which the caller closes.
-
-        Raises:
-            Changed: Its bytes are no longer those that were looked at, or it is gone, or it now leads elsewhere.
-            OSError: It cannot be opened.
-        """
-        full = os.path.join(self.root, path)
-        try:
-            descriptor = os.open(full, _OPEN_FLAGS)
-        except FileNotFoundError:
-            raise Changed(os.path.basename(path)) from None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not Stamp.of(status).may_be(stamp):
-                raise Changed(os.path.basename(path))
-            if not self._leads_inside(descriptor, full):
-                raise Changed(os.path.basename(path))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _leads_inside(self, descriptor: int, full: str) -> bool:
-        # What was opened is asked, not the path again: a link could have been turned in between.
-        try:
-            real = os.readlink(f"/proc/self/fd/{descriptor}")
-        except OSError:
-            real = os.path.realpath(full)
-        return real == full or self._is_inside(real)
-
-    def _is_excluded(self, real: str) -> bool:
-        """Whether a resolved path is one of the service's own, or lies in one, wherever that is."""
-        while self._excluded and len(real) > 1:
-            if _identity_of(real) in self._excluded:
-                return True
-            real = os.path.dirname(real)
-        return False
-
-    def _is_inside(self, real: str) -> bool:
-        """Whether a resolved path lies below the root and in nothing that is excluded."""
-        if not real.startswith(self.root.rstrip("/") + "/"):
-            return False
-        while len(real) > len(self.root):
-            if self._excluded and _identity_of(real) in self._excluded:
-                return False
-            real = os.path.dirname(real)
-        return True
-
 
 def _states(filename: str, project: ProjectName) -> bool:
     """Whether a file lying directly in the root is one of this project's."""
@@ -539,12 +378,3 @@ def _states(filename: str, project: ProjectName) -> bool:
         return parse_distribution_name(filename).project == project
     except InvalidFilename:
         return False
-
-
-def _identity_of(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise_if_short(error)
-        return None
-    return status.st_dev, status.st_ino

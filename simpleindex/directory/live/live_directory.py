@@ -26,7 +26,7 @@ from simpleindex.directory.live.serials import Serials
 from simpleindex.directory.live.sweep import is_outdated, sweep
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ScanJob
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
 
     from simpleindex.core.model import Withheld
-    from simpleindex.directory.layout.package_directory import RootListing
+    from simpleindex.directory.layout.listings import RootListing
     from simpleindex.directory.live.private_names import NameRecord
-    from simpleindex.directory.scan.scanner import ProjectSnapshot, Scanner
+    from simpleindex.directory.scan.scanner import Scanner
+    from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.directory.watch.interface import Watch
     from simpleindex.system.stamp import Stamp
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import PackageDirectory
-    from simpleindex.directory.scan.scanner import ProjectSnapshot
+    from simpleindex.directory.scan.snapshot import ProjectSnapshot
 
 
 def sweep(

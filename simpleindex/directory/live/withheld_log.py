@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.scan.scanner import ProjectSnapshot
+    from simpleindex.directory.scan.snapshot import ProjectSnapshot
 
 
 class WithheldLog:

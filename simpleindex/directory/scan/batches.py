@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.names import PROJECT_FILE
-from simpleindex.directory.scan.scanner import ProjectSnapshot, StartedScan
+from simpleindex.directory.scan.snapshot import ProjectSnapshot, StartedScan
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.private_names import PrivateNames
-    from simpleindex.directory.scan.scanner import ScanJob, Scanner
+    from simpleindex.directory.scan.scanner import Scanner
+    from simpleindex.directory.scan.snapshot import ScanJob
 
     Identity = tuple[int, int]
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from simpleindex.archives.examination.requests import Examiner, Request
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import DirectoryEntry, PackageDirectory
+    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.package_directory import PackageDirectory
 
 _MOST_AT_ONCE: Final = 32
 """Files that are examined in one go; twice as many are open at the same time, for each thread that reads."""

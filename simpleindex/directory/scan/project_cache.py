@@ -17,7 +17,7 @@ from simpleindex.directory.scan.digest_cache import CachedProject
 from simpleindex.directory.scan.scanned_files import ScannedFiles
 
 if TYPE_CHECKING:
-    from simpleindex.directory.layout.package_directory import ProjectListing
+    from simpleindex.directory.layout.listings import ProjectListing
     from simpleindex.directory.scan.digest_cache import DigestCache
 
 

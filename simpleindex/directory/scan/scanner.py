@@ -9,18 +9,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.files import File
-from simpleindex.core.model import Project, Status, Withheld
+from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,
-    PROVENANCE_SUFFIX,
-    SIDE_FILE_SUFFIXES,
-    SIGNATURE_SUFFIXES,
-    WHEEL_SUFFIX,
-    Kind,
 )
 from simpleindex.core.text import printable
 from simpleindex.core.views import LOCAL
@@ -28,129 +22,27 @@ from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.directory.ledger_files import used_names_of
 from simpleindex.directory.project_file import (
     NO_PROJECT_FILE,
-    InvalidProjectFile,
     ProjectFile,
     idle_yanks,
-    parse_project_file,
 )
 from simpleindex.directory.scan import project_cache
-from simpleindex.directory.scan.assemble import FileInPlace, assemble
+from simpleindex.directory.scan.assemble import assemble
 from simpleindex.directory.scan.file_reader import EntryReader
-from simpleindex.directory.scan.scanned_files import NOTHING_KNOWN, ScannedFile, ScannedFiles
+from simpleindex.directory.scan.listed_files import files_in_place, with_source, with_withheld
+from simpleindex.directory.scan.project_file_in_force import loses_rules, project_file_in_force
+from simpleindex.directory.scan.scanned_files import ScannedFile, ScannedFiles
+from simpleindex.directory.scan.snapshot import ProjectSnapshot, ScanJob, StartedScan, is_settled
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.package_directory import (
-        DirectoryEntry,
-        PackageDirectory,
-        ProjectListing,
-    )
+    from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.scan.digest_cache import DigestCache
 
-
-@dataclass(frozen=True, slots=True)
-class ProjectSnapshot:
-    """What is listed and served of one project at one moment; never changed, only replaced.
-
-    Attributes:
-        project: What is listed; None if there is no such project.
-        trouble: Why nothing can be said of it now, as a sentence; None normally.
-        known: What is known of every file, by path.
-        stamps: State of the directories and of ``simpleindex.toml``, by path.
-        project_file: The last good one.
-        pending: Whether files are there that have not been read yet.
-        unverified: Whether files are listed that must be read again: their ctime or link count changed since, or they
-            were young then.
-        young: Whether something changed so recently that another look is due in 2 s.
-        partial: Whether it has never been read completely.
-        doubtful: Whether one of the unverified may well have other bytes: a write in place whose mtime was set back changes
-            nothing but the ctime.
-        has_traces: Whether anything like a distribution lies there, whole or not, or may do.
-        unserved: What lies there and is passed over, one item for each cause.
-        is_file_broken: Whether the trouble is the project's own file, which cannot be obeyed.
-    """
-
-    project: Project | None = None
-    trouble: str | None = None
-    known: ScannedFiles = field(default_factory=lambda: NOTHING_KNOWN)
-    stamps: Mapping[str, Stamp] = field(default_factory=dict)
-    project_file: ProjectFile = NO_PROJECT_FILE
-    pending: bool = False
-    unverified: bool = False
-    young: bool = False
-    partial: bool = False
-    doubtful: bool = False
-    has_traces: bool = False
-    unserved: tuple[Unserved, ...] = ()
-    is_file_broken: bool = False
-
-    @property
-    def chosen(self) -> Mapping[str, str]:
-        """The path of each listed file, by file name."""
-        return self.known.chosen
-
-
-NO_SNAPSHOT: Final = ProjectSnapshot()
-
-
-class ScanJob(NamedTuple):
-    """One project to be read.
-
-    Attributes:
-        name: Which.
-        directories: Raw names of its directories, the normalized one first.
-        loose: Names of its files directly in the root.
-        before: What was known of it.
-        is_surveyed: Whether a survey has seen these directories and files.
-        is_traced: Whether an event told of something like a distribution there.
-    """
-
-    name: ProjectName
-    directories: tuple[str, ...]
-    loose: tuple[str, ...]
-    before: ProjectSnapshot
-    is_surveyed: bool = True
-    is_traced: bool = False
-
-
-@dataclass(slots=True)
-class StartedScan:
-    """A project that has been looked at, and of which files are yet to be read.
-
-    Attributes:
-        name: Which.
-        directories: Raw names of its directories, the normalized one first.
-        look: What lies there.
-        previous: What was known of it.
-        generation: The number of this change.
-        state: As :mod:`simpleindex.directory.scan.project_cache` has it.
-        unread: Files to be read.
-        known: What is known of every file without that, by path; None of those to be read.
-        remembered: What was known of them before.
-        pending: As :class:`ProjectSnapshot` has it; so are the other two.
-        unverified: See there.
-        doubtful: See there.
-    """
-
-    name: ProjectName
-    directories: tuple[str, ...]
-    look: ProjectListing
-    previous: ProjectSnapshot
-    generation: int
-    state: bytes | None
-    unread: list[DirectoryEntry] = field(default_factory=list)
-    known: dict[str, ScannedFile | None] = field(default_factory=dict)
-    remembered: Mapping[str, ScannedFile] = field(default_factory=dict)
-    pending: bool = False
-    unverified: bool = False
-    doubtful: bool = False
-
-
-_HOLDING: Final = frozenset({Status.QUARANTINED, Status.ARCHIVED})
 
 _MOST_WHOLE: Final = 1000
 """States that are known to be whole."""
@@ -256,8 +148,8 @@ class Scanner:
         known = {path: item or _raised_if_short(read[path]) for path, item in begun.known.items()}
         self._remember(known, begun.remembered)
         snapshot = self._put_together(begun, known)
-        is_new = snapshot.project is not begun.previous.project or not _rests(begun.previous)
-        if begun.state is not None and is_new and snapshot.project is not None and _rests(snapshot):
+        is_new = snapshot.project is not begun.previous.project or not is_settled(begun.previous)
+        if begun.state is not None and is_new and snapshot.project is not None and is_settled(snapshot):
             project_cache.keep(self.digests, begun.directories[0], begun.state, snapshot.known)
         return self._with_what_is_passed_over(snapshot, begun.name, begun.look)
 
@@ -265,19 +157,18 @@ class Scanner:
         name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
         stamps = dict(look.stamps or {})
         now = self.now_ns()
-        project_file, trouble, reason = _project_file(look, previous, directories)
-        if self._may_be_half(directories, stamps, now) and _loses_rules(previous.project_file, project_file):
+        project_file, trouble, reason = project_file_in_force(look, previous, directories)
+        if self._may_be_half(directories, stamps, now) and loses_rules(previous.project_file, project_file):
             project_file = previous.project_file
         young = any(item.young for item in known.values()) or self._any_young(stamps)
         is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
         if is_nothing and not trouble and reason is None:
             return ProjectSnapshot(known=ScannedFiles(known, {}), stamps=stamps, young=young)
-        found = _found(look, known)
-        project, chosen = assemble(name, found, project_file, begun.generation)
+        project, chosen = assemble(name, files_in_place(look, known), project_file, begun.generation)
         if self.source != LOCAL:
-            project = _called(project, self.source)
+            project = with_source(project, self.source)
         if reason:
-            project = _with(
+            project = with_withheld(
                 project,
                 Withheld(
                     PROJECT_FILE,
@@ -418,15 +309,6 @@ def _raised_if_short(item: ScannedFile | OSError) -> ScannedFile:
     return item
 
 
-def _rests(snapshot: ProjectSnapshot) -> bool:
-    """Whether there is nothing about a project that is to be read, judged or said again."""
-    is_in_flux = (
-        snapshot.pending or snapshot.unverified or snapshot.young or snapshot.partial or snapshot.trouble
-    )
-    withheld = snapshot.known.withheld or (snapshot.project and snapshot.project.withheld)
-    return not (is_in_flux or withheld) and snapshot.project_file is NO_PROJECT_FILE
-
-
 def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
     """Whether a file stays as it is until it is read again: nothing but ctime or links changed, as backups do it.
 
@@ -437,88 +319,3 @@ def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
         and before.stamp is not None
         and stamp.same_bytes_as(before.stamp)
     )
-
-
-def _found(look: ProjectListing, known: Mapping[str, ScannedFile]) -> list[FileInPlace]:
-    found = []
-    for entry in look.entries:
-        item = known.get(entry.path)
-        if item is None:
-            continue
-        if isinstance(item.outcome, Withheld):
-            found.append(FileInPlace(entry.path, entry.rank, item.outcome))
-            continue
-        assert isinstance(item.outcome, ArchiveInfo)  # digests alone are of side files
-        assert item.stamp is not None  # read in that state
-        file = _file(entry, item.stamp, item.outcome, known)
-        found.append(FileInPlace(entry.path, entry.rank, file))
-    found += [
-        FileInPlace(path, 0, item.outcome)
-        for path, item in known.items()
-        if path in (look.side_files or {}) and isinstance(item.outcome, Withheld)
-    ]
-    return found
-
-
-def _file(entry: DirectoryEntry, stamp: Stamp, facts: ArchiveInfo, known: Mapping[str, ScannedFile]) -> File:
-    beside = {
-        suffix
-        for suffix in SIDE_FILE_SUFFIXES
-        if (item := known.get(entry.path + suffix)) is not None and isinstance(item.outcome, str)
-    }
-    return File(
-        filename=entry.filename,
-        version=facts.version,
-        kind=Kind.WHEEL if entry.filename.endswith(WHEEL_SUFFIX) else Kind.SDIST,
-        size=stamp.size,
-        sha256=facts.sha256,
-        uploaded_ns=stamp.mtime_ns,
-        requires_python=facts.requires_python,
-        metadata=facts.sidecar,
-        signatures=tuple(suffix for suffix in SIGNATURE_SUFFIXES if suffix in beside) if beside else (),
-        provenance=PROVENANCE_SUFFIX in beside,
-    )
-
-
-def _project_file(
-    look: ProjectListing, previous: ProjectSnapshot, directories: Sequence[str]
-) -> tuple[ProjectFile, str | None, str | None]:
-    """Return the project file in force, and the sentence why the project cannot be answered for, or else what is wrong."""
-    reason = look.project_file_trouble
-    if reason is None and look.project_file is not None:
-        try:
-            return parse_project_file(look.project_file), None, None
-        except InvalidProjectFile as error:
-            reason = error.reason
-    if reason is None:
-        return NO_PROJECT_FILE, None, None
-    where = _place_of_project_file(look, directories)
-    if previous.project_file is not NO_PROJECT_FILE:
-        return previous.project_file, None, f"{where} {reason}; what it said before stays in force."
-    return NO_PROJECT_FILE, f"{where} {reason}.", None
-
-
-def _place_of_project_file(look: ProjectListing, directories: Sequence[str]) -> str:
-    """Return where it lies below the root; the first directory's, where there are several."""
-    of_first = f"{directories[0]}/{PROJECT_FILE}"
-    found = [path for path in look.stamps or {} if path.endswith(f"/{PROJECT_FILE}")]
-    return printable(found[0] if found else of_first)
-
-
-def _loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
-    """Whether something that was yanked, quarantined or archived no longer is."""
-    if now.status is Status.QUARANTINED:
-        return False  # Nothing is stricter, and it must not wait.
-    is_status_lost = before.status in _HOLDING and before.status is not now.status
-    return is_status_lost or not before.yanked.keys() <= now.yanked.keys()
-
-
-def _called(project: Project, source: str) -> Project:
-    """Return a project with another source's name than the default."""
-    files = [replace(file, source=source) for file in project.files]
-    withheld = tuple(replace(item, source=source) for item in project.withheld)
-    return replace(project, files=files, withheld=withheld)
-
-
-def _with(project: Project, withheld: Withheld) -> Project:
-    return replace(project, withheld=(*project.withheld, withheld))

@@ -11,12 +11,7 @@ import pytest
 from simpleindex.core.errors import Changed
 from simpleindex.core.names import ProjectName
 from simpleindex.core.text import printable
-from simpleindex.directory.layout.package_directory import (
-    DirectoryEntry,
-    PackageDirectory,
-    ProjectListing,
-    RootListing,
-)
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import MAXIMUM_SIZE
 from simpleindex.system.stamp import YOUNG_NS, Stamp, is_young
 from tests.fixtures.trees import OLD_NS, SPECIAL, as_nobody, make_fifo, public_directory
@@ -24,6 +19,8 @@ from tests.fixtures.trees import OLD_NS, SPECIAL, as_nobody, make_fifo, public_d
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing, RootListing
 
 ACME = ProjectName("acme")
 ZIP = "acme-1.0.zip"

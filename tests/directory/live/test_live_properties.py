@@ -18,7 +18,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import Changed, Unavailable
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.scan import batches as batch_reading
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, _loses_rules
+from simpleindex.directory.scan.project_file_in_force import loses_rules
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.stamp import Stamp
@@ -337,7 +338,7 @@ class LiveMachine(RuleBasedStateMachine):
             if operations == self.operations and not unseen and not self.is_broken():
                 fresh = self.fresh().live.snapshots.get(name, NO_SNAPSHOT)
                 # Rules that were lifted just now stay in force until their file has been at rest for a while.
-                if snapshot and snapshot.young and _loses_rules(snapshot.project_file, fresh.project_file):
+                if snapshot and snapshot.young and loses_rules(snapshot.project_file, fresh.project_file):
                     continue
                 assert (snapshot.project if snapshot else None) == fresh.project
 

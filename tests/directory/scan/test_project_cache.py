@@ -13,7 +13,8 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ProjectSnapshot, ScanJob
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.log import log_with

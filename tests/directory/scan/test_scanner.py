@@ -18,7 +18,8 @@ from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import NO_PROJECT_FILE
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.directory.scan.scanner import NO_SNAPSHOT, ProjectSnapshot, ScanJob, Scanner
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ProjectSnapshot, ScanJob
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.distributions import (
     add_sdist,
