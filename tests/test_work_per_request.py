@@ -12,15 +12,15 @@ from tests.fixtures.fast_lane import needs_fast_lane
 pytestmark = needs_fast_lane
 
 BOUNDS: Final = {
-    # The page is had by the same coroutine as in the ordinary lane, of which each step counts as a call: +1.0 us of 40.
-    "page": 35,
-    "page of an upstream": 92,
+    # The page is had by the same coroutine as in the ordinary lane, of which each step counts as a call: +0.5 us of 16.
+    "page": 31,
+    "page of an upstream": 90,
     "page, ordinary lane": 340,
-    "page JSON gzip": 35,
+    "page JSON gzip": 31,
     "page JSON gzip, ordinary lane": 395,
-    "page 304": 36,
+    "page 304": 32,
     "page 304, ordinary lane": 325,
-    "root": 35,
+    "root": 32,
     ".metadata": 350,
     # Descriptors are counted before a file is opened, so that the directory never runs out of them: 6 calls.
     "file of one chunk": 365,

@@ -62,7 +62,10 @@ class LocalSource:
 
     async def project(self, name: ProjectName) -> Project:
         """One project."""
-        return self._project(name, await self._live.up_to_date(name))
+        snapshot = await self._live.up_to_date(name)
+        if snapshot is None or snapshot.project is None:
+            raise self._absent(name)
+        return snapshot.project  # Not by _project: this is called with every page.
 
     def claims(self, name: ProjectName) -> bool:
         """Return whether a name is this directory's, or may be, by what is in memory: no upstream's list shows it."""

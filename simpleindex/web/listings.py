@@ -223,10 +223,16 @@ class Listings:
         Raises:
             SimpleIndexError: The source does not have it, or is unavailable.
         """
+        subject: Subject
         if page.name is None:
-            listed = await source.projects()
-            return await self._rendered((page.view, listed.view, form), listed)
-        return await self._rendered((page.view, page.name, form), await source.project(page.name))
+            subject = listed = await source.projects()
+            key: Key = page.view, listed.view, form
+        else:
+            subject = await source.project(page.name)
+            key = page.view, page.name, form
+        # Nearly always it is this, and it is looked for with every page: a coroutine for it would cost more than the look.
+        kept = self._cache.get(key)
+        return kept if kept is not None and kept.subject is subject else await self._rendered(key, subject)
 
     @staticmethod
     async def _subject(page: Page, source: Source) -> Subject:
@@ -262,9 +268,6 @@ class Listings:
     async def _rendered(self, key: Key, subject: Subject) -> Rendered:
         # Not the one that forget() puts in its place while a page is made with the old settings.
         cache = self._cache
-        kept = cache.get(key)
-        if kept is not None and kept.subject is subject:
-            return kept
         view, _, form = key
         entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
         if entries > _WORTH_A_THREAD:

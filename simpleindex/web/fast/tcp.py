@@ -72,13 +72,8 @@ def send_file(transport: Any, send: Callable[[int], int | None]) -> int | None:
 class FastSending:
     """Send at once where nothing waits to be sent; :class:`simpleindex.web.http.sending.Sending` says what each does."""
 
-    def write(self, transport: Any, data: bytes) -> None:
-        """Write, without waiting for the reactor's next turn where that is possible."""
-        write_at_once(transport, data)
-
-    def send_file(self, transport: Any, send: Callable[[int], int | None]) -> int | None:
-        """Let the kernel send from a file where nothing waits to be sent."""
-        return send_file(transport, send)
+    write = staticmethod(write_at_once)
+    send_file = staticmethod(send_file)
 
 
 def can_send(transport: Any) -> bool:

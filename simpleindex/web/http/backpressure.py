@@ -10,6 +10,7 @@ The numbers and their evidence are in :mod:`simpleindex.web.http.limits`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,7 +23,7 @@ from simpleindex.system.log import logger
 from simpleindex.web.http import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from twisted.internet.interfaces import IDelayedCall, IProducer
     from twisted.python.failure import Failure
@@ -39,25 +40,26 @@ _log: Final = logger(__name__)
 
 
 class Phase(Enum):
-    """The state of a connection."""
+    """The state of a connection.
 
-    READY = "no byte of its first request has come"
-    HEAD = "a request's line and headers are coming"
-    BODY = "a request's body is coming"
-    BUSY = "a request is being answered"
-    IDLE = "an answer was given, no byte of the next request has come"
-    REFUSED = "the last answer was given, what still comes is dropped"
-    CLOSED = "it is over but for what the transport still holds"
+    Attributes:
+        seconds: How long it may take. An attribute, because a mapping by phase would call a function for each look-up.
+    """
+
+    READY = "no byte of its first request has come", limits.HEAD_SECONDS
+    HEAD = "a request's line and headers are coming", limits.HEAD_SECONDS
+    BODY = "a request's body is coming", limits.BODY_WINDOW_SECONDS
+    BUSY = "a request is being answered", math.inf
+    IDLE = "an answer was given, no byte of the next request has come", limits.IDLE_SECONDS
+    REFUSED = "the last answer was given, what still comes is dropped", limits.DISCARD_SILENCE_SECONDS
+    CLOSED = "it is over but for what the transport still holds", limits.WRITE_SECONDS
+
+    def __init__(self, _: str, seconds: float) -> None:
+        self.seconds = seconds
 
 
-_SECONDS: Final[Mapping[Phase, float]] = {
-    Phase.READY: limits.HEAD_SECONDS,
-    Phase.HEAD: limits.HEAD_SECONDS,
-    Phase.BODY: limits.BODY_WINDOW_SECONDS,
-    Phase.IDLE: limits.IDLE_SECONDS,
-    Phase.REFUSED: limits.DISCARD_SILENCE_SECONDS,
-    Phase.CLOSED: limits.WRITE_SECONDS,
-}
+WITHOUT_REQUEST: Final = (Phase.READY, Phase.IDLE)
+"""The phases in which no request is under way."""
 
 
 class FastLane(Protocol):
@@ -147,7 +149,7 @@ class PacedChannel(http.HTTPChannel):
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way."""
-        return self.phase in (Phase.READY, Phase.IDLE)
+        return self.phase in WITHOUT_REQUEST
 
     def retire(self) -> None:
         """Close now if no request has begun; otherwise the answer says ``Connection: close`` and is the last."""
@@ -167,7 +169,7 @@ class PacedChannel(http.HTTPChannel):
         self.phase = phase
         # While BUSY an alarm is left to ring and does nothing then: that is cheaper than to cancel it.
         if phase is Phase.CLOSED or (phase is not Phase.BUSY and not self._waitingForTransport):
-            self._arm(_SECONDS[phase])
+            self._arm(phase.seconds)
 
     def expired(self) -> None:
         """End a phase that took too long."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.web.http import limits
-from simpleindex.web.http.backpressure import PacedChannel, Phase
+from simpleindex.web.http.backpressure import WITHOUT_REQUEST, PacedChannel, Phase
 from simpleindex.web.http.response import sentence
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class IndexChannel(PacedChannel):
         lane = self.site.fast_lane
         if (
             lane is None
-            or not self.is_idle
+            or self.phase not in WITHOUT_REQUEST
             or self._buffer
             or self._waitingForTransport
             or self.site.connections.draining
