@@ -14,12 +14,13 @@ from simpleindex.policy.judgement import Denial
 from simpleindex.policy.rules import DenialMode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Source
     from simpleindex.policy.judgement import Policy
+    from simpleindex.system.threads import Threads
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
 """Of judgements that are kept, about."""
@@ -45,7 +46,7 @@ class FilteredSource:
         name: What it is called.
         policy: Gives the rules now; the same object as long as they are the same.
         clock: The reactor; its time is seconds since 1970.
-        in_thread: Calls a function in a thread.
+        threads: Judge large projects and lists.
         is_own: Whether it is local: a denied project is then "not shown" and never "not here", so that no upstream is asked
             for its name.
     """
@@ -56,7 +57,7 @@ class FilteredSource:
         name: str,
         policy: Callable[[], Policy],
         clock: Any,
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
         *,
         is_own: bool = False,
     ) -> None:
@@ -65,7 +66,7 @@ class FilteredSource:
         self._name = name
         self._policy = policy
         self._clock = clock
-        self._in_thread = in_thread
+        self._threads = threads
         self._judged: OrderedDict[ProjectName, tuple[Project | Denial, Policy, Project]] = OrderedDict()
         self._size = 0
         self._list: tuple[ProjectList, Policy, ProjectList] | None = None
@@ -77,7 +78,7 @@ class FilteredSource:
         if known is not None:
             return known
         if len(listed.names) > _NAMES_WORTH_A_THREAD:
-            kept: ProjectList = await self._in_thread(self._without_denied, listed, policy)
+            kept: ProjectList = await self._threads.run(self._without_denied, listed, policy)
         else:
             kept = self._without_denied(listed, policy)
         self._list = listed, policy, kept
@@ -103,7 +104,7 @@ class FilteredSource:
         if known is not None:
             return known
         if len(project.files) > _WORTH_A_THREAD:
-            judged: Project = await self._in_thread(policy.judge, project, self._name, self._now())
+            judged: Project = await self._threads.run(policy.judge, project, self._name, self._now())
         else:
             judged = policy.judge(project, self._name, self._now())
         return self._keep(name, project, policy, judged)

@@ -101,7 +101,7 @@ def _views(runtime: Runtime, upstreams: Upstreams) -> dict[str, UnionSource]:
             FilteredSource,
             policy=upstreams.files.sources.of_views(view.rules_of),
             clock=runtime.reactor,
-            in_thread=threads.run,
+            threads=threads,
         )
         parts = ViewParts(
             directories={each.name: filtered(each.source, each.name, is_own=True) for each in directories},

@@ -66,7 +66,7 @@ def compose_view(sources: Sources, view: ViewSettings, parts: ViewParts) -> Unio
         shown[1:],
         NameRules(strategy, allow_upstream=(ALL,)),
         was_used=lambda _: False,
-        in_thread=parts.threads.run,
+        threads=parts.threads,
     )
     hidden = {name: source for name, source in parts.unfiltered.items() if name not in view.sources}
     hiding = LocalViewSource(together if shown[1:] else first, [*hidden.values()])
@@ -80,7 +80,7 @@ def compose_view(sources: Sources, view: ViewSettings, parts: ViewParts) -> Unio
         [parts.upstreams[name] for name in view.sources if name in parts.upstreams],
         NameRules(view.strategy, sources.own, sources.allow_upstream),
         was_used=parts.was_used,
-        in_thread=parts.threads.run,
+        threads=parts.threads,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError
 from simpleindex.core.model import Project, Status, Strategy
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Elsewhere, Source
+    from simpleindex.system.threads import Threads
     from simpleindex.views.name_rules import NameRules, Scope
 
 _WORTH_A_THREAD: Final = 5_000
@@ -75,7 +76,7 @@ class UnionSource:
         upstreams: The upstreams, in order.
         rules: The names that upstreams are asked for, and how answers are combined.
         was_used: Tells whether a name was ever a project here; it may raise Unavailable, which ends the question too.
-        in_thread: Calls a function in a thread; also calls ``was_used`` and ``hides`` there.
+        threads: Merge long lists; ``was_used`` and ``hides`` are called there too.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class UnionSource:
         rules: NameRules,
         *,
         was_used: Callable[[ProjectName], bool],
-        in_thread: Callable[..., Awaitable[Any]],
+        threads: Threads,
     ) -> None:
         self._local = local.source
         self._hides = local.hides
@@ -94,7 +95,7 @@ class UnionSource:
         self._upstreams = tuple(upstreams)
         self._rules = rules
         self._was_used = was_used
-        self._in_thread = in_thread
+        self._threads = threads
         self._generation = 0
         self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
@@ -123,7 +124,9 @@ class UnionSource:
         arguments = parts[0], [*zip(parts[1:], [member.scope for member in self._listed()], strict=True)]
         self._generation += 1
         if sum(len(part.names) for part in parts[1:]) > _WORTH_A_THREAD:
-            made: ProjectList = await self._in_thread(merge_lists, *arguments, self._is_own, self._generation)
+            made: ProjectList = await self._threads.run(
+                merge_lists, *arguments, self._is_own, self._generation
+            )
         else:
             made = merge_lists(*arguments, self._is_own, self._generation)
         if rules is self._rules:

@@ -278,7 +278,7 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
         [UpstreamMember(world.filtered), UpstreamMember(other)],
         NameRules(strategy),
         was_used=lambda _: False,
-        in_thread=HeldThreads(),
+        threads=HeldThreads(),
     )
     names = [file.filename for file in result(union.project(ACME)).files]
     if strategy is Strategy.FIRST_INDEX:
@@ -309,7 +309,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
         [UpstreamMember(upstream)],
         NameRules(),
         was_used=lambda _: False,
-        in_thread=HeldThreads(),
+        threads=HeldThreads(),
     )
     for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
         with suppress(NotHere, NotAllowed):

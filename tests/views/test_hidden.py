@@ -39,7 +39,7 @@ class HiddenSourceFixture:
             [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
             rules or NameRules(),
             was_used=lambda _: False,
-            in_thread=HeldThreads(),
+            threads=HeldThreads(),
         )
 
 

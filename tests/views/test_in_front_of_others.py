@@ -43,7 +43,7 @@ class LocalFirstFixture:
                 [UpstreamMember(self.outside.source, is_listed=True)],
                 rules,
                 was_used=lambda name: name in self.used,
-                in_thread=HeldThreads(),
+                threads=HeldThreads(),
             )
         )
 

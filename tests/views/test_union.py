@@ -61,7 +61,7 @@ class UnionFixture:
             self.members,
             self.rules,
             was_used=lambda name: name in self.used,
-            in_thread=self.threads,
+            threads=self.threads,
         )
 
     def bytes(self, filename: str = WHEEL) -> bytes:

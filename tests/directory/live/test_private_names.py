@@ -136,7 +136,7 @@ class PrivateNamesFixture:
             [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
-            in_thread=HeldThreads(),
+            threads=HeldThreads(),
         )
         self.index = SiteFixture(self.union)
 
@@ -350,14 +350,14 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     world = LiveDirectoryFixture(base / "staging", record=house.record).begin()
     staging = LocalSource(world.live, world.directory, HeldThreads())
     for local in (LocalViewSource(house.source, [staging]), UnionSource(
-        LocalMember(house.source), [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, in_thread=HeldThreads()
+        LocalMember(house.source), [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, threads=HeldThreads()
     )):  # fmt: skip
         union = UnionSource(
             LocalMember(local),
             [UpstreamMember(house.outside.source)],
             NameRules(),
             was_used=house.record.has,
-            in_thread=HeldThreads(),
+            threads=HeldThreads(),
         )
         house.index = SiteFixture(union)
         assert house.ask() == (200, True)
