@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from cachetools import LRUCache
 
 from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import ANYONE, Action
@@ -107,8 +108,8 @@ class VisibleLists:
 
     def __init__(self, owners: Callable[[], Mapping[ProjectName, str]]) -> None:
         self._owners = owners
-        self._kept: OrderedDict[Hashable, tuple[ProjectList, Access, Mapping[ProjectName, str], ProjectList]]
-        self._kept = OrderedDict()
+        self._kept: LRUCache[Hashable, tuple[ProjectList, Access, Mapping[ProjectName, str], ProjectList]]
+        self._kept = LRUCache(_MOST_LISTS)
         self._was_restricted = False
         self._without_serials: tuple[ProjectList, ProjectList] | None = None
 
@@ -121,7 +122,6 @@ class VisibleLists:
         owners = self._owners() if access.uses_owners else _NOBODY
         kept = self._kept.get(group)
         if kept is not None and kept[0] is listed and kept[1] is access and kept[2] is owners:
-            self._kept.move_to_end(group)
             return kept[3]
         names = access.readable(reader, listed.names, owners)
         # The list of anonymous readers belongs to no view; no project has a tuple as its name.
@@ -129,8 +129,6 @@ class VisibleLists:
         # A project that becomes readable has not changed, so a mirror would miss it by its serial.
         seen = replace(listed, names=names, view=view, serials=None)
         self._kept[group] = (listed, access, owners, seen)
-        if len(self._kept) > _MOST_LISTS:
-            self._kept.popitem(last=False)
         return seen
 
     def _for_everybody(self, listed: ProjectList) -> ProjectList:

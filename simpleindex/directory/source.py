@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
+from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import Changed, NotAllowed, NotHere, NothingYet, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
-from simpleindex.system.bodies import BytesBody, BytesCache, FileBody
+from simpleindex.system.bodies import BytesBody, FileBody
 from simpleindex.system.descriptors import keep_reserve
 from simpleindex.system.errors import own_trouble
 
@@ -54,7 +55,7 @@ class LocalSource:
         self._directory = directory
         self._in_read_thread = in_read_thread
         self._slow_opens = slow_opens
-        self._sidecars = BytesCache(SIDECAR_CACHE_SIZE)
+        self._sidecars: SizedCache[str, bytes] = SizedCache(SIDECAR_CACHE_SIZE, len)
 
     async def projects(self) -> ProjectList:
         """Every project that is offered."""

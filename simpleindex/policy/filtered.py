@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import KW_ONLY, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown
 from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import listed_file
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Body, Source
     from simpleindex.policy.judgement import Policy
     from simpleindex.system.threads import Threads
+
+    _Judgement = tuple[Project | Denial, Policy, Project]
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
 """Of judgements that are kept, about."""
@@ -67,8 +69,7 @@ class FilteredSource:
         self._policy = policy
         self._clock = clock
         self._threads = threads
-        self._judged: OrderedDict[ProjectName, tuple[Project | Denial, Policy, Project]] = OrderedDict()
-        self._size = 0
+        self._judged: SizedCache[ProjectName, _Judgement] = SizedCache(_MOST_BYTES, _weight)
         self._list: tuple[ProjectList, Policy, ProjectList] | None = None
 
     async def projects(self) -> ProjectList:
@@ -180,18 +181,14 @@ class FilteredSource:
         judged = kept[2]
         if judged.valid_until is not None and judged.valid_until <= self._now():
             return None
-        self._judged.move_to_end(project.name)
         return judged
 
     def _keep(self, name: ProjectName, of: Project | Denial, policy: Policy, judged: Project) -> Project:
-        before = self._judged.pop(name, None)
-        self._size += _weight(judged) - (0 if before is None else _weight(before[2]))
+        before = self._judged.get(name)
         if before is not None and before[2] == judged:
             # Pages that were made of it stay good.
             judged = before[2]
-        self._judged[name] = of, policy, judged
-        while self._size > _MOST_BYTES and len(self._judged) > 1:
-            self._size -= _weight(self._judged.popitem(last=False)[1][2])
+        self._judged.put(name, (of, policy, judged))
         return judged
 
     def _without_denied(self, listed: ProjectList, policy: Policy) -> ProjectList:
@@ -214,9 +211,10 @@ class FilteredSource:
         return float(self._clock.seconds())
 
 
-def _weight(judged: Project) -> int:
-    """Bytes that a judgement takes, about."""
-    return _ENTRY + judged.memory + _WITHHELD * len(judged.withheld)
+def _weight(judgement: _Judgement) -> int:
+    """Return the bytes that a judgement takes, about; even the largest is kept, for a while, alone."""
+    judged = judgement[2]
+    return min(_MOST_BYTES, _ENTRY + judged.memory + _WITHHELD * len(judged.withheld))
 
 
 class FileWithheld(NotAllowed):

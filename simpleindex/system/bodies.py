@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import Changed
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable
 
 # Linux tells with it whether the bytes are in memory already; elsewhere every read goes to a thread.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", None)
@@ -148,34 +147,6 @@ class BytesBody:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-class BytesCache:
-    """Small pieces of data, the least recently used dropped first.
-
-    Args:
-        limit: Bytes of all of them.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._data: OrderedDict[Hashable, bytes] = OrderedDict()
-
-    def get(self, key: Hashable) -> bytes | None:
-        """Return what was put under a key, if it is kept."""
-        data = self._data.get(key)
-        if data is not None:
-            self._data.move_to_end(key)
-        return data
-
-    def put(self, key: Hashable, data: bytes) -> None:
-        """Keep data under a key."""
-        self._size -= len(self._data.pop(key, b""))
-        self._data[key] = data
-        self._size += len(data)
-        while self._size > self._limit:
-            self._size -= len(self._data.popitem(last=False)[1])
 
 
 def read_if_in_memory(descriptor: int, offset: int, length: int) -> bytes:

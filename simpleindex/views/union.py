@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from cachetools import LRUCache
 
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown, SimpleIndexError
 from simpleindex.core.model import Project, Status, Strategy
@@ -97,7 +98,7 @@ class UnionSource:
         self._was_used = was_used
         self._threads = threads
         self._generation = 0
-        self._merged: OrderedDict[ProjectName, tuple[tuple[Project, ...], Project]] = OrderedDict()
+        self._merged: LRUCache[ProjectName, tuple[tuple[Project, ...], Project]] = LRUCache(_MOST_MERGED)
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
 
     def take(self, rules: NameRules, scopes: Mapping[str, Scope]) -> None:
@@ -275,9 +276,6 @@ class UnionSource:
         if kept is None or not _are_same(kept[0], parts):
             self._generation += 1
             kept = self._merged[name] = parts, merge(parts, self._generation)
-            if len(self._merged) > _MOST_MERGED:
-                self._merged.popitem(last=False)
-        self._merged.move_to_end(name)
         return kept[1]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
+from simpleindex.core.caches import SizedCache
 from simpleindex.core.model import Project
 from simpleindex.core.stepping import Started
 from simpleindex.core.views import MAIN_VIEW
@@ -118,7 +118,7 @@ class Listings:
         }
         self.base_url = self.files_url = base_url
         self.description = description
-        self._cache = _PageCache(cache_size)
+        self._cache = _page_cache(cache_size)
         self._started: tuple[Page, ListingForm, Started[Rendered]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
@@ -131,13 +131,13 @@ class Listings:
         """
         self.base_url = base_url
         self.files_url = files_url
-        self._cache = _PageCache(cache_size)
+        self._cache = _page_cache(cache_size)
 
     def describe(self, description: IndexDescription) -> None:
         """Take the facts about the index that pages show; a new description renders them anew."""
         if description != self.description:
             self.description = description
-            self._cache = _PageCache(self._cache.limit)
+            self._cache = _page_cache(self._cache.limit)
 
     @property
     def views(self) -> Mapping[str, object]:
@@ -276,7 +276,9 @@ class Listings:
         cache.put(key, rendered)
         return rendered
 
-    async def _rendered_in_thread(self, key: Key, subject: Subject, cache: _PageCache) -> Rendered:
+    async def _rendered_in_thread(
+        self, key: Key, subject: Subject, cache: SizedCache[Key, Rendered]
+    ) -> Rendered:
         async def render() -> Rendered:
             view, _, form = key
             rendered: Rendered = await self._threads.run(self._render, view, subject, form)
@@ -308,26 +310,8 @@ class Listings:
         return url if url is None or view == MAIN_VIEW else f"{url}{view}/"
 
 
-class _PageCache:
-    """Rendered pages by key, the least recently used dropped first."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._size = 0
-        self._pages: OrderedDict[Key, Rendered] = OrderedDict()
-
-    def get(self, key: Key) -> Rendered | None:
-        page = self._pages.get(key)
-        if page is not None:
-            self._pages.move_to_end(key)
-        return page
-
-    def put(self, key: Key, page: Rendered) -> None:
-        before = self._pages.pop(key, None)
-        self._size += len(page.body) - (len(before.body) if before else 0)
-        self._pages[key] = page
-        while self._size > self.limit and self._pages:
-            self._size -= len(self._pages.popitem(last=False)[1].body)
+def _page_cache(size: int) -> SizedCache[Key, Rendered]:
+    return SizedCache(size, lambda page: len(page.body))
 
 
 def _caching(*, stale: bool) -> tuple[str, str]:

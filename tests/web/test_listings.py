@@ -317,7 +317,7 @@ def test_kept_pages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     counted.count = 0
     for page in ("/one/", "/two/", "/one/", "/six/"):
         packed(index, page)
-        assert index.listings._cache._size <= 2 * size + size // 2
+        assert index.listings._cache.size <= 2 * size + size // 2
     assert counted.count == 3
     packed(index, "/one/")
     assert counted.count == 3, "the page used last was dropped"
@@ -334,7 +334,7 @@ def test_size_is_counted_once_per_page() -> None:
     for generation in range(1000):
         index.source.put(replace(index.source.pages["acme"], generation=generation))
         index.get("/acme/")
-    assert index.listings._cache._size == size
+    assert index.listings._cache.size == size
 
 
 def test_page_larger_than_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +343,7 @@ def test_page_larger_than_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     index.source.add("acme-1.0.zip")
     assert packed(index).status == packed(index).status == 200
     assert counted.count == 2
-    assert index.listings._cache._size == 0
+    assert index.listings._cache.size == 0
 
 
 def many(index: SiteFixture, count: int) -> None:

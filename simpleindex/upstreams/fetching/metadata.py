@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
+from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.system.bodies import BytesBody, BytesCache
+from simpleindex.system.bodies import BytesBody
 from simpleindex.system.log import logger
 from simpleindex.upstreams.errors import FileRefused, WrongFile
 from simpleindex.upstreams.fetching.fetches import PATIENCE
 from simpleindex.upstreams.pages.enrich import identity_of, metadata_url
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from simpleindex.core.files import File, Sidecar
     from simpleindex.core.names import ProjectName
@@ -67,7 +68,7 @@ class MetadataFiles:
         self._flights = flights
         self._wheel_ends = wheel_ends
         self._report = report
-        self._memory = BytesCache(_IN_MEMORY)
+        self._memory: SizedCache[Hashable, bytes] = SizedCache(_IN_MEMORY, len)
 
     async def body(self, name: ProjectName, file: File, offered: File) -> BytesBody:
         """Return the metadata of a wheel.

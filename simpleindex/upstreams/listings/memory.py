@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cachetools import FIFOCache
+
+from simpleindex.core.caches import SizedCache
 
 if TYPE_CHECKING:
     from simpleindex.core.files import File
@@ -64,28 +65,17 @@ class ListingMemory:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        # By hand: every page looks here, and cachetools' LRUCache costs four calls more.
-        self._entries: OrderedDict[ProjectName, ListingEntry] = OrderedDict()
+        self._entries: SizedCache[ProjectName, ListingEntry] = SizedCache(limit, lambda entry: entry.weight)
         self._absent: FIFOCache[ProjectName, float] = FIFOCache(_MOST_ABSENT)
 
     def get(self, name: ProjectName) -> ListingEntry | None:
         """Return a project's listing, if it is in memory."""
         return self._entries.get(name)
 
-    def use(self, name: ProjectName) -> None:
-        """Note that a listing was used."""
-        self._entries.move_to_end(name)
-
     def put(self, name: ProjectName, entry: ListingEntry) -> None:
         """Put a listing in the place of the one before."""
         self._absent.pop(name, None)
-        before = self._entries.pop(name, None)
-        self._size += entry.weight - (before.weight if before else 0)
-        self._entries[name] = entry
-        while self._size > self._limit and self._entries:
-            self._size -= self._entries.popitem(last=False)[1].weight
+        self._entries.put(name, entry)
 
     def forget(self, name: ProjectName, until: float) -> ListingEntry | None:
         """Note that there is no such project; return the listing that is dropped for it.
@@ -95,10 +85,7 @@ class ListingMemory:
             until: When to ask for it again, seconds since 1970.
         """
         self._absent[name] = until
-        entry = self._entries.pop(name, None)
-        if entry is not None:
-            self._size -= entry.weight
-        return entry
+        return self._entries.pop(name)
 
     def absent_until(self, name: ProjectName) -> float:
         """Return until when a project is taken to be absent, seconds since 1970; 0 if it is not."""

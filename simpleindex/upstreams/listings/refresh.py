@@ -92,7 +92,6 @@ class ListingRefresher:
         """
         entry = self._memory.get(name)
         if entry is not None and self._clock.seconds() < entry.fresh_until:
-            self._memory.use(name)
             return entry.offered
         if self._clock.seconds() < self._memory.absent_until(name):
             raise NotHere(f"project {name}")

@@ -1,0 +1,61 @@
+"""A cache of values within a total size."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class SizedCache(Generic[Key, Value]):
+    """Values by key, the least recently used dropped first.
+
+    Pages read several of them. With cachetools' LRUCache a page of an upstream took 102 calls of functions instead of 90, and
+    one of a directory 37 instead of 34.
+
+    Args:
+        limit: Of all sizes together.
+        size_of: Returns the size of a value.
+
+    Attributes:
+        limit: The same.
+        size: The sizes of all values together.
+    """
+
+    def __init__(self, limit: int, size_of: Callable[[Value], int]) -> None:
+        self.limit = limit
+        self.size = 0
+        self._size_of = size_of
+        self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+
+    def get(self, key: Key) -> Value | None:
+        """Return the value of a key, which is used by that; None if it is not kept."""
+        kept = self._values.get(key)
+        if kept is None:
+            return None
+        self._values.move_to_end(key)
+        return kept[0]
+
+    def put(self, key: Key, value: Value) -> None:
+        """Keep a value in place of the one before; one that is larger than the limit is not kept."""
+        self.pop(key)
+        size = self._size_of(value)
+        if size > self.limit:
+            return
+        self._values[key] = value, size
+        self.size += size
+        while self.size > self.limit:
+            self.size -= self._values.popitem(last=False)[1][1]
+
+    def pop(self, key: Key) -> Value | None:
+        """Drop the value of a key and return it; None if it is not kept."""
+        kept = self._values.pop(key, None)
+        if kept is None:
+            return None
+        self.size -= kept[1]
+        return kept[0]

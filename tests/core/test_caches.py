@@ -1,0 +1,37 @@
+"""Values are kept within a total size."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.core.caches import SizedCache
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    """Reading a value is a use."""
+    cache: SizedCache[str, bytes] = SizedCache(3, len)
+    for key in "abc":
+        cache.put(key, b"1")
+    assert cache.get("a") == b"1"
+    cache.put("d", b"12")
+    assert [cache.get(key) for key in "abcd"] == [b"1", None, None, b"12"]
+
+
+def test_a_value_above_the_limit_is_not_kept() -> None:
+    """Nor the one before it under its key, which is outdated; others stay."""
+    cache: SizedCache[str, bytes] = SizedCache(3, len)
+    cache.put("a", b"1")
+    cache.put("b", b"1")
+    cache.put("a", b"1234")
+    assert (cache.get("a"), cache.get("b"), cache.size) == (None, b"1", 1)
+
+
+@given(st.integers(0, 8), st.lists(st.tuples(st.sampled_from("abc"), st.binary(max_size=9))))
+def test_is_bounded(limit: int, puts: list[tuple[str, bytes]]) -> None:
+    """Whatever is put, the sizes are those of the values, and the last one is there if it fits."""
+    cache: SizedCache[str, bytes] = SizedCache(limit, len)
+    for key, value in puts:
+        cache.put(key, value)
+        assert cache.size == sum(len(cache.get(each) or b"") for each in "abc") <= limit
+        assert (cache.get(key) or b"") == (value if len(value) <= limit else b"")
