@@ -1,8 +1,7 @@
-"""Notice that the directory changed, and tell where to look again; never what changed, for events lie and looking does not.
+"""Notice that the directory changed, and report where to look again; never what changed, for events lie and looking does not.
 
 Twisted's own inotify closes itself when a watched directory is deleted and swallows an overflow of the queue, so this uses
-inotify-simple with its descriptor in the reactor. The flags are those of inotify(7), spelled out here so that the module can be
-imported where there is no inotify.
+inotify-simple with its descriptor in the reactor.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from simpleindex.directory.watch.interface import WatchUnavailable
+from simpleindex.directory.watch.events import LARGEST_EVENT_BYTES, MASK, Changes, WatchedNames
+from simpleindex.directory.watch.interface import ChangeListener, WatchUnavailable
 
 try:
     import inotify_simple
@@ -25,87 +23,15 @@ except ImportError:  # required on Linux only
     inotify_simple = None
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from twisted.internet.interfaces import IReactorFDSet
     from twisted.python.failure import Failure
-
-IN_ATTRIB = 0x4
-IN_CLOSE_WRITE = 0x8
-IN_MOVED_FROM = 0x40
-IN_MOVED_TO = 0x80
-IN_CREATE = 0x100
-IN_DELETE = 0x200
-IN_DELETE_SELF = 0x400
-IN_MOVE_SELF = 0x800
-IN_UNMOUNT = 0x2000
-IN_Q_OVERFLOW = 0x4000
-IN_IGNORED = 0x8000
-IN_ONLYDIR = 0x1000000
-IN_ISDIR = 0x40000000
-
-# A name of a directory's own now means another file, or none.
-_RENAMED = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE
-# An entry of the root that was not there before.
-_APPEARED = IN_CREATE | IN_MOVED_TO
-# Something had the name that goes with the event.
-_NAMED = _RENAMED | IN_CLOSE_WRITE
-# The watched directory no longer is where it was.
-_SELF_GONE = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED
-# No IN_MODIFY: it comes with every write of a copy that is not finished. No IN_EXCL_UNLINK: a file linked to its final name whose
-# first name is removed while it is still open would never report its end.
-_MASK = _RENAMED | IN_ATTRIB | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
 
 # Such a directory cannot be listed either: the root reports when it appears or its permissions change.
 _UNREACHABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG})
 
 _READ_BYTES = 256 * 1024  # some 5,000 events, sorted in about 10 ms
-_EVENT = struct.Struct(
-    "iIII"
-)  # inotify(7): wd, mask, cookie, and the length of the name that follows with its padding
-_DOT = ord(".")
-_LARGEST_EVENT_BYTES = 16 + 256  # inotify(7): the header, and NAME_MAX with its terminating zero
-
-
-class ChangeListener(Protocol):
-    """Receives changes; called in the reactor's thread, so every method must be cheap."""
-
-    def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, set[bytes]]) -> None:
-        """Take note of names that events told of, told before where to look again; any of it may be gone by now.
-
-        Args:
-            entries: Whether it is a directory, by the raw name of what was made or moved into the root.
-            files: Names that something had in a first-level directory, by the directory's raw name.
-        """
-        ...
-
-    def root_changed(self) -> None:
-        """Entries in the root appeared, vanished or changed: survey it, and check that it is still the same."""
-        ...
-
-    def directories_changed(self, names: frozenset[str]) -> None:
-        """Look again at these first-level directories (raw names), of which some may be gone."""
-        ...
-
-    def everything_changed(self) -> None:
-        """Events were lost: list all again."""
-        ...
-
-    def watch_failed(self, reason: str) -> None:
-        """No event will come any more, for the reason in this sentence: poll, or try :meth:`InotifyWatch.start` again."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    """What one batch of events comes to."""
-
-    root: bool = False
-    root_gone: bool = False
-    overflow: bool = False
-    directories: frozenset[str] = frozenset()
-    entries: Mapping[str, bool] = field(default_factory=dict)
-    files: Mapping[str, set[bytes]] = field(default_factory=dict)
 
 
 @implementer(IReadDescriptor)
@@ -122,10 +48,7 @@ class _Instance:
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._owner = owner
         self._root = root
-        self._root_wd: int = inotify.add_watch(root, _MASK)
-        self._wds: dict[str, int] = {}
-        # Links make several names of one directory, and a directory has one watch.
-        self._names: dict[int, tuple[str, ...]] = {}
+        self._watched = WatchedNames(inotify.add_watch(root, MASK))
 
     def fileno(self) -> int:
         return self._fd
@@ -151,91 +74,27 @@ class _Instance:
         Raises:
             OSError: There are no more watches to be had, or something unforeseen.
         """
-        if name in self._wds:
+        if name in self._watched.wds:
             return False
         try:
-            wd = self._inotify.add_watch(os.path.join(self._root, name), _MASK)
+            wd = self._inotify.add_watch(os.path.join(self._root, name), MASK)
         except OSError as error:
             if error.errno in _UNREACHABLE:
                 return False
             raise
-        # A link to the root itself is no project, and forgetting it must not end the root's watch.
-        if wd == self._root_wd:
-            return False
-        self._wds[name] = wd
-        self._names[wd] = (*self._names.get(wd, ()), name)
-        return True
+        return self._watched.add(name, wd)
 
     def close(self) -> None:
         """Give back the descriptor and with it all watches."""
         self._inotify.close()
 
-    def sort(self, data: bytes) -> _Changes:
-        """Sum up events, and end the watches of names that they say mean another directory now."""
-        root = root_gone = False
-        directories: set[str] = set()
-        entries: dict[str, bool] = {}
-        named: dict[int, set[bytes]] = {}
-        files: dict[str, set[bytes]] = {}
-        end = 0
-        # Not by inotify_simple's parse_events, which takes as long as all the rest when thousands of files arrive: the names
-        # of what lies in a project's directory are not decoded here.
-        while end < len(data):
-            wd, mask, _, length = _EVENT.unpack_from(data, end)
-            begin, end = end + _EVENT.size, end + _EVENT.size + length
-            if mask & IN_Q_OVERFLOW:
-                return _Changes(overflow=True)
-            # Temporary names make noise, but what is written under one may have a second name by the time it is complete.
-            is_hidden = length and data[begin] == _DOT
-            if wd != self._root_wd:
-                if mask & _NAMED:
-                    named.setdefault(wd, set()).add(data[begin:end])
-                if is_hidden and not mask & IN_CLOSE_WRITE:
-                    continue
-                directories.update(self._names.get(wd, ()))
-                if mask & _SELF_GONE:
-                    _add_names(files, self._names.get(wd, ()), named.pop(wd, set()))
-                    if self._drop(wd):
-                        root = True
-                continue
-            name = os.fsdecode(data[begin:end].rstrip(b"\0"))
-            if name and mask & _APPEARED:
-                entries[name] = bool(mask & IN_ISDIR)
-            if is_hidden and not mask & IN_CLOSE_WRITE:
-                continue
-            if name and mask & _RENAMED:
-                root = True
-                wd = self._wds.get(name, -1)
-                _add_names(files, self._names.get(wd, ()), named.pop(wd, set()))
-                directories.update(self._drop(wd))
-                if mask & IN_ISDIR:
-                    directories.add(name)
-            elif name and mask & IN_ISDIR:
-                directories.add(name)
-            else:
-                root = True
-                root_gone = root_gone or bool(mask & _SELF_GONE)
-        for wd, raw_names in named.items():
-            _add_names(files, self._names.get(wd, ()), raw_names)
-        return _Changes(root, root_gone, False, frozenset(directories), entries, files)
-
-    def _drop(self, wd: int) -> tuple[str, ...]:
-        """End a watch, since it would follow its directory to another name; return the names it had here."""
-        names = self._names.pop(wd, ())
-        for name in names:
-            del self._wds[name]
-        if names:
+    def sum_up(self, data: bytes) -> Changes:
+        """Sum up events, and end the watches of names that mean another directory now."""
+        changes = self._watched.sum_up(data)
+        for wd in changes.ended:
             with contextlib.suppress(OSError):  # the kernel ended it already
                 self._inotify.rm_watch(wd)
-        return names
-
-
-def _add_names(
-    files: dict[str, set[bytes]], directories: Iterable[str], padded_names: Iterable[bytes]
-) -> None:
-    """Add names from events, which zeros may follow, to those of each directory."""
-    for directory in directories:
-        files.setdefault(directory, set()).update(name.rstrip(b"\0") for name in padded_names)
+        return changes
 
 
 class InotifyWatch:
@@ -293,7 +152,7 @@ class InotifyWatch:
         if not data:
             return  # As for nearly every request.
         # A chunk with room left emptied the queue; asking until nothing comes might never end while files pour in.
-        while len(chunk) > _READ_BYTES - _LARGEST_EVENT_BYTES:
+        while len(chunk) > _READ_BYTES - LARGEST_EVENT_BYTES:
             chunk = self._instance.read()
             data += chunk
         self.hear(data)
@@ -302,7 +161,7 @@ class InotifyWatch:
         """Tell once what these events come to."""
         if self._instance is None or not data:
             return
-        changes = self._instance.sort(data)
+        changes = self._instance.sum_up(data)
         if changes.overflow:
             self._start_over()
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class Watch(Protocol):
@@ -58,3 +58,32 @@ class WatchUnavailable(SimpleIndexError):
     """
 
     reason: str
+
+
+class ChangeListener(Protocol):
+    """Receives changes; called in the reactor's thread, so every method must be cheap."""
+
+    def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, set[bytes]]) -> None:
+        """Take note of names in events; called before the other methods, and any of them may be gone by now.
+
+        Args:
+            entries: Whether it is a directory, by the raw name of what was made or moved into the root.
+            files: Names that something had in a first-level directory, by the directory's raw name.
+        """
+        ...
+
+    def root_changed(self) -> None:
+        """Entries in the root appeared, vanished or changed: survey it, and check that it is still the same."""
+        ...
+
+    def directories_changed(self, names: frozenset[str]) -> None:
+        """Look again at these first-level directories (raw names), of which some may be gone."""
+        ...
+
+    def everything_changed(self) -> None:
+        """Events were lost: list all again."""
+        ...
+
+    def watch_failed(self, reason: str) -> None:
+        """No event will come any more, for the reason in this sentence: poll, or try :meth:`InotifyWatch.start` again."""
+        ...

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
+from simpleindex.directory.watch import events
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import WatchUnavailable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 inotify_simple = pytest.importorskip("inotify_simple")
 
-OVERFLOW = struct.pack("iIII", -1, watch.IN_Q_OVERFLOW, 0, 0)
+OVERFLOW = struct.pack("iIII", -1, events.IN_Q_OVERFLOW, 0, 0)
 
 
 class Heard:
@@ -508,7 +509,7 @@ def test_it_can_be_imported_where_the_package_is_not() -> None:
 
 def test_the_flags_are_those_of_the_kernel() -> None:
     """They are spelled out here, so they are compared with the package's."""
-    for name, value in vars(watch).items():
+    for name, value in vars(events).items():
         if name.startswith("IN_"):
             assert inotify_simple.flags[name.removeprefix("IN_")] == value
 
