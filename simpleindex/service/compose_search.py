@@ -49,11 +49,13 @@ def compose_search(runtime: Runtime, sources: ComposedSources) -> ComposedSearch
     """
     database = SearchDatabase(str(runtime.settings.cache))
     sdists = SdistMetadata(runtime.examination, runtime.threads.search)
-    origins: list[Origin] = [DirectoryOrigin(own.name, own.source, sdists) for own in sources.directories]
+    origins: list[Origin] = [
+        DirectoryOrigin(directory.name, directory.source, sdists) for directory in sources.directories
+    ]
     origins += _cache_origins(runtime, sources)
     indexer = Indexer(database, origins, runtime.reactor, runtime.threads.search)
     _follow(indexer, runtime, sources)
-    names = tuple(own.name for own in sources.directories)
+    names = tuple(directory.name for directory in sources.directories)
     search = Search(database, names, runtime.reactor, runtime.threads.search)
     return ComposedSearch(search, indexer, database)
 
@@ -69,8 +71,8 @@ def _cache_origins(runtime: Runtime, sources: ComposedSources) -> list[CacheOrig
 
 def _follow(indexer: Indexer, runtime: Runtime, sources: ComposedSources) -> None:
     """Let the indexer hear of changes in directories and in the cache."""
-    for own in sources.directories:
-        own.live.listener = partial(indexer.note, own.name)
+    for directory in sources.directories:
+        directory.live.listener = partial(indexer.note, directory.name)
     if sources.upstreams is None:
         return
     upstreams = {each.settings.identity: each.settings.name for each in sources.upstreams.connected}

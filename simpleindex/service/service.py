@@ -93,7 +93,7 @@ class IndexService(Service):
         end_by_force: Ensures that the process ends in time; called when its end begins.
 
     Attributes:
-        observer: Writes the log; None where twistd's own does.
+        observer: Writes the log; None where twistd's log is used.
         settings: The settings in force.
         index: The parts of the index.
         troubles: The machine's troubles, for ``/-/status``.
@@ -183,19 +183,19 @@ class IndexService(Service):
         except RefusedStart as error:
             raise self._refusal(error) from None
         self.index.runtime.threads.start()
-        for own in self.index.sources.directories:
-            own.digests.open()
+        for directory in self.index.sources.directories:
+            directory.digests.open()
         self._examines = self.index.runtime.examination.check()
         if self.index.logins is not None:
             self._recover_uploads()
         if self.index.sources.upstreams is not None:
             self.index.sources.upstreams.load()
-        for own in self.index.sources.directories:
-            own.watch()
+        for directory in self.index.sources.directories:
+            directory.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         _log_lines(listening_lines(self.index, self.settings, self._ports))
-        for own in self.index.sources.directories:
-            self._begin(own)
+        for directory in self.index.sources.directories:
+            self._begin(directory)
         if self.index.security is not None:
             self._repeat(self._check_certificates, CERTIFICATE_INTERVAL)
         if self.index.acme is not None:
@@ -241,11 +241,11 @@ class IndexService(Service):
             return factory
         return self.index.http.redirect_site if self.settings.redirect_http else self.index.http.site
 
-    def _begin(self, own: ServedDirectory) -> None:
-        first = own.begin()
-        first.addCallback(lambda _: self._first_catalogue_complete(own)).addErrback(_log_failure)
-        if own.choice.method != "off":
-            self.sweep_loops.append(self._repeat(own.sweep, self.settings.poll_interval))
+    def _begin(self, directory: ServedDirectory) -> None:
+        first = directory.begin()
+        first.addCallback(lambda _: self._first_catalogue_complete(directory)).addErrback(_log_failure)
+        if directory.choice.method != "off":
+            self.sweep_loops.append(self._repeat(directory.sweep, self.settings.poll_interval))
 
     def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
         # A LoopingCall ends with the first failure that it hears of.
@@ -255,12 +255,12 @@ class IndexService(Service):
         self._loops.append(loop)
         return loop
 
-    def _first_catalogue_complete(self, own: ServedDirectory) -> None:
+    def _first_catalogue_complete(self, directory: ServedDirectory) -> None:
         # The collector need not visit the catalogue again and again: each visit costs every client
         # 240 ms (measured, 50,000 files). What is replaced of it later is freed all the same, by its reference count.
         gc.freeze()
-        is_first = own is self.index.sources.directories[0]
-        _log_catalogue(own)
+        is_first = directory is self.index.sources.directories[0]
+        _log_catalogue(directory)
         if self.index.sources.upstreams is not None:
             maybeDeferred(self.index.sources.upstreams.follow).addErrback(_log_failure)
         if self.index.search is not None:
@@ -269,11 +269,11 @@ class IndexService(Service):
             _log_lines(client_lines(self.index, self.settings, self._base_url(), examines=self._examines))
         report = report_of(self.index.sources.directories)
         if self.index.sources.upstreams is not None and report.ready:
-            taken = taken_line(report.names_by_entries, self.index.sources.upstreams.allow_upstream)
-            if taken is not None:
-                _log_lines([taken])
+            line = taken_line(report.names_by_entries, self.index.sources.upstreams.allow_upstream)
+            if line is not None:
+                _log_lines([line])
         self._notifier.status(f"{report.projects} projects, {report.files} files")
-        forgetting = self.index.runtime.threads.reads.run(own.forget_others)
+        forgetting = self.index.runtime.threads.reads.run(directory.forget_others)
         forgetting.addErrback(_log_failure)
 
     # The end
@@ -297,8 +297,8 @@ class IndexService(Service):
     def _keep_whole_files(self) -> Deferred[Any]:
         """Let files that came whole from upstreams be examined and kept: a client has them already."""
         keeping = [] if self.index.sources.upstreams is None else self.index.sources.upstreams.keeping()
-        kept: Deferred[Any] = DeferredList(keeping, consumeErrors=True)
-        return kept.addTimeout(KEEP_SECONDS, self._reactor)
+        keeping_all: Deferred[Any] = DeferredList(keeping, consumeErrors=True)
+        return keeping_all.addTimeout(KEEP_SECONDS, self._reactor)
 
     def _close_idle(self, number: int) -> None:
         for site in self.index.http.sites:
@@ -307,15 +307,15 @@ class IndexService(Service):
     def _stop_the_rest(self) -> None:
         for site in self.index.http.sites:
             site.abort_all()
-        for own in self.index.sources.directories:
-            own.stop()
+        for directory in self.index.sources.directories:
+            directory.stop()
         if self.index.search is not None:
             self.index.search.indexer.stop()
         self.index.runtime.idle_processes.stop()
         self.index.runtime.examination.stop()
         self.index.runtime.threads.stop()
-        for own in self.index.sources.directories:
-            own.digests.close()
+        for directory in self.index.sources.directories:
+            directory.digests.close()
         if self.index.search is not None:
             self.index.search.database.close()
         if self.index.logins is not None:
@@ -346,16 +346,16 @@ class IndexService(Service):
             self.index.sources.upstreams.reload()
         if self.access_log is not None:
             self.access_log.reopen()
-        for own in self.index.sources.directories:
-            own.live.accept()
+        for directory in self.index.sources.directories:
+            directory.live.accept()
         self._notifier.ready()
 
     def _take(self, new: Settings) -> None:
-        taken, restart = changes(self.settings, new)
+        changed, restart = changes(self.settings, new)
         # What needs a restart is not in force, and is named again next time.
         old = {name.replace("-", "_"): getattr(self.settings, name.replace("-", "_")) for name in restart}
         new = replace(new, **old)
-        if not {"access-log", "trusted-proxy"}.isdisjoint(taken):
+        if not {"access-log", "trusted-proxy"}.isdisjoint(changed):
             self._exchange_access_log(new)
         page_cache, self.settings = self.settings.page_cache, new
         index = self.index
@@ -370,7 +370,7 @@ class IndexService(Service):
             site.connections.bound = new.max_connections_per_address
         for sweeping in self.sweep_loops:
             sweeping.interval = new.poll_interval
-        _log.info("Configuration read again; changed: {options}.", options=", ".join(taken) or "nothing")
+        _log.info("Configuration read again; changed: {options}.", options=", ".join(changed) or "nothing")
         if restart:
             _log.warn("These changed options need a restart: {options}.", options=", ".join(restart))
 
@@ -425,14 +425,14 @@ def _log_lines(lines: Iterable[str]) -> None:
         _log.info("{line}", line=line)
 
 
-def _log_catalogue(own: ServedDirectory) -> None:
+def _log_catalogue(directory: ServedDirectory) -> None:
     """Log what a directory serves and what not, once it has been read."""
-    report = live_report(own.live, own.choice.method)
+    report = live_report(directory.live, directory.choice.method)
     passed_over = {str(item) for item in report.passed_over}
-    for line in catalogue_lines(report, own.path):
+    for line in catalogue_lines(report, directory.path):
         # Withheld files have been named as they were found.
         if not line.startswith("Withheld: "):
-            write = own.log.warn if line in passed_over else own.log.info
+            write = directory.log.warn if line in passed_over else directory.log.info
             write("{line}", line=line)
 
 
