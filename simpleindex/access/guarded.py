@@ -32,7 +32,7 @@ class GuardedSource:
     """A source as one reader sees it.
 
     What may not be read is refused only where it exists, so that "not here" stays true for every other name; that names
-    can be guessed in this way is the price of pip's asking for a password only where it is told to (docs/protocol.md).
+    can be guessed in this way is the price of pip's behaviour: it sends a password only after a 401 (docs/protocol.md).
 
     Args:
         source: The whole source.

@@ -104,7 +104,7 @@ class CacheContents:
         for upstream in self.upstreams:
             names = (FLAT_PAGE,) if upstream.flat else self.cache.cached_names(upstream.identity)
             for name in names:
-                if name == FLAT_PAGE or projects.find(name) is not None:
+                if upstream.flat or projects.find(name) is not None:
                     for entry in self._entries_of(upstream, name):
                         if projects.find(entry.project) is not None:
                             yield entry
@@ -119,7 +119,7 @@ class CacheContents:
             cached = self.find(key, listing, file)
             if cached is None:
                 continue
-            project = project_of(file) if name == FLAT_PAGE else name
+            project = project_of(file) if upstream.flat else name
             names = self.pinned(upstream.identity, project) if upstream.flat else pinned
             yield CachedEntry(upstream.name, project, file, key, cached, file.filename in names)
 

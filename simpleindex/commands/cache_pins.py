@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
+from simpleindex.upstreams.pages.flat import page_name, project_of
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ def pin(arguments: argparse.Namespace) -> int:
     contents, (name, is_selected) = CacheContents(arguments), _release(arguments.release)
     status = 1
     for upstream in contents.upstreams:
-        listing = contents.cache.listing(upstream.identity, FLAT_PAGE if upstream.flat else name)
+        listing = contents.cache.listing(upstream.identity, page_name(name, is_flat=upstream.flat))
         files = [file for file in ([] if listing is None else listing.project.files) if is_selected(file)]
         if upstream.flat:
             files = [file for file in files if project_of(file) == name]

@@ -11,7 +11,7 @@ from simpleindex.core.names import parse_distribution_name
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.modes import Mode
 from simpleindex.upstreams.pages.enrich import enriched, with_modification_times
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
+from simpleindex.upstreams.pages.flat import page_name, project_of
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +44,7 @@ def why(arguments: argparse.Namespace) -> int:
 def _upstream_lines(
     contents: CacheContents, upstream: UpstreamSettings, name: ProjectName, filename: str
 ) -> Iterator[str]:
-    listing = contents.cache.listing(upstream.identity, FLAT_PAGE if upstream.flat else name)
+    listing = contents.cache.listing(upstream.identity, page_name(name, is_flat=upstream.flat))
     if listing is None:
         yield f"{upstream.name}: the cache has no page of {name}."
         return

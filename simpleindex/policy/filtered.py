@@ -1,4 +1,4 @@
-"""A source behind rules: files that they withhold are neither listed nor sent."""
+"""A source behind rules: files that rules withhold are neither listed nor sent."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ _NAMES_WORTH_A_THREAD: Final = 5_000
 class FilteredSource:
     """One source, judged.
 
-    A source is not asked for a project that rules deny. Each source of a union is judged by itself, so that what
+    A project that rules deny is not requested from the source. Each source of a union is judged by itself, so that what
     a rule withholds of one is not taken from the next instead.
 
     Args:
-        source: All of it.
-        name: What it is called.
+        source: The source.
+        name: The source's name.
         policy: Gives the rules now; the same object as long as they are the same.
         clock: The reactor; its time is seconds since 1970.
         threads: Judge large projects and lists.
-        is_own: Whether it is local: a denied project is then "not shown" and never "not here", so that no upstream is asked
-            for its name.
+        is_own: Whether it is local: a denied project is then "not shown" and never "not here", so that its name is
+            requested from no upstream.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class FilteredSource:
         """Refuse a file that is not offered."""
         distribution = listed_file(filename)
         for item in project.withheld:
-            # What an upstream does not give is told by asking it for that: it may be right again.
+            # The upstream itself answers for a file that it lists and did not have: it may have it by now.
             if item.filename == distribution and item.public and item.rule != MISSING:
                 raise FileWithheld(
                     item.reason,
@@ -154,7 +154,7 @@ class FilteredSource:
         if self._policy().concerns(name, self._name) and not any(
             file.filename == distribution for file in project.files
         ):
-            # The source may have listed it since, and nobody has judged it yet.
+            # The source may have listed it since, and it is not judged yet.
             raise NotHere(f"file {filename}")
 
     def _denial(self, name: ProjectName, policy: Policy) -> Denial | None:
@@ -218,12 +218,12 @@ def _weight(judgement: _Judgement) -> int:
 
 
 class FileWithheld(NotAllowed):
-    """A rule withholds a file that somebody asks for (403).
+    """A rule withholds a requested file (403).
 
     Attributes:
-        filename: Which.
+        filename: The file's name.
         rule: The name of the rule.
-        source: Which source has it.
+        source: The name of the source that has it.
         visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
     """
 

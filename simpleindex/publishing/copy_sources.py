@@ -15,7 +15,7 @@ from simpleindex.publishing.copy_plan import noted_urls
 from simpleindex.publishing.errors import NotCopied
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
+from simpleindex.upstreams.pages.flat import page_name, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,12 +151,12 @@ class UpstreamCopySource:
 
     def project(self, name: ProjectName) -> Project:
         """Return the last listing of a project."""
-        listing = self._cache.listing(self._index, FLAT_PAGE if self._flat else name)
+        listing = self._cache.listing(self._index, page_name(name, is_flat=self._flat))
         listing = listing or self._pins.listing(self._index, name)
         if listing is None:
             raise NotCopied(f"nothing is kept of what {self._label} has of {name}")
         listed, offered = listing.project, enriched(listing.project, listing.file_facts, {}, 0)
-        if listed.name == FLAT_PAGE:
+        if listed.name != name:
             if name not in split(listed, {}):
                 raise NotCopied(f"{self._label} has no project {name}")
             listed, offered = (split(page, {})[name] for page in (listed, offered))
@@ -167,7 +167,7 @@ class UpstreamCopySource:
         """Open a file, if it is cached or pinned."""
         if file.sha256 is None:
             return None
-        key = UpstreamFileKey(self._index, FLAT_PAGE if self._flat else name, file.filename)
+        key = UpstreamFileKey(self._index, page_name(name, is_flat=self._flat), file.filename)
         opened = self._cache.files.open(key, file.sha256)
         if opened is None:
             opened = self._pins.open(self._index, name, file.filename)

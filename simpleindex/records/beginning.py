@@ -45,7 +45,7 @@ def initialize_records(state_directory: str, *, anew: bool) -> None:
         anew: Whether it is meant that lost records are not restored. The names in the audit stay used.
 
     Raises:
-        RefusedStart: They are lost, and it is not said that this is meant.
+        RefusedStart: They are lost, and no option confirms that this is intended.
         OSError: They cannot be made.
         sqlite3.Error: The same.
     """

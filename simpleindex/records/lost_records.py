@@ -24,7 +24,7 @@ _WRITTEN: Final = frozenset(
 _OWN: Final = frozenset(
     {"upload", "upload again", "yank", "unyank", "delete", "restore", "free", "status", "copy"}
 )
-"""Events of projects that lie, or lay, in a directory of one's own."""
+"""Events of projects that lie, or lay, in a local directory."""
 
 
 class RecordsCondition(Enum):
@@ -45,7 +45,7 @@ class AuditEvidence:
     Attributes:
         is_there: Whether there is a line at all.
         had_records: Whether something was done that is kept in records.
-        names: Projects that are, or were, in directories of one's own.
+        names: Projects that are, or were, in local directories.
     """
 
     is_there: bool = False
@@ -82,6 +82,6 @@ def judge_condition(records_size: int | None, evidence: AuditEvidence) -> Record
     """
     if records_size:
         return RecordsCondition.PRESENT
-    # An empty file is made only for the records, by whoever then fills it.
+    # An empty file is made only for the records, by the process that then fills it.
     is_lost = evidence.had_records or (records_size == 0 and evidence.is_there)
     return RecordsCondition.LOST if is_lost else RecordsCondition.NEW

@@ -57,7 +57,7 @@ class UsedNames:
         return name in names
 
     def is_stored(self, name: ProjectName) -> bool:
-        """Return whether a name is stored, as far as can be told without reading."""
+        """Return whether a name is stored, as far as memory shows."""
         return self._names is not None and name in self._names
 
     def add(self, names: Iterable[ProjectName]) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IAgent
 
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.client_options import ClientOptions
@@ -103,28 +104,28 @@ class HttpUpstream:
 
     async def project(self, name: ProjectName, validators: Validators | None) -> Listing | None:
         """Return the listing of a project; None if it has not changed."""
-        is_page = name == FLAT_PAGE
-        if is_page:
-            page = await self._pages.get(
-                self._host_policy.url, validators or Validators(), self._limits.flat_bytes
-            )
-        else:
-            url = f"{self._host_policy.url}{name}/"
-            page = await self._pages.get(
-                url, validators or Validators(), self._limits.project_bytes, missing=self._missing
-            )
-            if page is None and (place := await self._place_of(name)) is not None:
-                page = await self._pages.get(
-                    place, validators or Validators(), self._limits.project_bytes, missing=self._missing
-                )
-        if page is None and is_page:
-            # It may list any project.
-            raise self._failed("it has no page at its URL")
+        validators = validators or Validators()
+        if name == FLAT_PAGE:
+            return await self._flat_page(validators)
+        size = self._limits.project_bytes
+        url = f"{self._host_policy.url}{name}/"
+        page = await self._pages.get(url, validators, size, missing=self._missing)
+        if page is None and (place := await self._place_of(name)) is not None:
+            page = await self._pages.get(place, validators, size, missing=self._missing)
         if page is None:
             raise NotHere(f"project {name}")
+        return await self._listing(page, partial(parse_project, name=name))
+
+    async def _flat_page(self, validators: Validators) -> Listing | None:
+        page = await self._pages.get(self._host_policy.url, validators, self._limits.flat_bytes)
+        if page is None:
+            # It may list any project.
+            raise self._failed("it has no page at its URL")
+        return await self._listing(page, parse_flat)
+
+    async def _listing(self, page: UpstreamPage, parse: Callable[..., Project]) -> Listing | None:
         if page.is_unchanged:
             return None
-        parse = parse_flat if is_page else partial(parse_project, name=name)
         project = await self._parsed(page, parse, page.content_type, page.body, page.url, source=self._name)
         signed_for = seconds_left((file.url for file in project.files), self._clock.seconds())
         return Listing(project, page.validators, shorter(page.fresh_for, signed_for))

@@ -37,7 +37,7 @@ class UpstreamBusy(UpstreamFailed, init=False):
     """So much is asked of an upstream already that this did not get its turn (503).
 
     Attributes:
-        limit: How many requests at once it is asked.
+        limit: The largest number of requests to it at once.
     """
 
     _: KW_ONLY

@@ -111,7 +111,7 @@ class Explanation:
         view: The view.
         answer: What clients get.
         summary: The answer in a sentence or two.
-        words: The answers of the sources, in the order in which they are asked.
+        words: The answers of the sources, in the order of requests.
         files: Files that are not offered, then those that are, each newest first; of the version alone, if there is one.
         more: The number of files that are left out.
     """

@@ -36,11 +36,11 @@ class UpstreamMember:
     """An upstream in a union.
 
     Attributes:
-        source: It.
-        scope: Which names it is asked for.
+        source: The upstream.
+        scope: The names that are requested from it.
         is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
             much memory, which no installer reads: hence not unless it is asked for.
-        name: What it is called, in explanations.
+        name: Its name, for explanations.
     """
 
     source: Source
@@ -56,7 +56,7 @@ class LocalMember:
     Attributes:
         source: The source.
         name: Its name, for explanations.
-        hides: Tells whether a name that the source does not have is on no list all the same, as far as is known at once.
+        hides: Returns whether a name that the source does not have is left out of lists, as far as is known without waiting.
         notes: Returns the answers of its parts for a project, for explanations; None if it has no parts.
     """
 
@@ -69,14 +69,14 @@ class LocalMember:
 class UnionSource:
     """A local source, and upstreams for the names that it has not got.
 
-    Whatever a source cannot tell ends the question: no later one is asked, and the error is the answer (docs/protocol.md). The
+    An error of a source is the answer: no later source is requested (docs/protocol.md). The
     local source is always the first, also for names that upstreams may be asked for.
 
     Args:
         local: The local source.
         upstreams: The upstreams, in order.
-        rules: The names that upstreams are asked for, and how answers are combined.
-        was_used: Tells whether a name was ever a project here; it may raise Unavailable, which ends the question too.
+        rules: The names that are requested from upstreams, and how answers are combined.
+        was_used: Returns whether a name was ever a project here; its Unavailable is the answer too.
         threads: Merge long lists; ``was_used`` and ``hides`` are called there too.
     """
 
@@ -105,8 +105,8 @@ class UnionSource:
         """Judge names by other rules from now on.
 
         Args:
-            rules: They.
-            scopes: Which names each upstream is asked for, by its name.
+            rules: The new rules.
+            scopes: The names that are requested from each upstream, by its name.
         """
         self._rules = rules
         self._upstreams = tuple(
@@ -115,7 +115,7 @@ class UnionSource:
         self._list = None
 
     async def projects(self) -> ProjectList:
-        """One's own projects, and those of upstreams that are listed."""
+        """Return the local projects, and those of the upstreams whose projects are listed."""
         rules = self._rules
         parts = [await self._local.projects()]
         parts += [await member.source.projects() for member in self._listed()]
@@ -280,7 +280,7 @@ class UnionSource:
 
 
 def _stronger(absence: NotHere, other: NotHere) -> NotHere:
-    """Of two sources that have not got a project, the word of the one whose own the name is."""
+    """Return the stronger of two absences: that of the source to which the name belongs."""
     return other if isinstance(other, NotShown) and not isinstance(absence, NotShown) else absence
 
 

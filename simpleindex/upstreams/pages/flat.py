@@ -18,6 +18,11 @@ FLAT_PAGE: Final = ProjectName(".page")
 """The name of a flat page where it is cached like a project's page; no project can have it."""
 
 
+def page_name(name: ProjectName, *, is_flat: bool) -> ProjectName:
+    """Return the name under which the page that lists a project is cached: its own, or that of an upstream's flat page."""
+    return FLAT_PAGE if is_flat else name
+
+
 def project_of(file: File) -> ProjectName:
     """Return the project of a file on a flat page; an ambiguous name is read like that of a file directly in a root."""
     return parse_distribution_name(file.filename).project
