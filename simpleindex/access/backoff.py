@@ -43,7 +43,8 @@ class FailureHistory:
 
     def wait(self, now: float) -> int:
         """Return for how many whole seconds no password is checked; 0 for none."""
-        return max(0, math.ceil(self.until - now))
+        # The end of the delay may be rounded up by its addition: no longer than the delay itself.
+        return max(0, math.ceil(min(self.until - now, self.delay)))
 
 
 NO_FAILURES: Final = FailureHistory()

@@ -31,7 +31,7 @@ class AcmeContact:
     """Whom an authority can write to (RFC 8555 section 7.3).
 
     Attributes:
-        email: The e-mail address; None for nobody.
+        email: The e-mail address; None if there is none.
     """
 
     email: str | None

@@ -50,8 +50,8 @@ _TYPE_NAMES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What one layer says of one option.
+class OptionTexts:
+    """The texts that one layer has for one option.
 
     Attributes:
         where: The place, as the beginning of a sentence.
@@ -80,7 +80,7 @@ class Given:
             raise RefusedStart(f"{self.where}: {_without_secrets(text)!r} {invalid.reason}") from None
 
 
-Layer = dict[str, Given]
+Layer = dict[str, OptionTexts]
 """By option name."""
 
 
@@ -90,7 +90,7 @@ class Layers:
 
     Attributes:
         ascending: The lowest precedence first.
-        home: What ``~`` stands for, or None if nobody knows.
+        home: What ``~`` stands for, or None if there is no home directory.
     """
 
     ascending: tuple[Layer, ...]
@@ -99,22 +99,22 @@ class Layers:
     def one(self, name: str, reader: Callable[[str], T], default: T) -> T:
         """Return the value of an option that is given once."""
         value = default
-        for given in self._all(name):
-            (value,) = given.read(reader)
+        for texts in self._all(name):
+            (value,) = texts.read(reader)
         return value
 
     def located(self, name: str, reader: Callable[[str, Path, str | None], T], default: T) -> T:
         """Return the value of an option that may be a path."""
         value = default
-        for given in self._all(name):
-            (value,) = given.read_located(reader, self.home)
+        for texts in self._all(name):
+            (value,) = texts.read_located(reader, self.home)
         return value
 
     def many(self, name: str, reader: Callable[[str], T]) -> tuple[T, ...]:
         """Return the values of a repeatable option; a higher layer's list replaces a lower one's."""
         values: tuple[T, ...] = ()
-        for given in self._all(name):
-            values = given.read(reader)
+        for texts in self._all(name):
+            values = texts.read(reader)
         return values
 
     def is_given(self, name: str) -> bool:
@@ -122,10 +122,10 @@ class Layers:
         return bool(self._all(name))
 
     def where(self, name: str) -> str:
-        """Say where the option got its value, as the beginning of a sentence."""
-        return next((given.where for given in reversed(self._all(name))), f"--{name}")
+        """Return where the option got its value, as the beginning of a sentence."""
+        return next((texts.where for texts in reversed(self._all(name))), f"--{name}")
 
-    def _all(self, name: str) -> list[Given]:
+    def _all(self, name: str) -> list[OptionTexts]:
         return [layer[name] for layer in self.ascending if name in layer]
 
 
@@ -141,7 +141,7 @@ def from_command_line(command_line: Mapping[str, object], directory: Path) -> La
         option = _BY_NAME.get(name)
         if option is None:
             raise RefusedStart(f"unknown option {'--' + name!r}{did_you_mean(name, OPTION_NAMES, _SEE_HELP)}")
-        layer[name] = Given(f"--{name}", _texts(f"--{name}", option, value), directory)
+        layer[name] = OptionTexts(f"--{name}", _texts(f"--{name}", option, value), directory)
     return layer
 
 
@@ -167,7 +167,9 @@ def from_environment(environment: Mapping[str, str], directory: Path) -> Layer:
             raise RefusedStart(f"unknown environment variable {variable!r}{ending}")
         if not text.strip():
             raise RefusedStart(f"{variable}: the value is empty; give one or unset the variable")
-        layer[option.name] = Given(variable, tuple(text.split()) if option.repeatable else (text,), directory)
+        layer[option.name] = OptionTexts(
+            variable, tuple(text.split()) if option.repeatable else (text,), directory
+        )
     return layer
 
 
@@ -181,7 +183,7 @@ def from_file(file: Path) -> Layer:
         where = f"{file}: {key}"
         if option.name == "config":
             raise RefusedStart(f"{where}: one configuration file cannot name another")
-        layer[key] = Given(where, _texts(where, option, value), file.parent)
+        layer[key] = OptionTexts(where, _texts(where, option, value), file.parent)
     return layer
 
 
@@ -215,8 +217,8 @@ def _text(where: str, option: Option, value: object) -> str:
     if isinstance(value, str):
         return value
     if not option.number or isinstance(value, bool) or not isinstance(value, (int, float)):
-        wanted = "a number or a string" if option.number else "a string"
-        raise RefusedStart(f"{where}: must be {wanted}, not {_type_name(value)}")
+        expected = "a number or a string" if option.number else "a string"
+        raise RefusedStart(f"{where}: must be {expected}, not {_type_name(value)}")
     # TOML's integers have 64 bits; tomllib reads longer ones, which Python then refuses to write out in decimal.
     if abs(value) >= 1 << 63:
         raise RefusedStart(f"{where}: the number is too large")

@@ -20,10 +20,10 @@ class Option:
         name: As on the command line after ``--``, and as the key in the configuration file.
         help: One sentence that says what follows from giving it.
         metavar: What it takes, in capitals; empty for a flag.
-        default: What holds when it is not given, in words; empty for a flag, which is then off.
+        default: What applies without the option, in words; empty for a flag, which is then off.
         repeatable: Whether it can be given several times (an array in the file, split at white space in the environment).
         number: Whether the configuration file may give it as a bare number.
-        restart_needed: Whether a change waits for a restart instead of being taken up on SIGHUP.
+        restart_needed: Whether a change needs a restart, and does not apply on SIGHUP.
     """
 
     name: str
@@ -195,7 +195,7 @@ OPTIONS: Final = (
     ),
     Option(
         "url",
-        "Use this URL wherever clients are told an absolute one, as they must be behind a proxy.",
+        "Use this URL where clients need an absolute one; set it behind a proxy.",
         metavar="URL",
         default="the certificate's first name and the port",
     ),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OPTIONS", "ListenAddress", "Option", "Settings", "WatchMode", "changes", "resolve"]
 
-# Loopback, because nobody has yet said that others may read the index, or read it unencrypted.
+# Loopback: other machines read the index, and read it unencrypted, only where an option allows it.
 _DEFAULT_HTTP: Final = (ListenAddress("tcp:8080:interface=127.0.0.1"),)
 
 _ACME_DETAILS: Final = tuple(
@@ -47,7 +47,7 @@ _ACME_DETAILS: Final = tuple(
 """Options that refine ``--acme``."""
 
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
-_OWN_DIRECTORIES: Final = {
+_DEFAULT_DIRECTORIES: Final = {
     "state": ("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"),
     "cache": ("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache"),
 }
@@ -55,7 +55,7 @@ _OWN_DIRECTORIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the service was told to do. All paths are absolute.
+    """The settings of the service. All paths are absolute.
 
     Attributes:
         path: The served directory.
@@ -72,7 +72,7 @@ class Settings:
         acme_trust: The file with the roots to trust for the directory, or None for the system's.
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
-        new_records: Whether lost records are begun anew, instead of refusing to start.
+        new_records: Whether to make new records where the old ones are lost, instead of refusing to start.
         cache: What can.
         sources: The file of the indexes behind this one, or None.
         users: The htpasswd file of those who may log in, or None.
@@ -146,7 +146,7 @@ def resolve(
     """Decide every option.
 
     Args:
-        command_line: What was really given, by option name: a text, True for a flag, a tuple for a repeatable option.
+        command_line: The options on the command line, by name: a text, True for a flag, a tuple for a repeatable option.
         environment: The process's environment.
         directory: The working directory at the start; a daemon has left it by the time of a reload.
         root_may_be_gone: True when reloading: a disk unmounted for the moment must not hold up other settings.
@@ -178,11 +178,11 @@ def resolve_people(
     """
     directory = directory.absolute()
     layers, _ = _layers(command_line, environment, directory)
-    return _own_directory("state", layers, environment, directory), layers.located("users", to_path, None)
+    return _state_or_cache("state", layers, environment, directory), layers.located("users", to_path, None)
 
 
 def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the options that differ: those to be taken up now, and those that wait for a restart."""
+    """Return the names of the options that differ: those that apply at once, and those that need a restart."""
     differing = [option for option in OPTIONS if getattr(old, option.field) != getattr(new, option.field)]
     return (
         tuple(option.name for option in differing if not option.restart_needed),
@@ -222,9 +222,9 @@ def _settings(
         acme_eab_key=layers.located("acme-eab-key", to_path, None),
         acme_trust=layers.located("acme-trust", to_path, None),
         certs=layers.located("certs", to_path, directory / "certs"),
-        state=_own_directory("state", layers, environment, directory),
+        state=_state_or_cache("state", layers, environment, directory),
         new_records=layers.one("new-records", to_flag, False),
-        cache=_own_directory("cache", layers, environment, directory),
+        cache=_state_or_cache("cache", layers, environment, directory),
         sources=layers.located("sources", to_path, None),
         users=layers.located("users", to_path, None),
         access=layers.located("access", to_path, None),
@@ -244,11 +244,11 @@ def _settings(
     )
 
 
-def _own_directory(name: str, layers: Layers, environment: Mapping[str, str], directory: Path) -> Path:
-    given = layers.located(name, to_path, None)
-    if given is not None:
-        return given
-    systemd, xdg, below_home = _OWN_DIRECTORIES[name]
+def _state_or_cache(name: str, layers: Layers, environment: Mapping[str, str], directory: Path) -> Path:
+    path = layers.located(name, to_path, None)
+    if path is not None:
+        return path
+    systemd, xdg, below_home = _DEFAULT_DIRECTORIES[name]
     # A unit with several directories gets them all, separated by colons.
     if from_systemd := environment.get(systemd, "").partition(":")[0]:
         return directory / from_systemd
@@ -273,8 +273,8 @@ def _home(environment: Mapping[str, str]) -> str | None:
 
 def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
     if settings.defaulted_http or not settings.http:
-        for name, given in (("serve-http", settings.serve_http), ("acme-webroot", settings.acme_webroot)):
-            if given:
+        for name, value in (("serve-http", settings.serve_http), ("acme-webroot", settings.acme_webroot)):
+            if value:
                 raise RefusedStart(
                     f"{layers.where(name)}: means nothing without --http; add it or leave this out"
                 )

@@ -73,12 +73,12 @@ def to_flag(text: str) -> bool:
 def to_path(text: str, base: Path, home: str | None) -> Path:
     """Make a path absolute.
 
-    ``..`` stays, for without following links its meaning is not known.
+    ``..`` stays, for its meaning depends on links.
 
     Args:
         text: The path; ``~`` and ``~user`` at its start are expanded.
         base: What it is relative to.
-        home: What ``~`` stands for, or None if nobody knows.
+        home: What ``~`` stands for, or None if there is no home directory.
     """
     if "\0" in text:
         raise InvalidSetting("contains a NUL character, which no path can")

@@ -93,21 +93,21 @@ def client_address(peer: str, forwarded_for: str, trusted: Iterable[Network]) ->
         trusted: The networks of the proxies whose word counts.
 
     Returns:
-        An address without its port; the nearest one that is known when a hop is not an address ("unknown"), and empty
+        An address without its port; the nearest valid one when a hop is not an address ("unknown"), and empty
         when even that is a Unix socket.
     """
-    known = unmapped(peer)
+    nearest = unmapped(peer)
     if not forwarded_for:
-        return known
+        return nearest
     trusted = tuple(trusted)
     for hop in reversed(forwarded_for.split(",")):
-        if known and not is_within(known, trusted):
+        if nearest and not is_within(nearest, trusted):
             break
         try:
-            known = unmapped(str(ip_address(_without_port(hop.strip()))))
+            nearest = unmapped(str(ip_address(_without_port(hop.strip()))))
         except ValueError:
             break
-    return known
+    return nearest
 
 
 def _without_port(hop: str) -> str:

@@ -55,7 +55,7 @@ VERSION: Final = Bound("the version", 255, "characters")
 """It must fit into :data:`FILENAME`. Those with a hash of a commit have some 60."""
 
 SPECIFIERS: Final = Bound("the version specifier", 1_000, "characters")
-"""The longest of Requires-Python known, which exclude single versions, have some 100."""
+"""The longest Requires-Python in real packages, which exclude single versions, have some 100."""
 
 SPECIFIER_CLAUSES: Final = Bound("the version specifier", 200, "clauses")
 """In a requirement, extras are counted with them; the most known, those of "all" extras, have some 80."""

@@ -1,6 +1,6 @@
 """Errors: a base class, and those that several rooms raise; each is its facts and the template of its sentence.
 
-"Not here", "not allowed" and "can't tell now" never share a class (a client that is told 404 for a private name may take
+"Not here", "not allowed" and "cannot answer now" never share a class (a client that gets 404 for a private name may install
 a public package of that name). The table from error to status code is in :mod:`simpleindex.web.http.respond`.
 """
 
@@ -70,10 +70,10 @@ class InvalidMetadata(SimpleIndexError):
 
 
 class NotHere(SimpleIndexError):
-    """A source that knows says: there is no such project or file (404).
+    """There is no such project or file, and the source is sure of it (404).
 
     Attributes:
-        what: What was asked for, in words fit for the client.
+        what: What was requested, in words fit for the client.
     """
 
     template = "There is no {what} here."
@@ -81,22 +81,22 @@ class NotHere(SimpleIndexError):
 
 
 class NotShown(NotHere):
-    """A source says: it is one's own, and not in this view; no other index is asked for it."""
+    """The name is private, and not in this view; no other index is requested."""
 
 
 class NothingYet(NotShown):
-    """A source has no project of a name that is its own all the same; no other index is asked for it.
+    """The name is private, and has no project yet; no other index is requested.
 
     Attributes:
-        reason: What makes the name its own, as the end of a sentence. It is for who may read explanations: to others a name
-            that is taken looks like any other that is not here.
+        reason: What makes the name private, as the end of a sentence. Only users who may read explanations see it: to others a
+            private name looks like any other that is not here.
     """
 
     reason: str
 
 
 class NotAllowed(SimpleIndexError):
-    """It exists, and may not be had (403).
+    """It exists, and this client may not have it (403).
 
     Attributes:
         reason: Why, as a sentence fit for the client.
@@ -106,11 +106,11 @@ class NotAllowed(SimpleIndexError):
 
 
 class Unavailable(SimpleIndexError):
-    """It cannot be told now (503): not ready, gone, or in error. Never to be read as "not here".
+    """The source cannot answer now (503): it is not ready, gone, or in error. Never to be read as "not here".
 
     Attributes:
         reason: Why, as a sentence fit for the client.
-        retry_after: Whole seconds after which asking again makes sense; None where waiting changes nothing.
+        retry_after: Whole seconds after which the client should try again; None where waiting changes nothing.
     """
 
     reason: str
@@ -118,7 +118,7 @@ class Unavailable(SimpleIndexError):
 
 
 class BrokenProject(Unavailable):
-    """A project whose ``simpleindex.toml`` somebody has to mend before anything can be said of it (424).
+    """A project whose ``simpleindex.toml`` has to be corrected before the project can be served (424).
 
     Installers do not retry 424 and never take it for "not here"; see ``docs/refusals.md``.
 
@@ -153,7 +153,7 @@ class RefusedStart(SimpleIndexError):
 
 
 class InvalidSetting(SimpleIndexError):
-    """A text that an option cannot have as its value; where it stood is added by whoever knows.
+    """A text is no value for an option; the caller adds where it was read.
 
     Attributes:
         reason: What is wrong, as a sentence without its subject, which is the text.
@@ -169,7 +169,7 @@ class CannotStore(SimpleIndexError):
     Attributes:
         reason: Why, as a sentence fit for the client: it names no place outside the root.
         fault: What is the matter with the server; None where the project's name is what is refused.
-        trouble: What the operating system said, with the place; None where it was not asked.
+        trouble: The operating system's error, with the place; None where no call failed.
     """
 
     reason: str

@@ -76,7 +76,7 @@ PASSING: Final = frozenset({Fault.DESCRIPTORS, Fault.MEMORY, Fault.BUSY})
 """What passes by itself, so that looking again makes sense and nothing may be concluded from it."""
 
 SHORTAGE: Final = frozenset({Fault.DESCRIPTORS, Fault.MEMORY})
-"""What is about this process alone and says nothing of the file that was asked for."""
+"""Shortages of this process, which prove nothing about the requested file."""
 
 STATUS: Final = {
     Fault.DESCRIPTORS: 503,
@@ -87,7 +87,7 @@ STATUS: Final = {
 """The HTTP status of each (RFC 9110 section 15.6, RFC 4918 section 11.5); 500 for all others. None is the client's doing."""
 
 RETRY_AFTER: Final = 2
-"""Seconds after which a client may ask again about what passes."""
+"""Seconds after which a client may retry when a fault passes by itself."""
 
 
 def fault_of(number: int | None) -> Fault:
@@ -102,8 +102,8 @@ class Trouble:
     Attributes:
         fault: Its kind.
         cause: The system's own words for it, such as "Too many open files".
-        place: The path that it is about; None where that is not known.
-        sentence: What the operator reads, where more is known than the kind tells; empty otherwise.
+        place: The path that it is about; None if unknown.
+        sentence: What the operator reads, where it is more precise than the kind; empty otherwise.
     """
 
     fault: Fault

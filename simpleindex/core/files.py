@@ -34,7 +34,7 @@ class File:
         kind: Wheel or sdist.
         size: Bytes; None where an upstream does state it and it was not fetched yet.
         sha256: Lower-case hex digest of the file; None as for the size. It is never guessed.
-        uploaded_ns: Upload time, nanoseconds since 1970 UTC (for a local file its modification time); None if not known.
+        uploaded_ns: Upload time, nanoseconds since 1970 UTC (for a local file its modification time); None if unknown.
         requires_python: The metadata's Requires-Python if it parses as a specifier set, else None (docs/protocol.md).
         metadata: The sidecar, if one can be served.
         yanked: None when not yanked, else the reason, which may be empty (PEP 592).
@@ -43,7 +43,7 @@ class File:
         other_hash: Another hash that an upstream states, by its name, where it does not state sha256.
         provenance_url: Where an upstream has its provenance, absolute; it is passed on as it is (docs/protocol.md).
         url: Where clients get it, absolute, if not from us.
-        dated_by: How the upload time is known where no source states it: :data:`LAST_MODIFIED` or :data:`FIRST_SEEN`.
+        dated_by: Where the upload time comes from if no source states it: :data:`LAST_MODIFIED` or :data:`FIRST_SEEN`.
         source: The name of the source that has it.
     """
 

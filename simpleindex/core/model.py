@@ -60,7 +60,7 @@ class Project:
         status_reason: Free text or None.
         generation: The number of the change that made it; rises within one process.
         valid_until: When this answer stops being true by the passing of time alone, seconds since 1970.
-        stale: Whether the source could not be asked and this is what it said before.
+        stale: Whether the source did not answer and this is its last good answer.
         denied: Why a rule offers nothing of it, whatever it may have, as a sentence; None if none does.
     """
 
@@ -113,10 +113,10 @@ class ProjectList:
         generation: As in :class:`Project`.
         valid_until: As in :class:`Project`.
         stale: As in :class:`Project`.
-        view: Which readers see this list, where not all see the same; None for everybody. What is made for some is not given
-            to others.
+        view: Which readers see this list, where not all see the same; None for everybody. A page rendered for one view is not sent
+            to readers of another.
         serials: A number for each project (others may be in it too) that rises with every change of what is listed of it,
-            for mirrors; None where nobody can tell, as of other indexes.
+            for mirrors; None where there is none, as for other indexes.
     """
 
     names: tuple[ProjectName, ...] = ()
@@ -134,10 +134,10 @@ class Strategy(Enum):
     """The first that has a project owns it, entirely."""
 
     MERGE = "merge"
-    """The union of their files by name, of which the first counts: whoever can publish in any of them can add a version."""
+    """The union of their files by name, of which the first counts: a publisher of any of them can add a version."""
 
     ISOLATED = "isolated"
-    """No upstream is asked."""
+    """No upstream is requested."""
 
 
 MISSING: Final = "upstream"

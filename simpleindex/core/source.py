@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Body(Protocol):
-    """A file's bytes, opened; whoever gets one closes it.
+    """A file's bytes, opened; the caller closes it.
 
     Attributes:
-        size: Bytes, or None if not known beforehand.
-        sha256: Lower-case hex digest of the whole, or None if not known beforehand.
+        size: Bytes, or None if unknown beforehand.
+        sha256: Lower-case hex digest of the whole, or None if unknown beforehand.
         modified_ns: When it was uploaded, nanoseconds since 1970 UTC, or None.
         accepts_ranges: Whether a part of it may be given on its own. Not while it is on its way from somewhere else, for
             only with its end it is known to be the right file.
@@ -58,13 +58,13 @@ class Body(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what is held; may be called more than once."""
+        """Release the file; may be called more than once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A file that is not given from here: whoever wants it is sent to where it is.
+    """A file that is not served from here: the client is redirected to it.
 
     Attributes:
         url: Absolute.
@@ -76,7 +76,7 @@ class Elsewhere:
 class Source(Protocol):
     """Answers the three questions; most sources do it by wrapping another one.
 
-    Every question may raise :class:`~simpleindex.core.errors.Unavailable`: then nothing is known, and no union may go
+    Every question may raise :class:`~simpleindex.core.errors.Unavailable`: then the answer is open, and no union may go
     past it to another source.
     """
 

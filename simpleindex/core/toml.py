@@ -77,9 +77,9 @@ def to_texts(value: object, where: str) -> list[str]:
 
 def to_choice(value: object, kind: type[_Choice], where: str) -> _Choice:
     """One of an enumeration's values."""
-    known = [each.value for each in kind]
-    if value not in known:
-        near = one_of(value, known) if isinstance(value, str) else f" (known: {', '.join(known)})"
+    allowed = [each.value for each in kind]
+    if value not in allowed:
+        near = one_of(value, allowed) if isinstance(value, str) else f" (known: {', '.join(allowed)})"
         raise InvalidSources(f"has an unknown value of {where}{near}")
     return kind(value)
 
@@ -114,17 +114,17 @@ def to_text(value: object, where: str) -> str:
     return value
 
 
-def check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
-    """Refuse every key but the known ones.
+def check_keys(table: Mapping[str, object], allowed: tuple[str, ...], where: str) -> None:
+    """Refuse every key that is not allowed.
 
     Args:
         table: As it was read.
-        known: Its keys.
+        allowed: The keys it may have.
         where: Of the table, with a space before it, for the sentence.
 
     Raises:
         InvalidSources: There is another one.
     """
     for key in table:
-        if key not in known:
-            raise InvalidSources(f"has the unknown key {shown(key)}{where}{one_of(key, known)}")
+        if key not in allowed:
+            raise InvalidSources(f"has the unknown key {shown(key)}{where}{one_of(key, allowed)}")

@@ -18,7 +18,7 @@ RESERVED: Final = frozenset({MAIN_VIEW, "simple", "legacy"})
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 LOCAL: Final = "local"
-"""What one's own directory is called among the sources."""
+"""The name of the local directory among the sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ViewSettings:
 
     Attributes:
         name: The first segment of its URLs.
-        sources: The names of what it shows, in the order in which they are asked; those of the views that it builds on are in
+        sources: The names of what it shows, in the order in which they answer; those of the views that it builds on are in
             their place.
         strategy: Of its sources.
         rules_of: The views whose rules hold in it: itself, and those that it builds on.

@@ -163,7 +163,7 @@ def read_if_in_memory(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def read_fully(descriptor: int, offset: int, length: int) -> bytes:
-    # What follows is left to Linux's own reading ahead: asked for by posix_fadvise as well, a cold file took 2.5 times as long.
+    # What follows is left to Linux's own reading ahead: requested by posix_fadvise as well, a cold file took 2.5 times as long.
     """Read all of this, or up to the end of the file; blocking."""
     parts = []
     while length > 0:

@@ -149,8 +149,8 @@ class FollowedFile(Generic[Value]):
         # The same object as long as it is equal, so that what was made from it stays valid.
         if self._value != [value]:
             before, self._value = self._value, [value]
-            known = self._kind.warnings(before[0]) if before else ()
-            self._warn(each for each in self._kind.warnings(value) if each not in known)
+            warned = self._kind.warnings(before[0]) if before else ()
+            self._warn(each for each in self._kind.warnings(value) if each not in warned)
             if before:
                 if self._kind.announces:
                     _log.info("{file} was read again.", file=self.shown)

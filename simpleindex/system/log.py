@@ -1,7 +1,7 @@
 """The log of every module: Twisted's ``Logger``, behind one filter that keeps troubles short and rare.
 
 A module writes ``_log = logger(__name__)`` and calls ``_log.info("{path} is new.", path=path)``: the format is a constant,
-and what varies is a field, because a file's name may hold braces. An exception that nobody expected goes to
+and what varies is a field, because a file's name may hold braces. An unexpected exception goes to
 ``_log.failure("")``: if it is a trouble of the machine, its sentence is logged instead of a traceback, at most once a minute.
 """
 

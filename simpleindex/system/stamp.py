@@ -14,7 +14,7 @@ class Stamp(NamedTuple):
     Attributes:
         inode: File number.
         size: Bytes.
-        mtime_ns: When its bytes changed, by whoever could set that.
+        mtime_ns: When its bytes changed, as its owner may set it.
         ctime_ns: When it changed in any way, by the kernel.
         links: Number of hard links; a changed number explains a changed ctime.
     """

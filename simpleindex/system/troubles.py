@@ -68,11 +68,11 @@ class Troubles:
             return tuple(reversed(self._seen.values()))
 
     def _remember(self, sentence: str, now: float) -> None:
-        known = self._seen.pop(sentence, None)
+        earlier = self._seen.pop(sentence, None)
         self._seen[sentence] = (
             ServerTrouble(sentence, now, now)
-            if known is None
-            else replace(known, last=now, count=known.count + 1)
+            if earlier is None
+            else replace(earlier, last=now, count=earlier.count + 1)
         )
         self._forget(now)
 

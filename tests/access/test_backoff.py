@@ -52,6 +52,13 @@ def test_all_is_forgotten_in_five_quiet_minutes() -> None:
     assert long_delayed.after_another(300).wait(300) == 60
 
 
+def test_rounding_adds_no_second() -> None:
+    """The sum of a time and a delay may be a little more than both."""
+    now = 84.8
+    assert (now + 60) - now > 60
+    assert failed(*[now] * 12).wait(now) == 60
+
+
 @given(st.lists(st.floats(0, 10_000), max_size=50))
 def test_bounds(steps: list[float]) -> None:
     """Whatever happens, little is remembered and nobody waits for longer than a minute."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simpleindex.config.layers import Given, Layers, from_command_line, from_environment, from_file
+from simpleindex.config.layers import Layers, OptionTexts, from_command_line, from_environment, from_file
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 
 HERE = Path("/work")
@@ -25,11 +25,11 @@ def test_the_command_line() -> None:
         "serve-http": False,
     }
     assert from_command_line(given, HERE) == {
-        "path": Given("--path", ("a b",), HERE),
-        "https": Given("--https", ("443", "8443"), HERE),
-        "http": Given("--http", ("80",), HERE),
-        "immutable-files": Given("--immutable-files", ("true",), HERE),
-        "serve-http": Given("--serve-http", ("false",), HERE),
+        "path": OptionTexts("--path", ("a b",), HERE),
+        "https": OptionTexts("--https", ("443", "8443"), HERE),
+        "http": OptionTexts("--http", ("80",), HERE),
+        "immutable-files": OptionTexts("--immutable-files", ("true",), HERE),
+        "serve-http": OptionTexts("--serve-http", ("false",), HERE),
     }
 
 
@@ -42,9 +42,9 @@ def test_the_environment() -> None:
         "SIMPLEINDEX_SERVE_HTTP": "yes",
     }
     assert from_environment(environment, HERE) == {
-        "path": Given("SIMPLEINDEX_PATH", ("/a b",), HERE),
-        "https": Given("SIMPLEINDEX_HTTPS", ("443", "systemd:domain=INET,x:index=0"), HERE),
-        "serve-http": Given("SIMPLEINDEX_SERVE_HTTP", ("yes",), HERE),
+        "path": OptionTexts("SIMPLEINDEX_PATH", ("/a b",), HERE),
+        "https": OptionTexts("SIMPLEINDEX_HTTPS", ("443", "systemd:domain=INET,x:index=0"), HERE),
+        "serve-http": OptionTexts("SIMPLEINDEX_SERVE_HTTP", ("yes",), HERE),
     }
 
 
@@ -126,7 +126,7 @@ def test_the_file(tmp_path: Path) -> None:
         "trusted-proxy": (),
         "max-connections-per-address": ("9",),
     }
-    assert from_file(file)["path"] == Given(f"{file}: path", ("pkgs",), tmp_path)
+    assert from_file(file)["path"] == OptionTexts(f"{file}: path", ("pkgs",), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -205,19 +205,21 @@ def refuse(text: str) -> str:
 def test_values_are_quoted_without_secrets(text: str, shown: str) -> None:
     """What may be a password or a token is left out of the sentence, and of the exception that carries it."""
     with pytest.raises(RefusedStart, match=f"^{re.escape(f'--x: {shown} is wrong')}$") as caught:
-        Given("--x", (text,), HERE).read(refuse)
+        OptionTexts("--x", (text,), HERE).read(refuse)
     assert caught.value.__suppress_context__
 
 
 def test_an_empty_value() -> None:
     """Nothing takes an empty text."""
     with pytest.raises(RefusedStart, match=r"^--x: the value is empty$"):
-        Given("--x", ("",), HERE).read(str)
+        OptionTexts("--x", ("",), HERE).read(str)
 
 
 def test_lower_layers_are_checked_too() -> None:
     """An error does not lie in wait until the option above it is removed."""
-    layers = Layers(({"x": Given("file: x", ("bad",), HERE)}, {"x": Given("--x", ("7",), HERE)}), None)
+    layers = Layers(
+        ({"x": OptionTexts("file: x", ("bad",), HERE)}, {"x": OptionTexts("--x", ("7",), HERE)}), None
+    )
 
     def whole(text: str) -> int:
         if not text.isdecimal():
@@ -230,7 +232,7 @@ def test_lower_layers_are_checked_too() -> None:
 
 def test_where_a_value_came_from() -> None:
     """Sentences about the value in force name the layer that gave it, or the option if none did."""
-    low, high = Given("file: x", ("a",), HERE), Given("--x", ("b",), HERE)
+    low, high = OptionTexts("file: x", ("a",), HERE), OptionTexts("--x", ("b",), HERE)
     assert Layers(({"x": low}, {"x": high}), None).where("x") == "--x"
     assert Layers(({"x": low}, {}), None).where("x") == "file: x"
     assert Layers(({}, {}), None).where("x") == "--x"
