@@ -13,7 +13,8 @@ from simpleindex.archives.examination.pool import core_count
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.directory.live.live_directory import LiveDirectory, ScanThreads
+from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.scan.batches import ScanThreads
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource

@@ -16,7 +16,8 @@ from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.directory.live.live_directory import LiveDirectory, ScanThreads
+from simpleindex.directory.live.live_directory import LiveDirectory
+from simpleindex.directory.scan.batches import ScanThreads
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource

@@ -11,7 +11,7 @@ from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.private_names import PrivateNames
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.scan.snapshot import ScanJob
 
     Identity = tuple[int, int]
+    InThread = Callable[..., Awaitable[Any]]
 
 _log = logger(__name__)
 
@@ -33,6 +34,21 @@ def _unread(before: ProjectSnapshot, error: OSError | MemoryError) -> ProjectSna
         return replace(before, young=True)
     sentence = "It could not be read; the log says more." if trouble is None else trouble.for_client()
     return ProjectSnapshot(trouble=sentence, known=before.known, project_file=before.project_file, young=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanThreads:
+    """Functions that make a blocking call in a thread, for each kind of reading.
+
+    Attributes:
+        reads: For short calls.
+        digests: For reading whole files.
+        examinations: For waiting until small files are examined.
+    """
+
+    reads: InThread
+    digests: InThread
+    examinations: InThread
 
 
 @dataclass(frozen=True, slots=True)

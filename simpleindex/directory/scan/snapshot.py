@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from simpleindex.core.model import Status
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile
 from simpleindex.directory.scan.scanned_files import NOTHING_KNOWN, ScannedFile, ScannedFiles
 
@@ -123,3 +124,20 @@ def is_settled(snapshot: ProjectSnapshot) -> bool:
     )
     withheld = snapshot.known.withheld or (snapshot.project and snapshot.project.withheld)
     return not (is_in_flux or withheld) and snapshot.project_file is NO_PROJECT_FILE
+
+
+def exists(snapshot: ProjectSnapshot) -> bool:
+    """Whether something lies there, even if it cannot be read."""
+    return snapshot.project is not None or snapshot.trouble is not None
+
+
+def is_unread(snapshot: ProjectSnapshot) -> bool:
+    """Whether a request has to wait for bytes to be read."""
+    return snapshot.pending or snapshot.doubtful
+
+
+def is_offered(snapshot: ProjectSnapshot) -> bool:
+    """Whether the root listing names the project: not while it is quarantined (PEP 792, as PyPI does)."""
+    if snapshot.project is None:
+        return snapshot.trouble is not None
+    return snapshot.project.status is not Status.QUARANTINED
