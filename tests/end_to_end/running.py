@@ -41,6 +41,24 @@ def bare_environment(home: Path, **further: str) -> dict[str, str]:
     return {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(home), **further}
 
 
+STAGING_AND_UPSTREAM = """\
+[[directory]]
+name = "staging"
+path = "{staging}"
+
+[[upstream]]
+name = "behind"
+url = "{url}"
+ca-file = "{ca}"
+ttl = "1s"
+
+[[view]]
+name = "stable"
+sources = ["local", "behind"]
+"""
+"""Sources of a server with a second directory, an upstream, and a view without the directory."""
+
+
 @dataclass(frozen=True)
 class Installed:
     """The wheel in an environment of its own.

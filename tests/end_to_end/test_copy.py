@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.end_to_end.clients import pip, uv, version_in
-from tests.end_to_end.running import wait_until
+from tests.end_to_end.running import STAGING_AND_UPSTREAM, wait_until
 from tests.end_to_end.test_sources import asked_for
 from tests.fixtures.distributions import add_sdist, add_wheel
 
@@ -19,22 +19,6 @@ if TYPE_CHECKING:
     from tests.end_to_end.running import Server
 
 pytestmark = pytest.mark.slow
-
-SOURCES = """\
-[[directory]]
-name = "staging"
-path = "{staging}"
-
-[[upstream]]
-name = "behind"
-url = "{url}"
-ca-file = "{ca}"
-ttl = "1s"
-
-[[view]]
-name = "stable"
-sources = ["local", "behind"]
-"""
 
 
 def copy(front: Server, release: str, source: str, target: str) -> str:
@@ -56,7 +40,7 @@ def test_staging_to_stable_and_vendoring(new_server: Callable[..., Server], tmp_
     staging = tmp_path / "staging"
     wheel = add_wheel(staging, "copy-app", "1.0", "Requires-Dist: copy-lib")
     front = new_server(name="front")
-    text = SOURCES.format(staging=staging, url=behind.simple, ca=behind.ca)
+    text = STAGING_AND_UPSTREAM.format(staging=staging, url=behind.simple, ca=behind.ca)
     (front.home / "sources.toml").write_text(text)
     front.options = ("--sources", str(front.home / "sources.toml"))
     front.start()

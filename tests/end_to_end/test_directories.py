@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.end_to_end.clients import pip, uv, version_in
-from tests.end_to_end.running import wait_until
+from tests.end_to_end.running import STAGING_AND_UPSTREAM, wait_until
 from tests.end_to_end.test_sources import asked_for
 from tests.fixtures.distributions import add_wheel
 
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from tests.end_to_end.running import Server
 
 pytestmark = pytest.mark.slow
-
-SOURCES = """\
-[[directory]]
-name = "staging"
-path = "{staging}"
-
-[[upstream]]
-name = "behind"
-url = "{url}"
-ca-file = "{ca}"
-ttl = "1s"
-
-[[view]]
-name = "stable"
-sources = ["local", "behind"]
-"""
 
 
 def test_two_directories(new_server: Callable[..., Server], tmp_path: Path) -> None:
@@ -46,7 +30,7 @@ def test_two_directories(new_server: Callable[..., Server], tmp_path: Path) -> N
     add_wheel(staging, "dir-staged", "2.0", "Requires-Dist: dir-first", "Requires-Dist: dir-lib")
     add_wheel(tmp_path / "own", "dir-first", "1.0")
     front = new_server(name="front", root=tmp_path / "own")
-    text = SOURCES.format(staging=staging, url=behind.simple, ca=behind.ca)
+    text = STAGING_AND_UPSTREAM.format(staging=staging, url=behind.simple, ca=behind.ca)
     (front.home / "sources.toml").write_text(text)
     front.options = ("--sources", str(front.home / "sources.toml"))
     front.start()
