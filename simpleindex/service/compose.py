@@ -87,7 +87,7 @@ def compose(
         from simpleindex.service.compose_search import compose_search  # noqa: PLC0415  (without pages nobody searches)
 
         search = compose_search(runtime, sources)
-    http = compose_http(runtime, security, sources, logins, troubles)
+    http = compose_http(runtime, security, sources, logins, troubles, search)
     return ComposedIndex(runtime, acme, security, sources, logins, http, search)
 
 

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
     from simpleindex.publishing.writer import Writer
     from simpleindex.service.compose_logins import Logins
+    from simpleindex.service.compose_search import ComposedSearch
     from simpleindex.service.composed_sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.security import Security
+    from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.publish.dispatch import PublishingDispatcher
 
 
@@ -67,6 +69,7 @@ def compose_http(
     sources: ComposedSources,
     logins: Logins | None,
     troubles: Troubles,
+    search: ComposedSearch | None,
 ) -> HttpParts:
     """Create the sites.
 
@@ -76,6 +79,7 @@ def compose_http(
         sources: What is served.
         logins: Users and rights; None if nobody can log in.
         troubles: The machine's troubles, for ``/-/status``.
+        search: The search; None without the extra ``pages``.
     """
     settings = runtime.settings
     admission = open_admission(sources.views) if logins is None else logins.admission
@@ -85,14 +89,15 @@ def compose_http(
         encodings=available_encodings(),
         cache_size=settings.page_cache,
         threads=runtime.threads.reads,
-        description=_description(security, sources),
+        description=_description(security, sources, has_people_pages=search is not None),
     )
     files = FileResponses(immutable=settings.immutable_files)
     writer, changes = _changes(runtime, sources, logins, listings)
     challenge = _acme_challenge(runtime, security)
     status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
+    people = _people(runtime, sources, logins, listings, search)
     resource = IndexResource(
-        IndexParts(listings, files, status, why, changes),
+        IndexParts(listings, files, status, why, changes, people),
         admission,
         acme_challenge=challenge,
         refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
@@ -116,11 +121,29 @@ def _changes(
     return compose_publishing(runtime, sources.directories[0], logins, lambda: listings.base_url)
 
 
-def _description(security: Security | None, sources: ComposedSources) -> IndexDescription:
+def _people(
+    runtime: Runtime,
+    sources: ComposedSources,
+    logins: Logins | None,
+    listings: Listings,
+    search: ComposedSearch | None,
+) -> PeoplePages | None:
+    if search is None:
+        return None
+    from simpleindex.service.compose_pages import compose_pages  # noqa: PLC0415  (tools need none of it)
+
+    admission = open_admission(sources.views) if logins is None else logins.admission
+    return compose_pages(runtime, sources, logins, admission, listings, search)
+
+
+def _description(
+    security: Security | None, sources: ComposedSources, *, has_people_pages: bool
+) -> IndexDescription:
     return IndexDescription(
         has_private_ca=security is not None and security.certificates.clients_need_ca,
         unlisted=sources.unlisted,
         views=tuple(sources.views),
+        has_people_pages=has_people_pages,
     )
 
 

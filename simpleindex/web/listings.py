@@ -24,6 +24,7 @@ from simpleindex.web.pages.negotiation import (
 )
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.templates import content_security_policy
+from simpleindex.web.people.navigation import VARYING
 from simpleindex.web.routes import split_target
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 # docs/protocol.md, "Caching": pip from 26.2 on obeys this, so anything longer would hide a new upload.
 _REVALIDATE: Final = ("Cache-Control", "no-cache")
 _VARY: Final = ("Vary", "Accept, Accept-Encoding, Origin, Sec-Fetch-Mode")
+_VARY_WITH_PEOPLE: Final = (_VARY[0], f"{_VARY[1]}, {VARYING}")
 
 _OF_SCRIPTS: Final = frozenset({"cors", "same-origin"})
 """Modes of a browser's requests that a script in a page makes; a page's own host gets no Origin with GET (Fetch standard)."""
@@ -155,8 +157,8 @@ class Listings:
         rendered = await (self.page(page, form, source) if started is None else started.rest())
         stale = rendered.subject.stale
         if not_modified(request.header("if-none-match"), None, rendered.etag, None):
-            return self.unchanged(rendered.etag, stale=stale)
-        return replace(self.full(rendered.etag, form, stale=stale), body=rendered.body)
+            return self.unchanged(page, rendered.etag, stale=stale)
+        return replace(self.full(page, rendered.etag, form, stale=stale), body=rendered.body)
 
     def begin(self, page: Page, form: ListingForm) -> Started[Rendered]:
         """Begin to answer an anonymous request before it is parsed.
@@ -238,10 +240,11 @@ class Listings:
     async def _subject(page: Page, source: Source) -> Subject:
         return await source.projects() if page.name is None else await source.project(page.name)
 
-    @staticmethod
-    def full(etag: str, form: ListingForm, *, stale: bool = False) -> Response:
+    def full(self, page: Page, etag: str, form: ListingForm, *, stale: bool = False) -> Response:
         """Return the head of a whole page."""
-        headers = [("Content-Type", form.representation.value), ("ETag", etag), _caching(stale=stale), _VARY]
+        has_people_pages = self.description.has_people_pages and not page.is_simple
+        vary = _VARY_WITH_PEOPLE if has_people_pages else _VARY
+        headers = [("Content-Type", form.representation.value), ("ETag", etag), _caching(stale=stale), vary]
         if form.encoding is not Encoding.IDENTITY:
             headers.append(("Content-Encoding", form.encoding.value))
         headers.append(("X-Content-Type-Options", "nosniff"))
@@ -250,10 +253,11 @@ class Listings:
             headers.append(("Referrer-Policy", "no-referrer"))
         return Response(200, tuple(headers))
 
-    @staticmethod
-    def unchanged(etag: str, *, stale: bool = False) -> Response:
+    def unchanged(self, page: Page, etag: str, *, stale: bool = False) -> Response:
         """Return the answer to a client that has the page already."""
-        return Response(304, (("ETag", etag), _caching(stale=stale), _VARY))
+        has_people_pages = self.description.has_people_pages and not page.is_simple
+        vary = _VARY_WITH_PEOPLE if has_people_pages else _VARY
+        return Response(304, (("ETag", etag), _caching(stale=stale), vary))
 
     def _form_for(self, request: RequestInfo) -> ListingForm:
         _, query = split_target(request.target)

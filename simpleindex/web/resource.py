@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twisted.web.resource import Resource
 
+from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
 from simpleindex.core.addresses import client_address, is_loopback, is_within
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.documents import DOCS_PREFIX, document_response
@@ -17,14 +18,17 @@ from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, 
 from simpleindex.web.http.site import IndexRequest
 from simpleindex.web.pages.site_files import site_file
 from simpleindex.web.routes import (
+    STATIC_PREFIX,
     AcmeRoute,
     FileRoute,
     OwnPageRoute,
     ProjectRoute,
     RedirectRoute,
+    ReleaseRoute,
     RootRoute,
     SiteFileRoute,
     UploadRoute,
+    first_segment,
     relative_location,
     route,
 )
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from simpleindex.web.admission import Admission
     from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
+    from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.routes import Route
     from simpleindex.web.status import StatusPages
     from simpleindex.web.why import WhyPages
@@ -60,6 +65,9 @@ _OF_PROXIES = (
 
 
 API_PREFIX = "api/"
+
+_REFUSED_AT_THE_DOOR = (Unauthenticated, TooManyFailures, InsecureCredentials)
+"""Refusals of credentials, which come before anything is read."""
 
 
 class WriteResponder(Protocol):
@@ -84,6 +92,7 @@ class IndexParts:
         status: The pages below ``/-/``.
         why: The pages that explain what is not offered.
         changes: Uploads and other changes; None if nothing can be changed.
+        people: The pages for people; None without the extra ``pages``.
     """
 
     listings: Listings
@@ -91,6 +100,7 @@ class IndexParts:
     status: StatusPages
     why: WhyPages
     changes: WriteResponder | None = None
+    people: PeoplePages | None = None
 
 
 class IndexResource(Resource):
@@ -127,6 +137,7 @@ class IndexResource(Resource):
         self._admission = admission
         self._why = parts.why
         self._changing = parts.changes
+        self._people = parts.people
         self._acme_challenge = acme_challenge
 
     def render(self, request: Request) -> int:
@@ -146,12 +157,24 @@ class IndexResource(Resource):
             SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
         """
         if request.method in _READ_METHODS:
-            return await self._read(request)
+            if self._people is None:
+                return await self._read(request)
+            return await self._read_with_people(self._people, request)
         if request.method == "OPTIONS":
             return self._options(request)
         if self._changing is None:
             return _nothing_changes(request)
         return await self._changing.answer(request)
+
+    async def _read_with_people(self, people: PeoplePages, request: RequestInfo) -> Response:
+        """Read, and return refusals to people as pages."""
+        try:
+            response = await self._read(request)
+        except _REFUSED_AT_THE_DOOR as error:
+            refused = error_response(error)
+            assert refused is not None
+            response = refused
+        return response if response.problem is None else people.problem(response, request)
 
     async def _read(self, request: RequestInfo) -> Response:
         try:
@@ -166,6 +189,8 @@ class IndexResource(Resource):
                 return site_file(name)
             case OwnPageRoute(page) if page in OPEN_PAGES:
                 return self._status.answer(page, request)
+            case OwnPageRoute(page) if self._people is not None and page.startswith(STATIC_PREFIX):
+                return self._people.static(page.removeprefix(STATIC_PREFIX), request)
         reader = await self._admission.identify(request)
         try:
             self._admission.refuse_entry(reader)
@@ -183,8 +208,12 @@ class IndexResource(Resource):
     async def _read_as(self, reader: Identity, target: Route | None, request: RequestInfo) -> Response:
         match target:
             case RootRoute() | ProjectRoute():
+                if self._people is not None and self._people.shows(target, request):
+                    return await self._people.answer(target, reader, request)
                 source = self._admission.reading(reader, target.view)
                 return await self.listings.answer(target, request, source)
+            case ReleaseRoute() if self._people is not None and self._people.shows(target, request):
+                return await self._people.answer(target, reader, request)
             case FileRoute(name, filename, view):
                 source = self._admission.reading(reader, view)
                 return await self.files.answer(name, filename, request, source)
@@ -193,6 +222,8 @@ class IndexResource(Resource):
             case UploadRoute():
                 return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
             case OwnPageRoute(page):
+                if self._people is not None and first_segment(target) in self._people.own:
+                    return await self._people.answer(target, reader, request)
                 if page.startswith(API_PREFIX) and self._changing is not None:
                     return await self._changing.answer(request)
                 if page.startswith(WHY_PREFIX):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # The customary prefix of an index; the same pages lie under it and at the root.
 _PREFIX: Final = "simple"
+
+STATIC_PREFIX: Final = "static/"
+"""Below ``/-/``: style sheets and scripts of the pages for people."""
 
 _UPLOAD: Final = "legacy"
 _OWN: Final = "-"
@@ -35,17 +38,45 @@ _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 
 @dataclass(frozen=True, slots=True)
 class RootRoute:
-    """The list of projects of a view."""
+    """The list of projects of a view.
+
+    Attributes:
+        view: The view.
+        is_simple: Whether the URL has the customary prefix, below which all readers get the simple pages.
+    """
 
     name: ClassVar[None] = None
     view: str = MAIN_VIEW
+    is_simple: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectRoute:
-    """One project's page in a view."""
+    """One project's page in a view.
+
+    Attributes:
+        name: The project.
+        view: The view.
+        is_simple: As in :class:`RootRoute`.
+    """
 
     name: ProjectName
+    view: str = MAIN_VIEW
+    is_simple: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRoute:
+    """One version of a project: a page for people alone, without which there is nothing at this URL.
+
+    Attributes:
+        name: The project.
+        version: The version as it stands in the URL.
+        view: The view.
+    """
+
+    name: ProjectName
+    version: str
     view: str = MAIN_VIEW
 
 
@@ -98,6 +129,7 @@ class SiteFileRoute:
 Route = (
     RootRoute
     | ProjectRoute
+    | ReleaseRoute
     | FileRoute
     | RedirectRoute
     | OwnPageRoute
@@ -105,6 +137,11 @@ Route = (
     | AcmeRoute
     | UploadRoute
 )
+
+
+def first_segment(route: OwnPageRoute) -> str:
+    """Return the first segment behind ``/-/``."""
+    return route.name.partition("/")[0]
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -191,8 +228,9 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
 
 
 def _index_route(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:
+    is_simple = prefix.endswith(f"/{_PREFIX}")
     if segments == [""]:
-        return RootRoute(view)
+        return RootRoute(view, is_simple)
     if segments == [_INDEX_PAGE]:
         return _redirect(f"{prefix}/", query)
     if len(segments) == 1 and segments[0].lower().endswith(_OF_WEBSITES):
@@ -202,20 +240,24 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     except InvalidProjectName:
         raise NotHere("page") from None
     rest = segments[1:]
+    if len(rest) == 2 and rest[0] and not rest[1] and not is_simple:
+        return ReleaseRoute(name, rest[0], view)
     if len(rest) > 1 or (rest and rest != [""] and not rest[0]):
         raise NotHere("page")
     filename = rest[0] if rest else ""
     if not rest or name != segments[0] or filename == _INDEX_PAGE:
         if filename == _INDEX_PAGE:
             filename = ""
-        is_reserved = name in (_PREFIX, _UPLOAD) or (
-            view == MAIN_VIEW and name in views and name != MAIN_VIEW
-        )
-        if is_reserved and not prefix.endswith(f"/{_PREFIX}"):
+        if is_reserved(name, view, views) and not is_simple:
             # "/Simple/" means a project whose own URL is taken.
             prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
-    return FileRoute(name, filename, view) if filename else ProjectRoute(name, view)
+    return FileRoute(name, filename, view) if filename else ProjectRoute(name, view, is_simple)
+
+
+def is_reserved(name: ProjectName, view: str, views: Collection[str]) -> bool:
+    """Whether a project's URL without the customary prefix means something else."""
+    return name in (_PREFIX, _UPLOAD) or (view == MAIN_VIEW and name in views and name != MAIN_VIEW)
 
 
 def _behind_doubled_slashes(segments: list[str], views: Collection[str]) -> Route:

@@ -16,6 +16,7 @@ from simpleindex.web.routes import (
     OwnPageRoute,
     ProjectRoute,
     RedirectRoute,
+    ReleaseRoute,
     RootRoute,
     Route,
     SiteFileRoute,
@@ -205,7 +206,6 @@ NOTHING = [
     b"/%E2%84%AAelvin/",
     b"/%EF%BD%81cme/",
     # Depths that nothing has.
-    b"/acme/x/",
     b"/acme/x/y",
     b"/simple/acme/x/",
     b"/legacy/x",
@@ -244,6 +244,15 @@ NOTHING = [
     b"acme?x=http://evil.example/simple/",
     b"",
 ]
+
+
+def test_a_release_has_a_page_for_people_outside_of_simple() -> None:
+    """What follows the project is a version, whatever it is; below ``/simple/`` there is no such page."""
+    assert route(b"/acme/1.0/") == ReleaseRoute(ProjectName("acme"), "1.0")
+    assert route(b"/stable/acme/1.0/", ["stable"]) == ReleaseRoute(ProjectName("acme"), "1.0", "stable")
+    for target in (b"/simple/acme/1.0/", b"/acme/1.0/x/"):
+        with pytest.raises(NotHere):
+            route(target)
 
 
 @pytest.mark.parametrize("target", NOTHING)

@@ -16,6 +16,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
 from simpleindex.core.errors import SimpleIndexError
+from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.routes import ProjectRoute, RootRoute, route
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ class Express:
         self._also = also
         self._blocks: _Memory[Judged] = _Memory(_BLOCK_BYTES)
         self._lines: _Memory[Page] = _Memory(_LINE_BYTES)
-        self._heads: dict[ListingForm, Heads] = {}
+        # By whether the URL has the customary prefix, without which answers vary by more fields.
+        self._heads: tuple[dict[ListingForm, Heads], dict[ListingForm, Heads]] = ({}, {})
         self._heads_also: Also | None = None
         self._second = 0
         self._full = self._unchanged = b""
@@ -208,7 +210,7 @@ class Express:
             return None
         if self._second != int(time.time()):
             self._begin_second()
-        heads = self._heads_of(form)
+        heads = self._heads_of(page, form)
         etag, body = rendered.etag.encode(), rendered.body
         if tag == etag:
             before, after = heads.unchanged
@@ -226,19 +228,20 @@ class Express:
         self._full = b"HTTP/1.1 200 OK" + date
         self._unchanged = b"HTTP/1.1 304 Not Modified" + date
 
-    def _heads_of(self, form: ListingForm) -> Heads:
+    def _heads_of(self, page: Page, form: ListingForm) -> Heads:
         also = self._also()
         if also is not self._heads_also:
             self._heads_also = also
-            self._heads.clear()
-        heads = self._heads.get(form)
+            self._heads = ({}, {})
+        kept = self._heads[page.is_simple]
+        heads = kept.get(form)
         if heads is None:
-            full, unchanged = self._listings.full(_TAG, form), self._listings.unchanged(_TAG)
+            full, unchanged = self._listings.full(page, _TAG, form), self._listings.unchanged(page, _TAG)
             heads = Heads(
                 _cut_head(full, also, b"Content-Length: "),
                 _cut_head(unchanged, also, b"\r\n"),
             )
-            self._heads[form] = heads
+            kept[form] = heads
         return heads
 
     def _judge(self, block: bytes) -> Judged | None:
@@ -251,6 +254,8 @@ class Express:
         if b"host" not in fields or fields.get(b"connection", b"keep-alive") != b"keep-alive":
             return None
         accept, accept_encoding = (_text(fields.get(name)) for name in (b"accept", b"accept-encoding"))
+        if is_navigation("GET", lambda name: _text(fields.get(name.encode()))):
+            return None  # A person's, who may get another page than tools.
         try:
             form = self._listings.choose(accept, None, accept_encoding)
         except SimpleIndexError:

@@ -87,8 +87,7 @@ def choose_representation(accept: str | None, query_format: str | None) -> Repre
         NotAcceptable: Accept has neither a wildcard nor one of our types. Nothing less is refused, not even a header
             that excludes all we have: a 406 ends uv's whole resolution (N9).
     """
-    # N6: a plus that nobody percent-encoded arrives as a space.
-    demanded = _NAMES.get((query_format or "").replace(" ", "+").lower())
+    demanded = _named(query_format)
     if demanded is not None:
         return demanded
     ranges = _weights(accept or "", _MEDIA_RANGE)
@@ -110,6 +109,16 @@ def choose_representation(accept: str | None, query_format: str | None) -> Repre
     covered = [representation for representation in _WILDCARD_ORDER if representation not in named]
     best = max(explicit + covered, key=weight)
     return best if weight(best) else Representation.HTML
+
+
+def names_representation(query_format: str | None) -> bool:
+    """Tell whether the value of ``?format=`` names a form that a page has."""
+    return _named(query_format) is not None
+
+
+def _named(query_format: str | None) -> Representation | None:
+    # N6: a plus that nobody percent-encoded arrives as a space.
+    return _NAMES.get((query_format or "").replace(" ", "+").lower())
 
 
 def choose_encoding(accept_encoding: str | None, offered: tuple[Encoding, ...]) -> Encoding:

@@ -28,11 +28,13 @@ class IndexDescription:
         has_private_ca: Whether clients need the certificate of the private CA.
         unlisted: By view, the upstreams whose projects can be installed and are not in the list of projects.
         views: The names of all views, that of the index at the root first.
+        has_people_pages: Whether browsers get other pages at the addresses without the customary prefix.
     """
 
     has_private_ca: bool = False
     unlisted: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOBODY)
     views: tuple[str, ...] = (MAIN_VIEW,)
+    has_people_pages: bool = False
 
 
 NOTHING_MORE: Final = IndexDescription()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from simpleindex.core.files import File
 
 _NAME: Final = "mine"
 """The index's name in the settings of tools that need one."""
@@ -303,3 +305,29 @@ _ONLY_UPLOADS: Final = frozenset({_twine})
 
 def _shell(*lines: str) -> Snippet:
     return Snippet("shell", "\n".join(lines))
+
+
+def install_commands(
+    index: IndexAddress, project: str, version: str, files: Sequence[File]
+) -> tuple[ToolSettings, ...]:
+    """Return the commands that install a release, by tool.
+
+    Args:
+        index: The index.
+        project: The project.
+        version: The version.
+        files: The release's files, for requirements with hashes.
+    """
+    pinned = f"{project}=={version}"
+    cert = "--cert ca.pem " if index.ca_url is not None else ""
+    trust = "SSL_CERT_FILE=ca.pem " if index.ca_url is not None else ""
+    hashes = [f"    --hash=sha256:{file.sha256}" for file in files if file.sha256 is not None]
+    lines = " \\\n".join((pinned, *hashes))
+    requirements = f"--index-url {index.with_login}\n{lines}"
+    return (
+        ToolSettings("pip", (_shell(f"pip install {cert}--index-url {index.with_login} {pinned}"),)),
+        ToolSettings("uv", (_shell(f"{trust}uv pip install --index-url {index.with_login} {pinned}"),)),
+        ToolSettings("poetry", (*_poetry(index).read, _shell(f"poetry add --source {_NAME} {pinned}"))),
+        ToolSettings("pdm", (*_pdm(index).read, _shell(f"pdm add {pinned}"))),
+        ToolSettings("requirements", (Snippet("requirements.txt", requirements),)),
+    )

@@ -1,0 +1,71 @@
+"""Composition of the pages for people; imported only with the extra ``pages``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.access.identity import ANYONE
+from simpleindex.archives.distribution_reader import DistributionReader
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.pages.negotiation import available_encodings
+from simpleindex.web.people.pages import PeoplePages
+from simpleindex.web.people.project_page import PageServices, ProjectPage
+from simpleindex.web.people.renderer import PageRenderer, SiteDescription
+from simpleindex.web.people.setup_page import SetupPage
+from simpleindex.web.people.tool_settings import IndexAddress
+
+if TYPE_CHECKING:
+    from simpleindex.service.compose_logins import Logins
+    from simpleindex.service.compose_search import ComposedSearch
+    from simpleindex.service.composed_sources import ComposedSources
+    from simpleindex.service.runtime import Runtime
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.listings import Listings
+    from simpleindex.web.people.page_request import PageRequest
+
+_RENDERED_BYTES = 16 * 1024 * 1024
+"""Rendered pages that are kept; a project's has some 20 KiB compressed."""
+
+
+def compose_pages(
+    runtime: Runtime,
+    sources: ComposedSources,
+    logins: Logins | None,
+    admission: Admission,
+    listings: Listings,
+    search: ComposedSearch | None,
+) -> PeoplePages:
+    """Create the pages.
+
+    Args:
+        runtime: What all parts share.
+        sources: What is served.
+        logins: Users and rights; None if nobody can log in.
+        admission: Decides who reads what.
+        listings: The simple pages, which know the URL of the index.
+        search: The search.
+    """
+    site = SiteDescription(views=tuple(sources.views), can_log_in=logins is not None)
+    renderer = PageRenderer(available_encodings(), runtime.threads.reads, _RENDERED_BYTES, site)
+
+    def address(request: PageRequest) -> IndexAddress:
+        base = listings.base_url or ""
+        is_main = request.view == MAIN_VIEW
+        return IndexAddress(
+            base if is_main else f"{base}{request.view}/",
+            upload_url=f"{base}legacy/" if logins is not None and is_main else None,
+            ca_url=f"{base}-/ca.pem" if listings.description.has_private_ca else None,
+            needs_login=not admission.is_shared(request.route, ANYONE),
+        )
+
+    services = PageServices(
+        renderer=renderer,
+        reader=DistributionReader(runtime.examination, runtime.threads.wheels),
+        threads=runtime.threads.reads,
+        address=address,
+        fronts_upstreams=lambda view: bool(sources.unlisted.get(view)),
+        search=None if search is None else search.search,
+    )
+    return PeoplePages(
+        renderer, admission, front=None, project=ProjectPage(services), own={"setup": SetupPage(services)}
+    )

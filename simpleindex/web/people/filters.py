@@ -1,0 +1,50 @@
+"""The filters of templates: dates, sizes and numbers as people read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from simpleindex.core.text import decimal_size, plural, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def day(seconds: float | None) -> Markup:
+    """Return a moment as its day, with the exact time for machines; a script says how long ago it was.
+
+    Args:
+        seconds: Since 1970; None for a moment that is not known, of which nothing is shown.
+    """
+    if seconds is None:
+        return Markup()
+    exact = timestamp(seconds)
+    text = f"{exact[:10]} {exact[11:16]} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, text, exact[:10])
+
+
+def size(number: int | None) -> str:
+    """Return a number of bytes with its unit; nothing for None."""
+    return "" if number is None else decimal_size(number)
+
+
+def segment(text: str) -> str:
+    """Return a text as one segment of a URL's path."""
+    return quote(text, safe="")
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 file", "3 files"."""
+    return plural(number, noun)
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "day": day,
+    "size": size,
+    "segment": segment,
+    "count": count,
+}
+"""By the name that templates use."""

@@ -1,0 +1,101 @@
+"""Which page stands at which address: the front, the projects, and pages below ``/-/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from simpleindex.core.errors import NotHere
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.pages.negotiation import names_representation
+from simpleindex.web.people.navigation import is_navigation
+from simpleindex.web.people.page_request import PageRequest, query_of
+from simpleindex.web.people.static_files import static_response
+from simpleindex.web.routes import OwnPageRoute, ReleaseRoute, RootRoute, first_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.access.identity import Identity
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.http.response import RequestInfo, Response
+    from simpleindex.web.people.page_request import PageRoute
+    from simpleindex.web.people.renderer import PageRenderer
+
+
+class Page(Protocol):
+    """Answers the requests for one kind of page."""
+
+    async def answer(self, request: PageRequest) -> Response:
+        """Return the page.
+
+        Raises:
+            SimpleIndexError: The page, or what it shows, is not here, or the reader may not read it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PeoplePages:
+    """The pages for people.
+
+    Attributes:
+        renderer: Renders their templates.
+        admission: Decides who reads what.
+        front: The page of a view, and of searches in it; None where the simple page is shown.
+        project: The pages of projects and of their versions.
+        own: The pages below ``/-/``, by the first segment behind it; tools get them as well.
+    """
+
+    renderer: PageRenderer
+    admission: Admission
+    front: Page | None
+    project: Page
+    own: Mapping[str, Page] = field(default_factory=dict)
+
+    def shows(self, route: PageRoute, info: RequestInfo) -> bool:
+        """Tell whether a request gets a page for people, and not the simple page."""
+        if isinstance(route, RootRoute) and self.front is None:
+            return False
+        if not isinstance(route, ReleaseRoute | OwnPageRoute) and route.is_simple:
+            return False
+        return is_navigation(info.method, info.header) and not (
+            b"format=" in info.target and names_representation(query_of(info).get("format", [""])[-1])
+        )
+
+    async def answer(self, route: PageRoute, reader: Identity, info: RequestInfo) -> Response:
+        """Return the page at an address.
+
+        Args:
+            route: The address.
+            reader: The identity of the reader.
+            info: The request.
+
+        Raises:
+            SimpleIndexError: As :meth:`Page.answer`.
+        """
+        if isinstance(route, OwnPageRoute):
+            page = self.own[first_segment(route)]
+            view = query_of(info).get("view", [MAIN_VIEW])[-1]
+            if view not in self.admission.public:
+                raise NotHere("view")
+        else:
+            front = self.front if isinstance(route, RootRoute) else None
+            page = self.project if front is None else front
+            view = route.view
+        source = self.admission.reading(reader, view)
+        return await page.answer(PageRequest(route, info, reader, source, view))
+
+    def static(self, name: str, info: RequestInfo) -> Response:
+        """Return a file of ``/-/static/``.
+
+        Raises:
+            NotHere: There is no such file.
+        """
+        return static_response(name, info)
+
+    def problem(self, response: Response, info: RequestInfo) -> Response:
+        """Return a refusal as the request's reader gets it: a page for people, or the response as it is for tools."""
+        if response.problem is None or not is_navigation(info.method, info.header):
+            return response
+        return self.renderer.problem(response, response.problem, info)

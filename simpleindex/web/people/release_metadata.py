@@ -1,0 +1,201 @@
+"""The core metadata of a release as its page shows them (PyPUG "core-metadata"). Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.utils import getaddresses
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from packaging.requirements import InvalidRequirement
+
+from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
+from simpleindex.core.metadata import description_body, header_fields
+from simpleindex.core.names import parse_project_name
+from simpleindex.core.version_texts import parse_requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simpleindex.core.names import ProjectName
+
+LONGEST_DESCRIPTION: Final = 512 * 1024
+"""Characters of a description that are shown. The longest on the public index have some 300 KiB."""
+
+_LONGEST: Final = 2_000
+_MOST: Final = 500
+_EXTRA: Final = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
+_JOINED: Final = re.compile(r"\A\s*and\b|\band\s*\Z")
+"""What is left of a marker's conjunction when the extra is taken out."""
+
+_INDENT: Final = re.compile(r"(?:\r\n|\r|\n)(?:[ ]{7}\||[ \t]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An author or a maintainer.
+
+    Attributes:
+        name: May be empty.
+        email: May be empty.
+    """
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A dependency.
+
+    Attributes:
+        text: As the metadata write it (PEP 508), without the extra of its marker.
+        project: The required project; None if the text cannot be parsed.
+        extra: The extra that needs it; empty for all.
+    """
+
+    text: str
+    project: ProjectName | None
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMetadata:
+    """The metadata of a release.
+
+    Attributes:
+        summary: One line.
+        license: An SPDX expression, or what older metadata say.
+        people: Authors and maintainers.
+        urls: Labels and addresses, http and https only.
+        requires_python: A version specifier, or nothing.
+        keywords: Single words.
+        classifiers: Trove classifiers.
+        extras: Their names.
+        requirements: The dependencies, in their order.
+        description: The text.
+        description_type: Its content type, or nothing.
+    """
+
+    summary: str = ""
+    license: str = ""
+    people: tuple[Person, ...] = ()
+    urls: tuple[tuple[str, str], ...] = ()
+    requires_python: str = ""
+    keywords: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    description: str = ""
+    description_type: str = ""
+
+
+NO_METADATA: Final = ReleaseMetadata()
+"""Of a release without metadata, or with metadata that cannot be read."""
+
+
+def parse_release_metadata(data: bytes) -> ReleaseMetadata:
+    """Parse core metadata leniently: what cannot be understood is left out.
+
+    Args:
+        data: METADATA or PKG-INFO.
+    """
+    try:
+        fields = _Fields(data)
+        body = description_body(data)
+    except InvalidMetadata:
+        return NO_METADATA
+    return ReleaseMetadata(
+        summary=fields.line("summary"),
+        license=fields.line("license-expression") or fields.line("license"),
+        people=tuple(dict.fromkeys(_people(fields))),
+        urls=tuple(dict.fromkeys(_urls(fields))),
+        requires_python=fields.line("requires-python"),
+        keywords=tuple(word for word in re.split(r"[,\s]+", fields.line("keywords")) if word),
+        classifiers=fields.lines("classifier"),
+        extras=fields.lines("provides-extra"),
+        requirements=tuple(map(_requirement, fields.lines("requires-dist"))),
+        description=_description(fields, body),
+        description_type=fields.line("description-content-type"),
+    )
+
+
+class _Fields:
+    """The header fields by their names in lower case."""
+
+    def __init__(self, data: bytes) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in header_fields(data):
+            values = self._values.setdefault(name.decode("ascii", "replace").lower(), [])
+            if len(values) < _MOST:
+                values.append(value.decode("utf-8", "replace"))
+
+    def line(self, name: str) -> str:
+        """Return a field on one line."""
+        return next(iter(self.lines(name)), "")
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        """Return all fields of a name, each on one line."""
+        lines = (" ".join(value[:_LONGEST].split()) for value in self._values.get(name, ()))
+        return tuple(line for line in lines if line and line != "UNKNOWN")
+
+    def text(self, name: str) -> str:
+        """Return a field as it is written."""
+        return self._values.get(name, [""])[0]
+
+
+def _people(fields: _Fields) -> Iterator[Person]:
+    for role in ("author", "maintainer"):
+        addresses = [
+            Person(name.strip(), email.strip())
+            for value in fields.lines(f"{role}-email")
+            for name, email in getaddresses([value])
+            if name or "@" in email
+        ]
+        if (name := fields.line(role)) and not any(person.name == name for person in addresses):
+            nameless = [person for person in addresses if not person.name]
+            addresses = [each for each in addresses if each not in nameless[:1]]
+            yield Person(name, nameless[0].email if nameless else "")
+        yield from addresses
+
+
+def _urls(fields: _Fields) -> Iterator[tuple[str, str]]:
+    for value in fields.lines("project-url"):
+        label, _, url = value.partition(",")
+        if is_web_address(url.strip()):
+            yield label.strip(), url.strip()
+    for field, label in (("home-page", "Homepage"), ("download-url", "Download")):
+        if is_web_address(url := fields.line(field)):
+            yield label, url
+
+
+def is_web_address(url: str) -> bool:
+    """Tell whether a text of strangers may become a link."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def _requirement(text: str) -> Requirement:
+    try:
+        parsed = parse_requirement(text)
+        project = parse_project_name(parsed.name)
+    except (InvalidRequirement, InvalidProjectName):
+        return Requirement(text, None)
+    head, _, marker = text.partition(";")
+    extra = _EXTRA.search(marker)
+    if extra is None:
+        return Requirement(text, project)
+    rest = _JOINED.sub("", f"{marker[: extra.start()]}{marker[extra.end() :]}").strip()
+    return Requirement(f"{head.strip()}; {rest}" if rest else head.strip(), project, extra[1])
+
+
+def _description(fields: _Fields, body: bytes) -> str:
+    """Return the description: the body, or the header of old metadata, in which its lines are indented."""
+    header = fields.text("description")
+    if header.strip() and header.strip() != "UNKNOWN":
+        return _INDENT.sub("\n", header[:LONGEST_DESCRIPTION]).strip()
+    return body[: 4 * LONGEST_DESCRIPTION].decode("utf-8", "replace")[:LONGEST_DESCRIPTION].strip()

@@ -1,0 +1,209 @@
+"""Render templates to responses: compressed, with an ETag, and kept as long as what they were rendered from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from cachetools import LRUCache
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from simpleindex.access.identity import ANYONE
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.conditional import not_modified
+from simpleindex.web.http.response import Response
+from simpleindex.web.pages.negotiation import Encoding, choose_encoding
+from simpleindex.web.people.filters import FILTERS
+from simpleindex.web.people.navigation import VARYING
+from simpleindex.web.people.static_files import static_url
+from simpleindex.web.routes import way_to_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from simpleindex.system.threads import Threads
+    from simpleindex.web.http.problems import Problem
+    from simpleindex.web.http.response import RequestInfo
+    from simpleindex.web.people.page_request import PageRequest
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of people's pages: nothing inline, and nothing from elsewhere, so that no other server gets a reader's
+address by an image of a description."""
+
+_HEADERS: Final = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+_VARY: Final = ("Vary", f"Accept, Accept-Encoding, Origin, Sec-Fetch-Mode, {VARYING}")
+
+# Control characters, which HTML can hold not even as references, and lone surrogates, which UTF-8 cannot hold.
+_UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_WORTH_A_THREAD: Final = 100
+"""Entries of a page; above it rendering takes more than a few milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDescription:
+    """What every page shows of the index.
+
+    Attributes:
+        title: The name of the index.
+        views: The names of all views, that of the index at the root first.
+        can_log_in: Whether there are users.
+    """
+
+    title: str = "Package index"
+    views: tuple[str, ...] = (MAIN_VIEW,)
+    can_log_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """The content of a page.
+
+    Attributes:
+        template: The name of its template.
+        values: Returns the variables of the template; called in a thread where there are many entries.
+        key: The page, without its reader and view; None for pages that are rendered for each request.
+        sources: The values that the variables are made from; a kept page is good as long as they are these very objects, or equal.
+        entries: The number of rows, roughly.
+        status: The HTTP status.
+        is_kept_by_clients: Whether browsers may keep the page and ask whether it has changed.
+    """
+
+    template: str
+    values: Callable[[], Mapping[str, Any]]
+    key: Hashable = None
+    sources: tuple[object, ...] = ()
+    entries: int = 0
+    status: int = 200
+    is_kept_by_clients: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """A page as it is sent.
+
+    Attributes:
+        sources: As in :class:`PageContent`.
+        body: In its content encoding.
+        etag: Made from the content.
+    """
+
+    sources: tuple[object, ...]
+    body: bytes
+    etag: str
+
+
+class PageRenderer:
+    """Renders templates.
+
+    Args:
+        encodings: The content encodings that can be made, with their compressors, best first.
+        threads: Threads for large pages.
+        cache_size: The largest number of bytes of rendered pages that are kept.
+        site: What every page shows of the index.
+    """
+
+    def __init__(
+        self,
+        encodings: Mapping[Encoding, Callable[[bytes], bytes]],
+        threads: Threads,
+        cache_size: int,
+        site: SiteDescription | None = None,
+    ) -> None:
+        self._encodings = encodings
+        self._threads = threads
+        self._pages: LRUCache[Hashable, RenderedPage] = LRUCache(cache_size, lambda page: len(page.body))
+        self.site = site or SiteDescription()
+        self._environment = Environment(
+            loader=PackageLoader("simpleindex.web.people"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters |= FILTERS
+
+    async def answer(self, request: PageRequest, content: PageContent) -> Response:
+        """Return a page as the response to a request: whole, or 304 where the browser has it already."""
+        offered = (*self._encodings, Encoding.IDENTITY)
+        encoding = choose_encoding(request.info.header("accept-encoding"), offered)
+        page = await self._rendered(request, content, encoding)
+        caching = ("Cache-Control", "private, no-cache" if content.is_kept_by_clients else "no-store")
+        tag = (("ETag", page.etag),) if content.is_kept_by_clients else ()
+        if tag and not_modified(request.info.header("if-none-match"), None, page.etag, None):
+            return Response(304, (*tag, caching, _VARY), is_private=True)
+        coding = () if encoding is Encoding.IDENTITY else (("Content-Encoding", encoding.value),)
+        return Response(
+            content.status, (*_HEADERS, *tag, caching, _VARY, *coding), page.body, is_private=True
+        )
+
+    def problem(self, response: Response, problem: Problem, info: RequestInfo) -> Response:
+        """Return a refusal as a page; the status and the other headers stay.
+
+        Args:
+            response: The refusal.
+            problem: What is refused and why.
+            info: The request.
+        """
+        root = way_to_root(info.target)
+        home = root if problem.view == MAIN_VIEW else f"{root}{problem.view}/"
+        values = {"root": root, "home": home, "view": problem.view, "reader": ANYONE, "problem": problem}
+        body = self._html("problem.html", values).encode()
+        replaced = {name for name, _ in _HEADERS} | {"Vary"}
+        kept = tuple(item for item in response.headers if item[0] not in replaced)
+        return Response(response.status, (*_HEADERS, _VARY, *kept), body, is_private=True)
+
+    def forget(self) -> None:
+        """Render every page anew, after a change of settings."""
+        self._pages.clear()
+
+    async def _rendered(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
+        if content.key is None:
+            return await self._render(request, content, encoding)
+        key = (content.key, request.root, request.view, request.reader, encoding)
+        sources = (*content.sources, self.site)
+        kept = self._pages.get(key)
+        if kept is not None and _are_same(kept.sources, sources):
+            return kept
+        page = await self._render(request, content, encoding)
+        if len(page.body) <= self._pages.maxsize:
+            self._pages[key] = page
+        return page
+
+    async def _render(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
+        work = partial(self._make, request, content, encoding)
+        return work() if content.entries < _WORTH_A_THREAD else await self._threads.run(work)
+
+    def _make(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
+        body = self._html(content.template, {**request.addresses, **content.values()}).encode()
+        tag = hashlib.sha256(body).hexdigest()[:32]
+        if encoding is not Encoding.IDENTITY:
+            body, tag = self._encodings[encoding](body), f"{tag}-{encoding.value}"
+        return RenderedPage((*content.sources, self.site), body, f'"p{tag}"')
+
+    def _html(self, template: str, values: Mapping[str, Any]) -> str:
+        root = values["root"]
+        common = {"site": self.site, "static": partial(static_url, root)}
+        return _UNWRITABLE.sub(
+            "\ufffd", self._environment.get_template(template).render({**common, **values})
+        )
+
+
+def _are_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
+    # Projects and lists of projects are the same object as long as nothing changed; to compare them would take long.
+    return len(before) == len(now) and all(
+        old is new or (isinstance(old, (str, int, float, tuple, bool)) and old == new)
+        for old, new in zip(before, now, strict=True)
+    )
