@@ -1,4 +1,4 @@
-"""A real ACME authority for tests: Debian's ``pebble``, with ``pebble-challtestsrv`` as its resolver."""
+"""Real ACME authorities for tests: Debian's ``pebble`` with ``pebble-challtestsrv`` as its resolver, and ``acme2certifier``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import ssl
 import subprocess
 import urllib.request
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 
 from tests.end_to_end.running import wait_until
 from tests.fixtures.certificates import issue
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MISSING = (
     None if shutil.which("pebble") and shutil.which("pebble-challtestsrv") else "pebble is not installed"
@@ -28,6 +26,13 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 class Pebble:
@@ -108,9 +113,7 @@ class Pebble:
         self._launch(resolver)
         pebble = ["pebble", "-strict", "-config", str(self._home / "config.json")]
         self._launch([*pebble, "-dnsserver", f"127.0.0.1:{self._dns}"])
-        wait_until(
-            lambda: self._answers(self._port) and self._answers(self._dns_management), "pebble answers"
-        )
+        wait_until(lambda: answers(self._port) and answers(self._dns_management), "pebble answers")
         return self
 
     def stop(self) -> None:
@@ -139,7 +142,117 @@ class Pebble:
             environment = {**os.environ, **self._environment}
             self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
 
-    def _answers(self, port: int) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        return False
+
+ACME2CERTIFIER = shutil.which("a2c-cli")
+"""A program of acme2certifier's, beside which its Python lies: it has an environment of its own (.ci/run makes one)."""
+
+_SERVE = """
+import base64, io, json, ssl, sys
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+from acme2certifier.share.acme2certifier_wsgi import application
+
+class Handler(WSGIRequestHandler):
+    def address_string(self):
+        return self.client_address[0]
+
+def over_tls(environ, start_response):
+    if environ["PATH_INFO"].endswith("neworders"):
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        payload = json.loads(body)["payload"]
+        print("order", json.dumps(json.loads(base64.urlsafe_b64decode(payload + "==="))), flush=True)
+        environ["wsgi.input"] = io.BytesIO(body)
+    return application({**environ, "wsgi.url_scheme": "https"}, start_response)
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server = make_server("127.0.0.1", int(sys.argv[1]), over_tls, handler_class=Handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+class Acme2Certifier:
+    """An authority with profiles and renewal information (RFC 9773), which pebble 2.4 lacks; it believes every challenge.
+
+    It suggests to renew in the hour after a tenth of the six days that certificates are valid.
+
+    Args:
+        home: Its files.
+    """
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self._home = home
+        self._port = free_port()
+        ca, own = issue(ca=True), issue("localhost", "127.0.0.1")
+        (home / "ca.pem").write_bytes(ca.chain_pem)
+        (home / "ca-key.pem").write_bytes(ca.key_pem)
+        (home / "issued").mkdir()
+        own.put_pair(home)
+        profiles = {"classic": "https://localhost/classic", "shortlived": "https://localhost/shortlived"}
+        (home / "acme_srv.cfg").write_text(
+            f"""
+[DEFAULT]
+debug: False
+[CAhandler]
+handler_module: acme2certifier.cahandlers.openssl_ca_handler
+issuing_ca_key: {home}/ca-key.pem
+issuing_ca_cert: {home}/ca.pem
+issuing_ca_crl: {home}/crl.pem
+cert_save_path: {home}/issued
+cert_validity_days: 6
+[DBhandler]
+handler: wsgi
+dbfile: {home}/acme.db
+[Challenge]
+challenge_validation_disable: True
+[Order]
+profiles: {json.dumps(profiles)}
+[Renewalinfo]
+renewalthreshold_pctg: 10
+renewal_window_duration: 3600
+"""
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def directory(self) -> str:
+        """The URL of its directory."""
+        return f"https://localhost:{self._port}/directory"
+
+    @property
+    def trust(self) -> str:
+        """A file with what its directory's certificate is trusted by."""
+        return str(self._home / "fullchain.pem")
+
+    @property
+    def orders(self) -> list[dict[str, Any]]:
+        """What was ordered (RFC 8555 section 7.4), also in vain."""
+        lines = (self._home / "log").read_text().splitlines()
+        return [json.loads(line.removeprefix("order ")) for line in lines if line.startswith("order ")]
+
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+        assert ACME2CERTIFIER is not None, "only called where it is installed"
+        words = [str(Path(ACME2CERTIFIER).with_name("python")), "-c", _SERVE, str(self._port), self.trust]
+        environment = {
+            **os.environ,
+            "ACME_SRV_CONFIGFILE": str(self._home / "acme_srv.cfg"),
+            "ACME2CERTIFIER_I_KNOW_THE_RISK": "1",
+        }
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*words, str(self._home / "privkey.pem")],
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=self._home,
+            )
+        wait_until(lambda: answers(self._port), "acme2certifier answers")
+        return self
+
+    def stop(self) -> None:
+        """End it."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()

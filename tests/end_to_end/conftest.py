@@ -7,11 +7,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import venv
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.end_to_end.running import Installed, Server
 
@@ -81,3 +84,14 @@ def index(shared_server: Server) -> Iterator[Server]:
     """The shared server, which must have nothing to complain of after each test."""
     yield shared_server
     shared_server.assert_clean()
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make requests to an ACME authority quick.
+
+    The library waits a second between two looks at an order, and an RSA key takes half a second to make.
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: time.sleep(0.02)))
+    monkeypatch.setattr(rsa, "generate_private_key", lambda **_: key)

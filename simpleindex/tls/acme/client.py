@@ -32,7 +32,7 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences, printable_detail
+from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences, printable_detail, problem_code
 from simpleindex.tls.acme.settings import choose_profile
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class AcmeSession:
             ChallengeFailed: The authority could not validate a name or an address.
             AcmeFailed: Anything else went wrong.
         """
-        profile = choose_profile(self._settings, _profiles(self._client.directory))
+        profile = self._profile()
         request = _signing_request(self._settings.identifiers, key)
         # The library compares its deadlines with local time.
         deadline = datetime.now() + timedelta(seconds=ORDER_SECONDS)  # noqa: DTZ005
@@ -165,6 +165,16 @@ class AcmeSession:
         """Close the connections."""
         self._network.session.close()
 
+    def _profile(self) -> str | None:
+        offered = _profiles(self._client.directory)
+        profile = choose_profile(self._settings, offered)
+        if profile is not None and profile not in offered:
+            known = f"it offers {', '.join(sorted(offered))}" if offered else "it has no profiles"
+            raise AcmeFailed(
+                f"{self._settings.directory} does not offer the profile {profile!r}; {known}: correct --acme-profile, or leave it out."
+            )
+        return profile
+
     def _registered(self) -> tuple[str | None, str | None]:
         """Return the URL of the registered account and its contact; None where there is none, or its file is broken."""
         try:
@@ -189,7 +199,10 @@ class AcmeSession:
                 url = conflict.location
                 self._network.account = messages.RegistrationResource(uri=url, body=registration)
             except messages.Error as error:
-                if self._settings.external_account is None or error.code not in ("unauthorized", "malformed"):
+                if self._settings.external_account is None or problem_code(error) not in (
+                    "unauthorized",
+                    "malformed",
+                ):
                     raise
                 raise AcmeFailed(
                     f"{self._settings.directory} refuses the account of --acme-eab-id with the key of --acme-eab-key: "
@@ -269,7 +282,7 @@ class _Network(client.ClientNetwork):
             try:
                 return super().post(*args, **kwargs)
             except messages.Error as error:
-                if error.code != "badNonce":
+                if problem_code(error) != "badNonce":
                     raise
                 refused = error
         raise refused
@@ -296,7 +309,7 @@ class _Client(client.ClientV2):
             try:
                 return self.new_order(request, profile)
             except (errors.ConflictError, messages.Error) as error:
-                if isinstance(error, messages.Error) and error.code in (
+                if isinstance(error, messages.Error) and problem_code(error) in (
                     "rateLimited",
                     "rejectedIdentifier",
                     "accountDoesNotExist",

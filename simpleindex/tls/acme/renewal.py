@@ -37,6 +37,9 @@ _SHORTEST_LOOK: Final = timedelta(seconds=5)
 """Between two looks, whatever the plan says."""
 
 
+_ADVICE_INTERVAL: Final = timedelta(hours=6)
+"""Until the authority is asked for its advice, where it does not say when (RFC 9773 section 4.3.2)."""
+
 _AFTER_TROUBLE: Final = timedelta(minutes=10)
 """Until the next look after a trouble of this machine, such as a full disk."""
 
@@ -169,8 +172,12 @@ class CertificateRequests:
             return self._failed(failed)
         lifetime = _lifetime(certificate)
         renew_at = renewal_time(lifetime, None, self._draw())
+        # Not at once: an authority that always advises to renew would be followed without end.
+        ask_at = self._clock() + _ADVICE_INTERVAL
         self._state.write_status(
-            RenewalStatus(_serial(certificate), self._authority.directory, renew_at.timestamp())
+            RenewalStatus(
+                _serial(certificate), self._authority.directory, renew_at.timestamp(), ask_at.timestamp()
+            )
         )
         return Outcome(self._clock(), certificate=certificate)
 
@@ -214,7 +221,7 @@ class CertificateRequests:
             # Without advice the plan stays as it is (RFC 9773 section 4.3.3).
             advice = None
         ask_at = (
-            now + timedelta(hours=6) if advice is None else max(advice.ask_again, now + timedelta(minutes=1))
+            now + _ADVICE_INTERVAL if advice is None else max(advice.ask_again, now + timedelta(minutes=1))
         )
         renew_at = status.renew_at
         if advice is not None and advice.renew_at is not None:

@@ -81,7 +81,7 @@ class Sentences:
 
     def _raise_problem(self, problem: messages.Error, host: str) -> NoReturn:
         detail = printable_detail(problem.detail)
-        match problem.code:
+        match problem_code(problem):
             case "rateLimited":
                 raise AcmeFailed(
                     f"{host} refuses more requests for now: {detail}", self._retry_after()
@@ -109,8 +109,13 @@ class Sentences:
             case "invalidContact" | "unsupportedContact" | "invalidEmail":
                 raise AcmeFailed(f"{host} does not take the e-mail address of --acme: {detail}") from problem
             case "invalidProfile":
-                raise AcmeFailed(f"{host} does not know the profile of --acme-profile: {detail}") from problem
+                raise AcmeFailed(f"{host} refuses the profile of --acme-profile: {detail}") from problem
         raise AcmeFailed(f"{host} refuses: {detail}", self._retry_after()) from problem
+
+
+def problem_code(problem: messages.Error) -> str:
+    """Return the last part of a problem's type (RFC 8555 section 6.7); the library leaves out what it does not know."""
+    return str(problem.typ).rpartition(":")[2]
 
 
 def printable_detail(detail: str | None) -> str:

@@ -120,14 +120,25 @@ def test_the_authoritys_advice_goes_before_that(world: World) -> None:
     world.settle()
     world.now += DAY
     world.settle()
+    world.settle()
     assert world.authority.tries == 1
     world.now += DAY
     world.authority.advice = NOW + 80 * DAY  # of the next one
     world.settle()
     assert world.authority.tries == 2
-    world.now += 60 * DAY
+    for days in (1, 60):
+        world.now += days * DAY
+        world.settle()
+        assert world.authority.tries == 2
+
+
+def test_an_authority_that_always_advises_to_renew_is_not_followed_without_end(world: World) -> None:
+    world.authority.advice = NOW - DAY
     world.settle()
-    assert world.authority.tries == 2
+    for _ in range(24 * 4):
+        world.now += timedelta(minutes=15)
+        world.settle()
+    assert world.authority.tries == 5
 
 
 def test_a_failure_is_remembered_over_a_restart_until_its_time_has_come(world: World) -> None:

@@ -1,0 +1,74 @@
+"""Requests to an authority in the process of the test: a state directory and certificates of a server that does not run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, read_certificate
+from simpleindex.tls.acme.renewal import CertificateRequests
+from simpleindex.tls.acme.state_files import AcmeState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from simpleindex.tls.acme.settings import AcmeSettings
+
+
+@dataclass
+class Place:
+    """A state directory and certificates of a server that does not run.
+
+    Attributes:
+        home: Its files.
+        settings: What is requested.
+        late_by: By how much its clock is late.
+    """
+
+    home: Path
+    settings: AcmeSettings
+    late_by: timedelta = field(default_factory=timedelta)
+
+    @property
+    def certs(self) -> Path:
+        return self.home / "certs"
+
+    @property
+    def state(self) -> AcmeState:
+        return AcmeState(self.home / "state", self.settings.directory)
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        return read_certificate(self.certs)
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC) - self.late_by
+
+    def look(self) -> str:
+        """Look as a server does that starts; returns the sentence about a failure, empty without one."""
+        authority = AcmeAuthority(self.settings, self.state, self.certs, self.clock)
+        return CertificateRequests(authority, self.state, self.certs, self.clock).look().error
+
+    def renew(self) -> str:
+        """Look when the certificate is to be renewed, and no failure is remembered."""
+        (self.state.home / "status.json").unlink(missing_ok=True)
+        certificate = self.certificate
+        if certificate is not None:
+            status = {"serial": f"{certificate.serial_number:x}", "renew_at": 0.0}
+            (self.state.home / "status.json").write_text(json.dumps(status))
+        return self.look()
+
+    def with_settings(self, **values: Any) -> Place:
+        """The same place with other options."""
+        return Place(self.home, replace(self.settings, **values), self.late_by)
+
+    def put_back(self, certificate: x509.Certificate | None) -> None:
+        """Let a former certificate be there again; its key does not matter."""
+        assert certificate is not None
+        certificate_path(self.certs).write_bytes(certificate.public_bytes(Encoding.PEM))
