@@ -61,7 +61,7 @@ class ArchiveInfo:
     """What reading an archive taught.
 
     Attributes:
-        version: What its file name says, in PEP 440's normal form; that it can be said again without parsing the name is
+        version: What its file name says, in PEP 440's normal form; that it can be given again without parsing the name is
             a third of a warm start.
         sha256: Lower-case hex digest of the file.
         requires_python: As :class:`~simpleindex.core.metadata.CoreMetadata` has it.
@@ -125,7 +125,7 @@ def read_sidecar(pread: Pread, facts: ArchiveInfo) -> bytes:
 
     Args:
         pread: ``pread(length, offset)``, as :func:`os.pread` with its descriptor bound.
-        facts: What :func:`examine` said, perhaps long ago and from a cache, so nothing in it is trusted.
+        facts: What :func:`examine` returned, perhaps long ago and from a cache, so nothing in it is trusted.
 
     Raises:
         BrokenArchive: These are not the bytes whose digest was listed.

@@ -1,4 +1,4 @@
-"""The paths of one archive, as whoever unpacks it will see them: each once, none leading out."""
+"""The paths of one archive, as a tool that unpacks it will see them: each once, none leading out."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class TarStream:
 
 
 def headers(stream: TarStream) -> Iterator[TarHeader]:
-    """Go from header to header up to the end mark; whoever asks takes each one's data before the next.
+    """Go from header to header up to the end mark; the caller takes each one's data before the next.
 
     Raises:
         BrokenArchive: It is cut off, damaged, empty, or not a tar archive.

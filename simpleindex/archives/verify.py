@@ -1,6 +1,6 @@
 """Examining an upload: what is new must be beyond doubt (docs/protocol.md, "Checks of an upload").
 
-What lies in the directory already is only asked whether it is whole (:mod:`simpleindex.archives.inspect`); what is uploaded
+What lies in the directory already is only checked for being whole (:mod:`simpleindex.archives.inspect`); what is uploaded
 is unpacked to its last byte, in little memory, and must look the same to every installer. Blocking; runs in a thread.
 """
 
@@ -61,7 +61,7 @@ _STATIC_SINCE: Final = Version("2.2")
 
 @dataclass(frozen=True, slots=True)
 class VerifiedMetadata:
-    """What an upload's own metadata say.
+    """The metadata in an upload.
 
     Attributes:
         metadata: Name, version, Requires-Python.

@@ -29,7 +29,7 @@ def with_deleted(ledger: bytes, sha256: str, filename: str, *, now: float, who: 
     """Add a name.
 
     Args:
-        ledger: What it said so far.
+        ledger: Its present content.
         sha256: Digest of the deleted bytes, or :data:`UNKNOWN_DIGEST`.
         filename: A distribution's name; it has no spaces.
         now: Seconds since 1970.

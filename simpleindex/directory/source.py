@@ -150,7 +150,7 @@ class LocalSource:
             return keep_reserve(descriptor)
 
         def hand_over(descriptor: int) -> None:
-            # Whoever asked may have left by now, and a thread's result cannot be called back.
+            # The client may have left by now, and a thread's result cannot be called back.
             if wanted.called:
                 os.close(descriptor)
             else:

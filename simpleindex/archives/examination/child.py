@@ -53,7 +53,7 @@ def main(descriptor: int, module: str, memory: int) -> None:
     gc.freeze()
     with socket.socket(fileno=descriptor) as channel:
         confine(memory)
-        # What goes wrong from here on is told to the server.
+        # What goes wrong from here on is sent to the server.
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 2)
         os.close(nowhere)
@@ -98,7 +98,7 @@ def _answer(judge: Judgement, descriptor: int, arguments: list[Any]) -> list[Any
         return ["name", error.filename, error.reason]
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  (whatever strangers find in a library, the server is told)
+    except Exception as error:  # noqa: BLE001  (whatever strangers find in a library, the server learns of it)
         # Out of descriptors is who tried to open something, which no judgement should.
         if isinstance(error, OSError) and error.errno != errno.EMFILE:
             return ["system", error.errno or 0]

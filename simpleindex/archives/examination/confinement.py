@@ -9,7 +9,7 @@ Enforced by the kernel until the process ends:
 - while a file is examined, nothing can be opened and no socket made (``RLIMIT_NOFILE`` 0): there is the one socket to the
   server and the files that came over it, for reading, and nothing else that was inherited.
 
-The last can be undone by whoever runs code of their own in the process, for the limit must rise to take the next files.
+The last can be undone by an attacker who runs code in the process, for the limit must rise to take the next files.
 It is a guard against what libraries do, not a wall. That process has the user of the server.
 """
 

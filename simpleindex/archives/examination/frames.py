@@ -1,6 +1,6 @@
 """Messages between the server and an examining process: a length, JSON, and file descriptors.
 
-JSON, because reading it can at worst fail: whoever took over such a process through a damaged archive must gain nothing
+JSON, because reading it can at worst fail: an attacker who took over such a process by an archive must gain nothing
 by what it answers.
 """
 

@@ -57,7 +57,7 @@ class ExaminationLimits:
 class ExaminationOverrun(BrokenArchive):
     """A file whose examination was ended, because it took too much or ended the process that did it.
 
-    It is judged as one that is broken: whoever unpacks it may fare no better.
+    It is judged as one that is broken: installers may fare no better.
     """
 
 

@@ -70,7 +70,7 @@ class ProcessPool(Protocol):
 class Pipeline(Generic[Value]):
     """One process, and the batches that are to be examined in their order, of which some were sent to it.
 
-    While the process has something to do, nothing else is asked of the pool: there may be only the one process.
+    While the process has something to do, nothing else is requested from the pool: there may be only the one process.
 
     Args:
         pool: Has the processes.

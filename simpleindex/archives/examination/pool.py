@@ -1,7 +1,7 @@
 """The pool of examining processes: started on demand, ended when idle, replaced when they fail.
 
-Usable from any thread, and blocking: whoever has a file examined reads a disk, writes to it or waits for a network in the
-same function, in a thread already. A process that is free goes to who has waited longest.
+Usable from any thread, and blocking: a caller that has a file examined reads a disk, writes to it or waits for a network in
+the same function, in a thread already. A process that is free goes to who has waited longest.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class ExaminationPool:
             process.close()
 
     def stop(self) -> None:
-        """End all processes at once, whatever they are doing; whoever waits is told that the service stops."""
+        """End all processes at once, whatever they are doing; waiting calls fail because the service stops."""
         with self._lock:
             self._is_stopped = True
             busy, idle = [*self._busy], [process for process, _ in self._idle]
@@ -292,7 +292,7 @@ class ExaminationPool:
         return process
 
     def give_back(self, process: ExaminationProcess) -> None:
-        """Let others have a process that has answered all that it was asked."""
+        """Let others have a process that has answered every request."""
         with self._lock:
             if self._waiters and not self._is_stopped:
                 waiter = self._waiters.popleft()

@@ -199,7 +199,7 @@ class ExaminationProcess:
         )
 
     def kill(self) -> None:
-        """End it at once; from any thread. Whoever waits for its answer learns of it."""
+        """End it at once; from any thread. A call that waits for its answer raises an error."""
         self._process.kill()
 
     def close(self) -> None:
@@ -248,7 +248,7 @@ def _outcome(request: Request[Value], answer: object) -> Outcome[Value]:
 
 
 class UnexpectedError(Exception):
-    """An error of this program that a file brought about; the pool has told the log of it.
+    """An error of this program that a file brought about; the pool has logged it.
 
     Attributes:
         traceback: Where.

@@ -89,7 +89,7 @@ class ServedRoot:
         return descriptor
 
     def _leads_inside(self, descriptor: int, full: str) -> bool:
-        # What was opened is asked, not the path again: a link could have been turned in between.
+        # The open descriptor is checked, not the path again: a link could have been turned in between.
         try:
             real = os.readlink(f"/proc/self/fd/{descriptor}")
         except OSError:

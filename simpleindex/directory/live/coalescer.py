@@ -1,4 +1,4 @@
-"""Work that is asked for often and done seldom: one run at a time for each key, and never a wish lost."""
+"""Work that is requested often and done seldom: one run at a time for each key, and no request is lost."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Key = TypeVar("Key", bound="Hashable")
 
 
 class Coalescer(Generic[Key]):
-    """Runs work for keys in batches; a key asked for during its own run is run once more afterwards.
+    """Runs work for keys in batches; a key requested during its run is run once more afterwards.
 
     Args:
         work: Does it for a batch of keys.
         workers: How many batches run at once.
         batch: How many keys go into one.
 
-    What the work raises is logged; whoever waits goes on all the same and sees the old state.
+    What the work raises is logged; those who wait go on all the same and see the old state.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Coalescer(Generic[Key]):
         self._start()
 
     def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
-        """Wait for the last run that has been asked for; the key must be busy.
+        """Wait for the last run that was requested; the key must be busy.
 
         Args:
             key: Which.

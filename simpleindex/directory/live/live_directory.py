@@ -76,7 +76,7 @@ class LiveDirectory(SnapshotUpdates):
         await self._finish_reading(name)
 
     def note_whole_project_file(self, name: ProjectName) -> None:
-        """Take the project's file as it now lies there for whole: whoever says so has written it, or removed it. Blocking."""
+        """Take the project's file as it now lies there for whole: the caller has written it, or removed it. Blocking."""
         directories, _ = self._places.get(name, ((name,), ()))
         self._reader.note_whole(directories)
 
@@ -156,7 +156,7 @@ class LiveDirectory(SnapshotUpdates):
         """Return a project's snapshot, in step with the disk; None if there is no such project.
 
         Raises:
-            Unavailable: It cannot be told (now).
+            Unavailable: It is not known now.
         """
         self._watch.drain()
         snapshot = self.snapshots.get(name, NO_SNAPSHOT)
@@ -164,7 +164,7 @@ class LiveDirectory(SnapshotUpdates):
         if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(ROOT) or is_unread(snapshot):
             in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name)))
         elif snapshot.project is not None and not (snapshot.trouble or snapshot.partial or self.suspended):
-            return snapshot  # Nearly always it is this, and it is asked with every page.
+            return snapshot  # Nearly always it is this, and with every page.
         answer = self._answer(name, in_time=in_time)
         if answer is None and not self.polling and self._has_appeared(name):
             return await self.rescanned(name)
@@ -183,19 +183,19 @@ class LiveDirectory(SnapshotUpdates):
         return False
 
     async def rescanned(self, name: ProjectName) -> ProjectSnapshot | None:
-        """As :meth:`up_to_date`, after a look that begins now: for whoever found the disk ahead of the snapshot."""
+        """As :meth:`up_to_date`, after a look that begins now: for a caller that found the disk ahead of the snapshot."""
         in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
         return self._answer(name, in_time=in_time)
 
     def why_own(self, name: ProjectName) -> str | None:
         """Return why a name without a project is the index's own, as the end of a sentence; None if it is not.
 
-        To be asked when :meth:`up_to_date` has returned None; it costs no system call.
+        To be called when :meth:`up_to_date` has returned None; it costs no system call.
         """
-        own = self.private_names
-        if name in self._places or name in own.reserved:
+        private = self.private_names
+        if name in self._places or name in private.reserved:
             return ENTRY
-        return UPLOAD if name in own.uploads else None
+        return UPLOAD if name in private.uploads else None
 
     def claims(self, name: ProjectName) -> bool:
         """Return whether a name is this directory's, or may be, by what is in memory."""
@@ -236,7 +236,7 @@ class LiveDirectory(SnapshotUpdates):
         """Return the names of every project that is offered.
 
         Raises:
-            Unavailable: It cannot be told (now).
+            Unavailable: It is not known now.
         """
         is_up_to_date = self._is_list_up_to_date()
         if not self.complete and not self.suspended:
@@ -269,7 +269,7 @@ class LiveDirectory(SnapshotUpdates):
 
     async def _bring_up_to_date(self, name: ProjectName) -> None:
         if self.polling and not self._surveyed:
-            # The first survey is under way, and may have begun before what is asked for now was there.
+            # The first survey is under way, and may have begun before what is requested now was there.
             self._surveys.ask(ROOT)
         elif self.polling:
             root, outdated = await self._in_read_thread(self._check, self.snapshots.get(name, NO_SNAPSHOT))

@@ -1,6 +1,6 @@
 """Private names of which no project is served yet, or any more.
 
-Whoever asks another index for a private name tells it that the name exists, and takes what it has to offer. A name becomes
+A request to another index for a private name reveals that the name exists, and takes what that index offers. A name becomes
 private before its first file is whole: by a directory, by a copy on its way, by an upload. Names are remembered for good once
 anything like a distribution was there. Everything here runs in the reactor's thread, unless it says otherwise.
 """
@@ -27,7 +27,7 @@ class NameRecord(Protocol):
     """Remembers names for good; usable from any thread."""
 
     def is_stored(self, name: ProjectName) -> bool:
-        """Return whether a name is remembered, as far as can be told without reading."""
+        """Return whether a name is remembered, as far as is known without reading."""
         ...
 
     def add(self, names: Iterable[ProjectName]) -> None:
@@ -36,7 +36,7 @@ class NameRecord(Protocol):
 
 
 class NoRecord:
-    """Remembers nothing: where no other index is asked, no name can get out."""
+    """Remembers nothing: without other indexes, no name can get out."""
 
     def is_stored(self, name: ProjectName) -> bool:
         """Nothing has to be remembered."""
@@ -61,7 +61,7 @@ class PrivateNames:
     def __init__(self, record: NameRecord) -> None:
         self._record = record
         self.reserved: Mapping[ProjectName, str] = {}
-        # Entries of the root that an event told of, until a survey that began later has seen them or their absence.
+        # Entries of the root that an event named, until a survey that began later has seen them or their absence.
         self._appeared: dict[str, tuple[ProjectName, ...]] = {}
         self._surveyed: dict[str, tuple[ProjectName, ...]] = {}
         self._traced: set[ProjectName] = set()
@@ -81,7 +81,7 @@ class PrivateNames:
                 self._appeared[raw] = names
 
     def heard(self, files: Mapping[str, Iterable[bytes]]) -> frozenset[str]:
-        """Take note of names in projects' directories that events told of.
+        """Take note of names in projects' directories, from events.
 
         Args:
             files: The names, by the raw name of the directory.
@@ -127,7 +127,7 @@ class PrivateNames:
         return is_new
 
     def is_traced(self, name: ProjectName) -> bool:
-        """Return whether an event told of something like a distribution, and the name is yet to be remembered."""
+        """Return whether an event named something like a distribution, and the name is yet to be remembered."""
         return name in self._traced
 
     def remember(self, names: Iterable[ProjectName]) -> None:

@@ -1,7 +1,7 @@
 """Guard against a lost root: is it still the directory that was read, and is its emptiness credible?
 
 An unmounted disk is often an empty directory, and a machine that has just started may not have mounted it yet. Nothing here
-reads the disk: a live directory says what it saw.
+reads the disk: a live directory reports what it saw.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REPLACED: Final = "Another directory or file system lies where the root of the i
 
 _UNTIL_BACK: Final = "Nothing is answered until it is back, or until an operator has looked (SIGHUP)."
 UNTIL_READ: Final = "Nothing is answered until it can be read."
-"""What is said of a root that is there."""
+"""For a root that is there."""
 
 
 class RootGuard:

@@ -1,6 +1,6 @@
 """Surveys of the root, short scans and long reads: how a change on disk becomes a new snapshot of its project.
 
-Each kind has a queue of its own. Everything here runs in the reactor's thread, except the reading itself.
+Each kind has its queue. Everything here runs in the reactor's thread, except the reading itself.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class SnapshotUpdates:
         threads: The threads of its reading.
         log: Where changes and troubles of this directory are logged.
         workers: How many batches of projects are read at once.
-        record: Remembers for good which names were projects here; None where no other index is asked.
+        record: Remembers for good which names were projects here; None if there is no other index.
 
     Attributes:
         polling: Whether changes are found by sweeping, so that a request looks before it answers.
@@ -260,7 +260,7 @@ class SnapshotUpdates:
         return bool(await self._in_read_thread(digests.remembers_anything))
 
     async def _look(self, names: Sequence[ProjectName]) -> None:
-        # Whoever waits for this look must not hear of its end while what it saw is not what is published.
+        # A request that waits for this look must not go on while what was seen is not what is published.
         while names:
             names = await self._read(self._in_look_thread, names)
 

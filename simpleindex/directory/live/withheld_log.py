@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class WithheldLog:
-    """Remembers what it has said of each project.
+    """Remembers what was logged of each project.
 
     Args:
         log: Where it is logged.

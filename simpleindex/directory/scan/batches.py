@@ -113,7 +113,7 @@ class BatchReader:
         *arguments: Any,
         **named: Any,
     ) -> Any:
-        """Call a function; where it fails, return what is to be said of the project then."""
+        """Call a function; if it fails, return the snapshot of the project then."""
         try:
             return function(*arguments, **named)
         except (OSError, MemoryError) as error:

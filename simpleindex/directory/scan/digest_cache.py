@@ -230,7 +230,7 @@ class DigestCache:
             # A power cut may cost the last rows, which are then read again; it never leaves a broken database.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            # KiB; every row is asked for once, and the usual 2,000 would be full of them from then on.
+            # KiB; every row is read once, and the usual 2,000 would be full of them from then on.
             connection.execute("PRAGMA cache_size = -256")
             if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
                 connection.execute("BEGIN IMMEDIATE")
@@ -333,7 +333,7 @@ def _checksum(*row: object) -> bytes:
 
 
 def _sum_of(state: bytes, known: bytes, files: bytes, number: str, size: str) -> bytes:
-    """Proof that a row is as it was written, and for the state that it is asked for; see :func:`_checksum`."""
+    """Proof that a row is as it was written, and for the state that is looked up; see :func:`_checksum`."""
     digest = blake2b(state, digest_size=16)
     for part in (known, files, f"{len(known)} {number} {size}".encode()):
         digest.update(part)

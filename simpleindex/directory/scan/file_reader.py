@@ -96,7 +96,7 @@ class EntryReader:
 
         Returns:
             Each project, with what there is to know of its files by path: an error where this process is short of something,
-            so that nothing can be said of the file.
+            so that nothing is known of the file.
         """
         waiting: deque[_Portion[Files]] = deque()
 

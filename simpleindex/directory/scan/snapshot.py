@@ -25,7 +25,7 @@ class ProjectSnapshot:
 
     Attributes:
         project: What is listed; None if there is no such project.
-        trouble: Why nothing can be said of it now, as a sentence; None normally.
+        trouble: Why it cannot be answered for now, as a sentence; None normally.
         known: What is known of every file, by path.
         stamps: State of the directories and of ``simpleindex.toml``, by path.
         project_file: The last good one.
@@ -73,7 +73,7 @@ class ScanJob(NamedTuple):
         loose: Names of its files directly in the root.
         before: What was known of it.
         is_surveyed: Whether a survey has seen these directories and files.
-        is_traced: Whether an event told of something like a distribution there.
+        is_traced: Whether an event named something like a distribution there.
     """
 
     name: ProjectName
@@ -118,7 +118,7 @@ class StartedScan:
 
 
 def is_settled(snapshot: ProjectSnapshot) -> bool:
-    """Whether there is nothing about a project that is to be read, judged or said again."""
+    """Return whether nothing of a project has to be read, judged or logged again."""
     is_in_flux = (
         snapshot.pending or snapshot.unverified or snapshot.young or snapshot.partial or snapshot.trouble
     )
@@ -127,17 +127,17 @@ def is_settled(snapshot: ProjectSnapshot) -> bool:
 
 
 def exists(snapshot: ProjectSnapshot) -> bool:
-    """Whether something lies there, even if it cannot be read."""
+    """Return whether something lies there, even if it cannot be read."""
     return snapshot.project is not None or snapshot.trouble is not None
 
 
 def is_unread(snapshot: ProjectSnapshot) -> bool:
-    """Whether a request has to wait for bytes to be read."""
+    """Return whether a request has to wait for bytes to be read."""
     return snapshot.pending or snapshot.doubtful
 
 
 def is_offered(snapshot: ProjectSnapshot) -> bool:
-    """Whether the root listing names the project: not while it is quarantined (PEP 792, as PyPI does)."""
+    """Return whether the root listing names the project: not while it is quarantined (PEP 792, as PyPI does)."""
     if snapshot.project is None:
         return snapshot.trouble is not None
     return snapshot.project.status is not Status.QUARANTINED

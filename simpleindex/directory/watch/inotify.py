@@ -137,7 +137,7 @@ class InotifyWatch:
         """Watch these first-level directories (raw names), to be called before they are first listed.
 
         It is for good: when another directory takes a name, or comes after a while without one, that is watched before it is
-        told of.
+        reported.
         """
         added = frozenset(names)
         self._wanted |= added
@@ -145,7 +145,7 @@ class InotifyWatch:
             self._add(self._instance, added)
 
     def drain(self) -> None:
-        """Read every event that waits now and tell of it, without blocking."""
+        """Read and report every event that waits now, without blocking."""
         if self._instance is None:
             return
         data = chunk = self._instance.read()
@@ -158,7 +158,7 @@ class InotifyWatch:
         self.hear(data)
 
     def hear(self, data: bytes) -> None:
-        """Tell once what these events come to."""
+        """Report once what these events come to."""
         if self._instance is None or not data:
             return
         changes = self._instance.sum_up(data)

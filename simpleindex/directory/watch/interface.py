@@ -1,4 +1,4 @@
-"""What a live directory asks of whoever tells it of changes, and the one who tells nothing."""
+"""The interfaces between a live directory and what watches it for changes, and a watch that reports nothing."""
 
 from __future__ import annotations
 

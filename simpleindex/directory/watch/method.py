@@ -55,7 +55,7 @@ class WatchMethod:
 def choose(
     mode: WatchMode, *, interval: float, filesystem: str | None = None, unavailable: str | None = None
 ) -> WatchMethod:
-    """Decide how to notice changes; to be asked again when events turn out to be unavailable.
+    """Decide how to notice changes; to be decided again when events turn out to be unavailable.
 
     Args:
         mode: What the operator wants.
