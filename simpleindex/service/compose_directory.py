@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
-from simpleindex.archives.examination.pool import core_count
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -23,6 +22,7 @@ from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.directory.watch.method import choose, network_filesystem
 from simpleindex.service.places import excluded_paths, mountinfo
 from simpleindex.system.log import logger
+from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

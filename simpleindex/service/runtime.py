@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from simpleindex.archives.examination.pool import core_count, open_examination
+from simpleindex.archives.examination.pool import open_examination
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory
-from simpleindex.system.threads import Threads
+from simpleindex.system.threads import Threads, core_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from twisted.internet.threads import deferToThreadPool
@@ -46,3 +47,11 @@ class Threads:
     def stop(self) -> None:
         """Take no more calls, and wait for the threads that are at work."""
         self.pool.stop()
+
+
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1

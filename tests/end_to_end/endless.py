@@ -31,10 +31,11 @@ def _main() -> None:
     from twisted.scripts.twistd import run
 
     from simpleindex.archives.examination.limits import ExaminationLimits
-    from simpleindex.archives.examination.pool import ExaminationPool, core_count
+    from simpleindex.archives.examination.pool import ExaminationPool
     from simpleindex.archives.examination.process import default_program
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.service import runtime
+    from simpleindex.system.threads import core_count
 
     seconds, *arguments = sys.argv[1:]
     program = default_program()

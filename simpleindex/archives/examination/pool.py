@@ -7,7 +7,6 @@ the same function, in a thread already. A process that is free goes to who has w
 from __future__ import annotations
 
 import errno
-import os
 import threading
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from simpleindex.archives.examination.process import (
 )
 from simpleindex.system.log import logger
 from simpleindex.system.programs import cannot_run, not_run
+from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -352,11 +352,3 @@ def open_examination(limits: ExaminationLimits | None = None) -> ExaminationPool
         limits: What its processes may use.
     """
     return ExaminationPool(default_program(), limits or ExaminationLimits(), core_count())
-
-
-def core_count() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):
-        return os.cpu_count() or 1
