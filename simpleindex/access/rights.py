@@ -75,7 +75,7 @@ class Access:
         """Decide whether somebody may do something.
 
         Args:
-            identity: Who asks.
+            identity: Who makes the request.
             action: What for.
             name: On which project, whether or not there is one.
             owner: The user who published the name first; None if nobody owns it yet.

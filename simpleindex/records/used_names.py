@@ -1,4 +1,4 @@
-"""Every name that the index's directories ever had, so that no upstream is asked for a private name after its deletion."""
+"""Every name that the index's directories ever had, so that a private name is requested from no upstream after its deletion."""
 
 from __future__ import annotations
 

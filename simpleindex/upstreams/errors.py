@@ -8,7 +8,7 @@ from simpleindex.core.errors import SimpleIndexError, Unavailable
 
 
 class UpstreamFailed(Unavailable, init=False):
-    """An upstream index could not be asked, or its answer could not be used.
+    """A request to an upstream index failed, or its answer cannot be used.
 
     Trouble that lasts until somebody mends it is 424, passing trouble 503, and an upstream that took too long 504; see
     ``docs/refusals.md`` for what clients do with each.
@@ -34,7 +34,7 @@ class UpstreamFailed(Unavailable, init=False):
 
 
 class UpstreamBusy(UpstreamFailed, init=False):
-    """So much is asked of an upstream already that this did not get its turn (503).
+    """An upstream has so many requests already that this one did not get its turn (503).
 
     Attributes:
         limit: The largest number of requests to it at once.
@@ -51,7 +51,7 @@ class UpstreamBusy(UpstreamFailed, init=False):
 
 
 class WrongFile(UpstreamFailed, init=False):
-    """An upstream sent another file than it lists; nobody may have it, however often it is asked for.
+    """An upstream sent another file than it lists, which is never served.
 
     Attributes:
         filename: The file.

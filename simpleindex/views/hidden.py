@@ -21,11 +21,11 @@ _NOTHING: Final = ProjectList()
 class LocalViewSource(ForwardingSource):
     """The shown local directories of a view.
 
-    A project that only a hidden directory has is "not shown", and not "not here": no upstream may be asked for its name.
+    A project that only a hidden directory has is "not shown", and not "not here": its name may be requested from no upstream.
 
     Args:
         shown: The directories that are shown.
-        hidden: The other directories; each is asked for a project that ``shown`` does not have.
+        hidden: The other directories; they are read for a project that ``shown`` does not have.
     """
 
     def __init__(self, shown: Source, hidden: Sequence[Source]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log: Final = logger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
-"""Between two looks at everything; every request asks for the rules."""
+"""Seconds between two checks of all files; every request reads the rules."""
 
 
 class LiveSourcesFile:

@@ -1,6 +1,6 @@
-"""Which of several indexes a name is asked of, and what several answers come to (docs/protocol.md).
+"""Decide which indexes a name is requested from, and merge their answers (docs/protocol.md).
 
-No upstream is asked for the index's own names: a request would show the upstream that a private name exists, and might
+The index's own names are requested from no upstream: a request would show the upstream that a private name exists, and might
 return somebody else's project of that name.
 """
 
@@ -26,8 +26,8 @@ class NameRules:
 
     Attributes:
         strategy: How several sources are combined.
-        own: Patterns of names that no upstream is asked for, whether or not they exist here.
-        allow_upstream: Patterns of exceptions, which upstreams are asked for.
+        own: Patterns of names that are requested from no upstream, whether or not they exist here.
+        allow_upstream: Patterns of exceptions, which are requested from upstreams.
 
     Raises:
         InvalidPattern: One of them is not valid; to ignore it would let a name out.
@@ -44,7 +44,7 @@ class NameRules:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that an upstream is asked for.
+    """The names that are requested from an upstream.
 
     Attributes:
         projects: Patterns of included names.
@@ -70,7 +70,7 @@ EVERYTHING: Final = Scope()
 
 
 def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was_used: bool) -> str | None:
-    """Say why upstreams are not asked for a name; None if they may be.
+    """Return why a name is requested from no upstream; None if it may be.
 
     Args:
         name: The name.
@@ -150,7 +150,7 @@ def merge_lists(
     Args:
         local: The local list.
         others: The list of each upstream, and the scope of its names.
-        is_own: Tells whether a name that is not in ``local`` is asked of no upstream.
+        is_own: Returns whether a name that is not in ``local`` is requested from no upstream.
         generation: The generation of the result.
     """
     names = set(local.names)

@@ -88,7 +88,7 @@ class Sources:
 
     Attributes:
         strategy: See :class:`Strategy`.
-        own: Patterns of names that no upstream is asked for.
+        own: Patterns of names that are requested from no upstream.
         allow_upstream: Patterns of exceptions from that.
         directories: The local directories in their order, after that of ``--path``.
         upstreams: The upstreams in their order, after the directories.
