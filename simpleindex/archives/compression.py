@@ -141,9 +141,7 @@ def unpacked(
                 raise _undecodable(total, streams, error) from error
             total += len(chunk)
             if total > most:
-                raise BrokenArchive(
-                    f"it unpacks to more than {most} bytes, out of all proportion to its size"
-                )
+                raise _bomb(most)
             yield chunk
             if unpacker.eof:
                 data = unpacker.unused_data
@@ -161,9 +159,13 @@ def _may_begin_a_stream(data: bytes, suffix: str) -> bool:
 
 
 def _nothing_of(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """Take all that is left, for the sake of who computes a digest of it, and unpack none of it."""
+    """Read all that is left, so that its digest is computed, and unpack none of it."""
     for _ in raw:
         yield b""
+
+
+def _bomb(most: int) -> BrokenArchive:
+    return BrokenArchive(f"it unpacks to more than {most} bytes, out of all proportion to its size")
 
 
 def _undecodable(total: int, streams: int, error: Exception) -> BrokenArchive:

@@ -188,11 +188,7 @@ class SnapshotUpdates:
             self._names = None  # Upstreams' names that are taken here are not listed either.
         self._tell_unserved(self._passed_over, survey.unserved)
         self._passed_over = survey.unserved
-        # A loose file may have been overwritten under its name.
-        changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
-        changed |= {name for name, (_, loose) in places.items() if loose}
-        # A directory may have been away just when it was looked at, and be back as if it had never been.
-        changed |= {name for name, (raw, _) in places.items() if not self._has_seen(name, raw)}
+        changed = self._changed_projects(places)
         self._places = places
         if not self._surveyed:
             self._surveyed = True
@@ -203,6 +199,15 @@ class SnapshotUpdates:
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
             self._resume()
+
+    def _changed_projects(self, places: Mapping[ProjectName, Places]) -> set[ProjectName]:
+        """Return the projects that must be read because of a survey."""
+        # A loose file may have been overwritten under its name.
+        changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
+        changed |= {name for name, (_, loose) in places.items() if loose}
+        # A directory may have been away just when it was looked at, and be back as if it had never been.
+        changed |= {name for name, (raw, _) in places.items() if not self._has_seen(name, raw)}
+        return changed
 
     def _is_successor(self, survey: RootListing) -> bool:
         """Whether a root of another identity is like the one that was read."""
