@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simpleindex.core.text import plural
 from simpleindex.service.listening import where
 from simpleindex.service.report import install_lines
 
@@ -51,7 +52,7 @@ def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, exa
     if index.logins is not None and examines:
         who = f"the rules of {settings.access}" if settings.access else "everybody who can log in"
         users = index.logins.users
-        count = "" if users is None else f"; {settings.users} has {len(users().hashes)} users"
+        count = "" if users is None else f"; {settings.users} has {plural(len(users().hashes), 'user')}"
         yield f"Uploads are taken at {base_url}legacy/ by {who}{count}."
     yield from installation_lines(index, base_url)
 

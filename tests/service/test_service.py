@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
+from simpleindex.access.hashes import hash_password
 from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
@@ -783,9 +784,9 @@ def test_uploads_are_announced_where_they_can_be_examined(
     """The pool logs why not; to say after it that uploads are taken would be untrue."""
     monkeypatch.setattr(InProcessExaminer, "check", lambda _: runs)
     users = world.place / "users"
-    users.write_text("# nobody yet\n")
+    users.write_text(f"alice:{hash_password('correct horse')}\n")
     world.start(users=str(users))
-    assert any("Uploads are taken" in line for line in world.taken()) is runs
+    assert any("Uploads are taken" in line and "has 1 user." in line for line in world.taken()) is runs
 
 
 def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceFixture) -> None:

@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from simpleindex.system import extras
 from simpleindex.system.extras import how_to_install, missing
 
 
@@ -49,7 +48,7 @@ def test_a_sentence_of_a_copy_that_is_not_installed(monkeypatch: pytest.MonkeyPa
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(extras, "distribution", absent)
+    monkeypatch.setattr("importlib.metadata.distribution", absent)
     assert missing("tomlkit", "publish").endswith("pip install '.[publish]' in its directory.")
 
 
