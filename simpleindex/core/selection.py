@@ -62,6 +62,20 @@ def select(name: ProjectName, key: str, filenames: Iterable[str]) -> tuple[str, 
     return tuple(found)
 
 
+def find_version(versions: Iterable[str], text: str) -> str | None:
+    """Return the version that a text means, however it is spelled ("1" for "1.0"); None if there is none.
+
+    Args:
+        versions: Versions in PEP 440's normal form.
+        text: Anything.
+    """
+    try:
+        version = parse_version(text)
+    except InvalidVersion:
+        return None
+    return next((each for each in versions if Version(each) == version), None)
+
+
 def latest_release(files: Iterable[File]) -> str | None:
     """Return the version that people want: the newest that is neither yanked nor a pre-release, if there is one."""
     files = tuple(files)

@@ -8,6 +8,8 @@ from simpleindex.access.identity import ANYONE
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.negotiation import available_encodings
+from simpleindex.web.people.difference_page import DifferencePage
+from simpleindex.web.people.inside_page import InsidePage
 from simpleindex.web.people.pages import PeoplePages
 from simpleindex.web.people.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.web.admission import Admission
     from simpleindex.web.listings import Listings
     from simpleindex.web.people.page_request import PageRequest
+    from simpleindex.web.people.pages import Page
 
 _RENDERED_BYTES = 16 * 1024 * 1024
 """Rendered pages that are kept; a project's has some 20 KiB compressed."""
@@ -66,6 +69,9 @@ def compose_pages(
         fronts_upstreams=lambda view: bool(sources.unlisted.get(view)),
         search=None if search is None else search.search,
     )
-    return PeoplePages(
-        renderer, admission, front=None, project=ProjectPage(services), own={"setup": SetupPage(services)}
-    )
+    own: dict[str, Page] = {
+        "setup": SetupPage(services),
+        "inside": InsidePage(services),
+        "diff": DifferencePage(services),
+    }
+    return PeoplePages(renderer, admission, front=None, project=ProjectPage(services), own=own)

@@ -36,6 +36,11 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def path(text: str) -> str:
+    """Return a path for a URL: its slashes stay."""
+    return quote(text, safe="/")
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: "1 file", "3 files"."""
     return plural(number, noun)
@@ -45,6 +50,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day": day,
     "size": size,
     "segment": segment,
+    "path": path,
     "count": count,
 }
 """By the name that templates use."""

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName, distribution_suffix
-from simpleindex.core.selection import latest_release
+from simpleindex.core.selection import find_version, latest_release
 from simpleindex.core.source import Elsewhere
-from simpleindex.core.version_texts import parse_version
 from simpleindex.web.people.description import render_description
 from simpleindex.web.people.release_metadata import NO_METADATA, parse_release_metadata
 from simpleindex.web.people.renderer import PageContent
@@ -213,12 +212,9 @@ def _release(version: str, files: Sequence[File]) -> Release:
 def _version_of(request: PageRequest, project: Project) -> str:
     if not isinstance(request.route, ReleaseRoute):
         return latest_release(project.files) or ""
-    try:
-        version = str(parse_version(request.route.version))
-    except InvalidVersion:
-        raise NotHere("page") from None
-    if version not in project.versions:
-        raise NotHere(f"version {version} of {project.name}")
+    version = find_version(project.versions, request.route.version)
+    if version is None:
+        raise NotHere(f"version of {project.name} with this number")
     return version
 
 

@@ -1,0 +1,186 @@
+"""The pages that look inside distributions, and that compare two versions."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.access.identity import ANYONE
+from simpleindex.archives.distribution_reader import DistributionReader
+from simpleindex.core.errors import NotHere
+from simpleindex.core.files import File
+from simpleindex.core.model import Project
+from simpleindex.core.names import Kind, ProjectName
+from simpleindex.system.bodies import BytesBody
+from simpleindex.web.http.response import RequestInfo
+from simpleindex.web.people.difference_page import DifferencePage
+from simpleindex.web.people.inside_page import InsidePage
+from simpleindex.web.people.page_request import PageRequest
+from simpleindex.web.people.project_page import PageServices
+from simpleindex.web.people.renderer import PageRenderer
+from simpleindex.web.people.tool_settings import IndexAddress
+from simpleindex.web.routes import OwnPageRoute
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.threads import InlineThreads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME = ProjectName("acme")
+
+
+def wheel(version: str, files: Mapping[str, str | bytes]) -> tuple[File, bytes]:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    data = made.getvalue()
+    name = f"acme-{version}-py3-none-any.whl"
+    return File(name, version, Kind.WHEEL, len(data), hashlib.sha256(data).hexdigest(), None), data
+
+
+class Shelf:
+    """A source with the distributions of one project."""
+
+    def __init__(self, *distributions: tuple[File, bytes]) -> None:
+        self.data = {file.filename: data for file, data in distributions}
+        self.listed = Project(NAME, tuple(file for file, _ in distributions))
+
+    async def project(self, name: ProjectName) -> Project:
+        if name != NAME:
+            raise NotHere(f"project {name}")
+        return self.listed
+
+    async def file(self, _: ProjectName, filename: str) -> BytesBody:
+        return BytesBody(self.data[filename], "0" * 64, None)
+
+
+def services() -> PageServices:
+    renderer = PageRenderer({}, InlineThreads(), 1 << 20)
+    reader = DistributionReader(InProcessExaminer(), InlineThreads())
+    return PageServices(renderer, reader, InlineThreads(), lambda _: IndexAddress("https://host/"))
+
+
+def asking(page: str, source: Any) -> PageRequest:
+    info = RequestInfo("GET", f"/-/{page}".encode(), lambda _: None)
+    return PageRequest(OwnPageRoute(page), info, ANYONE, source)
+
+
+def text_of(response: Any) -> str:
+    assert response.status == 200
+    body: bytes = response.body
+    return body.decode()
+
+
+ENTRY_POINTS = "acme-1.0.dist-info/entry_points.txt"
+ONE = wheel(
+    "1.0",
+    {
+        "acme/__init__.py": "x = 1\n<script>alert(1)</script>\n",
+        "acme/gone.py": "",
+        "acme/picture.png": b"\x89PNG\xff",
+        "acme-1.0.dist-info/METADATA": "Name: acme\nRequires-Dist: old>=1\n\n",
+        ENTRY_POINTS: "[console_scripts]\nacme = acme:main\n",
+    },
+)
+TWO = wheel(
+    "2.0",
+    {
+        "acme/__init__.py": "x = 2\n<script>alert(1)</script>\n",
+        "acme/new.py": "",
+        "acme/picture.png": b"\x89PNG\xfe",
+        "acme-2.0.dist-info/METADATA": "Name: acme\nRequires-Dist: new>=1\n\n",
+    },
+)
+
+
+def test_the_files_of_a_wheel_with_its_entry_points() -> None:
+    html = text_of(
+        result(InsidePage(services()).answer(asking(f"inside/acme/{ONE[0].filename}", Shelf(ONE))))
+    )
+    assert "5 files" in html
+    assert "acme = acme:main" in html
+    assert f'href="../../../-/inside/acme/{ONE[0].filename}/acme/__init__.py"' in html
+
+
+def test_the_text_of_a_member_with_line_numbers() -> None:
+    page = f"inside/acme/{ONE[0].filename}/acme/__init__.py"
+    html = text_of(result(InsidePage(services()).answer(asking(page, Shelf(ONE)))))
+    assert '<span id="L1">x = 1\n</span>' in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>alert" not in html
+
+
+def test_a_member_that_is_no_text() -> None:
+    page = f"inside/acme/{ONE[0].filename}/acme/picture.png"
+    assert "It is no text" in text_of(result(InsidePage(services()).answer(asking(page, Shelf(ONE)))))
+
+
+def test_a_broken_archive_is_a_sentence() -> None:
+    file, _ = ONE
+    html = text_of(
+        result(InsidePage(services()).answer(asking(f"inside/acme/{file.filename}", Shelf((file, b"x")))))
+    )
+    assert "It cannot be looked into: " in html
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *(
+            "inside",
+            "inside/",
+            "inside/acme",
+            "inside/acme/",
+            "inside/other/x.whl",
+            "inside/acme/other.whl",
+            "inside/-/x",
+        ),
+        *(
+            f"inside/acme/{ONE[0].filename}/none",
+            "diff/acme/1.0",
+            "diff/acme/1.0/2.0/3.0",
+            "diff/acme/1.0/9",
+            "diff/-/1/2",
+        ),
+        *("diff/acme/x y/1.0", "diff/other/1.0/2.0"),
+    ],
+)
+def test_what_is_not_there_is_not_here(page: str) -> None:
+    answer = (InsidePage if page.startswith("inside") else DifferencePage)(services()).answer
+    assert isinstance(error(answer(asking(page, Shelf(ONE, TWO)))), NotHere)
+
+
+@pytest.mark.parametrize("versions", ["1.0/2.0", "2.0/1.0", "1/2.0.0"])
+def test_what_changed_between_two_versions(versions: str) -> None:
+    html = text_of(
+        result(DifferencePage(services()).answer(asking(f"diff/acme/{versions}", Shelf(ONE, TWO))))
+    )
+    assert "1 file added" in html
+    assert "2 files removed" in html
+    assert "3 files changed" in html
+    assert "- old&gt;=1" in html
+    assert "+ new&gt;=1" in html
+    assert '<span class="minus">-x = 1\n</span>' in html
+    assert '<span class="plus">+x = 2\n</span>' in html
+    assert "not compared line by line: 1 file" in html
+    assert "<script>alert" not in html
+
+
+def test_versions_without_a_common_kind_cannot_be_compared() -> None:
+    sdist = File("acme-2.0.tar.gz", "2.0", Kind.SDIST, 1, "0" * 64, None)
+    html = text_of(
+        result(DifferencePage(services()).answer(asking("diff/acme/1.0/2.0", Shelf(ONE, (sdist, b"")))))
+    )
+    assert "no wheel and no sdist in both versions" in html
+
+
+def test_broken_archives_cannot_be_compared() -> None:
+    shelf = Shelf(ONE, (TWO[0], b"x"))
+    html = text_of(result(DifferencePage(services()).answer(asking("diff/acme/1.0/2.0", shelf))))
+    assert "They cannot be compared: " in html
