@@ -9,6 +9,7 @@ import pytest
 
 from simpleindex.commands.main import USAGE
 from simpleindex.config.options import OPTIONS
+from tests import file_guide
 
 PROJECT = Path(__file__).parent.parent
 PACKAGE = PROJECT / "simpleindex"
@@ -100,6 +101,12 @@ def test_every_option_of_the_server_exists(path: Path) -> None:
         if line.startswith(("    ", ".venv", "twistd"))
     }
     assert used - known == set()
+
+
+def test_the_list_of_files_is_current() -> None:
+    """Mend it with ``python -m tests.file_guide``."""
+    guide = file_guide.GUIDE.read_text("utf-8")
+    assert file_guide.with_current_files(guide) == guide
 
 
 def test_every_guide_is_reachable() -> None:
