@@ -200,6 +200,18 @@ OPTIONS: Final = (
         default="the certificate's first name and the port",
     ),
     Option(
+        "title",
+        "Call the index so on the pages for people and in feeds.",
+        metavar="NAME",
+        default="Package index",
+    ),
+    Option(
+        "notice",
+        "Show this text in Markdown on the front page; the configuration file can hold several lines of it.",
+        metavar="TEXT",
+        default="none",
+    ),
+    Option(
         "watch",
         "Learn of changes by inotify, by polling, by whichever works here (auto), or only at start (off).",
         metavar="auto|inotify|poll|off",

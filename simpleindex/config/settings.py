@@ -25,6 +25,7 @@ from simpleindex.config.values import (
     to_network,
     to_path,
     to_seconds,
+    to_title,
     to_url,
     to_watch,
 )
@@ -79,6 +80,8 @@ class Settings:
         access: The file of their rights, or None.
         insecure_auth: Whether credentials are taken over plain HTTP from other machines.
         url: ``scheme://host[:port]/[path/]`` as clients reach it, or None if it follows from the certificate.
+        title: The name of the index on pages for people.
+        notice: Markdown for the front page; empty for none.
         watch: How changes are learnt of.
         poll_interval: Seconds between sweeps.
         follow_root: Whether a directory that takes the place of the root is served without an operator's word, where it is like it.
@@ -113,6 +116,8 @@ class Settings:
     access: Path | None
     insecure_auth: bool
     url: str | None
+    title: str
+    notice: str
     watch: WatchMode
     poll_interval: float
     follow_root: bool
@@ -230,6 +235,8 @@ def _settings(
         access=layers.located("access", to_path, None),
         insecure_auth=layers.one("insecure-auth", to_flag, False),
         url=layers.one("url", to_url, None),
+        title=layers.one("title", to_title, "Package index"),
+        notice=layers.one("notice", str, ""),
         watch=layers.one("watch", to_watch, WatchMode.AUTO),
         poll_interval=layers.one("poll-interval", to_seconds, 2.0),
         follow_root=layers.one("follow-root", to_flag, False),

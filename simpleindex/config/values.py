@@ -162,6 +162,13 @@ def to_url(text: str) -> str:
     return f"{origin}{rest.rstrip('/')}/"
 
 
+def to_title(text: str) -> str:
+    """Read the name of an index: one line that can be printed."""
+    if not text.isprintable() or not text.strip():
+        raise InvalidSetting("is not a name of printable characters on one line")
+    return text.strip()
+
+
 def to_cors(text: str) -> str | None:
     """Read an origin as browsers send it (RFC 6454 section 6.2), ``*``, or ``off`` (None)."""
     if text in ("*", "off"):

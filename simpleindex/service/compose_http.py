@@ -46,6 +46,7 @@ class HttpParts:
         redirect: The resource of plain HTTP beside HTTPS.
         site: Serves ``resource``.
         redirect_site: Serves ``redirect``.
+        people: The pages for people; None without the extra ``pages``.
         writer: Writes uploads into the directory of ``--path``; None if nobody can log in.
     """
 
@@ -55,6 +56,7 @@ class HttpParts:
     redirect: RedirectResource
     site: IndexSite
     redirect_site: IndexSite
+    people: PeoplePages | None
     writer: Writer | None
 
     @property
@@ -108,7 +110,7 @@ def compose_http(
     site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
     open_fast_lane(site, listings, resource.also)
     site.bodies = changes
-    return HttpParts(listings, files, resource, redirect, site, redirect_site, writer)
+    return HttpParts(listings, files, resource, redirect, site, redirect_site, people, writer)
 
 
 def _changes(

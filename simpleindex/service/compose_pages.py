@@ -9,14 +9,18 @@ from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
+from simpleindex.web.people.front_page import FrontPage
 from simpleindex.web.people.inside_page import InsidePage
 from simpleindex.web.people.pages import PeoplePages
+from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
 from simpleindex.web.people.setup_page import SetupPage
 from simpleindex.web.people.tool_settings import IndexAddress
+from simpleindex.web.routes import FEED
 
 if TYPE_CHECKING:
+    from simpleindex.search.search import Search
     from simpleindex.service.compose_logins import Logins
     from simpleindex.service.compose_search import ComposedSearch
     from simpleindex.service.composed_sources import ComposedSources
@@ -36,7 +40,7 @@ def compose_pages(
     logins: Logins | None,
     admission: Admission,
     listings: Listings,
-    search: ComposedSearch | None,
+    search: ComposedSearch,
 ) -> PeoplePages:
     """Create the pages.
 
@@ -48,7 +52,7 @@ def compose_pages(
         listings: The simple pages, which know the URL of the index.
         search: The search.
     """
-    site = SiteDescription(views=tuple(sources.views), can_log_in=logins is not None)
+    site = SiteDescription(runtime.settings.title, tuple(sources.views), can_log_in=logins is not None)
     renderer = PageRenderer(available_encodings(), runtime.threads.reads, _RENDERED_BYTES, site)
 
     def address(request: PageRequest) -> IndexAddress:
@@ -67,11 +71,33 @@ def compose_pages(
         threads=runtime.threads.reads,
         address=address,
         fronts_upstreams=lambda view: bool(sources.unlisted.get(view)),
-        search=None if search is None else search.search,
+        search=search.search,
     )
     own: dict[str, Page] = {
         "setup": SetupPage(services),
         "inside": InsidePage(services),
         "diff": DifferencePage(services),
+        "search.json": SearchJson(search.search),
+        FEED: FeedPage(search.search, lambda: renderer.site.title, lambda: listings.base_url or None),
+        "badge": BadgePage(),
     }
-    return PeoplePages(renderer, admission, front=None, project=ProjectPage(services), own=own)
+    return PeoplePages(
+        renderer,
+        admission,
+        front=_front_page(runtime, sources, renderer, search.search),
+        project=ProjectPage(services),
+        own=own,
+    )
+
+
+def _front_page(
+    runtime: Runtime, sources: ComposedSources, renderer: PageRenderer, search: Search
+) -> FrontPage:
+    return FrontPage(
+        renderer,
+        search,
+        runtime.threads.reads,
+        notice=lambda: runtime.current().notice,
+        upstreams=sources.unlisted,
+        seconds=runtime.reactor.seconds,
+    )

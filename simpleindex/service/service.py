@@ -366,6 +366,8 @@ class IndexService(Service):
         index.http.resource.cors = index.http.redirect.cors = new.cors
         if (self._base_url(), new.page_cache) != (index.http.listings.base_url, page_cache):
             self._take_urls(new.page_cache)
+        if index.http.people is not None:
+            index.http.people.renderer.rename(new.title)
         for site in self.index.http.sites:
             site.connections.bound = new.max_connections_per_address
         for sweeping in self.sweep_loops:

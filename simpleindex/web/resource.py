@@ -18,6 +18,7 @@ from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, 
 from simpleindex.web.http.site import IndexRequest
 from simpleindex.web.pages.site_files import site_file
 from simpleindex.web.routes import (
+    FEED,
     STATIC_PREFIX,
     AcmeRoute,
     FileRoute,
@@ -213,6 +214,8 @@ class IndexResource(Resource):
                 source = self._admission.reading(reader, target.view)
                 return await self.listings.answer(target, request, source)
             case ReleaseRoute() if self._people is not None and self._people.shows(target, request):
+                return await self._people.answer(target, reader, request)
+            case FileRoute(filename=filename) if filename == FEED and self._people is not None:
                 return await self._people.answer(target, reader, request)
             case FileRoute(name, filename, view):
                 source = self._admission.reading(reader, view)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # The customary prefix of an index; the same pages lie under it and at the root.
 _PREFIX: Final = "simple"
 
+FEED: Final = "feed.xml"
+"""The name of feeds: below ``/-/`` that of a view, beside a project's page that of the project."""
+
 STATIC_PREFIX: Final = "static/"
 """Below ``/-/``: style sheets and scripts of the pages for people."""
 

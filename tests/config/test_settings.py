@@ -47,6 +47,8 @@ def test_defaults(tmp_path: Path) -> None:
         access=None,
         insecure_auth=False,
         url=None,
+        title="Package index",
+        notice="",
         watch=WatchMode.AUTO,
         poll_interval=2.0,
         follow_root=False,
@@ -80,7 +82,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled.pop("immutable-files")
     spelled.pop("follow-root")
     spelled.pop("insecure-auth")
-    assert len(spelled) == 8
+    assert len(spelled) == 9
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
@@ -106,6 +108,8 @@ EVERYTHING: Given = {
     "access": "/etc/access.toml",
     "insecure-auth": True,
     "url": "https://Packages.example.com",
+    "title": "Packages of Example",
+    "notice": "Ask **us**.",
     "watch": "poll",
     "poll-interval": "0.2",
     "follow-root": True,
@@ -142,6 +146,8 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         access=Path("/etc/access.toml"),
         insecure_auth=True,
         url="https://packages.example.com/",
+        title="Packages of Example",
+        notice="Ask **us**.",
         watch=WatchMode.POLL,
         poll_interval=0.2,
         follow_root=True,
@@ -216,6 +222,8 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "access": st.sampled_from(["/r/1", "/r/2"]),
     "insecure-auth": st.booleans(),
     "url": st.sampled_from(["https://a/", "http://b:1"]),
+    "title": st.sampled_from(["A", "B c"]),
+    "notice": st.sampled_from(["a", "b\nc"]),
     "watch": st.sampled_from([mode.value for mode in WatchMode]),
     "poll-interval": st.floats(0.05, 100).map(str),
     "follow-root": st.booleans(),
@@ -381,6 +389,8 @@ def test_a_root_that_is_gone_while_reloading(tmp_path: Path) -> None:
 LIVE = {
     "acme-webroot": Path("/a"),
     "url": "https://h/",
+    "title": "Other",
+    "notice": "**New**",
     "poll-interval": 9.0,
     "access-log": "-",
     "immutable-files": True,

@@ -79,3 +79,48 @@ def test_without_the_extra_there_is_no_search(world: ServiceFixture, monkeypatch
     service = world.start()
     assert service.index.search is None
     assert not (world.place / "cache" / "search.sqlite3").exists()
+
+
+BROWSER = ("Accept", "text/html,application/xhtml+xml")
+
+
+def test_pages_feeds_and_badges_are_served(world: ServiceFixture) -> None:
+    add_wheel(world.root, "acme", "1.0", "Summary: Rockets")
+    service = world.start(title="Packages of Example", notice="Ask **us**.")
+    names(world, service, "rockets")
+    front = world.ask("/", BROWSER).body.decode()
+    assert "<h1>Packages of Example</h1>" in front
+    assert "Ask <strong>us</strong>." in front
+    assert "Rockets" in front
+    assert "Rockets" in world.ask("/?q=rockets", BROWSER).body.decode()
+    assert b'"project": "acme"' in world.ask("/-/search.json?q=rockets").body
+    assert b"<title>acme 1.0</title>" in world.ask("/-/feed.xml").body
+    assert b"<title>acme 1.0</title>" in world.ask("/acme/feed.xml").body
+    assert b"acme: v1.0" in world.ask("/-/badge/acme.svg").body
+    assert world.ask("/other/feed.xml").status == 404
+
+
+def test_tools_get_the_simple_page_at_the_front(world: ServiceFixture) -> None:
+    add_wheel(world.root)
+    world.start()
+    simple = world.ask("/simple/")
+    assert world.ask("/", ("Accept", "text/html")).body == simple.body
+    assert world.ask("/simple/", BROWSER).body == simple.body
+
+
+def test_another_title_needs_no_restart(world: ServiceFixture) -> None:
+    world.start()
+    world.reload(title="Other", notice="New **here**.")
+    front = world.ask("/", BROWSER).body.decode()
+    assert "<h1>Other</h1>" in front
+    assert "New <strong>here</strong>." in front
+
+
+def test_without_the_extra_there_are_no_feeds(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    add_wheel(world.root)
+    world.start()
+    assert {
+        world.ask(target).status for target in ("/-/feed.xml", "/acme/feed.xml", "/-/search.json?q=a")
+    } == {404}
+    assert world.ask("/", BROWSER).body == world.ask("/simple/").body

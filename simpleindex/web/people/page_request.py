@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.routes import (
+    FileRoute,
     OwnPageRoute,
     ProjectRoute,
     ReleaseRoute,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.web.http.response import RequestInfo
 
-PageRoute = RootRoute | ProjectRoute | ReleaseRoute | OwnPageRoute
+PageRoute = RootRoute | ProjectRoute | ReleaseRoute | FileRoute | OwnPageRoute
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from simpleindex.web.pages.negotiation import names_representation
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.people.page_request import PageRequest, query_of
 from simpleindex.web.people.static_files import static_response
-from simpleindex.web.routes import OwnPageRoute, ReleaseRoute, RootRoute, first_segment
+from simpleindex.web.routes import FEED, FileRoute, OwnPageRoute, ProjectRoute, RootRoute, first_segment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo, Response
     from simpleindex.web.people.page_request import PageRoute
     from simpleindex.web.people.renderer import PageRenderer
+    from simpleindex.web.routes import ReleaseRoute
 
 
 class Page(Protocol):
@@ -44,7 +45,8 @@ class PeoplePages:
         admission: Decides who reads what.
         front: The page of a view, and of searches in it; None where the simple page is shown.
         project: The pages of projects and of their versions.
-        own: The pages below ``/-/``, by the first segment behind it; tools get them as well.
+        own: The pages below ``/-/``, by the first segment behind it; tools get them as well. One of them is the feed, which also
+            answers for single projects.
     """
 
     renderer: PageRenderer
@@ -57,7 +59,7 @@ class PeoplePages:
         """Tell whether a request gets a page for people, and not the simple page."""
         if isinstance(route, RootRoute) and self.front is None:
             return False
-        if not isinstance(route, ReleaseRoute | OwnPageRoute) and route.is_simple:
+        if isinstance(route, RootRoute | ProjectRoute) and route.is_simple:
             return False
         return is_navigation(info.method, info.header) and not (
             b"format=" in info.target and names_representation(query_of(info).get("format", [""])[-1])
@@ -80,11 +82,17 @@ class PeoplePages:
             if view not in self.admission.public:
                 raise NotHere("view")
         else:
-            front = self.front if isinstance(route, RootRoute) else None
-            page = self.project if front is None else front
-            view = route.view
+            page, view = self._page_of_view(route), route.view
         source = self.admission.reading(reader, view)
         return await page.answer(PageRequest(route, info, reader, source, view))
+
+    def _page_of_view(self, route: RootRoute | ProjectRoute | ReleaseRoute | FileRoute) -> Page:
+        match route:
+            case RootRoute() if self.front is not None:
+                return self.front
+            case FileRoute():
+                return self.own[FEED]
+        return self.project
 
     def static(self, name: str, info: RequestInfo) -> Response:
         """Return a file of ``/-/static/``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -164,6 +164,10 @@ class PageRenderer:
         replaced = {name for name, _ in _HEADERS} | {"Vary"}
         kept = tuple(item for item in response.headers if item[0] not in replaced)
         return Response(response.status, (*_HEADERS, _VARY, *kept), body, is_private=True)
+
+    def rename(self, title: str) -> None:
+        """Change the name of the index."""
+        self.site = replace(self.site, title=title)
 
     def forget(self) -> None:
         """Render every page anew, after a change of settings."""

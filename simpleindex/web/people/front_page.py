@@ -1,0 +1,162 @@
+"""The front page of a view, and the searches in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cachetools import TTLCache
+
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.search.query import parse_query
+from simpleindex.web.people.description import render_notice
+from simpleindex.web.people.renderer import PageContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from simpleindex.core.model import ProjectList
+    from simpleindex.search.search import Search
+    from simpleindex.search.visibility import Hit
+    from simpleindex.system.threads import Threads
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.people.page_request import PageRequest
+    from simpleindex.web.people.renderer import PageRenderer
+
+NEWEST: Final = 20
+"""Projects on the front page."""
+
+RESULTS: Final = 20
+"""Projects on a page of results."""
+
+_MOST_RESULTS: Final = 1_000
+"""The last result that can be reached page by page."""
+
+_SECONDS: Final = 5.0
+"""How long what was found for the front page is shown again, while the list of projects stays the same."""
+
+_MOST_READERS: Final = 64
+
+
+@dataclass(frozen=True)
+class FrontFacts:
+    """What the front page shows of a view.
+
+    Attributes:
+        projects: The number of projects on the list.
+        newest: Those with the newest releases.
+        upstreams: The names of the upstreams behind it.
+        held: The number of their projects that the cache holds.
+    """
+
+    projects: int
+    newest: tuple[Hit, ...]
+    upstreams: tuple[str, ...]
+    held: int
+
+
+class FrontPage:
+    """Answers ``/`` and ``/?q=`` of each view.
+
+    Args:
+        renderer: Renders the templates.
+        search: Searches the index.
+        threads: For the notice, which strangers do not write, though it may be long.
+        notice: Returns the notice in Markdown; empty for none.
+        upstreams: The names of the upstreams of each view.
+        seconds: A clock that is never set back.
+    """
+
+    def __init__(
+        self,
+        renderer: PageRenderer,
+        search: Search,
+        threads: Threads,
+        notice: Callable[[], str],
+        upstreams: Mapping[str, tuple[str, ...]],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._renderer = renderer
+        self._search = search
+        self._threads = threads
+        self._notice = notice
+        self._upstreams = upstreams
+        self._facts: TTLCache[Hashable, tuple[ProjectList, FrontFacts]]
+        self._facts = TTLCache(_MOST_READERS, _SECONDS, seconds)
+        self._rendered_notice = "", ""
+
+    async def answer(self, request: PageRequest) -> Response:
+        """Return the front page, or the results of a search."""
+        text = request.parameter("q").strip()
+        return await (self._results(request, text) if text else self._front(request))
+
+    async def _front(self, request: PageRequest) -> Response:
+        facts, notice = await self._facts_for(request), await self._notice_html()
+
+        def values() -> Mapping[str, Any]:
+            return {
+                "facts": facts,
+                "notice": notice,
+                "feed": feed_url(request),
+                "json": results_url(request),
+            }
+
+        sources = (facts.projects, facts.newest, facts.upstreams, facts.held, notice)
+        content = PageContent("front.html", values, "front", sources, entries=len(facts.newest))
+        return await self._renderer.answer(request, content)
+
+    async def _results(self, request: PageRequest, text: str) -> Response:
+        # A reader who may not enter learns that here.
+        await request.source.projects()
+        start = results_start(request)
+        results = await self._search.search(request.source, parse_query(text), limit=RESULTS, start=start)
+
+        def values() -> Mapping[str, Any]:
+            return {
+                "query": text,
+                "results": results,
+                "json": results_url(request),
+                "start": start,
+                "step": RESULTS,
+                "is_available": self._search.is_available,
+                "invalid": parse_query(text).invalid,
+            }
+
+        return await self._renderer.answer(request, PageContent("search.html", values, entries=RESULTS))
+
+    async def _facts_for(self, request: PageRequest) -> FrontFacts:
+        listed = await request.source.projects()
+        key = (request.view, request.reader)
+        kept = self._facts.get(key)
+        if kept is not None and kept[0] is listed:
+            return kept[1]
+        upstreams = self._upstreams.get(request.view, ())
+        newest = await self._search.newest(request.source, NEWEST)
+        held = await self._search.held(upstreams) if upstreams else {}
+        facts = FrontFacts(len(listed.names), newest, upstreams, sum(held.values()))
+        self._facts[key] = listed, facts
+        return facts
+
+    async def _notice_html(self) -> str:
+        text = self._notice()
+        if self._rendered_notice[0] != text:
+            html = await self._threads.run(render_notice, text) if text else ""
+            self._rendered_notice = text, html
+        return self._rendered_notice[1]
+
+
+def feed_url(request: PageRequest) -> str:
+    """Return the URL of the feed of a view, relative to the request's."""
+    query = "" if request.view == MAIN_VIEW else f"?view={request.view}"
+    return f"{request.root}-/feed.xml{query}"
+
+
+def results_url(request: PageRequest) -> str:
+    """Return the URL of the results of a search in a view as JSON, relative to the request's and without the search."""
+    return f"{request.root}-/search.json?view={request.view}&q="
+
+
+def results_start(request: PageRequest) -> int:
+    """Return how many results a request leaves out."""
+    text = request.parameter("start")
+    return min(int(text), _MOST_RESULTS) if text.isascii() and text.isdecimal() and len(text) < 6 else 0

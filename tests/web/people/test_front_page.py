@@ -1,0 +1,262 @@
+"""The front page, searches in it, and what programs read beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from simpleindex.access.errors import Unauthenticated
+from simpleindex.access.identity import ANYONE
+from simpleindex.core.errors import NotHere
+from simpleindex.core.names import ProjectName
+from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.http.response import RequestInfo
+from simpleindex.web.people.front_page import FrontPage
+from simpleindex.web.people.page_request import PageRequest
+from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
+from simpleindex.web.people.renderer import PageRenderer, SiteDescription
+from simpleindex.web.routes import FileRoute, OwnPageRoute, RootRoute
+from tests.fixtures.deferreds import result
+from tests.fixtures.stub_source import StubSource
+from tests.fixtures.threads import InlineThreads
+from tests.search.world import SearchWorld
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simpleindex.core.source import Source
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.people.page_request import PageRoute
+    from simpleindex.web.people.pages import Page
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+class Pages:
+    """The pages over a searched directory in memory.
+
+    Attributes:
+        world: The directory and its search index.
+        notice: The notice in Markdown.
+        time: The clock of the front page.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.world = SearchWorld(cache)
+        self.notice = ""
+        self.time = 0.0
+        renderer = PageRenderer({}, InlineThreads(), 1_000_000, SiteDescription(title="Packages"))
+        self.front = FrontPage(
+            renderer,
+            self.world.search,
+            InlineThreads(),
+            lambda: self.notice,
+            {MAIN_VIEW: (), "dev": ("public",)},
+            lambda: self.time,
+        )
+        self.json = SearchJson(self.world.search)
+        self.feed = FeedPage(self.world.search, lambda: "Packages", lambda: "https://index.example/")
+        self.badge = BadgePage()
+
+    def answer(
+        self, page: Page, target: str, route: PageRoute, source: Source | None = None, **headers: str
+    ) -> Response:
+        """Ask a page; by default as a reader of everything."""
+        info = RequestInfo("GET", target.encode(), lambda name: headers.get(name.replace("-", "_")))
+        view = getattr(route, "view", MAIN_VIEW)
+        request = PageRequest(route, info, ANYONE, source or self.world.source, view)
+        response: Response = result(page.answer(request))
+        return response
+
+    def html(self, target: str = "/", *, view: str = MAIN_VIEW, source: Source | None = None) -> str:
+        """The page at an address."""
+        return text(self.answer(self.front, target, RootRoute(view), source))
+
+    def results(self, query: str) -> dict[str, Any]:
+        """The results as JSON."""
+        answer = self.answer(self.json, f"/-/search.json?{query}", OwnPageRoute("search.json"))
+        results: dict[str, Any] = json.loads(text(answer))
+        return results
+
+
+def text(response: Response) -> str:
+    """The body of a response."""
+    assert response.status == 200
+    assert isinstance(response.body, bytes)
+    return response.body.decode()
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Pages:
+    """An index of two projects."""
+    pages = Pages(tmp_path)
+    pages.world.add("acme", "1.0", "Summary: Rockets & traps")
+    pages.world.add("beta", "2.0", "Requires-Dist: acme")
+    pages.world.index()
+    return pages
+
+
+def test_the_front_page(pages: Pages) -> None:
+    html = pages.html()
+    assert "<title>Packages</title>" in html
+    assert 'name="q"' in html
+    assert "autofocus" in html
+    assert "2 projects." in html
+    assert '<a href="./acme/">acme</a>' in html
+    assert "Rockets &amp; traps" in html
+    assert 'datetime="2023-11-14T22:13:20Z"' in html
+    assert "-/feed.xml" in html
+    assert "-/setup/" in html
+
+
+def test_an_empty_index(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    pages.world.index()
+    assert "No project is offered here yet" in pages.html()
+
+
+def test_in_front_of_upstreams(pages: Pages) -> None:
+    html = pages.html("/dev/", view="dev")
+    assert "also everything on <b>public</b>, of which 0 projects are in the cache" in " ".join(html.split())
+    assert "feed.xml?view=dev" in html
+
+
+def test_the_notice_is_markdown_and_runs_nothing(pages: Pages) -> None:
+    pages.notice = f"Ask **us** first.\n\n{HOSTILE}\n\n[here](javascript:alert(1))"
+    html = pages.html()
+    assert "Ask <strong>us</strong> first." in html
+    assert "<script>alert" not in html
+    assert "onerror" not in html
+    assert "javascript:" not in html
+    pages.notice = ""
+    assert "Ask" not in pages.html()
+
+
+def test_a_new_project_appears_once_it_is_indexed(pages: Pages) -> None:
+    pages.html()
+    pages.world.add("gamma")
+    assert "3 projects." in pages.html()
+    assert "gamma" not in pages.html()
+    pages.world.indexer.note("local", ProjectName("gamma"))
+    pages.world.finish()
+    pages.time += 10
+    assert "gamma" in pages.html()
+
+
+def test_a_reader_sees_the_projects_on_offer_alone(pages: Pages) -> None:
+    reader = StubSource()
+    reader.put(pages.world.source.pages["beta"])
+    for target in ("/", "/?q=ac", "/?q=rockets"):
+        html = pages.html(target, source=reader)
+        assert "/acme/" not in html
+        assert "Rockets" not in html
+    assert "1 project." in pages.html(source=reader)
+
+
+def test_who_may_not_enter_learns_so(pages: Pages) -> None:
+    reader = StubSource()
+    reader.error = Unauthenticated("log in")
+    for target in ("/", "/?q=acme"):
+        with pytest.raises(Unauthenticated):
+            pages.html(target, source=reader)
+
+
+def test_a_search(pages: Pages) -> None:
+    html = pages.html("/?q=rockets")
+    assert '<a href="./acme/">acme</a>' in html
+    assert 'value="rockets"' in html
+    assert "beta" not in html
+    assert "No project matches <b>zzz</b>" in pages.html("/?q=zzz")
+    assert "<code>python:old</code>" in pages.html("/?q=python%3Aold")
+
+
+def test_results_come_in_pages(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    for number in range(25):
+        pages.world.add(f"acme-{number}")
+    pages.world.index()
+    assert 'rel="next" href="./?q=acme&amp;start=20"' in pages.html("/?q=acme")
+    second = pages.html("/?q=acme&start=20")
+    assert second.count("<li>") == 5
+    assert 'rel="prev" href="./?q=acme&amp;start=0"' in second
+    assert pages.html("/?q=acme&start=-1") == pages.html("/?q=acme&start=x") == pages.html("/?q=acme")
+
+
+def test_what_strangers_write_is_text(pages: Pages) -> None:
+    pages.world.add("evil", "1.0", f"Summary: {HOSTILE}", f"Name: {HOSTILE}")
+    pages.world.indexer.note("local", ProjectName("evil"))
+    pages.world.finish()
+    pages.time += 10
+    for target in ("/", "/?q=evil", f"/?q={HOSTILE}".replace(" ", "+").replace("#", "")):
+        html = pages.html(target)
+        assert "<script>alert" not in html
+        assert "<img" not in html
+    assert HOSTILE in pages.results("q=evil")["results"][0]["summary"]
+
+
+def test_results_as_json(pages: Pages) -> None:
+    assert pages.results("q=rockets") == {
+        "query": "rockets",
+        "results": [
+            {
+                "name": "acme",
+                "project": "acme",
+                "version": "1.0",
+                "summary": "Rockets & traps",
+                "uploaded": "2023-11-14T22:13:20Z",
+                "url": "../acme/",
+            }
+        ],
+        "more": False,
+    }
+    assert pages.results("")["results"] == []
+
+
+def test_the_feed_of_the_index(pages: Pages) -> None:
+    response = pages.answer(pages.feed, "/-/feed.xml", OwnPageRoute("feed.xml"))
+    feed = ET.fromstring(text(response))
+    titles = [entry.findtext(f"{ATOM}title") for entry in feed.iter(f"{ATOM}entry")]
+    assert titles == ["acme 1.0", "beta 2.0"]
+    links = {link.attrib["href"] for link in feed.iter(f"{ATOM}link")}
+    assert links == {
+        *("https://index.example/-/feed.xml", "https://index.example/"),
+        *("https://index.example/acme/1.0/", "https://index.example/beta/2.0/"),
+    }
+    tag = dict(response.headers)["ETag"]
+    again = pages.answer(pages.feed, "/-/feed.xml", OwnPageRoute("feed.xml"), if_none_match=tag)
+    assert again.status == 304
+
+
+def test_the_feed_of_a_project(pages: Pages) -> None:
+    route = FileRoute(ProjectName("beta"), "feed.xml")
+    feed = ET.fromstring(text(pages.answer(pages.feed, "/beta/feed.xml", route)))
+    assert feed.findtext(f"{ATOM}title") == "beta on Packages"
+    assert [entry.findtext(f"{ATOM}title") for entry in feed.iter(f"{ATOM}entry")] == ["beta 2.0"]
+    with pytest.raises(NotHere):
+        pages.answer(pages.feed, "/zeta/feed.xml", FileRoute(ProjectName("zeta"), "feed.xml"))
+
+
+def test_a_badge(pages: Pages) -> None:
+    response = pages.answer(pages.badge, "/-/badge/Acme.svg", OwnPageRoute("badge/Acme.svg"))
+    assert dict(response.headers)["Content-Type"] == "image/svg+xml"
+    assert "acme: v1.0" in text(response)
+    for name in ("badge/acme", "badge/.svg", "badge/other.svg", "badge/a/b.svg"):
+        with pytest.raises(NotHere):
+            pages.answer(pages.badge, f"/-/{name}", OwnPageRoute(name))
+
+
+def test_a_badge_of_a_project_without_releases(pages: Pages) -> None:
+    pages.world.source.empty("nothing")
+    response = pages.answer(pages.badge, "/-/badge/nothing.svg", OwnPageRoute("badge/nothing.svg"))
+    assert "no release" in text(response)
+
+
+@pytest.mark.parametrize("name", ["search.json/more", "feed.xml/more"])
+def test_nothing_lies_below(pages: Pages, name: str) -> None:
+    for page in (pages.json, pages.feed):
+        with pytest.raises(NotHere):
+            pages.answer(page, f"/-/{name}", OwnPageRoute(name))
