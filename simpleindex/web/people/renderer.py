@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from simpleindex.access.identity import ANYONE
+from simpleindex.core.model import Project, ProjectList
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
@@ -74,7 +75,8 @@ class PageContent:
         template: The name of its template.
         values: Returns the variables of the template; called in a thread where there are many entries.
         key: The page, without its reader and view; None for pages that are rendered for each request.
-        sources: The values that the variables are made from; a kept page is good as long as they are these very objects, or equal.
+        sources: The values that the variables are made from; a kept page is good as long as they are equal; projects and
+            lists of projects as long as they are these very objects.
         entries: The number of rows, roughly.
         status: The HTTP status.
         is_kept_by_clients: Whether browsers may keep the page and ask whether it has changed.
@@ -208,6 +210,6 @@ class PageRenderer:
 def _are_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
     # Projects and lists of projects are the same object as long as nothing changed; to compare them would take long.
     return len(before) == len(now) and all(
-        old is new or (isinstance(old, (str, int, float, tuple, bool)) and old == new)
+        old is new or (not isinstance(old, Project | ProjectList) and old == new)
         for old, new in zip(before, now, strict=True)
     )

@@ -1,0 +1,340 @@
+"""The page of a project as people get it, over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from simpleindex.core.model import Project, Status, Withheld
+from simpleindex.core.names import parse_project_name
+from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
+from tests.fixtures.site import Reply, SiteFixture
+from tests.fixtures.stub_source import StubSource
+
+METADATA = b"""Metadata-Version: 2.4
+Name: Acme-Rockets
+Version: 2.0
+Summary: Rockets that come back
+Author-email: Wile E. <wile@acme.example>
+License-Expression: MIT
+Project-URL: Source, https://git.example/rockets
+Project-URL: Docs, https://docs.example/
+Requires-Python: >=3.9
+Requires-Dist: fuel>=2; python_version < "4"
+Requires-Dist: anvil
+Requires-Dist: paint; extra == "looks"
+Provides-Extra: looks
+Keywords: rockets,traps
+Classifier: Topic :: Games
+Description-Content-Type: text/markdown
+
+# Rockets
+
+They *come back*.
+"""
+WHEEL = "acme_rockets-2.0-py3-none-any.whl"
+
+
+def stocked() -> StubSource:
+    """A source with a project of two versions and one of its dependencies."""
+    source = StubSource()
+    source.add("acme_rockets-1.0.tar.gz", b"old", yanked="explodes")
+    source.add(WHEEL, b"new", metadata=METADATA, requires_python=">=3.9")
+    source.add("acme_rockets-3.0rc1.tar.gz", b"newer")
+    source.add("fuel-2.0.tar.gz", b"fuel")
+    return source
+
+
+def site(source: StubSource | None = None, **options: Any) -> SiteFixture:
+    return SiteFixture(source or stocked(), people=open_people_pages, **options)
+
+
+def page(index: SiteFixture, target: str = "/acme-rockets/", *headers: tuple[str, str]) -> Document:
+    """Return a page as a browser gets it."""
+    reply = index.get(target, *PLAIN_BROWSER, *headers)
+    assert reply.status == 200, reply.body
+    assert is_for_people(reply)
+    return Document(reply.body.decode())
+
+
+def links(document: Document) -> dict[str, str]:
+    return {each.attributes["href"]: each.text.strip() for each in document.all("a")}
+
+
+def test_what_a_page_shows() -> None:
+    document = page(site())
+    assert "acme-rockets 2.0" in document.all("h1")[0].text
+    for text in (
+        *("Rockets that come back", "MIT", "Wile E.", "Topic :: Games", "They come back.", ">=3.9"),
+        *("3 versions", "explodes", "pre-release", "for [looks]", "any platform"),
+    ):
+        assert text in document.text, text
+    found = links(document)
+    assert found["https://git.example/rockets"] == "Source"
+    assert found["mailto:wile%40acme.example"] == "wile@acme.example"
+    assert found["../fuel/"] == 'fuel>=2; python_version < "4"'
+    assert "../anvil/" not in found, "a dependency that is not here has no link"
+    assert "../acme-rockets/1.0/" in found
+    assert f"../acme-rockets/{WHEEL}" in found
+    commands = [each.text for each in document.all("code")]
+    assert "pip install --index-url https://index.example/simple/ acme-rockets==2.0" in commands
+
+
+def test_a_version() -> None:
+    index = site()
+    document = page(index, "/acme-rockets/1.0/")
+    assert "acme-rockets 1.0" in document.all("h1")[0].text
+    assert "This version is yanked: explodes" in document.text
+    assert "acme-rockets==1.0" in document.text
+    found = links(document)
+    assert "../../acme-rockets/acme_rockets-1.0.tar.gz" in found
+    current = [each for each in document.all("a") if "aria-current" in each.attributes]
+    assert [each.text for each in current] == ["1.0"]
+
+
+@pytest.mark.parametrize("spelling", ["1.0", "v1.0", "1", "1.0.0", "%31.0"])
+def test_a_version_in_any_spelling_is_found(spelling: str) -> None:
+    assert "acme-rockets 1.0" in page(site(), f"/acme-rockets/{spelling}/").all("h1")[0].text
+
+
+@pytest.mark.parametrize("version", ["9.9", "nonsense", "1.0%00", "<script>", "..%2f", "%ff"])
+def test_what_is_no_version_of_it_is_not_here(version: str) -> None:
+    reply = site().get(f"/acme-rockets/{version}/", *PLAIN_BROWSER)
+    assert reply.status == 404
+    assert is_for_people(reply)
+    assert b"<script>" not in reply.body
+
+
+def test_versions_that_have_to_be_quoted() -> None:
+    source = StubSource()
+    source.add("odd-1!2.0+local.1-py3-none-any.whl", b"odd")
+    found = links(page(site(source), "/odd/"))
+    target = "/odd/1%212.0%2Blocal.1/"
+    assert f"..{target}" in found
+    assert "../odd/odd-1%212.0%2Blocal.1-py3-none-any.whl" in found
+    assert "odd 1!2.0+local.1" in page(site(source), target).all("h1")[0].text
+    assert site(source).get("/odd/odd-1%212.0%2Blocal.1-py3-none-any.whl").body == b"odd"
+
+
+def test_a_name_that_is_not_normalized_is_redirected() -> None:
+    reply = site().get("/Acme_Rockets/", *PLAIN_BROWSER)
+    assert (reply.status, reply.headers["location"]) == (301, "../acme-rockets/")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (Status.ARCHIVED, "This project is archived: nobody works on it."),
+        (Status.DEPRECATED, "This project is deprecated: nobody works on it."),
+        (Status.QUARANTINED, "This project is quarantined: nobody works on it."),
+    ],
+)
+def test_a_status_is_shown_with_its_reason(status: Status, text: str) -> None:
+    source = stocked()
+    name = parse_project_name("acme-rockets")
+    files = () if status is Status.QUARANTINED else source.pages[name].files
+    source.put(replace(source.pages[name], files=files, status=status, status_reason="nobody works on it"))
+    document = page(site(source))
+    assert text in document.text
+    assert ("pip install" in document.text) == (status is not Status.QUARANTINED)
+
+
+def test_what_is_not_offered_is_shown_where_everybody_may_know_why() -> None:
+    source = stocked()
+    name = parse_project_name("acme-rockets")
+    withheld = (
+        Withheld("acme_rockets-4.0.tar.gz", "it is too new", "age", visible_from=1e9, public=True),
+        Withheld("acme_rockets-5.0.tar.gz", "it has a virus", "archive"),
+    )
+    source.put(replace(source.pages[name], withheld=withheld))
+    document = page(site(source))
+    assert "it is too new" in document.text
+    assert "2001-09-09" in document.text
+    assert "../-/why/acme-rockets" in links(document)
+    assert "virus" not in document.text
+    assert "5.0" not in document.text
+
+
+def test_a_denied_or_stale_project_says_so() -> None:
+    source = stocked()
+    name = parse_project_name("acme-rockets")
+    source.put(replace(source.pages[name], stale=True))
+    assert "cannot be reached now" in page(site(source)).text
+    source.put(Project(name, denied="Nothing of that name is taken from elsewhere."))
+    document = page(site(source))
+    assert "Nothing of that name is taken from elsewhere." in document.text
+    assert "There are no files." in document.text
+
+
+def test_a_release_without_metadata_has_a_page() -> None:
+    document = page(site(), "/fuel/")
+    assert "This version has no description." in document.text
+    assert "fuel==2.0" in document.text
+
+
+def test_a_page_that_a_browser_has_is_not_sent_again() -> None:
+    index = site()
+    first = index.get("/acme-rockets/", *PLAIN_BROWSER)
+    assert first.headers["cache-control"] == "private, no-cache"
+    tag = ("If-None-Match", first.headers["etag"])
+    kept = index.get("/acme-rockets/", *PLAIN_BROWSER, tag)
+    assert (kept.status, kept.body) == (304, b"")
+    assert kept.headers["etag"] == first.headers["etag"]
+    assert kept.headers["vary"] == first.headers["vary"]
+    assert site().get("/acme-rockets/", *PLAIN_BROWSER, tag).status == 304, "a restart keeps the tag"
+    index.source = stocked()
+    other = index.get("/acme-rockets/1.0/", *PLAIN_BROWSER, tag)
+    assert other.status == 200
+
+
+def test_a_page_follows_its_project() -> None:
+    source = stocked()
+    index = site(source)
+    first = index.get("/acme-rockets/", *PLAIN_BROWSER)
+    source.add("acme_rockets-2.1.tar.gz", b"newest")
+    again = index.get("/acme-rockets/", *PLAIN_BROWSER, ("If-None-Match", first.headers["etag"]))
+    assert again.status == 200
+    assert "acme-rockets 2.1" in Document(again.body.decode()).all("h1")[0].text
+
+
+def test_a_page_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = site()
+    page(index)
+    monkeypatch.setattr("jinja2.Template.render", lambda *_: pytest.fail("rendered again"))
+    page(index)
+
+
+def test_content_is_compressed_as_a_browser_can_read_it() -> None:
+    index = site()
+    plain = index.get("/acme-rockets/", *PLAIN_BROWSER)
+    headers = [each for each in PLAIN_BROWSER if each[0] != "Accept-Encoding"]
+    packed = index.get("/acme-rockets/", *headers, ("Accept-Encoding", "gzip"))
+    assert packed.headers["content-encoding"] == "gzip"
+    assert len(packed.body) < len(plain.body) / 2
+    assert packed.headers["etag"] != plain.headers["etag"]
+
+
+def test_links_hold_below_a_prefix_and_in_a_view() -> None:
+    source = stocked()
+    index = site(StubSource(), views={"stable": source})
+    document = page(index, "/stable/acme-rockets/")
+    found = links(document)
+    assert "../../stable/fuel/" in found
+    assert "../../-/why/acme-rockets?view=stable" in found
+    assert "https://index.example/stable/simple/" in document.text
+    assert index.get("/acme-rockets/", *PLAIN_BROWSER).status == 404, (
+        "the view at the root has its own projects"
+    )
+    assert "/stable/simple/" in page(index, "/-/setup/?view=stable").text
+    assert index.get("/-/setup/?view=nowhere", *PLAIN_BROWSER).status == 404
+
+
+def test_nothing_of_a_page_comes_from_elsewhere() -> None:
+    reply = site().get("/acme-rockets/", *PLAIN_BROWSER)
+    policy = reply.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert reply.headers["referrer-policy"] == "same-origin"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    document = Document(reply.body.decode())
+    assert not document.all("style")
+    assert all(each.attributes.get("src") and not each.text.strip() for each in document.all("script"))
+
+
+def test_static_files() -> None:
+    index = site()
+    document = page(index)
+    urls = [
+        each.attributes["href"] for each in document.all("link") if each.attributes["rel"] == "stylesheet"
+    ]
+    urls += [each.attributes["src"] for each in document.all("script")]
+    assert len(urls) >= 2
+    for url in urls:
+        reply = index.get(url.removeprefix(".."))
+        assert reply.status == 200
+        assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        unnamed = index.get(url.removeprefix("..").partition("?")[0])
+        assert unnamed.headers["cache-control"] == "no-cache"
+        packed = index.get(url.removeprefix(".."), ("Accept-Encoding", "gzip"))
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.headers["vary"] == "Accept-Encoding"
+        kept = index.get(url.removeprefix(".."), ("If-None-Match", reply.headers["etag"]))
+        assert kept.status == 304
+        head = index.head(url.removeprefix(".."))
+        assert head.headers["content-length"] == str(len(reply.body))
+    for name in ("nothing.css", "../pages.py", "..%2fpages.py", "", "style.css/"):
+        assert index.get(f"/-/static/{name}").status == 404
+
+
+def refusal(reply: Reply) -> str:
+    assert is_for_people(reply)
+    assert reply.headers["cache-control"] in ("no-store", "private, no-store")
+    return Document(reply.body.decode()).text
+
+
+def test_refusals_are_pages() -> None:
+    index = site()
+    reply = index.get("/nothing/", *PLAIN_BROWSER)
+    assert reply.status == 404
+    assert "Not Found" in refusal(reply)
+    document = Document(reply.body.decode())
+    assert "../-/why/nothing" in links(document)
+    for target in (
+        "/-/nothing",
+        "/../etc/passwd",
+        "/acme-rockets/no-1.0.tar.gz",
+        "/nothing/1.0/",
+        "/a/b/c/d",
+    ):
+        reply = index.get(target, *PLAIN_BROWSER)
+        assert reply.status == 404, target
+        refusal(reply)
+
+
+def test_a_refusal_shows_what_was_requested_as_text() -> None:
+    reply = site().get("/x%22%3E%3Cscript%3Ealert(1)%3C/script%3E/", *PLAIN_BROWSER)
+    assert not any("alert" in each.text for each in Document(reply.body.decode()).all("script"))
+
+
+def test_an_unavailable_source_has_a_page() -> None:
+    from simpleindex.core.errors import Unavailable
+
+    source = stocked()
+    source.error = Unavailable("The index is being read.")
+    reply = site(source).get("/acme-rockets/", *PLAIN_BROWSER)
+    assert reply.status == 503
+    assert "The index is being read." in refusal(reply)
+
+
+def test_other_sites_pages_do_not_read_people_pages() -> None:
+    """Not even with ``--cors``: they are for the reader alone."""
+    reply = site(cors="*").get("/acme-rockets/", *PLAIN_BROWSER, ("Origin", "https://elsewhere.example"))
+    assert is_for_people(reply)
+    assert "access-control-allow-origin" not in reply.headers
+
+
+def test_the_setup_page() -> None:
+    document = page(site(), "/-/setup/")
+    headings = [each.text.strip() for each in document.all("h2")]
+    for tool in (
+        "pip",
+        "uv",
+        "poetry",
+        "pdm",
+        "pipenv",
+        "hatch",
+        "Docker",
+        "GitHub Actions",
+        "GitLab CI",
+        "conda",
+    ):
+        assert tool in headings
+    assert document.text.count("https://index.example/simple/") > 10
+    anchors = {
+        each.attributes["href"][1:] for each in document.all("a") if each.attributes["href"].startswith("#")
+    }
+    assert anchors <= {each.attributes["id"] for each in document.elements if "id" in each.attributes}
