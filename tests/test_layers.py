@@ -47,6 +47,7 @@ PURE = (
     "access.messages",
     "access.rights",
     "access.rules",
+    "access.token_options",
     "archives.errors",
     "archives.examination.limits",
     "archives.strict_metadata",

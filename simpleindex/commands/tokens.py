@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,6 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.identity import Action
+from simpleindex.access.token_options import (
+    ACTIONS,
+    DEFAULT_EXPIRY,
+    InvalidTokenOption,
+    action_list,
+    describe_token,
+    minute,
+    parse_token_options,
+)
 from simpleindex.commands.arguments import (
     CommandPaths,
     Parser,
@@ -24,22 +32,14 @@ from simpleindex.commands.arguments import (
 )
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart, Unavailable
-from simpleindex.core.patterns import InvalidPattern, parse_pattern
-from simpleindex.core.text import parse_duration
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from simpleindex.access.credentials import Token
-
-_ACTIONS: Final = ", ".join(action.value for action in Action)
-
-
-_LONGEST_NOTE: Final = 200  # characters
 
 _NEAR: Final = 7 * 86_400
 """Seconds; an expiry that is nearer is listed to the minute."""
@@ -88,7 +88,7 @@ def _parser() -> Parser:
         metavar="ACTION[,...]",
         action="append",
         required=True,
-        help=f"what it may do: {_ACTIONS}",
+        help=f"what it may do: {ACTIONS}",
     )
     create.add_argument(
         "--projects",
@@ -100,8 +100,8 @@ def _parser() -> Parser:
     create.add_argument(
         "--expires",
         metavar="TIME",
-        default="365d",
-        help="how long it lasts: 12h, 30d, 8w, never [default: 365d]",
+        default=DEFAULT_EXPIRY,
+        help=f"how long it lasts: 12h, 30d, 8w, never [default: {DEFAULT_EXPIRY}]",
     )
     create.add_argument(
         "--future-user",
@@ -128,20 +128,17 @@ def _parser() -> Parser:
 def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
     now = time.time()
     user = _user(arguments, where)
-    actions, patterns = _actions(arguments.can), _patterns(arguments.projects or ["*"])
-    expires, note = _expires(arguments.expires, now), _note(arguments.note)
+    try:
+        options = parse_token_options(
+            arguments.can, arguments.projects or ["*"], arguments.expires, arguments.note, now
+        )
+    except InvalidTokenOption as error:
+        raise RefusedStart(f"--{error}") from None
     require_state(where, "this token", new=arguments.new_state)
-    made, secret = tokens.create(
-        user=user,
-        actions=actions,
-        projects=patterns,
-        expires=expires,
-        note=note,
-        now=now,
-    )
-    words = _in_words(made)
-    _record(where, "token-created", made.id, words)
-    print(f"Token {made.id} {words}; the records are in {where.state}.", file=sys.stderr)
+    made, secret = tokens.create(user, options, now)
+    description = describe_token(made)
+    _record(where, "token-created", made.id, description)
+    print(f"Token {made.id} {description}; the records are in {where.state}.", file=sys.stderr)
     if made.user is None:
         print(
             f"It belongs to no user: it may do what --access allows to token:{made.id}, or to everybody who logs in.",
@@ -176,8 +173,8 @@ def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
         elif before.revoked is not None:
             print(f"Token {id_} was revoked on {_day(before.revoked)} already.", file=sys.stderr)
         else:
-            _record(where, "token-revoked", id_, _in_words(before))
-            print(f"Token {id_} is revoked: {_in_words(before)}.", file=sys.stderr)
+            _record(where, "token-revoked", id_, describe_token(before))
+            print(f"Token {id_} is revoked: {describe_token(before)}.", file=sys.stderr)
     return status
 
 
@@ -213,55 +210,6 @@ def _user(arguments: argparse.Namespace, where: CommandPaths) -> str | None:
     return user
 
 
-def _actions(texts: Sequence[str]) -> list[Action]:
-    actions = []
-    for word in _split(texts):
-        try:
-            actions.append(Action(word))
-        except ValueError:
-            raise RefusedStart(f"--can: {word!r} is none of {_ACTIONS}") from None
-    if not actions:
-        raise RefusedStart(f"--can: give at least one of {_ACTIONS}")
-    return actions
-
-
-def _patterns(texts: Sequence[str]) -> list[str]:
-    try:
-        patterns = list(dict.fromkeys(parse_pattern(word) for word in _split(texts)))
-    except InvalidPattern as error:
-        raise RefusedStart(f"--projects: {error}") from None
-    if not patterns:
-        raise RefusedStart("--projects: name at least one project, or * for all")
-    return patterns
-
-
-def _split(texts: Sequence[str]) -> list[str]:
-    return [word for text in texts for word in re.split(r"[,\s]+", text) if word]
-
-
-def _expires(text: str, now: float) -> int | None:
-    if text == "never":
-        return None
-    seconds = parse_duration(text, "hdw")
-    if not seconds:
-        raise RefusedStart(f"--expires: {text!r} is no time such as 12h, 30d or 8w, nor never")
-    return int(now) + seconds
-
-
-def _note(text: str) -> str:
-    if len(text) > _LONGEST_NOTE or not text.isprintable():
-        raise RefusedStart(f"--note: it must be one line of at most {_LONGEST_NOTE} characters")
-    return text
-
-
-def _in_words(one: Token) -> str:
-    """Describe a token, as part of a sentence."""
-    whose = f"of {one.user}" if one.user else "of no user"
-    end = "for ever" if one.expires is None else f"until {_minute(one.expires)} UTC"
-    note = f" ({one.note})" if one.note else ""
-    return f"{whose}, can {_can(one)} on {', '.join(one.projects)}, {end}{note}"
-
-
 def _columns(one: Token, now: float) -> tuple[str, ...]:
     if one.revoked is not None:
         end = f"revoked {_day(one.revoked)}"
@@ -269,10 +217,10 @@ def _columns(one: Token, now: float) -> tuple[str, ...]:
         end = "never"
     else:
         is_near = abs(one.expires - now) < _NEAR
-        end = ("expired " if one.refusal(now) else "") + (_minute if is_near else _day)(one.expires)
-    used = "never" if one.last_used is None else _minute(one.last_used)
+        end = ("expired " if one.refusal(now) else "") + (minute if is_near else _day)(one.expires)
+    used = "never" if one.last_used is None else minute(one.last_used)
     projects = ", ".join(one.projects)
-    return one.id, one.user or "-", _can(one), projects, _day(one.created), end, used, one.note or "-"
+    return one.id, one.user or "-", action_list(one), projects, _day(one.created), end, used, one.note or "-"
 
 
 def _as_json(one: Token, now: float) -> dict[str, object]:
@@ -290,17 +238,9 @@ def _as_json(one: Token, now: float) -> dict[str, object]:
     }
 
 
-def _can(one: Token) -> str:
-    return ",".join(action.value for action in Action if action in one.actions)
-
-
 def _iso(seconds: int | None) -> str | None:
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _day(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
-
-
-def _minute(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"

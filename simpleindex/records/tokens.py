@@ -14,8 +14,9 @@ from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from simpleindex.access.token_options import TokenOptions
     from simpleindex.records.database import RecordsDatabase
 
 _SECRET_BYTES: Final = 32
@@ -38,24 +39,12 @@ class TokenTable:
     def __init__(self, database: RecordsDatabase) -> None:
         self._database = database
 
-    def create(
-        self,
-        *,
-        user: str | None,
-        actions: Iterable[Action],
-        projects: Iterable[str],
-        expires: int | None,
-        note: str,
-        now: float,
-    ) -> tuple[Token, str]:
+    def create(self, user: str | None, options: TokenOptions, now: float) -> tuple[Token, str]:
         """Create a token.
 
         Args:
             user: The user that it stands for; None for none.
-            actions: The actions that it permits.
-            projects: The projects on which it permits them, as normalized patterns.
-            expires: Its end, in seconds since 1970; None for never.
-            note: Its purpose, for lists.
+            options: What it is for.
             now: Seconds since 1970.
 
         Returns:
@@ -66,7 +55,15 @@ class TokenTable:
         """
         secret = SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         id_ = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
-        token = Token(id_, user, frozenset(actions), tuple(projects), int(now), expires, note)
+        token = Token(
+            id_,
+            user,
+            frozenset(options.actions),
+            options.projects,
+            int(now),
+            options.expires,
+            options.note,
+        )
         self._database.write(
             lambda connection: connection.execute(
                 f"INSERT INTO tokens ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (constants)
@@ -95,6 +92,10 @@ class TokenTable:
     def all(self) -> Sequence[Token]:
         """Return all tokens, the oldest first."""
         return self._tokens("ORDER BY created, id", ())
+
+    def of_user(self, user: str) -> Sequence[Token]:
+        """Return the tokens of a user, the oldest first."""
+        return self._tokens("WHERE user = ? ORDER BY created, id", (user,))
 
     def revoke(self, id: str, now: float) -> Token | None:  # noqa: A002  (as everywhere)
         """Revoke a token for good; return it as it was before, or None if there is none."""

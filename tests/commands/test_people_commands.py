@@ -16,8 +16,8 @@ from simpleindex.access.errors import UnusableToken
 from simpleindex.access.hashes import verify
 from simpleindex.access.htpasswd import parse_users
 from simpleindex.access.identity import Action
+from simpleindex.access.token_options import TokenOptions, minute, parse_expiry
 from simpleindex.commands import passwd as passwd_module
-from simpleindex.commands import tokens as tokens_module
 from simpleindex.commands.main import main
 from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase
@@ -251,7 +251,7 @@ def test_token_create(world: PeopleFixture, capsys: Captured) -> None:
     assert token.actions == {Action.UPLOAD, Action.READ, Action.YANK}
     assert token.expires is not None
     assert 0 <= token.expires - int(before) - 30 * 86_400 <= 10
-    words = f"of alice, can read,upload,yank on acme-*, other, third, until {tokens_module._minute(token.expires)} UTC (ci)"
+    words = f"of alice, can read,upload,yank on acme-*, other, third, until {minute(token.expires)} UTC (ci)"
     assert err.splitlines()[0] == f"Token {token.id} {words}; the records are in {world.state}."
     assert secret not in err
     (line,) = world.audited()
@@ -277,7 +277,7 @@ def test_token_defaults(world: PeopleFixture, capsys: Captured) -> None:
 )
 def test_durations(text: str, seconds: int | None) -> None:
     """In hours, days and weeks, or for ever."""
-    assert tokens_module._expires(text, 0.9) == seconds
+    assert parse_expiry(text, 0.9) == seconds
 
 
 def test_token_of_an_unknown_user(world: PeopleFixture, capsys: Captured) -> None:
@@ -353,18 +353,14 @@ def test_token_list(world: PeopleFixture, capsys: Captured) -> None:
     records = world.records()
     now = 1_700_000_000
     made = [
-        TokenTable(records)
-        .create(user=user, actions=actions, projects=projects, expires=expires, note=note, now=now + number)[
-            0
-        ]
-        .id
+        TokenTable(records).create(user, TokenOptions(actions, projects, expires, note), now + number)[0].id
         for number, (user, actions, projects, expires, note) in enumerate(
-            [
-                ("alice", [Action.UPLOAD, Action.READ], ["acme-*", "other"], now + 10**10, "ci"),
-                (None, [Action.READ], ["*"], None, ""),
-                ("bob", [Action.ADMIN], ["*"], now + 60, "long ago"),
-                ("carol", [Action.YANK], ["x"], None, ""),
-            ]
+            (
+                ("alice", (Action.UPLOAD, Action.READ), ("acme-*", "other"), now + 10**10, "ci"),
+                (None, (Action.READ,), ("*",), None, ""),
+                ("bob", (Action.ADMIN,), ("*",), now + 60, "long ago"),
+                ("carol", (Action.YANK,), ("x",), None, ""),
+            )
         )
     ]
     TokenTable(records).touch(made[1], now + 3600)
@@ -404,7 +400,7 @@ def test_an_end_that_is_near(world: PeopleFixture, capsys: Captured) -> None:
     expires = TokenTable(records).find(secret, time.time()).expires
     records.close()
     assert expires is not None
-    assert tokens_module._minute(expires) in run(capsys, "token", "list")[0]
+    assert minute(expires) in run(capsys, "token", "list")[0]
 
 
 def test_token_list_of_none(world: PeopleFixture, capsys: Captured) -> None:
@@ -477,9 +473,7 @@ def test_a_reader_that_has_read_enough(world: PeopleFixture) -> None:
     """``token list | head`` ends without a traceback."""
     records = world.records()
     for _ in range(2000):
-        TokenTable(records).create(
-            user=None, actions=[Action.READ], projects=["*"], expires=None, note="x" * 100, now=0
-        )
+        TokenTable(records).create(None, TokenOptions((Action.READ,), ("*",), None, "x" * 100), now=0)
     records.close()
     command = f"{sys.executable} -m simpleindex token list | head -1"
     result = subprocess.run(command, shell=True, text=True, capture_output=True, timeout=60, check=False)

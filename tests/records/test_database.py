@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ import pytest
 from simpleindex.access.credentials import Token
 from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
+from simpleindex.access.token_options import TokenOptions
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.records.database import RecordsConnection, RecordsDatabase
@@ -80,17 +82,9 @@ def world(tmp_path: Path, log: CapturedLog) -> Iterator[RecordsFixture]:
 
 def create(records: Records, **changes: Any) -> tuple[Token, str]:
     """Make a token."""
-    return records.tokens.create(
-        **{
-            "user": "alice",
-            "actions": {Action.UPLOAD, Action.READ},
-            "projects": ("acme-*", "other"),
-            "expires": 2000,
-            "note": "ci",
-            "now": 1000.9,
-            **changes,
-        }
-    )
+    user, now = changes.pop("user", "alice"), changes.pop("now", 1000.9)
+    options = TokenOptions((Action.UPLOAD, Action.READ), ("acme-*", "other"), 2000, "ci")
+    return records.tokens.create(user, replace(options, **changes), now)
 
 
 def test_a_token(world: RecordsFixture) -> None:
@@ -116,8 +110,9 @@ def test_tokens_are_as_they_were_made(world: RecordsFixture) -> None:
     """Without a user, without an end, with one action; the oldest first."""
     records = world.records()
     later, _ = create(records, now=2000)
-    plain, _ = create(records, user=None, expires=None, actions=[Action.READ], projects=["*"], note="")
+    plain, _ = create(records, user=None, expires=None, actions=(Action.READ,), projects=("*",), note="")
     assert records.tokens.all() == [plain, later]
+    assert records.tokens.of_user("alice") == [later]
 
 
 @pytest.mark.parametrize("secret", [UNKNOWN, "sidx-", "", "\udcff", "pypi-" + "A" * 43, "sidx-" + "é" * 43])
@@ -401,6 +396,7 @@ def test_threads(world: RecordsFixture) -> None:
 _WORKER = """
 import sys
 from simpleindex.access.identity import Action
+from simpleindex.access.token_options import TokenOptions
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.tokens import TokenTable
@@ -411,7 +407,7 @@ sys.stdin.readline()
 won = 0
 for number in range(50):
     won += owners.claim(f"project-{number}", me, number) == me
-    tokens.create(user=me, actions=[Action.READ], projects=["*"], expires=None, note="", now=number)
+    tokens.create(me, TokenOptions((Action.READ,), ("*",), None, ""), number)
 print(won)
 """
 
