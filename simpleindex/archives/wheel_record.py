@@ -1,4 +1,6 @@
-"""RECORD: which files a wheel has, with their digests (PyPUG "binary-distribution-format" and "recording-installed-packages").
+"""Parse RECORD: the files that a wheel lists, with their digests; :mod:`~simpleindex.archives.verify` compares them with its members.
+
+PyPUG "binary-distribution-format" and "recording-installed-packages".
 
 The first asks for a digest of every file but RECORD itself and its signatures, by sha256 or a better algorithm. The second
 says what a line looks like. Installers check little of both, so an index does it for all of them.

@@ -1,4 +1,4 @@
-"""Publishing into a local directory: each change returns once the index shows it."""
+"""The changes of a local directory as operations that return once the index shows them; ``writer.py`` makes them."""
 
 from __future__ import annotations
 

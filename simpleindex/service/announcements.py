@@ -1,4 +1,4 @@
-"""The lines of the log at the start: where the index listens, who may upload, and how to install from it."""
+"""The order of the lines in the log at the start; most are written by the part that they are about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The X.509 of our private CA: what it may certify, its certificate, and the server certificates that it issues."""
+"""The certificates that the private CA issues: their lifetime, when they are due for renewal, and what the CA may certify."""
 
 from __future__ import annotations
 

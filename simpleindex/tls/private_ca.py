@@ -1,4 +1,4 @@
-"""A certificate authority of our own, for an index that nobody gave a certificate: made once, its certificate renewed.
+"""The files of the private CA and of its server certificate: made once where no certificate was given, replaced when one is due.
 
 Its key lies in the state directory and signs nothing but this machine's server certificate.
 """

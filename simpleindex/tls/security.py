@@ -1,4 +1,4 @@
-"""The certificates of ``--https`` put together: the operator's, an ACME authority's, a private CA's."""
+"""The certificates of ``--https`` put together: the operator's, an ACME authority's, a private CA's; and their lines in the log at the start."""
 
 from __future__ import annotations
 

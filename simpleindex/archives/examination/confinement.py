@@ -1,4 +1,4 @@
-"""The limits that an examining process puts on itself, with means that need no privileges and work in every container.
+"""How an examining process limits itself, by means of the kernel that need no privileges and work in every container.
 
 Enforced by the kernel until the process ends:
 

@@ -1,4 +1,4 @@
-"""Limits of the examination of one file, and the errors where it cannot be completed."""
+"""The limits of an examining process: memory, computing time, waiting; and the errors where one is exceeded."""
 
 from __future__ import annotations
 

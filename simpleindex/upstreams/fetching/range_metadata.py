@@ -1,4 +1,4 @@
-"""Read a wheel's metadata from its end by range requests, where an upstream does not list them (PEP 658).
+"""Find the bytes of a wheel's end that have its metadata, where an upstream does not list them (PEP 658); requests are ``file_requests.py``'s.
 
 A resolver without them downloads whole wheels only for their dependencies. The end of a wheel, which is a zip archive, states where
 its METADATA is, and nearly always has it too: two or three small requests instead of hundreds of megabytes.

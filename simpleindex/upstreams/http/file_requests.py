@@ -1,4 +1,4 @@
-"""Request files of an upstream: whole, from an offset on, or only their modification time."""
+"""Request files of an upstream: whole, by range (206, Content-Range), or only their modification time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parse headers of an upstream's answers strictly: a malformed field counts as absent."""
+"""Parse headers of an upstream's answers strictly, with the wait where Retry-After is missing; a malformed field counts as absent."""
 
 from __future__ import annotations
 

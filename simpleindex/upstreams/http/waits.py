@@ -1,4 +1,4 @@
-"""Waits that upstreams ask for: 429 and 503 with Retry-After (RFC 6585 section 4, RFC 9110 section 10.2.3)."""
+"""Remember until when an upstream wants no requests (429 and 503), for each kind of request."""
 
 from __future__ import annotations
 
