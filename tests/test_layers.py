@@ -242,3 +242,13 @@ def test_only_tap_imports_the_global_reactor() -> None:
 def test_tests_lie_in_rooms_of_the_same_name(room: str) -> None:
     """Who looks for the tests of a room finds them."""
     assert list((Path(__file__).parent / room).glob("test_*.py"))
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    """Two public classes of one name would be two things under one word."""
+    classes: dict[str, list[str]] = {}
+    for module, path in PATHS.items():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in classes.items() if len(modules) > 1} == {}

@@ -14,7 +14,12 @@ from simpleindex.commands.arguments import Parser
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.text import plural
 from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus, moment
-from simpleindex.tls.certificates import Origin, ServerCertificate, UnusableCertificate, refuse_invalid_now
+from simpleindex.tls.certificates import (
+    CertificateOrigin,
+    ServerCertificate,
+    UnusableCertificate,
+    refuse_invalid_now,
+)
 from simpleindex.tls.files import places, read_place
 
 if TYPE_CHECKING:
@@ -23,9 +28,9 @@ if TYPE_CHECKING:
     from simpleindex.tls.files import CertificatePlace
 
 _ORIGINS = {
-    Origin.OPERATOR: "yours",
-    Origin.AUTHORITY: "from the authority of --acme",
-    Origin.PRIVATE_CA: "from the private CA",
+    CertificateOrigin.OPERATOR: "yours",
+    CertificateOrigin.AUTHORITY: "from the authority of --acme",
+    CertificateOrigin.PRIVATE_CA: "from the private CA",
 }
 
 
@@ -128,7 +133,7 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
         yield f"{settings.certs} holds no certificate; the server makes one with a private CA when it starts with --https."
     for each in report["certificates"]:
         if each["names"]:
-            origin = _ORIGINS[Origin[each["origin"].upper().replace("-", "_")]]
+            origin = _ORIGINS[CertificateOrigin[each["origin"].upper().replace("-", "_")]]
             end = datetime.fromisoformat(each["expires"])
             yield f"{each['file']}: {', '.join(each['names'])}"
             yield f"  {origin}, until {end:%Y-%m-%d %H:%M} UTC ({_left(end - now)})"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.web.admission import Admission
     from simpleindex.web.listings import Listings
     from simpleindex.web.people.page_request import PageRequest
-    from simpleindex.web.people.pages import Page
+    from simpleindex.web.people.pages import PeoplePage
 
 _RENDERED_BYTES = 16 * 1024 * 1024
 """Rendered pages that are kept; a project's has some 20 KiB compressed."""
@@ -73,7 +73,7 @@ def compose_pages(
         fronts_upstreams=lambda view: bool(sources.unlisted.get(view)),
         search=search.search,
     )
-    own: dict[str, Page] = {
+    own: dict[str, PeoplePage] = {
         "setup": SetupPage(services),
         "inside": InsidePage(services),
         "diff": DifferencePage(services),

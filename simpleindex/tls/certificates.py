@@ -48,7 +48,7 @@ _KEYS: Final = frozenset(
 """Those of OpenSSL; of other programs (OPENSSH PRIVATE KEY, PGP ...) none is for TLS."""
 
 
-class Origin(IntEnum):
+class CertificateOrigin(IntEnum):
     """Where a certificate comes from; of two for one name, the one with the lower value is served."""
 
     OPERATOR = 0
@@ -87,7 +87,7 @@ class ServerCertificate:
     where: str
     chain: tuple[x509.Certificate, ...]
     names: tuple[str, ...]
-    origin: Origin
+    origin: CertificateOrigin
     key: ServerKey = field(compare=False, repr=False)
 
     @property
@@ -103,7 +103,7 @@ class ServerCertificate:
     @property
     def private(self) -> bool:
         """Whether the private CA issued it."""
-        return self.origin is Origin.PRIVATE_CA
+        return self.origin is CertificateOrigin.PRIVATE_CA
 
     @property
     def key_type(self) -> str:
@@ -144,7 +144,7 @@ def assemble(
     where: str,
     contents: PemContents,
     ca: x509.Certificate | None = None,
-    origin: Origin = Origin.OPERATOR,
+    origin: CertificateOrigin = CertificateOrigin.OPERATOR,
 ) -> ServerCertificate:
     """Put a certificate and its key together.
 
@@ -182,7 +182,9 @@ def assemble(
         )
     chain = (leaf, *(each for each in contents.certificates if each != leaf))
     is_private = ca is not None and is_issued_by(leaf, ca)
-    return ServerCertificate(where, chain, names, Origin.PRIVATE_CA if is_private else origin, contents.key)
+    return ServerCertificate(
+        where, chain, names, CertificateOrigin.PRIVATE_CA if is_private else origin, contents.key
+    )
 
 
 def is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
@@ -227,7 +229,7 @@ def warn_before(certificate: ServerCertificate) -> timedelta:
     One of the ACME authority is renewed when a third of its lifetime is left, so that a sixth means trouble, also where the
     lifetime is six days.
     """
-    if certificate.origin is not Origin.AUTHORITY:
+    if certificate.origin is not CertificateOrigin.AUTHORITY:
         return WARN_BEFORE
     return min(WARN_BEFORE, (certificate.expires - certificate.leaf.not_valid_before_utc) / 6)
 
@@ -251,7 +253,7 @@ def choose(certificates: Sequence[ServerCertificate], host: str) -> tuple[Server
     match by: the operator decides, and more clients trust a public authority. Among these an exact name goes before a wildcard, which stands for one label (RFC 9525 section 6.3); then the one
     that expires last wins.
     """
-    for origin in Origin:
+    for origin in CertificateOrigin:
         for name in (host, wildcard_for(host)):
             best: dict[str, ServerCertificate] = {}
             for each in certificates:

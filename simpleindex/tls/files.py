@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.tls.certificates import Origin, ServerCertificate, UnusableCertificate, assemble, read_pem
+from simpleindex.tls.certificates import (
+    CertificateOrigin,
+    ServerCertificate,
+    UnusableCertificate,
+    assemble,
+    read_pem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +109,7 @@ def read_place(place: CertificatePlace, ca: x509.Certificate | None = None) -> S
         UnusableCertificate: They cannot be read or served.
     """
     data = b"\n".join(read_file(path) for path in place.files)
-    origin = Origin.AUTHORITY if place.is_from_acme else Origin.OPERATOR
+    origin = CertificateOrigin.AUTHORITY if place.is_from_acme else CertificateOrigin.OPERATOR
     return assemble(place.where, read_pem(place.where, data), ca, origin)
 
 

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.log import logger
 from simpleindex.tls.certificates import (
-    Origin,
+    CertificateOrigin,
     UnusableCertificate,
     canonical,
     covers,
@@ -233,7 +233,7 @@ class Certificates:
     @property
     def clients_need_ca(self) -> bool:
         """Whether clients have to trust the private CA; not where the default certificate is the ACME authority's."""
-        is_public = any(each.origin is Origin.AUTHORITY for each in self._loaded.default)
+        is_public = any(each.origin is CertificateOrigin.AUTHORITY for each in self._loaded.default)
         return self._ca_in_use is not None and not is_public
 
     @property

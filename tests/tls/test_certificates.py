@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.tls.certificates import (
-    Origin,
+    CertificateOrigin,
     ServerCertificate,
     UnusableCertificate,
     assemble,
@@ -260,7 +260,7 @@ EC = read(issue("a.example.com", "b.example.com"), "ec")
 RSA = read(issue("a.example.com", "c.example.com", key=RSA_KEY), "rsa")
 LATER = replace(read(issue("a.example.com", end=timedelta(days=70))), where="later")
 WILD = read(issue("*.example.com"), "wild")
-OURS = replace(read(issue("x.example.com", "localhost")), where="ours", origin=Origin.PRIVATE_CA)
+OURS = replace(read(issue("x.example.com", "localhost")), where="ours", origin=CertificateOrigin.PRIVATE_CA)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from simpleindex.tls.acme.issuing import names_of, read_certificate
 from simpleindex.tls.acme.schedule import (
     Lifetime,
     Plan,
-    Step,
+    RenewalStep,
     earliest_try,
     next_step,
     renewal_time,
@@ -118,19 +118,19 @@ class CertificateRequests:
     def _look(self, is_for_operator: bool) -> Outcome:
         self._state.prepare()
         step, when = self._next(is_for_operator)
-        if step is Step.WAIT:
+        if step is RenewalStep.WAIT:
             return Outcome(when)
         with self._state.locked() as is_held:
             if not is_held:  # another server of this state directory is at it
                 return Outcome(self._clock() + timedelta(minutes=1))
             step, when = self._next(is_for_operator)
-            if step is Step.OBTAIN:
+            if step is RenewalStep.OBTAIN:
                 return self._obtain()
-            if step is Step.ASK:
+            if step is RenewalStep.ASK:
                 return self._ask()
         return Outcome(when)
 
-    def _next(self, is_for_operator: bool) -> tuple[Step, datetime]:
+    def _next(self, is_for_operator: bool) -> tuple[RenewalStep, datetime]:
         certificate = self._certificate()
         status = self._status_of(certificate)
         next_try = moment(status.next_try)

@@ -32,7 +32,7 @@ LOOK_INTERVAL: Final = timedelta(hours=1)
 """How often the files are looked at: another server may have renewed, and a clock may have been set."""
 
 
-class Step(Enum):
+class RenewalStep(Enum):
     """What is done next about a certificate."""
 
     OBTAIN = "obtain"
@@ -95,7 +95,7 @@ def renewal_time(lifetime: Lifetime, advised: datetime | None, jitter: float) ->
     return lifetime.start + length * (_SHARE_OF_LIFETIME - _JITTER * jitter)
 
 
-def next_step(lifetime: Lifetime | None, plan: Plan, now: datetime) -> tuple[Step, datetime]:
+def next_step(lifetime: Lifetime | None, plan: Plan, now: datetime) -> tuple[RenewalStep, datetime]:
     """Return what to do next about a certificate, and when to look again if that is to wait.
 
     Args:
@@ -110,11 +110,11 @@ def next_step(lifetime: Lifetime | None, plan: Plan, now: datetime) -> tuple[Ste
     look_again = now + LOOK_INTERVAL
     if is_due:
         if is_blocked and plan.next_try is not None:
-            return Step.WAIT, min(plan.next_try, look_again)
-        return Step.OBTAIN, now
+            return RenewalStep.WAIT, min(plan.next_try, look_again)
+        return RenewalStep.OBTAIN, now
     if plan.ask_at is None or now >= plan.ask_at or plan.ask_at > latest:
-        return Step.ASK, now
-    return Step.WAIT, min(look_again, plan.ask_at, plan.renew_at or look_again)
+        return RenewalStep.ASK, now
+    return RenewalStep.WAIT, min(look_again, plan.ask_at, plan.renew_at or look_again)
 
 
 def wait_after_failure(

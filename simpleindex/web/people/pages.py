@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.web.routes import ReleaseRoute
 
 
-class Page(Protocol):
+class PeoplePage(Protocol):
     """Answers the requests for one kind of page."""
 
     async def answer(self, request: PageRequest) -> Response:
@@ -51,9 +51,9 @@ class PeoplePages:
 
     renderer: PageRenderer
     admission: Admission
-    front: Page | None
-    project: Page
-    own: Mapping[str, Page] = field(default_factory=dict)
+    front: PeoplePage | None
+    project: PeoplePage
+    own: Mapping[str, PeoplePage] = field(default_factory=dict)
 
     def shows(self, route: PageRoute, info: RequestInfo) -> bool:
         """Tell whether a request gets a page for people, and not the simple page."""
@@ -74,7 +74,7 @@ class PeoplePages:
             info: The request.
 
         Raises:
-            SimpleIndexError: As :meth:`Page.answer`.
+            SimpleIndexError: As :meth:`PeoplePage.answer`.
         """
         if isinstance(route, OwnPageRoute):
             page = self.own[first_segment(route)]
@@ -86,7 +86,7 @@ class PeoplePages:
         source = self.admission.reading(reader, view)
         return await page.answer(PageRequest(route, info, reader, source, view))
 
-    def _page_of_view(self, route: RootRoute | ProjectRoute | ReleaseRoute | FileRoute) -> Page:
+    def _page_of_view(self, route: RootRoute | ProjectRoute | ReleaseRoute | FileRoute) -> PeoplePage:
         match route:
             case RootRoute() if self.front is not None:
                 return self.front

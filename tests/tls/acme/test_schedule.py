@@ -12,7 +12,7 @@ from simpleindex.tls.acme.schedule import (
     LONGEST_REQUESTED,
     Lifetime,
     Plan,
-    Step,
+    RenewalStep,
     next_step,
     renewal_time,
     wait_after_failure,
@@ -45,26 +45,26 @@ LIFETIME = Lifetime(NOW - DAY, NOW + 89 * DAY)
 @pytest.mark.parametrize(
     ("lifetime", "plan", "step"),
     [
-        (None, NOTHING, Step.OBTAIN),
-        (None, Plan(None, None, NOW + DAY), Step.WAIT),
-        (None, Plan(None, None, NOW), Step.OBTAIN),
-        (LIFETIME, Plan(NOW + DAY, None, None), Step.ASK),
-        (LIFETIME, Plan(NOW + DAY, NOW, None), Step.ASK),
-        (LIFETIME, Plan(NOW + DAY, NOW + DAY, None), Step.WAIT),
-        (LIFETIME, Plan(NOW, NOW + DAY, None), Step.OBTAIN),
-        (LIFETIME, Plan(NOW, NOW + DAY, NOW + DAY), Step.WAIT),
-        (LIFETIME, NOTHING, Step.OBTAIN),
-        (Lifetime(NOW - 90 * DAY, NOW), Plan(NOW + DAY, NOW + DAY, None), Step.OBTAIN),
+        (None, NOTHING, RenewalStep.OBTAIN),
+        (None, Plan(None, None, NOW + DAY), RenewalStep.WAIT),
+        (None, Plan(None, None, NOW), RenewalStep.OBTAIN),
+        (LIFETIME, Plan(NOW + DAY, None, None), RenewalStep.ASK),
+        (LIFETIME, Plan(NOW + DAY, NOW, None), RenewalStep.ASK),
+        (LIFETIME, Plan(NOW + DAY, NOW + DAY, None), RenewalStep.WAIT),
+        (LIFETIME, Plan(NOW, NOW + DAY, None), RenewalStep.OBTAIN),
+        (LIFETIME, Plan(NOW, NOW + DAY, NOW + DAY), RenewalStep.WAIT),
+        (LIFETIME, NOTHING, RenewalStep.OBTAIN),
+        (Lifetime(NOW - 90 * DAY, NOW), Plan(NOW + DAY, NOW + DAY, None), RenewalStep.OBTAIN),
     ],
 )
-def test_the_next_step(lifetime: Lifetime | None, plan: Plan, step: Step) -> None:
+def test_the_next_step(lifetime: Lifetime | None, plan: Plan, step: RenewalStep) -> None:
     assert next_step(lifetime, plan, NOW)[0] is step
 
 
 def test_times_that_a_wrong_clock_remembered_do_not_hold_anything_up() -> None:
     far = NOW + 3650 * DAY
-    assert next_step(None, Plan(None, None, far), NOW)[0] is Step.OBTAIN
-    assert next_step(LIFETIME, Plan(far, far, None), NOW)[0] is Step.ASK
+    assert next_step(None, Plan(None, None, far), NOW)[0] is RenewalStep.OBTAIN
+    assert next_step(LIFETIME, Plan(far, far, None), NOW)[0] is RenewalStep.ASK
 
 
 moments = st.none() | st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
@@ -74,7 +74,7 @@ moments = st.none() | st.integers(-400, 400).map(lambda hours: NOW + timedelta(h
 def test_a_wait_always_ends_within_an_hour(has_certificate: bool, plan: Plan) -> None:
     step, when = next_step(LIFETIME if has_certificate else None, plan, NOW)
     assert NOW <= when <= NOW + timedelta(hours=1)
-    assert (step is Step.WAIT) is (when > NOW)
+    assert (step is RenewalStep.WAIT) is (when > NOW)
 
 
 @given(

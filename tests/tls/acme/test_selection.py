@@ -18,7 +18,7 @@ from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.alpn import select_protocol
 from simpleindex.tls.acme.challenge_certificates import PROTOCOL, make_challenge_certificates
 from simpleindex.tls.acme.state_files import AcmeState
-from simpleindex.tls.certificates import Origin, ServerCertificate
+from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate
 from simpleindex.tls.contexts import HTTP, certificate_context
 from tests.fixtures.certificates import issue, shake
 
@@ -141,7 +141,7 @@ def test_a_handshake_ends_in_the_challenges_certificate_or_in_an_alert(
     state: AcmeState, version: ssl.TLSVersion, name: str, kind: str
 ) -> None:
     issued = issue(NAME, key=kind)
-    ordinary = ServerCertificate("x", (issued.certificate,), (NAME,), Origin.OPERATOR, issued.key)
+    ordinary = ServerCertificate("x", (issued.certificate,), (NAME,), CertificateOrigin.OPERATOR, issued.key)
     context = certificate_context([ordinary], select_protocol(state.read_challenge_certificates))
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE

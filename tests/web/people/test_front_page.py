@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.web.http.response import Response
     from simpleindex.web.people.page_request import PageRoute
-    from simpleindex.web.people.pages import Page
+    from simpleindex.web.people.pages import PeoplePage
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -63,7 +63,7 @@ class Pages:
         self.badge = BadgePage()
 
     def answer(
-        self, page: Page, target: str, route: PageRoute, source: Source | None = None, **headers: str
+        self, page: PeoplePage, target: str, route: PageRoute, source: Source | None = None, **headers: str
     ) -> Response:
         """Ask a page; by default as a reader of everything."""
         info = RequestInfo("GET", target.encode(), lambda name: headers.get(name.replace("-", "_")))
