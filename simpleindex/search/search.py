@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from simpleindex.system.threads import Threads
 
 PATIENCE: Final = 2.0
-"""Seconds that a project may take to be answered by an upstream; without an answer it is not shown."""
+"""Seconds that upstreams may take to answer for the projects of one search; what is not answered by then is not shown."""
 
 _AT_ONCE: Final = 20
 _MOST_CHECKED: Final = 2_000
@@ -129,7 +129,7 @@ class Search:
         # A release that is among the newest is of a project that is among those with the newest files.
         events: list[Event] = []
         for hit in await self.newest(source, limit):
-            project = await self._project(source, hit.project)
+            project = await self._project(source, hit.project, self._clock.seconds() + PATIENCE)
             events += [] if project is None else release_events(project, hit.summary)
         yanks = await self._threads.run(recent_yanks, self._database, self._directories, limit)
         events += await self._visible(source, yanks, lambda yank: yank.project, yank_event, limit)
@@ -177,9 +177,14 @@ class Search:
             limit: How many are enough.
         """
         visible: list[Visible] = []
+        end = self._clock.seconds() + PATIENCE
         for first in range(0, len(rows), _AT_ONCE):
+            if self._clock.seconds() >= end:
+                break
             part = rows[first : first + _AT_ONCE]
-            projects = await gatherResults([self._project(source, ProjectName(name_of(row))) for row in part])
+            projects = await gatherResults(
+                [self._project(source, ProjectName(name_of(row)), end) for row in part]
+            )
             for row, project in zip(part, projects, strict=True):
                 if project is not None and (seen := judge(row, project)) is not None:
                     visible.append(seen)
@@ -187,8 +192,8 @@ class Search:
                 break
         return visible[:limit]
 
-    def _project(self, source: Source, name: ProjectName) -> Deferred[Project | None]:
-        """Return a project as a reader is offered it; None if it is not."""
+    def _project(self, source: Source, name: ProjectName, end: float) -> Deferred[Project | None]:
+        """Return a project as a reader is offered it; None if it is not, or its answer comes after the end."""
 
         async def ask() -> Project | None:
             try:
@@ -198,7 +203,7 @@ class Search:
 
         asking = Deferred.fromCoroutine(ask())
         if not asking.called:
-            asking.addTimeout(PATIENCE, self._clock)
+            asking.addTimeout(max(0.0, end - self._clock.seconds()), self._clock)
             asking.addErrback(lambda failure: failure.trap(TimeoutError) and None)
         return asking
 

@@ -125,12 +125,19 @@ def _built(indexer: Indexer, clock: Clock) -> Values:
 
 def _searched(finder: Search, source: _ManyProjects, queries: Sequence[str], number: int) -> Values:
     draw = random.Random(number)
-    times = []
+    times, work = [], []
     for _ in range(number):
         text = draw.choice(queries).format(*draw.choices(source.words[:8_000], k=6))
         query = parse_query(text)
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         finding = Deferred.fromCoroutine(finder.search(source, query))
         assert finding.called
+        work.append(1_000 * (time.process_time() - worked))
         times.append(1_000 * (time.perf_counter() - started))
-    return {"p50_ms": percentile(times, 50), "p99_ms": percentile(times, 99), "slowest_ms": max(times)}
+    # On a machine that is busy with other work, what the processor did says more than the time that passed.
+    return {
+        "p50_ms": percentile(times, 50),
+        "p99_ms": percentile(times, 99),
+        "cpu_p50_ms": percentile(work, 50),
+        "cpu_p99_ms": percentile(work, 99),
+    }

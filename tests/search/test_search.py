@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
+from simpleindex.search.query import parse_query
 from simpleindex.search.search import PATIENCE
 from tests.fixtures.deferreds import result
 from tests.fixtures.stub_source import StubSource
@@ -135,12 +136,23 @@ def test_a_reader_who_may_not_ask_finds_nothing(world: SearchWorld) -> None:
 def test_an_upstream_that_does_not_answer_is_not_waited_for(world: SearchWorld) -> None:
     reader = StubSource()
     reader.gate = Deferred()
-    from simpleindex.search.query import parse_query
-
     finding = Deferred.fromCoroutine(world.search.search(reader, parse_query("numpy")))
     assert not finding.called
     world.clock.advance(PATIENCE)
     assert result(finding).hits == ()
+
+
+def test_upstreams_are_waited_for_once_and_not_for_each_page_of_candidates(tmp_path: Path) -> None:
+    world = SearchWorld(tmp_path)
+    for number in range(100):
+        world.add(f"acme-{number}")
+    world.index()
+    reader = StubSource()
+    reader.gate = Deferred()
+    finding = Deferred.fromCoroutine(world.search.search(reader, parse_query("acme")))
+    world.clock.advance(PATIENCE)
+    assert result(finding).hits == ()
+    assert len(reader.asked) == 20
 
 
 def test_a_reader_who_may_see_few_projects_finds_them_behind_many_others(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.defer import Deferred
 
+from simpleindex.access.hashes import hash_password
 from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, ProjectName
@@ -16,6 +17,7 @@ from simpleindex.system import extras
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_wheel, metadata_text
+from tests.fixtures.login import basic
 from tests.fixtures.service import ServiceFixture, service_fixture
 
 if TYPE_CHECKING:
@@ -124,3 +126,34 @@ def test_without_the_extra_there_are_no_feeds(world: ServiceFixture, monkeypatch
         world.ask(target).status for target in ("/-/feed.xml", "/acme/feed.xml", "/-/search.json?q=a")
     } == {404}
     assert world.ask("/", BROWSER).body == world.ask("/simple/").body
+
+
+RULES = '[[rule]]\nprojects = ["secret-*"]\nread = ["alice"]\n'
+
+
+def test_private_projects_are_found_by_their_readers_alone(world: ServiceFixture) -> None:
+    (world.place / "users").write_text(f"alice:{hash_password('correct horse')}\n")
+    (world.place / "access.toml").write_text(RULES)
+    add_wheel(world.root, "acme", "1.0", "Summary: Rockets", "Requires-Dist: secret-plans")
+    add_wheel(world.root, "secret-plans", "1.0", "Summary: Zebras", "Requires-Dist: acme", "Author: Jane")
+    service = world.start(users="users", access="access.toml")
+    names(world, service, "rockets")
+    login = ("Authorization", basic("alice", "correct horse"))
+    targets = (
+        "/",
+        *("/?q=secret", "/?q=zebras", "/?q=author:jane", "/?q=depends:acme", "/?q=se", "/acme/"),
+        *("/-/search.json?q=secret", "/-/feed.xml", "/-/badge/secret-plans.svg", "/secret-plans/feed.xml"),
+    )
+    for target in targets:
+        # What a page repeats of the query is no secret.
+        anonymous = world.ask(target, BROWSER)
+        body = anonymous.body.replace(b"depends:acme", b"").decode()
+        assert "Zebras" not in body, target
+        assert 'href="./secret-plans/"' not in body, target
+        assert '"project": "secret-plans"' not in body, target
+        reader = world.ask(target, BROWSER, login)
+        assert reader.status == 200, target
+        assert "secret-plans" in reader.body.decode(), target
+        assert "private" in reader.headers["cache-control"], target
+    assert world.ask("/-/badge/secret-plans.svg").status == 401
+    assert world.ask("/secret-plans/feed.xml").status == 401
