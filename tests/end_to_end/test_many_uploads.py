@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "8"))
+KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "5"))
 MiB = 1 << 20
 
 
