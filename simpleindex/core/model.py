@@ -81,12 +81,12 @@ class Project:
     @property
     def size(self) -> int:
         """The sum of the files' sizes, bytes."""
-        return stored_files(self.files).size
+        return _packed(self.files).size
 
     @property
     def memory(self) -> int:
         """The bytes that the files take in memory, about."""
-        return len(stored_files(self.files).data)
+        return len(_packed(self.files).data)
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -96,7 +96,11 @@ class Project:
 
 def stored_files(files: Sequence[File]) -> StoredFiles:
     """Return the files of a project as plain values, for a record on disk."""
-    return (files if isinstance(files, PackedFiles) else PackedFiles(files)).stored
+    return _packed(files).stored
+
+
+def _packed(files: Sequence[File]) -> PackedFiles:
+    return files if isinstance(files, PackedFiles) else PackedFiles(files)
 
 
 def restored_files(stored: StoredFiles) -> Sequence[File]:

@@ -176,7 +176,7 @@ def test_express(index: SiteFixture) -> None:
         ordinary = index.get(target, ("Accept", "text/html"))
         passed = express.answer(b"GET " + target + block)
         assert passed is not None
-        assert passed.wire.endswith(b"\r\n\r\n" + ordinary.body)
+        assert passed[0].endswith(b"\r\n\r\n" + ordinary.body)
     assert express.answer(b"GET /stable/other/" + block) is None
 
 

@@ -163,7 +163,9 @@ class LiveDirectory(SnapshotUpdates):
         in_time = True
         if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(ROOT) or is_unread(snapshot):
             in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name)))
-        elif snapshot.project is not None and not (snapshot.trouble or snapshot.partial or self.suspended):
+        elif snapshot.project is not None and not (
+            snapshot.trouble or snapshot.partial or self._guard.suspended
+        ):
             return snapshot  # Nearly always it is this, and with every page.
         answer = self._answer(name, in_time=in_time)
         if answer is None and not self.polling and self._has_appeared(name):
