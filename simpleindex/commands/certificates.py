@@ -13,7 +13,8 @@ from cryptography import x509
 from simpleindex.commands.arguments import Parser
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.text import plural
-from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus, moment
+from simpleindex.tls.acme.state_files import AcmeState
+from simpleindex.tls.acme.status import RenewalStatus
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     ServerCertificate,
@@ -108,15 +109,12 @@ def _problem(certificate: ServerCertificate, now: datetime) -> str | None:
 
 
 def _renewal(status: RenewalStatus) -> dict[str, Any]:
-    def text(seconds: float | None) -> str | None:
-        time = moment(seconds)
-        return None if time is None else time.isoformat(timespec="seconds")
-
+    certificate, failed = status.certificate, status.failed
     return {
-        "renew-at": text(status.renew_at),
-        "next-try": text(status.next_try),
-        "failures": status.failures,
-        "last-error": status.error or None,
+        "renew-at": certificate and certificate.renew_at.isoformat(timespec="seconds"),
+        "next-try": failed and failed.next_try.isoformat(timespec="seconds"),
+        "failures": 0 if failed is None else failed.count,
+        "last-error": failed and failed.sentence,
     }
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.commands.main import main
-from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus
+from simpleindex.tls.acme.state_files import AcmeState
+from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalStatus
 from tests.fixtures.certificates import issue
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_each_certificate_with_its_names_end_and_origin(
     (places / "state/ca").mkdir(parents=True)
     (places / "state/ca/cert.pem").write_bytes(root.chain_pem)
     issue("c.example.com", by=root).put(places / "certs/simpleindex.pem")
-    status(places, RenewalStatus(renew_at=datetime(2027, 1, 2, 3, 4, tzinfo=UTC).timestamp()))
+    status(places, RenewalStatus(CertificateStatus("ab", "", datetime(2027, 1, 2, 3, 4, tzinfo=UTC), None)))
     code, out = run(capsys)
     assert code == 0
     assert "a.pem: a.example.com\n  yours, until " in out
@@ -76,8 +77,9 @@ def test_what_is_wrong_is_named_and_fails(places: Path, capsys: pytest.CaptureFi
 def test_a_failed_request_is_shown_with_its_next_try(
     places: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    at = datetime(2027, 1, 2, 3, 4, tzinfo=UTC).timestamp()
-    status(places, RenewalStatus(next_try=at, failures=3, error="ca.test cannot be reached."))
+    at = datetime(2027, 1, 2, 3, 4, tzinfo=UTC)
+    failed = FailedTries("request", 3, "ca.test cannot be reached.", at, at, is_wait_requested=False)
+    status(places, RenewalStatus(failed=failed))
     code, out = run(capsys)
     assert code == 1
     assert "Last request to the authority of --acme: ca.test cannot be reached.\n" in out

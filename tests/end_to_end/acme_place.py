@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, read_certificate
 from simpleindex.tls.acme.renewal import CertificateRequests
 from simpleindex.tls.acme.state_files import AcmeState
+from simpleindex.tls.acme.status import CertificateStatus, RenewalStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,12 +57,17 @@ class Place:
 
     def renew(self) -> str:
         """Look when the certificate is to be renewed, and no failure is remembered."""
-        (self.state.home / "status.json").unlink(missing_ok=True)
-        certificate = self.certificate
-        if certificate is not None:
-            status = {"serial": f"{certificate.serial_number:x}", "renew_at": 0.0}
-            (self.state.home / "status.json").write_text(json.dumps(status))
+        self.let_time_come()
         return self.look()
+
+    def let_time_come(self) -> None:
+        """Remember that the certificate is to be renewed now, and no failure."""
+        certificate, past = self.certificate, datetime(2000, 1, 1, tzinfo=UTC)
+        status = None
+        if certificate is not None:
+            status = CertificateStatus(f"{certificate.serial_number:x}", "", past, None)
+        self.state.prepare()
+        self.state.write_status(RenewalStatus(status))
 
     def with_settings(self, **values: Any) -> Place:
         """The same place with other options."""

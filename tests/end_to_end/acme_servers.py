@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import ssl
@@ -22,10 +23,14 @@ MISSING = (
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on now, and below those that the system gives to others meanwhile."""
+    while True:
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", secrets.randbelow(12_000) + 20_000)) as taken,
+        ):
+            port: int = taken.getsockname()[1]
+            return port
 
 
 def answers(port: int) -> bool:
@@ -114,14 +119,17 @@ class Pebble:
         pebble = ["pebble", "-strict", "-config", str(self._home / "config.json")]
         self._launch([*pebble, "-dnsserver", f"127.0.0.1:{self._dns}"])
         wait_until(lambda: answers(self._port) and answers(self._dns_management), "pebble answers")
+        assert all(process.poll() is None for process in self._running), self.log[-3000:]
         return self
 
     def stop(self) -> None:
-        """End both."""
+        """End both; they must not have ended before."""
+        ended = [process.poll() for process in self._running]
         while self._running:
             process = self._running.pop()
             process.kill()
             process.wait()
+        assert not any(code is not None for code in ended), self.log[-3000:]
 
     def root(self) -> Path:
         """Return a file with the root that clients have to trust."""

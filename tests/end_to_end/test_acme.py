@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 from cryptography import x509
 
+from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.issuing import certificate_path, names_of
+from simpleindex.tls.acme.settings import AcmeSettings
 from simpleindex.tls.acme.state_files import AcmeState
+from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
 from tests.end_to_end.clients import found, version_in
 from tests.end_to_end.running import JSON, PATIENCE, Installed, Server, ask, bare_environment, wait_until
@@ -95,9 +98,8 @@ def anybody() -> ssl.SSLContext:
 
 def due(server: Server, pebble: Pebble) -> None:
     """Let the time of renewal have come."""
-    state = AcmeState(server.home / "state", pebble.directory)
-    path = state.home / "status.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "renew_at": 0.0}))
+    settings = AcmeSettings(None, pebble.directory, (Identifier(NAME),))
+    Place(server.home, settings).let_time_come()
 
 
 def certificates_command(server: Server) -> tuple[int, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,9 +97,9 @@ def test_the_advice_is_followed_and_the_order_names_what_it_replaces(
     assert first is not None
     place.late_by = -timedelta(hours=7)  # the first question is due
     assert place.look() == ""
-    renew_at = place.state.read_status().renew_at
-    assert renew_at is not None
-    advised = datetime.fromtimestamp(renew_at, UTC) - first.not_valid_before_utc
+    status = place.state.read_status().certificate
+    assert status is not None
+    advised = status.renew_at - first.not_valid_before_utc
     assert timedelta(hours=14) < advised < timedelta(hours=16)
     place.late_by = -timedelta(hours=14)
     assert place.look() == ""

@@ -19,7 +19,7 @@ from simpleindex.tls.acme.schedule import (
     renewal_time,
     wait_after_failure,
 )
-from simpleindex.tls.acme.state_files import RenewalStatus, moment, request_text
+from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalStatus, request_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,34 +132,44 @@ class CertificateRequests:
 
     def _next(self, is_for_operator: bool) -> tuple[RenewalStep, datetime]:
         certificate = self._certificate()
+        failed = self._failed_tries()
+        next_try = None if failed is None else failed.next_try
+        if failed is not None and is_for_operator and not failed.is_wait_requested:
+            next_try = earliest_try(failed.next_try, failed.last)
+        if certificate is None:
+            return next_step(None, Plan(None, None, next_try), self._clock())
         status = self._status_of(certificate)
-        next_try = moment(status.next_try)
-        if next_try is not None and is_for_operator and not status.is_wait_requested:
-            next_try = earliest_try(next_try, moment(status.tried_at))
-        plan = Plan(moment(status.renew_at), moment(status.ask_at), next_try)
-        return next_step(None if certificate is None else _lifetime(certificate), plan, self._clock())
+        return next_step(
+            _lifetime(certificate), Plan(status.renew_at, status.ask_at, next_try), self._clock()
+        )
 
     def _certificate(self) -> x509.Certificate | None:
         """Return the certificate that is there, if it is of this authority, for all names and no other."""
         certificate = read_certificate(self._certs)
         if certificate is None or names_of(certificate) != self._authority.names:
             return None
-        status = self._state.read_status()
-        is_of_another = status.serial == _serial(certificate) and status.directory not in (
-            "",
-            self._authority.directory,
-        )
+        is_of_another = self._status_of(certificate).directory not in ("", self._authority.directory)
         return None if is_of_another else certificate
 
-    def _status_of(self, certificate: x509.Certificate | None) -> RenewalStatus:
+    def _status_of(self, certificate: x509.Certificate) -> CertificateStatus:
+        """Return what is remembered of a certificate; where that is nothing, it is renewed as early as any."""
+        status = self._state.read_status().certificate
+        if status is not None and status.serial == _serial(certificate):
+            return status
+        return CertificateStatus(
+            _serial(certificate), "", renewal_time(_lifetime(certificate), None, 1.0), None
+        )
+
+    def _failed_tries(self) -> FailedTries | None:
+        """Return the failures of this very request, if no certificate was issued since."""
         status = self._state.read_status()
-        if status.request != self._request:
-            status = status.without_failures()
-        if certificate is not None and status.serial != _serial(certificate):
-            # The status of another certificate, or none: its times mean nothing for this one.
-            renew_at = renewal_time(_lifetime(certificate), None, 1.0)
-            return RenewalStatus(serial=_serial(certificate), renew_at=renew_at.timestamp())
-        return status
+        if status.failed is None or status.failed.request != self._request:
+            return None
+        certificate = self._certificate()
+        is_issued_since = certificate is not None and (
+            status.certificate is None or status.certificate.serial != _serial(certificate)
+        )
+        return None if is_issued_since else status.failed
 
     @property
     def _request(self) -> str:
@@ -174,33 +184,24 @@ class CertificateRequests:
         renew_at = renewal_time(lifetime, None, self._draw())
         # Not at once: an authority that always advises to renew would be followed without end.
         ask_at = self._clock() + _ADVICE_INTERVAL
-        self._state.write_status(
-            RenewalStatus(
-                _serial(certificate), self._authority.directory, renew_at.timestamp(), ask_at.timestamp()
-            )
-        )
+        status = CertificateStatus(_serial(certificate), self._authority.directory, renew_at, ask_at)
+        self._state.write_status(RenewalStatus(status))
         return Outcome(self._clock(), certificate=certificate)
 
     def _failed(self, failed: AcmeFailed) -> Outcome:
         now = self._clock()
         present = self._certificate()
-        status = self._status_of(present)
         left = None if present is None else present.not_valid_after_utc - now
-        failures = max(0, status.failures) + 1
-        wait = wait_after_failure(failures, self._draw(), requested=failed.retry_after, left=left)
-        next_try = now + wait
-        failure = replace(
-            status,
-            request=self._request,
-            failures=failures,
-            error=str(failed),
-            tried_at=now.timestamp(),
-            next_try=next_try.timestamp(),
-            is_wait_requested=failed.retry_after is not None,
+        former = self._failed_tries()
+        count = 1 if former is None else max(0, former.count) + 1
+        wait = wait_after_failure(count, self._draw(), requested=failed.retry_after, left=left)
+        tries = FailedTries(
+            self._request, count, str(failed), now, now + wait, failed.retry_after is not None
         )
-        self._state.write_status(failure)
-        sentence = f"{failed} The next try is at {next_try:%Y-%m-%d %H:%M} UTC."
-        return Outcome(next_try, error=sentence, is_urgent=left is None or left <= timedelta(0))
+        status = self._state.read_status().certificate if present is None else self._status_of(present)
+        self._state.write_status(RenewalStatus(status, tries))
+        sentence = f"{failed} The next try is at {tries.next_try:%Y-%m-%d %H:%M} UTC."
+        return Outcome(tries.next_try, error=sentence, is_urgent=left is None or left <= timedelta(0))
 
     def _hindered(self, error: OSError) -> Outcome:
         """Return the outcome of a trouble of this machine, such as a full disk, which may hinder writing a status too."""
@@ -215,6 +216,7 @@ class CertificateRequests:
         assert certificate is not None, "only a certificate that is there is asked about"
         now = self._clock()
         status = self._status_of(certificate)
+        failed = self._failed_tries()
         try:
             advice = self._authority.advise(certificate)
         except AcmeFailed:
@@ -225,8 +227,8 @@ class CertificateRequests:
         )
         renew_at = status.renew_at
         if advice is not None and advice.renew_at is not None:
-            renew_at = renewal_time(_lifetime(certificate), advice.renew_at, 0).timestamp()
-        self._state.write_status(replace(status, renew_at=renew_at, ask_at=ask_at.timestamp()))
+            renew_at = renewal_time(_lifetime(certificate), advice.renew_at, 0)
+        self._state.write_status(RenewalStatus(replace(status, renew_at=renew_at, ask_at=ask_at), failed))
         return Outcome(now)
 
 

@@ -6,18 +6,19 @@ Several servers may share one directory, so open challenges are files: a validat
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from simpleindex.tls.acme.status import parse_status, status_json
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from simpleindex.tls.acme.status import RenewalStatus
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,256}\Z")
 """A challenge's token (RFC 8555 section 8.1): base64url text, so nothing that leads out of a directory."""
@@ -27,44 +28,6 @@ _SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}\Z")
 
 _LARGEST: Final = 1 << 16
 """Bytes; three challenge certificates with their keys are about 6 KiB."""
-
-
-@dataclass(frozen=True, slots=True)
-class RenewalStatus:
-    """What is remembered between two tries.
-
-    Attributes:
-        serial: The serial number of the certificate that the next three belong to, in hexadecimal digits.
-        directory: The URL of the authority's directory that issued it; empty if that is unknown.
-        renew_at: When the certificate is to be renewed, seconds since the epoch; None before the first.
-        ask_at: When the authority is asked for its advice again (RFC 9773 section 4.3.2); None for never.
-        request: What the failed tries were for, as :func:`request_text` writes it.
-        failures: Failed tries in a row.
-        error: The sentence about the last failure; empty if the last try succeeded.
-        tried_at: When the last try failed, seconds since the epoch; None if it succeeded.
-        next_try: Before this no request is made, seconds since the epoch; None if the last try succeeded.
-        is_wait_requested: Whether the authority requests the wait until then.
-    """
-
-    serial: str = ""
-    directory: str = ""
-    renew_at: float | None = None
-    ask_at: float | None = None
-    request: str = ""
-    failures: int = 0
-    error: str = ""
-    tried_at: float | None = None
-    next_try: float | None = None
-    is_wait_requested: bool = False
-
-    def without_failures(self) -> RenewalStatus:
-        """Return what is remembered of the certificate only."""
-        return RenewalStatus(self.serial, self.directory, self.renew_at, self.ask_at)
-
-
-def request_text(directory: str, names: Iterable[str]) -> str:
-    """Return what is requested, where, as one line; failures of another request mean nothing for this one."""
-    return " ".join((directory, *sorted(names)))
 
 
 class AcmeState:
@@ -143,27 +106,14 @@ class AcmeState:
 
     def read_status(self) -> RenewalStatus:
         """Return what was remembered; an empty status if there is none, or it cannot be read."""
-        try:
-            values = json.loads(_read(self._status) or b"{}")
-            known = {field.name for field in fields(RenewalStatus)}
-            status = RenewalStatus(**{name: value for name, value in values.items() if name in known})
-            times = (status.renew_at, status.ask_at, status.tried_at, status.next_try)
-            (*(float(time or 0) for time in times), int(status.failures))
-        except (ValueError, TypeError, AttributeError):
-            return RenewalStatus()
-        return status
+        return parse_status(_read(self._status) or b"{}")
 
     def write_status(self, status: RenewalStatus) -> None:
         """Remember a status."""
-        replace_file(self._status, json.dumps(asdict(status)).encode())
+        replace_file(self._status, status_json(status))
 
     def _kind(self, kind: str) -> Path:
         return self._challenges / kind
-
-
-def moment(seconds: float | None) -> datetime | None:
-    """Return a time in UTC from seconds since the epoch."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def replace_file(path: Path, data: bytes) -> None:

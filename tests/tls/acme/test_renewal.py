@@ -14,7 +14,7 @@ from simpleindex.tls.acme.client import Advice
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import certificate_path, read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
-from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus
+from simpleindex.tls.acme.state_files import AcmeState
 from tests.fixtures.certificates import NOW, issue
 from tests.fixtures.faults import Faults
 from tests.fixtures.log import logged_failures
@@ -84,8 +84,10 @@ class World:
         return CertificateRequests(self.authority, self.state, self.certs, lambda: self.now, lambda: 0.0)
 
     @property
-    def status(self) -> RenewalStatus:
-        return self.state.read_status()
+    def failures(self) -> int:
+        """Failed tries that are remembered."""
+        failed = self.state.read_status().failed
+        return 0 if failed is None else failed.count
 
     def settle(self) -> None:
         """Look until there is nothing to do."""
@@ -146,13 +148,15 @@ def test_a_failure_is_remembered_over_a_restart_until_its_time_has_come(world: W
     outcome = world.requests.look()
     assert outcome.error == f"It failed. The next try is at {NOW + timedelta(minutes=2):%Y-%m-%d %H:%M} UTC."
     assert outcome.is_urgent
-    assert world.status.error == "It failed."
+    failed = world.state.read_status().failed
+    assert failed is not None
+    assert failed.sentence == "It failed."
     world.now += timedelta(minutes=1)
     world.requests.look(is_for_operator=True)
     assert world.authority.tries == 1
     world.now += timedelta(minutes=1)
     world.requests.look()
-    assert (world.authority.tries, world.status.failures) == (2, 2)
+    assert (world.authority.tries, world.failures) == (2, 2)
 
 
 def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
@@ -160,7 +164,7 @@ def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
     world.fail()
     for _ in range(11):
         world.now = world.requests.look().look_again
-        while world.authority.tries <= world.status.failures and world.requests.look().error == "":
+        while world.authority.tries <= world.failures and world.requests.look().error == "":
             world.now += timedelta(hours=1)
     world.now += timedelta(minutes=20)
     before = world.authority.tries
@@ -168,7 +172,7 @@ def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
     assert world.authority.tries == before
     world.authority.failure = None
     assert world.requests.look(is_for_operator=True).certificate is not None
-    assert world.status.error == ""
+    assert world.failures == 0
 
 
 def test_a_wait_that_the_authority_requests_is_kept_whatever_the_operator_does(world: World) -> None:
@@ -194,7 +198,7 @@ def test_other_names_are_requested_at_once_and_their_failures_are_not_those_of_t
     world.authority = FakeAuthority(world, NAME, "other.example.org")
     world.settle()
     assert world.authority.tries == 1
-    assert world.status.error == ""
+    assert world.failures == 0
     # And back to what the present one is not for.
     world.authority = first
     world.settle()
@@ -230,8 +234,7 @@ def test_a_certificate_whose_status_was_lost_is_used(world: World) -> None:
     before = world.authority.tries
     world.settle()
     assert world.authority.tries == before
-    assert world.status.error == ""
-    assert world.status.failures == 0
+    assert world.failures == 0
 
 
 def test_failures_of_a_certificate_that_the_status_does_not_know_are_counted(world: World) -> None:
@@ -241,7 +244,7 @@ def test_failures_of_a_certificate_that_the_status_does_not_know_are_counted(wor
     for count in range(1, 4):
         assert world.requests.look().error
         assert not world.requests.look().error  # it waits
-        assert world.status.failures == count
+        assert world.failures == count
         world.now += DAY
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simpleindex.tls.acme.state_files import AcmeState, RenewalStatus
+from simpleindex.tls.acme.state_files import AcmeState
+from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalStatus, status_json
+from tests.fixtures.certificates import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,9 +78,29 @@ def test_open_challenges_are_seen_by_every_server_until_they_are_closed(
     )
 )
 def test_no_name_or_token_leads_out_of_the_directory(state: AcmeState, name: str) -> None:
-    state.write_status(RenewalStatus(error="not for clients"))
+    state.write_status(RenewalStatus())
     assert state.read_challenge_certificates(name) is None
     assert state.read_key_authorization(name) is None
+
+
+CERTIFICATE = CertificateStatus("ab", "https://ca/", NOW, NOW + timedelta(hours=6))
+FAILED = FailedTries(
+    "https://ca/ a.test", 4, "sentence", NOW, NOW + timedelta(hours=1), is_wait_requested=True
+)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        RenewalStatus(),
+        RenewalStatus(CERTIFICATE),
+        RenewalStatus(replace(CERTIFICATE, ask_at=None), FAILED),
+        RenewalStatus(None, FAILED),
+    ],
+)
+def test_a_status_is_remembered(state: AcmeState, status: RenewalStatus) -> None:
+    state.write_status(status)
+    assert state.read_status() == status
 
 
 @pytest.mark.parametrize(
@@ -85,10 +110,9 @@ def test_no_name_or_token_leads_out_of_the_directory(state: AcmeState, name: str
         b"{",
         b"[]",
         b"null",
-        b'{"failures": "many"}',
-        b'{"renew_at": "soon"}',
-        b'{"next_try": [1]}',
         b"\xff",
+        b'{"certificate": 1, "failed": []}',
+        b'{"certificate": {"serial": "ab"}, "failed": {"count": "many"}}',
     ],
 )
 def test_a_status_that_cannot_be_read_is_an_empty_one(state: AcmeState, text: bytes) -> None:
@@ -96,15 +120,15 @@ def test_a_status_that_cannot_be_read_is_an_empty_one(state: AcmeState, text: by
     assert state.read_status() == RenewalStatus()
 
 
-def test_a_status_is_remembered_and_fields_of_later_versions_are_passed_over(state: AcmeState) -> None:
-    status = RenewalStatus("ab", "https://ca/", 1.0, 2.0, "https://ca/ a.test", 4, "sentence", 3.0, 5.0, True)
-    state.write_status(status)
-    assert state.read_status() == status
-    (state.home / "status.json").write_bytes(b'{"failures": 2, "new": 1}')
-    assert state.read_status() == RenewalStatus(failures=2)
+@pytest.mark.parametrize("time", [None, 1e300, "soon", "2027-01-02T03:04:05", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_cannot_be_read_leaves_the_rest(state: AcmeState, time: object) -> None:
+    values = json.loads(status_json(RenewalStatus(CERTIFICATE, FAILED)))
+    values["certificate"]["renew-at"] = time
+    (state.home / "status.json").write_text(json.dumps({**values, "of a later version": 1}))
+    assert state.read_status() == RenewalStatus(None, FAILED)
 
 
 def test_what_a_crash_left_aside_does_not_hinder(state: AcmeState) -> None:
     (state.home / ".simpleindex-status.json").write_bytes(b"half")
-    state.write_status(RenewalStatus(failures=1))
-    assert state.read_status().failures == 1
+    state.write_status(RenewalStatus(CERTIFICATE))
+    assert state.read_status().certificate == CERTIFICATE

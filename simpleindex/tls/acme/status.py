@@ -1,0 +1,134 @@
+"""What is remembered about a certificate and about failed tries to get one, and its form as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """What is remembered of the certificate that is there.
+
+    Attributes:
+        serial: Its serial number, in hexadecimal digits.
+        directory: The URL of the authority's directory that issued it; empty if that is unknown.
+        renew_at: When it is to be renewed, UTC.
+        ask_at: When the authority is asked for its advice again, UTC (RFC 9773 section 4.3.2); None for at once.
+    """
+
+    serial: str
+    directory: str
+    renew_at: datetime
+    ask_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTries:
+    """Tries to get a certificate that failed since the last success.
+
+    Attributes:
+        request: What they were for, as :func:`request_text` writes it.
+        count: How many there were.
+        sentence: What was wrong with the last one.
+        last: When that was, UTC.
+        next_try: Before this no request is made, UTC.
+        is_wait_requested: Whether the authority requests the wait until then.
+    """
+
+    request: str
+    count: int
+    sentence: str
+    last: datetime
+    next_try: datetime
+    is_wait_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalStatus:
+    """What is remembered between two looks.
+
+    Attributes:
+        certificate: Of the certificate; None before the first.
+        failed: Of failed tries; None if the last one succeeded.
+    """
+
+    certificate: CertificateStatus | None = None
+    failed: FailedTries | None = None
+
+
+def request_text(directory: str, names: Iterable[str]) -> str:
+    """Return what is requested, where, as one line; failures of another request mean nothing for this one."""
+    return " ".join((directory, *sorted(names)))
+
+
+def parse_status(data: bytes) -> RenewalStatus:
+    """Return the status that a file holds; what cannot be read of it is not there."""
+    try:
+        values = json.loads(data)
+    except ValueError:
+        return RenewalStatus()
+    if not isinstance(values, dict):
+        return RenewalStatus()
+    return RenewalStatus(_certificate(values.get("certificate")), _failed(values.get("failed")))
+
+
+def status_json(status: RenewalStatus) -> bytes:
+    """Return a status as its file holds it."""
+    certificate, failed = status.certificate, status.failed
+    values = {
+        "certificate": certificate
+        and {
+            "serial": certificate.serial,
+            "directory": certificate.directory,
+            "renew-at": certificate.renew_at.isoformat(),
+            "ask-at": certificate.ask_at and certificate.ask_at.isoformat(),
+        },
+        "failed": failed
+        and {
+            "request": failed.request,
+            "count": failed.count,
+            "sentence": failed.sentence,
+            "last": failed.last.isoformat(),
+            "next-try": failed.next_try.isoformat(),
+            "is-wait-requested": failed.is_wait_requested,
+        },
+    }
+    return json.dumps(values, indent=1).encode()
+
+
+def _certificate(values: Any) -> CertificateStatus | None:
+    try:
+        ask_at = None if values["ask-at"] is None else _moment(values["ask-at"])
+        return CertificateStatus(
+            str(values["serial"]), str(values["directory"]), _moment(values["renew-at"]), ask_at
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _failed(values: Any) -> FailedTries | None:
+    try:
+        return FailedTries(
+            str(values["request"]),
+            int(values["count"]),
+            str(values["sentence"]),
+            _moment(values["last"]),
+            _moment(values["next-try"]),
+            bool(values["is-wait-requested"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _moment(text: str) -> datetime:
+    """Parse a time with its zone; UTC."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return time.astimezone(UTC)
