@@ -38,7 +38,7 @@ _FEW: Final = 2_000
 """Projects that pass the filters; if there are no more, each of them is compared, and otherwise the terms are looked up first."""
 
 LONGEST_SEARCH: Final = 0.025
-"""Seconds of a processor after which a search ends; terms of very common letters would take longer. What was found counts."""
+"""Seconds of a processor after which a search ends; terms of very common letters would take longer. The candidates until then count."""
 
 _STEPS: Final = 1_000
 """Steps of SQLite's machine between two looks at the clock."""
@@ -61,7 +61,9 @@ def find_candidates(
     """
     if query.is_empty or query.invalid:
         return []
-    return database.read_with(lambda connection: _Finder(connection, query, most, seconds).candidates(), [])
+    return database.read_with(
+        lambda connection: _CandidateSearch(connection, query, most, seconds).candidates(), []
+    )
 
 
 def newest(database: SearchDatabase, origins: tuple[str, ...], limit: int) -> list[Candidate]:
@@ -107,7 +109,7 @@ def document_counts(database: SearchDatabase) -> dict[str, int]:
     return dict(database.read("SELECT origin, count(*) FROM documents GROUP BY origin"))
 
 
-class _Finder:
+class _CandidateSearch:
     """One search in one connection."""
 
     def __init__(
@@ -118,7 +120,7 @@ class _Finder:
         self._most = most
         self._seconds = seconds
         self._end = seconds() + LONGEST_SEARCH
-        self._found: dict[int, Candidate] = {}
+        self._candidates: dict[int, Candidate] = {}
 
     def candidates(self) -> list[Candidate]:
         conditions, values = self._filters()
@@ -127,10 +129,10 @@ class _Finder:
             self._compare(few)
         else:
             self._look_up(conditions, values)
-        return ranked(self._found.values(), self._query)
+        return ranked(self._candidates.values(), self._query)
 
     def _filters(self) -> tuple[str, list[object]]:
-        """Return the conditions of the filters in SQL, each begun by AND, and their values."""
+        """Return the conditions of the filters in SQL, each after an AND, and their values."""
         query, conditions, values = self._query, "", list[object]()
         if expression := author_expression(query):
             conditions += " AND id IN (SELECT rowid FROM facts WHERE facts MATCH ?)"
@@ -193,7 +195,7 @@ class _Finder:
             self._take(matched, [expression, *values], self._most)
         with self._deadline():
             self._take(matched, [facts_expression(query), *values], self._most)
-            if len(self._found) < self._most:
+            if len(self._candidates) < self._most:
                 literals = "".join(" AND instr(text, ?)" for _ in query.terms)
                 self._take(
                     "texts CROSS JOIN documents ON id = texts.rowid WHERE texts MATCH ?"
@@ -207,11 +209,11 @@ class _Finder:
         # CROSS JOIN keeps SQLite from going through all documents instead of the few that FTS5 finds.
         rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM {tables} LIMIT ?", [*values, limit])
         for identifier, *row in rows:
-            self._found[identifier] = Candidate(*row)
+            self._candidates[identifier] = Candidate(*row)
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
-        """End the query that runs at the end of the time for a search; what it found counts."""
+        """End the query that runs at the end of the time for a search; its rows until then count."""
         self._connection.set_progress_handler(lambda: self._seconds() > self._end, _STEPS)
         try:
             yield

@@ -299,17 +299,17 @@ def _insert(connection: sqlite3.Connection, origin: str, entry: Entry) -> None:
 
 
 def _delete(connection: sqlite3.Connection, origin: str, name: str) -> None:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT id FROM documents WHERE project = ? AND origin = ?", (name, origin)
     ).fetchone()
-    if found is not None:
+    if row is not None:
         for table, column in (
             ("documents", "id"),
             ("facts", "rowid"),
             ("texts", "rowid"),
             ("dependencies", "document"),
         ):
-            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", found)
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", row)
 
 
 def _is_corrupt(error: sqlite3.Error) -> bool:

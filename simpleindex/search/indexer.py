@@ -36,7 +36,7 @@ BATCH: Final = 20
 """Projects that are written together: with 3 KiB each it takes 10 ms of a processor."""
 
 SURVEY_INTERVAL: Final = 3600.0
-"""Seconds between two comparisons of everything with the index, where not every change is told."""
+"""Seconds between two comparisons of everything with the index, where not every change is noted."""
 
 _AFTER_FAILURE: Final = 1.0
 """Seconds of work that a failure counts as, so that what fails always does not fill the log."""
@@ -150,8 +150,8 @@ class Indexer:
 
     @property
     def _needs_surveys(self) -> bool:
-        """Whether not every difference is told: files are evicted from caches silently, and what failed is tried again."""
-        return self._has_failed or not all(origin.tells_all for origin in self._origins.values())
+        """Whether differences can come without a note: files leave caches, and what failed is tried again."""
+        return self._has_failed or not all(origin.is_followed for origin in self._origins.values())
 
     async def _survey(self) -> float:
         for origin in self._origins.values():

@@ -47,11 +47,11 @@ class Origin(Protocol):
 
     Attributes:
         name: As files name their source.
-        tells_all: Whether the indexer hears of every change.
+        is_followed: Whether every change of it is noted.
     """
 
     name: str
-    tells_all: bool
+    is_followed: bool
 
     @property
     def seconds(self) -> float:
@@ -88,7 +88,7 @@ class DirectoryOrigin:
         sdists: Reads the metadata of sdists; without it projects that have nothing else are found by their names.
     """
 
-    tells_all = True
+    is_followed = True
 
     def __init__(self, name: str, source: Source, sdists: SdistMetadata | None = None) -> None:
         self.name = name
@@ -149,7 +149,7 @@ class CacheOrigin:
         threads: For reading it.
     """
 
-    tells_all = False
+    is_followed = False
     seconds = 0.0
 
     def __init__(self, name: str, identity: str, cache: UpstreamCache, threads: Threads) -> None:
@@ -176,8 +176,8 @@ class CacheOrigin:
             return None
         files = [enriched_file(file, listing.file_facts.get(file.filename)) for file in listing.project.files]
         newest = _newest_time(files)
-        held = [file for file in files if file.metadata is not None and self._path(name, file) is not None]
-        file = default_file(held)
+        cached = [file for file in files if file.metadata is not None and self._path(name, file) is not None]
+        file = default_file(cached)
         if file is not None:
             return Representative(file, IndexedFile(file.filename, digest_of(file), newest))
         file = default_file(files)

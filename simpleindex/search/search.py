@@ -111,16 +111,16 @@ class Search:
     async def newest(self, source: Source, limit: int) -> tuple[Hit, ...]:
         """Return the projects of the local directories with the newest releases that a reader is offered, newest first."""
         hits: dict[ProjectName, Hit] = {}
-        asked = max(2 * limit, _AT_ONCE)
+        count = max(2 * limit, _AT_ONCE)
         while True:
-            candidates = await self._threads.run(newest, self._database, self._directories, asked)
+            candidates = await self._threads.run(newest, self._database, self._directories, count)
             visible = await self._visible(
                 source, candidates, lambda candidate: candidate.project, newest_release, len(candidates)
             )
             hits = {hit.project: hit for hit in visible}
-            if len(hits) >= limit or len(candidates) < asked or asked >= _MOST_CHECKED:
+            if len(hits) >= limit or len(candidates) < count or count >= _MOST_CHECKED:
                 break
-            asked = min(_MOST_CHECKED, 5 * asked)
+            count = min(_MOST_CHECKED, 5 * count)
         ordered = sorted(hits.values(), key=lambda hit: (-(hit.uploaded_ns or 0), hit.project))
         return tuple(ordered[:limit])
 
@@ -154,7 +154,7 @@ class Search:
         )
         return tuple({dependent.project: dependent for dependent in visible}.values())
 
-    async def held(self, upstreams: Sequence[str]) -> dict[str, int]:
+    async def cached_counts(self, upstreams: Sequence[str]) -> dict[str, int]:
         """Return how many projects of each of these upstreams the cache holds."""
         counts = await self._threads.run(document_counts, self._database)
         return {name: counts.get(name, 0) for name in upstreams}

@@ -185,7 +185,7 @@ def test_dependents(world: SearchWorld) -> None:
 
 
 def test_how_many_are_held(world: SearchWorld) -> None:
-    assert value(world.search.held(["local", "public"])) == {"local": 4, "public": 0}
+    assert value(world.search.cached_counts(["local", "public"])) == {"local": 4, "public": 0}
 
 
 SECRETS = ("zebra", "quartz", "mambo")

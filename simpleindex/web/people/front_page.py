@@ -33,7 +33,7 @@ _MOST_RESULTS: Final = 1_000
 """The last result that can be reached page by page."""
 
 _SECONDS: Final = 5.0
-"""How long what was found for the front page is shown again, while the list of projects stays the same."""
+"""Seconds for which the facts of the front page are shown again, while the list of projects stays the same."""
 
 _MOST_READERS: Final = 64
 
@@ -46,13 +46,13 @@ class FrontFacts:
         projects: The number of projects on the list.
         newest: Those with the newest releases.
         upstreams: The names of the upstreams behind it.
-        held: The number of their projects that the cache holds.
+        cached: The number of their projects that the cache holds.
     """
 
     projects: int
     newest: tuple[Hit, ...]
     upstreams: tuple[str, ...]
-    held: int
+    cached: int
 
 
 class FrontPage:
@@ -101,7 +101,7 @@ class FrontPage:
                 "json": results_url(request),
             }
 
-        sources = (facts.projects, facts.newest, facts.upstreams, facts.held, notice)
+        sources = (facts.projects, facts.newest, facts.upstreams, facts.cached, notice)
         content = PageContent("front.html", values, "front", sources, entries=len(facts.newest))
         return await self._renderer.answer(request, content)
 
@@ -132,8 +132,8 @@ class FrontPage:
             return kept[1]
         upstreams = self._upstreams.get(request.view, ())
         newest = await self._search.newest(request.source, NEWEST)
-        held = await self._search.held(upstreams) if upstreams else {}
-        facts = FrontFacts(len(listed.names), newest, upstreams, sum(held.values()))
+        cached = await self._search.cached_counts(upstreams) if upstreams else {}
+        facts = FrontFacts(len(listed.names), newest, upstreams, sum(cached.values()))
         self._facts[key] = listed, facts
         return facts
 
