@@ -68,12 +68,11 @@ def find_candidates(
 
 def newest(database: SearchDatabase, origins: tuple[str, ...], limit: int) -> list[Candidate]:
     """Return the projects of some origins with the newest files, newest first."""
-    marks = ",".join("?" * len(origins))
-    rows = database.read(
-        f"SELECT {_COLUMNS} FROM documents WHERE origin IN ({marks}) ORDER BY uploaded_ns DESC, project LIMIT ?",
-        (*origins, limit),
-    )
-    return [Candidate(*row) for row in rows]
+    # Origin by origin, as the table's index has them: together, all documents would be sorted.
+    statement = f"SELECT {_COLUMNS} FROM documents WHERE origin = ? ORDER BY uploaded_ns DESC LIMIT ?"
+    rows = [row for origin in origins for row in database.read(statement, (origin, limit))]
+    candidates = [Candidate(*row) for row in rows]
+    return sorted(candidates, key=lambda each: (-each.uploaded_ns, each.project))[:limit]
 
 
 def dependents(database: SearchDatabase, name: ProjectName, limit: int) -> list[DependentRow]:
