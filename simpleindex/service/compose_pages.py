@@ -17,7 +17,9 @@ from simpleindex.web.people.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
 from simpleindex.web.people.setup_page import SetupPage
 from simpleindex.web.people.tool_settings import IndexAddress
+from simpleindex.web.people.why_page import WhyPage
 from simpleindex.web.routes import FEED
+from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
     from simpleindex.search.search import Search
@@ -80,6 +82,7 @@ def compose_pages(
         "search.json": SearchJson(search.search),
         FEED: FeedPage(search.search, lambda: renderer.site.title, lambda: listings.base_url or None),
         "badge": BadgePage(),
+        "why": WhyPage(services, WhyPages(admission, sources.explain)),
     }
     return PeoplePages(
         renderer,

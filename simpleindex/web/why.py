@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
+    from simpleindex.views.explain import Explanation
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import RequestInfo
 
@@ -47,7 +48,29 @@ class WhyPages:
         self._notes = notes
 
     async def answer(self, page: str, reader: Identity, request: RequestInfo) -> Response:
-        """Answer a GET or HEAD.
+        """Answer a GET or HEAD; arguments and errors are those of :meth:`explanation`."""
+        explanation = await self.explanation(page, reader, request)
+        query = parse_qs(split_target(request.target)[1].decode("latin-1"))
+        kind, body = _form(query.get("format", [""])[-1], request.header("accept") or "")
+        if kind == "html":
+            content = why_html(explanation, way_to_root(request.target))
+        else:
+            content = why_json(explanation) if kind == "json" else why_text(explanation).encode()
+        headers = [
+            ("Content-Type", body),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        if kind == "html":
+            headers += [
+                ("Content-Security-Policy", content_security_policy),
+                ("Referrer-Policy", "no-referrer"),
+            ]
+        # Also in a public index: an administrator reads more than others.
+        return Response(200, (*headers, ("Vary", "Accept")), content, is_private=True)
+
+    async def explanation(self, page: str, reader: Identity, request: RequestInfo) -> Explanation:
+        """Return the explanation that a request is for.
 
         Args:
             page: What follows ``/-/why/``.
@@ -71,7 +94,7 @@ class WhyPages:
         except (NotHere, NotAllowed, Unavailable, UpstreamFailed) as error:
             self._admission.require(reader, Action.READ, name)
             outcome = error
-        explanation = explain(
+        return explain(
             name,
             version,
             view,
@@ -79,23 +102,6 @@ class WhyPages:
             outcome,
             is_operator=request.is_local or self._admission.decide(reader, Action.ADMIN, name).allowed,
         )
-        kind, body = _form(query.get("format", [""])[-1], request.header("accept") or "")
-        if kind == "html":
-            content = why_html(explanation, way_to_root(request.target))
-        else:
-            content = why_json(explanation) if kind == "json" else why_text(explanation).encode()
-        headers = [
-            ("Content-Type", body),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-        ]
-        if kind == "html":
-            headers += [
-                ("Content-Security-Policy", content_security_policy),
-                ("Referrer-Policy", "no-referrer"),
-            ]
-        # Also in a public index: an administrator reads more than others.
-        return Response(200, (*headers, ("Vary", "Accept")), content, is_private=True)
 
 
 def _subject(page: str) -> tuple[ProjectName, str | None]:

@@ -65,7 +65,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield explanation.summary
     if explanation.view != MAIN_VIEW:
         yield f"This is so in the view {explanation.view}."
-    if sources := _sources(explanation):
+    if sources := source_lines(explanation):
         yield ""
         width = min(_WIDEST, max(len(name) for name, _ in sources))
         for name, sentence in sources:
@@ -79,14 +79,14 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             yield f"  {file.filename} ({file.source})"
             if file.sentence:
                 yield f"      {file.sentence}"
-            if more := _more(file):
+            if more := further_facts(file):
                 yield f"      {more}"
-    if rest := _rest(explanation):
+    if rest := rest_line(explanation):
         yield ""
         yield rest
 
 
-def _sources(explanation: Explanation) -> list[tuple[str, str]]:
+def source_lines(explanation: Explanation) -> list[tuple[str, str]]:
     """Return sources with their sentences, for people.
 
     Sources that were skipped for the same reason are one line, and the summary is not repeated.
@@ -109,7 +109,8 @@ def _sentence(sentence: str, count: int, summary: str) -> str:
     return "answers so." if sentence == summary else sentence.replace(f": {summary}", ", as above.")
 
 
-def _rest(explanation: Explanation) -> str:
+def rest_line(explanation: Explanation) -> str:
+    """Return the sentence about files that are left out; empty if none are."""
     return f"{explanation.more:,} more files: ask about a version." if explanation.more else ""
 
 
@@ -124,7 +125,7 @@ def why_html(explanation: Explanation, root: str) -> bytes:
     where = "" if explanation.view == MAIN_VIEW else f" in the view {explanation.view}"
     sources = "".join(
         f"<section>\n<h2>{_text(name)}</h2>\n<p>{_text(sentence)}</p>\n</section>\n"
-        for name, sentence in _sources(explanation)
+        for name, sentence in source_lines(explanation)
     )
     parts = []
     for is_offered, title in ((False, "Withheld"), (True, "Offered")):
@@ -138,7 +139,7 @@ def why_html(explanation: Explanation, root: str) -> bytes:
         summary=_text(explanation.summary),
         sources=sources,
         files="".join(parts),
-        rest=_rest(explanation),
+        rest=rest_line(explanation),
         project_url=_page_of(explanation, root),
         projects_url=_list_of(explanation, root),
     )
@@ -156,13 +157,13 @@ def _list_of(explanation: Explanation, root: str) -> str:
 
 
 def _item(file: FileNote) -> str:
-    lines = "".join(f"<p>{_text(note)}</p>\n" for note in (file.sentence, _more(file)) if note)
+    lines = "".join(f"<p>{_text(note)}</p>\n" for note in (file.sentence, further_facts(file)) if note)
     return (
         f"<li>\n<b>{_text(file.filename)}</b><span>{_text(file.source)}</span><span></span>\n{lines}</li>\n"
     )
 
 
-def _more(file: FileNote) -> str:
+def further_facts(file: FileNote) -> str:
     """Return the facts that the sentence does not state already."""
     when = "" if file.visible_from is None else day_and_time(file.visible_from)
     facts = (("", _cause(file)), ("visible from ", when))
