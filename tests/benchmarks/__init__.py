@@ -20,7 +20,7 @@ Both directories are by default in the user's cache, never in the project.
 
 The output directory gets ``results.txt`` (tables and goals), ``results.json`` (the same with machine, versions and every
 sample) and, once set up, ``growth.png``. Everything is on loopback. Servers run on the first processor, load on the second.
-The servers of a measure take turns, A B C A B C, and the median of the rounds is shown with its least and most; one that
+The servers of a measure take turns, A B C C B A, and the median of the rounds is shown with its least and most; one that
 has not got its turn is stopped (SIGSTOP). Processor time (user and system, of the whole process tree, per request) is what
 noise leaves alone; it is what the goals compare.
 

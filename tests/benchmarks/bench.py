@@ -212,7 +212,9 @@ class Bench:
             for server in part.servers
         }
         for number in range(self.sizes.rounds):
-            for (part, server), row in list(rows.items()):
+            turns = list(rows.items())
+            # The first of two equal servers took up to 1.3 of the second's processor time: so every other round goes backwards.
+            for (part, server), row in reversed(turns) if number % 2 else turns:
                 place = f"{number + 1}/{self.sizes.rounds}"
                 print(f"{part.measure} [{row.size}] {place} {server.name}", file=sys.stderr)
                 try:
