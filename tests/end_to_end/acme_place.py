@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, read_certificate
 from simpleindex.tls.acme.renewal import CertificateRequests
+from simpleindex.tls.acme.settings import AcmeSettings
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import CertificateStatus, RenewalStatus
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from simpleindex.tls.acme.settings import AcmeSettings
+    from tests.end_to_end.acme_servers import Pebble
 
 
 @dataclass
@@ -34,6 +36,12 @@ class Place:
     home: Path
     settings: AcmeSettings
     late_by: timedelta = field(default_factory=timedelta)
+
+    @classmethod
+    def at(cls, pebble: Pebble, home: Path, name: str) -> Place:
+        """A place that requests a certificate for a name."""
+        home.mkdir()
+        return cls(home, AcmeSettings(None, pebble.directory, (Identifier(name),), trust=pebble.trust))
 
     @property
     def certs(self) -> Path:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.end_to_end.acme_servers import Pebble
 from tests.end_to_end.running import Installed, Server
 
 if TYPE_CHECKING:
@@ -95,3 +96,13 @@ def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: time.sleep(0.02)))
     monkeypatch.setattr(rsa, "generate_private_key", lambda **_: key)
+
+
+@pytest.fixture(scope="session")
+def trusting_pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    """An ACME authority that believes every challenge, and refuses no nonce, so that many requests take little time."""
+    pebble = Pebble(
+        tmp_path_factory.mktemp("pebble"), 1, PEBBLE_VA_ALWAYS_VALID="1", PEBBLE_WFE_NONCEREJECT="0"
+    ).start()
+    yield pebble
+    pebble.stop()

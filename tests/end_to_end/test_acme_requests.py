@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 import ssl
 import threading
@@ -15,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import client, messages
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
@@ -26,7 +23,6 @@ from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
 from tests.fixtures.certificates import issue
-from tests.fixtures.faults import KILLED, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,31 +37,14 @@ pytestmark = [
 NAME = "packages.example.org"
 
 
-@pytest.fixture(scope="module")
-def pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
-    """One that believes every challenge, and refuses no nonce, so that many requests take little time."""
-    pebble = Pebble(
-        tmp_path_factory.mktemp("pebble"), 1, PEBBLE_VA_ALWAYS_VALID="1", PEBBLE_WFE_NONCEREJECT="0"
-    ).start()
-    yield pebble
-    pebble.stop()
+@pytest.fixture
+def pebble(trusting_pebble: Pebble) -> Pebble:
+    return trusting_pebble
 
 
 @pytest.fixture
-def new_place(tmp_path: Path) -> Callable[[Pebble], Place]:
-    """Make places that trust an authority."""
-
-    def make(pebble: Pebble, name: str = "place") -> Place:
-        settings = AcmeSettings(None, pebble.directory, (Identifier(NAME),), trust=pebble.trust)
-        (tmp_path / name).mkdir()
-        return Place(tmp_path / name, settings)
-
-    return make
-
-
-@pytest.fixture
-def place(new_place: Callable[[Pebble], Place], pebble: Pebble) -> Place:
-    return new_place(pebble)
+def place(pebble: Pebble, tmp_path: Path) -> Place:
+    return Place.at(pebble, tmp_path / "place", NAME)
 
 
 def account_key(place: Place) -> JWKEC:
@@ -135,12 +114,12 @@ def test_a_broken_key_is_not_replaced_silently(place: Place) -> None:
 
 
 def test_an_account_that_the_authority_does_not_know_any_more_is_registered_again(
-    new_place: Callable[[Pebble], Place], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     """As after a test authority was set up anew: pebble keeps nothing."""
     pebble = Pebble(tmp_path / "pebble", 1, PEBBLE_VA_ALWAYS_VALID="1").start()
     try:
-        place = new_place(pebble)
+        place = Place.at(pebble, tmp_path / "place", NAME)
         assert place.look() == ""
         pebble.stop()
         assert "Connection refused" in place.renew()
@@ -160,14 +139,14 @@ def test_a_deactivated_account_is_a_sentence_that_names_the_way_out(place: Place
     assert place.renew() == ""
 
 
-def test_an_account_that_must_be_bound(new_place: Callable[[Pebble], Place], tmp_path: Path) -> None:
+def test_an_account_that_must_be_bound(tmp_path: Path) -> None:
     """RFC 8555 section 7.3.4."""
     key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
     pebble = Pebble(tmp_path / "pebble", 1, PEBBLE_VA_ALWAYS_VALID="1")
     pebble.bind_accounts("ours", key)
     pebble.start()
     try:
-        place = new_place(pebble)
+        place = Place.at(pebble, tmp_path / "place", NAME)
         assert "give --acme-eab-id and --acme-eab-key" in place.look()
         for key_id, wrong in (("ours", "no base64!"), ("ours", "bm90IHRoZSBrZXk"), ("theirs", key)):
             sentence = place.with_settings(external_account=ExternalAccount(key_id, wrong)).renew()
@@ -300,95 +279,3 @@ def test_a_limit_is_kept(
         assert failed is not None
         assert failed.next_try - failed.last > max(wait, timedelta(minutes=2)) - timedelta(minutes=1)
         assert place.look() == ""  # it waits
-
-
-# A process that ends at any step
-
-
-class Renewal:
-    """One request, carried out again and again from the same beginning.
-
-    Args:
-        place: The beginning: with an account and a certificate that is to be renewed, or with nothing.
-    """
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._count = 0
-        rehearsal = self.fresh()
-        with Faults().between() as faults:
-            assert rehearsal.look() == ""
-        self.calls = faults.calls
-
-    def fresh(self) -> Place:
-        """The place as it is before."""
-        self._count += 1
-        home = self._place.home.with_name(f"copy-{self._count}")
-        shutil.copytree(self._place.home, home)
-        return Place(home, self._place.settings)
-
-    @staticmethod
-    def killed(place: Place, at: int) -> bool:
-        """Whether a process that requests ends at its point."""
-        if (child := os.fork()) == 0:
-            status = 1
-            try:
-                with Faults(at).between():
-                    place.look()
-                status = 0
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status in {0, KILLED}
-        return status == KILLED
-
-
-def assert_whole(place: Place, *, has_certificate: bool) -> None:
-    """See that the file that is served is the old one or the new one."""
-    path = certificate_path(place.certs)
-    if not has_certificate and not path.exists():
-        return
-    data = path.read_bytes()
-    key, certificate = load_pem_private_key(data, None), x509.load_pem_x509_certificates(data)[0]
-    assert key.public_key() == certificate.public_key()
-
-
-def litter(place: Place) -> list[str]:
-    """Files that nobody needs after a request."""
-    home = place.state.home
-    kept = {"key.pem", "account.json", "status.json", "lock", "certificate.pem"}
-    files = [path for top in (home, place.certs) for path in top.rglob("*") if path.is_file()]
-    return [str(path) for path in files if path.name not in kept]
-
-
-@pytest.mark.parametrize("is_renewal", [False, True])
-@pytest.mark.parametrize("error", [None, errno.ENOSPC])
-def test_wherever_it_ends_the_next_start_gets_a_certificate(
-    place: Place, is_renewal: bool, error: int | None
-) -> None:
-    """``kill -9`` and a full disk: what is served stays whole, the account stays, no challenge stays open."""
-    if is_renewal:
-        assert place.look() == ""
-        place.let_time_come()
-    renewal = Renewal(place)
-    assert len(renewal.calls) > 15
-    for at in range(1, len(renewal.calls) + 1, 1 if error is None else 2):
-        copy = renewal.fresh()
-        before = copy.certificate
-        if error is None:
-            renewal.killed(copy, at)
-        else:
-            with Faults(at, error).between():
-                copy.look()
-        assert_whole(copy, has_certificate=is_renewal)
-        after = copy.certificate
-        key = copy.state.read_account("key.pem")
-        if after == before:
-            copy.renew()
-        else:
-            copy.look()
-            assert copy.certificate == after  # it is not requested twice
-        assert copy.certificate not in (None, before)
-        assert_whole(copy, has_certificate=True)
-        assert litter(copy) == []
-        assert key is None or copy.state.read_account("key.pem") == key

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from acme import client, errors, messages
+from acme import errors, messages
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,8 +22,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from josepy import errors as josepy_errors
-from josepy import json_util
-from josepy.b64 import b64encode
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
@@ -32,13 +30,18 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.library import (
+    NonceNetwork,
+    ReplacingClient,
+    certificate_id,
+    has_resource,
+    offered_profiles,
+)
 from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences, printable_detail, problem_code
 from simpleindex.tls.acme.settings import choose_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
 
     from simpleindex.config.acme_values import Identifier
     from simpleindex.tls.acme.settings import AcmeSettings
@@ -48,9 +51,6 @@ HTTP_01: Final = "http-01"
 
 _REQUEST_SECONDS: Final = 30
 """For one request to the authority."""
-
-_NONCE_TRIES: Final = 8
-"""The library tries a refused nonce again once; pebble refuses every fifth and more when it is told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class AcmeSession:
         self._settings = settings
         self._state = state
         self._key = JWKEC(key=_account_key(state))
-        self._network = _Network(
+        self._network = NonceNetwork(
             self._key,
             alg=ES256,
             user_agent=f"simpleindex/{__version__}",
@@ -92,9 +92,9 @@ class AcmeSession:
         )
         with self._sentences():
             directory = messages.Directory.from_json(self._network.get(settings.directory).json())
-        if not _has(directory, "newOrder"):
+        if not has_resource(directory, "newOrder"):
             raise AcmeFailed(f"{settings.directory} is no ACME directory: check --acme-directory.")
-        self._client = _Client(directory, self._network)
+        self._client = ReplacingClient(directory, self._network)
 
     def ensure_account(self) -> None:
         """Register the account, or use the one that is registered already; its terms are agreed to by ``--acme``.
@@ -166,7 +166,7 @@ class AcmeSession:
         self._network.session.close()
 
     def _profile(self) -> str | None:
-        offered = _profiles(self._client.directory)
+        offered = offered_profiles(self._client.directory)
         profile = choose_profile(self._settings, offered)
         if profile is not None and profile not in offered:
             known = f"it offers {', '.join(sorted(offered))}" if offered else "it has no profiles"
@@ -258,105 +258,6 @@ class AcmeSession:
 
     def _sentences(self) -> Sentences:
         return Sentences(self._settings, self._state, lambda: self._network.retry_after)
-
-
-class _Network(client.ClientNetwork):
-    """Try a request again whose nonce was refused, more than once (RFC 8555 section 6.5), and note requested waits.
-
-    Attributes:
-        retry_after: What the last answer requested (``Retry-After``, RFC 8555 section 6.6); None without.
-    """
-
-    retry_after: timedelta | None = None
-
-    def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
-        response = super()._send_request(method, url, *args, **kwargs)
-        self.retry_after = None
-        if "Retry-After" in response.headers:
-            until = client.ClientV2.retry_after(response, 0)
-            self.retry_after = until - datetime.now()  # noqa: DTZ005 (the library returns local time)
-        return response
-
-    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        for _ in range(_NONCE_TRIES):
-            try:
-                return super().post(*args, **kwargs)
-            except messages.Error as error:
-                if problem_code(error) != "badNonce":
-                    raise
-                refused = error
-        raise refused
-
-
-class _ReplacingOrder(messages.NewOrder):
-    """An order that names the certificate that it follows (RFC 9773 section 5)."""
-
-    replaces: str = json_util.field("replaces", omitempty=True)
-
-
-class _Client(client.ClientV2):
-    """Add ``replaces`` to orders where the authority has renewal information."""
-
-    _replaces: str | None = None
-
-    def new_order_replacing(
-        self, request: bytes, profile: str | None, replaces: bytes | None
-    ) -> messages.OrderResource:
-        """Order a certificate; without ``replaces`` where the authority refuses it, because it was replaced already."""
-        if replaces is not None and _has(self.directory, "renewalInfo"):
-            self._replaces = certificate_id(replaces)
-        if self._replaces is not None:
-            try:
-                return self.new_order(request, profile)
-            except (errors.ConflictError, messages.Error) as error:
-                if isinstance(error, messages.Error) and problem_code(error) in (
-                    "rateLimited",
-                    "rejectedIdentifier",
-                    "accountDoesNotExist",
-                ):
-                    raise
-            finally:
-                self._replaces = None
-        return self.new_order(request, profile)
-
-    def _post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        if self._replaces is not None and len(args) > 1 and type(args[1]) is messages.NewOrder:
-            order = args[1]
-            args = (
-                args[0],
-                _ReplacingOrder(
-                    identifiers=order.identifiers, profile=order.profile, replaces=self._replaces
-                ),
-                *args[2:],
-            )
-        return super()._post(*args, **kwargs)
-
-
-def certificate_id(pem: bytes) -> str | None:
-    """Return a certificate's unique identifier (RFC 9773 section 4.1); None if it does not name its issuer's key."""
-    certificate = x509.load_pem_x509_certificate(pem)
-    try:
-        authority = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return None
-    number = certificate.serial_number
-    serial = number.to_bytes(number.bit_length() // 8 + 1, "big")
-    return f"{b64encode(authority.key_identifier or b'').decode()}.{b64encode(serial).decode()}"
-
-
-def _has(directory: messages.Directory, name: str) -> bool:
-    """Tell whether a directory names a resource; the library's class has no ``in``."""
-    try:
-        return bool(directory[name])
-    except KeyError:
-        return False
-
-
-def _profiles(directory: messages.Directory) -> frozenset[str]:
-    try:
-        return frozenset(directory.meta.profiles or ())
-    except AttributeError:
-        return frozenset()
 
 
 def _account_key(state: AcmeState) -> ec.EllipticCurvePrivateKey:

@@ -1,0 +1,119 @@
+"""The library's client, with nonces that are tried again and orders that name the certificate which they replace."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from acme import client, errors, messages
+from cryptography import x509
+from josepy import json_util
+from josepy.b64 import b64encode
+
+from simpleindex.tls.acme.sentences import problem_code
+
+if TYPE_CHECKING:
+    import requests
+
+_NONCE_TRIES: Final = 8
+"""The library tries a refused nonce again once; pebble refuses every fifth and more when it is told to."""
+
+
+class NonceNetwork(client.ClientNetwork):
+    """Try a request again whose nonce was refused, more than once (RFC 8555 section 6.5), and note requested waits.
+
+    Attributes:
+        retry_after: What the last answer requested (``Retry-After``, RFC 8555 section 6.6); None without.
+    """
+
+    retry_after: timedelta | None = None
+
+    def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super()._send_request(method, url, *args, **kwargs)
+        self.retry_after = None
+        if "Retry-After" in response.headers:
+            until = client.ClientV2.retry_after(response, 0)
+            self.retry_after = until - datetime.now()  # noqa: DTZ005 (the library returns local time)
+        return response
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(_NONCE_TRIES):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if problem_code(error) != "badNonce":
+                    raise
+                refused = error
+        raise refused
+
+
+class _ReplacingOrder(messages.NewOrder):
+    """An order that names the certificate that it follows (RFC 9773 section 5)."""
+
+    replaces: str = json_util.field("replaces", omitempty=True)
+
+
+class ReplacingClient(client.ClientV2):
+    """Add ``replaces`` to orders where the authority has renewal information."""
+
+    _replaces: str | None = None
+
+    def new_order_replacing(
+        self, request: bytes, profile: str | None, replaces: bytes | None
+    ) -> messages.OrderResource:
+        """Order a certificate; without ``replaces`` where the authority refuses it, because it was replaced already."""
+        if replaces is not None and has_resource(self.directory, "renewalInfo"):
+            self._replaces = certificate_id(replaces)
+        if self._replaces is not None:
+            try:
+                return self.new_order(request, profile)
+            except (errors.ConflictError, messages.Error) as error:
+                if isinstance(error, messages.Error) and problem_code(error) in (
+                    "rateLimited",
+                    "rejectedIdentifier",
+                    "accountDoesNotExist",
+                ):
+                    raise
+            finally:
+                self._replaces = None
+        return self.new_order(request, profile)
+
+    def _post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        if self._replaces is not None and len(args) > 1 and type(args[1]) is messages.NewOrder:
+            order = args[1]
+            args = (
+                args[0],
+                _ReplacingOrder(
+                    identifiers=order.identifiers, profile=order.profile, replaces=self._replaces
+                ),
+                *args[2:],
+            )
+        return super()._post(*args, **kwargs)
+
+
+def certificate_id(pem: bytes) -> str | None:
+    """Return a certificate's unique identifier (RFC 9773 section 4.1); None if it does not name its issuer's key."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    try:
+        authority = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return None
+    number = certificate.serial_number
+    serial = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return f"{b64encode(authority.key_identifier or b'').decode()}.{b64encode(serial).decode()}"
+
+
+def has_resource(directory: messages.Directory, name: str) -> bool:
+    """Tell whether a directory names a resource; the library's class has no ``in``."""
+    try:
+        return bool(directory[name])
+    except KeyError:
+        return False
+
+
+def offered_profiles(directory: messages.Directory) -> frozenset[str]:
+    """Return the names of the profiles in a directory."""
+    try:
+        return frozenset(directory.meta.profiles or ())
+    except AttributeError:
+        return frozenset()

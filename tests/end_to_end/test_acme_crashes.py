@@ -1,0 +1,122 @@
+"""Requests to a real pebble by a process that ends, or whose disk is full, at any step."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from simpleindex.tls.acme.issuing import certificate_path
+from tests.end_to_end.acme_place import Place
+from tests.end_to_end.acme_servers import MISSING
+from tests.fixtures.faults import KILLED, Faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.end_to_end.acme_servers import Pebble
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
+    pytest.mark.usefixtures("little_patience"),
+]
+
+
+@pytest.fixture
+def place(trusting_pebble: Pebble, tmp_path: Path) -> Place:
+    return Place.at(trusting_pebble, tmp_path / "place", "packages.example.org")
+
+
+class Renewal:
+    """One request, carried out again and again from the same beginning.
+
+    Args:
+        place: The beginning: with an account and a certificate that is to be renewed, or with nothing.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._count = 0
+        rehearsal = self.fresh()
+        with Faults().between() as faults:
+            assert rehearsal.look() == ""
+        self.calls = faults.calls
+
+    def fresh(self) -> Place:
+        """The place as it is before."""
+        self._count += 1
+        home = self._place.home.with_name(f"copy-{self._count}")
+        shutil.copytree(self._place.home, home)
+        return Place(home, self._place.settings)
+
+    @staticmethod
+    def killed(place: Place, at: int) -> bool:
+        """Whether a process that requests ends at its point."""
+        if (child := os.fork()) == 0:
+            status = 1
+            try:
+                with Faults(at).between():
+                    place.look()
+                status = 0
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in {0, KILLED}
+        return status == KILLED
+
+
+def assert_whole(place: Place, *, has_certificate: bool) -> None:
+    """See that the file that is served is the old one or the new one."""
+    path = certificate_path(place.certs)
+    if not has_certificate and not path.exists():
+        return
+    data = path.read_bytes()
+    key, certificate = load_pem_private_key(data, None), x509.load_pem_x509_certificates(data)[0]
+    assert key.public_key() == certificate.public_key()
+
+
+def litter(place: Place) -> list[str]:
+    """Files that nobody needs after a request."""
+    home = place.state.home
+    kept = {"key.pem", "account.json", "status.json", "lock", "certificate.pem"}
+    files = [path for top in (home, place.certs) for path in top.rglob("*") if path.is_file()]
+    return [str(path) for path in files if path.name not in kept]
+
+
+@pytest.mark.parametrize("is_renewal", [False, True])
+@pytest.mark.parametrize("error", [None, errno.ENOSPC])
+def test_wherever_it_ends_the_next_start_gets_a_certificate(
+    place: Place, is_renewal: bool, error: int | None
+) -> None:
+    """``kill -9`` and a full disk: what is served stays whole, the account stays, no challenge stays open."""
+    if is_renewal:
+        assert place.look() == ""
+        place.let_time_come()
+    renewal = Renewal(place)
+    assert len(renewal.calls) > 15
+    for at in range(1, len(renewal.calls) + 1, 1 if error is None else 2):
+        copy = renewal.fresh()
+        before = copy.certificate
+        if error is None:
+            renewal.killed(copy, at)
+        else:
+            with Faults(at, error).between():
+                copy.look()
+        assert_whole(copy, has_certificate=is_renewal)
+        after = copy.certificate
+        key = copy.state.read_account("key.pem")
+        if after == before:
+            copy.renew()
+        else:
+            copy.look()
+            assert copy.certificate == after  # it is not requested twice
+        assert copy.certificate not in (None, before)
+        assert_whole(copy, has_certificate=True)
+        assert litter(copy) == []
+        assert key is None or copy.state.read_account("key.pem") == key
