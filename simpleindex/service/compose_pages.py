@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.access.identity import ANYONE
+from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.records.audit_reading import uploads_of
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
 from simpleindex.web.people.front_page import FrontPage
@@ -22,6 +23,10 @@ from simpleindex.web.routes import FEED
 from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.records.audit_reading import UploadNote
     from simpleindex.search.search import Search
     from simpleindex.service.compose_logins import Logins
     from simpleindex.service.compose_search import ComposedSearch
@@ -67,6 +72,12 @@ def compose_pages(
             needs_login=not admission.is_shared(request.route, ANYONE),
         )
 
+    async def uploads(request: PageRequest, name: ProjectName) -> Mapping[str, UploadNote]:
+        """Return who uploaded what, for those who administer the project."""
+        if logins is None or not admission.decide(request.reader, Action.ADMIN, name, exists=True).allowed:
+            return {}
+        return await runtime.threads.reads.run(uploads_of, logins.audit.path, name)
+
     services = PageServices(
         renderer=renderer,
         reader=DistributionReader(runtime.examination, runtime.threads.wheels),
@@ -74,6 +85,7 @@ def compose_pages(
         address=address,
         fronts_upstreams=lambda view: bool(sources.unlisted.get(view)),
         search=search.search,
+        uploads=uploads,
     )
     own: dict[str, PeoplePage] = {
         "setup": SetupPage(services),

@@ -23,12 +23,13 @@ from simpleindex.web.people.wheel_tags import tags_of, wheel_table
 from simpleindex.web.routes import ReleaseRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from simpleindex.archives.distribution_reader import DistributionReader
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, Withheld
     from simpleindex.core.source import Source
+    from simpleindex.records.audit_reading import UploadNote
     from simpleindex.search.search import Search
     from simpleindex.search.visibility import Dependent
     from simpleindex.system.threads import Threads
@@ -48,6 +49,10 @@ _KEPT: Final = 500
 """Descriptions that are kept rendered; one has some 20 KiB."""
 
 
+async def _no_uploads(_request: PageRequest, _name: ProjectName) -> Mapping[str, UploadNote]:
+    return {}
+
+
 @dataclass(frozen=True)
 class PageServices:
     """What project pages are made with.
@@ -59,6 +64,7 @@ class PageServices:
         address: Returns the address of a view, for commands.
         fronts_upstreams: Tells whether a view has projects that are not on its list.
         search: Finds dependents; None where there is no search.
+        uploads: Returns who uploaded the files of a project, as far as the reader may know.
     """
 
     renderer: PageRenderer
@@ -67,6 +73,7 @@ class PageServices:
     address: Callable[[PageRequest], IndexAddress]
     fronts_upstreams: Callable[[str], bool] = lambda _: False
     search: Search | None = None
+    uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
 
 
 @dataclass(frozen=True)
@@ -127,14 +134,14 @@ class ProjectPage:
         description = await self._description(request.source, project, files)
         dependents = await self._dependents(request, project)
         address = self._services.address(request)
-        facts = PageFacts(
-            project, version, description, dependents, await self._present(request, description)
-        )
+        present = await self._present(request, description)
+        uploads = await self._services.uploads(request, project.name)
+        facts = PageFacts(project, version, description, dependents, present, uploads)
 
         def values() -> Mapping[str, Any]:
             return template_values(facts, address)
 
-        sources = (project, description, dependents, facts.present, address)
+        sources = (project, description, dependents, present, tuple(sorted(uploads.items())), address)
         content = PageContent(
             "project.html", values, (project.name, version), sources, entries=len(project.files)
         )
@@ -239,6 +246,7 @@ class PageFacts:
         description: Its metadata.
         dependents: Projects that require this one.
         present: The required projects that are in this index.
+        uploads: Who uploaded each file, for readers who may know.
     """
 
     project: Project
@@ -246,6 +254,7 @@ class PageFacts:
     description: Description
     dependents: tuple[Dependent, ...]
     present: tuple[str, ...]
+    uploads: Mapping[str, UploadNote]
 
 
 def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
@@ -268,6 +277,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "metadata": metadata,
         "description": facts.description.rendered,
         "present": facts.present,
+        "uploads": facts.uploads,
         "by_extra": _by_extra(metadata),
         "dependents": facts.dependents,
         "withheld": _withheld(project),
