@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simpleindex.access.identity import ANYONE, Action
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.records.audit_reading import UploadNote
-    from simpleindex.search.search import Search
     from simpleindex.service.compose_logins import Logins
     from simpleindex.service.compose_search import ComposedSearch
     from simpleindex.service.composed_sources import ComposedSources
@@ -59,60 +59,77 @@ def compose_pages(
         listings: The simple pages, which know the URL of the index.
         search: The search.
     """
-    site = SiteDescription(runtime.settings.title, tuple(sources.views), can_log_in=logins is not None)
-    renderer = PageRenderer(available_encodings(), runtime.threads.reads, _RENDERED_BYTES, site)
+    return _Composition(runtime, sources, logins, admission, listings, search).pages()
 
-    def address(request: PageRequest) -> IndexAddress:
-        base = listings.base_url or ""
+
+@dataclass(frozen=True)
+class _Composition:
+    """The parts that pages are made of; attributes are the arguments of :func:`compose_pages`."""
+
+    runtime: Runtime
+    sources: ComposedSources
+    logins: Logins | None
+    admission: Admission
+    listings: Listings
+    search: ComposedSearch
+
+    def pages(self) -> PeoplePages:
+        renderer = self._renderer()
+        services = self._services(renderer)
+        own = self._own_pages(renderer, services)
+        return PeoplePages(renderer, self.admission, self._front_page(renderer), ProjectPage(services), own)
+
+    def _renderer(self) -> PageRenderer:
+        title, views = self.runtime.settings.title, tuple(self.sources.views)
+        site = SiteDescription(title, views, can_log_in=self.logins is not None)
+        return PageRenderer(available_encodings(), self.runtime.threads.reads, _RENDERED_BYTES, site)
+
+    def _services(self, renderer: PageRenderer) -> PageServices:
+        return PageServices(
+            renderer=renderer,
+            reader=DistributionReader(self.runtime.examination, self.runtime.threads.wheels),
+            threads=self.runtime.threads.reads,
+            address=self._address,
+            fronts_upstreams=lambda view: bool(self.sources.unlisted.get(view)),
+            search=self.search.search,
+            uploads=self._uploads,
+        )
+
+    def _own_pages(self, renderer: PageRenderer, services: PageServices) -> dict[str, PeoplePage]:
+        search = self.search.search
+        return {
+            "setup": SetupPage(services),
+            "inside": InsidePage(services),
+            "diff": DifferencePage(services),
+            "search.json": SearchJson(search),
+            FEED: FeedPage(search, lambda: renderer.site.title, lambda: self.listings.base_url or None),
+            "badge": BadgePage(),
+            "why": WhyPage(services, WhyPages(self.admission, self.sources.explain)),
+        }
+
+    def _front_page(self, renderer: PageRenderer) -> FrontPage:
+        return FrontPage(
+            renderer,
+            self.search.search,
+            self.runtime.threads.reads,
+            notice=lambda: self.runtime.current().notice,
+            upstreams=self.sources.unlisted,
+            seconds=self.runtime.reactor.seconds,
+        )
+
+    def _address(self, request: PageRequest) -> IndexAddress:
+        base = self.listings.base_url or ""
         is_main = request.view == MAIN_VIEW
         return IndexAddress(
             base if is_main else f"{base}{request.view}/",
-            upload_url=f"{base}legacy/" if logins is not None and is_main else None,
-            ca_url=f"{base}-/ca.pem" if listings.description.has_private_ca else None,
-            needs_login=not admission.is_shared(request.route, ANYONE),
+            upload_url=f"{base}legacy/" if self.logins is not None and is_main else None,
+            ca_url=f"{base}-/ca.pem" if self.listings.description.has_private_ca else None,
+            needs_login=not self.admission.is_shared(request.route, ANYONE),
         )
 
-    async def uploads(request: PageRequest, name: ProjectName) -> Mapping[str, UploadNote]:
+    async def _uploads(self, request: PageRequest, name: ProjectName) -> Mapping[str, UploadNote]:
         """Return who uploaded what, for those who administer the project."""
-        if logins is None or not admission.decide(request.reader, Action.ADMIN, name, exists=True).allowed:
+        decision = self.admission.decide(request.reader, Action.ADMIN, name, exists=True)
+        if self.logins is None or not decision.allowed:
             return {}
-        return await runtime.threads.reads.run(uploads_of, logins.audit.path, name)
-
-    services = PageServices(
-        renderer=renderer,
-        reader=DistributionReader(runtime.examination, runtime.threads.wheels),
-        threads=runtime.threads.reads,
-        address=address,
-        fronts_upstreams=lambda view: bool(sources.unlisted.get(view)),
-        search=search.search,
-        uploads=uploads,
-    )
-    own: dict[str, PeoplePage] = {
-        "setup": SetupPage(services),
-        "inside": InsidePage(services),
-        "diff": DifferencePage(services),
-        "search.json": SearchJson(search.search),
-        FEED: FeedPage(search.search, lambda: renderer.site.title, lambda: listings.base_url or None),
-        "badge": BadgePage(),
-        "why": WhyPage(services, WhyPages(admission, sources.explain)),
-    }
-    return PeoplePages(
-        renderer,
-        admission,
-        front=_front_page(runtime, sources, renderer, search.search),
-        project=ProjectPage(services),
-        own=own,
-    )
-
-
-def _front_page(
-    runtime: Runtime, sources: ComposedSources, renderer: PageRenderer, search: Search
-) -> FrontPage:
-    return FrontPage(
-        renderer,
-        search,
-        runtime.threads.reads,
-        notice=lambda: runtime.current().notice,
-        upstreams=sources.unlisted,
-        seconds=runtime.reactor.seconds,
-    )
+        return await self.runtime.threads.reads.run(uploads_of, self.logins.audit.path, name)
