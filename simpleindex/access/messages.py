@@ -13,12 +13,14 @@ from simpleindex.access.rules import (
     GROUP_PREFIX,
     OWNER_WORD,
 )
-from simpleindex.core.patterns import matching
+from simpleindex.core.patterns import ALL, matching
 from simpleindex.core.text import exact_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simpleindex.access.identity import Action, Identity, UploadRules
-    from simpleindex.access.rules import AccessRule
+    from simpleindex.access.rules import AccessRule, Grant
     from simpleindex.core.names import ProjectName
 
 _DOING: Final = {
@@ -87,6 +89,35 @@ def refused(
     if not rule.who[action].words:
         return f"Rule {rule.number} of the access file lets nobody {doing}."
     return f"Rule {rule.number} of the access file does not let {identity} {doing}."
+
+
+def granted_projects(grants: Sequence[Grant], action: Action) -> str:
+    """Name the projects on which somebody may perform an action, for that person.
+
+    Args:
+        grants: What the rules about the action give, in their order.
+        action: The action.
+    """
+    if not any(grant.allowed or grant.as_owner for grant in grants):
+        return "no project"
+    if all(grant.allowed for grant in grants):
+        return "every project"
+    owned = "those that you published first"
+    if action.value == "upload":
+        owned += ", and new names"
+    parts: list[str] = []
+    for grant in grants:
+        rest = "all others" if parts else "every project"
+        names = rest if ALL in grant.projects else ", ".join(grant.projects)
+        if grant.allowed:
+            parts.append(names)
+        elif grant.as_owner:
+            parts.append(owned if names == "every project" else f"of {names}: {owned}")
+        else:
+            parts.append(f"not {names}")
+    if parts[-1] == "not all others":
+        parts.pop()
+    return "; ".join(parts)
 
 
 def line(rule: AccessRule, action: Action, name: ProjectName, owner: str | None, *, from_file: bool) -> str:

@@ -18,6 +18,7 @@ from simpleindex.access.rules import (
     OWNER_WORD,
     AccessRule,
     ActionRules,
+    Grant,
     Principals,
 )
 from simpleindex.core.patterns import ALL, matcher
@@ -125,6 +126,24 @@ class Access:
             return ANYONE_WORD
         scope = (ALL,) if identity.token is None else identity.token.projects
         return (listed, frozenset((ALL,) if ALL in scope else scope), owner)
+
+    def grants(self, identity: Identity, action: Action) -> tuple[Grant, ...]:
+        """Return what the rules about an action give an identity; for a project the first decides that has its name."""
+        deciding = self._deciding[action]
+        return tuple(
+            Grant(rule.projects, who.word_for(identity) is not None, who.owner and identity.user is not None)
+            for rule, who in zip(deciding.rules, deciding.lists, strict=True)
+        )
+
+    def possible_actions(self, identity: Identity) -> tuple[Action, ...]:
+        """Return the actions that an identity may perform on some project."""
+        granted = {
+            action
+            for action in Action
+            for grant in self.grants(identity, action)
+            if grant.allowed or grant.as_owner
+        }
+        return tuple(action for action in Action if action in granted or Action.ADMIN in granted)
 
     def upload_rules(self, name: ProjectName) -> UploadRules:
         """Return the checks of uploads to a project: for each of them, the first rule decides that names it."""

@@ -76,6 +76,21 @@ class AccessRule:
     uploads: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one rule gives an identity for one action.
+
+    Attributes:
+        projects: The patterns of the rule.
+        allowed: Whether the identity may act on every project of the rule.
+        as_owner: Whether it may act on those of them that it owns.
+    """
+
+    projects: tuple[str, ...]
+    allowed: bool
+    as_owner: bool
+
+
 class ActionRules:
     """The rules that name one action, compiled, up to the first one for all projects, which must exist.
 

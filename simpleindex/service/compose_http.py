@@ -94,10 +94,10 @@ def compose_http(
         description=_description(security, sources, has_people_pages=search is not None),
     )
     files = FileResponses(immutable=settings.immutable_files)
-    writer, changes = _changes(runtime, sources, logins, listings)
+    people = _people(runtime, sources, logins, listings, search)
+    writer, changes = _changes(runtime, sources, logins, listings, people)
     challenge = _acme_challenge(runtime, security)
     status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
-    people = _people(runtime, sources, logins, listings, search)
     resource = IndexResource(
         IndexParts(listings, files, status, why, changes, people),
         admission,
@@ -114,13 +114,18 @@ def compose_http(
 
 
 def _changes(
-    runtime: Runtime, sources: ComposedSources, logins: Logins | None, listings: Listings
+    runtime: Runtime,
+    sources: ComposedSources,
+    logins: Logins | None,
+    listings: Listings,
+    people: PeoplePages | None,
 ) -> tuple[Writer | None, PublishingDispatcher | None]:
     if logins is None:
         return None, None
     from simpleindex.service.compose_publishing import compose_publishing  # noqa: PLC0415  (reading needs none of it)
 
-    return compose_publishing(runtime, sources.directories[0], logins, lambda: listings.base_url)
+    forms = {} if people is None else people.forms
+    return compose_publishing(runtime, sources.directories[0], logins, lambda: listings.base_url, forms)
 
 
 def _people(

@@ -9,6 +9,7 @@ from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit_reading import uploads_of
+from simpleindex.service.compose_account import AccountPages, compose_account
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
 from simpleindex.web.people.front_page import FrontPage
@@ -76,8 +77,15 @@ class _Composition:
     def pages(self) -> PeoplePages:
         renderer = self._renderer()
         services = self._services(renderer)
-        own = self._own_pages(renderer, services)
-        return PeoplePages(renderer, self.admission, self._front_page(renderer), ProjectPage(services), own)
+        account = self._account(renderer)
+        return PeoplePages(
+            renderer,
+            self.admission,
+            self._front_page(renderer),
+            ProjectPage(services),
+            {**self._own_pages(renderer, services), **account.pages},
+            account.forms,
+        )
 
     def _renderer(self) -> PageRenderer:
         title, views = self.runtime.settings.title, tuple(self.sources.views)
@@ -106,6 +114,11 @@ class _Composition:
             "badge": BadgePage(),
             "why": WhyPage(services, WhyPages(self.admission, self.sources.explain)),
         }
+
+    def _account(self, renderer: PageRenderer) -> AccountPages:
+        if self.logins is None:
+            return AccountPages({}, {})
+        return compose_account(self.runtime, self.logins, renderer, lambda: self.listings.base_url)
 
     def _front_page(self, renderer: PageRenderer) -> FrontPage:
         return FrontPage(

@@ -22,17 +22,22 @@ from simpleindex.web.publish.writers import Writers
 from simpleindex.web.refused_log import RefusedChanges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simpleindex.service.compose_directory import ServedDirectory
     from simpleindex.service.compose_logins import Logins
     from simpleindex.service.runtime import Runtime
+    from simpleindex.web.http.response import OwnPageChanges
 
 _log = logger(__name__)
 
 
 def compose_publishing(
-    runtime: Runtime, directory: ServedDirectory, logins: Logins, index_url: Callable[[], str | None]
+    runtime: Runtime,
+    directory: ServedDirectory,
+    logins: Logins,
+    index_url: Callable[[], str | None],
+    forms: Mapping[str, OwnPageChanges],
 ) -> tuple[Writer, PublishingDispatcher]:
     """Create what writes into a directory, and what answers requests for that.
 
@@ -41,6 +46,7 @@ def compose_publishing(
         directory: Where uploads go.
         logins: Who may publish, and the audit.
         index_url: Returns the URL of the index, if it is certain.
+        forms: Take the forms of pages for people, by the first segment behind ``/-/``.
 
     Raises:
         RefusedStart: A library is missing.
@@ -69,7 +75,7 @@ def compose_publishing(
     changes = PublishingDispatcher(
         admission,
         Uploads(writers, acceptance, threads),
-        JsonApi(publishing, directory.source, admission, writers, audit.record),
+        {"api": JsonApi(publishing, directory.source, admission, writers, audit.record), **forms},
         RefusedChanges(audit.record),
         trusted=lambda: runtime.current().trusted_proxy,
         threads=threads,

@@ -165,7 +165,10 @@ class IndexResource(Resource):
             return self._options(request)
         if self._changing is None:
             return _nothing_changes(request)
-        return await self._changing.answer(request)
+        response = await self._changing.answer(request)
+        if self._people is None or response.problem is None:
+            return response
+        return self._people.problem(response, request)
 
     async def _read_with_people(self, people: PeoplePages, request: RequestInfo) -> Response:
         """Read, and return refusals to people as pages."""

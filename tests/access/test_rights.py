@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits, UploadRules
+from simpleindex.access.messages import granted_projects
 from simpleindex.access.rights import Access, default_access
 from simpleindex.access.rules import AccessRule, Principals
 from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.core.patterns import matcher
 from simpleindex.publishing import checks as upload
 from simpleindex.publishing.errors import RefusedUpload
 from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, RULES, Case, cases
@@ -517,3 +519,53 @@ def test_everything_can_be_explained(rules: Access, name: ProjectName, owner: st
     lines = rules.explain(name, owner)
     assert [line.partition(":")[0] for line in lines[:5]] == [action.value for action in Action]
     assert lines[-1].startswith("uploads: ")
+
+
+class TestGrants:
+    @pytest.mark.parametrize("file", FILES)
+    def test_say_what_is_decided(self, file: str) -> None:
+        """For every user, action and project of the matrix, whoever owns the project."""
+        rules = access(file)
+        for case in cases(file):
+            identity = IDENTITIES[case.label]
+            if identity.token is not None:
+                continue
+            name, owner = named(case.project), OWNERS.get(named(case.project))
+            granted = False
+            for action in {case.action, Action.ADMIN}:
+                grants = rules.grants(identity, action)
+                grant = next(each for each in grants if matcher(each.projects).find(name) is not None)
+                owns = owner == identity.user or (owner is None and action is Action.UPLOAD)
+                granted |= grant.allowed or (grant.as_owner and owns)
+            assert granted is case.allowed, case
+            assert not case.allowed or case.action in rules.possible_actions(identity)
+
+    @pytest.mark.parametrize(
+        ("label", "action", "sentence"),
+        [
+            ("alice", Action.READ, "every project"),
+            ("alice", Action.UPLOAD, "vault; of all others: those that you published first, and new names"),
+            ("bob", Action.READ, "not vault; all others"),
+            ("bob", Action.YANK, "a, b-*"),
+            ("bob", Action.DELETE, "no project"),
+            ("bob", Action.ADMIN, "those that you published first"),
+        ],
+    )
+    def test_in_words(self, label: str, action: Action, sentence: str) -> None:
+        rules = parse_access(
+            b"""
+            [[rule]]
+            projects = ["vault"]
+            read = ["alice"]
+            upload = ["alice"]
+            [[rule]]
+            projects = ["a", "b-*"]
+            yank = ["bob"]
+            [[rule]]
+            projects = ["*"]
+            read = ["authenticated"]
+            upload = ["owner"]
+            admin = ["owner"]
+            """
+        )
+        assert granted_projects(rules.grants(Identity(label), action), action) == sentence

@@ -134,6 +134,23 @@ class Response:
         return replace(self, headers=headers, is_private=True)
 
 
+class OwnPageChanges(Protocol):
+    """Makes the changes for which requests come to a page below ``/-/``."""
+
+    async def judge(self, request: RequestInfo, length: int | None) -> Sink:
+        """Judge a request's head, and return what takes its body."""
+        ...
+
+    async def answer(self, page: str, request: RequestInfo) -> Response:
+        """Answer a request.
+
+        Args:
+            page: The page, behind the first segment.
+            request: The request.
+        """
+        ...
+
+
 def sentence(status: int, text: str, *headers: tuple[str, str], **facts: str | int | None) -> Response:
     """Make a short text answer that no cache keeps; from 400 on it is a refusal, sent in the form that its client reads.
 
@@ -158,6 +175,12 @@ def sentence(status: int, text: str, *headers: tuple[str, str], **facts: str | i
         f"{text}\n".encode("utf-8", "backslashreplace"),
         problem,
     )
+
+
+def see_other(location: str) -> Response:
+    """Return a redirect to a page that is read next (RFC 9110 section 15.4.4), for this client only."""
+    response = sentence(303, f"It is at {location}", ("Location", location))
+    return replace(response, is_private=True)
 
 
 def reason_phrase(response: Response) -> bytes | None:

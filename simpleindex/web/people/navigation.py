@@ -17,7 +17,7 @@ _FETCH_FIELDS: Final = ("sec-fetch-mode", "sec-fetch-site")
 
 
 def is_navigation(method: str, header: Callable[[str], str | None]) -> bool:
-    """Tell whether a request is a browser's that shows the answer to a person.
+    """Tell whether a request is a browser's that shows the answer to a person: of a page, or of a form that was sent.
 
     Browsers send Sec-Fetch fields where the connection is trustworthy: over TLS and to localhost (Fetch Metadata, section
     2). Over plain HTTP only the Accept header tells: every browser names XHTML in it, and no installer does.
@@ -26,7 +26,7 @@ def is_navigation(method: str, header: Callable[[str], str | None]) -> bool:
         method: The request's method.
         header: Returns a field's value by its name in lower case, or None.
     """
-    if method != "GET":
+    if method not in {"GET", "POST"}:
         return False
     destination = header("sec-fetch-dest")
     if destination is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from simpleindex.core.errors import NotHere
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.negotiation import names_representation
+from simpleindex.web.people.login_page import is_login
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.people.page_request import PageRequest, query_of
 from simpleindex.web.people.static_files import static_response
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from simpleindex.access.identity import Identity
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import RequestInfo, Response
+    from simpleindex.web.http.response import OwnPageChanges, RequestInfo, Response
     from simpleindex.web.people.page_request import PageRoute
     from simpleindex.web.people.renderer import PageRenderer
     from simpleindex.web.routes import ReleaseRoute
@@ -47,6 +48,7 @@ class PeoplePages:
         project: The pages of projects and of their versions.
         own: The pages below ``/-/``, by the first segment behind it; tools get them as well. One of them is the feed, which also
             answers for single projects.
+        forms: Take the forms that such pages send, by the same segment.
     """
 
     renderer: PageRenderer
@@ -54,10 +56,11 @@ class PeoplePages:
     front: PeoplePage | None
     project: PeoplePage
     own: Mapping[str, PeoplePage] = field(default_factory=dict)
+    forms: Mapping[str, OwnPageChanges] = field(default_factory=dict)
 
     def shows(self, route: PageRoute, info: RequestInfo) -> bool:
         """Tell whether a request gets a page for people, and not the simple page."""
-        if isinstance(route, RootRoute) and self.front is None:
+        if isinstance(route, RootRoute) and self.front is None and not self._is_login(info):
             return False
         if isinstance(route, RootRoute | ProjectRoute) and route.is_simple:
             return False
@@ -82,17 +85,24 @@ class PeoplePages:
             if view not in self.admission.public:
                 raise NotHere("view")
         else:
-            page, view = self._page_of_view(route), route.view
+            page, view = self._page_of_view(route, info), route.view
         source = self.admission.reading(reader, view)
         return await page.answer(PageRequest(route, info, reader, source, view))
 
-    def _page_of_view(self, route: RootRoute | ProjectRoute | ReleaseRoute | FileRoute) -> PeoplePage:
+    def _page_of_view(
+        self, route: RootRoute | ProjectRoute | ReleaseRoute | FileRoute, info: RequestInfo
+    ) -> PeoplePage:
         match route:
+            case RootRoute() if self._is_login(info):
+                return self.own["login"]
             case RootRoute() if self.front is not None:
                 return self.front
             case FileRoute():
                 return self.own[FEED]
         return self.project
+
+    def _is_login(self, info: RequestInfo) -> bool:
+        return "login" in self.own and is_login(info)
 
     def static(self, name: str, info: RequestInfo) -> Response:
         """Return a file of ``/-/static/``.

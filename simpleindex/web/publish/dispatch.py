@@ -1,9 +1,9 @@
-"""Dispatch requests that change something: uploads, and the small JSON interface below ``/-/api/``."""
+"""Dispatch requests that change something: uploads, the JSON interface below ``/-/api/``, and forms of pages for people."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from simpleindex.core.errors import NotHere, SimpleIndexError
@@ -13,16 +13,24 @@ from simpleindex.system.log import logger
 from simpleindex.web.http.request_body import IncomingBody
 from simpleindex.web.http.respond import error_response, to_its_end
 from simpleindex.web.http.response import sentence
-from simpleindex.web.resource import API_PREFIX, request_info
-from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, is_within, route, split_target
+from simpleindex.web.resource import request_info
+from simpleindex.web.routes import (
+    OwnPageRoute,
+    RootRoute,
+    UploadRoute,
+    first_segment,
+    is_within,
+    route,
+    split_target,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from simpleindex.core.addresses import Network
     from simpleindex.system.threads import Threads
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import RequestInfo, Response, Sink
+    from simpleindex.web.http.response import OwnPageChanges, RequestInfo, Response, Sink
     from simpleindex.web.http.site import IndexRequest
     from simpleindex.web.publish.upload import Uploads
     from simpleindex.web.refused_log import RefusedChanges
@@ -32,25 +40,13 @@ _log = logger(__name__)
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST, PUT")
 
 
-class Api(Protocol):
-    """The JSON interface."""
-
-    async def judge(self, request: RequestInfo, length: int | None) -> Sink:
-        """Judge a request's head, and return what takes its body."""
-        ...
-
-    async def answer(self, page: str, request: RequestInfo) -> Response:
-        """Answer a request for something below ``/-/api/``."""
-        ...
-
-
 class PublishingDispatcher:
     """Sends each upload and each other change to its part of the index, and answers those that are refused.
 
     Args:
         admission: Lets readers in.
         uploads: Takes uploads.
-        api: Takes other changes.
+        own: Take other changes, by the first segment behind ``/-/``.
         refused: Records refused changes.
         trusted: Returns the networks whose proxies state the client's address.
         threads: Call blocking functions.
@@ -60,7 +56,7 @@ class PublishingDispatcher:
         self,
         admission: Admission,
         uploads: Uploads,
-        api: Api,
+        own: Mapping[str, OwnPageChanges],
         refused: RefusedChanges,
         *,
         trusted: Callable[[], Sequence[Network]],
@@ -68,7 +64,7 @@ class PublishingDispatcher:
     ) -> None:
         self._admission = admission
         self._uploads = uploads
-        self._api = api
+        self._own = own
         self._refused = refused
         self._trusted = trusted
         self._threads = threads
@@ -99,7 +95,7 @@ class PublishingDispatcher:
         if isinstance(kind, str):
             return await self._uploads.judge(info, length, kind)
         if isinstance(kind, OwnPageRoute):
-            return await self._api.judge(info, length)
+            return await self._own[first_segment(kind)].judge(info, length)
         return await self._uploads.judge(info, length, None)
 
     # When all of it has arrived
@@ -127,7 +123,8 @@ class PublishingDispatcher:
     async def _answer(self, request: RequestInfo) -> Response:
         kind = self._kind(request.method, request.target)
         if isinstance(kind, OwnPageRoute):
-            return await self._api.answer(kind.name.removeprefix(API_PREFIX), request)
+            first, _, page = kind.name.partition("/")
+            return await self._own[first].answer(page, request)
         if kind is None:
             await self._admission.enter(request)
             text = "This URL is for reading; uploads go to /legacy/."
@@ -135,7 +132,7 @@ class PublishingDispatcher:
         return await self._uploads.answer(request)
 
     def _kind(self, method: str, target: bytes) -> UploadRoute | OwnPageRoute | str | None:
-        """Return what a request is for: an upload by form, a page of the JSON API, a bare file's name, or None."""
+        """Return what a request is for: an upload by form, a page below ``/-/``, a bare file's name, or None."""
         views = self._admission.public
         if method == "PUT":
             # A view shows what lies elsewhere, so nothing is put there.
@@ -148,7 +145,7 @@ class PublishingDispatcher:
         except NotHere:
             return None
         match meaning:
-            case OwnPageRoute(name) if name.startswith(API_PREFIX):
+            case OwnPageRoute(name) if "/" in name and first_segment(meaning) in self._own:
                 return meaning
             case UploadRoute() if method == "POST":
                 return meaning

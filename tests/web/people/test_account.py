@@ -1,0 +1,278 @@
+"""The account's page and its forms, in a whole service in memory: rights, tokens, other sites' pages, and the audit."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+
+from simpleindex.access.hashes import hash_password
+from simpleindex.access.identity import Action
+from tests.fixtures.people_site import Document
+from tests.fixtures.publishing_site import PublishingSiteFixture, publishing_site
+from tests.fixtures.service import service_fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simpleindex.access.credentials import Token
+    from tests.fixtures.connection import Answer
+
+ACCESS = """\
+[[rule]]
+projects = ["secret-*"]
+read = ["alice"]
+upload = ["alice"]
+
+[[rule]]
+projects = ["*"]
+read = ["anyone"]
+upload = ["owner"]
+yank = ["owner"]
+"""
+
+PASSWORD = "correct horse"
+HASH = hash_password(PASSWORD)
+BROWSER = ("Accept: text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Dest: document")
+OWN_PAGE = ("Origin: http://localhost:8080", "Sec-Fetch-Site: same-origin")
+FORM = "Content-Type: application/x-www-form-urlencoded"
+GOOD = {"can": "upload", "projects": "Acme_*, lib", "expires": "30d", "note": "ci"}
+
+
+def basic(user: str, password: str = PASSWORD) -> str:
+    return f"Authorization: Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+class AccountFixture:
+    """An index whose users alice and bob look at their accounts with a browser."""
+
+    def __init__(self, site: PublishingSiteFixture) -> None:
+        self.site = site
+
+    def get(self, *headers: str, target: str = "/-/account/") -> Answer:
+        """Request a page."""
+        (answer,) = self.site.send(head("GET", target, *BROWSER, *headers))
+        return answer
+
+    def post(self, fields: Any, *headers: str, user: str = "alice", method: str = "POST") -> Answer:
+        """Send the form as the page does."""
+        body = fields if isinstance(fields, bytes) else urlencode(fields, doseq=True).encode()
+        headers = headers or (*OWN_PAGE, FORM, basic(user))
+        lines = (*BROWSER, *headers, f"Content-Length: {len(body)}")
+        (answer,) = self.site.send(head(method, "/-/account/", *lines) + body)
+        return answer
+
+    def made(self) -> list[Token]:
+        """The tokens that were made here."""
+        return [token for token in self.site.parts.tokens.all() if token.created > 1_700_000_000]
+
+    def audited(self) -> list[dict[str, Any]]:
+        """The lines of the audit after the start."""
+        path = self.site.world.place / "state" / "audit.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [{key: value for key, value in line.items() if key != "time"} for line in lines[1:]]
+
+
+def head(method: str, target: str, *lines: str) -> bytes:
+    return "\r\n".join((f"{method} {target} HTTP/1.1", "Host: localhost:8080", *lines, "", "")).encode()
+
+
+def text_of(answer: Answer) -> str:
+    return Document(answer.body.decode()).text
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[AccountFixture]:
+    users = tmp_path / "users"
+    users.write_text(f"alice:{HASH}\nbob:{HASH}\n")
+    with publishing_site(tmp_path, ACCESS, users=str(users)) as site:
+        yield AccountFixture(site)
+
+
+def test_who_the_reader_is_and_what_that_reader_may_do(account: AccountFixture) -> None:
+    answer = account.get(basic("alice"))
+    assert answer.status == 200
+    assert answer.headers[b"cache-control"] == b"no-store"
+    assert b"script-src 'self'" in answer.headers[b"content-security-policy"]
+    assert b"etag" not in answer.headers
+    text = text_of(answer)
+    assert "You are alice, connected from 127.0.0.1." in text
+    assert "read every project" in text
+    assert "upload secret-*; of all others: those that you published first, and new names" in text
+    assert "delete no project" in text
+    assert "not secret-*; all others" in text_of(account.get(basic("bob")))
+    assert PASSWORD.encode() not in answer.body
+
+
+def test_a_stranger_is_asked_for_a_password(account: AccountFixture) -> None:
+    for target in ("/-/account/", "/-/login", "/?login"):
+        answer = account.get(target=target)
+        assert (answer.status, answer.headers[b"www-authenticate"]) == (401, b'Basic realm="simpleindex"')
+        assert b"<h1>Unauthorized</h1>" in answer.body
+        assert account.get(basic("alice", "wrong"), target=target).status == 401
+
+
+def test_a_token_is_made_and_its_secret_is_shown_once(account: AccountFixture) -> None:
+    answer = account.post(GOOD)
+    assert (answer.status, answer.headers[b"cache-control"]) == (200, b"no-store")
+    (token,) = account.made()
+    assert (token.user, set(token.actions)) == ("alice", {Action.UPLOAD})
+    assert (token.projects, token.note) == (("acme-*", "lib"), "ci")
+    (secret,) = (each.text for each in Document(answer.body.decode()).all("code") if "sidx-" in each.text)
+    assert account.site.parts.tokens.find(secret, token.created).id == token.id
+    (line,) = account.audited()
+    detail = line.pop("detail")
+    assert line == {"event": "token-created", "who": "alice", "token": token.id, "address": "127.0.0.1"}
+    assert detail.startswith("of alice, can upload on acme-*, lib, until 20")
+    later = account.get(basic("alice"))
+    assert token.id in text_of(later)
+    for place in (later.body.decode(), detail, *account.site.world.said):
+        assert secret not in place
+        assert PASSWORD not in place
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"can": ["fly"]}, 400, "What it may do: 'fly' is none of read, upload"),
+        ({"can": []}, 400, "What it may do: give at least one of"),
+        ({"projects": "a/b"}, 400, "Projects: 'a/b' is no name"),
+        ({"projects": ""}, 400, "Projects: name at least one project"),
+        ({"expires": "soon"}, 400, "Expiry: 'soon' is no time"),
+        ({"expires": ""}, 400, "Expiry: '' is no time"),
+        ({"note": "<script>" * 30}, 400, "Note: it must be one line"),
+        ({"can": ["upload", "delete", "admin"]}, 403, "None of your rights include delete, admin"),
+    ],
+)
+def test_a_form_with_a_mistake_comes_back_as_it_was_filled_in(
+    account: AccountFixture, changes: dict[str, Any], status: int, reason: str
+) -> None:
+    answer = account.post({**GOOD, "note": "<b>&", **changes})
+    assert answer.status == status
+    assert reason in text_of(answer)
+    document = Document(answer.body.decode())
+    values = {each.attributes.get("id"): each.attributes.get("value") for each in document.all("input")}
+    expected = {"projects": "Acme_*, lib", "note": "<b>&", **changes}
+    assert {name: values[name] for name in ("projects", "note")} == {
+        name: expected[name] for name in ("projects", "note")
+    }
+    assert b"<script>" not in answer.body
+    assert account.made() == []
+    assert account.audited() == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Origin: https://evil.example",),
+        ("Origin: null",),
+        ("Origin: http://localhost:8080", "Sec-Fetch-Site: cross-site"),
+        ("Sec-Fetch-Site: same-site",),
+    ],
+)
+@pytest.mark.parametrize("fields", [GOOD, {"revoke": "TOKEN"}])
+def test_other_sites_pages_change_nothing(
+    account: AccountFixture, headers: tuple[str, ...], fields: dict[str, str]
+) -> None:
+    (token,) = account.site.parts.tokens.all()
+    fields = {name: token.id if value == "TOKEN" else value for name, value in fields.items()}
+    answer = account.post(fields, *headers, FORM, basic("alice"))
+    assert answer.status == 403
+    assert "Another site" in text_of(answer)
+    assert account.site.parts.tokens.all() == [token]
+
+
+def test_a_token_makes_and_revokes_none(account: AccountFixture) -> None:
+    page = account.get(f"Authorization: Bearer {account.site.token}")
+    (token,) = account.site.parts.tokens.all()
+    assert f"You use the token {token.id} of alice" in text_of(page)
+    assert "limited to read, upload, yank, delete, admin on *" in text_of(page)
+    assert "A token cannot list, make or revoke tokens" in text_of(page)
+    assert b"<fieldset" not in page.body
+    for fields in (GOOD, {"revoke": token.id}):
+        answer = account.post(fields, *OWN_PAGE, FORM, f"Authorization: Bearer {account.site.token}")
+        assert answer.status == 403
+        assert "log in with your user name and password" in text_of(answer)
+    assert [token.revoked for token in account.site.parts.tokens.all()] == [None]
+    assert {(line["event"], line["who"], line["token"]) for line in account.audited()} == {
+        ("change-refused", "alice", token.id)
+    }
+
+
+def test_a_stranger_makes_none(account: AccountFixture) -> None:
+    answer = account.post(GOOD, *OWN_PAGE, FORM)
+    assert (answer.status, answer.headers[b"www-authenticate"]) == (401, b'Basic realm="simpleindex"')
+    assert account.made() == []
+
+
+def test_tokens_are_revoked_by_their_own_user(account: AccountFixture) -> None:
+    account.post(GOOD)
+    (token,) = account.made()
+    assert token.id not in text_of(account.get(basic("bob")))
+    refused = account.post({"revoke": token.id}, user="bob")
+    assert (refused.status, "You have no token" in text_of(refused)) == (404, True)
+    assert account.made()[0].revoked is None
+    for _ in range(2):
+        answer = account.post({"revoke": token.id})
+        assert (answer.status, answer.headers[b"location"]) == (303, b"./")
+    assert account.made()[0].revoked is not None
+    assert [(line["event"], line["who"]) for line in account.audited()] == [
+        ("token-created", "alice"),
+        ("token-revoked", "alice"),
+    ]
+    assert "1 token that ended" in text_of(account.get(basic("alice")))
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"note=" + b"x" * 20_000, FORM, 413),
+        (b"&".join([b"can=read"] * 100), FORM, 400),
+        (b"\xff=\xff", FORM, 400),
+        (b'{"can": "read"}', "Content-Type: application/json", 415),
+        (b"can=read", "X-None: 1", 415),
+        (b"", FORM, 415),
+    ],
+)
+def test_bodies_that_are_not_the_form(
+    account: AccountFixture, body: bytes, content_type: str, status: int
+) -> None:
+    answer = account.post(body, *OWN_PAGE, content_type, basic("alice"))
+    assert answer.status == status
+    assert account.made() == []
+
+
+def test_other_methods_and_addresses(account: AccountFixture) -> None:
+    for method in ("PUT", "DELETE", "PATCH"):
+        assert account.post(GOOD, method=method).status == 405
+    assert account.get(basic("alice"), target="/-/account").headers[b"location"] == b"account/"
+    for target in ("/-/account/more", "/-/login/more"):
+        assert account.get(basic("alice"), target=target).status == 404
+    (answer,) = account.site.send(head("POST", "/-/account/more", basic("alice"), "Content-Length: 0"))
+    assert answer.status == 404
+
+
+def test_logging_in_leads_back(account: AccountFixture) -> None:
+    """The root requires the password too, because browsers send it again only there and below."""
+    before = "Referer: http://localhost:8080/secret-plan/?x=1"
+    answer = account.get(basic("alice"), before, target="/-/login")
+    assert (answer.status, answer.headers[b"location"]) == (303, b"../?login")
+    answer = account.get(basic("alice"), before, target="/?login")
+    assert (answer.status, answer.headers[b"location"]) == (303, b"/secret-plan/?x=1")
+    assert answer.headers[b"cache-control"] == b"no-store"
+    answer = account.get(basic("alice"), target="/?login")
+    assert answer.headers[b"location"] == b"./-/account/"
+
+
+def test_without_users_there_is_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextmanager(service_fixture)(tmp_path, monkeypatch) as world:
+        world.start(watch="off", access_log="off")
+        for target in ("/-/login", "/-/account/", "/-/account"):
+            assert world.ask(target, ("Accept", "application/xhtml+xml")).status == 404
+        assert b"Log in" not in world.ask("/", ("Accept", "application/xhtml+xml")).body
+        assert world.ask("/-/account/", method="POST").status == 405
