@@ -1,4 +1,4 @@
-"""One try to get a certificate: under the lock, by one challenge and then the other, written whole or not at all."""
+"""One try to get a certificate, by one challenge and then the other, written whole or not at all; its caller holds the lock."""
 
 from __future__ import annotations
 

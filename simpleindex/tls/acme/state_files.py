@@ -1,4 +1,4 @@
-"""What ACME keeps in ``--state``: the account, what is known of each certificate, and the challenges that are open.
+"""The files of ACME in ``--state``: the account, the lock of several servers, and the answers to open challenges.
 
 Several servers may share one directory, so open challenges are files: a validator may reach any of the servers.
 """
