@@ -13,7 +13,7 @@ from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.text import human_size
-from simpleindex.system.bodies import FileBody
+from simpleindex.system.bodies import BytesBody, FileBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +86,23 @@ class DistributionReader:
             return requests.differences(descriptor, size, file.filename, former)
 
         return await self._answer(source, name, file, tuple(sorted(former.items())), request)
+
+    async def description(self, text: str, content_type: str) -> tuple[str, bool]:
+        """Return a description as HTML that is safe to show, and whether it had images.
+
+        Args:
+            text: The description.
+            content_type: As the metadata state it.
+
+        Raises:
+            BrokenArchive: Rendering it takes too long, or fails.
+            Unavailable: It cannot be rendered now.
+        """
+
+        def request(descriptor: int, size: int) -> Request[tuple[str, bool]]:
+            return requests.description(descriptor, size, content_type)
+
+        return await self._examine(BytesBody(text.encode("utf-8", "replace"), "", None), request)
 
     async def _answer(
         self,

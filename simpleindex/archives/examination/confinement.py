@@ -7,7 +7,7 @@ Enforced by the kernel until the process ends:
 - no file can be written (``RLIMIT_FSIZE`` 0), no process or thread begun (``RLIMIT_NPROC`` 0; the superuser is exempt),
 - no privileges gained by executing a program (``PR_SET_NO_NEW_PRIVS``, on Linux),
 - while a file is examined, nothing can be opened and no socket made (``RLIMIT_NOFILE`` 0): there is the one socket to the
-  server and the files that came over it, for reading, and nothing else that was inherited.
+  server and the files that came over it, for reading, and nothing else that was inherited; but for descriptions.
 
 The last can be undone by an attacker who runs code in the process, for the limit must rise to take the next files.
 It is a guard against what libraries do, not a wall. That process has the user of the server.
@@ -18,10 +18,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from contextlib import suppress
-from typing import Final
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.examination.frames import MOST_DESCRIPTORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DESCRIPTORS: Final = MOST_DESCRIPTORS + 16
 _PR_SET_NO_NEW_PRIVS: Final = 38  # linux/prctl.h
@@ -51,6 +54,17 @@ def allow_opening(allowed: bool) -> None:
     """Let descriptors come in, or have nothing be opened at all."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if allowed else 0, hard))
+
+
+@contextmanager
+def opening_allowed() -> Iterator[None]:
+    """Let files be opened meanwhile, for what can be loaded only when it is needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def allow_seconds(seconds: int) -> None:

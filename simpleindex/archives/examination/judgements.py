@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.contents import compare_texts, list_members, read_texts
+from simpleindex.archives.examination.confinement import opening_allowed
 from simpleindex.archives.inspect import examine, examine_side_file, metadata_of
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import ProjectName, parse_distribution_name
@@ -73,6 +74,16 @@ def _texts(file: BinaryIO, filename: str, paths: list[str]) -> dict[str, str | N
     return read_texts(file, filename, paths)
 
 
+def _description(file: BinaryIO, content_type: str) -> list[Any]:
+    # Only with the extra "pages". It loads the highlighter of a language when there is something to highlight.
+    with opening_allowed():
+        from simpleindex.archives.description import render_description  # noqa: PLC0415
+
+        file.seek(0)
+        rendered = render_description(file.read().decode("utf-8", "replace"), content_type)
+    return [rendered.html, rendered.has_images]
+
+
 def _differences(file: BinaryIO, filename: str, former: dict[str, str]) -> dict[str, str]:
     return compare_texts(file, filename, former)
 
@@ -85,4 +96,5 @@ JUDGEMENTS: Final[Mapping[str, Callable[..., Any]]] = {
     "members": _members,
     "texts": _texts,
     "differences": _differences,
+    "description": _description,
 }

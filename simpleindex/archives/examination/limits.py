@@ -20,6 +20,8 @@ class ExaminationLimits:
 
     Attributes:
         cpu_seconds: Of computing time for any file.
+        description_seconds: Of computing time for a description, for which a person waits. The longest on the public index take
+            half a second.
         bytes_per_second: Further bytes of the file for which it gets one more second. The slowest that is honest, bzip2,
             is ten times as fast.
         memory: Bytes of address space beyond those of the idle process. The largest directory that is read needs a
@@ -35,6 +37,7 @@ class ExaminationLimits:
     """
 
     cpu_seconds: int = 20
+    description_seconds: int = 3
     bytes_per_second: int = _MIB
     memory: int = 512 * _MIB
     waiting: float = 60.0

@@ -171,7 +171,10 @@ class ExaminationPool:
         return [self._examine_alone(request) for request in batch]
 
     def _examine_alone(self, request: Request[Value]) -> Outcome[Value]:
-        seconds = self._limits.seconds_for(request.size)
+        is_description = request.kind == "description"
+        seconds = (
+            self._limits.description_seconds if is_description else self._limits.seconds_for(request.size)
+        )
         error: Exception
         for _ in range(_TRIES):
             try:

@@ -34,6 +34,9 @@ _LONGEST_METADATA: Final = 6 * MAXIMUM_SIZE + _LONGEST_ANSWER
 _LONGEST_MEMBERS: Final = 6 * bounds.LISTED_PATHS.most + 100 * bounds.LISTED_MEMBERS.most
 _LONGEST_TEXTS: Final = 6 * (bounds.MEMBER_TEXTS.most + bounds.LISTED_PATHS.most)
 _LONGEST_DIFFERENCES: Final = 2 * _LONGEST_TEXTS
+_LONGEST_HTML: Final = 4 * 1024 * 1024
+"""Bytes of an answer; of the longest descriptions on the public index it has one and a half million."""
+
 _LARGEST_NUMBER: Final = 1 << 63
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -210,6 +213,17 @@ def differences(
     return Request("differences", (filename, dict(former)), descriptor, size, _texts, _LONGEST_DIFFERENCES)
 
 
+def description(descriptor: int, size: int, content_type: str) -> Request[tuple[str, bool]]:
+    """Request a description as HTML, and whether it had images.
+
+    Args:
+        descriptor: The description as UTF-8, open for reading.
+        size: Bytes.
+        content_type: Its content type.
+    """
+    return Request("description", (content_type,), descriptor, size, _html, _LONGEST_HTML)
+
+
 def text(value: object, most: int = _LONGEST_TEXT) -> str:
     """Read a text of moderate length, on one line.
 
@@ -302,6 +316,13 @@ def _texts(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise BadAnswer(repr(value)[:100])
     return {path: _any_text(content) for path, content in value.items()}
+
+
+def _html(value: object) -> tuple[str, bool]:
+    html, has_images = _row(value, 2)
+    if not isinstance(has_images, bool):
+        raise BadAnswer(repr(value)[:100])
+    return _any_text(html), has_images
 
 
 def _any_text(value: object) -> str:

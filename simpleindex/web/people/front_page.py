@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import TTLCache
 
+from simpleindex.archives.description import render_notice
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.search.query import parse_query
-from simpleindex.web.people.description import render_notice
 from simpleindex.web.people.renderer import PageContent
 
 if TYPE_CHECKING:

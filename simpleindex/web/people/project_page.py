@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
 from packaging.version import Version
 
+from simpleindex.archives.description import RenderedDescription
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.archives.examination.process import UnexpectedError
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName, distribution_suffix
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.core.source import Elsewhere
-from simpleindex.web.people.description import render_description
 from simpleindex.web.people.release_metadata import NO_METADATA, parse_release_metadata
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import install_commands, trust_command
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from simpleindex.search.visibility import Dependent
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import Response
-    from simpleindex.web.people.description import RenderedDescription
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.release_metadata import ReleaseMetadata
     from simpleindex.web.people.renderer import PageRenderer
@@ -60,7 +61,7 @@ class PageServices:
     Attributes:
         renderer: Renders templates.
         reader: Reads what is inside distributions.
-        threads: Threads for rendering descriptions.
+        threads: Threads for parsing metadata.
         address: Returns the address of a view, for commands.
         fronts_upstreams: Tells whether a view has projects that are not on its list.
         search: Finds dependents; None where there is no search.
@@ -172,11 +173,27 @@ class ProjectPage:
             except (SimpleIndexError, BrokenArchive):
                 continue
             if data is not None:
-                described = await self._services.threads.run(_describe, data)
-                if key is not None:
-                    self._descriptions[key] = described
-                return described
+                return await self._describe(
+                    await self._services.threads.run(parse_release_metadata, data), key
+                )
         return _NOTHING
+
+    async def _describe(self, metadata: ReleaseMetadata, key: str | None) -> Description:
+        html, has_images, is_final = f"<pre>{escape(metadata.description)}</pre>", False, True
+        try:
+            if metadata.description:
+                html, has_images = await self._services.reader.description(
+                    metadata.description, metadata.description_type
+                )
+        except (BrokenArchive, UnexpectedError):
+            pass  # Rendering it takes too long: it is shown as it is written.
+        except Unavailable:
+            is_final = False
+        rendered = RenderedDescription(html, has_images) if metadata.description else None
+        described = Description(metadata, rendered)
+        if key is not None and is_final:
+            self._descriptions[key] = described
+        return described
 
     async def _metadata(self, source: Source, name: ProjectName, file: File) -> bytes | None:
         if file.metadata is not None:
@@ -227,13 +244,6 @@ def _version_of(request: PageRequest, project: Project) -> str:
 
 def _metadata_preference(file: File) -> tuple[bool, bool, str]:
     return file.metadata is None, file.kind is not Kind.WHEEL, file.filename
-
-
-def _describe(data: bytes) -> Description:
-    metadata = parse_release_metadata(data)
-    if not metadata.description:
-        return Description(metadata, None)
-    return Description(metadata, render_description(metadata.description, metadata.description_type))
 
 
 @dataclass(frozen=True)
