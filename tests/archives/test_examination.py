@@ -22,6 +22,7 @@ import pytest
 from twisted.logger import LogLevel
 
 from simpleindex.access.identity import UploadRules
+from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import process as process_module
 from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
@@ -47,9 +48,11 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
+from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.log import CapturedLog, log_with
+from tests.fixtures.threads import InlineThreads
 from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
@@ -670,3 +673,22 @@ def test_in_turn_left_early(bench: Bench) -> None:
 def test_honest_giants_pass(size: int, needed: float) -> None:
     """Ten times what was measured for the largest files known, for machines that are slower than ours."""
     assert ExaminationLimits().seconds_for(size) >= 10 * needed
+
+
+@pytest.mark.parametrize(
+    ("text", "content_type"),
+    [
+        ("<div>" * 100_000, "text/markdown"),
+        (">" * 500_000, "text/markdown"),
+        ("".join(f".. |a{n}| replace:: {f'|a{n + 1}| ' * 9}\n" for n in range(30)) + "\n|a0|", "text/x-rst"),
+    ],
+)
+def test_descriptions_that_take_for_ever(text: str, content_type: str, tmp_path: Path) -> None:
+    """Each took a thread of the server, and the interpreter with it, for minutes or without end."""
+    limits = ExaminationLimits(description_seconds=1, cpu_seconds=60)
+    with running(tmp_path, limits, program=default_program()) as bench:
+        reader = DistributionReader(bench.pool, InlineThreads())
+        assert isinstance(error(reader.description(text, content_type)), ExaminationOverrun)
+        html, has_images = result(reader.description("```rust\nfn main() {}\n```\n![a](b)", "text/markdown"))
+    assert "main" in html
+    assert has_images
