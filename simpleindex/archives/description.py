@@ -96,7 +96,9 @@ def render_description(text: str, content_type: str) -> RenderedDescription:
     """
     try:
         html = _renderer(content_type)(text)
-    except RecursionError:
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  (docutils 0.22 raises KeyError for a replacement within a replacement that is nowhere)
         html = None
     if html is None:
         html = txt.render(text) or f"<pre>{escape(text)}</pre>"

@@ -680,7 +680,11 @@ def test_honest_giants_pass(size: int, needed: float) -> None:
     [
         ("<div>" * 100_000, "text/markdown"),
         (">" * 500_000, "text/markdown"),
-        ("".join(f".. |a{n}| replace:: {f'|a{n + 1}| ' * 9}\n" for n in range(30)) + "\n|a0|", "text/x-rst"),
+        (
+            "".join(f".. |a{n}| replace:: {f'|a{n + 1}| ' * 9}\n" for n in range(30))
+            + ".. |a30| replace:: x\n\n|a0|",
+            "text/x-rst",
+        ),
     ],
 )
 def test_descriptions_that_take_for_ever(text: str, content_type: str, tmp_path: Path) -> None:

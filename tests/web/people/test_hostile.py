@@ -204,3 +204,19 @@ def test_links_of_metadata_are_web_addresses() -> None:
     ]
     data = "\n".join(f"Project-URL: x, {url}" for url in urls)
     assert parse_release_metadata(f"{data}\n\n".encode()).urls == (("x", f"{EVIL}/ok"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # docutils raises KeyError.
+        ".. |a| replace:: |b| x\n\n|a|",
+        # And RecursionError.
+        "\n\n".join(f"{'  ' * depth}- x" for depth in range(600)),
+    ],
+    ids=["a replacement that is nowhere", "lists in lists"],
+)
+def test_what_the_library_cannot_render_is_shown_as_it_is_written(text: str) -> None:
+    document = described(text, "text/x-rst")
+    assert_harmless(document)
+    assert "".join(text.split()) in "".join(document.text.split())
