@@ -135,6 +135,8 @@ def _filter_attribute(_tag: str, name: str, value: str) -> str | None:
     """Keep links to elsewhere; one within the description or beside it would lead into the index."""
     if name == "href":
         return value if value.lower().startswith(_SCHEMES) else None
+    if name == "lang":
+        return None  # Of a block of code it is that of the program, which a screen reader would try to speak.
     return value if name != "class" or value in _CLASSES else None
 
 
