@@ -1,0 +1,208 @@
+"""``--acme`` in a service without threads and network: what is requested, what refuses the start, what follows a certificate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.config.acme_values import Identifier
+from simpleindex.core.errors import RefusedStart
+from simpleindex.service import compose_acme
+from simpleindex.tls.acme.errors import AcmeFailed
+from simpleindex.tls.acme.issuing import AcmeAuthority
+from simpleindex.tls.acme.settings import ExternalAccount
+from simpleindex.tls.files import ACME_DIRECTORY
+from simpleindex.tls.machine import MachineIdentity
+from tests.fixtures.certificates import issue
+from tests.fixtures.service import ServiceFixture, service_fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simpleindex.tls.acme.settings import AcmeSettings
+
+HTTPS = ("tcp:8443:interface=127.0.0.1",)
+NAME = "packages.example.org"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceFixture]:
+    yield from service_fixture(tmp_path, monkeypatch)
+
+
+def wanted(world: ServiceFixture, **given: object) -> AcmeSettings:
+    """What would be requested with these options."""
+    world.give(https=HTTPS, acme="none", **given)
+    return compose_acme.acme_settings(world.resolve())
+
+
+def names(settings: AcmeSettings) -> list[str]:
+    return [each.value for each in settings.identifiers]
+
+
+def test_the_host_of_the_url_and_further_names_once_each(world: ServiceFixture) -> None:
+    url = f"https://{NAME}:8443/"
+    settings = wanted(world, url=url, acme_name=("192.0.2.1", NAME))
+    assert names(settings) == [NAME, "192.0.2.1"]
+    assert settings.contact is None
+    assert settings.may_use_http
+
+
+def test_a_host_that_cannot_be_certified_is_left_out_where_others_are_named(world: ServiceFixture) -> None:
+    assert names(wanted(world, url="https://localhost/", acme_name=(NAME,))) == [NAME]
+    with pytest.raises(RefusedStart, match="localhost"):
+        wanted(world, acme_name=None)
+
+
+@pytest.mark.parametrize(
+    ("machine", "requested"),
+    [
+        (MachineIdentity(("box", "box.example.org"), (ip_address("8.8.8.8"),)), ["box.example.org"]),
+        (
+            MachineIdentity(("box.internal", "localhost"), (ip_address("8.8.8.8"), ip_address("10.0.0.1"))),
+            ["8.8.8.8"],
+        ),
+    ],
+)
+def test_without_names_it_is_this_machine(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch, machine: MachineIdentity, requested: list[str]
+) -> None:
+    monkeypatch.setattr(compose_acme, "this_machine", lambda: machine)
+    assert names(wanted(world)) == requested
+
+
+def test_a_machine_without_a_public_name_is_told_what_to_give(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose_acme, "this_machine", lambda: MachineIdentity(("box",), ()))
+    with pytest.raises(RefusedStart, match=r"--acme-name packages\.example\.org"):
+        wanted(world)
+
+
+def test_a_bound_account_and_roots_of_its_own(world: ServiceFixture, tmp_path: Path) -> None:
+    key, roots = tmp_path / "key", tmp_path / "roots.pem"
+    key.write_text("c2VjcmV0\n")
+    roots.write_bytes(issue(ca=True).chain_pem)
+    settings = wanted(
+        world, acme_name=(NAME,), acme_eab_id="kid-1", acme_eab_key=str(key), acme_trust=str(roots)
+    )
+    assert settings.external_account == ExternalAccount("kid-1", "c2VjcmV0")
+    assert settings.trust == str(roots)
+    assert "c2VjcmV0" not in repr(settings)
+    key.write_bytes(b"\xff")
+    with pytest.raises(RefusedStart, match="no text file"):
+        compose_acme.acme_settings(world.resolve())
+    key.unlink()
+    with pytest.raises(RefusedStart, match=r"--acme-eab-key: .* cannot be read"):
+        compose_acme.acme_settings(world.resolve())
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"acme_name": (NAME,)}, "--acme-name: means nothing without --acme"),
+        ({"acme": "none", "http": ("80",)}, "--acme: means nothing without --https"),
+        (
+            {"acme": "none", "https": HTTPS, "acme_eab_id": "x"},
+            "--acme-eab-id: means nothing without --acme-eab-key",
+        ),
+    ],
+)
+def test_options_that_mean_nothing_refuse_the_start(
+    world: ServiceFixture, given: dict[str, object], sentence: str
+) -> None:
+    world.give(**given)
+    with pytest.raises(RefusedStart, match=sentence):
+        world.resolve()
+
+
+def test_a_library_that_is_missing_is_named(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [
+        name for name in sys.modules if name.startswith(("acme", "simpleindex.service.compose_acme"))
+    ]:
+        monkeypatch.delitem(sys.modules, module)
+    for module in [name for name in sys.modules if name.startswith("simpleindex.tls.acme")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "acme", None)
+    with pytest.raises(RefusedStart, match=r"pip install 'twisted-simpleindex\[acme\]'"):
+        world.make(https=HTTPS, acme="none", acme_name=(NAME,))
+
+
+def test_a_directory_that_cannot_be_written_to_refuses_the_start(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(RefusedStart, match="cannot be written to"):
+        world.make(https=HTTPS, acme="none", acme_name=(NAME,))
+
+
+def test_a_later_user_that_cannot_write_there_refuses_the_start(world: ServiceFixture) -> None:
+    world.give(https=HTTPS, acme="none", acme_name=(NAME,))
+    settings = world.resolve()
+    directory = settings.certs / ACME_DIRECTORY
+    directory.mkdir(parents=True)
+    directory.chmod(0o700)
+    with pytest.raises(RefusedStart, match="by user id 65534"):
+        compose_acme.compose_acme(settings, world.reactor, (65534, 65534))
+
+
+def test_a_certificate_is_served_and_names_the_index(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The private CA's certificate serves until the authority's is there; then clients are told of another URL."""
+    issued = issue(NAME)
+
+    def obtain(_: AcmeAuthority) -> object:
+        issued.put(world.certs / ACME_DIRECTORY / "certificate.pem")
+        return issued.certificate
+
+    monkeypatch.setattr(AcmeAuthority, "obtain", obtain)
+    service = world.start(https=HTTPS, acme="you@example.org", acme_name=(NAME,))
+    lines = "\n".join(world.said)
+    assert f"certifies {NAME}; by --acme you agree to its terms of service." in lines
+    assert "until it is there, those above are served" in lines
+    assert f"issued a certificate for {NAME}" in lines
+    assert service.index.security is not None
+    assert not service.index.security.certificates.clients_need_ca
+    assert service.index.security.ca_path is None
+    assert any(f"https://{NAME}:8443/simple/" in line for line in world.said)
+    assert service.index.acme is not None
+    assert "until it is there" not in service.index.acme.line()
+
+
+def test_a_request_that_fails_leaves_the_private_ca_in_use(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def obtain(_: AcmeAuthority) -> object:
+        raise AcmeFailed("The authority sleeps.")
+
+    monkeypatch.setattr(AcmeAuthority, "obtain", obtain)
+    service = world.start(https=HTTPS, acme="none", acme_name=(NAME,))
+    assert any("The authority sleeps." in line for line in world.said)
+    assert service.index.security is not None
+    assert service.index.security.certificates.clients_need_ca
+    world.reload()
+
+
+def test_an_answer_to_an_http_challenge_is_served(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AcmeAuthority, "obtain", lambda _: (_ for _ in ()).throw(AcmeFailed("Not now.")))
+    service = world.start(https=HTTPS, acme="none", acme_name=(NAME,))
+    assert service.index.acme is not None
+    serving = replace(service.index.acme.serving)
+    assert serving.names == {NAME}
+    challenges = world.place / "state" / "acme" / "challenges" / "http-01"
+    challenges.mkdir(parents=True, exist_ok=True)
+    (challenges / "token-1").write_bytes(b"token-1.thumbprint")
+    (http,) = [number for number, (port, *_) in enumerate(world.reactor.tcpServers) if port == 8080]
+    reply = world.ask("/.well-known/acme-challenge/token-1", server=http)
+    assert (reply.status, reply.body) == (200, b"token-1.thumbprint")
+    assert world.ask("/.well-known/acme-challenge/token-2", server=http).status == 404
+    assert Identifier(NAME).server_name == NAME

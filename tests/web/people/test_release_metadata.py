@@ -1,0 +1,103 @@
+"""Core metadata as pages show them: lenient, and bounded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simpleindex.web.people.release_metadata import (
+    NO_METADATA,
+    Person,
+    ReleaseMetadata,
+    is_web_address,
+    parse_release_metadata,
+)
+
+
+def parsed(*lines: str) -> ReleaseMetadata:
+    return parse_release_metadata("\n".join((*lines, "", "")).encode())
+
+
+@pytest.mark.parametrize(
+    ("lines", "people"),
+    [
+        (["Author-email: Ann <a@x.org>, b@x.org"], [Person("Ann", "a@x.org"), Person("", "b@x.org")]),
+        (["Author: Ann", "Author-email: a@x.org"], [Person("Ann", "a@x.org")]),
+        (["Author: Ann"], [Person("Ann", "")]),
+        (["Author: Ann", "Author-email: Ann <a@x.org>"], [Person("Ann", "a@x.org")]),
+        (["Maintainer: Bob", "Author: UNKNOWN"], [Person("Bob", "")]),
+    ],
+)
+def test_people(lines: list[str], people: list[Person]) -> None:
+    assert list(parsed(*lines).people) == people
+
+
+def test_addresses_of_the_web_alone_become_links() -> None:
+    metadata = parsed(
+        *(
+            "Project-URL: Docs, https://docs.org/",
+            "Project-URL: Bad, javascript:alert(1)",
+            "Project-URL: nothing",
+        ),
+        *("Home-page: http://home.org", "Download-URL: file:///etc/passwd"),
+    )
+    assert metadata.urls == (("Docs", "https://docs.org/"), ("Homepage", "http://home.org"))
+    assert not is_web_address("https://[x")
+
+
+def test_requirements_by_their_extra() -> None:
+    metadata = parsed(
+        *("Requires-Dist: a>=1; python_version < '3.9'", "Requires-Dist: b; extra == 'x'"),
+        *(
+            "Requires-Dist: c; python_version < '4' and extra == 'x'",
+            "Requires-Dist: d; extra == 'x' and os_name == 'nt'",
+        ),
+        *("Requires-Dist: (nonsense", "Requires-Dist: -bad-"),
+    )
+    assert [(each.text, each.project, each.extra) for each in metadata.requirements] == [
+        ("a>=1; python_version < '3.9'", "a", ""),
+        ("b", "b", "x"),
+        ("c; python_version < '4'", "c", "x"),
+        ("d; os_name == 'nt'", "d", "x"),
+        ("(nonsense", None, ""),
+        ("-bad-", None, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "description"),
+    [
+        (b"Name: a\n\nText\n", "Text"),
+        (b"Name: a\nDescription: First\n        second\n        |third\n\nbody", "First\nsecond\nthird"),
+        (b"Name: a\nDescription: UNKNOWN\n\nBody", "Body"),
+    ],
+)
+def test_descriptions_of_every_age(data: bytes, description: str) -> None:
+    assert parse_release_metadata(data).description.replace("|", "") == description
+
+
+def test_other_fields() -> None:
+    metadata = parsed(
+        *(
+            "Summary: One",
+            "License: MIT",
+            "Keywords: a, b c",
+            "Classifier: X :: Y",
+            "Provides-Extra: x",
+            "Requires-Python: >=3",
+        )
+    )
+    assert metadata.license == "MIT"
+    assert metadata.keywords == ("a", "b", "c")
+    assert (metadata.classifiers, metadata.extras, metadata.requires_python) == (("X :: Y",), ("x",), ">=3")
+    assert parsed("License-Expression: BSD", "License: x").license == "BSD"
+
+
+def test_endless_headers_have_no_metadata() -> None:
+    assert parse_release_metadata(b"A: b\n" * 600_000) == NO_METADATA
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_parsed(data: bytes) -> None:
+    assert isinstance(parse_release_metadata(b"Requires-Dist: " + data), ReleaseMetadata)
