@@ -117,7 +117,13 @@ class AccountPage:
             Unavailable: The tokens cannot be read now.
         """
         values = self._values(request, change)
-        content = PageContent("account.html", lambda: values, status=change.status, is_kept_by_clients=False)
+        content = PageContent(
+            "account.html",
+            lambda: values,
+            entries=len(values["usable"]) + len(values["ended"]),
+            status=change.status,
+            is_kept_by_clients=False,
+        )
         return await self._renderer.answer(request, content)
 
     def _values(self, request: PageRequest, change: AccountChange) -> Mapping[str, Any]:

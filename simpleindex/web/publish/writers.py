@@ -40,7 +40,7 @@ class Writers:
         identity = await self._admission.identify(request)
         if not identity.authenticated:
             raise Unauthenticated(
-                "Uploading needs a login: give a user and password, or __token__ and a token."
+                "Uploads and other changes need a login: give a user and password, or __token__ and a token."
             )
         return identity
 
