@@ -282,6 +282,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "version": version,
         "release": next((each for each in releases if each.version == version), None),
         "releases": releases,
+        "newest": latest_release(project.files),
         "files": [(file, tags_of(file)) for file in files],
         "table": wheel_table(files),
         "metadata": metadata,
@@ -289,6 +290,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "present": facts.present,
         "uploads": facts.uploads,
         "by_extra": _by_extra(metadata),
+        "classifiers": _by_topic(metadata.classifiers),
         "dependents": facts.dependents,
         "withheld": _withheld(project),
         "commands": install_commands(address, project.name, version, files) if files else (),
@@ -302,6 +304,15 @@ def _by_extra(metadata: ReleaseMetadata) -> dict[str, list[Any]]:
     for requirement in metadata.requirements:
         grouped.setdefault(requirement.extra, []).append(requirement)
     return dict(sorted(grouped.items()))
+
+
+def _by_topic(classifiers: Sequence[str]) -> dict[str, list[str]]:
+    """Return classifiers by their first part, which is the same for many."""
+    grouped: dict[str, list[str]] = {}
+    for classifier in classifiers:
+        topic, _, rest = classifier.partition(" :: ")
+        grouped.setdefault(topic, []).append(rest)
+    return grouped
 
 
 def _withheld(project: Project) -> tuple[Withheld, ...]:

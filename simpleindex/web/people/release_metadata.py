@@ -66,7 +66,7 @@ class ReleaseMetadata:
 
     Attributes:
         summary: One line.
-        license: An SPDX expression, or what older metadata say.
+        license: An SPDX expression, or what older metadata say, in a field or in classifiers.
         people: Authors and maintainers.
         urls: Labels and addresses, http and https only.
         requires_python: A version specifier, or nothing.
@@ -108,7 +108,7 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         return NO_METADATA
     return ReleaseMetadata(
         summary=fields.line("summary"),
-        license=fields.line("license-expression") or fields.line("license"),
+        license=fields.line("license-expression") or fields.line("license") or _classified_license(fields),
         people=tuple(dict.fromkeys(_people(fields))),
         urls=tuple(dict.fromkeys(_urls(fields))),
         requires_python=fields.line("requires-python"),
@@ -143,6 +143,11 @@ class _Fields:
     def text(self, name: str) -> str:
         """Return a field as it is written."""
         return self._values.get(name, [""])[0]
+
+
+def _classified_license(fields: _Fields) -> str:
+    texts = (each for each in fields.lines("classifier") if each.startswith("License :: "))
+    return ", ".join(each.rpartition(" :: ")[2] for each in texts)
 
 
 def _people(fields: _Fields) -> Iterator[Person]:

@@ -67,7 +67,7 @@ def test_what_a_page_shows() -> None:
     document = page(site())
     assert "acme-rockets 2.0" in document.all("h1")[0].text
     for text in (
-        *("Rockets that come back", "MIT", "Wile E.", "Topic :: Games", "They come back.", ">=3.9"),
+        *("Rockets that come back", "MIT", "Wile E.", "Games", "They come back.", ">=3.9"),
         *("3 versions", "explodes", "pre-release", "for [looks]", "any platform"),
     ):
         assert text in document.text, text
@@ -90,6 +90,8 @@ def test_a_version() -> None:
     assert "acme-rockets==1.0" in document.text
     found = links(document)
     assert "../../acme-rockets/acme_rockets-1.0.tar.gz" in found
+    assert "the latest version is 2.0" in document.text
+    assert "the latest version" not in page(index).text
     current = [each for each in document.all("a") if "aria-current" in each.attributes]
     assert [each.text for each in current] == ["1.0"]
 
@@ -338,3 +340,16 @@ def test_the_setup_page() -> None:
         each.attributes["href"][1:] for each in document.all("a") if each.attributes["href"].startswith("#")
     }
     assert anchors <= {each.attributes["id"] for each in document.elements if "id" in each.attributes}
+
+
+def test_a_licence_of_old_metadata_is_shown() -> None:
+    source = StubSource()
+    metadata = (
+        b"Metadata-Version: 2.1\nClassifier: License :: OSI Approved :: BSD License\nClassifier: Odd\n\n"
+    )
+    source.add("old-1.0-py3-none-any.whl", metadata=metadata)
+    document = page(site(source), "/old/")
+    assert "Licence BSD License" in " ".join(each.text for each in document.all("aside")[0:1]).replace(
+        "Licence", "Licence "
+    )
+    assert "Odd" in document.text
