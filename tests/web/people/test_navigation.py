@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from tests.fixtures.site import SiteFixture
 from tests.fixtures.two_lanes import WHEEL, open_counting_lane, stocked
 
 if TYPE_CHECKING:
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.people.pages import PeoplePages
     from tests.fixtures.site import Reply
 
 PEOPLE = ("/acme/", "/empty/", "/shut/")
@@ -24,8 +27,14 @@ SIMPLE = ("/simple/", "/simple/acme/", "/simple/empty/", "/simple/shut/")
 DATE = {"date"}
 
 
+def open_with_front(index: SiteFixture, admission: Admission) -> PeoplePages:
+    """Pages for people with one at the root too, whichever."""
+    pages = open_people_pages(index, admission)
+    return replace(pages, front=pages.own["setup"])
+
+
 def site(*, has_pages: bool = True, cors: str | None = "*") -> SiteFixture:
-    return SiteFixture(stocked(), people=open_people_pages if has_pages else None, cors=cors)
+    return SiteFixture(stocked(), people=open_with_front if has_pages else None, cors=cors)
 
 
 def alike(one: Reply, other: Reply, *, but: frozenset[str] | set[str] = frozenset()) -> None:
@@ -44,7 +53,7 @@ def varies_by(reply: Reply) -> set[str]:
 @pytest.mark.parametrize("name", BROWSERS)
 def test_browsers_get_pages_for_people(name: str) -> None:
     index = site()
-    for target in (*PEOPLE, "/acme/1.0/", "/acme/?page=1", "/-/setup/"):
+    for target in ("/", *PEOPLE, "/acme/1.0/", "/acme/?page=1", "/-/setup/"):
         assert is_for_people(index.get(target, *BROWSERS[name])), target
 
 
@@ -136,7 +145,7 @@ def test_the_express_lane_confuses_nobody(browser: str, first: str) -> None:
     assert lane is not None
     requests = {"person": BROWSERS[browser], "tool": TOOLS["pip 26"]}
     for who in (first, *({"person", "tool"} - {first}), first) * 2:
-        for target in ("/acme/", "/empty/"):
+        for target in ("/", "/acme/", "/empty/"):
             reply = index.get(target, *requests[who])
             assert is_for_people(reply) == (who == "person")
             alike(reply, slow.get(target, *requests[who]))
