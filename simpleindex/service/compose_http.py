@@ -94,10 +94,10 @@ def compose_http(
         description=_description(security, sources, has_people_pages=search is not None),
     )
     files = FileResponses(immutable=settings.immutable_files)
-    people = _people(runtime, sources, logins, listings, search)
+    status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
+    people = _people(runtime, sources, logins, listings, search, status)
     writer, changes = _changes(runtime, sources, logins, listings, people)
     challenge = _acme_challenge(runtime, security)
-    status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
     resource = IndexResource(
         IndexParts(listings, files, status, why, changes, people),
         admission,
@@ -134,13 +134,13 @@ def _people(
     logins: Logins | None,
     listings: Listings,
     search: ComposedSearch | None,
+    status: StatusPages,
 ) -> PeoplePages | None:
     if search is None:
         return None
     from simpleindex.service.compose_pages import compose_pages  # noqa: PLC0415  (tools need none of it)
 
-    admission = open_admission(sources.views) if logins is None else logins.admission
-    return compose_pages(runtime, sources, logins, admission, listings, search)
+    return compose_pages(runtime, sources, logins, listings, search, status)
 
 
 def _description(

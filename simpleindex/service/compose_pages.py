@@ -10,6 +10,7 @@ from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit_reading import uploads_of
 from simpleindex.service.compose_account import AccountPages, compose_account
+from simpleindex.web.admission import open_admission
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
 from simpleindex.web.people.front_page import FrontPage
@@ -19,6 +20,7 @@ from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
 from simpleindex.web.people.setup_page import SetupPage
+from simpleindex.web.people.status_page import StatusPage
 from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.people.why_page import WhyPage
 from simpleindex.web.routes import FEED
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from simpleindex.web.listings import Listings
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.pages import PeoplePage
+    from simpleindex.web.status import StatusPages
 
 _RENDERED_BYTES = 16 * 1024 * 1024
 """Rendered pages that are kept; a project's has some 20 KiB compressed."""
@@ -46,9 +49,9 @@ def compose_pages(
     runtime: Runtime,
     sources: ComposedSources,
     logins: Logins | None,
-    admission: Admission,
     listings: Listings,
     search: ComposedSearch,
+    status: StatusPages,
 ) -> PeoplePages:
     """Create the pages.
 
@@ -56,11 +59,11 @@ def compose_pages(
         runtime: What all parts share.
         sources: What is served.
         logins: Users and rights; None if nobody can log in.
-        admission: Decides who reads what.
         listings: The simple pages, which know the URL of the index.
         search: The search.
+        status: The status as JSON.
     """
-    return _Composition(runtime, sources, logins, admission, listings, search).pages()
+    return _Composition(runtime, sources, logins, listings, search, status).pages()
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,14 @@ class _Composition:
     runtime: Runtime
     sources: ComposedSources
     logins: Logins | None
-    admission: Admission
     listings: Listings
     search: ComposedSearch
+    status: StatusPages
+
+    @property
+    def admission(self) -> Admission:
+        """The decision about who reads what."""
+        return open_admission(self.sources.views) if self.logins is None else self.logins.admission
 
     def pages(self) -> PeoplePages:
         renderer = self._renderer()
@@ -112,6 +120,7 @@ class _Composition:
             "search.json": SearchJson(search),
             FEED: FeedPage(search, lambda: renderer.site.title, lambda: self.listings.base_url or None),
             "badge": BadgePage(),
+            "status": StatusPage(services, self.status),
             "why": WhyPage(services, WhyPages(self.admission, self.sources.explain)),
         }
 
