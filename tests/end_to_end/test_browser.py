@@ -315,6 +315,7 @@ def test_accessibility(browser: Any, site: Publishing, axe: str, scheme: str, wi
             "/rockets/1.0/",
             "/-/setup/",
             "/-/why/rockets",
+            "/-/status",
             "/nothing/",
             "/-/account/",
         ),
