@@ -47,6 +47,8 @@ _ACME_DETAILS: Final = tuple(
 )
 """Options that refine ``--acme``."""
 
+DEFAULT_TITLE: Final = "Package index"
+
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
 _DEFAULT_DIRECTORIES: Final = {
     "state": ("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"),
@@ -235,7 +237,7 @@ def _settings(
         access=layers.located("access", to_path, None),
         insecure_auth=layers.one("insecure-auth", to_flag, False),
         url=layers.one("url", to_url, None),
-        title=layers.one("title", to_title, "Package index"),
+        title=layers.one("title", to_title, DEFAULT_TITLE),
         notice=layers.one("notice", str, ""),
         watch=layers.one("watch", to_watch, WatchMode.AUTO),
         poll_interval=layers.one("poll-interval", to_seconds, 2.0),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simpleindex.config.settings import DEFAULT_TITLE
 from simpleindex.core.text import plural
 from simpleindex.service.listening import where
 from simpleindex.service.report import install_lines
+from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +34,8 @@ def listening_lines(
     for option, port in ports:
         redirects = " (redirects to HTTPS)" if option == "http" and settings.redirect_http else ""
         yield f"Serving {settings.path} on {where(port)} for {option}{redirects}."
+    if index.search is None and (settings.notice or settings.title != DEFAULT_TITLE):
+        yield f"--title and --notice are shown on the pages for people: {missing('jinja2', 'pages')}"
     if index.sources.upstreams is not None:
         yield from index.sources.upstreams.lines()
     if index.security is not None:

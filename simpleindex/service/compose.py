@@ -16,7 +16,7 @@ from simpleindex.service.compose_http import HttpParts, compose_http
 from simpleindex.service.composed_sources import ComposedSources
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
-from simpleindex.system.extras import has_pages
+from simpleindex.system.extras import has_pages, missing
 from simpleindex.tls.security import Security
 from simpleindex.views.explain import SourceNote, what_is_there
 
@@ -115,9 +115,7 @@ def _compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts |
     try:
         from simpleindex.service.compose_acme import compose_acme  # noqa: PLC0415  (only with --acme)
     except ModuleNotFoundError as error:
-        raise RefusedStart(
-            f"--acme needs {error.name}, which is not installed: pip install 'twisted-simpleindex[acme]'"
-        ) from None
+        raise RefusedStart(f"--acme: {missing(error.name, 'acme')}") from None
     return compose_acme(settings, reactor, owner)
 
 

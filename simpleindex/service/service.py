@@ -395,10 +395,12 @@ class IndexService(Service):
 
     def _use_issued_certificate(self) -> None:
         """Serve the certificate that the ACME authority issued, and name the index by it."""
-        before = self._base_url()
+        assert self.index.security is not None  # --acme comes with --https
+        before, needed_ca = self._base_url(), self.index.security.certificates.clients_need_ca
         self._check_certificates(force=True)
         if (url := self._base_url()) != before:
             self._take_urls(self.settings.page_cache)
+        if url != before or needed_ca != self.index.security.certificates.clients_need_ca:
             _log_lines(installation_lines(self.index, url))
 
     def _exchange_access_log(self, settings: Settings) -> None:

@@ -130,7 +130,7 @@ def test_a_library_that_is_missing_is_named(world: ServiceFixture, monkeypatch: 
     for module in [name for name in sys.modules if name.startswith("simpleindex.tls.acme")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "acme", None)
-    with pytest.raises(RefusedStart, match=r"pip install 'twisted-simpleindex\[acme\]'"):
+    with pytest.raises(RefusedStart, match=r"^--acme: .*the extra 'acme'"):
         world.make(https=HTTPS, acme="none", acme_name=(NAME,))
 
 
@@ -172,6 +172,8 @@ def test_a_certificate_is_served_and_names_the_index(
     assert not service.index.security.certificates.clients_need_ca
     assert service.index.security.ca_path is None
     assert any(f"https://{NAME}:8443/simple/" in line for line in world.said)
+    last = [line for line in world.said if line.startswith("Install with:")][-1]
+    assert "--cert" not in last
     assert service.index.acme is not None
     assert "until it is there" not in service.index.acme.line()
 

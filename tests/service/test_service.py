@@ -18,6 +18,7 @@ from simpleindex.access.hashes import hash_password
 from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
+from simpleindex.service import compose
 from simpleindex.service import compose_directory as own_directories
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
@@ -811,3 +812,12 @@ def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceFixture) -
     said = "\n".join(world.reload())
     assert said.count("is valid again") == 2
     assert "is valid again" not in "\n".join(world.reload())
+
+
+def test_a_title_without_pages_names_the_extra(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be shown nowhere."""
+    monkeypatch.setattr(compose, "has_pages", lambda: False)
+    world.start(title="Packages of Example Ltd")
+    assert any("--title and --notice are shown on the pages for people" in line for line in world.taken())

@@ -115,7 +115,9 @@ class DifferencePage:
         reader, source = self._services.reader, request.source
         before, after = await reader.members(source, name, older), await reader.members(source, name, newer)
         compared = compare_members((older, before.members), (newer, after.members))
-        chosen = (*_metadata_paths(older, before), *compared.changed)
+        # RECORD repeats every other change as a digest.
+        changed = (path for path in compared.changed if not path.endswith(".dist-info/RECORD"))
+        chosen = (*_metadata_paths(older, before), *changed)
         paths_before = _paths(older, before, chosen)
         paths_after = _paths(newer, after, chosen)
         texts = await reader.texts(source, name, older, tuple(paths_before.values()))

@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from packaging.requirements import InvalidRequirement
+from packaging.utils import canonicalize_name
+
 from simpleindex.core.names import Kind
+from simpleindex.core.version_texts import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,11 +113,20 @@ def requirements_of(metadata: str) -> tuple[str, ...]:
 def compare_requirements(
     before: Sequence[str], after: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the requirements that were added, and those that were removed."""
-    return (
-        tuple(each for each in after if each not in set(before)),
-        tuple(each for each in before if each not in set(after)),
-    )
+    """Return the requirements that were added, and those that were removed, by name; another spelling is no change."""
+    former = {_plain_requirement(each): each for each in before}
+    present = {_plain_requirement(each): each for each in after}
+    added, removed = present.keys() - former.keys(), former.keys() - present.keys()
+    return tuple(present[each] for each in sorted(added)), tuple(former[each] for each in sorted(removed))
+
+
+def _plain_requirement(text: str) -> str:
+    """Return a requirement in its normal form; as it is written if it cannot be parsed."""
+    try:
+        parsed = parse_requirement(text)
+    except InvalidRequirement:
+        return text
+    return f"{canonicalize_name(parsed.name)}{str(parsed)[len(parsed.name) :]}"
 
 
 def _tags(file: File) -> str:

@@ -111,11 +111,12 @@ def _pip(index: IndexAddress) -> ToolSettings:
             _shell(f"pip install {cert}--index-url {index.with_login} NAME"),
             Snippet("~/.config/pip/pip.conf", "\n".join(lines)),
         ),
-        test="pip index versions NAME",
+        test=f"pip index versions {cert}--index-url {index.with_login} NAME",
     )
 
 
 def _uv(index: IndexAddress) -> ToolSettings:
+    trust = "SSL_CERT_FILE=ca.pem " if index.ca_url is not None else ""
     read = [
         Snippet(
             "pyproject.toml",
@@ -135,7 +136,12 @@ def _uv(index: IndexAddress) -> ToolSettings:
         if index.upload_url
         else ()
     )
-    return ToolSettings("uv", tuple(read), publish, test="uv pip install --dry-run NAME")
+    return ToolSettings(
+        "uv",
+        tuple(read),
+        publish,
+        test=f"echo NAME | {trust}uv pip compile --default-index {index.with_login} -",
+    )
 
 
 def _poetry(index: IndexAddress) -> ToolSettings:
@@ -249,20 +255,18 @@ def _docker(index: IndexAddress) -> ToolSettings:
 def _github_actions(index: IndexAddress) -> ToolSettings:
     secret = "${{ secrets.INDEX_TOKEN }}"  # noqa: S105 (the name of one)
     ca = "${{ github.workspace }}/ca.pem" if index.ca_url is not None else None
-    lines = ["env:", f"  PIP_INDEX_URL: {index.with_login.replace('TOKEN', secret)}"]
+    url = index.with_login.replace("TOKEN", secret)
+    # uv passes over pip's variables.
+    lines = ["env:", f"  PIP_INDEX_URL: {url}", f"  UV_DEFAULT_INDEX: {url}"]
     lines += [f"  {name}: {ca}" for name in ("PIP_CERT", "SSL_CERT_FILE") if ca is not None]
-    steps = ["steps:", "  - uses: actions/checkout@v4", "  - run: pip install NAME"]
+    lines += ["steps:", "  - uses: actions/checkout@v4"]
     publish: tuple[Snippet, ...] = ()
     if index.upload_url is not None:
-        command = f'  - run: uv publish --publish-url {index.upload_url} --token "{secret}"'
-        publish = (
-            Snippet(
-                ".github/workflows/publish.yml", "\n".join((*lines, *steps[:2], "  - run: uv build", command))
-            ),
-        )
-    return ToolSettings(
-        "GitHub Actions", (Snippet(".github/workflows/test.yml", "\n".join((*lines, *steps))),), publish
-    )
+        upload = f'  - run: uv publish --publish-url {index.upload_url} --token "{secret}"'
+        steps = ("  - uses: astral-sh/setup-uv@v6", "  - run: uv build", upload)
+        publish = (Snippet("a job in .github/workflows/", "\n".join((*lines, *steps))),)
+    read = "\n".join((*lines, "  - run: pip install NAME"))
+    return ToolSettings("GitHub Actions", (Snippet("a job in .github/workflows/", read),), publish)
 
 
 def _gitlab_ci(index: IndexAddress) -> ToolSettings:

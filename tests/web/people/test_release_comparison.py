@@ -81,6 +81,10 @@ def test_requirements_are_those_of_the_head() -> None:
     metadata = "Name: a\nRequires-Dist: b>=1\nrequires-dist: c; extra == 'x'\n\nRequires-Dist: not-this\n"
     assert requirements_of(metadata) == ("b>=1", "c; extra == 'x'")
     assert compare_requirements(("b>=1", "c"), ("b>=2", "c")) == (("b>=2",), ("b>=1",))
+    assert compare_requirements(("Jinja2 >=3.1", "(odd", "z"), ("jinja2>=3.1", "y", "(odd")) == (
+        ("y",),
+        ("z",),
+    )
 
 
 @pytest.mark.parametrize(
