@@ -27,8 +27,9 @@ from simpleindex.web.routes import FEED
 from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.records.audit_reading import UploadNote
     from simpleindex.service.compose_logins import Logins
@@ -109,6 +110,7 @@ class _Composition:
             fronts_upstreams=lambda view: bool(self.sources.unlisted.get(view)),
             search=self.search.search,
             uploads=self._uploads,
+            cached_files=self._cached_files,
         )
 
     def _own_pages(self, renderer: PageRenderer, services: PageServices) -> dict[str, PeoplePage]:
@@ -148,6 +150,10 @@ class _Composition:
             ca_url=f"{base}-/ca.pem" if self.listings.description.has_private_ca else None,
             needs_login=not self.admission.is_shared(request.route, ANYONE),
         )
+
+    def _cached_files(self, name: ProjectName, files: Sequence[File]) -> dict[str, bool]:
+        upstreams = self.sources.upstreams
+        return {} if upstreams is None else upstreams.cached_files(name, files)
 
     async def _uploads(self, request: PageRequest, name: ProjectName) -> Mapping[str, UploadNote]:
         """Return who uploaded what, for those who administer the project."""

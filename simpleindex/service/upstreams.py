@@ -9,14 +9,16 @@ from simpleindex.core.text import plural
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.policy.messages import no_upload_times
 from simpleindex.system.log import logger
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.modes import Mode
 from simpleindex.views.name_rules import NameRules
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 
     from twisted.internet.defer import Deferred
 
+    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.policy.lists import NameLists
     from simpleindex.records.used_names import UsedNames
@@ -111,6 +113,22 @@ class Upstreams:
     pins: Pins
     start: Sources
     directories: tuple[ServedDirectory, ...]
+
+    def cached_files(self, name: ProjectName, files: Iterable[File]) -> dict[str, bool]:
+        """Return whether files of upstreams are in the cache, by name; without touching the disk.
+
+        Args:
+            name: The project.
+            files: Its files; those of directories are left out.
+        """
+        identities = {each.settings.name: each.settings.identity for each in self.connected}
+        return {
+            file.filename: self.cache.files.may_have(
+                UpstreamFileKey(identities[file.source], name, file.filename)
+            )
+            for file in files
+            if file.source in identities
+        }
 
     def load(self) -> None:
         """Read which files are cached; blocking."""

@@ -29,6 +29,7 @@ from simpleindex.service.compose_views import ViewParts, compose_view
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.runtime import Runtime, ThreadPools
 from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from simpleindex.views.sources_file import Sources
@@ -82,6 +83,7 @@ class Composition:
         self.views, self.explain, self.directories = sources.views, sources.explain, sources.directories
         self.lines, self.cache = tuple(upstreams.lines()), upstreams.cache
         self.agents = [each.agent for each in upstreams.connected]
+        self.cached_files = upstreams.cached_files
         self.load, self.follow, self.reload, self.stop = (
             upstreams.load,
             upstreams.follow,
@@ -197,6 +199,22 @@ def test_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     upstreams = compose(tmp_path, 'own = ["acme-*"]\n' + UPSTREAM + 'credentials = "env:LOGIN"')
     assert upstreams.lines == ("Behind it: behind, https://index.example/simple/.",)
     assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("acme-x"))), NotHere)
+    upstreams.stop()
+
+
+def test_which_files_of_upstreams_are_cached(tmp_path: Path) -> None:
+    """Only those of upstreams are asked about, and what the cache has is told from what it has not."""
+    upstreams = compose(tmp_path, UPSTREAM)
+    other = ProjectName("other")
+    files = [
+        File(f"other-{version}.zip", version, Kind.SDIST, None, None, None, source=source)
+        for version, source in (("1.0", "behind"), ("2.0", "behind"), ("3.0", "local"))
+    ]
+    upstreams.cache.files.keep_bytes(
+        b"one", UpstreamFileKey("https://index.example/simple/", other, "other-1.0.zip")
+    )
+    upstreams.load()
+    assert upstreams.cached_files(other, files) == {"other-1.0.zip": True, "other-2.0.zip": False}
     upstreams.stop()
 
 

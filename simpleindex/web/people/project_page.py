@@ -66,6 +66,7 @@ class PageServices:
         fronts_upstreams: Tells whether a view has projects that are not on its list.
         search: Finds dependents; None where there is no search.
         uploads: Returns who uploaded the files of a project, as far as the reader may know.
+        cached_files: Returns which files of upstreams are in the cache, and which not.
     """
 
     renderer: PageRenderer
@@ -75,6 +76,7 @@ class PageServices:
     fronts_upstreams: Callable[[str], bool] = lambda _: False
     search: Search | None = None
     uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
+    cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: {}
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,21 @@ class ProjectPage:
         address = self._services.address(request)
         present = await self._present(request, description)
         uploads = await self._services.uploads(request, project.name)
-        facts = PageFacts(project, version, description, dependents, present, uploads)
+        cached = self._services.cached_files(project.name, files)
+        facts = PageFacts(project, version, description, dependents, present, uploads, cached)
 
         def values() -> Mapping[str, Any]:
             return template_values(facts, address)
 
-        sources = (project, description, dependents, present, tuple(sorted(uploads.items())), address)
+        sources = (
+            project,
+            description,
+            dependents,
+            present,
+            tuple(sorted(uploads.items())),
+            tuple(cached.items()),
+            address,
+        )
         content = PageContent(
             "project.html", values, (project.name, version), sources, entries=len(project.files)
         )
@@ -257,6 +268,7 @@ class PageFacts:
         dependents: Projects that require this one.
         present: The required projects that are in this index.
         uploads: Who uploaded each file, for readers who may know.
+        cached: Which files of upstreams are in the cache, and which not.
     """
 
     project: Project
@@ -265,6 +277,7 @@ class PageFacts:
     dependents: tuple[Dependent, ...]
     present: tuple[str, ...]
     uploads: Mapping[str, UploadNote]
+    cached: Mapping[str, bool]
 
 
 def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
@@ -289,6 +302,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "description": facts.description.rendered,
         "present": facts.present,
         "uploads": facts.uploads,
+        "cached": facts.cached,
         "by_extra": _by_extra(metadata),
         "classifiers": _by_topic(metadata.classifiers),
         "dependents": facts.dependents,

@@ -96,6 +96,14 @@ def test_a_version() -> None:
     assert [each.text for each in current] == ["1.0"]
 
 
+def test_files_of_an_upstream_are_cached_or_not_yet() -> None:
+    source = stocked()
+    files = [replace(file, source="pypi") for file in source.pages["acme-rockets"].files]
+    source.put(replace(source.pages["acme-rockets"], files=files))
+    assert "pypi, cached" in page(site(source)).text
+    assert "pypi, not cached yet" in page(site(source), "/acme-rockets/1.0/").text
+
+
 @pytest.mark.parametrize("spelling", ["1.0", "v1.0", "1", "1.0.0", "%31.0"])
 def test_a_version_in_any_spelling_is_found(spelling: str) -> None:
     assert "acme-rockets 1.0" in page(site(), f"/acme-rockets/{spelling}/").all("h1")[0].text
