@@ -1,4 +1,4 @@
-"""Complete settings of each tool for one index, for reading and for publishing, as the page ``/-/setup/`` shows them. Pure.
+"""Settings of each tool for one index, as ``/-/setup/`` shows them, and the commands that install a release. Pure.
 
 ``docs/clients.md`` has the same for an index that is called ``host``.
 """
