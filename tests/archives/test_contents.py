@@ -202,3 +202,30 @@ BAD_ANSWERS: list[tuple[requests.Request[Any], list[object]]] = [
 def test_other_answers_are_refused(request_: requests.Request[Any], answer: object) -> None:
     with pytest.raises(requests.BadAnswer):
         request_.read(answer)
+
+
+@pytest.mark.parametrize("end", [512 + 512 + 100, 512 + 512 + 4 + 10, 512 + 512])
+def test_an_uncompressed_archive_that_ends_in_a_member_is_broken(end: int) -> None:
+    """In its data, in the padding behind them, and before them; the list and the text are both refused."""
+    data = archive("a-1.0.tar", {"a": b"x" * 600}).getvalue()[:end]
+    with pytest.raises(BrokenArchive):
+        list_members(io.BytesIO(data), "a-1.0.tar")
+    with pytest.raises(BrokenArchive):
+        read_texts(io.BytesIO(data), "a-1.0.tar", ["a"])
+
+
+def test_members_that_lie_about_themselves_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local header with another name; deflated data that are none; more packed bytes than are read; links are no texts."""
+    good = archive("a-1.0.zip", {"name": b"hello" * 50}).getvalue()
+    renamed = good.replace(b"name", b"nome", 1)
+    with pytest.raises(BrokenArchive, match="not where the zip directory says"):
+        read_texts(io.BytesIO(renamed), "a-1.0.zip", ["name"])
+    at = good.index(b"name") + 4
+    damaged = good[:at] + b"\xff" * 6 + good[at + 6 :]
+    with pytest.raises(BrokenArchive, match="damaged"):
+        read_texts(io.BytesIO(damaged), "a-1.0.zip", ["name"])
+    monkeypatch.setattr(bounds, "MEMBER_TEXTS", bounds.Bound("the texts", 300, "bytes"))
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as zipped:
+        zipped.writestr("name", b"y" * 301)
+    assert read_texts(stored, "a-1.0.zip", ["name"]) == {"name": None}
