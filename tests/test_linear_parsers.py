@@ -22,7 +22,7 @@ from simpleindex.archives.tar import TarStream, headers
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.archives.wheel import judge_wheel_file
 from simpleindex.archives.wheel_record import judge_record
-from simpleindex.commands.lock_file import parse_lock_file
+from simpleindex.commands.cache.lock_file import parse_lock_file
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.metadata import read_details, read_metadata
 from simpleindex.core.names import ProjectName, parse_distribution_name

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
 
     from simpleindex.config.settings import Settings
-    from simpleindex.service.compose import ComposedIndex
+    from simpleindex.service.composition.index import ComposedIndex
 
 
 def listening_lines(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from simpleindex.directory.live.live_directory import LiveDirectory
-    from simpleindex.service.compose_directory import ServedDirectory
+    from simpleindex.service.composition.directory import ServedDirectory
 
 _MOST_WITHHELD: Final = 50
 """Withheld files named; a directory of thousands of strays must not bury the lines that matter."""

@@ -24,7 +24,7 @@ from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.records.beginning import initialize_records
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.announcements import client_lines, installation_lines, listening_lines
-from simpleindex.service.compose import compose
+from simpleindex.service.composition.index import compose
 from simpleindex.service.ending import SECONDS, THREAD_SECONDS
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
-    from simpleindex.service.compose_directory import ServedDirectory
+    from simpleindex.service.composition.directory import ServedDirectory
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.http.access_log import AccessLog
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.policy.lists import NameLists
     from simpleindex.records.used_names import UsedNames
-    from simpleindex.service.compose_directory import ServedDirectory
-    from simpleindex.service.upstream_secrets import Secrets
+    from simpleindex.service.composition.directory import ServedDirectory
+    from simpleindex.service.composition.upstream_secrets import Secrets
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.pins import Pins

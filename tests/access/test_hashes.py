@@ -113,7 +113,7 @@ def test_reading_needs_no_library() -> None:
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('argon2', 'bcrypt', 'tomlkit', 'multipart')))\n"
-        "import simpleindex.commands.main, simpleindex.service.compose, simpleindex.access.authentication, simpleindex.access.followed\n"
-        "import simpleindex.commands.tokens, simpleindex.commands.passwd, simpleindex.access.hashes\n"
+        "import simpleindex.commands.main, simpleindex.service.composition.index, simpleindex.access.authentication, simpleindex.access.followed\n"
+        "import simpleindex.commands.accounts.tokens, simpleindex.commands.accounts.passwd, simpleindex.access.hashes\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

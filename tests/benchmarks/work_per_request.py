@@ -19,7 +19,7 @@ from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import NamesList
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
-from simpleindex.service.compose_views import ViewParts, compose_view
+from simpleindex.service.composition.views import ViewParts, compose_view
 from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.commands.cache.platforms import supported_tags
+from simpleindex.commands.cache.warm import _fetch
 from simpleindex.commands.main import main
-from simpleindex.commands.platforms import supported_tags
 from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import TOKEN_VARIABLE, Remote
-from simpleindex.commands.warm import _fetch
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
@@ -393,8 +393,8 @@ def test_warm_of_more_than_the_cache_keeps(
     (tmp_path / "config.toml").write_text(f'sources = "{tmp_path / "sources.toml"}"\n')
     (tmp_path / "wanted").write_text("acme\nother\n")
     url = f"http://127.0.0.1:{server.server_port}/"
-    monkeypatch.setattr("simpleindex.commands.warm.local_url", lambda _: url)
-    monkeypatch.setattr("simpleindex.commands.warm.local_ca", lambda _: None)
+    monkeypatch.setattr("simpleindex.commands.cache.warm.local_url", lambda _: url)
+    monkeypatch.setattr("simpleindex.commands.cache.warm.local_ca", lambda _: None)
     words = ["cache", "warm", str(tmp_path / "wanted"), "--config", str(tmp_path / "config.toml")]
     status = int(size == "2K")
     assert main(words) == status

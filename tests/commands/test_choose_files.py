@@ -8,8 +8,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 
-from simpleindex.commands.choose_files import choose
-from simpleindex.commands.requirements import ProjectRequirement
+from simpleindex.commands.cache.choose_files import choose
+from simpleindex.commands.cache.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
 
 ANY = Tag("py3", "none", "any")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from simpleindex.commands.lock_file import InvalidLockFile, parse_lock_file
-from simpleindex.commands.requirements import ProjectRequirement
+from simpleindex.commands.cache.lock_file import InvalidLockFile, parse_lock_file
+from simpleindex.commands.cache.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
 
 A, B = "a" * 64, "b" * 64

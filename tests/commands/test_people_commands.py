@@ -17,7 +17,7 @@ from simpleindex.access.hashes import verify
 from simpleindex.access.htpasswd import parse_users
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions, minute, parse_expiry
-from simpleindex.commands import passwd as passwd_module
+from simpleindex.commands.accounts import passwd as passwd_module
 from simpleindex.commands.main import main
 from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simpleindex.commands.platforms import supported_tags
+from simpleindex.commands.cache.platforms import supported_tags
 
 
 def platforms(name: str) -> list[str]:

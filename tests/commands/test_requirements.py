@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from simpleindex.commands.requirements import (
+from simpleindex.commands.cache.requirements import (
     NestedFile,
     ProjectRequirement,
     _logical_lines,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.commands import requirements_files
-from simpleindex.commands.lock_file import InvalidLockFile
-from simpleindex.commands.requirements_files import read_requirements
+from simpleindex.commands.cache import requirements_files
+from simpleindex.commands.cache.lock_file import InvalidLockFile
+from simpleindex.commands.cache.requirements_files import read_requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from simpleindex.commands.requirements import Requirements
+    from simpleindex.commands.cache.requirements import Requirements
 
 
 def read(path: Path, text: str) -> Requirements:

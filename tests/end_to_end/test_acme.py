@@ -321,6 +321,6 @@ def test_without_acme_none_of_it_is_imported(
         server.await_line("Install with: ")
         server.stop()
         imported = set(re.findall(r"^import time: .*\| +([\w.]+)$", server.log, re.MULTILINE))
-        assert "simpleindex.service.compose" in imported
+        assert "simpleindex.service.composition.index" in imported
         roots = {"acme", "josepy", "requests", "simpleindex.tls.acme"}
         assert (roots & imported) == (roots if is_there else set())

@@ -12,7 +12,7 @@ import pytest
 
 from simpleindex.config.acme_values import Identifier
 from simpleindex.core.errors import RefusedStart
-from simpleindex.service import compose_acme
+from simpleindex.service.composition import acme as compose_acme
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import AcmeAuthority
 from simpleindex.tls.acme.settings import ExternalAccount
@@ -124,7 +124,7 @@ def test_options_that_mean_nothing_refuse_the_start(
 
 def test_a_library_that_is_missing_is_named(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [
-        name for name in sys.modules if name.startswith(("acme", "simpleindex.service.compose_acme"))
+        name for name in sys.modules if name.startswith(("acme", "simpleindex.service.composition.acme"))
     ]:
         monkeypatch.delitem(sys.modules, module)
     for module in [name for name in sys.modules if name.startswith("simpleindex.tls.acme")]:

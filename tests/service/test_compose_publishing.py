@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.service import compose_publishing
-from simpleindex.service.compose_publishing import provenance_verifier
+from simpleindex.service.composition import publishing as compose_publishing
+from simpleindex.service.composition.publishing import provenance_verifier
 
 if TYPE_CHECKING:
     from tests.fixtures.log import CapturedLog

@@ -23,9 +23,9 @@ from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.used_names import UsedNames
 from simpleindex.service.check_sources import check_sources
-from simpleindex.service.compose_directory import ServedDirectory
-from simpleindex.service.compose_upstreams import compose_upstreams
-from simpleindex.service.compose_views import ViewParts, compose_view
+from simpleindex.service.composition.directory import ServedDirectory
+from simpleindex.service.composition.upstreams import compose_upstreams
+from simpleindex.service.composition.views import ViewParts, compose_view
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.runtime import Runtime, ThreadPools
 from simpleindex.upstreams.cache.cached_listings import CachedListing
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from simpleindex.core.source import Source
-    from simpleindex.service.composed_sources import ComposedSources
+    from simpleindex.service.composition.sources import ComposedSources
     from tests.fixtures.log import CapturedLog
 
 from simpleindex.directory.source import LocalSource

@@ -18,8 +18,8 @@ from simpleindex.access.hashes import hash_password
 from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
-from simpleindex.service import compose
-from simpleindex.service import compose_directory as own_directories
+from simpleindex.service.composition import directory as own_directories
+from simpleindex.service.composition import index as compose
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS, as_daemon, in_the_foreground
 from simpleindex.system.log import logger

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.core.errors import InvalidSetting, RefusedStart
-from simpleindex.service.upstream_secrets import Secrets, parse_credentials
+from simpleindex.service.composition.upstream_secrets import Secrets, parse_credentials
 from simpleindex.upstreams.pages.urls import BasicCredentials
 from simpleindex.upstreams.settings import UpstreamSettings
 from tests.fixtures.certificates import issue

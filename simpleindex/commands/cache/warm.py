@@ -12,13 +12,13 @@ from urllib.parse import unquote, urljoin
 
 from packaging.markers import default_environment
 
-from simpleindex.commands.choose_files import choose
+from simpleindex.commands.cache.choose_files import choose
+from simpleindex.commands.cache.lock_file import InvalidLockFile
+from simpleindex.commands.cache.platforms import supported_tags
+from simpleindex.commands.cache.requirements_files import read_requirements
 from simpleindex.commands.local_index import local_ca, local_settings, local_url
-from simpleindex.commands.lock_file import InvalidLockFile
-from simpleindex.commands.platforms import supported_tags
 from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import IndexRefusal, Remote, Unreachable
-from simpleindex.commands.requirements_files import read_requirements
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.json_text import load_json
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.commands.requirements import ProjectRequirement
+    from simpleindex.commands.cache.requirements import ProjectRequirement
     from simpleindex.config.settings import Settings
 
 _AT_ONCE: Final = 8

@@ -46,7 +46,7 @@ def check(words: list[str]) -> int:
         print(text)
     is_right = True
     if settings.has_logins:
-        from simpleindex.commands.check_access import check_access  # noqa: PLC0415  (only with logins)
+        from simpleindex.commands.operations.check_access import check_access  # noqa: PLC0415  (only with logins)
 
         lines, is_right = check_access(settings)
         print("\n".join(lines))

@@ -9,7 +9,7 @@ from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit_reading import uploads_of
-from simpleindex.service.compose_account import AccountPages, compose_account
+from simpleindex.service.composition.account import AccountPages, compose_account
 from simpleindex.web.admission import open_admission
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.records.audit_reading import UploadNote
-    from simpleindex.service.compose_logins import Logins
-    from simpleindex.service.compose_search import ComposedSearch
-    from simpleindex.service.composed_sources import ComposedSources
+    from simpleindex.service.composition.logins import Logins
+    from simpleindex.service.composition.search import ComposedSearch
+    from simpleindex.service.composition.sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.web.admission import Admission
     from simpleindex.web.listings import Listings

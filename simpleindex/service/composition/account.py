@@ -14,7 +14,7 @@ from simpleindex.web.publish.writers import Writers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simpleindex.service.compose_logins import Logins
+    from simpleindex.service.composition.logins import Logins
     from simpleindex.service.runtime import Runtime
     from simpleindex.web.http.response import OwnPageChanges
     from simpleindex.web.people.pages import PeoplePage

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
-from simpleindex.commands.cache_contents import CacheContents
+from simpleindex.commands.cache.contents import CacheContents
 
 
 def pin(arguments: argparse.Namespace) -> int:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.commands.cache_contents import CacheContents, CachedEntry, minute
-from simpleindex.commands.cache_pins import pin, unpin
-from simpleindex.commands.cache_why import why
-from simpleindex.commands.warm import add_warm
+from simpleindex.commands.cache.contents import CacheContents, CachedEntry, minute
+from simpleindex.commands.cache.pins import pin, unpin
+from simpleindex.commands.cache.warm import add_warm
+from simpleindex.commands.cache.why import why
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.patterns import ALL
 from simpleindex.core.text import human_size, parse_duration, plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simpleindex.commands.judging import reasons_against
+from simpleindex.commands.cache.judging import reasons_against
 from simpleindex.core.errors import InvalidFilename, RefusedStart
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.settings import UpstreamSettings
 
-from simpleindex.commands.cache_contents import CacheContents, minute
+from simpleindex.commands.cache.contents import CacheContents, minute
 
 
 def why(arguments: argparse.Namespace) -> int:

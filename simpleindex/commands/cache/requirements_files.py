@@ -6,13 +6,13 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.commands.lock_file import InvalidLockFile, parse_lock_file
-from simpleindex.commands.requirements import Requirements, SkippedLine
+from simpleindex.commands.cache.lock_file import InvalidLockFile, parse_lock_file
+from simpleindex.commands.cache.requirements import Requirements, SkippedLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.commands.requirements import NestedFile
+    from simpleindex.commands.cache.requirements import NestedFile
 
 _LARGEST: Final = 16 << 20
 """Bytes of one file."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from simpleindex.commands.requirements import ProjectRequirement
+    from simpleindex.commands.cache.requirements import ProjectRequirement
 
 
 class Choice(NamedTuple):

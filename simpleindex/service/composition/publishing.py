@@ -24,8 +24,8 @@ from simpleindex.web.refused_log import RefusedChanges
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simpleindex.service.compose_directory import ServedDirectory
-    from simpleindex.service.compose_logins import Logins
+    from simpleindex.service.composition.directory import ServedDirectory
+    from simpleindex.service.composition.logins import Logins
     from simpleindex.service.runtime import Runtime
     from simpleindex.web.http.response import OwnPageChanges
 

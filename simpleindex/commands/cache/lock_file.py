@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement
 
-from simpleindex.commands.requirements import (
+from simpleindex.commands.cache.requirements import (
     ProjectRequirement,
     Requirements,
     SkippedLine,

@@ -15,7 +15,7 @@ from simpleindex.search.search import Search
 
 if TYPE_CHECKING:
     from simpleindex.search.origins import Origin
-    from simpleindex.service.composed_sources import ComposedSources
+    from simpleindex.service.composition.sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.upstreams.cache.file_keys import FileKey
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.publishing.writer import Writer
-    from simpleindex.service.compose_logins import Logins
-    from simpleindex.service.compose_search import ComposedSearch
-    from simpleindex.service.composed_sources import ComposedSources
+    from simpleindex.service.composition.logins import Logins
+    from simpleindex.service.composition.search import ComposedSearch
+    from simpleindex.service.composition.sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.security import Security
@@ -122,7 +122,7 @@ def _changes(
 ) -> tuple[Writer | None, PublishingDispatcher | None]:
     if logins is None:
         return None, None
-    from simpleindex.service.compose_publishing import compose_publishing  # noqa: PLC0415  (reading needs none of it)
+    from simpleindex.service.composition.publishing import compose_publishing  # noqa: PLC0415  (reading needs none of it)
 
     forms = {} if people is None else people.forms
     return compose_publishing(runtime, sources.directories[0], logins, lambda: listings.base_url, forms)
@@ -138,7 +138,7 @@ def _people(
 ) -> PeoplePages | None:
     if search is None:
         return None
-    from simpleindex.service.compose_pages import compose_pages  # noqa: PLC0415  (tools need none of it)
+    from simpleindex.service.composition.pages import compose_pages  # noqa: PLC0415  (tools need none of it)
 
     return compose_pages(runtime, sources, logins, listings, search, status)
 

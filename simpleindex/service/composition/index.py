@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
-from simpleindex.service.compose_directory import ServedDirectory
-from simpleindex.service.compose_http import HttpParts, compose_http
-from simpleindex.service.composed_sources import ComposedSources
+from simpleindex.service.composition.directory import ServedDirectory
+from simpleindex.service.composition.http import HttpParts, compose_http
+from simpleindex.service.composition.sources import ComposedSources
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_pages, missing
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.service.compose_acme import AcmeParts
-    from simpleindex.service.compose_logins import Logins
-    from simpleindex.service.compose_search import ComposedSearch
+    from simpleindex.service.composition.acme import AcmeParts
+    from simpleindex.service.composition.logins import Logins
+    from simpleindex.service.composition.search import ComposedSearch
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.private_ca import Owner
@@ -78,13 +78,13 @@ def compose(
     sources = compose_sources(runtime)
     logins = None
     if settings.has_logins:
-        from simpleindex.service.compose_logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
+        from simpleindex.service.composition.logins import compose_logins  # noqa: PLC0415  (reading needs none of it)
 
         refuse_unreadable(settings, owner)
         logins = compose_logins(runtime, sources.views)
     search = None
     if has_pages():
-        from simpleindex.service.compose_search import compose_search  # noqa: PLC0415  (without pages nobody searches)
+        from simpleindex.service.composition.search import compose_search  # noqa: PLC0415  (without pages nobody searches)
 
         search = compose_search(runtime, sources)
     http = compose_http(runtime, security, sources, logins, troubles, search)
@@ -103,7 +103,7 @@ def compose_sources(runtime: Runtime) -> ComposedSources:
         views = {MAIN_VIEW: directory.source}
         return ComposedSources((directory,), views, partial(_explain_local, directory.source), None)
     from simpleindex.records.used_names import UsedNames  # noqa: PLC0415  (only with upstreams)
-    from simpleindex.service.compose_upstreams import compose_upstreams  # noqa: PLC0415  (the same)
+    from simpleindex.service.composition.upstreams import compose_upstreams  # noqa: PLC0415  (the same)
 
     used_names = UsedNames(runtime.records)
     return compose_upstreams(runtime, ServedDirectory(path, LOCAL, runtime, used_names), used_names)
@@ -113,7 +113,7 @@ def _compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts |
     if settings.acme is None:
         return None
     try:
-        from simpleindex.service.compose_acme import compose_acme  # noqa: PLC0415  (only with --acme)
+        from simpleindex.service.composition.acme import compose_acme  # noqa: PLC0415  (only with --acme)
     except ModuleNotFoundError as error:
         raise RefusedStart(f"--acme: {missing(error.name, 'acme')}") from None
     return compose_acme(settings, reactor, owner)

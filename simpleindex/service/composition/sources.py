@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.service.compose_directory import ServedDirectory
+    from simpleindex.service.composition.directory import ServedDirectory
     from simpleindex.service.upstreams import Upstreams
     from simpleindex.views.explain import SourceNote
 

@@ -1,0 +1,1 @@
+"""Running an index: checks, units of systemd, certificates."""

@@ -1,0 +1,1 @@
+"""Changes to what is published: yanks, deletions, statuses, copies."""
