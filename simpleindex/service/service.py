@@ -35,6 +35,7 @@ from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import PUBLISHER, logger
 from simpleindex.system.troubles import Troubles
+from simpleindex.web.http.finished_requests import observe_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -408,8 +409,13 @@ class IndexService(Service):
         if self.access_log is not None:
             self.access_log.close()
         self.access_log = opened
+        self._observe_requests()
+
+    def _observe_requests(self) -> None:
+        """Report finished requests to everything that records them."""
+        observers = [] if self.access_log is None else [self.access_log.record]
         for site in self.index.http.sites:
-            site.access_log = None if opened is None else opened.record
+            site.request_over = observe_all(observers)
 
     def _base_url(self) -> str:
         if self.settings.url is not None:

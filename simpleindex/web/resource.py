@@ -186,6 +186,8 @@ class IndexResource(Resource):
         except NotHere:
             # A private index does not tell anonymous clients which pages could exist.
             target = None
+        if request.record is not None:
+            request.record.route = target
         match target:
             case AcmeRoute(token):
                 return acme_response(self._acme_challenge(token))
@@ -260,7 +262,9 @@ def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
         return None if values is None else b", ".join(values).decode("latin-1")
 
     method = request.method.decode("latin-1")
-    info = RequestInfo(method, request.uri, header, _is_local(request, header, trusted))
+    info = RequestInfo(
+        method, request.uri, header, _is_local(request, header, trusted), record=_record_of(request)
+    )
     if method in _READ_METHODS and header("authorization") is None:
         return info
     peer = getattr(request.getClientAddress(), "host", None) or ""
@@ -269,7 +273,6 @@ def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
         address=client_address(peer, header("x-forwarded-for") or "", trusted),
         is_secure=request.isSecure() or _is_secure_way(peer, header("x-forwarded-proto"), trusted),
         body=getattr(request, "intake", None),
-        record=_record_of(request),
     )
 
 

@@ -465,23 +465,3 @@ def test_platforms() -> None:
     assert str(found[0][0]) == "cp311-cp311-win_amd64"
     with pytest.raises(RefusedStart):
         supported_tags(("3",), ())
-
-
-class Terminal(io.StringIO):
-    """One."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress() -> None:
-    """A bar on a terminal that goes away; nothing elsewhere."""
-    terminal, pipe = Terminal(), io.StringIO()
-    for stream in (terminal, pipe):
-        progress = Progress(stream)
-        progress.expect(2)
-        progress.advance()
-        progress.end()
-    assert pipe.getvalue() == ""
-    assert terminal.getvalue().split("\r")[2] == f"[{'#' * 15}{'.' * 15}] 1 of 2 files"
-    assert terminal.getvalue().endswith("\r\x1b[K")

@@ -345,7 +345,7 @@ def test_accesses_are_logged(world: ServiceFixture) -> None:
     made = world.start(https=(TLS,), access_log="access.log")
     sites = made.index.http.site, made.index.http.redirect_site
     assert made.access_log is not None
-    assert [site.access_log for site in sites] == [made.access_log.record] * 2
+    assert [site.request_over for site in sites] == [made.access_log.record] * 2
     world.ask("/simple/", server=1)
     world.reactor.advance(1)
     assert '"GET /simple/ HTTP/1.1" 308 ' in (world.place / "access.log").read_text()
@@ -354,8 +354,8 @@ def test_accesses_are_logged(world: ServiceFixture) -> None:
 def test_accesses_are_not_logged(world: ServiceFixture) -> None:
     """Unless asked for: then nothing is even called."""
     made = world.start()
-    assert made.index.http.site.access_log is None
-    assert made.index.http.redirect_site.access_log is None
+    assert made.index.http.site.request_over is None
+    assert made.index.http.redirect_site.request_over is None
 
 
 # -- SIGHUP -------------------------------------------------------------------------------------------------------------
@@ -467,7 +467,7 @@ def test_another_access_log(world: ServiceFixture) -> None:
         world.ask(f"/{name}/")
     world.reload(access_log="off")
     assert made.access_log is None
-    assert made.index.http.site.access_log is None
+    assert made.index.http.site.request_over is None
     assert [(world.place / name).read_text().count("GET") for name in ("one.log", "two.log")] == [1, 1]
 
 

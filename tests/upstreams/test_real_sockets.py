@@ -99,7 +99,7 @@ class TestRealSockets(TestCase):
         context.use_certificate(certificate.certificate)
         context.use_privatekey(certificate.key)
         options = Contexts(context)
-        site = IndexSite(self.index.resource, reactor, log=lambda request: None)
+        site = IndexSite(self.index.resource, reactor, request_over=lambda request: None)
         port = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(
             TLSMemoryBIOFactory(options, False, site)
         )

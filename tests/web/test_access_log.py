@@ -118,7 +118,7 @@ class AccessLogTests(LinesTestCase):
     ) -> None:
         """Have requests answered by a site that logs here."""
         wire = ConnectionFixture()
-        wire.site.access_log = self.log.record
+        wire.site.request_over = self.log.record
         for _ in range(count):
             transport = wire.connect(peer)
             wire.send(transport, data)

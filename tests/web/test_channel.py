@@ -420,7 +420,7 @@ class SiteTests(SynchronousTestCase):
     def test_without_log(self) -> None:
         """A log is not needed."""
         wire = ConnectionFixture()
-        wire.site.access_log = None
+        wire.site.request_over = None
         transport = wire.connect()
         wire.send(transport, get())
         self.assertEqual([200], [answer.status for answer in answers(transport.take())])

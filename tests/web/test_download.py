@@ -273,7 +273,7 @@ class DownloadTests(SynchronousTestCase):
     def test_by_kernel(self) -> None:
         """After the head and the first chunk the kernel sends all of it, as it can take it, and it counts as sent."""
         finished: list[int] = []
-        self.index.site.access_log = lambda request: finished.append(request.sentLength)
+        self.index.site.request_over = lambda request: finished.append(request.sentLength)
         transport, sent = self.by_kernel(takes=300_000)
         taken = transport.take()
         self.assertTrue(taken.endswith(b"\r\n\r\n" + DATA))

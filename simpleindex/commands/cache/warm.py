@@ -94,14 +94,12 @@ def run_warm(given: argparse.Namespace) -> int:
         url, ca_file = local_url(settings), ca_file or local_ca(settings)
         limit = _cache_size(settings)
     remote = Remote(url, ca_file, given.token_file, needs_token=False)
-    progress = Progress(sys.stderr)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with Progress(sys.stderr) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         chosen = [*pool.map(lambda each: _choose(remote, each, platforms), requirements)]
         problems = [problem for _, problem in chosen if problem]
         pages = [page for files, _ in chosen for page in files]
         progress.expect(len(pages))
         fetched = [*pool.map(lambda page: _fetch(remote, page, progress), dict.fromkeys(pages))]
-    progress.end()
     problems = [*mistakes, *problems, *(problem for _, problem in fetched if problem)]
     done = [size for size, problem in fetched if not problem]
     if limit is not None and sum(done) > limit:

@@ -16,6 +16,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
 from simpleindex.core.errors import SimpleIndexError
+from simpleindex.web.http.response import RequestRecord
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.routes import ProjectRoute, RootRoute, route
 
@@ -104,20 +105,28 @@ class Judged(NamedTuple):
     fields: Fields
 
 
-Passed = tuple[bytes, bytes, int, int, Fields]
-"""An answer of the express lane: all its bytes, the request's first line, the status, the bytes of the body, and the request's
-fields. A plain tuple, because to make a named one is a function call with every page."""
+Passed = tuple[bytes, bytes, int, int, Fields, ProjectRoute | RootRoute]
+"""An answer of the express lane: all its bytes, the request's first line, the status, the bytes of the body, the request's
+fields, and its target. A plain tuple, because to make a named one is a function call with every page."""
 
 
 class PassedRequest:
-    """What the access log wants to know of a request; made only where there is one."""
+    """A request that is over, as its observers need it; made only where there are any.
+
+    Args:
+        address: The client's.
+        received: When it came, in seconds of the reactor's clock.
+        passed: The answer.
+    """
 
     method = b"GET"
     clientproto = b"HTTP/1.1"
 
-    def __init__(self, address: IAddress, passed: Passed) -> None:
-        _, line, self.code, self.sentLength, self.requestHeaders = passed
+    def __init__(self, address: IAddress, received: float, passed: Passed) -> None:
+        _, line, self.code, self.sentLength, self.requestHeaders, page = passed
         self._address = address
+        self.received = received
+        self.record = RequestRecord(route=page)
         self.uri = line[len(b"GET ") : -len(b" HTTP/1.1")]
 
     def getClientAddress(self) -> IAddress:
@@ -153,6 +162,8 @@ class Express:
             channel: The connection, between two requests.
             data: What came.
         """
+        observe = channel.site.request_over
+        received = 0.0 if observe is None else channel.site.reactor.seconds()
         passed = self.answer(data)
         if passed is None:
             try:
@@ -161,8 +172,8 @@ class Express:
                 self._listings.drop_started()
             return
         channel.send_whole(passed[0])
-        if channel.site.access_log is not None:
-            channel.site.access_log(PassedRequest(channel.address, passed))
+        if observe is not None:
+            observe(PassedRequest(channel.address, received, passed))
 
     def answer(self, data: bytes) -> Passed | None:
         """Answer a request, or leave it to the ordinary lane.
@@ -200,12 +211,12 @@ class Express:
         if tag == etag:
             before, after = heads.unchanged
             wire = b"".join((self._unchanged, before, etag, after))
-            return wire, line, 304, 0, fields
+            return wire, line, 304, 0, fields, page
         if tag is not None and _ONE_TAG.match(tag) is None:
             return None
         before, after = heads.full
         wire = b"".join((self._full, before, etag, after, b"%d\r\n\r\n" % len(body), body))
-        return wire, line, 200, len(body), fields
+        return wire, line, 200, len(body), fields, page
 
     def _begin_second(self) -> None:
         self._second = int(time.time())

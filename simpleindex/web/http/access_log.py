@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
-    from twisted.web.http import Request
 
     from simpleindex.core.addresses import Network
+    from simpleindex.web.http.finished_requests import FinishedRequest
     from simpleindex.web.http.response import RequestRecord
 
 _log: Final = logger(__name__)
@@ -134,7 +134,7 @@ class AccessLog:
         self._failing = False
         self._file = self._open()
 
-    def record(self, request: Request) -> None:
+    def record(self, request: FinishedRequest) -> None:
         """Take note of a request that is over."""
         headers = request.requestHeaders
         forwarded_for = b",".join(headers.getRawHeaders(b"X-Forwarded-For", ())).decode("latin-1")
@@ -142,7 +142,7 @@ class AccessLog:
         line = combined(
             LogEntry(
                 address=client_address(peer, forwarded_for, self._trusted),
-                user=_user_of(getattr(request, "record", None)),
+                user=_user_of(request.record),
                 when=self._now(),
                 request_line=b" ".join((request.method, request.uri, request.clientproto)),
                 status=request.code,

@@ -75,13 +75,13 @@ class ChannelSite(Protocol):
     connections: Connections
     fast_lane: FastLane | None
     sending: Sending
-    access_log: Callable[[Any], None] | None
+    request_over: Callable[[Any], None] | None
     max_body: int
     reactor: Any
     bodies: Any
 
-    def log(self, request: http.Request) -> None:
-        """Write a request to the access log, if there is one."""
+    def end_request(self, request: http.Request) -> None:
+        """Tell those who record requests that one is over."""
         ...
 
     def body_refusal(self, method: bytes) -> Response:

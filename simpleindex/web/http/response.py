@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body
+    from simpleindex.web.routes import Route
 
 
 class Sink(Protocol):
@@ -44,9 +45,10 @@ class RequestBody(Protocol):
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Hold what is learnt of a request while it is answered, for the access log and the audit.
+    """Hold what is learnt of a request while it is answered, for the access log, the audit and the counts.
 
     Attributes:
+        route: What its target means; None for one that has no meaning here.
         identity: The user or token whose credentials were accepted; anonymous before that.
         project: The project that an upload or a change is for, once it is read.
         filename: The distribution file that it is for, once it is read.
@@ -55,6 +57,7 @@ class RequestRecord:
     identity: Identity = ANYONE
     project: ProjectName | None = None
     filename: str | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class RequestInfo:
         address: The client's, as stated by trusted proxies; empty for a Unix socket.
         is_secure: Whether nobody on the way could read it: TLS, to this server or to a trusted proxy, or loopback.
         body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.request_body`.
-        record: What the logs record of it; None for reads without credentials, of which nothing more is learnt.
+        record: What the logs and counts record of it; None where nothing is recorded.
     """
 
     method: str

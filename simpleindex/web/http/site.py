@@ -37,6 +37,7 @@ class IndexRequest(server.Request):
     Attributes:
         intake: Takes the body; None where it is dropped.
         record: What the access log and the audit record of it beside the request line; None where there is nothing.
+        received: When its head had come whole, in seconds of the reactor's clock; None before.
     """
 
     channel: IndexChannel
@@ -45,6 +46,7 @@ class IndexRequest(server.Request):
     clientproto = b"HTTP/1.1"
     intake: IncomingBody | None = None
     record: RequestRecord | None = None
+    received: float | None = None
 
     def open_intake(self, length: int | None) -> IncomingBody | None:
         """Return what takes the body, if anything does; the method and the target have arrived.
@@ -74,6 +76,7 @@ class IndexRequest(server.Request):
             self.intake.lost()
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002 (Twisted's signature)
+        self.received = self.channel.site.reactor.seconds()
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -100,7 +103,7 @@ class IndexRequest(server.Request):
         if self.path is not None and not self.finished:
             if not self.startedWriting:
                 self.code = _CLIENT_LEFT
-            self.channel.site.log(self)
+            self.channel.site.end_request(self)
         if self.intake is not None:
             self.intake.lost()
         super().connectionLost(reason)
@@ -128,7 +131,7 @@ class IndexSite(server.Site):
     Attributes:
         connections: Those that are open.
         max_body: How much of a request's body is read, in bytes.
-        access_log: Called once with each request that is over: answered, refused, or left by its client.
+        request_over: Called once with each request that is over: answered, refused, or left by its client.
         bodies: Takes the bodies of uploads, if anything does.
         fast_lane: Answers simple requests before they are parsed, if there is one.
         sending: How bytes are handed to the transport.
@@ -144,7 +147,7 @@ class IndexSite(server.Site):
         resource: IResource,
         reactor: IReactorTime,
         *,
-        log: Callable[[Any], None] | None = None,
+        request_over: Callable[[Any], None] | None = None,
         max_body: int = limits.BODY_BYTES,
         max_connections_per_address: int = limits.CONNECTIONS_PER_ADDRESS,
         exempt: Callable[[str], bool] = lambda _: False,
@@ -154,14 +157,14 @@ class IndexSite(server.Site):
         Args:
             resource: Answers the requests.
             reactor: For every deadline.
-            log: See ``access_log``.
+            request_over: See above.
             max_body: See above.
             max_connections_per_address: 0 for any number; loopback and Unix sockets are never counted.
             exempt: Tells of an address whether it is not counted either (a trusted proxy).
         """
         # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
-        self.access_log = log
+        self.request_over = request_over
         self.fast_lane: FastLane | None = None
         self.sending: Sending = PlainSending()
         self.max_body = max_body
@@ -187,8 +190,13 @@ class IndexSite(server.Site):
         """Leave out Twisted's own access log, which wakes up every second."""
 
     def log(self, request: http.Request) -> None:
-        if self.access_log is not None:
-            self.access_log(request)
+        """Count a request as over; Twisted calls this where its own site writes its log."""
+        self.end_request(request)
+
+    def end_request(self, request: http.Request) -> None:
+        """Tell those who record requests that one is over."""
+        if self.request_over is not None:
+            self.request_over(request)
 
     def drain(self) -> Deferred[None]:
         """Bring every connection to its end; see :meth:`Connections.drain`."""

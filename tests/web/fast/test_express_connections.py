@@ -155,7 +155,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_without_log(self) -> None:
         """Without an access log nothing is told."""
-        self.pair.express.index.site.access_log = None
+        self.pair.express.index.site.request_over = None
         self.pair.express.send(get())
         self.assertEqual(1, len(self.pair.passed))
         self.assertEqual([], self.pair.express.log)
@@ -194,7 +194,7 @@ class TlsTests(SynchronousTestCase):
     def test_never_reads(self) -> None:
         """1,500 requests, one per record, of a client that reads late: all are answered, in order, by little memory."""
         for side in (self.pair.ordinary, self.pair.express):
-            side.index.site.access_log = None
+            side.index.site.request_over = None
         request = get(b"/acme/", CURL_LINES)
         came = self.exchange(*[request, get(b"/", CURL_LINES)] * 750)
         found = answers(came)

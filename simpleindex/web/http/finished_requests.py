@@ -1,0 +1,66 @@
+"""Requests that are over, as the access log and counts see them; both lanes report theirs here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IAddress
+
+    from simpleindex.web.http.response import RequestRecord
+
+
+class FinishedRequest(Protocol):
+    """A request that is over: answered, refused, or left by its client.
+
+    Attributes:
+        method: As it came.
+        uri: The request target, as it came.
+        clientproto: The version of HTTP.
+        code: The status of the answer; 499 if the client left before it.
+        sentLength: Bytes of the answer's body that were given to the transport.
+        received: When its head had come whole, in seconds of the reactor's clock; None if it never had.
+        record: What was learnt of it; None if it was refused before anything was.
+    """
+
+    @property
+    def method(self) -> bytes: ...
+    @property
+    def uri(self) -> bytes: ...
+    @property
+    def clientproto(self) -> bytes: ...
+    @property
+    def code(self) -> int: ...
+    @property
+    def sentLength(self) -> int: ...
+    @property
+    def received(self) -> float | None: ...
+    @property
+    def record(self) -> RequestRecord | None: ...
+    @property
+    def requestHeaders(self) -> Any: ...
+
+    def getClientAddress(self) -> IAddress:
+        """Return the address of the other end of the connection."""
+        ...
+
+    def getHeader(self, name: bytes) -> bytes | None:
+        """Return a field of the request; None if it is absent."""
+        ...
+
+
+def observe_all(observers: Sequence[Callable[[Any], None]]) -> Callable[[Any], None] | None:
+    """Return one function that calls each observer of finished requests; None if there are none."""
+    if not observers:
+        return None
+    if len(observers) == 1:
+        return observers[0]
+    several = tuple(observers)
+
+    def observe(request: FinishedRequest) -> None:
+        for each in several:
+            each(request)
+
+    return observe
