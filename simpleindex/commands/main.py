@@ -54,6 +54,9 @@ Publish:
   copy NAME==VERSION --from SOURCE --to SOURCE
                             copy a release between your directories, or from the
                             cache of an upstream
+  import --from URL|PATH    bring files, yanks and users of another index server
+                            into a directory: devpi, pypiserver, bandersnatch,
+                            pypicloud, any simple index
 
 Exempt from rules:
   allow NAME[==VERSION]     exempt it from the rules for upstreams for a time
@@ -76,6 +79,7 @@ _COMMANDS: Final = {
     "access": "accounts.access:access",
     "why": "why:why",
     "copy": "publishing.copying:copy",
+    "import": "operations.importing:import_index",
     "cache": "cache.cache:cache",
     "allow": "allowances:allow",
     "disallow": "allowances:disallow",

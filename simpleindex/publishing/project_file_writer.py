@@ -56,9 +56,11 @@ class ProjectFileWriter:
         """Remove the yank of a version or a file."""
         return self._change(project, partial(without_yank, key=key))
 
-    def set_status(self, project: ProjectName, status: Status, reason: str | None = None) -> bool:
-        """Set a project's status (PEP 792)."""
-        return self._change(project, partial(with_status, status=status, reason=reason))
+    def set_status(
+        self, project: ProjectName, status: Status, reason: str | None = None, *, anew: bool = False
+    ) -> bool:
+        """Set a project's status (PEP 792); with ``anew`` also of a project that does not exist yet."""
+        return self._change(project, partial(with_status, status=status, reason=reason), anew=anew)
 
     def _change(self, project: ProjectName, change: Change, *, anew: bool = False) -> bool:
         with storing(os.path.join(self._directory.root, project)):

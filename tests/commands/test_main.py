@@ -50,7 +50,7 @@ def test_unknown_command(capsys: Captured) -> None:
     assert capsys.readouterr() == (
         "",
         (
-            "simpleindex: there is no command 'chek'; the commands are check, systemd-unit, passwd, token, access, why, copy, cache, allow, disallow, certificates, docs, "
+            "simpleindex: there is no command 'chek'; the commands are check, systemd-unit, passwd, token, access, why, copy, import, cache, allow, disallow, certificates, docs, "
             "yank, unyank, status, delete, restore, free, purge.\n"
         ),
     )

@@ -1,0 +1,339 @@
+"""``simpleindex import``: bring files, yanks and users of another index server into a directory of packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.htpasswd import parse_users, with_password
+from simpleindex.access.rights import Access
+from simpleindex.access.users_file import change_users_file
+from simpleindex.archives.examination.pool import open_examination
+from simpleindex.commands.arguments import Parser, who
+from simpleindex.commands.operations.import_sources import KINDS, open_source
+from simpleindex.commands.progress import Progress
+from simpleindex.config.settings import resolve
+from simpleindex.core.audit_entry import AuditEntry
+from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
+from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
+from simpleindex.core.text import human_size, one_of
+from simpleindex.core.views import LOCAL
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.scan.digest_cache import DigestCache
+from simpleindex.migration.errors import NotImported
+from simpleindex.migration.importer import Importer, ImportTarget
+from simpleindex.migration.people import access_proposal, judge_users
+from simpleindex.migration.plan import RefusedFile
+from simpleindex.migration.report import ImportReport, UsersReport, report_json, report_lines
+from simpleindex.publishing.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.writer import Writer
+from simpleindex.records.audit import Audit
+from simpleindex.service.places import excluded_paths, further_directories
+from simpleindex.system.extras import missing
+from simpleindex.system.followed_file import read_text_file
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from simpleindex.config.settings import Settings
+    from simpleindex.core.names import ProjectName
+    from simpleindex.migration.importer import ImportedFile
+    from simpleindex.migration.people import ImportedPeople
+    from simpleindex.migration.plan import ProjectPlan
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+_AT_ONCE: Final = 4
+"""Files, and pages of projects, that are fetched at the same time."""
+
+_INTERRUPTED: Final = 130
+"""The exit status after ^C, as shells have it: 128 and the signal's number."""
+
+_PLACES: Final = {
+    "path": "DIR",
+    "users": "FILE",
+    "access": "FILE",
+    "state": "DIR",
+    "cache": "DIR",
+    "config": "FILE",
+    "sources": "FILE",
+}
+_DESCRIPTION: Final = (
+    "Import the packages of another index server: each file is fetched, compared with the digest that is stated, examined as an "
+    "upload is, and put into the directory with its upload time and yank; a running server offers it at once. What is here already "
+    "is skipped, so that the same command goes on where it was stopped. What cannot be imported is reported. Exit status 1: "
+    "something was not imported."
+)
+
+
+def import_index(words: list[str]) -> int:
+    """Import from another index server; return the exit status.
+
+    Raises:
+        RefusedStart: It cannot be done; the sentence says why.
+    """
+    given = _parse(words)
+    try:
+        patterns = tuple(map(parse_pattern, given.project))
+        report, status = _import(given, patterns)
+    except RefusedStart:
+        raise
+    except InvalidPattern as error:
+        raise RefusedStart(f"--project: {error}") from None
+    except SimpleIndexError as error:
+        raise RefusedStart(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise RefusedStart(missing(error.name, "publish")) from None
+    if given.json != "-":
+        print("\n".join(report_lines(report)))
+    if given.json is not None:
+        _write_json(report, given.json)
+    return status
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="simpleindex import", description=_DESCRIPTION)
+    parser.add_argument(
+        "--from",
+        required=True,
+        metavar="URL|PATH",
+        dest="source",
+        help="the other server's URL, or its files on this machine",
+    )
+    parser.add_argument(
+        "--kind", choices=tuple(KINDS), help="what that is, where it is not recognized by itself"
+    )
+    parser.add_argument(
+        "--to",
+        default=LOCAL,
+        metavar="SOURCE",
+        help="into which of your directories [default: local, which is --path]",
+    )
+    parser.add_argument(
+        "--project",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="only projects of these names; may be repeated",
+    )
+    parser.add_argument("--index", metavar="USER/NAME", help="of a devpi server's export: which index")
+    parser.add_argument(
+        "--users-from",
+        metavar="FILE",
+        help="the htpasswd file of a pypiserver, or the access dump of a pypicloud (JSON)",
+    )
+    parser.add_argument("--login-file", metavar="FILE", help="holds user:password for the other server")
+    parser.add_argument("--cert", metavar="FILE", help="trust these CA certificates instead of the system's")
+    parser.add_argument(
+        "--host",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="another host, also with a private address, that the server's links may lead to; may be repeated",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be imported")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the report to this file as JSON; - prints it instead"
+    )
+    for name, metavar in _PLACES.items():
+        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    return parser.parse_args(words)
+
+
+def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[ImportReport, int]:
+    settings = resolve(
+        {name: value for name in _PLACES if (value := getattr(given, name))}, os.environ, Path.cwd()
+    )
+    target, access = _target(settings, given.to), _access(settings)
+    source = open_source(given)
+    names = source.projects()
+    if patterns:
+        chosen = matcher(patterns)
+        names = [name for name in names if chosen.find(name) is not None]
+    people = source.people()
+    examination, stopping = open_examination(), Event()
+    run = _Run(Importer(source, target, examination, access, who(), stopping), stopping, settings, given)
+    target.digests.open()
+    try:
+        plans = run.plan(names)
+        if not given.dry_run:
+            _require_space(target, plans)
+            run.bring(plans)
+    finally:
+        examination.stop()
+        target.digests.close()
+    users = UsersReport() if run.stopped_with else _bring_users(people, settings, is_dry=given.dry_run)
+    report = ImportReport(
+        source.label,
+        plans,
+        run.imported,
+        [*(each for plan in plans for each in plan.refused), *run.refused],
+        users,
+        access_proposal(people, source.label),
+        [*people.notes, *run.notes],
+        given.dry_run,
+    )
+    return report, run.stopped_with or int(bool(report.refused))
+
+
+class _Run:
+    """One run of an import, with what came of it so far."""
+
+    def __init__(
+        self, importer: Importer, stopping: Event, settings: Settings, given: argparse.Namespace
+    ) -> None:
+        self._importer = importer
+        self._stopping = stopping
+        self._settings = settings
+        self._given = given
+        self.imported: list[ImportedFile] = []
+        self.refused: list[RefusedFile] = []
+        self.notes: list[str] = []
+        self.stopped_with: int | None = None
+
+    def plan(self, names: Sequence[ProjectName]) -> list[ProjectPlan]:
+        """Read the projects of the source."""
+        return [plan for plan in self._each(self._plan, names, "projects") if plan is not None]
+
+    def _plan(self, name: ProjectName) -> ProjectPlan | None:
+        try:
+            return self._importer.plan(name)
+        except NotImported as error:
+            self.refused.append(RefusedFile(name, "", error.reason))
+            return None
+
+    def bring(self, plans: Sequence[ProjectPlan]) -> None:
+        """Fetch the files of the plans."""
+        for plan in plans:
+            self._importer.mark(plan.project)
+        audit = Audit(str(self._settings.state))
+        files = [(plan, file) for plan in plans for file in plan.fetched]
+        try:
+            for imported in self._each(
+                lambda each: self._bring(each[0].project.name, each[1]), files, "files"
+            ):
+                if imported is not None:
+                    self.imported.append(imported)
+                    if imported.created:
+                        self._record(audit, imported)
+        finally:
+            audit.close()
+
+    def _bring(self, name: ProjectName, file: Any) -> ImportedFile | None:
+        try:
+            return self._importer.bring(name, file)
+        except NotImported as error:
+            self.refused.append(RefusedFile(name, file.filename, error.reason))
+            return None
+
+    def _record(self, audit: Audit, file: ImportedFile) -> None:
+        detail = f"to {self._given.to}"
+        entry = AuditEntry(
+            "import",
+            who=who(),
+            project=file.project,
+            filename=file.filename,
+            digest=file.sha256,
+            detail=detail,
+        )
+        audit.record(entry)
+
+    def _each(self, work: Callable[[Item], Value], items: Iterable[Item], unit: str) -> Iterator[Value]:
+        """Do work for several items at a time; yield the results in order until the end or ^C."""
+        items = list(items)
+        try:
+            with Progress(sys.stderr, unit, len(items)) as progress:
+                pool = ThreadPoolExecutor(_AT_ONCE)
+                try:
+                    for future in [pool.submit(work, item) for item in items]:
+                        yield future.result()
+                        progress.advance()
+                except BaseException:
+                    self._stopping.set()
+                    raise
+                finally:
+                    pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            self.stopped_with = _INTERRUPTED
+            self.notes.append("It was stopped; the same command goes on where it was.")
+        except CannotStore as error:
+            self.stopped_with = 1
+            self.notes.append(f"It was stopped: {error} The same command goes on when that is mended.")
+
+
+def _target(settings: Settings, name: str) -> ImportTarget:
+    directories = {LOCAL: settings.path, **further_directories(settings)}
+    if name not in directories:
+        raise RefusedStart(f"--to: there is no directory {name!r}{one_of(name, directories)}")
+    path = str(directories[name])
+    directory = PackageDirectory(path, excluded_paths(settings))
+    try:
+        directory.survey()
+    except OSError as error:
+        raise RefusedStart(f"{path} cannot be read: {error.strerror}") from None
+    digests = DigestCache(str(settings.cache), directory.root)
+    return ImportTarget(directory, Writer(directory), ProjectFileWriter(directory), digests)
+
+
+def _access(settings: Settings) -> Access:
+    if settings.access is None:
+        return Access()
+    try:
+        return parse_access(read_text_file(str(settings.access)))
+    except OSError as error:
+        raise RefusedStart(f"{settings.access} cannot be read: {error.strerror}") from None
+    except SimpleIndexError as error:
+        raise RefusedStart(f"{settings.access}: {error}") from None
+
+
+def _require_space(target: ImportTarget, plans: Sequence[ProjectPlan]) -> None:
+    needed, space = sum(plan.size for plan in plans), target.writer.space()
+    if needed > space.free:
+        raise RefusedStart(
+            f"{space.path} has {human_size(space.free)} free, and the files have {human_size(needed)}: make space, or "
+            "choose projects with --project"
+        )
+
+
+def _bring_users(people: ImportedPeople, settings: Settings, *, is_dry: bool) -> UsersReport:
+    judged = judge_users(people.users)
+    if settings.users is None:
+        return UsersReport(tuple(judged.usable), (), judged.unusable)
+    path = str(settings.users)
+    here: set[str] = set()
+
+    def add(content: bytes) -> bytes | None:
+        here.update(parse_users(content).hashes)
+        changed = content
+        for name, hash_ in judged.usable.items():
+            if name not in here:
+                changed = with_password(changed, name, hash_)
+        return None if is_dry or changed == content else changed
+
+    try:
+        change_users_file(path, add)
+    except OSError as error:
+        raise RefusedStart(f"{path} cannot be changed: {error.strerror}.") from None
+    added = tuple(name for name in judged.usable if name not in here)
+    present = sorted(here & {*judged.usable, *judged.unusable})
+    unusable = {name: reason for name, reason in judged.unusable.items() if name not in here}
+    return UsersReport(added, tuple(present), unusable, path)
+
+
+def _write_json(report: ImportReport, path: str) -> None:
+    text = json.dumps(report_json(report), indent=2) + "\n"
+    if path == "-":
+        print(text, end="")
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RefusedStart(f"--json: {path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,31 @@
+"""Errors of an import."""
+
+from __future__ import annotations
+
+from simpleindex.core.errors import SimpleIndexError
+
+
+class InvalidImportSource(SimpleIndexError):
+    """What an import was to read is not what it should be; nothing is imported.
+
+    Attributes:
+        reason: What is wrong and what to do, as a sentence.
+    """
+
+    reason: str
+
+
+class NotImported(SimpleIndexError):
+    """A project or a file that cannot be imported; others can.
+
+    Attributes:
+        reason: Why, as a sentence without its end.
+    """
+
+    reason: str
+
+
+class ImportStopped(SimpleIndexError):
+    """The import was stopped while a file was on its way."""
+
+    template = "The import was stopped."

@@ -1,0 +1,286 @@
+"""Import projects into a directory: each file is fetched, compared, examined as an upload is, and committed. Blocking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.archives.examination.limits import NotExamined
+from simpleindex.archives.examination.requests import upload, value_of
+from simpleindex.core.errors import InvalidFilename
+from simpleindex.core.model import Status
+from simpleindex.core.names import COPIED, parse_distribution_name
+from simpleindex.migration.errors import ImportStopped, NotImported
+from simpleindex.migration.plan import FilesHere, plan_project, size_refusal
+from simpleindex.publishing.copy_plan import copy_note, noted_urls
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
+from simpleindex.publishing.present_files import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from threading import Event
+
+    from simpleindex.access.identity import UploadRules
+    from simpleindex.access.rights import Access
+    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.package_directory import PackageDirectory
+    from simpleindex.directory.scan.digest_cache import DigestCache
+    from simpleindex.migration.plan import ProjectPlan
+    from simpleindex.migration.source import ImportSource
+    from simpleindex.publishing.project_file_writer import ProjectFileWriter
+    from simpleindex.publishing.staging import StagedUpload
+    from simpleindex.publishing.writer import Writer
+
+_LARGEST_NOTE: Final = 1 << 24
+"""Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTarget:
+    """The directory that files are imported into.
+
+    Attributes:
+        directory: The directory.
+        writer: Writes files into it.
+        project_files: Writes yanks and statuses into it.
+        digests: The digests of its files, as a server remembers them.
+    """
+
+    directory: PackageDirectory
+    writer: Writer
+    project_files: ProjectFileWriter
+    digests: DigestCache
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    """A file that was imported.
+
+    Attributes:
+        project: Its project.
+        filename: Its name.
+        sha256: Its digest.
+        size: Bytes.
+        created: Whether it is new in the directory.
+    """
+
+    project: ProjectName
+    filename: str
+    sha256: str
+    size: int
+    created: bool
+
+
+class Importer:
+    """Imports from one source into one directory; used by several threads at once.
+
+    Args:
+        source: The other server.
+        target: The directory.
+        examiner: Examines files.
+        access: The rights, of which the checks of uploads are taken; file names of old releases need not be normalized.
+        who: The user, for notes.
+        stopping: Set when the import is to end.
+    """
+
+    def __init__(
+        self,
+        source: ImportSource,
+        target: ImportTarget,
+        examiner: Examiner,
+        access: Access,
+        who: str,
+        stopping: Event,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._examiner = examiner
+        self._access = access
+        self._who = who
+        self._stopping = stopping
+
+    def rules(self, name: ProjectName) -> UploadRules:
+        """Return the checks of uploads to a project, as far as they hold for what was published elsewhere before."""
+        return replace(self._access.upload_rules(name), normalized_names=False)
+
+    def plan(self, name: ProjectName) -> ProjectPlan:
+        """Read a project of the source, and decide what is done about each of its files.
+
+        Raises:
+            NotImported: It cannot be read.
+            CannotStore: The directory cannot be read.
+            ImportStopped: The import is to end.
+        """
+        if self._stopping.is_set():
+            raise ImportStopped
+        project = self._source.project(name)
+        return plan_project(project, self._here(project), self.rules(name))
+
+    def _here(self, project: Project) -> FilesHere:
+        name, directory = project.name, self._target.directory
+        places = directory.places_of(name)
+        same: dict[str, bool | None] = {}
+        taken: dict[str, str] = {}
+        urls = None
+        for file in project.files:
+            # Before the name becomes part of a path.
+            reason = self._invalid(name, file.filename)
+            entries = [] if reason else directory.entries_of(places, file.filename)
+            entry = next((each for each in entries if not each.trouble), None)
+            if entry is None:
+                if reason := reason or self._taken(name, file.filename):
+                    taken[file.filename] = reason
+                continue
+            stated = _stated(file) or ("sha256", self._source.sha256(name, file))
+            if stated[1] is None:
+                urls = self._noted_urls(places[0]) if urls is None else urls
+                sha256 = self._digest(entry)
+                same[file.filename] = (
+                    True if file.url and urls.get((file.filename, sha256)) == file.url else None
+                )
+            else:
+                same[file.filename] = stated[1] == self._digest(entry, stated[0])
+        return FilesHere(same, taken)
+
+    def _invalid(self, name: ProjectName, filename: str) -> str | None:
+        try:
+            parse_distribution_name(filename, name)
+        except InvalidFilename as error:
+            return error.reason
+        return None
+
+    def _digest(self, entry: DirectoryEntry, algorithm: str = "sha256") -> str:
+        """Return the digest of a file that is here; a server that runs over it has read it already."""
+        if algorithm != "sha256":
+            assert entry.stamp is not None  # it has no trouble
+            with os.fdopen(self._target.directory.open_file(entry.path, entry.stamp), "rb") as file:
+                return hashlib.file_digest(file, algorithm).hexdigest()
+        recalled = self._target.digests.recall(os.path.dirname(entry.path), [entry]).get(entry.path)
+        if recalled is not None and recalled[0] == entry.stamp:
+            return recalled[1].sha256
+        return digest_of(self._target.directory, entry)
+
+    def _taken(self, name: ProjectName, filename: str) -> str | None:
+        """Return why a name cannot be used here; None if it can."""
+        try:
+            self._target.writer.judge_name(name, filename)
+        except AlreadyExists as error:
+            return f"{error.filename} is here, which is the same distribution under another name"
+        except NameUsed:
+            return (
+                f"it was deleted here once, and installers may remember its hash; simpleindex free {name} {filename} "
+                "lets it come back"
+            )
+        return None
+
+    def _noted_urls(self, directories: Iterable[str]) -> dict[tuple[str, str], str]:
+        urls: dict[tuple[str, str], str] = {}
+        for raw in directories:
+            with (
+                suppress(OSError),
+                open(os.path.join(self._target.directory.root, raw, COPIED), "rb") as note,
+            ):
+                urls |= noted_urls(note.read(_LARGEST_NOTE))
+        return urls
+
+    def mark(self, project: Project) -> None:
+        """Set the status of a project that is not here yet.
+
+        Raises:
+            CannotStore: It cannot be written.
+        """
+        is_here = any(self._target.directory.places_of(project.name))
+        if project.status is not Status.ACTIVE and project.files and not is_here:
+            self._target.project_files.set_status(
+                project.name, project.status, project.status_reason, anew=True
+            )
+
+    def bring(self, name: ProjectName, file: File) -> ImportedFile:
+        """Fetch a file, check it, and commit it with its upload time and yank; what lies beside it follows.
+
+        Raises:
+            NotImported: It cannot be fetched, is not what the source states, or is no valid distribution.
+            CannotStore: It cannot be written.
+            ImportStopped: The import is to end.
+        """
+        rules = self.rules(name)
+        with self._target.writer.begin() as draft:
+            self._fetch(draft, name, file, rules)
+            sha256 = draft.finish().sha256
+            here = self._target.writer.digest_of(name, file.filename)
+            if here is None:
+                self._examine(draft, name, file, rules)
+            elif here != sha256:
+                raise NotImported("another file of that name is here already, with other bytes")
+            return self._commit(draft, name, file, is_new=here is None)
+
+    def _fetch(self, draft: StagedUpload, name: ProjectName, file: File, rules: UploadRules) -> None:
+        algorithm, stated = _stated(file) or ("sha256", None)
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        most = rules.max_file_size if file.size is None else file.size
+        with closing(self._source.open(name, file)) as content:
+            while data := content.read():
+                if self._stopping.is_set():
+                    raise ImportStopped
+                hasher.update(data)
+                draft.write(data)
+                if most and draft.size > most:
+                    raise NotImported(
+                        size_refusal(draft.size, rules)
+                        or f"more than the {most:,} bytes arrive that are stated"
+                    )
+            modified = file.uploaded_ns or content.modified_ns
+        if file.size is not None and draft.size != file.size:
+            raise NotImported(f"{draft.size:,} bytes arrived, and {file.size:,} are stated")
+        if stated is not None and hasher.hexdigest() != stated:
+            raise NotImported(f"its {algorithm} is {hasher.hexdigest()}, and {stated} is stated")
+        if modified:
+            draft.date(min(modified, time.time_ns()))
+
+    def _examine(self, draft: StagedUpload, name: ProjectName, file: File, rules: UploadRules) -> None:
+        try:
+            parsed = parse_distribution_name(file.filename, name)
+            with draft.reader() as reader:
+                value_of(*self._examiner.examine([upload(reader.fileno(), draft.size, parsed, rules)]))
+        except BrokenArchive as error:
+            raise NotImported(f"it is no valid distribution: {error.reason.rstrip('.')}") from None
+        except NotExamined as error:
+            raise NotImported(f"it cannot be examined now: {error}") from None
+
+    def _commit(self, draft: StagedUpload, name: ProjectName, file: File, *, is_new: bool) -> ImportedFile:
+        digests, writer = draft.finish(), self._target.writer
+        try:
+            if is_new:
+                # Before the file exists, as for copies: neither may be missing when the file is there.
+                if file.yanked is not None:
+                    self._target.project_files.yank(name, file.filename, file.yanked, anew=True)
+                now, source = time.time(), self._source.label
+                writer.note(
+                    name,
+                    copy_note(
+                        file.filename, digests.sha256, source=source, url=file.url, who=self._who, now=now
+                    ),
+                )
+            committed = writer.commit(draft, name, file.filename, formats_may_differ=True)
+        except (AlreadyExists, NameUsed):
+            raise NotImported("another writer took its name meanwhile") from None
+        for suffix, data in self._source.beside(name, file).items():
+            if writer.digest_of(name, file.filename + suffix) is None:
+                writer.put_beside(name, committed, suffix, data)
+        return ImportedFile(name, file.filename, digests.sha256, digests.size, committed.created)
+
+
+def _stated(file: File) -> tuple[str, str] | None:
+    """Return the algorithm and the value of the digest that the source states; None if it states none."""
+    if file.sha256 is not None:
+        return "sha256", file.sha256
+    return file.other_hash

@@ -1,0 +1,114 @@
+"""A directory of packages as pypiserver serves it, or a copy of pypicloud's bucket: distributions at any depth. Blocking."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import InvalidFilename, InvalidProjectName
+from simpleindex.core.files import File, file_order
+from simpleindex.core.model import Project, Withheld
+from simpleindex.core.names import distribution_suffix, parse_distribution_name, parse_project_name
+from simpleindex.migration.people import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from simpleindex.core.names import DistributionName, ProjectName
+    from simpleindex.migration.local_files import LocalContent, SourceDirectory
+    from simpleindex.migration.people import ImportedPeople
+
+
+class PackageTree:
+    """A tree of distributions, whose file names and directories say which projects they are of.
+
+    pypiserver takes them from any depth. pypicloud's keys are ``PREFIX/NAME/FILE`` in a bucket, where PREFIX is four digits of a
+    hash or missing, and ``NAME/VERSION/FILE`` on a disk.
+
+    Args:
+        directory: The tree.
+        label: Its name in notes and messages.
+        people: Returns its users and rights.
+
+    Raises:
+        InvalidImportSource: A directory cannot be read.
+    """
+
+    def __init__(
+        self,
+        directory: SourceDirectory,
+        label: str,
+        people: Callable[[], ImportedPeople] = lambda: NOBODY,
+    ) -> None:
+        self.label = label
+        self._directory = directory
+        self._people = people
+        self._paths: dict[ProjectName, dict[str, str]] = defaultdict(dict)
+        self._files: dict[ProjectName, list[File]] = defaultdict(list)
+        self._refused: dict[ProjectName, list[Withheld]] = defaultdict(list)
+        for path, status in directory.walk():
+            if distribution_suffix(path):
+                self._add(path, status)
+
+    def _add(self, path: str, status: os.stat_result) -> None:
+        filename = os.path.basename(path)
+        try:
+            name = _parsed(path, filename)
+        except InvalidFilename as error:
+            # Of no project; the name of its directory is the next best place for the sentence.
+            self._refused[_project_of(path)].append(Withheld(path, error.reason, "name"))
+            return
+        if filename in self._paths[name.project]:
+            reason = f"{self._paths[name.project][filename]} has the same name and comes first"
+            self._refused[name.project].append(Withheld(path, reason, "duplicate"))
+            return
+        self._paths[name.project][filename] = path
+        self._files[name.project].append(
+            File(filename, name.version, name.kind, status.st_size, None, status.st_mtime_ns)
+        )
+
+    def projects(self) -> Sequence[ProjectName]:
+        """Return the names of the projects."""
+        return sorted({*self._files, *self._refused})
+
+    def project(self, name: ProjectName) -> Project:
+        """Return a project."""
+        return Project(
+            name, sorted(self._files.get(name, ()), key=file_order), tuple(self._refused.get(name, ()))
+        )
+
+    def open(self, name: ProjectName, file: File) -> LocalContent:
+        """Open a file."""
+        return self._directory.open(self._paths[name][file.filename])
+
+    def sha256(self, name: ProjectName, file: File) -> str:
+        """Return the digest of a file."""
+        return self._directory.sha256(self._paths[name][file.filename])
+
+    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
+        """Return what lies beside a file."""
+        return self._directory.beside(self._paths[name][file.filename])
+
+    def people(self) -> ImportedPeople:
+        """Return users and rights."""
+        return self._people()
+
+
+def _parsed(path: str, filename: str) -> DistributionName:
+    """Parse a file's name; the directories above it decide where the name of an old sdist is split."""
+    for directory in reversed(path.split("/")[:-1]):
+        try:
+            return parse_distribution_name(filename, parse_project_name(directory))
+        except (InvalidProjectName, InvalidFilename):
+            continue
+    return parse_distribution_name(filename)
+
+
+def _project_of(path: str) -> ProjectName:
+    for directory in reversed(path.split("/")[:-1]):
+        try:
+            return parse_project_name(directory)
+        except InvalidProjectName:
+            continue
+    return parse_project_name("unnamed")

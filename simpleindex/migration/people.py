@@ -1,0 +1,129 @@
+"""Users, groups and rights of another server; which password hashes are usable here, and a proposal for the access file. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedUser:
+    """A user of another server.
+
+    Attributes:
+        name: As the server has it.
+        hash: Of the password, as the server keeps it; empty if it keeps none. Never shown.
+    """
+
+    name: str
+    hash: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedRule:
+    """A rule of the access file that is proposed.
+
+    Attributes:
+        projects: Names or patterns.
+        who: For each action, who may: users, ``group:NAME``, ``anyone``, ``authenticated``.
+        comment: What it comes from.
+    """
+
+    projects: tuple[str, ...]
+    who: Mapping[str, tuple[str, ...]]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPeople:
+    """The users and rights of another server.
+
+    Attributes:
+        users: Its users.
+        groups: Its groups, each with its users.
+        rules: What its rights come to as rules of an access file.
+        notes: Sentences about what cannot be expressed, or is not read.
+    """
+
+    users: tuple[ImportedUser, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: tuple[ProposedRule, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+NOBODY = ImportedPeople()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedUsers:
+    """Users of another server, by whether their password hashes are accepted here.
+
+    Attributes:
+        usable: Hashes by user name.
+        unusable: For the others, why not.
+    """
+
+    usable: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge_users(users: Iterable[ImportedUser]) -> JudgedUsers:
+    """Decide whose password hashes are accepted here; reasons never hold a hash."""
+    usable: dict[str, str] = {}
+    unusable: dict[str, str] = {}
+    for user in users:
+        try:
+            name = parse_user_name(user.name)
+        except InvalidUserName as error:
+            unusable[user.name] = f"the name {error.reason}"
+            continue
+        if any(character in user.hash for character in "\r\n:"):
+            unusable[name] = "the hash is damaged"
+            continue
+        parsed = parse_users(f"{name}:{user.hash}\n".encode("utf-8", "surrogateescape"))
+        if name in parsed.hashes:
+            usable[name] = user.hash
+        else:
+            unusable[name] = _reason(parsed.refused)
+    return JudgedUsers(usable, unusable)
+
+
+def _reason(refused: tuple[str, ...]) -> str:
+    """Return the reason in a sentence about a line: what is behind ``is refused:``, without the advice."""
+    sentence = refused[0] if refused else "it has no hash"
+    return sentence.partition("is refused: ")[2].partition(";")[0].rstrip(".") or "it has no hash"
+
+
+def access_proposal(people: ImportedPeople, source: str) -> str:
+    """Return the text of an access file that gives users the rights that they had; empty if nothing is known of rights.
+
+    Args:
+        people: Users, groups and rights of the other server.
+        source: What it is called.
+    """
+    if not people.rules:
+        return ""
+    lines = [f"# Proposed from the rights in {source}: look through it before you use it with --access."]
+    if people.groups:
+        lines += ["", "[groups]"]
+        lines += [f"{_quoted(name)} = {_list(members)}" for name, members in sorted(people.groups.items())]
+    for rule in people.rules:
+        lines += ["", *([f"# {rule.comment}"] if rule.comment else []), "[[rule]]"]
+        lines.append(f"projects = {_list(rule.projects)}")
+        lines += [f"{action} = {_list(who)}" for action, who in rule.who.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(_quoted, texts))}]"
+
+
+def _quoted(text: str) -> str:
+    # A basic string of TOML is one of JSON, but for DEL; and it takes no surrogates.
+    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,238 @@
+"""``simpleindex import``: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.commands.main import main
+from simpleindex.commands.operations import importing
+from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
+from simpleindex.migration.importer import Importer
+from simpleindex.publishing.writer import Space, Writer
+from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.examiner import InProcessExaminer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simpleindex.migration.plan import ProjectPlan
+
+    Captured = pytest.CaptureFixture[str]
+
+WHEEL, SDIST = wheel_name(), sdist_name()
+BCRYPT = "$2b$12$" + "a" * 53
+
+
+class Move:
+    """A pypiserver's directory, and a directory that takes it."""
+
+    def __init__(self, path: Path, capsys: Captured) -> None:
+        self.path = path
+        self.old, self.root = path / "old", path / "packages"
+        self.root.mkdir()
+        put(self.old / WHEEL, wheel_bytes())
+        put(self.old / SDIST, sdist_bytes())
+        put(self.old / wheel_name("other"), wheel_bytes("other"))
+        put(path / "htpasswd", f"alice:{BCRYPT}\nbob:$apr1$x$y\ncarol:{BCRYPT}\n".encode())
+        self._capsys = capsys
+
+    def run(self, *words: str, status: int = 0) -> tuple[str, str]:
+        """Run the command; returns what it printed."""
+        self._capsys.readouterr()
+        places = [
+            f"--{name}={self.path / directory}"
+            for name, directory in (("path", "packages"), ("state", "state"), ("cache", "cache"))
+        ]
+        assert main(["import", "--from", str(self.old), *places, *words]) == status
+        out, err = self._capsys.readouterr()
+        assert "Traceback" not in err
+        return out, err
+
+    def refused(self, *words: str) -> str:
+        """Run it in vain; returns the sentence."""
+        out, err = self.run(*words, status=2)
+        assert out == ""
+        return err
+
+    def there(self) -> set[str]:
+        return {
+            str(path.relative_to(self.root))
+            for path in self.root.rglob("*")
+            if path.is_file() and not path.name.startswith(".simpleindex")
+        }
+
+
+@pytest.fixture
+def move(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Move:
+    monkeypatch.setattr(importing, "open_examination", InProcessExaminer)
+    return Move(tmp_path, capsys)
+
+
+def test_everything_comes_and_a_second_run_has_nothing_to_do(move: Move) -> None:
+    out, err = move.run()
+    assert out.startswith(f"Imported 3 files of 2 projects from {move.old}, ")
+    assert out.endswith("; 0 already here; 0 refused.\n")
+    assert err == ""
+    assert move.there() == {f"acme/{WHEEL}", f"acme/{SDIST}", f"other/{wheel_name('other')}"}
+    audit = [json.loads(line) for line in (move.path / "state" / "audit.jsonl").read_text().splitlines()]
+    assert {(entry["event"], entry["detail"]) for entry in audit} == {("import", "to local")}
+    assert len(audit) == 3
+    out, _ = move.run()
+    assert out == f"Imported 0 files of 2 projects from {move.old}; 3 already here; 0 refused.\n"
+    assert len((move.path / "state" / "audit.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_dry_run_changes_nothing(move: Move) -> None:
+    users = f"--users={move.path / 'users'}"
+    out, _ = move.run("--dry-run", "--users-from", str(move.path / "htpasswd"), users)
+    lines = out.splitlines()
+    assert lines[0] == f"Would import acme/{WHEEL}, {len(wheel_bytes())} bytes."
+    assert lines[3] == f"Would add to {move.path / 'users'}: alice, carol, with their passwords."
+    assert lines[-1].startswith("Would import 3 files of 2 projects")
+    assert (move.there(), (move.path / "users").exists(), (move.path / "state").exists()) == (
+        set(),
+        False,
+        False,
+    )
+
+
+def test_only_some_projects(move: Move) -> None:
+    move.run("--project", "OTH*", "--project", "nothing")
+    assert move.there() == {f"other/{wheel_name('other')}"}
+    assert "--project: 'a b' is no name" in move.refused("--project", "a b")
+
+
+def test_what_is_refused_is_reported_and_the_rest_comes(move: Move) -> None:
+    put(move.old / wheel_name("broken"), b"no zip")
+    add_wheel(move.root, "other", "1.0", "Summary: another one")
+    out, _ = move.run(status=1)
+    assert out.splitlines()[0] == (
+        f"Not imported: other/{wheel_name('other')}: another file of that name is here already, with other bytes."
+    )
+    assert f"Not imported: broken/{wheel_name('broken')}: it is no valid distribution: " in out
+    assert out.splitlines()[-1].endswith("; 0 already here; 2 refused.")
+    assert f"acme/{WHEEL}" in move.there()
+
+
+def test_users(move: Move) -> None:
+    """Those that are here keep their passwords; a second import says so."""
+    users = move.path / "users"
+    users.write_text(f"carol:$2b$12$mine{'b' * 49}\nbob:$2b$12$mine{'b' * 49}\n")
+    words = "--users-from", str(move.path / "htpasswd")
+    out, _ = move.run(*words)
+    assert "No users file takes alice, carol: name it with --users FILE, and run this again.\n" in out
+    assert (
+        "bob cannot log in yet: its hash is Apache's MD5, which is too weak. Set a password: simpleindex passwd bob"
+        in out
+    )
+    out, _ = move.run(*words, "--users", str(users))
+    assert f"Added to {users}: alice, with their passwords.\n" in out
+    assert "Users that keep the passwords they have here: bob, carol.\n" in out
+    assert "cannot log in" not in out
+    assert users.read_text().splitlines()[2] == f"alice:{BCRYPT}"
+    assert "mine" in users.read_text()
+    assert "--users-from: /nothing cannot be read" in move.refused("--users-from", "/nothing")
+    assert "cannot be changed" in move.refused(*words, "--users", str(move.root))
+
+
+def test_the_report_as_json(move: Move) -> None:
+    put(move.old / wheel_name("broken"), b"no zip")
+    move.run("--project", "other")
+    place = move.path / "report.json"
+    move.run("--json", str(place), "--users-from", str(move.path / "htpasswd"), status=1)
+    report = json.loads(place.read_text())
+    assert [each["filename"] for each in report["imported"]] == [WHEEL, SDIST]
+    assert [each["filename"] for each in report["present"]] == [wheel_name("other")]
+    assert [each["project"] for each in report["refused"]] == ["broken"]
+    assert BCRYPT not in place.read_text()
+    out, _ = move.run("--json", "-", "--dry-run")
+    assert [each["filename"] for each in json.loads(out)["planned"]] == [wheel_name("broken")]
+    assert "cannot be written" in move.run("--json", str(move.root), status=2)[1]
+
+
+def test_rules_of_the_access_file_hold(move: Move) -> None:
+    access = put(move.path / "access.toml", b"[uploads]\nmax-file-size = 100\n")
+    out, _ = move.run("--access", str(access), status=1)
+    assert out.count("max-file-size allows 100 bytes; set it in the access file.") == 3
+    access.write_text("nonsense")
+    assert str(access) in move.refused("--access", str(access))
+    assert "cannot be read" in move.refused("--access", str(move.path / "none"))
+
+
+def test_further_directories(move: Move) -> None:
+    (move.path / "stable").mkdir()
+    sources = put(move.path / "sources.toml", b'[[directory]]\nname = "stable"\npath = "stable"\n')
+    move.run("--sources", str(sources), "--to", "stable")
+    assert (move.path / "stable" / "acme" / WHEEL).exists()
+    assert "--to: there is no directory 'stabel'; did you mean 'stable'?" in move.refused(
+        "--sources", str(sources), "--to", "stabel"
+    )
+    (move.path / "stable").rename(move.path / "gone")
+    assert "cannot be read" in move.refused("--sources", str(sources), "--to", "stable")
+
+
+def test_what_cannot_be_read(move: Move) -> None:
+    assert "/nothing cannot be read: No such file or directory." in move.refused("--from", "/nothing")
+    assert "see simpleindex import --help" in move.refused("--nonsense")
+
+
+def test_too_little_space(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Writer, "space", lambda _: Space("/x", 10, 20))
+    assert "/x has 10 bytes free, and the files have 1.9 KiB: make space" in move.refused()
+    assert move.there() == set()
+
+
+def test_stopped_and_gone_on(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ^C: what is left is said, what is here stays, and the same command goes on."""
+    bring = Importer.bring
+
+    def interrupted(self: Importer, name: Any, file: Any) -> Any:
+        if name == "other":
+            raise KeyboardInterrupt
+        return bring(self, name, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Importer, "bring", interrupted)
+        out, err = move.run("--users-from", str(move.path / "htpasswd"), status=130)
+    assert err == "Stopped; 1 of 3 files are left.\n"
+    assert "It was stopped; the same command goes on where it was.\n" in out
+    assert "alice" not in out
+    assert len(move.there()) == 2
+    out, _ = move.run()
+    assert out.endswith("; 2 already here; 0 refused.\n")
+
+
+def test_a_full_disk_ends_it(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise CannotStore("The disk is full.", fault=Fault.UNKNOWN)
+
+    monkeypatch.setattr(Importer, "bring", full)
+    out, _ = move.run(status=1)
+    assert "It was stopped: The disk is full. The same command goes on when that is mended.\n" in out
+
+
+def test_a_project_that_cannot_be_read(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    from simpleindex.migration.errors import NotImported
+
+    plan = Importer.plan
+
+    def failing(self: Importer, name: Any) -> ProjectPlan:
+        if name == "acme":
+            raise NotImported("its page is broken")
+        return plan(self, name)
+
+    monkeypatch.setattr(Importer, "plan", failing)
+    out, _ = move.run(status=1)
+    assert out.startswith("Not imported: acme: its page is broken.\nImported 1 file of 1 project ")
+
+
+def test_without_the_extra(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any) -> Any:
+        raise ModuleNotFoundError(name="tomlkit")
+
+    monkeypatch.setattr(importing, "_import", missing)
+    assert "Python's tomlkit is not installed, which the extra 'publish'" in move.refused()

@@ -1,0 +1,220 @@
+"""Importing files one by one: what arrives in the directory, and what of a hostile server does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.identity import UploadRules
+from simpleindex.access.rights import Access
+from simpleindex.archives.examination.limits import NotExamined
+from simpleindex.core.model import Project, Status, Withheld
+from simpleindex.core.names import COPIED, LEDGER
+from simpleindex.directory.ledger import with_deleted
+from simpleindex.directory.project_file import parse_project_file
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
+from simpleindex.migration.errors import ImportStopped, NotImported
+from simpleindex.publishing.errors import AlreadyExists
+from simpleindex.publishing.staging import STAGING
+from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.examiner import FailingExaminer, InProcessExaminer
+from tests.fixtures.imports import ACME, ImportBench, listed, sha256
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHEEL, SDIST = wheel_name(), sdist_name()
+DATA = wheel_bytes()
+LONG_AGO = 1_500_000_000_000_000_000
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> ImportBench:
+    return ImportBench(tmp_path)
+
+
+def left(bench: ImportBench) -> list[str]:
+    """Unfinished files in the directory."""
+    staging = bench.root / STAGING
+    return os.listdir(staging) if staging.exists() else []
+
+
+def test_a_file_arrives_with_its_time_its_yank_and_what_lies_beside(bench: ImportBench) -> None:
+    bench.source.add(WHEEL, DATA, uploaded_ns=LONG_AGO, yanked="it deletes files")
+    bench.source.side_files[WHEEL] = {".asc": b"-----BEGIN PGP SIGNATURE-----\n"}
+    assert bench.run() == []
+    there = bench.there()
+    assert there.pop("acme/simpleindex.toml")
+    assert there == {f"acme/{WHEEL}": DATA, f"acme/{WHEEL}.asc": b"-----BEGIN PGP SIGNATURE-----\n"}
+    assert (bench.root / "acme" / WHEEL).stat().st_mtime_ns == LONG_AGO
+    yanked = parse_project_file((bench.root / "acme" / "simpleindex.toml").read_bytes()).yanked
+    assert yanked == {WHEEL: "it deletes files"}
+    note = json.loads((bench.root / "acme" / COPIED).read_text())
+    assert note["from"] == bench.source.label
+    assert note["url"] == f"https://old.example/{WHEEL}"
+
+
+def test_the_servers_date_stands_in_for_an_upload_time(bench: ImportBench) -> None:
+    """And none lies in the future."""
+    bench.source.add(WHEEL, DATA)
+    bench.source.modified_ns = LONG_AGO
+    bench.source.add(SDIST, sdist_bytes(), uploaded_ns=9_000_000_000_000_000_000)
+    assert bench.run() == []
+    assert (bench.root / "acme" / WHEEL).stat().st_mtime_ns == LONG_AGO
+    assert (bench.root / "acme" / SDIST).stat().st_mtime_ns < 9_000_000_000_000_000_000
+
+
+def test_what_is_here_is_not_fetched_again(bench: ImportBench) -> None:
+    """Whatever digest is stated; where none is, the note about the first import tells."""
+    bench.source.add(WHEEL, DATA)
+    md5 = hashlib.md5(b := sdist_bytes(), usedforsecurity=False).hexdigest()
+    bench.source.add(SDIST, b, sha256=None, other_hash=("md5", md5))
+    plain = wheel_name("acme", "2.0")
+    bench.source.add(plain, wheel_bytes("acme", "2.0"), sha256=None)
+    assert bench.run() == []
+    bench.source.opened.clear()
+    plan = bench.importer.plan(ACME)
+    assert {file.filename for file in plan.present} == {WHEEL, SDIST, plain}
+    assert (bench.run(), bench.source.opened) == ([], [])
+
+
+def test_what_is_here_without_a_note_is_fetched_and_compared(bench: ImportBench) -> None:
+    add_wheel(bench.root)
+    file = bench.source.add(WHEEL, DATA, sha256=None)
+    assert bench.importer.plan(ACME).fetched == (file,)
+    assert not bench.importer.bring(ACME, file).created
+    bench.source.content[WHEEL] = [DATA + b"x"]
+    with pytest.raises(NotImported, match="with other bytes"):
+        bench.importer.bring(ACME, replace(file, size=None))
+
+
+def test_digests_that_the_server_remembers_are_believed(bench: ImportBench) -> None:
+    """As far as the file is in that state."""
+    path = add_wheel(bench.root)
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    bench.digests.open()
+    scanner = Scanner(bench.directory, bench.digests, lambda: 1 << 62, examiner=InProcessExaminer())
+    places = bench.directory.places_of(ACME)
+    scanner.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=1 << 40, generation=0)
+    bench.source.add(WHEEL, DATA)
+    assert bench.importer.plan(ACME).present
+    put(path, wheel_bytes(files={"more.py": b""}))
+    assert [each.reason for each in bench.importer.plan(ACME).refused] == [
+        "another file of that name is here already, with other bytes"
+    ]
+    bench.digests.close()
+
+
+def hostile(**stated: Any) -> dict[str, Any]:
+    return {"size": None, "sha256": None, **stated}
+
+
+@pytest.mark.parametrize(
+    ("stated", "pieces", "reason"),
+    [
+        ({}, [DATA[:-1] + b"x"], f"its sha256 is {sha256(DATA[:-1] + b'x')}, and {sha256(DATA)} is stated"),
+        (hostile(other_hash=("sha512", "ab" * 64)), [DATA], "its sha512 is "),
+        ({}, [DATA, b"more"], f"more than the {len(DATA):,} bytes arrive that are stated"),
+        ({}, [DATA[:10]], f"10 bytes arrived, and {len(DATA):,} are stated"),
+        (hostile(), [b"<html>Please log in</html>"], "it is no valid distribution: "),
+        (hostile(size=10 << 30), [DATA], "it has 10.0 GiB or more, and max-file-size allows 2.0 GiB"),
+        (hostile(), [NotImported("the connection broke off")], "the connection broke off"),
+        (hostile(), NotImported("404"), "404"),
+    ],
+)
+def test_what_is_not_as_stated_is_refused(
+    bench: ImportBench, stated: dict[str, Any], pieces: Any, reason: str
+) -> None:
+    """And leaves nothing behind, not even the project."""
+    bench.source.add(WHEEL, DATA, **stated)
+    bench.source.content[WHEEL] = pieces
+    (line,) = bench.run()
+    assert line.startswith(f"{WHEEL}: {reason}")
+    assert (bench.there(), left(bench)) == ({}, [])
+    assert not (bench.root / "acme").exists()
+
+
+def test_a_body_without_end_is_cut_off(tmp_path: Path) -> None:
+    """At the size that uploads may have."""
+    bench = ImportBench(tmp_path, access=Access(uploads=UploadRules(max_file_size=1000)))
+    bench.source.add(WHEEL, DATA, size=None)
+    bench.source.content[WHEEL] = [b"x" * 400] * 1000
+    assert bench.run() == [
+        f"{WHEEL}: it has 1.2 KiB or more, and max-file-size allows 1000 bytes; set it in the access file"
+    ]
+    unbounded = parse_access(b"[uploads]\nmax-file-size = 0\n")
+    (tmp_path / "second").mkdir()
+    bench = ImportBench(tmp_path / "second", access=unbounded)
+    bench.source.add(WHEEL, DATA, size=None)
+    assert bench.run() == []
+
+
+def test_names_that_cannot_be_used_are_refused_before_they_are_fetched(bench: ImportBench) -> None:
+    add_wheel(bench.root)
+    (bench.root / "acme" / LEDGER).write_bytes(with_deleted(b"", "-", SDIST, now=0, who="alice"))
+    bench.source.add(SDIST, sdist_bytes())
+    bench.source.add("acme-1.0.0-py3-none-any.whl", DATA)
+    project = bench.source.project(ACME)
+    evil = replace(listed(WHEEL), filename="acme-2.0/../../x-py3-none-any.whl", version="2.0")
+    bench.source.has(replace(project, files=[*project.files, evil]))
+    lines = bench.run()
+    assert lines[0].startswith(
+        f"acme-1.0.0-py3-none-any.whl: {WHEEL} is here, which is the same distribution"
+    )
+    assert "deleted here once" in lines[1]
+    assert f"simpleindex free acme {SDIST}" in lines[1]
+    assert "a slash" in lines[2]
+    assert bench.source.opened == []
+
+
+def test_a_status_is_set_before_the_first_file(bench: ImportBench) -> None:
+    """A project that is here keeps its own, and one without files is not begun."""
+    project = Project(ACME, [listed(WHEEL, DATA)], (), Status.DEPRECATED, "use other")
+    bench.source.content[WHEEL] = [DATA]
+    bench.source.has(project)
+    assert bench.run() == []
+    written = parse_project_file((bench.root / "acme" / "simpleindex.toml").read_bytes())
+    assert (written.status, written.reason) == (Status.DEPRECATED, "use other")
+    bench.source.has(replace(project, status=Status.ARCHIVED))
+    assert bench.run() == []
+    assert b"deprecated" in bench.there()["acme/simpleindex.toml"]
+
+
+def test_a_quarantined_project_does_not_come(bench: ImportBench) -> None:
+    withheld = (Withheld(WHEEL, f"{WHEEL} is not offered: the project acme is quarantined.", "status"),)
+    bench.source.has(Project(ACME, (), withheld, Status.QUARANTINED))
+    assert bench.run() == [f"{WHEEL}: {WHEEL} is not offered: the project acme is quarantined"]
+    assert bench.there() == {}
+
+
+def test_a_file_that_cannot_be_examined_now(tmp_path: Path) -> None:
+    bench = ImportBench(tmp_path, FailingExaminer(**{WHEEL: NotExamined("there is no memory")}))
+    bench.source.add(WHEEL, DATA)
+    assert bench.run() == [f"{WHEEL}: it cannot be examined now: there is no memory"]
+
+
+def test_another_writer_was_quicker(bench: ImportBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def commit(*_: Any, **__: Any) -> None:
+        raise AlreadyExists(WHEEL, "0" * 64)
+
+    monkeypatch.setattr(type(bench.target.writer), "commit", commit)
+    bench.source.add(WHEEL, DATA)
+    assert bench.run() == [f"{WHEEL}: another writer took its name meanwhile"]
+
+
+def test_stopping(bench: ImportBench) -> None:
+    """In the middle of a file, and before the next project; no draft stays."""
+    file = bench.source.add(WHEEL, DATA)
+    bench.stopping.set()
+    with pytest.raises(ImportStopped):
+        bench.importer.bring(ACME, file)
+    with pytest.raises(ImportStopped):
+        bench.importer.plan(ACME)
+    assert left(bench) == []
