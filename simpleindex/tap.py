@@ -1,12 +1,13 @@
 """What twistd asks for: the options of ``twistd simpleindex`` and the service that they make.
 
-The only module that imports the global reactor, inside a function.
+It imports the global reactor, inside a function; beside it only the program of a worker does.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twisted.application.service import IService
+
+    from simpleindex.service.workers.supervisor import WorkerSupervisor
 
 
 class Options(usage.Options):
@@ -97,7 +100,9 @@ def makeService(options: Any) -> IService:
 
     from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force  # noqa: PLC0415
     from simpleindex.service.log_lines import foreground_observer  # noqa: PLC0415  (the same)
-    from simpleindex.service.service import IndexService, as_daemon, in_the_foreground  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.service.process import ServiceProcess, as_daemon, in_the_foreground  # noqa: PLC0415
+    from simpleindex.service.service import IndexService  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.system.threads import core_count  # noqa: PLC0415
 
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -105,9 +110,16 @@ def makeService(options: Any) -> IService:
     try:
         owner = parent.get("uid"), parent.get("gid")
         refusal = in_the_foreground if parent.get("nodaemon") else as_daemon
-        service = IndexService(
-            options.settings, options.resolve, reactor, owner, refusal, end_by_force=end_by_force
-        )
+        process = ServiceProcess(refusal, end_by_force)
+        service: IndexService | WorkerSupervisor
+        if (workers := options.settings.workers or core_count()) > 1:
+            from simpleindex.service.workers.supervisor import WorkerSupervisor  # noqa: PLC0415  (only with --workers)
+
+            settings = replace(options.settings, workers=workers)
+            given = options.given, str(options.directory)
+            service = WorkerSupervisor(settings, given, options.resolve, reactor, owner, process)
+        else:
+            service = IndexService(options.settings, options.resolve, reactor, owner, process)
         # The reactor's own threads look up names, for as long as the resolver likes.
         bound_joins(reactor.getThreadPool(), Patience(THREAD_SECONDS))  # type: ignore[attr-defined]
     except RefusedStart as error:

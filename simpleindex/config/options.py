@@ -270,6 +270,14 @@ OPTIONS: Final = (
         number=True,
     ),
     Option(
+        "workers",
+        "Serve with this many processes, which share the ports and the directories; auto for one for each core.",
+        metavar="N",
+        default="1",
+        number=True,
+        restart_needed=True,
+    ),
+    Option(
         "config",
         "Read options from this TOML file too; no file is read unless it is named.",
         metavar="FILE",

@@ -28,6 +28,7 @@ from simpleindex.config.values import (
     to_title,
     to_url,
     to_watch,
+    to_workers,
 )
 from simpleindex.core.errors import RefusedStart
 
@@ -93,6 +94,7 @@ class Settings:
         trusted_proxy: Networks whose word on the client's address is believed.
         max_connections_per_address: How many; 0 for no bound.
         page_cache: Bytes of rendered pages kept at most.
+        workers: Processes that serve; 0 for one for each core.
         config: The configuration file, or None.
         defaulted_http: Whether ``http`` is our choice because neither kind of listener was given.
     """
@@ -129,6 +131,7 @@ class Settings:
     trusted_proxy: tuple[Network, ...]
     max_connections_per_address: int
     page_cache: int
+    workers: int
     config: Path | None
     defaulted_http: bool = False
 
@@ -248,6 +251,7 @@ def _settings(
         trusted_proxy=layers.many("trusted-proxy", to_network),
         max_connections_per_address=layers.one("max-connections-per-address", to_count, 256),
         page_cache=layers.one("page-cache", to_bytes, to_bytes("64M")),
+        workers=layers.one("workers", to_workers, 1),
         config=config,
         defaulted_http=not http and not https,
     )

@@ -138,6 +138,15 @@ def to_count(text: str) -> int:
     return int(text)
 
 
+def to_workers(text: str) -> int:
+    """Read a number of processes; 0 for ``auto``."""
+    if text == "auto":
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) > 0):
+        raise InvalidSetting("is neither a whole number from 1 to 999 nor 'auto'")
+    return int(text)
+
+
 def to_bytes(text: str) -> int:
     """Read a number of bytes; K, M and G are powers of 1024."""
     size = parse_size(text)

@@ -102,7 +102,7 @@ class LocalPublishing:
         published: Published = await self._threads.run(
             self._publish, draft, upload, rules, claim_name, listed
         )
-        await self._live.changed(name)
+        await self._live.changed_here(name)
         return published
 
     def _publish(
@@ -185,5 +185,5 @@ class LocalPublishing:
 
     async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
         result = await self._threads.run(function, *arguments)
-        await self._live.changed(name)
+        await self._live.changed_here(name)
         return result

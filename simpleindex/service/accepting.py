@@ -57,17 +57,27 @@ class AcceptGate:
             self._pause()
         return free < most.closing
 
+    def wait(self, seconds: float) -> None:
+        """Accept no connections until :meth:`end_wait`, or for so long."""
+        self._pause(seconds)
+
+    def end_wait(self) -> None:
+        """Accept connections again after :meth:`wait`."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look_again()
+
     def stop(self) -> None:
         """Let go of what is scheduled."""
         if self._look is not None:
             self._look.cancel()
             self._look = None
 
-    def _pause(self) -> None:
+    def _pause(self, seconds: float = AGAIN_SECONDS) -> None:
         for port in self.ports:
             if hasattr(port, "stopReading"):
                 port.stopReading()
-        self._look = self._reactor.callLater(AGAIN_SECONDS, self._look_again)
+        self._look = self._reactor.callLater(seconds, self._look_again)
 
     def _look_again(self) -> None:
         self._look = None

@@ -7,7 +7,12 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
 from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 
     from simpleindex.config.values import ListenAddress
+    from simpleindex.service.workers.messages import Inherited
 
 
 def endpoint(
@@ -30,6 +36,7 @@ def endpoint(
     *,
     has_ipv6: Callable[[], bool],
     is_trusted: Callable[[str], bool] = lambda _: False,
+    inherited: Inherited | None = None,
 ) -> IStreamServerEndpoint:
     """Make the endpoint that an option asks for.
 
@@ -39,17 +46,24 @@ def endpoint(
         option: Its name, for the refusal.
         has_ipv6: Whether this machine has IPv6.
         is_trusted: Tells of an address whether it is a trusted proxy, whose PROXY header is believed.
+        inherited: The socket that a worker has of its supervisor, which listens already.
 
     Raises:
         RefusedStart: It is no endpoint of Twisted's.
     """
+    if inherited is not None:
+        made: IStreamServerEndpoint = AdoptedStreamServerEndpoint(
+            reactor, inherited.descriptor, inherited.family
+        )
+        is_proxied = listen.port is None and listen.text.startswith(PREFIX)
+        return behind_proxies(made, is_trusted, reactor.seconds) if is_proxied else made
     if listen.port is not None:
         if has_ipv6():
             # One :: socket serves both families; a second one for IPv4 would fail to bind.
             return TCP6ServerEndpoint(reactor, listen.port, interface="::")
         return TCP4ServerEndpoint(reactor, listen.port)
     try:
-        made: IStreamServerEndpoint = serverFromString(reactor, listen.text.removeprefix(PREFIX))
+        made = serverFromString(reactor, listen.text.removeprefix(PREFIX))
     except Exception as error:  # noqa: BLE001  (every kind of endpoint has a parser of its own, plugins too)
         raise RefusedStart(
             f"--{option} {listen.text!r} is not an endpoint that Twisted can listen on ({error}); "

@@ -46,7 +46,7 @@ def line_of(event: LogEvent, *, journal: bool = False) -> str | None:
         event: What Twisted's logger passes to observers.
         journal: Whether the journal reads it, which has the time itself and takes the severity from the line's beginning.
     """
-    if _is_noise(event):
+    if is_noise(event):
         return None
     text = eventAsText(event, includeTimestamp=False, includeSystem=False).rstrip()
     if not text:
@@ -73,11 +73,16 @@ def foreground_observer(environ: Mapping[str, str], stream: TextIO | None = None
     return FileLogObserver(stream, lambda event: line_of(event, journal=journal))
 
 
-def _is_noise(event: LogEvent) -> bool:
-    """Tell whether an event is Twisted's own account of factories, ports and its main loop."""
-    namespace = event.get("log_namespace", "")
+def is_of_twisted(event: LogEvent) -> bool:
+    """Tell whether an event is an information of Twisted's, not of this project."""
+    namespace: str = event.get("log_namespace", "")
     if event.get("log_level") is not LogLevel.info or event.get("isError"):
         return False
-    if namespace != "log_legacy" and not namespace.startswith("twisted."):
+    return namespace == "log_legacy" or namespace.startswith("twisted.")
+
+
+def is_noise(event: LogEvent) -> bool:
+    """Tell whether an event is Twisted's own account of factories, ports and its main loop."""
+    if not is_of_twisted(event):
         return False
     return not eventAsText(event, includeTimestamp=False, includeSystem=False).startswith(_SPOKEN_BY_TWISTED)

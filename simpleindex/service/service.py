@@ -29,8 +29,11 @@ from simpleindex.service.ending import SECONDS, THREAD_SECONDS
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.places import open_access_log
+from simpleindex.service.process import ServiceProcess
 from simpleindex.service.report import catalogue_lines, live_report, report_of, taken_line
 from simpleindex.service.systemd import Notifier, start_watchdog
+from simpleindex.service.workers.link import SupervisorNotifier
+from simpleindex.service.workers.membership import join_workers
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import PUBLISHER, logger
@@ -40,17 +43,22 @@ from simpleindex.web.http.finished_requests import observe_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+    from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
     from twisted.logger import FileLogObserver
     from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
+    from simpleindex.config.values import ListenAddress
     from simpleindex.service.composition.directory import ServedDirectory
+    from simpleindex.service.systemd import ServiceNotifier
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.http.access_log import AccessLog
 
 # As a class's attribute it would be named after the class.
 _log: Final = logger(__name__)
+
+WAITING_SECONDS: Final = 10.0
+"""How long a worker that joins others lets connections wait until it has read everything; the others take new ones."""
 
 KEEP_SECONDS: Final = 1.0
 """How long files that came whole from upstreams may take to be kept after the last request."""
@@ -68,14 +76,7 @@ CERTIFICATE_INTERVAL: Final = 60.0
 """Seconds between looks at the certificates' files."""
 
 
-def in_the_foreground(error: RefusedStart) -> BaseException:
-    """Return what ends a start in the foreground: one sentence, because other exceptions print a traceback."""
-    return SystemExit(f"simpleindex: {error}")
-
-
-def as_daemon(error: RefusedStart) -> BaseException:
-    """Return what ends a daemon's start: its parent waits for the text of an ordinary exception, for ever if there is none."""
-    return error
+_UNSUPERVISED: Final = ServiceProcess()
 
 
 class IndexService(Service):
@@ -89,9 +90,7 @@ class IndexService(Service):
         resolve_again: Decides the settings anew, for SIGHUP.
         reactor: The event loop.
         owner: The user and group that twistd becomes, if it changes them.
-        refusal: Returns the exception for a start that is refused later; twistd in the foreground and the parent of a daemon
-            need different ones.
-        end_by_force: Ensures that the process ends in time; called when its end begins.
+        process: How the process refuses and ends, and who supervises it.
 
     Attributes:
         observer: Writes the log; None where twistd's log is used.
@@ -114,43 +113,52 @@ class IndexService(Service):
         resolve_again: Callable[..., Settings],
         reactor: Any,
         owner: Owner,
-        refusal: Callable[[RefusedStart], BaseException] = in_the_foreground,
-        *,
-        end_by_force: Callable[[], None] = lambda: None,
+        process: ServiceProcess = _UNSUPERVISED,
     ) -> None:
         self.settings = settings
         self._resolve_again = resolve_again
-        self._refusal = refusal
-        self._end_by_force = end_by_force
+        self._refusal = process.refusal
+        self._end_by_force = process.end_by_force
+        self._supervisor = process.supervisor
         self._reactor = reactor
         self.troubles = Troubles(time.time)
         PUBLISHER.addObserver(self.troubles)
         self.index = compose(settings, lambda: self.settings, reactor, owner, self.troubles)
+        if self._supervisor is not None:
+            join_workers(self.index, self._supervisor)
         self._gate = AcceptGate(reactor)
         self._gate.close_idle = self._close_idle
         for site in self.index.http.sites:
             site.connections.has_room = self._gate.admits
         self._endpoints = [
-            (
-                listen,
-                option,
-                endpoint(
-                    reactor,
-                    listen,
-                    option,
-                    has_ipv6=machine_has_ipv6,
-                    is_trusted=lambda host: is_within(host, self.settings.trusted_proxy),
-                ),
-            )
+            (listen, option, self._endpoint(option, place, listen))
             for option, listens in (("https", settings.https), ("http", settings.http))
-            for listen in listens
+            for place, listen in enumerate(listens)
         ]
-        self._notifier = Notifier({}, os.getpid())
+        self._notifier: ServiceNotifier = Notifier({}, os.getpid())
         self._examines = True
         self.access_log: AccessLog | None = None
         self._ports: list[tuple[str, IListeningPort]] = []
         self._loops: list[LoopingCall] = []
         self.sweep_loops: list[LoopingCall] = []
+
+    def _endpoint(self, option: str, place: int, listen: ListenAddress) -> IStreamServerEndpoint:
+        inherited = None
+        if self._supervisor is not None:
+            inherited = self._supervisor.description.sockets[f"{option} {place}"]
+        return endpoint(
+            self._reactor,
+            listen,
+            option,
+            has_ipv6=machine_has_ipv6,
+            is_trusted=lambda host: is_within(host, self.settings.trusted_proxy),
+            inherited=inherited,
+        )
+
+    @property
+    def _is_first_worker(self) -> bool:
+        """Whether this process does what one of several must do for all."""
+        return self._supervisor is None or self._supervisor.description.is_first
 
     # The start
 
@@ -171,13 +179,19 @@ class IndexService(Service):
                 raise self._refusal(error) from None
             self._ports.append((option, port))
         self._gate.ports = [port for _, port in self._ports]
+        if self._supervisor is not None and self._supervisor.description.is_waiting:
+            self._gate.wait(WAITING_SECONDS)
         # The port is certain only now, where it was left to the system (0).
         self._take_urls(self.settings.page_cache)
 
     def startService(self) -> None:
         super().startService()
         # Only now, for a daemon has forked meanwhile.
-        self._notifier = Notifier(os.environ, os.getpid())
+        self._notifier = (
+            Notifier(os.environ, os.getpid())
+            if self._supervisor is None
+            else SupervisorNotifier(self._supervisor)
+        )
         try:
             self._begin_records()
             self._exchange_access_log(self.settings)
@@ -199,7 +213,7 @@ class IndexService(Service):
             self._begin(directory)
         if self.index.security is not None:
             self._repeat(self._check_certificates, CERTIFICATE_INTERVAL)
-        if self.index.acme is not None:
+        if self.index.acme is not None and self._is_first_worker:
             self.index.acme.renewal.start(self._use_issued_certificate)
         if self.index.logins is not None:
             self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
@@ -264,7 +278,7 @@ class IndexService(Service):
         _log_catalogue(directory)
         if self.index.sources.upstreams is not None:
             maybeDeferred(self.index.sources.upstreams.follow).addErrback(_log_failure)
-        if self.index.search is not None:
+        if self.index.search is not None and self._is_first_worker:
             self.index.search.start()
         if is_first:
             _log_lines(client_lines(self.index, self.settings, self._base_url(), examines=self._examines))
@@ -274,6 +288,9 @@ class IndexService(Service):
             if line is not None:
                 _log_lines([line])
         self._notifier.status(f"{report.projects} projects, {report.files} files")
+        if self._supervisor is not None and report.ready:
+            self._gate.end_wait()
+            self._supervisor.complete()
         forgetting = self.index.runtime.threads.reads.run(directory.forget_others)
         forgetting.addErrback(_log_failure)
 
@@ -339,7 +356,7 @@ class IndexService(Service):
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
             _log.error("The configuration is left as it was: {error}", error=error)
-        if self.index.acme is not None:
+        if self.index.acme is not None and self._is_first_worker:
             self.index.acme.renewal.look_now()
         if self.index.logins is not None:
             self.index.logins.reload()

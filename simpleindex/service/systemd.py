@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -17,6 +17,31 @@ if TYPE_CHECKING:
 
 
 _LOG: Final = Logger(namespace="simpleindex")
+
+
+class ServiceNotifier(Protocol):
+    """Reports the state of a service to whatever started it.
+
+    Attributes:
+        watchdog_interval: Seconds from one sign of life to the next; None if none is expected.
+    """
+
+    watchdog_interval: float | None
+
+    def ready(self) -> None:
+        """Report that start, or reload, is complete."""
+
+    def reloading(self) -> None:
+        """Report that a reload begins; :meth:`ready` ends it."""
+
+    def stopping(self) -> None:
+        """Report that shutdown begins."""
+
+    def status(self, text: str) -> None:
+        """Set the line that shows how the service is."""
+
+    def watchdog(self) -> None:
+        """Give one sign of life."""
 
 
 class Notifier:
@@ -82,7 +107,7 @@ class Notifier:
             )
 
 
-def start_watchdog(notifier: Notifier, clock: IReactorTime) -> LoopingCall | None:
+def start_watchdog(notifier: ServiceNotifier, clock: IReactorTime) -> LoopingCall | None:
     """Beat from the event loop, so that a loop that hangs stops beating; return the call to stop, or None."""
     if notifier.watchdog_interval is None:
         return None

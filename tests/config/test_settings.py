@@ -58,6 +58,7 @@ def test_defaults(tmp_path: Path) -> None:
         trusted_proxy=(),
         max_connections_per_address=256,
         page_cache=64 * 1024 * 1024,
+        workers=1,
         config=None,
         defaulted_http=True,
     )
@@ -82,7 +83,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled.pop("immutable-files")
     spelled.pop("follow-root")
     spelled.pop("insecure-auth")
-    assert len(spelled) == 9
+    assert len(spelled) == 10
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
@@ -119,6 +120,7 @@ EVERYTHING: Given = {
     "trusted-proxy": ("10.0.0.0/8", "::1"),
     "max-connections-per-address": "0",
     "page-cache": "1G",
+    "workers": "auto",
 }
 
 
@@ -157,6 +159,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         trusted_proxy=(ip_network("10.0.0.0/8"), ip_network("::1")),
         max_connections_per_address=0,
         page_cache=1 << 30,
+        workers=0,
         config=config,
     )
 
@@ -233,6 +236,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "trusted-proxy": st.lists(st.sampled_from(["10.0.0.0/8", "::1"]), min_size=1, max_size=2).map(tuple),
     "max-connections-per-address": st.integers(0, 1000).map(str),
     "page-cache": st.integers(0, 1 << 40).map(str),
+    "workers": st.integers(1, 999).map(str) | st.just("auto"),
 }
 LAYER = st.fixed_dictionaries({}, optional=POOL)
 
@@ -401,6 +405,7 @@ LIVE = {
     "page-cache": 1,
 }
 RESTART = {
+    "workers": 3,
     "acme": AcmeContact(None),
     "acme-name": (Identifier("packages.example.org"),),
     "acme-directory": STAGING,

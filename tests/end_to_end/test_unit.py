@@ -313,13 +313,17 @@ def test_tls_without_executable_memory(confined: list[str], pem: Path) -> None:
     serve_once(confined, pem)
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_twistd_under_the_unit(scheme: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scheme", "workers"), [("http", 1), ("https", 1), ("https", 2)])
+def test_twistd_under_the_unit(scheme: str, workers: int, tmp_path: Path) -> None:
     """The unit's own ExecStart, confined: a page, a file, a reload, and systemd told when ready, alive and stopping."""
     wheel = add_wheel(tmp_path / "packages")
     state = tmp_path / "state"
     port = free_port()
-    arguments = [f"--path={wheel.parent.parent}", f"--{scheme}=tcp:{port}:interface=127.0.0.1"]
+    arguments = [
+        f"--path={wheel.parent.parent}",
+        f"--{scheme}=tcp:{port}:interface=127.0.0.1",
+        f"--workers={workers}",
+    ]
     options = read_unit_options([*arguments, f"--certs={state / 'certs'}"], Path(sys.prefix), tmp_path)
     command = [*confining(tmp_path, options), str(options.twistd), "-n", "--pidfile=", "simpleindex"]
     told = {"NOTIFY_SOCKET": str(state / "notify"), "WATCHDOG_USEC": "400000"}

@@ -6,7 +6,7 @@ Events, sweeps, commands and waiting requests all use the queues of :mod:`simple
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  (Twisted's own name)
 
@@ -22,7 +22,7 @@ from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, exists, is_offered,
 from simpleindex.directory.watch.interface import NoWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 
     from simpleindex.core.model import Withheld
     from simpleindex.directory.scan.snapshot import ProjectSnapshot
@@ -40,6 +40,10 @@ _EVENTLESS_EVERY: Final = 30
 
 class LiveDirectory(SnapshotUpdates):
     """A directory that is served: it receives changes, and answers questions from snapshots in step with the disk."""
+
+    announce: Callable[[ProjectName], Coroutine[Any, Any, None]] | None = None
+    """Returns once the other processes that serve this directory list a project's present state; None without others.
+    With others there are no serials, for each process counts its own."""
 
     # -- the door, and what uses it ---------------------------------------------------------------------------------
 
@@ -74,6 +78,12 @@ class LiveDirectory(SnapshotUpdates):
             await self._surveys.ask(ROOT)
         await self._looks.ask(name, first=True)
         await self._finish_reading(name)
+
+    async def changed_here(self, name: ProjectName) -> None:
+        """Return once every process that serves this directory lists a change that this one made."""
+        await self.changed(name)
+        if self.announce is not None:
+            await self.announce(name)
 
     def note_whole_project_file(self, name: ProjectName) -> None:
         """Take the project's file as it now lies there for whole: the caller has written it, or removed it. Blocking."""
@@ -260,7 +270,11 @@ class LiveDirectory(SnapshotUpdates):
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
         if self._names is None:
             names = sorted(name for name, snapshot in self.snapshots.items() if is_offered(snapshot))
-            self._names = ProjectList(tuple(names), self.generation, serials=self._serials.of(names))
+            self._names = ProjectList(
+                tuple(names),
+                self.generation,
+                serials=self._serials.of(names) if self.announce is None else None,
+            )
         return self._names
 
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:

@@ -1,0 +1,29 @@
+"""An index that one of several workers serves: what it shares with the others, and what it leaves to the first."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simpleindex.core.names import ProjectName
+    from simpleindex.service.composition.index import ComposedIndex
+    from simpleindex.service.workers.link import SupervisorLink
+
+
+def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
+    """Let changes of this worker be listed by all, and theirs by this one.
+
+    Args:
+        index: The index of this worker.
+        link: The connection to the supervisor.
+    """
+    directories = {directory.name: directory for directory in index.sources.directories}
+    for name, directory in directories.items():
+        directory.live.announce = partial(link.announce, name)
+
+    async def changed(name: str, project: ProjectName) -> None:
+        if (directory := directories.get(name)) is not None:
+            await directory.live.changed(project)
+
+    link.changed = changed

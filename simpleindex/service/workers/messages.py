@@ -1,0 +1,111 @@
+"""Messages between the supervisor and its workers: one JSON object a line. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+MOST_BYTES: Final = 1024 * 1024
+"""A longer line is no message: log lines are a few kilobytes."""
+
+
+TO_SUPERVISOR: Final = 3
+"""A worker's descriptor of messages to its supervisor."""
+
+FROM_SUPERVISOR: Final = 4
+"""A worker's descriptor of messages from it."""
+
+FIRST_SOCKET: Final = 5
+"""A worker's first descriptor of a listening socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A listening socket that a worker inherits.
+
+    Attributes:
+        descriptor: Its number in the worker.
+        family: Its address family, as in :mod:`socket`.
+    """
+
+    descriptor: int
+    family: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDescription:
+    """What a worker needs at its start; the first line that it reads.
+
+    Attributes:
+        number: From 1 on.
+        count: How many workers there are.
+        given: The options of the command line, as twistd's options hold them.
+        directory: The working directory at the start.
+        sockets: By option and its place among the option's values ("https 0"), the socket to listen on.
+        is_waiting: Whether it accepts connections only once it has read everything, because other workers serve meanwhile.
+    """
+
+    number: int
+    count: int
+    given: dict[str, Any]
+    directory: str
+    sockets: dict[str, Inherited] = field(default_factory=dict)
+    is_waiting: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this worker does what one process must do for all."""
+        return self.number == 1
+
+
+def encode_description(description: WorkerDescription) -> bytes:
+    """Return a description as a line."""
+    return json.dumps(asdict(description)).encode() + b"\n"
+
+
+def decode_description(line: bytes) -> WorkerDescription:
+    """Return the description in a line of :func:`encode_description`."""
+    content = json.loads(line)
+    # JSON has no tuples; repeatable options are compared as tuples.
+    given = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content["given"].items()
+    }
+    sockets = {name: Inherited(**each) for name, each in content["sockets"].items()}
+    return WorkerDescription(
+        content["number"], content["count"], given, content["directory"], sockets, content["is_waiting"]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message in either direction.
+
+    Attributes:
+        kind: ``state`` (``ready``, ``complete``, ``reloading``, ``stopping``), ``status``, ``log``, ``alive``, ``changed`` and ``seen`` of a
+            worker; ``ping``, ``changed`` and ``seen`` of the supervisor.
+        text: The state, a line for ``systemctl status``, a line of the log, or a project.
+        detail: The level of a line of the log, or the directory of a project.
+        number: Of the change that ``changed`` and ``seen`` are about.
+    """
+
+    kind: str
+    text: str = ""
+    detail: str = ""
+    number: int = 0
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as a line."""
+    return json.dumps([message.kind, message.text, message.detail, message.number]).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message | None:
+    """Return the message in a line; None if it is none, as of a process that writes into a descriptor that is not its own."""
+    try:
+        kind, text, detail, number = json.loads(line)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not (isinstance(kind, str) and isinstance(text, str) and isinstance(detail, str)):
+        return None
+    return Message(kind, text, detail, number) if isinstance(number, int) else None

@@ -1,0 +1,332 @@
+"""The supervisor of ``--workers``: listens, starts the workers, starts those again that ended, and speaks to systemd for all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from cachetools import TTLCache
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import ILogObserver, LogLevel
+from twisted.python.components import Componentized
+
+from simpleindex.config.settings import changes
+from simpleindex.core.errors import RefusedStart
+from simpleindex.service.composition.index import compose
+from simpleindex.service.ending import SECONDS
+from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
+from simpleindex.service.systemd import Notifier, start_watchdog
+from simpleindex.service.workers.announced_changes import AnnouncedChanges
+from simpleindex.service.workers.messages import Inherited, Message, WorkerDescription
+from simpleindex.service.workers.sockets import SharedSocket, SharingReactor
+from simpleindex.service.workers.worker_process import WorkerProcess, socket_numbers
+from simpleindex.system.log import logger
+from simpleindex.system.troubles import Troubles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.logger import FileLogObserver
+    from twisted.python.failure import Failure
+
+    from simpleindex.config.settings import Settings
+    from simpleindex.service.process import ServiceProcess
+    from simpleindex.tls.private_ca import Owner
+
+_log: Final = logger(__name__)
+
+AGAIN_SECONDS: Final = 0.3
+"""From the end of a worker to its next start; twice as long each time that it ends within :data:`STEADY_SECONDS`."""
+
+MOST_AGAIN_SECONDS: Final = 30.0
+
+STEADY_SECONDS: Final = 60.0
+"""A worker that ran so long is started again as if for the first time."""
+
+ALIVE_SECONDS: Final = 30.0
+"""Between two requests for a sign of life; a worker that gave none by the next is ended and started again."""
+
+OTHERS_SECONDS: Final = 120.0
+"""The other workers start once the first one has read everything, or after this: each of them would read it too."""
+
+SAME_LINE_SECONDS: Final = 60.0
+"""For so long a line that one worker logged is not logged for the others, which all see the same directory."""
+
+_LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
+
+
+class WorkerSupervisor(Service):
+    """The service of the process that supervises.
+
+    Args:
+        settings: The settings at the start.
+        given: The options of the command line, and the working directory, from which each worker decides its settings.
+        resolve_again: Decides the settings anew, for SIGHUP.
+        reactor: The event loop.
+        owner: The user and group that twistd becomes, if it changes them.
+        process: How this process refuses and ends.
+
+    Attributes:
+        observer: Writes the log; None where twistd's log is used.
+        workers: The workers' processes, by their numbers.
+
+    Raises:
+        RefusedStart: The index cannot start with these settings.
+    """
+
+    name = "simpleindex"
+    observer: FileLogObserver | None = None
+
+    def __init__(
+        self,
+        settings: Settings,
+        given: tuple[dict[str, Any], str],
+        resolve_again: Callable[..., Settings],
+        reactor: Any,
+        owner: Owner,
+        process: ServiceProcess,
+    ) -> None:
+        self.settings = settings
+        self.workers: dict[int, WorkerProcess] = {}
+        self._given, self._directory = given
+        self._resolve_again = resolve_again
+        self._reactor = reactor
+        self._process = process
+        # Refuses what cannot be served, and makes keys and directories while this process may; the workers serve.
+        compose(settings, lambda: settings, reactor, owner, Troubles(time.time))
+        self._sockets: dict[str, SharedSocket] = {}
+        self._notifier = Notifier({}, os.getpid())
+        self._loops: list[LoopingCall] = []
+        self._changes = AnnouncedChanges()
+        self._logged: TTLCache[str, int] = TTLCache(1000, SAME_LINE_SECONDS, reactor.seconds)
+        self._started: dict[int, float] = {}
+        self._pause: dict[int, float] = {}
+        self._was_ready = False
+        self._others: IDelayedCall | None = None
+        self._reloading: set[int] = set()
+        self._ended: Deferred[None] | None = None
+
+    # The start
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join the application, and write the log in lines for people where twistd would log to the standard output."""
+        super().setServiceParent(parent)
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        sharing = SharingReactor(self._reactor, self.settings.workers)
+        for option, listens in (("https", self.settings.https), ("http", self.settings.http)):
+            for place, listen in enumerate(listens):
+                try:
+                    made = endpoint(sharing, listen, option, has_ipv6=machine_has_ipv6)
+                    shared: Any = listen_now(made, _no_factory(), listen, option)
+                except RefusedStart as error:
+                    raise self._process.refusal(error) from None
+                self._sockets[f"{option} {place}"] = shared
+
+    def startService(self) -> None:
+        super().startService()
+        # Only now, for a daemon has forked meanwhile.
+        self._notifier = Notifier(os.environ, os.getpid())
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+        if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
+            self._loops.append(beat)
+        looking = LoopingCall(self._end_silent_workers)
+        looking.clock = self._reactor
+        looking.start(ALIVE_SECONDS, now=False)
+        self._loops.append(looking)
+        self._spawn(1)
+
+    def _spawn_others(self) -> None:
+        """Start the other workers, which find in the cache what the first one read."""
+        if self._others is not None and self._others.active():
+            self._others.cancel()
+        for number in range(2, self.settings.workers + 1):
+            if self.running and number not in self.workers:
+                self._spawn(number)
+
+    def _spawn(self, number: int) -> None:
+        descriptors = {name: shared.of(number) for name, shared in self._sockets.items()}
+        numbers = socket_numbers(list(descriptors))
+        sockets = {name: Inherited(numbers[name], each.family) for name, each in descriptors.items()}
+        description = WorkerDescription(
+            number,
+            self.settings.workers,
+            self._given,
+            self._directory,
+            sockets,
+            is_waiting=any(each.is_ready for each in self.workers.values()),
+        )
+        worker = WorkerProcess(description, self._received, self._worker_ended)
+        self._started[number] = self._reactor.seconds()
+        self.workers[number] = worker
+        worker.spawn(self._reactor, {name: each.fileno() for name, each in descriptors.items()}, os.environ)
+
+    # What workers report
+
+    def _received(self, worker: WorkerProcess, message: Message) -> None:
+        worker.is_alive = True
+        match message.kind:
+            case "log":
+                self._write_log(worker, message)
+            case "state" if message.text == "ready":
+                self._ready(worker)
+            case "state" if message.text == "complete" and worker.number == 1:
+                self._spawn_others()
+            case "status" if worker.number == 1:
+                self._notifier.status(f"{message.text}, {self.settings.workers} workers")
+            case "changed":
+                self._announce(worker, message)
+            case "seen":
+                self._seen(self._changes.seen(message.number, worker.number))
+
+    def _write_log(self, worker: WorkerProcess, message: Message) -> None:
+        if self._logged.setdefault(message.text, worker.number) == worker.number:
+            _log.emit(_LEVELS.get(message.detail, LogLevel.info), "{line}", line=message.text)
+
+    def _ready(self, worker: WorkerProcess) -> None:
+        worker.is_ready = True
+        self._reloading.discard(worker.number)
+        if not self._was_ready:
+            self._was_ready = True
+            self._others = self._reactor.callLater(OTHERS_SECONDS, self._spawn_others)
+        if all(each.is_ready for each in self.workers.values()) and not self._reloading:
+            self._notifier.ready()
+            if len(self.workers) == self.settings.workers:
+                numbers = ", ".join(str(each.pid) for each in self.workers.values())
+                _log.info(
+                    "{count} workers serve (processes {numbers}).", count=len(self.workers), numbers=numbers
+                )
+
+    def _announce(self, worker: WorkerProcess, message: Message) -> None:
+        others = {number for number, each in self.workers.items() if each.is_ready and each is not worker}
+        number = self._changes.begin(worker.number, message.number, others)
+        if number is None:
+            self._seen((worker.number, message.number))
+            return
+        for each in others:
+            self.workers[each].send(Message("changed", message.text, message.detail, number))
+
+    def _seen(self, origin: tuple[int, int] | None) -> None:
+        if origin is not None and origin[0] in self.workers:
+            self.workers[origin[0]].send(Message("seen", number=origin[1]))
+
+    # Workers that end
+
+    def _worker_ended(self, worker: WorkerProcess, reason: Failure) -> None:
+        for origin in self._changes.ended(worker.number):
+            self._seen(origin)
+        self._reloading.discard(worker.number)
+        if not self.running:
+            self.workers.pop(worker.number, None)
+            if not self.workers and self._ended is not None:
+                self._ended.callback(None)
+            return
+        if not self._was_ready:
+            self._give_up(worker, reason)
+            return
+        pause = self._next_pause(worker.number)
+        _log.error(
+            "Worker {number} ended ({reason}); it is started again.",
+            number=worker.number,
+            reason=_reason(reason),
+        )
+        self._reactor.callLater(pause, self._start_again, worker.number)
+
+    def _next_pause(self, number: int) -> float:
+        lasted = self._reactor.seconds() - self._started[number]
+        former = self._pause.get(number, AGAIN_SECONDS / 2)
+        pause = AGAIN_SECONDS if lasted >= STEADY_SECONDS else min(former * 2, MOST_AGAIN_SECONDS)
+        self._pause[number] = pause
+        return pause
+
+    def _start_again(self, number: int) -> None:
+        if self.running:
+            self._spawn(number)
+
+    def _give_up(self, worker: WorkerProcess, reason: Failure) -> None:
+        """End the service, whose first start failed; the worker has written why."""
+        _log.critical(
+            "Worker {number} could not start ({reason}), so the server ends.",
+            number=worker.number,
+            reason=_reason(reason),
+        )
+        del self.workers[worker.number]
+        self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))
+        self._reactor.stop()
+
+    def _end_silent_workers(self) -> None:
+        for worker in self.workers.values():
+            if not worker.is_ready:
+                continue
+            if not worker.is_alive:
+                _log.error(
+                    "Worker {number} has given no sign of life for {seconds} s; it is ended.",
+                    number=worker.number,
+                    seconds=round(ALIVE_SECONDS),
+                )
+                worker.signal(signal.SIGKILL)
+            worker.is_alive = False
+            worker.send(Message("ping"))
+
+    # SIGHUP and the end
+
+    def reload(self) -> None:
+        """Have every worker take new settings, sources and certificates."""
+        self._notifier.reloading()
+        try:
+            _, restart = changes(self.settings, self._resolve_again(root_may_be_gone=True))
+            if "workers" in restart:
+                _log.warn("--workers needs a restart.")
+        except RefusedStart:
+            pass  # Each worker finds the same, and one of them logs it.
+        self._reloading = {number for number, each in self.workers.items() if each.is_ready}
+        for worker in self.workers.values():
+            if worker.is_ready:
+                worker.signal(signal.SIGHUP)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        self._process.end_by_force()
+        self._notifier.stopping()
+        for loop in self._loops:
+            loop.stop()
+        if self._others is not None and self._others.active():
+            self._others.cancel()
+        for shared in self._sockets.values():
+            shared.close()
+        # One that waits to be started again has no process.
+        self.workers = {number: each for number, each in self.workers.items() if each.pid is not None}
+        if not self.workers:
+            return None
+        self._ended = Deferred()
+        for worker in self.workers.values():
+            worker.signal(signal.SIGTERM)
+        return self._ended.addTimeout(SECONDS, self._reactor, onTimeoutCancel=lambda *_: self._end_workers())
+
+    def _end_workers(self) -> None:
+        for worker in self.workers.values():
+            worker.signal(signal.SIGKILL)
+
+
+def _no_factory() -> Any:
+    """Return a factory for ports that accept nothing."""
+    from twisted.internet.protocol import Factory  # noqa: PLC0415
+
+    return Factory()
+
+
+def _reason(reason: Failure) -> str:
+    status = reason.value
+    number = getattr(status, "signal", None)
+    if number:
+        return f"signal {signal.Signals(number).name}"
+    return f"status {getattr(status, 'exitCode', None)}"

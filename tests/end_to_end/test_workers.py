@@ -1,0 +1,163 @@
+"""Several workers on one machine: uploads through all of them, kills, reloads, and what systemd hears."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.end_to_end.clients import pip
+from tests.end_to_end.publishing import Publishing, start_publishing
+from tests.end_to_end.running import PATIENCE, Server, wait_until
+from tests.end_to_end.uploading import litter, upload
+from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.slow
+
+PROC = Path("/proc")
+UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "120"))
+"""Files that are uploaded while workers are killed."""
+
+
+def processes(server: Server) -> dict[int, int]:
+    """The workers' processes, by their numbers."""
+    found: dict[int, int] = {}
+    for pid in os.listdir("/proc"):
+        with suppress(OSError):
+            words = (PROC / pid / "cmdline").read_bytes().split(b"\0") if pid.isdecimal() else []
+            status = (PROC / pid / "stat").read_text().rpartition(")")[2].split() if words else []
+            if b"simpleindex.service.workers.worker" in words and status[1] == str(server.process.pid):
+                found[
+                    int(words[words.index(b"simpleindex.service.workers.worker") + 1].partition(b"/")[0])
+                ] = int(pid)
+    return found
+
+
+@pytest.fixture
+def publishing(new_server: Callable[..., Server]) -> Iterator[Publishing]:
+    """A server with people and four workers; nothing that it leaves behind holds a secret."""
+    made = start_publishing(new_server, "--workers=4")
+    made.server.await_line("4 workers serve")
+    yield made
+    made.assert_no_secret_was_told()
+
+
+def listed(server: Server) -> dict[str, str]:
+    """Every file with its digest, as the worker that answers lists it."""
+    return {
+        each["filename"]: each["hashes"]["sha256"]
+        for page in server.catalogue().values()
+        for each in page["files"]
+    }
+
+
+def test_an_upload_is_listed_by_every_worker(publishing: Publishing, tmp_path: Path) -> None:
+    """From its answer on; a new connection may reach any of them. pip installs it."""
+    server, token = publishing.server, publishing.token()
+    assert sorted(processes(server)) == [1, 2, 3, 4]
+    for number in range(10):
+        name = f"p{number}"
+        assert upload(server, token, name, "1.0", wheel_bytes(name)).status == 200
+        assert {server.get(f"/simple/{name}/").status for _ in range(12)} == {200}
+        assert {server.get(f"/{name}/{wheel_name(name)}").status for _ in range(4)} == {200}
+    done = pip(tmp_path, server.ca).try_to(
+        "install", "--index-url", server.simple, "--target", tmp_path / "t", "p3"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_workers_that_are_killed(publishing: Publishing) -> None:
+    """In turn, with SIGKILL, under uploads: what was answered 200 is listed by all, whole; names never vanish meanwhile."""
+    server, token = publishing.server, publishing.token()
+    assert upload(server, token, "steady", "1.0", wheel_bytes("steady")).status == 200
+    over = threading.Event()
+    statuses: Counter[int] = Counter()
+
+    def read() -> None:
+        while not over.is_set():
+            with suppress(OSError, http.client.HTTPException):
+                statuses[server.get("/simple/steady/").status] += 1
+
+    def kill() -> None:
+        for number in (2, 1, 4, 3):
+            if (pid := processes(server).get(number)) is not None:
+                os.kill(pid, signal.SIGKILL)
+            over.wait(1)
+
+    def send(number: int) -> int:
+        try:
+            return upload(server, token, f"p{number}", "1.0", wheel_bytes(f"p{number}")).status
+        except (OSError, http.client.HTTPException):
+            return 0
+
+    threads = [threading.Thread(target=each) for each in (read, kill)]
+    for each in threads:
+        each.start()
+    with ThreadPoolExecutor(8) as pool:
+        answers = [*pool.map(send, range(UPLOADS))]
+    over.set()
+    for each in threads:
+        each.join(PATIENCE)
+    wait_until(lambda: len(processes(server)) == 4, "every worker is started again")
+    server.await_line("4 workers serve", times=2)
+    accepted = {number for number, status in enumerate(answers) if status == 200}
+    assert len(accepted) > UPLOADS // 2, Counter(answers)
+    expected = {
+        wheel_name(f"p{number}"): hashlib.sha256(wheel_bytes(f"p{number}")).hexdigest()
+        for number in range(UPLOADS)
+    }
+    for _ in range(8):
+        now = listed(server)
+        assert {wheel_name(f"p{number}") for number in accepted} <= now.keys()
+        assert all(expected[name] == digest for name, digest in now.items() if name in expected)
+    assert set(statuses) <= {200, 503}, statuses
+    wait_until(lambda: litter(server.root) == [], "unfinished uploads are cleared away")
+    assert re.search(r"Worker 2 ended \(signal SIGKILL\); it is started again\.", server.log)
+
+
+def test_reload_and_new_files(new_server: Callable[..., Server]) -> None:
+    """SIGHUP reaches every worker; a file that is copied in is listed by every one; each line of the log comes once."""
+    server = new_server("--workers=2")
+    add_wheel(server.root, "acme")
+    server.start()
+    server.await_line("2 workers serve")
+    add_wheel(server.root, "fresh")
+    wait_until(lambda: {server.get("/simple/fresh/").status for _ in range(8)} == {200}, "all list the file")
+    (server.home / "access.log").rename(server.home / "access.log.1")
+    server.reload()
+    wait_until(lambda: {server.get("/simple/").status for _ in range(8)} == {200}, "all serve")
+    wait_until(lambda: (server.home / "access.log").read_text().count("GET /simple/ ") >= 8, "one access log")
+    assert server.log.count("Configuration read again") == 1
+    assert server.log.count("1 project, 1 file") == 1
+
+
+def test_a_second_server_on_the_port_is_refused(new_server: Callable[..., Server]) -> None:
+    """As without workers: it would take a part of the connections."""
+    first = new_server("--workers=2").start()
+    second = new_server("--workers=2", name="second")
+    second.listen = ("--https", str(first.port))
+    assert f"--https {first.port} cannot be listened on: Address already in use" in second.refused()
+
+
+def test_without_its_supervisor_no_worker_stays(new_server: Callable[..., Server]) -> None:
+    """It would hold the port, and nobody could stop it."""
+    server = new_server("--workers=2").start()
+    server.await_line("2 workers serve")
+    workers = processes(server)
+    server.kill()
+    wait_until(
+        lambda: not any((PROC / str(pid)).exists() for pid in workers.values()), "the workers have ended"
+    )

@@ -1,0 +1,133 @@
+"""Sockets that workers share."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from twisted.internet.protocol import Factory
+
+from simpleindex.config.values import ListenAddress
+from simpleindex.core.errors import RefusedStart
+from simpleindex.service.listening import endpoint, listen_now
+from simpleindex.service.proxy_protocol import PREFIX
+from simpleindex.service.workers.messages import Inherited
+from simpleindex.service.workers.sockets import SharedSocket, SharingReactor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def share(text: str, workers: int = 2, reactor: Any = None) -> SharedSocket:
+    """Listen for workers."""
+    sharing = SharingReactor(reactor, workers)
+    listen = ListenAddress(text)
+    made: Any = listen_now(
+        endpoint(sharing, listen, "http", has_ipv6=lambda: False), Factory(), listen, "http"
+    )
+    assert isinstance(made, SharedSocket)
+    return made
+
+
+def accepted(listening: socket.socket) -> int:
+    """How many connections wait on a socket."""
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            connection, _ = listening.accept()
+            connection.close()
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_connections_are_spread(address: str) -> None:
+    """By the kernel, over the workers that serve; the ports are one."""
+    shared = share(f"tcp{'6' if ':' in address else ''}:0:interface={address.replace(':', chr(92) + ':')}")
+    with closing(shared):
+        first = shared.of(1)
+        port = first.getsockname()[1]
+        early = [socket.create_connection((address, port)) for _ in range(20)]
+        assert accepted(first) == 20
+        second = shared.of(2)
+        assert second.getsockname()[1] == port
+        late = [socket.create_connection((address, port)) for _ in range(200)]
+        counts = [accepted(first), accepted(second)]
+        assert sum(counts) == 200
+        assert min(counts) > 50
+        for each in (*early, *late):
+            each.close()
+
+
+def test_a_port_in_use_is_refused() -> None:
+    """Also where it is another server with workers, whose connections this one would take a part of."""
+    with closing(share("tcp:0:interface=127.0.0.1")) as shared:
+        port = shared.of(1).getsockname()[1]
+        with pytest.raises(RefusedStart, match=f"ss -ltnp 'sport = :{port}'"):
+            share(f"tcp:{port}:interface=127.0.0.1")
+
+
+def test_a_bare_port() -> None:
+    """All addresses, as without workers."""
+    sharing = SharingReactor(None, 3)
+    made: Any = endpoint(sharing, ListenAddress("0", 0), "http", has_ipv6=lambda: True)
+    outcome: list[Any] = []
+    made.listen(Factory()).addCallback(outcome.append)
+    with closing(outcome[0]):
+        assert outcome[0].of(3).getsockname()[0] in ("::", "0.0.0.0")
+
+
+class Port:
+    """A port of Twisted's."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.is_reading = self.is_open = True
+
+    def stopReading(self) -> None:
+        self.is_reading = False
+
+    def stopListening(self) -> None:
+        self.is_open = False
+
+
+class Listener:
+    """A reactor that listens on Unix sockets."""
+
+    def __init__(self) -> None:
+        self.port = Port()
+
+    def listenUNIX(self, *arguments: object, **named: object) -> Port:
+        return self.port
+
+
+def test_a_unix_socket_is_one_for_all(tmp_path: Path) -> None:
+    """The supervisor keeps it, and accepts nothing."""
+    listener = Listener()
+    shared = share(f"unix:{tmp_path / 'socket'}", reactor=listener)
+    assert shared.of(1) is shared.of(2)
+    assert not listener.port.is_reading
+    shared.close()
+    assert not listener.port.is_open
+
+
+def test_other_methods_are_the_reactors() -> None:
+    assert SharingReactor("text", 1).upper() == "TEXT"
+
+
+@pytest.mark.parametrize(("text", "kind"), [("tcp:80", "Adopted"), (f"{PREFIX}tcp:80", "HAProxy")])
+def test_a_worker_adopts_the_socket(text: str, kind: str) -> None:
+    """With the PROXY header read as everywhere."""
+    made = endpoint(
+        ReactorWithClock(), ListenAddress(text), "http", has_ipv6=lambda: True, inherited=Inherited(5, 2)
+    )
+    assert ("Adopted" in type(made).__name__) == (kind == "Adopted")
+
+
+class ReactorWithClock:
+    """As much of one as an endpoint needs."""
+
+    def seconds(self) -> float:
+        return 0.0

@@ -1,0 +1,414 @@
+"""The supervisor with processes that exist in memory only."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.service.process import ServiceProcess, as_daemon
+from simpleindex.service.systemd import Notifier
+from simpleindex.service.workers import supervisor as module
+from simpleindex.service.workers.messages import (
+    TO_SUPERVISOR,
+    Message,
+    WorkerDescription,
+    decode,
+    decode_description,
+    encode,
+)
+from simpleindex.service.workers.supervisor import (
+    AGAIN_SECONDS,
+    ALIVE_SECONDS,
+    MOST_AGAIN_SECONDS,
+    OTHERS_SECONDS,
+    STEADY_SECONDS,
+    WorkerSupervisor,
+)
+from simpleindex.service.workers.worker_process import WorkerProcess
+from simpleindex.system.threads import core_count
+from simpleindex.tap import Options, makeService
+from tests.fixtures.service import Reactor, ServiceFixture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Process:
+    """A worker's process as Twisted shows it."""
+
+    def __init__(self, reactor: WorkerReactor, protocol: Any, pid: int) -> None:
+        self.pid: int | None = pid
+        self.protocol = protocol
+        self.lines: list[bytes] = []
+        self._reactor = reactor
+        protocol.makeConnection(self)
+
+    @property
+    def description(self) -> WorkerDescription:
+        return decode_description(self.lines[0])
+
+    def writeToChild(self, descriptor: int, data: bytes) -> None:
+        self.lines += data.splitlines(keepends=True)
+
+    def taken(self) -> list[Message | None]:
+        """What was sent since the last time."""
+        taken, self.lines[1:] = self.lines[1:], []
+        return [decode(line) for line in taken]
+
+    def report(self, kind: str, text: str = "", detail: str = "", number: int = 0) -> None:
+        self.protocol.childDataReceived(TO_SUPERVISOR, encode(Message(kind, text, detail, number)))
+
+    def end(self, status: int = 0, by: int | None = None) -> None:
+        self.pid = None
+        reason = ProcessTerminated(status, by) if status or by else ProcessDone(0)
+        self.protocol.processEnded(Failure(reason))
+
+
+class WorkerReactor(Reactor):
+    """One that starts no processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spawned: list[Process] = []
+        self.words: list[list[str]] = []
+        self.environments: list[dict[str, str]] = []
+        self.was_stopped = False
+        self.at_the_end: list[tuple[Any, ...]] = []
+
+    def spawnProcess(
+        self, protocol: Any, executable: str, args: list[str], env: dict[str, str], childFDs: dict[int, Any]
+    ) -> None:
+        self.words.append(args)
+        self.environments.append(env)
+        self.spawned.append(Process(self, protocol, 1000 + len(self.spawned)))
+
+    def stop(self) -> None:
+        self.was_stopped = True
+
+    def addSystemEventTrigger(self, *arguments: Any, **_: Any) -> None:
+        self.at_the_end.append(arguments)
+
+
+class World:
+    """A supervisor."""
+
+    def __init__(self, place: Path, workers: int = 3) -> None:
+        self.index = ServiceFixture(place)
+        self.index.give(http=("tcp:0:interface=127.0.0.1",), workers=str(workers))
+        self.reactor = WorkerReactor()
+        self.forced = 0
+        self.supervisor = WorkerSupervisor(
+            self.index.resolve(),
+            (self.index.given, str(place)),
+            self.index.resolve,
+            self.reactor,
+            (None, None),
+            ServiceProcess(as_daemon, self._force),
+        )
+        self.signals: list[tuple[int, int]] = []
+        self.log: list[str] = []
+
+    def _force(self) -> None:
+        self.forced += 1
+
+    @property
+    def workers(self) -> list[Process]:
+        """The processes that run, by their numbers."""
+        running = [each for each in self.reactor.spawned if each.pid is not None]
+        return sorted(running, key=lambda each: each.description.number)
+
+    def start(self) -> None:
+        self.supervisor.privilegedStartService()
+        self.supervisor.startService()
+
+    def start_all(self) -> None:
+        """Start, until every worker serves."""
+        self.start()
+        (first,) = self.workers
+        first.report("state", "ready")
+        first.report("state", "complete")
+        for each in self.workers[1:]:
+            each.report("state", "ready")
+
+    def kill(self, pid: int, number: int) -> None:
+        self.signals.append((pid, number))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """One with three workers; what systemd is told comes into its log."""
+    former = signal.getsignal(signal.SIGHUP)
+    made = World(tmp_path)
+    monkeypatch.setattr(
+        module,
+        "WorkerProcess",
+        partial(
+            WorkerProcess,
+            kill=lambda pid, number: made.kill(pid, number),  # noqa: PLW0108  (a test replaces it)
+        ),
+    )
+
+    class SystemdNotifier(Notifier):
+        def _send(self, *assignments: str) -> None:
+            made.log.append(assignments[0])
+
+    monkeypatch.setattr(module, "Notifier", SystemdNotifier)
+
+    @implementer(ILogObserver)
+    def note(event: Any) -> None:
+        made.log.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(note)
+    yield made
+    globalLogPublisher.removeObserver(note)
+    if made.supervisor.running:
+        stop(made)
+    signal.signal(signal.SIGHUP, former)
+
+
+def stop(world: World) -> list[str]:
+    """Stop it; a word comes into the list once it has ended."""
+    outcome: list[str] = []
+    ended = world.supervisor.stopService()
+    if ended is None:
+        return ["ended"]
+    ended.addCallback(lambda _: outcome.append("ended"))
+    return outcome
+
+
+def test_the_first_reads_before_the_others_start(world: World) -> None:
+    """They find in the cache what it read; systemd hears of a server that serves."""
+    world.start()
+    (first,) = world.workers
+    assert first.description.number == 1
+    assert not first.description.is_waiting
+    assert first.description.given["path"] == str(world.index.root)
+    first.report("state", "ready")
+    assert world.log == ["READY=1"]
+    first.report("state", "complete")
+    assert [each.description.number for each in world.workers] == [1, 2, 3]
+    assert all(each.description.is_waiting for each in world.workers[1:])
+    for each in world.workers[1:]:
+        each.report("state", "ready")
+    assert world.log[-1] == "3 workers serve (processes 1000, 1001, 1002)."
+    assert [words[-1] for words in world.reactor.words] == ["1/3", "2/3", "3/3"]
+
+
+def test_the_others_do_not_wait_for_ever(world: World) -> None:
+    """A directory that takes hours to read is read by all."""
+    world.start()
+    world.workers[0].report("state", "ready")
+    world.reactor.advance(OTHERS_SECONDS)
+    assert len(world.workers) == 3
+    world.workers[0].report("state", "complete")
+    assert len(world.workers) == 3
+
+
+def test_workers_know_nothing_of_systemd(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its variables are about the supervisor's process."""
+    monkeypatch.setenv("NOTIFY_SOCKET", "/x")
+    monkeypatch.setenv("SIMPLEINDEX_TITLE", "Ours")
+    world.start()
+    (environment,) = world.reactor.environments
+    assert "NOTIFY_SOCKET" not in environment
+    assert environment["SIMPLEINDEX_TITLE"] == "Ours"
+
+
+def test_one_log(world: World) -> None:
+    """What every worker finds is logged once; what one logs twice is logged twice."""
+    world.start_all()
+    del world.log[:]
+    first, second, _ = world.workers
+    for worker in (first, second, first):
+        worker.report("log", "Withheld: x", "warn")
+    second.report("log", "another", "no level")
+    assert world.log == ["Withheld: x", "Withheld: x", "another"]
+
+
+def test_the_status_is_that_of_the_first(world: World) -> None:
+    world.start_all()
+    world.workers[1].report("status", "0 projects")
+    world.workers[0].report("status", "3 projects")
+    assert world.log[-1] == "STATUS=3 projects, 3 workers"
+
+
+def test_a_worker_that_ends_is_started_again(world: World) -> None:
+    """Sooner if it ran for long, later if it ends again and again."""
+    world.start_all()
+    world.reactor.advance(STEADY_SECONDS)
+    world.workers[1].end(by=signal.SIGKILL)
+    assert "Worker 2 ended (signal SIGKILL); it is started again." in world.log
+    assert len(world.workers) == 2
+    pause = AGAIN_SECONDS
+    for _ in range(9):
+        world.reactor.advance(pause - 0.01)
+        assert len(world.workers) == 2
+        world.reactor.advance(0.02)
+        assert len(world.workers) == 3
+        world.workers[1].end(status=3)
+        pause = min(2 * pause, MOST_AGAIN_SECONDS)
+    assert pause == MOST_AGAIN_SECONDS
+
+
+def test_a_start_that_fails_ends_the_server(world: World) -> None:
+    """With status 1; the worker has written why."""
+    world.start()
+    world.workers[0].end(status=1)
+    assert world.reactor.was_stopped
+    ((phase, event, exit_, *status),) = world.reactor.at_the_end
+    assert (phase, event) == ("after", "shutdown")
+    assert isinstance(exit_, partial)
+    assert (exit_.args, status) == ((1,), [])
+    assert "Worker 1 could not start (status 1), so the server ends." in world.log[0]
+    assert stop(world) == ["ended"]
+
+
+def test_a_worker_that_hangs_is_ended(world: World) -> None:
+    world.start_all()
+    world.reactor.advance(ALIVE_SECONDS)
+    assert world.workers[0].taken() == [Message("ping")]
+    world.workers[0].report("alive")
+    world.workers[2].report("alive")
+    world.reactor.advance(ALIVE_SECONDS)
+    assert world.signals == [(1001, signal.SIGKILL)]
+
+
+def test_one_that_does_not_serve_yet_may_be_silent(world: World) -> None:
+    world.start()
+    world.reactor.advance(2 * ALIVE_SECONDS)
+    assert world.signals == []
+
+
+def test_a_change_is_listed_by_all(world: World) -> None:
+    world.start_all()
+    first, second, third = world.workers
+    second.report("changed", "acme", "local", 5)
+    assert first.taken() == third.taken() == [Message("changed", "acme", "local", 1)]
+    first.report("seen", number=1)
+    assert second.taken() == []
+    third.end(by=signal.SIGKILL)
+    assert second.taken() == [Message("seen", number=5)]
+
+
+def test_a_change_of_the_only_worker(world: World) -> None:
+    world.start()
+    world.workers[0].report("state", "ready")
+    world.workers[0].report("changed", "acme", "local", 5)
+    assert world.workers[0].taken() == [Message("seen", number=5)]
+    world.workers[0].protocol.childDataReceived(1, b"not a message")
+    world.workers[0].protocol.childDataReceived(TO_SUPERVISOR, b"x" * (2 << 20))
+    world.workers[0].protocol.childDataReceived(TO_SUPERVISOR, b"no\n")
+
+
+def test_reload(world: World) -> None:
+    """Ready again once every worker is; a worker that ended meanwhile is not waited for."""
+    world.start_all()
+    del world.log[:]
+    world.index.give(workers="2")
+    signal.raise_signal(signal.SIGHUP)
+    world.reactor.advance(0)
+    assert world.signals == [(pid, signal.SIGHUP) for pid in (1000, 1001, 1002)]
+    assert world.log == ["RELOADING=1", "--workers needs a restart."]
+    for each in world.workers[:2]:
+        each.report("state", "ready")
+    assert "READY=1" not in world.log
+    world.workers[2].report("state", "ready")
+    assert "READY=1" in world.log
+
+
+def test_reload_with_a_mistake(world: World) -> None:
+    """Each worker keeps what it had, and one of them logs why."""
+    world.start_all()
+    world.index.give(watch="no")
+    world.supervisor.reload()
+    assert len(world.signals) == 3
+
+
+def test_the_end(world: World) -> None:
+    """It waits for the workers, and starts none again."""
+    world.start_all()
+    outcome = stop(world)
+    assert world.forced == 1
+    assert [number for _, number in world.signals] == [signal.SIGTERM] * 3
+    for each in world.workers:
+        assert outcome == []
+        each.end()
+    assert outcome == ["ended"]
+    world.reactor.advance(STEADY_SECONDS)
+    assert world.workers == []
+
+
+def test_the_end_of_workers_that_hang(world: World) -> None:
+    world.start_all()
+    outcome = stop(world)
+    world.reactor.advance(20)
+    assert [number for _, number in world.signals] == [signal.SIGTERM] * 3 + [signal.SIGKILL] * 3
+    assert outcome == ["ended"]
+
+
+def test_the_end_while_a_worker_waits_to_be_started(world: World) -> None:
+    world.start_all()
+    world.workers[1].end(status=1)
+    stop(world)
+    world.reactor.advance(STEADY_SECONDS)
+    assert len(world.workers) == 2
+    world.supervisor.workers[1].send(Message("ping"))
+
+
+def test_signals_and_messages_to_one_that_just_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are dropped."""
+    world.start_all()
+
+    def gone(*_: object) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(world, "kill", gone)
+    world.supervisor.workers[1].signal(signal.SIGHUP)
+
+    def closed(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(world.workers[0], "writeToChild", closed)
+    world.supervisor.workers[1].send(Message("ping"))
+    world.workers[0].end(by=signal.SIGKILL)
+    world.supervisor.workers[1].signal(signal.SIGHUP)
+    world.supervisor.workers[1].send(Message("ping"))
+
+
+def test_a_port_in_use(tmp_path: Path, world: World) -> None:
+    world.start()
+    port = next(iter(world.supervisor._sockets.values())).of(1).getsockname()[1]
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other")
+    other.index.give(http=(f"tcp:{port}:interface=127.0.0.1",))
+    second = WorkerSupervisor(
+        other.index.resolve(),
+        ({}, "/"),
+        other.index.resolve,
+        other.reactor,
+        (None, None),
+        ServiceProcess(as_daemon),
+    )
+    with pytest.raises(RefusedStart, match="cannot be listened on"):
+        second.privilegedStartService()
+
+
+@pytest.mark.parametrize(("number", "expected"), [("2", 2), ("auto", core_count())])
+def test_twistd_gets_a_supervisor(number: str, expected: int, tmp_path: Path) -> None:
+    """Only with more than one worker."""
+    former = signal.getsignal(signal.SIGHUP)
+    options = Options()
+    options.parseOptions(["--path", str(tmp_path), "--workers", number, "--cache", str(tmp_path / "c")])
+    made = makeService(options)
+    signal.signal(signal.SIGHUP, former)
+    assert isinstance(made, WorkerSupervisor) == (expected > 1)
+    assert expected in (1, made.settings.workers)  # type: ignore[attr-defined]

@@ -1,0 +1,160 @@
+"""The process of a worker, in memory."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogBeginner
+
+from simpleindex.service.service import DRAIN_SECONDS
+from simpleindex.service.workers import worker as module
+from simpleindex.service.workers.messages import (
+    Inherited,
+    Message,
+    WorkerDescription,
+    decode,
+    encode,
+    encode_description,
+)
+from simpleindex.service.workers.worker import main, serve
+from tests.fixtures.distributions import add_wheel
+from tests.fixtures.service import Port, Reactor, ServiceFixture, service_fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from simpleindex.service.workers.link import SupervisorLink
+
+
+class ThreadPool:
+    """The reactor's own."""
+
+    threadFactory: Any = None
+
+
+class AdoptingReactor(Reactor):
+    """One that takes sockets, and runs as long as a test needs it."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self.running = False
+        self.adopted: list[int] = []
+        self.was_stopped = False
+        self.at_the_end: list[Callable[[], object]] = []
+        self._meanwhile = meanwhile
+
+    def getThreadPool(self) -> Any:
+        return ThreadPool()
+
+    def adoptStreamPort(self, fileno: int, family: int, factory: object) -> Port:
+        self.adopted.append(family)
+        self.ports.append(Port(IPv4Address("TCP", "127.0.0.1", 8080)))
+        return self.ports[-1]
+
+    def addSystemEventTrigger(self, *arguments: Any, **_: Any) -> None:
+        if arguments[:2] == ("before", "shutdown"):
+            self.at_the_end.append(arguments[2])
+
+    def run(self) -> None:
+        self.running = True
+        self.advance(0)
+        self._meanwhile()
+
+    def stop(self) -> None:
+        self.was_stopped = True
+
+
+class Wire:
+    """A worker and the messages that it sends."""
+
+    def __init__(self, fixture: ServiceFixture, meanwhile: Callable[[], None], **further: Any) -> None:
+        self.fixture = fixture
+        self.transport = StringTransport()
+        fixture.reactor = self.reactor = AdoptingReactor(meanwhile)
+        descriptor = os.dup(socket.socket(socket.AF_INET).detach())
+        given = {
+            **fixture.given,
+            "state": str(fixture.place / "state"),
+            "cache": str(fixture.place / "cache"),
+        }
+        self.description = WorkerDescription(
+            further.pop("number", 1),
+            2,
+            given,
+            str(fixture.place),
+            {"http 0": Inherited(descriptor, socket.AF_INET)},
+            **further,
+        )
+        self.link: SupervisorLink | None = None
+
+    def connect(self, link: SupervisorLink) -> None:
+        self.link = link
+        link.makeConnection(self.transport)
+
+    def sent(self, kind: str) -> list[str]:
+        messages = [decode(line) for line in self.transport.value().splitlines()]
+        return [each.text for each in messages if each is not None and each.kind == kind]
+
+
+@pytest.fixture
+def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceFixture]:
+    """A root; the log is left to the tests' own."""
+    with mock.patch.object(globalLogBeginner, "beginLoggingTo"):
+        yield from service_fixture(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("number", "is_waiting"), [(1, False), (2, True)])
+def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture) -> None:
+    """By the socket that it inherited; changes of the others are listed, and its own announced."""
+    add_wheel(fixture.root, "acme")
+    looked: list[Message | None] = []
+
+    def meanwhile() -> None:
+        assert set(wire.sent("state")) == {"ready", "complete"}
+        wire.transport.clear()
+        assert wire.link is not None
+        wire.link.dataReceived(encode(Message("changed", "acme", "local", 3)))
+        wire.link.dataReceived(encode(Message("changed", "acme", "elsewhere", 4)))
+        wire.reactor.advance(1)
+        looked.extend(decode(line) for line in wire.transport.value().splitlines())
+
+    wire = Wire(fixture, meanwhile, number=number, is_waiting=is_waiting)
+    serve(wire.description, wire.reactor, wire.connect)
+    assert wire.reactor.adopted == [socket.AF_INET]
+    assert looked == [Message("seen", number=3), Message("seen", number=4)]
+    assert wire.link is not None
+    (stop,) = wire.reactor.at_the_end
+    stop()
+    wire.reactor.advance(DRAIN_SECONDS)
+    assert wire.sent("state")[-1] == "stopping"
+    wire.link.connectionLost()
+    assert wire.reactor.was_stopped
+    wire.reactor.running = False
+    wire.link.connectionLost()
+
+
+def test_a_start_that_is_refused(capfd: pytest.CaptureFixture[str], fixture: ServiceFixture) -> None:
+    """With a sentence, and status 1."""
+    description = WorkerDescription(1, 2, {"path": str(fixture.place / "missing")}, "/")
+    with mock.patch.object(module, "_first_line", return_value=encode_description(description)):
+        assert main() == 1
+    assert "missing" in capfd.readouterr().err
+
+
+def test_the_first_line() -> None:
+    """And nothing behind it, which belongs to the connection."""
+    reading, writing = os.pipe()
+    os.write(writing, b"one\ntwo\n")
+    assert module._first_line(reading) == b"one\n"
+    assert os.read(reading, 10) == b"two\n"
+    os.close(writing)
+    with pytest.raises(SystemExit, match="started by its supervisor alone"):
+        module._first_line(reading)
+    os.close(reading)
