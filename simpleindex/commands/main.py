@@ -48,7 +48,7 @@ Publish:
                             or quarantined
   delete NAME VERSION|FILE  move a version or a file to the trash; its name
                             stays used
-  restore NAME FILE         restore a deleted file from the trash
+  undelete NAME FILE        take a deleted file out of the trash
   free NAME FILE            let a deleted file's name be used again
   purge                     remove for good what was deleted 30 days ago or more
   copy NAME==VERSION --from SOURCE --to SOURCE
@@ -89,7 +89,7 @@ _COMMANDS: Final = {
     "unyank": "publishing.changing:unyank",
     "status": "publishing.changing:status",
     "delete": "publishing.changing:delete",
-    "restore": "publishing.changing:restore",
+    "undelete": "publishing.changing:undelete",
     "free": "publishing.changing:free",
     "purge": "publishing.changing:purge",
 }

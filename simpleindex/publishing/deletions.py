@@ -57,7 +57,7 @@ class DeletedFile:
 
 
 class Deletions:
-    """Deletes and restores files under a root; any number of these may exist, in any number of processes.
+    """Deletes and undeletes files under a root; any number of these may exist, in any number of processes.
 
     Args:
         directory: The root.
@@ -148,7 +148,7 @@ class Deletions:
                 free_name(self._directory, place, name, now=self._now(), who=who)
         return True
 
-    def restore(self, project: ProjectName, filename: str, *, who: str) -> StoredFile:
+    def undelete(self, project: ProjectName, filename: str, *, who: str) -> StoredFile:
         """Take a deleted file out of the trash: the one that was deleted last.
 
         Raises:
@@ -179,7 +179,7 @@ class Deletions:
                     os.unlink(source)
                     remove_empty(place.root, project)
                 except OSError:
-                    # The file is restored all the same.
+                    # The file is undeleted all the same.
                     place.leave()
             (entry,) = served_entries(self._directory, place, filename)
             return StoredFile(entry.path, digest_of(self._directory, entry), created=True)

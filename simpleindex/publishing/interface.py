@@ -116,8 +116,8 @@ class Publishing(Protocol):
         """Delete a version or a file; return the digests of the deleted files by name, None for an unreadable one."""
         ...
 
-    async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
-        """Restore the file of that name that was deleted last; return its digest."""
+    async def undelete(self, name: ProjectName, filename: str, *, by: str) -> str:
+        """Undelete the file of that name that was deleted last; return its digest."""
         ...
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:

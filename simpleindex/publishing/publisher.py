@@ -162,12 +162,12 @@ class LocalPublishing:
         digests = {os.path.basename(each.path): each.known_sha256 for each in deleted}
         return dict(sorted(digests.items()))
 
-    async def restore(self, name: ProjectName, filename: str, *, by: str) -> str:
-        """Restore the file of that name that was deleted last; return its digest."""
-        restored: StoredFile = await self._change(
-            name, partial(self._writer.deletions.restore, who=by), name, filename
+    async def undelete(self, name: ProjectName, filename: str, *, by: str) -> str:
+        """Undelete the file of that name that was deleted last; return its digest."""
+        undeleted: StoredFile = await self._change(
+            name, partial(self._writer.deletions.undelete, who=by), name, filename
         )
-        return restored.sha256
+        return undeleted.sha256
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         """Let a deleted file's name be used again."""

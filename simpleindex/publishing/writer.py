@@ -1,4 +1,4 @@
-"""Changing what lies under a root: receive, commit, delete, restore (docs/architecture.md; docs/protocol.md).
+"""Changing what lies under a root: receive, commit, delete, undelete (docs/architecture.md; docs/protocol.md).
 
 Any number of processes may do that at once: what must not happen twice is decided by the file system, by ``link``, ``rename``
 and ``flock``. Everything here blocks and runs in threads. After each change the caller asks the one door for changes,

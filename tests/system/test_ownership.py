@@ -52,9 +52,9 @@ def test_every_change_by_root(tmp_path: Path, name: str, far: bool) -> None:
     assert {path: owner for path, owner in owners(tmp_path).items() if owner != OWNER} == {}
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "restore"])
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "undelete"])
 def test_a_project_of_another_owner_than_the_root(tmp_path: Path, name: str) -> None:
-    """What is made in a project's directory belongs to the owner of that; what is restored keeps its own."""
+    """What is made in a project's directory belongs to the owner of that; what is undeleted keeps its own."""
     prepare, act = SCENARIOS[name]
     prepare(tmp_path)
     give(tmp_path)
@@ -92,8 +92,8 @@ def test_the_service_goes_on_where_root_was(tmp_path: Path) -> None:
         give(root, nobody)
         act(root)
         with as_nobody():
-            restore = SCENARIOS["restore"][1]
-            restore(root)
+            undelete = SCENARIOS["undelete"][1]
+            undelete(root)
             act(root)
             SCENARIOS["yank"][1](root)
             upload(root, b"new", "acme-7.0.tar.gz")

@@ -65,9 +65,9 @@ def world() -> ApiFixture:
             ["tool-0.9.tar.gz"],
         ),
         (
-            "restore",
+            "undelete",
             {"file": "tool-0.9.tar.gz"},
-            ("restore", "tool", "tool-0.9.tar.gz", "carol"),
+            ("undelete", "tool", "tool-0.9.tar.gz", "carol"),
             ["tool-0.9.tar.gz"],
         ),
         (
@@ -91,7 +91,7 @@ def test_changes(
     lines = [{**line} for line in world.audited]
     named = [line.get("filename") or line.get("version") for line in lines]
     assert named == (changed if change != "status" else [None])
-    assert [line.get("digest") for line in lines] == ["00" if change in ("delete", "restore") else None]
+    assert [line.get("digest") for line in lines] == ["00" if change in ("delete", "undelete") else None]
     assert all(("version" in line) == ("version" in content and change != "delete") for line in lines)
     for line in lines:
         assert (line["event"], line["who"], line["project"]) == (change, "carol", "tool")
@@ -100,6 +100,13 @@ def test_changes(
     assert [line.get("detail", "") for line in lines] == ["; ".join(filter(None, (status, reason)))] * max(
         len(changed), 1
     )
+
+
+def test_the_old_name_of_undelete(world: ApiFixture) -> None:
+    """Programs that were written for it work on; the audit has the name of today."""
+    assert world.post("projects/tool/restore", {"file": "tool-0.9.tar.gz"}).status == 200
+    assert world.publishing.calls == [("undelete", "tool", "tool-0.9.tar.gz", "carol")]
+    assert [line["event"] for line in world.audited] == ["undelete"]
 
 
 def test_a_token_in_the_audit(world: ApiFixture) -> None:

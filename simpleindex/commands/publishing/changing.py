@@ -31,7 +31,7 @@ _SUMMARIES: Final = {
     "yank": "Yank a version or a file: installers skip it unless it is pinned.",
     "unyank": "Revert a yank.",
     "delete": "Move a version or a file to the trash; its name stays used.",
-    "restore": "Restore a deleted file from the trash; of several, the one deleted last.",
+    "undelete": "Take a deleted file out of the trash; of several, the one deleted last.",
     "free": "Let a deleted file's name be used again.",
     "status": "Set a project's status.",
     "purge": "Remove for good what was deleted long ago.",
@@ -61,9 +61,9 @@ def delete(words: list[str]) -> int:
     return _run("delete", words)
 
 
-def restore(words: list[str]) -> int:
-    """Restore a deleted file; return the exit status."""
-    return _run("restore", words)
+def undelete(words: list[str]) -> int:
+    """Take a deleted file out of the trash; return the exit status."""
+    return _run("undelete", words)
 
 
 def free(words: list[str]) -> int:
@@ -106,7 +106,7 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
         parser.add_argument("name", metavar="NAME", help="the project")
     if command in {"yank", "unyank", "delete"}:
         parser.add_argument("key", metavar="VERSION|FILE", help="a version, or one file")
-    if command in {"restore", "free"}:
+    if command in {"undelete", "free"}:
         parser.add_argument("key", metavar="FILE", help="the file")
     if command == "status":
         parser.add_argument("status", choices=[status.value for status in Status])
@@ -202,11 +202,11 @@ def _free(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argpar
     return [sentence], (Subject(given.key),)
 
 
-def _restore(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
+def _undelete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     if not distribution_suffix(given.key):
-        raise RefusedStart(f"restore takes the name of a file, and {given.key!r} is none")
-    restored = writer.deletions.restore(name, given.key, who=who())
-    return [f"Restored {restored.path}."], (Subject(given.key, digest=restored.sha256),)
+        raise RefusedStart(f"undelete takes the name of a file, and {given.key!r} is none")
+    undeleted = writer.deletions.undelete(name, given.key, who=who())
+    return [f"Undeleted {undeleted.path}."], (Subject(given.key, digest=undeleted.sha256),)
 
 
 _CHANGES: Final[
@@ -217,7 +217,7 @@ _CHANGES: Final[
     "status": _status,
     "delete": _delete,
     "free": _free,
-    "restore": _restore,
+    "undelete": _undelete,
 }
 
 
@@ -254,9 +254,9 @@ def _record(
 def _change_remotely(command: str, given: argparse.Namespace) -> list[str]:
     content: dict[str, Any] = {}
     if "key" in given:
-        content["file" if distribution_suffix(given.key) or command in {"free", "restore"} else "version"] = (
-            given.key
-        )
+        content[
+            "file" if distribution_suffix(given.key) or command in {"free", "undelete"} else "version"
+        ] = given.key
     for key in ("status", "reason"):
         if getattr(given, key, None):
             content[key] = getattr(given, key)

@@ -7,7 +7,7 @@
     POST /-/api/projects/NAME/delete   the same without a reason
     POST /-/api/projects/NAME/status   {"status": "archived", "reason": "..."}
     POST /-/api/projects/NAME/free     {"file": "..."}: a deleted file's name may be used again
-    POST /-/api/projects/NAME/restore  {"file": "..."}: a deleted file is taken out of the trash
+    POST /-/api/projects/NAME/undelete {"file": "..."}: a deleted file is taken out of the trash
     GET  /-/api/whoami                 who the credentials belong to
 """
 
@@ -52,8 +52,11 @@ _ACTIONS: Final = {
     "delete": Action.DELETE,
     "status": Action.ADMIN,
     "free": Action.ADMIN,
-    "restore": Action.DELETE,
+    "undelete": Action.DELETE,
 }
+
+_OLD_NAME: Final = "restore"
+"""How undelete was called before; programs may still send it."""
 
 
 class JsonApi:
@@ -99,6 +102,8 @@ class JsonApi:
             SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
         """
         parts = page.split("/")
+        if parts[-1] == _OLD_NAME:
+            parts[-1] = "undelete"
         is_change = len(parts) == 3 and parts[0] == "projects" and parts[2] in _ACTIONS
         if not is_change or request.method != "POST":
             return self._read(parts, request, await self._admission.enter(request), is_change=is_change)
@@ -148,9 +153,9 @@ class JsonApi:
             filename = _text(content, "file")
             await publishing.free(name, filename, by=by)
             return (Subject(filename=filename),)
-        if what == "restore":
+        if what == "undelete":
             filename = _text(content, "file")
-            return (Subject(filename=filename, digest=await publishing.restore(name, filename, by=by)),)
+            return (Subject(filename=filename, digest=await publishing.undelete(name, filename, by=by)),)
         key = _text(content, "file") if "file" in content else _text(content, "version")
         if what == "delete":
             deleted = await publishing.delete(name, key, by=by)
