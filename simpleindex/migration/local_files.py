@@ -11,6 +11,7 @@ from simpleindex.core import bounds
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
 from simpleindex.core.text import printable
 from simpleindex.migration.errors import InvalidImportSource, NotImported
+from simpleindex.migration.source import FileContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ _CHUNK: Final = 1 << 20
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
-class LocalContent:
+class LocalContent(FileContent):
     """The content of a file on this machine.
 
     Args:

@@ -11,6 +11,7 @@ from simpleindex.core.files import File, file_order
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name, parse_project_name
 from simpleindex.migration.people import NOBODY
+from simpleindex.migration.source import ImportSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from simpleindex.migration.people import ImportedPeople
 
 
-class PackageTree:
+class PackageTree(ImportSource):
     """A tree of distributions, whose file names and directories say which projects they are of.
 
     pypiserver takes them from any depth. pypicloud's keys are ``PREFIX/NAME/FILE`` in a bucket, where PREFIX is four digits of a

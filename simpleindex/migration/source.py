@@ -20,8 +20,7 @@ class FileContent(Protocol):
         modified_ns: When the source says that it was modified, nanoseconds since 1970; None if it does not say.
     """
 
-    @property
-    def modified_ns(self) -> int | None: ...
+    modified_ns: int | None
 
     def read(self) -> bytes:
         """Return the next bytes; empty at the end.
@@ -43,8 +42,7 @@ class ImportSource(Protocol):
         label: What notes and messages call it; holds no secret.
     """
 
-    @property
-    def label(self) -> str: ...
+    label: str
 
     def projects(self) -> Sequence[ProjectName]:
         """Return the names of its projects, sorted.

@@ -13,8 +13,17 @@ from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.migration.importer import Importer
 from simpleindex.publishing.writer import Space, Writer
-from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.distributions import (
+    add_sdist,
+    add_wheel,
+    put,
+    sdist_bytes,
+    sdist_name,
+    wheel_bytes,
+    wheel_name,
+)
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.imports import MemorySource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +107,20 @@ def test_a_dry_run_changes_nothing(move: Move) -> None:
         False,
         False,
     )
+
+
+def test_sizes_that_nobody_states(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource()
+    source.add(WHEEL, wheel_bytes(), size=None, yanked="broken")
+    source.add(SDIST, sdist_bytes())
+    monkeypatch.setattr(importing, "open_source", lambda *_: source)
+    add_sdist(move.root)
+    out, _ = move.run("--dry-run")
+    assert out.splitlines()[0] == f"Would import acme/{WHEEL}, of unknown size; yanked."
+    source.add(SDIST, sdist_bytes(), sha256=None)
+    move.run("--json", str(move.path / "report.json"))
+    report = json.loads((move.path / "report.json").read_text())
+    assert [each["filename"] for each in report["present"]] == [SDIST]
 
 
 def test_only_some_projects(move: Move) -> None:
@@ -204,6 +227,25 @@ def test_stopped_and_gone_on(move: Move, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(move.there()) == 2
     out, _ = move.run()
     assert out.endswith("; 2 already here; 0 refused.\n")
+
+
+def test_stopped_before_anything_came(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing, "open_source", interrupted)
+    assert move.run(status=130) == ("", "Stopped; nothing was imported yet.\n")
+
+
+def test_stopped_while_projects_are_read(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Importer, "plan", interrupted)
+    out, err = move.run(status=130)
+    assert err == "Stopped; 2 of 2 projects are left.\n"
+    assert "It was stopped" in out
+    assert move.there() == set()
 
 
 def test_a_full_disk_ends_it(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,10 +48,12 @@ def left(bench: ImportBench) -> list[str]:
 
 def test_a_file_arrives_with_its_time_its_yank_and_what_lies_beside(bench: ImportBench) -> None:
     bench.source.add(WHEEL, DATA, uploaded_ns=LONG_AGO, yanked="it deletes files")
-    bench.source.side_files[WHEEL] = {".asc": b"-----BEGIN PGP SIGNATURE-----\n"}
+    bench.source.side_files[WHEEL] = {".asc": b"-----BEGIN PGP SIGNATURE-----\n", ".sig": b"theirs"}
+    put(bench.root / "acme" / f"{WHEEL}.sig", b"ours")
     assert bench.run() == []
     there = bench.there()
     assert there.pop("acme/simpleindex.toml")
+    assert there.pop(f"acme/{WHEEL}.sig") == b"ours"
     assert there == {f"acme/{WHEEL}": DATA, f"acme/{WHEEL}.asc": b"-----BEGIN PGP SIGNATURE-----\n"}
     assert (bench.root / "acme" / WHEEL).stat().st_mtime_ns == LONG_AGO
     yanked = parse_project_file((bench.root / "acme" / "simpleindex.toml").read_bytes()).yanked

@@ -37,6 +37,7 @@ def test_files_at_any_depth_are_of_the_projects_that_they_name(tmp_path: Path) -
     put(tmp_path / "readme.txt", b"")
     (tmp_path / "acme-4.0.tar.gz").mkdir()
     os.symlink("/nonexistent", tmp_path / "acme-5.0.tar.gz")
+    os.mkfifo(tmp_path / "acme-6.0.tar.gz")
     found = tree(tmp_path)
     assert listed(found) == {
         "acme": [wheel_name()],

@@ -16,7 +16,7 @@ from simpleindex.access.rights import Access
 from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, who
-from simpleindex.commands.operations.import_sources import KINDS, open_source
+from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source
 from simpleindex.commands.progress import Progress
 from simpleindex.config.settings import resolve
 from simpleindex.core.audit_entry import AuditEntry
@@ -86,6 +86,9 @@ def import_index(words: list[str]) -> int:
         report, status = _import(given, patterns)
     except RefusedStart:
         raise
+    except KeyboardInterrupt:
+        print("Stopped; nothing was imported yet.", file=sys.stderr)
+        return _INTERRUPTED
     except InvalidPattern as error:
         raise RefusedStart(f"--project: {error}") from None
     except SimpleIndexError as error:
@@ -109,7 +112,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
         help="the other server's URL, or its files on this machine",
     )
     parser.add_argument(
-        "--kind", choices=tuple(KINDS), help="what that is, where it is not recognized by itself"
+        "--kind",
+        choices=(*HTTP_KINDS, *PATH_KINDS),
+        help="what that is, where it is not recognized by itself",
     )
     parser.add_argument(
         "--to",
@@ -133,7 +138,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--login-file", metavar="FILE", help="holds user:password for the other server")
     parser.add_argument("--cert", metavar="FILE", help="trust these CA certificates instead of the system's")
     parser.add_argument(
-        "--host",
+        "--hosts",
         metavar="PATTERN",
         action="append",
         default=[],
@@ -153,13 +158,14 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
         {name: value for name in _PLACES if (value := getattr(given, name))}, os.environ, Path.cwd()
     )
     target, access = _target(settings, given.to), _access(settings)
-    source = open_source(given)
+    stopping = Event()
+    source = open_source(given, stopping)
     names = source.projects()
     if patterns:
         chosen = matcher(patterns)
         names = [name for name in names if chosen.find(name) is not None]
     people = source.people()
-    examination, stopping = open_examination(), Event()
+    examination = open_examination()
     run = _Run(Importer(source, target, examination, access, who(), stopping), stopping, settings, given)
     target.digests.open()
     try:

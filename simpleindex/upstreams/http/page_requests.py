@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.client_options import ClientOptions
     from simpleindex.upstreams.http.requests import UpstreamRequests
 
-_ACCEPT: Final = (
+ACCEPT: Final = (
     b"application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
+"""The forms of an index's pages, JSON first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,13 @@ class PageRequests:
         self._limits = options.limits
 
     async def get(
-        self, url: str, validators: Validators, most: int, *, missing: frozenset[int] | None = None
+        self,
+        url: str,
+        validators: Validators,
+        most: int,
+        *,
+        missing: frozenset[int] | None = None,
+        accept: bytes = ACCEPT,
     ) -> UpstreamPage | None:
         """Request a page; None if it does not exist.
 
@@ -63,10 +70,11 @@ class PageRequests:
             validators: Those of the listing before, for a conditional request.
             most: Bytes that it may have.
             missing: For a project's page: further statuses that mean "no such project".
+            accept: The forms that are understood.
         """
         deadline = self._clock.seconds() + self._limits.listing
         response, url = await self._requests.follow(
-            OutgoingRequest(url, _headers(validators), deadline, missing or frozenset())
+            OutgoingRequest(url, _headers(validators, accept), deadline, missing or frozenset())
         )
         if response.code in GONE or response.code in (missing or ()):
             await self._requests.discard(response)
@@ -95,8 +103,8 @@ class PageRequests:
         return UpstreamPage(url, content_type, data, validators_of(response), _fresh_for(response))
 
 
-def _headers(validators: Validators) -> dict[bytes, bytes]:
-    headers = {b"Accept": _ACCEPT, b"Accept-Encoding": b"gzip"}
+def _headers(validators: Validators, accept: bytes) -> dict[bytes, bytes]:
+    headers = {b"Accept": accept, b"Accept-Encoding": b"gzip"}
     if validators.etag:
         headers[b"If-None-Match"] = validators.etag.encode("latin-1", "replace")
     if validators.last_modified:

@@ -1,0 +1,23 @@
+"""The report of an import."""
+
+from __future__ import annotations
+
+from simpleindex.migration.plan import RefusedFile
+from simpleindex.migration.report import ImportReport, report_lines
+
+
+def test_texts_of_strangers_stay_on_their_lines() -> None:
+    """And the proposed access file comes last."""
+    refused = [
+        RefusedFile("acme", "a\x1b[31m\nb.whl", "it is\nbad"),
+        RefusedFile("other", "", "its page is broken"),
+    ]
+    report = ImportReport("old", refused=refused, access='[[rule]]\nprojects = ["*"]\n', notes=["A note."])
+    assert list(report_lines(report)) == [
+        "Not imported: acme/a\\x1b[31m\\nb.whl: it is\\nbad.",
+        "Not imported: other: its page is broken.",
+        "A note.",
+        "Imported 0 files of 0 projects from old; 0 already here; 2 refused.",
+        "",
+        '[[rule]]\nprojects = ["*"]',
+    ]
