@@ -65,6 +65,7 @@ PURE = (
     "migration.errors",
     "migration.htpasswd_people",
     "migration.people",
+    "migration.pypicloud_people",
     "policy.deny_list",
     "policy.judgement",
     "policy.messages",

@@ -107,6 +107,9 @@ HTTP_DATE: Final = Bound("the date", 100, "characters")
 PAGE_VALUES: Final = Bound("the page", 4_000_000, "values")
 """Of JSON. A file has some 12, a project in the root page 3; a tiny one costs 72 bytes of memory."""
 
+EXPORT_VALUES: Final = Bound("the export", 40_000_000, "values")
+"""Of JSON, in a file that the operator made: a release of devpi has some 60, with its metadata and a file."""
+
 PAGE_LINKS: Final = Bound("the page", 1_500_000, "links")
 """Of HTML; the public index has some 700,000 projects, the largest project 30,000 files. Each costs some 500 bytes of memory."""
 

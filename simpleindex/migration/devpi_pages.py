@@ -204,7 +204,7 @@ def people_of_index(index: str, config: Mapping[str, Any], users: tuple[Imported
         )
     if "anyone" in uploaders:
         notes.append(f"Everybody may upload to {shown(index)}; here a login is needed.")
-    if any(not user.hash for user in users):
+    if users and not any(user.hash for user in users):
         notes.append("A devpi server tells no hashes of passwords; what devpi-export writes has them.")
     return ImportedPeople(users, {}, (rules,), tuple(notes))
 

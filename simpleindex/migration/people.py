@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,19 @@ def judge_users(users: Iterable[ImportedUser]) -> JudgedUsers:
         else:
             unusable[name] = _reason(parsed.refused)
     return JudgedUsers(usable, unusable)
+
+
+def without(judged: JudgedUsers, is_bad: Callable[[str], bool], reason: str) -> JudgedUsers:
+    """Return the users with some of the usable hashes called unusable.
+
+    Args:
+        judged: The users.
+        is_bad: Tells which hashes.
+        reason: Why.
+    """
+    bad = {name for name, hash_ in judged.usable.items() if is_bad(hash_)}
+    usable = {name: hash_ for name, hash_ in judged.usable.items() if name not in bad}
+    return JudgedUsers(usable, {**judged.unusable, **dict.fromkeys(sorted(bad), reason)})
 
 
 def _reason(refused: tuple[str, ...]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import bcrypt
 import pytest
 
 from simpleindex.commands.main import main
-from simpleindex.commands.operations import importing
+from simpleindex.commands.operations import import_http, importing
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.migration.importer import Importer
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     Captured = pytest.CaptureFixture[str]
 
 WHEEL, SDIST = wheel_name(), sdist_name()
-BCRYPT = "$2b$12$" + "a" * 53
+BCRYPT = "$2b$10$" + "a" * 53
+EMPTY = bcrypt.hashpw(b"", bcrypt.gensalt(10)).decode()
 
 
 class Move:
@@ -144,7 +146,7 @@ def test_what_is_refused_is_reported_and_the_rest_comes(move: Move) -> None:
 def test_users(move: Move) -> None:
     """Those that are here keep their passwords; a second import says so."""
     users = move.path / "users"
-    users.write_text(f"carol:$2b$12$mine{'b' * 49}\nbob:$2b$12$mine{'b' * 49}\n")
+    users.write_text(f"carol:$2b$10$mine{'b' * 49}\nbob:$2b$10$mine{'b' * 49}\n")
     words = "--users-from", str(move.path / "htpasswd")
     out, _ = move.run(*words)
     assert "No users file takes alice, carol: name it with --users FILE, and run this again.\n" in out
@@ -160,6 +162,14 @@ def test_users(move: Move) -> None:
     assert "mine" in users.read_text()
     assert "--users-from: /nothing cannot be read" in move.refused("--users-from", "/nothing")
     assert "cannot be changed" in move.refused(*words, "--users", str(move.root))
+
+
+def test_an_empty_password_is_none(move: Move) -> None:
+    """Devpi's root has one at first."""
+    htpasswd = put(move.path / "htpasswd", f"root:{EMPTY}\n".encode())
+    out, _ = move.run("--users-from", str(htpasswd), "--users", str(move.path / "users"))
+    assert "root cannot log in yet: the password is empty. Set a password: simpleindex passwd root\n" in out
+    assert not (move.path / "users").exists()
 
 
 def test_the_report_as_json(move: Move) -> None:
@@ -201,6 +211,37 @@ def test_further_directories(move: Move) -> None:
 def test_what_cannot_be_read(move: Move) -> None:
     assert "/nothing cannot be read: No such file or directory." in move.refused("--from", "/nothing")
     assert "see simpleindex import --help" in move.refused("--nonsense")
+
+
+def test_the_kind_is_recognized(move: Move) -> None:
+    """By what lies in the directory; a bucket has to be copied first."""
+    put(move.path / "export" / "dataindex.json", b'{"dumpversion": "2"}')
+    assert "has no index with files" in move.refused("--from", str(move.path / "export"))
+    for name in ("simple", "packages"):
+        (move.path / "mirror" / "web" / name).mkdir(parents=True)
+    out, _ = move.run("--from", str(move.path / "mirror"))
+    assert out.startswith("Imported 0 files of 0 projects")
+    assert "dataindex.json: it cannot be read: No such file" in move.refused("--kind", "devpi-export")
+    assert "aws s3 sync BUCKET DIR" in move.refused("--from", "s3://bucket/prefix")
+    dump = put(move.path / "dump.json", b'{"users": [{"username": "bob"}]}')
+    out, _ = move.run("--users-from", str(dump), "--kind", "pypicloud")
+    assert "bob cannot log in yet: it has no hash." in out
+    assert 'read = ["authenticated"]' in out
+
+
+def test_a_server_over_http(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource()
+    source.add(WHEEL, wheel_bytes())
+    opened: list[str] = []
+
+    def open_http_source(url: str, *_: Any) -> MemorySource:
+        opened.append(url)
+        return source
+
+    monkeypatch.setattr(import_http, "open_http_source", open_http_source)
+    move.run("--from", "https://old.example/simple")
+    assert opened == ["https://old.example/simple/"]
+    assert move.there() == {f"acme/{WHEEL}"}
 
 
 def test_too_little_space(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import printable
+from simpleindex.migration.bandersnatch_tree import BandersnatchTree, is_bandersnatch_tree
+from simpleindex.migration.devpi_export import DATA_INDEX, DevpiExport
 from simpleindex.migration.htpasswd_people import htpasswd_people
 from simpleindex.migration.local_files import SourceDirectory
 from simpleindex.migration.package_tree import PackageTree
+from simpleindex.migration.people import NOBODY
+from simpleindex.migration.pypicloud_people import is_pypicloud_dump, pypicloud_people
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.pages.urls import index_url
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
     from threading import Event
 
     from simpleindex.migration.people import ImportedPeople
@@ -34,8 +38,13 @@ def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:
         RefusedStart: It is of no kind that is understood.
         InvalidImportSource: It cannot be read.
     """
-    if urlsplit(given.source).scheme in ("http", "https"):
+    scheme = urlsplit(given.source).scheme
+    if scheme in ("http", "https"):
         return _over_http(given, stopping)
+    if scheme in ("s3", "gs"):
+        raise RefusedStart(
+            f"--from: {printable(given.source)} is a bucket; copy it to a disk first (aws s3 sync BUCKET DIR), and import DIR"
+        )
     if given.kind in HTTP_KINDS:
         raise RefusedStart(f"--kind {given.kind} is for a URL, and --from is none")
     directory = SourceDirectory(given.source)
@@ -58,31 +67,40 @@ def _over_http(given: argparse.Namespace, stopping: Event) -> ImportSource:
 
 
 def _kind_of(directory: SourceDirectory) -> str:
-    del directory
-    return "pypiserver"
+    if os.path.isfile(os.path.join(directory.root, DATA_INDEX)):
+        return "devpi-export"
+    return "bandersnatch" if is_bandersnatch_tree(directory.root) else "pypiserver"
 
 
-def _pypiserver(directory: SourceDirectory, given: argparse.Namespace) -> ImportSource:
-    return PackageTree(directory, directory.root, _people(given, htpasswd_people))
+def _devpi_export(directory: SourceDirectory, given: argparse.Namespace) -> ImportSource:
+    return DevpiExport(directory, given.index)
 
 
-def _people(
-    given: argparse.Namespace, parse: Callable[[bytes], ImportedPeople]
-) -> Callable[[], ImportedPeople]:
-    return partial(_read_people, given.users_from, parse)
+def _bandersnatch(directory: SourceDirectory, _: argparse.Namespace) -> ImportSource:
+    return BandersnatchTree(directory)
 
 
-def _read_people(path: str | None, parse: Callable[[bytes], ImportedPeople]) -> ImportedPeople:
+def _package_tree(directory: SourceDirectory, given: argparse.Namespace) -> ImportSource:
+    return PackageTree(directory, directory.root, partial(_people, given.users_from))
+
+
+def _people(path: str | None) -> ImportedPeople:
     if path is None:
-        return parse(b"")
+        return NOBODY
     try:
-        return parse(read_text_file(path))
+        content = read_text_file(path)
     except OSError as error:
         raise RefusedStart(f"--users-from: {printable(path)} cannot be read: {error.strerror}") from None
+    return pypicloud_people(content) if is_pypicloud_dump(content) else htpasswd_people(content)
 
 
 HTTP_KINDS: Final = ("devpi", "simple")
 """Kinds of servers that are read over HTTP."""
 
-PATH_KINDS: Final = {"pypiserver": _pypiserver}
+PATH_KINDS: Final = {
+    "devpi-export": _devpi_export,
+    "bandersnatch": _bandersnatch,
+    "pypiserver": _package_tree,
+    "pypicloud": _package_tree,
+}
 """Kinds of servers whose files are read, each with its reader."""

@@ -11,6 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.access.access_file import parse_access
+from simpleindex.access.hashes import verify
 from simpleindex.access.htpasswd import parse_users, with_password
 from simpleindex.access.rights import Access
 from simpleindex.access.users_file import change_users_file
@@ -28,7 +29,7 @@ from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.migration.errors import NotImported
 from simpleindex.migration.importer import Importer, ImportTarget
-from simpleindex.migration.people import access_proposal, judge_users
+from simpleindex.migration.people import access_proposal, judge_users, without
 from simpleindex.migration.plan import RefusedFile
 from simpleindex.migration.report import ImportReport, UsersReport, report_json, report_lines
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
@@ -310,7 +311,7 @@ def _require_space(target: ImportTarget, plans: Sequence[ProjectPlan]) -> None:
 
 
 def _bring_users(people: ImportedPeople, settings: Settings, *, is_dry: bool) -> UsersReport:
-    judged = judge_users(people.users)
+    judged = without(judge_users(people.users), _is_empty, "the password is empty")
     if settings.users is None:
         return UsersReport(tuple(judged.usable), (), judged.unusable)
     path = str(settings.users)
@@ -332,6 +333,11 @@ def _bring_users(people: ImportedPeople, settings: Settings, *, is_dry: bool) ->
     present = sorted(here & {*judged.usable, *judged.unusable})
     unusable = {name: reason for name, reason in judged.unusable.items() if name not in here}
     return UsersReport(added, tuple(present), unusable, path)
+
+
+def _is_empty(hash_: str) -> bool:
+    """Return whether a hash is that of an empty password, as devpi's root has at first; nobody can log in with that here."""
+    return verify(hash_, b"")
 
 
 def _write_json(report: ImportReport, path: str) -> None:
