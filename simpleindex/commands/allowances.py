@@ -28,7 +28,7 @@ from simpleindex.core.text import day_and_time, parse_duration, shown, timestamp
 from simpleindex.core.version_texts import parse_requirement
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
-from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.opening import open_records
 
 if TYPE_CHECKING:
     import argparse
@@ -109,7 +109,7 @@ def _run(
     arguments: argparse.Namespace, work: Callable[[argparse.Namespace, CommandPaths, AllowanceTable], int]
 ) -> int:
     where = command_paths(arguments)
-    database = RecordsDatabase(str(where.state))
+    database = open_records(str(where.state), where.records)
     try:
         return work(arguments, where, AllowanceTable(database))
     except Unavailable:

@@ -39,10 +39,12 @@ class CommandPaths:
     Attributes:
         state: The directory of the records and of the audit.
         users: The users file, or None without one.
+        records: The PostgreSQL database of the records, or None for a file in ``state``.
     """
 
     state: Path
     users: Path | None
+    records: str | None = None
 
     def audit(self) -> Audit:
         """Open the audit."""
@@ -91,6 +93,8 @@ def require_state(where: CommandPaths, what: str, *, new: bool) -> None:
     Raises:
         RefusedStart: No server has used it and it is not to be begun, or its records are lost.
     """
+    if where.records is not None:
+        return  # A database that cannot be used is refused by itself.
     state = str(where.state)
     try:
         if new or condition_of(state) is RecordsCondition.LOST:

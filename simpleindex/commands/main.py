@@ -28,6 +28,7 @@ Look:
                    unpin: see cache --help
   certificates     the server's certificates: names, end, and when --acme renews
                    them
+  records copy     move tokens, owners and names to PostgreSQL, or back
   docs [TOPIC]     print a guide, or the list of guides
 
 Set up:
@@ -84,6 +85,7 @@ _COMMANDS: Final = {
     "allow": "allowances:allow",
     "disallow": "allowances:disallow",
     "certificates": "operations.certificates:certificates",
+    "records": "operations.records:records",
     "docs": "documents:docs",
     "yank": "publishing.changing:yank",
     "unyank": "publishing.changing:unyank",

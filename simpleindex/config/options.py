@@ -162,6 +162,13 @@ OPTIONS: Final = (
         restart_needed=True,
     ),
     Option(
+        "records",
+        "Keep tokens, owners and other records in this PostgreSQL database, which several nodes share (extra postgresql).",
+        metavar="URL",
+        default="a file in --state",
+        restart_needed=True,
+    ),
+    Option(
         "cache",
         "Keep digests and extracted metadata here; deleting it costs time and nothing else.",
         metavar="DIR",

@@ -24,6 +24,7 @@ from simpleindex.config.values import (
     to_listen,
     to_network,
     to_path,
+    to_records,
     to_seconds,
     to_title,
     to_url,
@@ -77,6 +78,7 @@ class Settings:
         certs: Certificates and keys.
         state: Records: what cannot be rebuilt.
         new_records: Whether to make new records where the old ones are lost, instead of refusing to start.
+        records: The PostgreSQL database of the records, or None for a file in ``state``.
         cache: What can.
         sources: The file of the indexes behind this one, or None.
         users: The htpasswd file of those who may log in, or None.
@@ -114,6 +116,7 @@ class Settings:
     certs: Path
     state: Path
     new_records: bool
+    records: str | None
     cache: Path
     sources: Path | None
     users: Path | None
@@ -175,8 +178,8 @@ def resolve(
 
 def resolve_people(
     command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
-) -> tuple[Path, Path | None]:
-    """Decide where the records and the users file are, as the server does, for commands that serve nothing.
+) -> tuple[Path, Path | None, str | None]:
+    """Decide where the state and the users file are, and the database of the records, as the server does, for commands that serve nothing.
 
     Args:
         command_line: As for :func:`resolve`.
@@ -188,7 +191,11 @@ def resolve_people(
     """
     directory = directory.absolute()
     layers, _ = _layers(command_line, environment, directory)
-    return _state_or_cache("state", layers, environment, directory), layers.located("users", to_path, None)
+    return (
+        _state_or_cache("state", layers, environment, directory),
+        layers.located("users", to_path, None),
+        layers.one("records", to_records, None),
+    )
 
 
 def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -234,6 +241,7 @@ def _settings(
         certs=layers.located("certs", to_path, directory / "certs"),
         state=_state_or_cache("state", layers, environment, directory),
         new_records=layers.one("new-records", to_flag, False),
+        records=layers.one("records", to_records, None),
         cache=_state_or_cache("cache", layers, environment, directory),
         sources=layers.located("sources", to_path, None),
         users=layers.located("users", to_path, None),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.text import did_you_mean, parse_size
@@ -136,6 +137,21 @@ def to_count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise InvalidSetting("is not a whole number from 0 to 999999999")
     return int(text)
+
+
+def to_records(text: str) -> str:
+    """Read the URL of a PostgreSQL database; a password in it is refused, because lists of processes show it."""
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise InvalidSetting("is not a URL like 'postgresql://db.example.org/simpleindex'")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise InvalidSetting("is not a URL like 'postgresql://db.example.org/simpleindex'") from None
+    if parts.password is not None or "password" in parse_qs(parts.query):
+        raise InvalidSetting(
+            "holds a password, which lists of processes show; write it into a file that libpq reads: ?passfile=/etc/simpleindex/pgpass"
+        )
+    return text
 
 
 def to_workers(text: str) -> int:

@@ -9,9 +9,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from simpleindex.records.database import RecordsDatabase
+    from simpleindex.records.interface import Records, RecordsTransaction
 
 
 class AllowanceTable:
@@ -21,15 +19,16 @@ class AllowanceTable:
         database: The records.
     """
 
-    def __init__(self, database: RecordsDatabase) -> None:
+    def __init__(self, database: Records) -> None:
         self._database = database
 
     def add(self, allowance: Allowance) -> None:
         """Add an allowance; it replaces one for the same project and version."""
 
-        def allow(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT OR REPLACE INTO allowances VALUES (?, ?, ?, ?, ?)",
+        def allow(transaction: RecordsTransaction) -> None:
+            transaction.execute(
+                "INSERT INTO allowances VALUES (?, ?, ?, ?, ?) ON CONFLICT (project, version) "
+                "DO UPDATE SET until = excluded.until, who = excluded.who, reason = excluded.reason",
                 (
                     allowance.name,
                     allowance.version or "",
@@ -44,9 +43,9 @@ class AllowanceTable:
     def remove(self, name: ProjectName, version: str | None) -> bool:
         """Remove an allowance; return whether there was one."""
 
-        def disallow(connection: sqlite3.Connection) -> bool:
+        def disallow(transaction: RecordsTransaction) -> bool:
             sentence = "DELETE FROM allowances WHERE project = ? AND version = ?"
-            return connection.execute(sentence, (name, version or "")).rowcount > 0
+            return transaction.execute(sentence, (name, version or "")).rowcount > 0
 
         return self._database.write(disallow)
 

@@ -22,8 +22,9 @@ from simpleindex.records.lost_records import (
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
+
+    from simpleindex.records.interface import Records, RecordsTransaction
 
 _log = logger(__name__)
 
@@ -35,6 +36,20 @@ def condition_of(state_directory: str) -> RecordsCondition:
         OSError: It cannot be seen.
     """
     return _judged(state_directory)[0]
+
+
+def begin_shared_records(records: Records) -> None:
+    """Bring a database server's records up to this release, and follow its changes; one that is away is followed once it is back.
+
+    Raises:
+        RefusedStart: A newer release has changed them.
+    """
+    try:
+        records.prepare()
+    except OSError as error:
+        # What needs them is answered with 503 until they can be had.
+        records.unavailable(error)
+    records.follow()
 
 
 def initialize_records(state_directory: str, *, anew: bool) -> None:
@@ -60,8 +75,10 @@ def initialize_records(state_directory: str, *, anew: bool) -> None:
         )
     names = sorted(evidence.names)
 
-    def fill(connection: sqlite3.Connection) -> None:
-        connection.executemany("INSERT OR IGNORE INTO used_names VALUES (?)", [(name,) for name in names])
+    def fill(transaction: RecordsTransaction) -> None:
+        transaction.executemany(
+            "INSERT INTO used_names VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in names]
+        )
 
     database = RecordsDatabase(state_directory)
     try:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.text import printable
+from simpleindex.records.interface import Records, RecordsAccess
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from simpleindex.records.interface import RecordsTransaction
 
 T = TypeVar("T")
 
@@ -62,11 +65,14 @@ _ADDED: Final = (
 then it counts as empty."""
 
 
+CREATE_TABLES: Final = (*(statement for statement in _SCHEMA if "CREATE" in statement), *_ADDED)
+"""Makes every table of a new database."""
+
 _RETRY_SECONDS: Final = 0.01
 """Between two tries at what another process is doing as well."""
 
 
-class RecordsDatabase:
+class RecordsDatabase(Records):
     """The records, shared by all of their tables; usable from any thread.
 
     Several processes use the database at once, servers and commands; a change in one is seen by all of them with their next
@@ -79,18 +85,36 @@ class RecordsDatabase:
 
     Attributes:
         path: The database's file.
-        reader: The connection for short queries, which may be made in the reactor.
-        writer: The connection for changes, and for queries in threads. Because it is apart, no short query waits for a change.
     """
+
+    @property
+    def reader(self) -> RecordsConnection:
+        """The connection for short queries, which may be made in the reactor."""
+        return self._reader
+
+    @property
+    def writer(self) -> RecordsConnection:
+        """The connection for changes, and for queries in threads. Because it is apart, no short query waits for a change."""
+        return self._writer
+
+    @property
+    def changes(self) -> int:
+        """0, because every query finds the changes of other processes."""
+        return 0
 
     def __init__(self, state_directory: str, *, initialized: bool = False) -> None:
         self.path = os.path.join(state_directory, FILENAME)
-        self.reader = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
-        self.writer = RecordsConnection(self.path, _WRITE_TIMEOUT, initialized=initialized)
+        self._reader = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
+        self._writer = RecordsConnection(self.path, _WRITE_TIMEOUT, initialized=initialized)
         self._logged: str | None = None
 
     def read(
-        self, statement: str, values: tuple[object, ...], *, table: str | None = None
+        self,
+        statement: str,
+        values: tuple[object, ...],
+        *,
+        table: str | None = None,
+        current: bool = False,  # noqa: ARG002  (every query of the file is)
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a query, as :meth:`RecordsConnection.read` does.
 
@@ -98,20 +122,20 @@ class RecordsDatabase:
             Unavailable: The database cannot be read.
         """
         try:
-            rows = self.reader.read(statement, values, table=table)
+            rows = self._reader.read(statement, values, table=table)
         except (sqlite3.Error, OSError) as error:
             raise self.unavailable(error) from error
         self._logged = None
         return rows
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Callable[[RecordsTransaction], T]) -> T:
         """Make a change, as :meth:`RecordsConnection.write` does.
 
         Raises:
             Unavailable: The change cannot be made.
         """
         try:
-            return self.writer.write(work)
+            return self._writer.write(work)
         except (sqlite3.Error, OSError) as error:
             raise self.unavailable(error) from error
 
@@ -128,13 +152,19 @@ class RecordsDatabase:
             )
         return Unavailable(f"The records of tokens and owners cannot be used now: {trouble.for_client()}")
 
+    def prepare(self) -> None:
+        """Do nothing: the first change makes the file."""
+
+    def follow(self) -> None:
+        """Do nothing: every query finds the changes of other processes."""
+
     def close(self) -> None:
         """Close the connections; the next use opens them again."""
-        self.reader.close()
-        self.writer.close()
+        self._reader.close()
+        self._writer.close()
 
 
-class RecordsConnection:
+class RecordsConnection(RecordsAccess):
     """A connection to the database; usable from any thread, one at a time.
 
     Args:
@@ -175,7 +205,7 @@ class RecordsConnection:
                 self._close()
                 raise
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Callable[[RecordsTransaction], T]) -> T:
         """Run a function in one transaction; its changes are durable once this returns.
 
         Raises:

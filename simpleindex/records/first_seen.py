@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.faults import Trouble
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.database import RecordsDatabase
+    from simpleindex.records.interface import Records
 
 _log = logger(__name__)
 
@@ -33,7 +33,7 @@ class FirstSeen:
         database: The records.
     """
 
-    def __init__(self, database: RecordsDatabase) -> None:
+    def __init__(self, database: Records) -> None:
         self._database = database
         self._logged_cause: str | None = None
 
@@ -61,8 +61,8 @@ class FirstSeen:
                 rows = [(index, name, filename, mark, now_ns) for filename, mark in new]
                 # What another process saw first counts.
                 self._database.writer.write(
-                    lambda connection: connection.executemany(
-                        "INSERT OR IGNORE INTO first_seen VALUES (?, ?, ?, ?, ?)", rows
+                    lambda transaction: transaction.executemany(
+                        "INSERT INTO first_seen VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
                     )
                 )
                 stored = self._stored(index, name)

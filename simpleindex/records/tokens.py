@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.access.token_options import TokenOptions
-    from simpleindex.records.database import RecordsDatabase
+    from simpleindex.records.interface import Records
 
 _SECRET_BYTES: Final = 32
 _ID_LENGTH: Final = 8
@@ -26,7 +26,7 @@ _ID_ALPHABET: Final = string.ascii_lowercase + string.digits
 _TOUCH_SECONDS: Final = 60
 """How exact the time of the last use is: a write to disk costs more than the request."""
 
-_COLUMNS: Final = "id, user, actions, projects, created, expires, note, last_used, revoked"
+_COLUMNS: Final = 'id, "user", actions, projects, created, expires, note, last_used, revoked'
 
 
 class TokenTable:
@@ -36,7 +36,7 @@ class TokenTable:
         database: The records.
     """
 
-    def __init__(self, database: RecordsDatabase) -> None:
+    def __init__(self, database: Records) -> None:
         self._database = database
 
     def create(self, user: str | None, options: TokenOptions, now: float) -> tuple[Token, str]:
@@ -65,7 +65,7 @@ class TokenTable:
             options.note,
         )
         self._database.write(
-            lambda connection: connection.execute(
+            lambda transaction: transaction.execute(
                 f"INSERT INTO tokens ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (constants)
                 (*_row(token), _digest(secret)),
             )
@@ -95,14 +95,14 @@ class TokenTable:
 
     def of_user(self, user: str) -> Sequence[Token]:
         """Return the tokens of a user, the oldest first."""
-        return self._tokens("WHERE user = ? ORDER BY created, id", (user,))
+        return self._tokens('WHERE "user" = ? ORDER BY created, id', (user,))
 
     def revoke(self, id: str, now: float) -> Token | None:  # noqa: A002  (as everywhere)
         """Revoke a token for good; return it as it was before, or None if there is none."""
         tokens = self._tokens("WHERE id = ?", (id,))
         if tokens:
             self._database.write(
-                lambda connection: connection.execute(
+                lambda transaction: transaction.execute(
                     "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (int(now), id)
                 )
             )
@@ -111,14 +111,14 @@ class TokenTable:
     def touch(self, id: str, now: float) -> None:  # noqa: A002
         """Store the time of a token's last use, to the minute."""
         self._database.write(
-            lambda connection: connection.execute(
+            lambda transaction: transaction.execute(
                 "UPDATE tokens SET last_used = ? WHERE id = ? AND (last_used IS NULL OR last_used <= ?)",
                 (int(now), id, int(now) - _TOUCH_SECONDS),
             )
         )
 
     def _tokens(self, condition: str, values: tuple[object, ...]) -> list[Token]:
-        rows = self._database.read(f"SELECT {_COLUMNS} FROM tokens {condition}", values)  # noqa: S608  (constants)
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM tokens {condition}", values, current=True)  # noqa: S608  (constants)
         try:
             return [_token(row) for row in rows]
         except (ValueError, TypeError):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.faults import Trouble
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.database import RecordsConnection, RecordsDatabase
+    from simpleindex.records.interface import Records, RecordsAccess, RecordsTransaction
 
 _log = logger(__name__)
 
@@ -28,10 +28,11 @@ class UsedNames:
         database: The records.
     """
 
-    def __init__(self, database: RecordsDatabase) -> None:
+    def __init__(self, database: Records) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._names: frozenset[str] | None = None
+        self._changes = database.changes
         # Names that could not be written yet; this process counts them as used all the same.
         self._unwritten: frozenset[str] = frozenset()
         self._logged_cause: str | None = None
@@ -44,6 +45,9 @@ class UsedNames:
         """
         if name in self._unwritten:
             return True
+        if self._changes != self._database.changes:
+            # Another node has written; what is in memory may lack its names.
+            self._changes, self._names = self._database.changes, None
         names = self._names
         if names is None:
             try:
@@ -76,7 +80,7 @@ class UsedNames:
             except (sqlite3.Error, OSError) as error:
                 self._complain(trouble_of(error, self._database.path))
 
-    def _read(self, connection: RecordsConnection) -> frozenset[str]:
+    def _read(self, connection: RecordsAccess) -> frozenset[str]:
         rows = connection.read("SELECT project FROM used_names", (), table="used_names")
         return frozenset(name for (name,) in rows)
 
@@ -84,9 +88,9 @@ class UsedNames:
         """Write names; return how many there are then."""
         rows = [(name,) for name in sorted(names)]
 
-        def write(connection: sqlite3.Connection) -> int:
-            connection.executemany("INSERT OR IGNORE INTO used_names VALUES (?)", rows)
-            (count,) = connection.execute("SELECT count(*) FROM used_names").fetchone()
+        def write(transaction: RecordsTransaction) -> int:
+            transaction.executemany("INSERT INTO used_names VALUES (?) ON CONFLICT DO NOTHING", rows)
+            (count,) = transaction.execute("SELECT count(*) FROM used_names").fetchone()
             return int(count)
 
         return self._database.writer.write(write)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from simpleindex.archives.examination.pool import open_examination
-from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.opening import open_records
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.pool import ExaminationPool
     from simpleindex.config.settings import Settings
+    from simpleindex.records.interface import Records
     from simpleindex.tls.private_ca import Owner
 
 READ_THREADS: Final = 8
@@ -103,7 +104,7 @@ class Runtime:
     threads: ThreadPools
     examination: ExaminationPool
     idle_processes: IdleProcesses
-    records: RecordsDatabase
+    records: Records
 
 
 def create_runtime(
@@ -124,5 +125,5 @@ def create_runtime(
     examination = open_examination()
     idle_processes = IdleProcesses(examination, reactor, threads.reads)
     examination.begun = idle_processes.begun
-    records = RecordsDatabase(str(settings.state), initialized=True)
+    records = open_records(str(settings.state), settings.records, initialized=True)
     return Runtime(settings, current, reactor, threads, examination, idle_processes, records)

@@ -21,7 +21,7 @@ from twisted.python.components import Componentized
 from simpleindex.config.settings import changes
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import CannotStore, RefusedStart
-from simpleindex.records.beginning import initialize_records
+from simpleindex.records.beginning import begin_shared_records, initialize_records
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.announcements import client_lines, installation_lines, listening_lines
 from simpleindex.service.composition.index import compose
@@ -233,6 +233,9 @@ class IndexService(Service):
         if not settings.has_logins and settings.sources is None:
             return
         state = str(settings.state)
+        if settings.records is not None:
+            begin_shared_records(self.index.runtime.records)
+            return
         try:
             initialize_records(state, anew=settings.new_records)
         except (OSError, sqlite3.Error) as error:

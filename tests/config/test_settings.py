@@ -59,6 +59,7 @@ def test_defaults(tmp_path: Path) -> None:
         max_connections_per_address=256,
         page_cache=64 * 1024 * 1024,
         workers=1,
+        records=None,
         config=None,
         defaulted_http=True,
     )
@@ -72,6 +73,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
         "8080 on",
         "the certificate",
         "anyone reads",
+        "a file in",
         "letsencrypt",
         "the host of",
         "shortlived",
@@ -121,6 +123,7 @@ EVERYTHING: Given = {
     "max-connections-per-address": "0",
     "page-cache": "1G",
     "workers": "auto",
+    "records": "postgresql://db/x",
 }
 
 
@@ -160,6 +163,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         max_connections_per_address=0,
         page_cache=1 << 30,
         workers=0,
+        records="postgresql://db/x",
         config=config,
     )
 
@@ -237,6 +241,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "max-connections-per-address": st.integers(0, 1000).map(str),
     "page-cache": st.integers(0, 1 << 40).map(str),
     "workers": st.integers(1, 999).map(str) | st.just("auto"),
+    "records": st.sampled_from(["postgresql://a/b", "postgres://c"]),
 }
 LAYER = st.fixed_dictionaries({}, optional=POOL)
 
@@ -406,6 +411,7 @@ LIVE = {
 }
 RESTART = {
     "workers": 3,
+    "records": "postgresql://db/x",
     "acme": AcmeContact(None),
     "acme-name": (Identifier("packages.example.org"),),
     "acme-directory": STAGING,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from simpleindex.records.interface import RecordsTransaction
     from tests.fixtures.log import CapturedLog
 
 ACME = ProjectName("acme")
@@ -347,7 +348,7 @@ def test_a_change_that_fails_changes_nothing(world: RecordsFixture, monkeypatch:
     records = world.records()
     _, secret = create(records)
 
-    def fail(connection: sqlite3.Connection) -> None:
+    def fail(connection: RecordsTransaction) -> None:
         connection.execute("DELETE FROM tokens")
         raise sqlite3.OperationalError("database or disk is full")
 

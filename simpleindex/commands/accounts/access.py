@@ -11,7 +11,7 @@ from simpleindex.commands.arguments import Parser
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
-from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.opening import open_records
 from simpleindex.records.owners import OwnerTable
 from simpleindex.system.followed_file import read_text_file
 
@@ -61,7 +61,7 @@ def _access(settings: Settings) -> Access:
 
 
 def _owner(settings: Settings, name: str) -> str | None:
-    database = RecordsDatabase(str(settings.state))
+    database = open_records(str(settings.state), settings.records)
     try:
         return OwnerTable(database).owner(parse_project_name(name))
     except Unavailable:

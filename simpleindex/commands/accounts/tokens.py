@@ -32,7 +32,7 @@ from simpleindex.commands.arguments import (
 )
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart, Unavailable
-from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.opening import open_records
 from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file
 
@@ -55,7 +55,7 @@ def token(words: list[str]) -> int:
     """
     arguments = _parser().parse_args(words)
     where = command_paths(arguments)
-    database = RecordsDatabase(str(where.state))
+    database = open_records(str(where.state), where.records)
     try:
         result: int = arguments.run(arguments, where, TokenTable(database))
     except Unavailable:

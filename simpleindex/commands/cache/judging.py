@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.policy.lists import NameLists
 from simpleindex.records.allowances import AllowanceTable
-from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.opening import open_records
 from simpleindex.views.live_sources_file import LiveSourcesFile
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def reasons_against(
     """
     if settings.sources is None:
         return ()
-    database = RecordsDatabase(str(settings.state))
+    database = open_records(str(settings.state), settings.records)
     try:
         lists = NameLists(str(settings.sources.parent))
         policies = LiveSourcesFile(

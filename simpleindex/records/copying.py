@@ -1,0 +1,77 @@
+"""Copy all records from one database to another: from a SQLite file to PostgreSQL, or back. Blocking."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.system.errors import trouble_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.records.interface import Records, RecordsTransaction
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "tokens": (
+        *(
+            "id",
+            "digest",
+            "user",
+            "actions",
+            "projects",
+            "created",
+            "expires",
+            "note",
+            "last_used",
+            "revoked",
+        ),
+    ),
+    "owners": ("project", "user", "since"),
+    "allowances": ("project", "version", "until", "who", "reason"),
+    "first_seen": ("source", "project", "filename", "mark", "seen"),
+    "used_names": ("project",),
+}
+"""Every table of the records, and its columns."""
+
+
+def copy_records(source: Records, target: Records) -> Mapping[str, int]:
+    """Copy every table, all or nothing; return the number of rows of each.
+
+    Args:
+        source: The records as they are.
+        target: Records without a row.
+
+    Raises:
+        RefusedStart: The target has records already, or one of the two cannot be used.
+    """
+    try:
+        rows = {
+            table: source.writer.read(f"SELECT {_names(columns)} FROM {table}", (), table=table)  # noqa: S608  (constants)
+            for table, columns in COLUMNS.items()
+        }
+    except (sqlite3.Error, OSError) as error:
+        raise RefusedStart(trouble_of(error, source.path).for_operator()) from None
+
+    def copy(transaction: RecordsTransaction) -> None:
+        for table, columns in COLUMNS.items():
+            if transaction.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None:  # noqa: S608
+                raise RefusedStart(
+                    f"{target.path} has records already ({table}), which would be mixed with others: name an empty database."
+                )
+            marks = ", ".join("?" * len(columns))
+            transaction.executemany(
+                f"INSERT INTO {table} ({_names(columns)}) VALUES ({marks})",  # noqa: S608
+                rows[table],
+            )
+
+    try:
+        target.writer.write(copy)
+    except (sqlite3.Error, OSError) as error:
+        raise RefusedStart(trouble_of(error, target.path).for_operator()) from None
+    return {table: len(each) for table, each in rows.items()}
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

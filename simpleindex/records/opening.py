@@ -1,0 +1,42 @@
+"""Open the records where the settings say they are: a SQLite file in the state directory, or a PostgreSQL server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.system.extras import missing
+
+if TYPE_CHECKING:
+    from simpleindex.records.interface import Records
+    from simpleindex.records.postgresql.records import PostgreSQLRecords
+
+
+def open_records(state_directory: str, url: str | None, *, initialized: bool = False) -> Records:
+    """Return the records; nothing is opened yet.
+
+    Args:
+        state_directory: The directory of the file.
+        url: The PostgreSQL server and database, or None for the file.
+        initialized: Whether a file that is missing is lost, not new.
+
+    Raises:
+        RefusedStart: The extra ``postgresql`` is not installed.
+    """
+    if url is None:
+        return RecordsDatabase(state_directory, initialized=initialized)
+    return open_postgresql(url)
+
+
+def open_postgresql(url: str) -> PostgreSQLRecords:
+    """Return the records of a PostgreSQL server; no connection is made yet.
+
+    Raises:
+        RefusedStart: The extra ``postgresql`` is not installed.
+    """
+    try:
+        from simpleindex.records.postgresql.records import PostgreSQLRecords  # noqa: PLC0415  (only with --records)
+    except ModuleNotFoundError as error:
+        raise RefusedStart(f"--records: {missing(error.name, 'postgresql')}") from None
+    return PostgreSQLRecords(url)

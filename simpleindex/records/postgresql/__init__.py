@@ -1,0 +1,1 @@
+"""The records in a PostgreSQL server, for several nodes (``--records postgresql://...``, extra ``postgresql``)."""

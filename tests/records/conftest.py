@@ -1,0 +1,49 @@
+"""The databases of records that every test of the tables runs over."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.records.opening import open_records
+from tests.fixtures.postgresql import PostgreSQL, running_postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simpleindex.records.interface import Records
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server for the tests of one process."""
+    # Not in pytest's directory, which is for its user alone.
+    directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    try:
+        with running_postgresql(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Records]]:
+    """Opens the same records once more, as another process does."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").create_database()
+    opened: list[Records] = []
+
+    def open_once_more() -> Records:
+        records = open_records(str(tmp_path / "state"), url)
+        records.prepare()
+        opened.append(records)
+        return records
+
+    yield open_once_more
+    for records in opened:
+        records.close()

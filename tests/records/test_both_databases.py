@@ -1,0 +1,121 @@
+"""What every database of records must do, whether it is a SQLite file or a PostgreSQL server."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.access.errors import UnusableToken
+from simpleindex.access.identity import Action
+from simpleindex.access.token_options import TokenOptions
+from simpleindex.core.errors import Unavailable
+from simpleindex.core.names import ProjectName
+from simpleindex.policy.judgement import Allowance
+from simpleindex.records.allowances import AllowanceTable
+from simpleindex.records.first_seen import FirstSeen
+from simpleindex.records.owners import OwnerTable
+from simpleindex.records.tokens import TokenTable
+from simpleindex.records.used_names import UsedNames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.records.interface import Records, RecordsTransaction
+
+    OpenDatabase = Callable[[], Records]
+
+ACME, OTHER = ProjectName("acme"), ProjectName("other")
+OPTIONS = TokenOptions((Action.UPLOAD, Action.READ), ("acme-*", "other"), 2000, "ci")
+
+
+def test_tokens(open_database: OpenDatabase) -> None:
+    """One is found by its secret in every process, as it was made, until it is revoked or ends."""
+    one, two = TokenTable(open_database()), TokenTable(open_database())
+    token, secret = one.create("alice", OPTIONS, 1000.9)
+    plain, _ = one.create(None, TokenOptions((Action.READ,), ("*",), None, ""), 2000)
+    assert two.find(secret, 1999.9) == token
+    assert [*two.all()] == [token, plain]
+    assert [*two.of_user("alice")] == [token]
+    two.touch(token.id, 1500)
+    two.touch(token.id, 1501)
+    assert one.all()[0].last_used == 1500
+    with pytest.raises(UnusableToken, match="expired"):
+        one.find(secret, 2000)
+    assert one.revoke(token.id, 1600) is not None
+    with pytest.raises(UnusableToken, match="revoked"):
+        two.find(secret, 1999)
+    assert one.revoke("no-such", 1600) is None
+    with pytest.raises(UnusableToken, match="unknown"):
+        two.find("sidx-" + "A" * 43, 0)
+
+
+def test_owners(open_database: OpenDatabase) -> None:
+    one, two = OwnerTable(open_database()), OwnerTable(open_database())
+    assert one.claim(ACME, "alice", 1.5) == "alice"
+    assert two.claim(ACME, "bob", 2) == "alice"
+    two.give(OTHER, "bob", 3)
+    assert one.owners() == {ACME: "alice", OTHER: "bob"}
+    two.give(ACME, None, 4)
+    assert one.owner(ACME) is None
+
+
+def test_one_of_many_gets_a_name(open_database: OpenDatabase) -> None:
+    """Whoever is faster; the others hear who."""
+    tables = [OwnerTable(open_database()) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        owners = {*pool.map(lambda n: tables[n % 4].claim(ACME, f"user{n}", n), range(24))}
+    assert len(owners) == 1
+    assert tables[0].owners() == {ACME: owners.pop()}
+
+
+def test_allowances(open_database: OpenDatabase) -> None:
+    one, two = AllowanceTable(open_database()), AllowanceTable(open_database())
+    one.add(Allowance(ACME, None, 100.0, "alice", "first"))
+    one.add(Allowance(ACME, None, 200.0, "bob", "again"))
+    one.add(Allowance(OTHER, "1.0", 150.0, "bob", "other"))
+    assert two.active(100) == (
+        Allowance(OTHER, "1.0", 150.0, "bob", "other"),
+        Allowance(ACME, None, 200.0, "bob", "again"),
+    )
+    assert two.remove(OTHER, "1.0")
+    assert not two.remove(OTHER, "1.0")
+    assert [each.name for each in one.active(100)] == [ACME]
+    assert one.active(200) == ()
+
+
+def test_first_seen(open_database: OpenDatabase) -> None:
+    """What another process saw first counts."""
+    one, two = FirstSeen(open_database()), FirstSeen(open_database())
+    assert one.times("i", ACME, {"a": "x", "b": ""}, 5 << 60 >> 3) == {"a": 5 << 57, "b": 5 << 57}
+    assert two.times("i", ACME, {"a": "x", "c": "z"}, 9) == {"a": 5 << 57, "c": 9}
+
+
+def test_used_names(open_database: OpenDatabase) -> None:
+    """For good, in every process."""
+    one, two = UsedNames(open_database()), UsedNames(open_database())
+    assert not one.has(ACME)
+    one.add([ACME])
+    two.add([OTHER])
+    assert two.has(ACME)
+    one.add([ProjectName("third")])
+    assert one.has(OTHER)
+
+
+def test_a_change_that_fails_changes_nothing(open_database: OpenDatabase) -> None:
+    """It is rolled back, and the next one works."""
+    database = open_database()
+    owners = OwnerTable(database)
+    owners.claim(ACME, "alice", 1)
+
+    def fail(transaction: RecordsTransaction) -> None:
+        transaction.execute("DELETE FROM owners")
+        transaction.execute("DELETE FROM no_such_table")
+
+    with pytest.raises(Unavailable):
+        database.write(fail)
+    assert owners.owners() == {ACME: "alice"}
+    assert owners.claim(OTHER, "bob", 2) == "bob"
+    database.close()
+    assert owners.owner(OTHER) == "bob"
