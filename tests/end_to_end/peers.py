@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from tests.end_to_end.running import Installed
 
 REQUIREMENTS: Final = (
-    "pypiserver>=2.4,<3",
+    "pypiserver[passlib]>=2.4,<3",
     "devpi-server>=6.20,<7",
     "simple-repository-server>=0.10,<1",
     "pypiron>=0.0.29",
+    # A mirror, not a server: tests/end_to_end/test_import.py takes over what it has mirrored.
+    "bandersnatch>=6.8,<7",
 )
 """Installed beside each other into an environment of their own, since their requirements are none of the project's business."""
 
@@ -225,6 +227,7 @@ class DevpiServer(Peer):
     """devpi-server with one index, filled by uploads."""
 
     name = "devpi-server"
+    password: ClassVar[str] = _PASSWORD
     prefix = "/root/bench/+simple/"
     states_python = True
 
