@@ -111,6 +111,7 @@ PURE = (
     "web.conditional",
     "web.http.hosts",
     "web.http.problems",
+    "web.old_urls",
     "web.pages.explain",
     "web.pages.negotiation",
     "web.pages.notes",

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.old_urls import PACKAGES, new_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -246,8 +247,10 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     if len(rest) == 2 and rest[0] and not rest[1] and not is_simple:
         return ReleaseRoute(name, rest[0], view)
     if len(rest) > 1 or (rest and rest != [""] and not rest[0]):
-        raise NotHere("page")
+        return _old_url(segments, prefix, query, view, views)
     filename = rest[0] if rest else ""
+    if name == PACKAGES and filename and not is_simple and new_path(segments, ()) is not None:
+        return _old_url(segments, prefix, query, view, views)
     if not rest or name != segments[0] or filename == _INDEX_PAGE:
         if filename == _INDEX_PAGE:
             filename = ""
@@ -256,6 +259,18 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
             prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
     return FileRoute(name, filename, view) if filename else ProjectRoute(name, view, is_simple)
+
+
+def _old_url(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:
+    """Return where a URL of another server leads to.
+
+    Raises:
+        NotHere: It is none.
+    """
+    path = None if prefix.endswith(f"/{_PREFIX}") else new_path(segments, views if view == MAIN_VIEW else ())
+    if path is None:
+        raise NotHere("page")
+    return _redirect(f"{prefix}{path}", query)
 
 
 def is_reserved(name: ProjectName, view: str, views: Collection[str]) -> bool:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import bcrypt
 import pytest
 
+from simpleindex.access.hashes import verify
 from tests.benchmarks.uploads import devpi_login
 from tests.end_to_end.answering import JSON, answering, public_index
-from tests.end_to_end.clients import Client, found, pip, version_in
+from tests.end_to_end.clients import Client, found, pip, uv, version_in
 from tests.end_to_end.peers import DevpiServer, Pypiserver, program
 from tests.end_to_end.publishing import make_dist, start_publishing
 from tests.end_to_end.running import PATIENCE, bare_environment, wait_until
@@ -95,8 +96,6 @@ def test_devpi(new_server: Callable[..., Server], installed: Installed, tmp_path
     devpi.start()
     try:
         url = f"http://127.0.0.1:{devpi.port}/root/bench/"
-        dry = bring(front, url, "--dry-run")
-        assert "Would import acme-lib/acme_lib-1.0.tar.gz" in dry
         out = bring(front, url)
         assert "root cannot log in yet: it has no hash. Set a password: simpleindex passwd root" in out
         assert f"Imported 2 files of 1 project from {url}" in out
@@ -109,6 +108,11 @@ def test_devpi(new_server: Callable[..., Server], installed: Installed, tmp_path
         assert "Imported 0 files of 1 project" in bring(front, url)
     finally:
         devpi.stop()
+    # The settings of the clients may stay as they were, but for the host.
+    old = f"{front.url}/root/bench/+simple/"
+    install = ("install", "--no-compile", "--only-binary", ":all:", "--index-url", old, "acme-lib")
+    pip(tmp_path, front.ca)(*install, "--target", tmp_path / "pip")
+    assert version_in(tmp_path / "pip", "acme_lib") == "1.0"
     export = tmp_path / "export"
     subprocess.run(
         [program("devpi-export"), "--serverdir", devpi.home / "data", export],
@@ -119,13 +123,9 @@ def test_devpi(new_server: Callable[..., Server], installed: Installed, tmp_path
     out = bring(front, export, "--users", front.home / "users")
     assert "2 already here; 0 refused" in out
     assert f"Added to {front.home / 'users'}: root, with their passwords." in out
-    front.stop()
-    front.options = ("--users", str(front.home / "users"))
-    front.start()
-    login = base64.b64encode(f"root:{devpi.password}".encode()).decode()
-    assert front.get("/simple/", Authorization=f"Basic {login}").status == 200
-    wrong = base64.b64encode(b"root:wrong").decode()
-    assert front.get("/simple/", Authorization=f"Basic {wrong}").status == 401
+    hash_ = (front.home / "users").read_text().strip().partition(":")[2]
+    assert verify(hash_, devpi.password.encode())
+    assert not verify(hash_, b"wrong")
 
 
 class PrivatePypiserver(Pypiserver):
@@ -183,7 +183,9 @@ def test_pypiserver(new_server: Callable[..., Server], installed: Installed, tmp
         assert "Imported 0 files" in bring(second, url, "--login-file", login, status=1)
     finally:
         pypiserver.stop()
-    pip(tmp_path, front.ca)(
+    old = front.get(f"/packages/{wheel_name('acme-lib')}")
+    assert (old.status, old.headers["Location"]) == (301, f"../simple/acme-lib/{wheel_name('acme-lib')}")
+    install = (
         "install",
         "--index-url",
         front.simple,
@@ -193,6 +195,7 @@ def test_pypiserver(new_server: Callable[..., Server], installed: Installed, tmp
         tmp_path / "t",
         "acme-app",
     )
+    uv(tmp_path, front.ca)("pip", *install)
     assert version_in(tmp_path / "t", "acme_lib") == "1.0"
 
 
@@ -241,6 +244,8 @@ def test_bandersnatch(new_server: Callable[..., Server], tmp_path: Path) -> None
     assert there[wheel_name("acme-lib", "2.0")]["yanked"] == "it is bad"
     assert {file["upload-time"] for file in there.values()} == {"2020-01-02T03:04:05Z"}
     assert "Imported 1 file of 2 projects" in bring(front, mirror)
+    (place,) = [path.relative_to(mirror / "web") for path in (mirror / "web" / "packages").rglob("other*")]
+    assert front.get(f"/{place}").status == 301
 
 
 def test_our_own_server_with_a_login(new_server: Callable[..., Server], tmp_path: Path) -> None:
