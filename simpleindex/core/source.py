@@ -6,11 +6,39 @@ An answer that needs no waiting completes in the coroutine's first step (:mod:`s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simpleindex.core.views import LOCAL
 
 if TYPE_CHECKING:
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
+
+
+class Delivery(StrEnum):
+    """How the bytes of a file get to its clients."""
+
+    DIRECTORY = "directory"
+    CACHED = "cached"
+    FETCHED = "fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class FileOrigin:
+    """Where the bytes of a file come from.
+
+    Attributes:
+        source: The name of the directory or upstream.
+        delivery: From a directory, from the cache of an upstream, or from the upstream itself meanwhile.
+    """
+
+    source: str
+    delivery: Delivery
+
+
+LOCAL_ORIGIN: Final = FileOrigin(LOCAL, Delivery.DIRECTORY)
+"""The origin of files in the directory of ``--path``."""
 
 
 class Body(Protocol):
@@ -22,6 +50,7 @@ class Body(Protocol):
         modified_ns: When it was uploaded, nanoseconds since 1970 UTC, or None.
         accepts_ranges: Whether a part of it may be given on its own. Not while it is on its way from somewhere else, for
             only with its end it is known to be the right file.
+        origin: Where the bytes come from.
     """
 
     @property
@@ -35,6 +64,8 @@ class Body(Protocol):
 
     @property
     def accepts_ranges(self) -> bool: ...
+    @property
+    def origin(self) -> FileOrigin: ...
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``, for a range that lies within the size.

@@ -13,6 +13,8 @@ from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import Changed, NotAllowed, NotHere, NothingYet, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, SIDE_FILE_SUFFIXES
+from simpleindex.core.source import Delivery, FileOrigin
+from simpleindex.core.views import LOCAL
 from simpleindex.system.bodies import BytesBody, FileBody
 from simpleindex.system.descriptors import keep_reserve
 from simpleindex.system.errors import own_trouble
@@ -41,6 +43,7 @@ class LocalSource:
         directory: Where the bytes are.
         in_read_thread: Calls a short blocking function in a thread.
         slow_opens: Whether opening a file may block for long (a network file system), so that it needs a thread.
+        name: The name of the directory among the sources.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class LocalSource:
         in_read_thread: Callable[..., Awaitable[Any]],
         *,
         slow_opens: bool = False,
+        name: str = LOCAL,
     ) -> None:
         self._live = live
         self._directory = directory
         self._in_read_thread = in_read_thread
         self._slow_opens = slow_opens
+        self._origin = FileOrigin(name, Delivery.DIRECTORY)
         self._sidecars: SizedCache[str, bytes] = SizedCache(SIDECAR_CACHE_SIZE, len)
 
     async def projects(self) -> ProjectList:
@@ -106,6 +111,7 @@ class LocalSource:
         else:
             raise NotHere(f"file {filename}")
         body = FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
+        body.origin = self._origin
         if not body.stamp.may_be(known.stamp):
             # Written to between the look at the open file and the state that the body compares with from now on.
             body.close()

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import Changed
+from simpleindex.core.source import LOCAL_ORIGIN, FileOrigin
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ class FileBody:
         filename: For the error.
         sha256: The digest of the whole.
         in_thread: Calls a blocking function in a thread.
+
+    Attributes:
+        origin: Where the file is.
     """
+
+    origin: FileOrigin = LOCAL_ORIGIN
 
     def __init__(
         self, descriptor: int, filename: str, sha256: str, in_thread: Callable[..., Awaitable[bytes]]
@@ -129,6 +135,8 @@ class BytesBody:
         sha256: Their digest.
         modified_ns: When they were uploaded, nanoseconds since 1970.
     """
+
+    origin: FileOrigin = LOCAL_ORIGIN
 
     def __init__(self, data: bytes, sha256: str, modified_ns: int | None) -> None:
         self._data = data

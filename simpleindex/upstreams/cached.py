@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.source import Delivery, FileOrigin
 from simpleindex.system.bodies import FileBody
 from simpleindex.system.log import logger
 from simpleindex.upstreams.errors import FileRefused
@@ -75,6 +76,7 @@ class CachedSource:
     def __init__(self, context: CacheContext, options: CacheOptions | None = None) -> None:
         options = options or CacheOptions()
         self._context = context
+        self._origin = FileOrigin(context.upstream.name, Delivery.CACHED)
         flights = SingleFlight()
         self._store = store = ListingStore(context, options.listings, options.ttls, options.memory)
         self._corrections = corrections = ListingCorrections(context, store)
@@ -214,4 +216,5 @@ class CachedSource:
             adding = Deferred.fromCoroutine(self._corrections.add_facts(name, file, facts))
             adding.addErrback(lambda failure: _log.failure("", failure))
         body.modified_ns = offered.uploaded_ns
+        body.origin = self._origin
         return body

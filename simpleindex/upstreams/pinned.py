@@ -12,7 +12,7 @@ from simpleindex.core.errors import NotAllowed, NotHere
 from simpleindex.core.files import file_order
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.source import ForwardingSource
+from simpleindex.core.source import Delivery, FileOrigin, ForwardingSource
 from simpleindex.system.bodies import BytesBody, FileBody
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.fetching.fetch import open_in_thread
@@ -142,6 +142,7 @@ class PinnedSource(ForwardingSource):
             return None
         body = FileBody(opened[0], filename, file.sha256, self._threads.run)
         body.modified_ns = file.uploaded_ns
+        body.origin = FileOrigin(file.source, Delivery.CACHED)
         return body
 
 

@@ -110,6 +110,12 @@ def parse_range(header: str | None, size: int) -> WholeFile | ByteRange | Unsati
     return ByteRange(first, size if last is None else min(last + 1, size))
 
 
+def wants_rest(header: str | None) -> bool:
+    """Tell whether a Range header is for all bytes from a first one on (``bytes=1000-``)."""
+    match = _BYTE_RANGE.fullmatch((header or "").strip(_WHITESPACE))
+    return match is not None and bool(match[1]) and not match[2]
+
+
 def content_range(selected: ByteRange | UnsatisfiableRange, size: int) -> str:
     """Return the Content-Range of a 206 or a 416 (RFC 9110 14.4)."""
     if isinstance(selected, UnsatisfiableRange):

@@ -17,8 +17,9 @@ from simpleindex.web.conditional import (
     not_modified,
     parse_range,
     precondition_failed,
+    wants_rest,
 )
-from simpleindex.web.http.response import Content, Response, sentence
+from simpleindex.web.http.response import Content, OfferedDownload, Response, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +52,12 @@ class FileResponses:
         response = None
         try:
             response = _answer(body, filename, request, self._cache_control(filename), self._now())
-            if isinstance(response.body, Content) and self._never_changes(filename):
-                response = replace(response, body=replace(response.body, by_kernel=True))
+            if isinstance(response.body, Content):
+                if request.record is not None and _is_download(filename, request, response.body):
+                    length = response.body.stop - response.body.start
+                    request.record.download = OfferedDownload(name, filename, length, body.origin)
+                if self._never_changes(filename):
+                    response = replace(response, body=replace(response.body, by_kernel=True))
         finally:
             if response is None or not isinstance(response.body, Content):
                 body.close()
@@ -97,6 +102,19 @@ def _answer(body: Body, filename: str, request: RequestInfo, cache_control: str,
         headers.append(("Content-Range", content_range(selected, size)))
         return Response(206, tuple(headers), Content(body, selected.start, selected.stop))
     return Response(200, tuple(headers), Content(body, 0, size))
+
+
+def _is_download(filename: str, request: RequestInfo, content: Content) -> bool:
+    """Tell whether a client that gets all of an answer has the whole distribution then.
+
+    It has it too when it resumes a download with the rest of the file (``Range: bytes=N-``), as curl and wget do, and pip. A
+    resolver that reads the metadata of a wheel requests its end (``bytes=-N``) or a part with both ends.
+    """
+    if request.method != "GET" or distribution_suffix(filename) is None:
+        return False
+    if content.start == 0:
+        return content.stop == content.body.size
+    return wants_rest(request.header("range"))
 
 
 def _modified(body: Body, now: float) -> int | None:

@@ -200,9 +200,9 @@ def test_a_network_file_system(world: ServiceFixture, monkeypatch: pytest.Monkey
     monkeypatch.setattr(own_directories, "mountinfo", lambda: mounts)
     opens: list[bool] = []
 
-    def source(*arguments: Any, slow_opens: bool) -> LocalSource:
+    def source(*arguments: Any, slow_opens: bool, **named: Any) -> LocalSource:
         opens.append(slow_opens)
-        return LocalSource(*arguments, slow_opens=slow_opens)
+        return LocalSource(*arguments, slow_opens=slow_opens, **named)
 
     monkeypatch.setattr(own_directories, "LocalSource", source)
     made = world.start()

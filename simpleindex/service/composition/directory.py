@@ -69,7 +69,11 @@ class ServedDirectory:
         self.live = self._live(used_names)
         self.live.follows_root = settings.follow_root
         self.source = LocalSource(
-            self.live, self.directory, runtime.threads.reads.run, slow_opens=filesystem is not None
+            self.live,
+            self.directory,
+            runtime.threads.reads.run,
+            slow_opens=filesystem is not None,
+            name=name,
         )
 
     def _live(self, used_names: NameRecord | None) -> LiveDirectory:

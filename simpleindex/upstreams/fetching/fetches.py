@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
+from simpleindex.core.source import Delivery, FileOrigin
 from simpleindex.system.log import logger
 from simpleindex.upstreams.errors import UpstreamFailed, WrongFile
 from simpleindex.upstreams.fetching.expected_file import ExpectedFile
@@ -60,6 +61,7 @@ class Fetches:
     ) -> None:
         self._context = context
         self._upstream = context.upstream.name
+        self._origin = FileOrigin(context.upstream.name, Delivery.FETCHED)
         self._clock = context.clock
         self._report_facts = report_facts
         self._report_fault = report_fault
@@ -96,9 +98,11 @@ class Fetches:
         beginning = Deferred.fromCoroutine(fetch.partial.until_begun())
         try:
             await beginning.addTimeout(PATIENCE, self._clock)
-            return PartialFileBody(
+            body = PartialFileBody(
                 fetch.partial, file.filename, offered.sha256, offered.uploaded_ns, self._context.threads
             )
+            body.origin = self._origin
+            return body
         except TookTooLong:
             raise Unavailable(
                 f"{file.filename} is being fetched from {self._upstream}, which takes long; try again."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import Changed
+from simpleindex.core.source import FileOrigin
 from simpleindex.system.bodies import read_fully, read_if_in_memory
 
 if TYPE_CHECKING:
@@ -127,7 +128,12 @@ class PartialFileBody:
         sha256: The digest that is listed; None if none is.
         modified_ns: When it was uploaded, nanoseconds since 1970.
         threads: For calls that block.
+
+    Attributes:
+        origin: The upstream.
     """
+
+    origin: FileOrigin
 
     def __init__(
         self,

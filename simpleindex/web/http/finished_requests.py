@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
 
     from simpleindex.web.http.response import RequestRecord
+
+
+_WITH_CONTENT: Final = (200, 206)
 
 
 class FinishedRequest(Protocol):
@@ -49,6 +52,17 @@ class FinishedRequest(Protocol):
     def getHeader(self, name: bytes) -> bytes | None:
         """Return a field of the request; None if it is absent."""
         ...
+
+
+def is_finished_download(request: Any) -> bool:
+    """Tell whether a request that is over gave all of a distribution, or the rest of it to a client that had its beginning.
+
+    Answers without the file (304, HEAD, refusals), parts of it, its metadata and answers that broke off are none.
+    """
+    record: RequestRecord | None = getattr(request, "record", None)
+    if record is None or record.download is None:
+        return False
+    return bool(request.code in _WITH_CONTENT and request.sentLength >= record.download.length)
 
 
 def observe_all(observers: Sequence[Callable[[Any], None]]) -> Callable[[Any], None] | None:

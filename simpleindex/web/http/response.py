@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import Body
+    from simpleindex.core.source import Body, FileOrigin
     from simpleindex.web.routes import Route
 
 
@@ -43,6 +43,23 @@ class RequestBody(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class OfferedDownload:
+    """A distribution file that an answer gives to its end; a download, once all bytes of the answer are sent.
+
+    Attributes:
+        project: Its project.
+        filename: Its name.
+        length: The bytes of the answer's body: all of the file, or the rest that its client did not have yet.
+        origin: Where the bytes come from.
+    """
+
+    project: ProjectName
+    filename: str
+    length: int
+    origin: FileOrigin
+
+
 @dataclass(slots=True)
 class RequestRecord:
     """Hold what is learnt of a request while it is answered, for the access log, the audit and the counts.
@@ -52,12 +69,14 @@ class RequestRecord:
         identity: The user or token whose credentials were accepted; anonymous before that.
         project: The project that an upload or a change is for, once it is read.
         filename: The distribution file that it is for, once it is read.
+        download: The file that the answer gives to its end; None for every other answer.
     """
 
     identity: Identity = ANYONE
     project: ProjectName | None = None
     filename: str | None = None
     route: Route | None = None
+    download: OfferedDownload | None = None
 
 
 @dataclass(frozen=True, slots=True)

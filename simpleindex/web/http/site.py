@@ -10,6 +10,7 @@ from twisted.web import http, server
 from simpleindex.web.http import limits
 from simpleindex.web.http.channel import IndexChannel
 from simpleindex.web.http.connections import Connections
+from simpleindex.web.http.finished_requests import is_finished_download
 from simpleindex.web.http.presenting import presented
 from simpleindex.web.http.response import reason_phrase, sentence
 from simpleindex.web.http.sending import PlainSending
@@ -132,6 +133,7 @@ class IndexSite(server.Site):
         connections: Those that are open.
         max_body: How much of a request's body is read, in bytes.
         request_over: Called once with each request that is over: answered, refused, or left by its client.
+        download_over: Called once with each request that is over and gave a whole distribution.
         bodies: Takes the bodies of uploads, if anything does.
         fast_lane: Answers simple requests before they are parsed, if there is one.
         sending: How bytes are handed to the transport.
@@ -165,6 +167,7 @@ class IndexSite(server.Site):
         # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.request_over = request_over
+        self.download_over: Callable[[Any], None] | None = None
         self.fast_lane: FastLane | None = None
         self.sending: Sending = PlainSending()
         self.max_body = max_body
@@ -197,6 +200,8 @@ class IndexSite(server.Site):
         """Tell those who record requests that one is over."""
         if self.request_over is not None:
             self.request_over(request)
+        if self.download_over is not None and is_finished_download(request):
+            self.download_over(request)
 
     def drain(self) -> Deferred[None]:
         """Bring every connection to its end; see :meth:`Connections.drain`."""
