@@ -26,6 +26,8 @@ Look:
                    and when it ends
   cache ls         files kept from other indexes; cache warm, why, prune, pin,
                    unpin: see cache --help
+  downloads [NAME [VERSION]]  how often files were downloaded, by version, day,
+                   client, user or file
   certificates     the server's certificates: names, end, and when --acme renews
                    them
   records copy     move tokens, owners and names to PostgreSQL, or back
@@ -84,6 +86,7 @@ _COMMANDS: Final = {
     "cache": "cache.cache:cache",
     "allow": "allowances:allow",
     "disallow": "allowances:disallow",
+    "downloads": "operations.downloads:downloads",
     "certificates": "operations.certificates:certificates",
     "records": "operations.records:records",
     "docs": "documents:docs",

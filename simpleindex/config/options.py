@@ -245,6 +245,22 @@ OPTIONS: Final = (
         default="off",
     ),
     Option(
+        "downloads",
+        "Count the downloads of distributions, by day, client and user, for `simpleindex downloads` and the pages of projects.",
+        metavar="on|off",
+        default="on",
+    ),
+    Option(
+        "keep-downloads",
+        "Keep counts of downloads for this long.",
+        metavar="TIME",
+        default="400d",
+    ),
+    Option(
+        "keep-addresses",
+        "Keep each download with its time and the address of its client, as long as the counts.",
+    ),
+    Option(
         "immutable-files",
         "Tell clients to keep files for ever, and let the kernel send them over plain HTTP; pip then fails on the hash of a file that "
         "is replaced.",

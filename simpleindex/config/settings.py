@@ -20,6 +20,7 @@ from simpleindex.config.values import (
     to_bytes,
     to_cors,
     to_count,
+    to_days,
     to_flag,
     to_listen,
     to_network,
@@ -91,6 +92,9 @@ class Settings:
         poll_interval: Seconds between sweeps.
         follow_root: Whether a directory that takes the place of the root is served without an operator's word, where it is like it.
         access_log: A file, ``-`` for standard output, or None.
+        downloads: Whether downloads are counted.
+        keep_downloads: For how many days the counts are kept.
+        keep_addresses: Whether each download is kept with its time and the client's address.
         immutable_files: Whether clients may keep files for ever.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
         trusted_proxy: Networks whose word on the client's address is believed.
@@ -129,6 +133,9 @@ class Settings:
     poll_interval: float
     follow_root: bool
     access_log: AccessLog
+    downloads: bool
+    keep_downloads: int
+    keep_addresses: bool
     immutable_files: bool
     cors: str | None
     trusted_proxy: tuple[Network, ...]
@@ -254,6 +261,9 @@ def _settings(
         poll_interval=layers.one("poll-interval", to_seconds, 2.0),
         follow_root=layers.one("follow-root", to_flag, False),
         access_log=layers.located("access-log", to_access_log, None),
+        downloads=layers.one("downloads", to_flag, True),
+        keep_downloads=layers.one("keep-downloads", to_days, 400),
+        keep_addresses=layers.one("keep-addresses", to_flag, False),
         immutable_files=layers.one("immutable-files", to_flag, False),
         cors=layers.one("cors", to_cors, to_cors("*")),
         trusted_proxy=layers.many("trusted-proxy", to_network),
@@ -300,6 +310,12 @@ def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
                     f"{layers.where(name)}: means nothing without --http; add it or leave this out"
                 )
     _refuse_contradictory_acme(settings, layers)
+    if not settings.downloads:
+        for name in ("keep-downloads", "keep-addresses"):
+            if layers.is_given(name):
+                raise RefusedStart(
+                    f"{layers.where(name)}: means nothing with --downloads off; leave one of them out"
+                )
     if settings.insecure_auth and not settings.has_logins:
         raise RefusedStart(
             f"{layers.where('insecure-auth')}: means nothing without --users or --access; add one or leave this out"

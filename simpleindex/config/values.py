@@ -15,7 +15,7 @@ from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from simpleindex.core.errors import InvalidSetting
-from simpleindex.core.text import did_you_mean, parse_size
+from simpleindex.core.text import did_you_mean, parse_duration, parse_size
 
 Network = IPv4Network | IPv6Network
 AccessLog = Path | Literal["-"] | None
@@ -161,6 +161,14 @@ def to_workers(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) > 0):
         raise InvalidSetting("is neither a whole number from 1 to 999 nor 'auto'")
     return int(text)
+
+
+def to_days(text: str) -> int:
+    """Read a time in whole days."""
+    seconds = parse_duration(text, "dw")
+    if not seconds:
+        raise InvalidSetting("is not a time such as 400d or 52w")
+    return seconds // 86_400
 
 
 def to_bytes(text: str) -> int:

@@ -275,7 +275,7 @@ class RecordsConnection(RecordsAccess):
         make_private(self._path)
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         try:
-            self._use_wal(connection)
+            use_wal(connection, self._timeout)
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
                 for statement in _SCHEMA:
@@ -287,27 +287,35 @@ class RecordsConnection(RecordsAccess):
         assert made is not None
         return made
 
-    def _use_wal(self, connection: sqlite3.Connection) -> None:
-        """Choose the journal (WAL) with which readers and one writer do not wait for each other.
-
-        SQLite does not wait for other processes here, whatever the connection's time for that, and another one may be making
-        the same database just now.
-        """
-        end = time.monotonic() + self._timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(_RETRY_SECONDS)
-            else:
-                return
-
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def use_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Choose the journal (WAL) with which readers and one writer do not wait for each other.
+
+    SQLite does not wait for other processes here, whatever the connection's time for that, and another one may be making the
+    same database just now.
+
+    Args:
+        connection: To the database.
+        patience: Seconds to wait for other processes.
+
+    Raises:
+        sqlite3.Error: The database is busy for longer, or cannot be changed.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _has(connection: sqlite3.Connection, table: str) -> bool:

@@ -42,6 +42,7 @@ class ThreadPools:
         passwords: Hashing passwords, one at a time.
         writes: Uploads and other changes.
         search: Searches, and writing the search index.
+        downloads: Writing the counts of downloads.
     """
 
     reads: Threads
@@ -51,6 +52,7 @@ class ThreadPools:
     passwords: Threads
     writes: Threads
     search: Threads
+    downloads: Threads
 
     @classmethod
     def create(cls, reactor: Any) -> Self:
@@ -63,6 +65,7 @@ class ThreadPools:
             passwords=Threads(reactor, "passwords", 1),
             writes=Threads(reactor, "writes", WRITE_THREADS),
             search=Threads(reactor, "search", SEARCH_THREADS),
+            downloads=Threads(reactor, "downloads", 1),
         )
         patience = Patience(THREAD_SECONDS)
         for threads in pools:
@@ -119,7 +122,7 @@ def create_runtime(
         owner: The user and group that the service becomes, if it changes them.
     """
     own_directory(settings.cache, owner)
-    if settings.has_logins or settings.sources is not None:
+    if settings.has_logins or settings.sources is not None or settings.downloads:
         own_directory(settings.state, owner)
     threads = ThreadPools.create(reactor)
     examination = open_examination()

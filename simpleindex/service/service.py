@@ -343,6 +343,7 @@ class IndexService(Service):
             self.index.logins.audit.close()
         if self.index.sources.upstreams is not None:
             self.index.sources.upstreams.stop()
+        self.index.downloads.close()
         self.index.runtime.records.close()
         if self.access_log is not None:
             self.access_log.close()
@@ -384,6 +385,7 @@ class IndexService(Service):
         if index.logins is not None:
             index.logins.authentication.insecure_auth = new.insecure_auth
         index.http.resource.trusted = new.trusted_proxy
+        self._observe_requests()
         index.http.resource.cors = index.http.redirect.cors = new.cors
         if (self._base_url(), new.page_cache) != (index.http.listings.base_url, page_cache):
             self._take_urls(new.page_cache)
@@ -436,6 +438,7 @@ class IndexService(Service):
         observers = [] if self.access_log is None else [self.access_log.record]
         for site in self.index.http.sites:
             site.request_over = observe_all(observers)
+            site.download_over = self.index.downloads.record if self.settings.downloads else None
 
     def _base_url(self) -> str:
         if self.settings.url is not None:

@@ -53,6 +53,9 @@ def test_defaults(tmp_path: Path) -> None:
         poll_interval=2.0,
         follow_root=False,
         access_log=None,
+        downloads=True,
+        keep_downloads=400,
+        keep_addresses=False,
         immutable_files=False,
         cors="*",
         trusted_proxy=(),
@@ -85,7 +88,8 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled.pop("immutable-files")
     spelled.pop("follow-root")
     spelled.pop("insecure-auth")
-    assert len(spelled) == 10
+    spelled.pop("keep-addresses")
+    assert len(spelled) == 12
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
@@ -117,6 +121,9 @@ EVERYTHING: Given = {
     "poll-interval": "0.2",
     "follow-root": True,
     "access-log": "log",
+    "downloads": "on",
+    "keep-downloads": "30d",
+    "keep-addresses": True,
     "immutable-files": True,
     "cors": "https://app.example.com",
     "trusted-proxy": ("10.0.0.0/8", "::1"),
@@ -157,6 +164,9 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         poll_interval=0.2,
         follow_root=True,
         access_log=base / "log",
+        downloads=True,
+        keep_downloads=30,
+        keep_addresses=True,
         immutable_files=True,
         cors="https://app.example.com",
         trusted_proxy=(ip_network("10.0.0.0/8"), ip_network("::1")),
@@ -235,6 +245,9 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "poll-interval": st.floats(0.05, 100).map(str),
     "follow-root": st.booleans(),
     "access-log": st.sampled_from(["-", "off", "/l/1"]),
+    "downloads": st.sampled_from(["on", "off"]),
+    "keep-downloads": st.sampled_from(["1d", "400d"]),
+    "keep-addresses": st.booleans(),
     "immutable-files": st.booleans(),
     "cors": st.sampled_from(["*", "off", "https://a"]),
     "trusted-proxy": st.lists(st.sampled_from(["10.0.0.0/8", "::1"]), min_size=1, max_size=2).map(tuple),
@@ -402,6 +415,9 @@ LIVE = {
     "notice": "**New**",
     "poll-interval": 9.0,
     "access-log": "-",
+    "downloads": False,
+    "keep-downloads": 1,
+    "keep-addresses": True,
     "immutable-files": True,
     "insecure-auth": True,
     "cors": None,

@@ -21,8 +21,10 @@ AGENTS = [
     # pipenv runs a pip of its own, which does not say so.
     (f"pip/26.2.2 {PLATFORM}", "pip", "26.2.2"),
     (
-        'uv/0.13.9 {"installer":{"name":"uv","version":"0.13.9","subcommand":["pip","install"]},"python":"3.11.7",'
-        '"implementation":{"name":"CPython","version":"3.11.7"},"ci":null}',
+        (
+            'uv/0.13.9 {"installer":{"name":"uv","version":"0.13.9","subcommand":["pip","install"]},"python":"3.11.7",'
+            '"implementation":{"name":"CPython","version":"3.11.7"},"ci":null}'
+        ),
         "uv",
         "0.13.9",
     ),
@@ -61,8 +63,10 @@ AGENTS = [
         "138.0.0.0",
     ),
     (
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 "
-        "Edg/138.0.3351.55",
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 "
+            "Edg/138.0.3351.55"
+        ),
         "Edge",
         "138.0.3351.55",
     ),

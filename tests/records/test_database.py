@@ -21,7 +21,7 @@ from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.records.database import RecordsConnection, RecordsDatabase
+from simpleindex.records.database import RecordsDatabase, use_wal
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.tokens import TokenTable
 from tests.fixtures.trees import SPECIAL
@@ -451,8 +451,8 @@ def test_another_process_is_making_it(world: RecordsFixture, monkeypatch: pytest
     """SQLite does not wait where the journal is chosen, so we do; but not for ever."""
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
-    RecordsConnection("unused", 60)._use_wal(cast("Any", BusyConnection(3)))
+    use_wal(cast("Any", BusyConnection(3)), 60)
     assert len(naps) == 3
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        RecordsConnection("unused", -1)._use_wal(cast("Any", BusyConnection(3)))
+        use_wal(cast("Any", BusyConnection(3)), -1)
     assert len(naps) == 3

@@ -99,7 +99,7 @@ def compose(tmp_path: Path, content: str | None) -> Composition:
     # As the service does at its start.
     initialize_records(str(start.state), anew=False)
     inline, reactor = InlineThreads(), MemoryReactorClock()
-    threads = ThreadPools(*[inline] * 7)
+    threads = ThreadPools(*[inline] * 8)
     examiner: Any = InProcessExaminer()
     idle, records = IdleProcesses(examiner, reactor, inline), RecordsDatabase(str(start.state))
     runtime = Runtime(start, lambda: start, reactor, threads, examiner, idle, records)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.records.downloads import DownloadsDatabase
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.composition.http import HttpParts, compose_http
 from simpleindex.service.composition.sources import ComposedSources
@@ -19,6 +20,7 @@ from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_pages, missing
 from simpleindex.tls.security import Security
 from simpleindex.views.explain import SourceNote, what_is_there
+from simpleindex.web.download_counter import DownloadCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,7 @@ class ComposedIndex:
         logins: Users, tokens and rights; None if nobody can log in.
         http: Pages, files and changes over HTTP.
         search: The search; None without the extra ``pages``.
+        downloads: Counts downloads, where that is on.
     """
 
     runtime: Runtime
@@ -55,6 +58,7 @@ class ComposedIndex:
     logins: Logins | None
     http: HttpParts
     search: ComposedSearch | None
+    downloads: DownloadCounter
 
 
 def compose(
@@ -88,7 +92,15 @@ def compose(
 
         search = compose_search(runtime, sources)
     http = compose_http(runtime, security, sources, logins, troubles, search)
-    return ComposedIndex(runtime, acme, security, sources, logins, http, search)
+    return ComposedIndex(
+        runtime, acme, security, sources, logins, http, search, compose_download_counter(runtime)
+    )
+
+
+def compose_download_counter(runtime: Runtime) -> DownloadCounter:
+    """Create what counts downloads."""
+    database = DownloadsDatabase(str(runtime.settings.state))
+    return DownloadCounter(database, runtime.reactor, runtime.threads.downloads, runtime.current)
 
 
 def compose_sources(runtime: Runtime) -> ComposedSources:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import Changed
-from simpleindex.core.source import FileOrigin
 from simpleindex.system.bodies import read_fully, read_if_in_memory
 
 if TYPE_CHECKING:
+    from simpleindex.core.source import FileOrigin
     from simpleindex.system.threads import Threads
 
 

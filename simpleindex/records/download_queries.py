@@ -1,0 +1,235 @@
+"""Questions about the counts of downloads: how many, by version, day, program, user or file. Blocking.
+
+The slow way through all rows of ``daily`` is taken for one project only, whose rows lie together by file. Everything else is
+answered from sums: those by file from whole months, and from days for the part of a month at the beginning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.selection import find_version
+from simpleindex.records.downloads import ORIGIN, PERSON, PROGRAM, first_day_of, month_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.records.downloads import DownloadsDatabase
+
+_FIRST_DAY: Final = date(1970, 1, 1)
+
+
+class Grouping(StrEnum):
+    """What downloads are counted by."""
+
+    PROJECT = "project"
+    VERSION = "version"
+    FILE = "file"
+    DAY = "day"
+    CLIENT = "client"
+    USER = "user"
+    ORIGIN = "origin"
+
+
+COLUMNS: Final = {
+    Grouping.PROJECT: ("project",),
+    Grouping.VERSION: ("project", "version"),
+    Grouping.FILE: ("project", "version", "file"),
+    Grouping.DAY: ("day",),
+    Grouping.CLIENT: ("client",),
+    Grouping.USER: ("user", "token"),
+    Grouping.ORIGIN: ("source", "delivery"),
+}
+"""The names of what is counted, by grouping."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadScope:
+    """Which downloads are counted.
+
+    Attributes:
+        since: The first day, days since 1970, UTC.
+        project: Of this project only; None for all.
+        version: Of this version only, as file names have it normalized; None for all.
+    """
+
+    since: int
+    project: ProjectName | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadCount:
+    """How many downloads there were of something.
+
+    Attributes:
+        names: What is counted, as :data:`COLUMNS` names it; a day is the number of days since 1970.
+        count: How many.
+    """
+
+    names: tuple[Any, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadQuestion:
+    """A question about downloads, as people put it.
+
+    Attributes:
+        since: The first day, days since 1970, UTC.
+        by: What is counted.
+        project: The project; None for all.
+        version: A version of it, however it is spelled; None for all.
+        limit: How many rows at most; 0 for all.
+    """
+
+    since: int
+    by: Grouping
+    project: ProjectName | None = None
+    version: str | None = None
+    limit: int = 0
+
+
+def download_report(database: DownloadsDatabase, question: DownloadQuestion) -> dict[str, Any]:
+    """Return the answer to a question, as JSON has it: the question, the total, and the rows in their order.
+
+    Raises:
+        sqlite3.Error: The counts cannot be read.
+    """
+    version = question.version
+    if question.project is not None and version is not None:
+        version = find_version(counted_versions(database, question.project), version) or version
+    scope = DownloadScope(question.since, question.project, version)
+    rows = count_downloads(database, scope, question.by)
+    limit = question.limit or len(rows)
+    shown = rows[-limit:] if question.by is Grouping.DAY else rows[:limit]
+    return {
+        "project": question.project,
+        "version": version,
+        "since": date_of(question.since),
+        "by": question.by.value,
+        "total": sum(row.count for row in rows),
+        "rows": len(rows),
+        "counts": [{**_named(row, question.by), "count": row.count} for row in shown],
+    }
+
+
+def counted_versions(database: DownloadsDatabase, project: ProjectName) -> tuple[str, ...]:
+    """Return the versions of a project of which downloads were counted.
+
+    Raises:
+        sqlite3.Error: The counts cannot be read.
+    """
+    statement = "SELECT DISTINCT version FROM files WHERE project = ? AND version <> ''"
+    nothing: list[tuple[str]] = []
+    rows = database.read(lambda connection: connection.execute(statement, (project,)).fetchall(), nothing)
+    return tuple(version for (version,) in rows)
+
+
+def date_of(day: int) -> str:
+    """Return a day, given as days since 1970, as a date."""
+    return (_FIRST_DAY + timedelta(days=day)).isoformat()
+
+
+def _named(row: DownloadCount, by: Grouping) -> dict[str, Any]:
+    values = (date_of(row.names[0]),) if by is Grouping.DAY else row.names
+    # Nobody's name is empty: it stands for no user, or no token.
+    return {column: value or None for column, value in zip(COLUMNS[by], values, strict=True)}
+
+
+def count_downloads(
+    database: DownloadsDatabase, scope: DownloadScope, by: Grouping
+) -> tuple[DownloadCount, ...]:
+    """Return how many downloads there were: days in their order, everything else by number, the largest first.
+
+    Raises:
+        sqlite3.Error: The counts cannot be read.
+    """
+
+    def query(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        statement, values = _statement(connection, scope, by)
+        return connection.execute(statement, values).fetchall()
+
+    nothing: list[tuple[Any, ...]] = []
+    rows = [DownloadCount(tuple(names), count) for *names, count in database.read(query, nothing)]
+    if by is Grouping.DAY:
+        return tuple(sorted(rows, key=lambda row: row.names))
+    return tuple(sorted(rows, key=lambda row: (-row.count, row.names)))
+
+
+_FILE_COLUMNS: Final = {
+    Grouping.PROJECT: "files.project",
+    Grouping.VERSION: "files.project, files.version",
+    Grouping.FILE: "files.project, files.version, files.filename",
+}
+
+_TOTALS: Final = {
+    Grouping.DAY: (PROGRAM, "totals.day", ""),
+    Grouping.CLIENT: (PROGRAM, "programs.name", "JOIN programs ON programs.id = totals.key"),
+    Grouping.USER: (PERSON, "people.user, people.token", "JOIN people ON people.id = totals.key"),
+    Grouping.ORIGIN: (ORIGIN, "origins.source, origins.delivery", "JOIN origins ON origins.id = totals.key"),
+}
+"""How the sums of all projects together are found: their kind, their columns, and the table of their names."""
+
+_PARTS: Final = {
+    Grouping.CLIENT: ("programs.name", "program", "programs"),
+    Grouping.USER: ("people.user, people.token", "person", "people"),
+    Grouping.ORIGIN: ("origins.source, origins.delivery", "origin", "origins"),
+}
+"""How the parts of a project's downloads are found: their columns, the column of ``daily``, and the table of their names."""
+
+
+def _statement(
+    connection: sqlite3.Connection, scope: DownloadScope, by: Grouping
+) -> tuple[str, tuple[object, ...]]:
+    if scope.project is None:
+        return _of_everything(connection, scope.since, by)
+    where, values = "files.project = ?", (scope.project,)
+    if scope.version is not None:
+        where, values = f"{where} AND files.version = ?", (*values, scope.version)  # type: ignore[assignment]
+    if by in _PARTS:
+        columns, column, names = _PARTS[by]
+        # The names are joined to the few sums, not to each of the rows.
+        return (
+            f"""SELECT {columns}, SUM(sums.count) FROM (
+            SELECT daily.{column} AS part, SUM(daily.count) AS count
+            FROM files CROSS JOIN daily ON daily.file = files.id AND daily.day >= ? WHERE {where} GROUP BY 1) AS sums
+            JOIN {names} ON {names}.id = sums.part GROUP BY {columns}""",
+            (scope.since, *values),
+        )
+    columns = _FILE_COLUMNS.get(by, "file_days.day")
+    return (
+        f"""SELECT {columns}, SUM(file_days.count)
+        FROM files CROSS JOIN file_days ON file_days.file = files.id AND file_days.day >= ? WHERE {where} GROUP BY {columns}""",
+        (scope.since, *values),
+    )
+
+
+def _of_everything(
+    connection: sqlite3.Connection, since: int, by: Grouping
+) -> tuple[str, tuple[object, ...]]:
+    if by in _TOTALS:
+        kind, columns, join = _TOTALS[by]
+        return (
+            f"""SELECT {columns}, SUM(totals.count) FROM totals {join} WHERE totals.kind = ? AND totals.day >= ?
+            GROUP BY {columns}""",
+            (kind, since),
+        )
+    columns = _FILE_COLUMNS[by]
+    # The month of the first day that is kept has counts of days that are not kept any more.
+    (oldest,) = connection.execute("SELECT MIN(day) FROM totals WHERE kind = ?", (PROGRAM,)).fetchone()
+    since = max(since, oldest or 0)
+    month = month_of(since)
+    next_month = first_day_of(month + 1)
+    return (
+        f"""SELECT {columns}, SUM(sums.count) FROM (
+        SELECT file, count FROM file_months WHERE month > ? UNION ALL
+        SELECT file_days.file, file_days.count FROM files CROSS JOIN file_days
+        ON file_days.file = files.id AND file_days.day >= ? AND file_days.day < ?) AS sums
+        JOIN files ON files.id = sums.file GROUP BY {columns}""",
+        (month, since, next_month),
+    )
