@@ -43,6 +43,12 @@ Set up:
   token list       list tokens: user, actions, projects, expiry, last use
   token revoke     revoke a token at once
 
+Back up:
+  backup DEST      back up packages, records, certificates and configuration
+                   while the server runs (--verify, --keep N)
+  restore BACKUP   restore a backup; --verify proves that it can be restored, by
+                   starting a server from it on another port
+
 Publish:
   yank NAME VERSION|FILE    have installers skip a version or a file; unyank
                             reverts it
@@ -76,6 +82,8 @@ The server itself:  twistd -n simpleindex --path . --https 443
 
 _COMMANDS: Final = {
     "check": "operations.check:check",
+    "backup": "operations.backup:backup",
+    "restore": "operations.restore:restore",
     "systemd-unit": "operations.systemd_unit:systemd_unit",
     "passwd": "accounts.passwd:passwd",
     "token": "accounts.tokens:token",

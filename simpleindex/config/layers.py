@@ -121,6 +121,10 @@ class Layers:
         """Tell whether a layer gives the option."""
         return bool(self._all(name))
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the texts of the option in the highest layer that gives it; none if no layer does."""
+        return next((texts.texts for texts in reversed(self._all(name))), ())
+
     def where(self, name: str) -> str:
         """Return where the option got its value, as the beginning of a sentence."""
         return next((texts.where for texts in reversed(self._all(name))), f"--{name}")

@@ -6,6 +6,7 @@ import os
 import pwd
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, parse_contact, parse_directory, parse_identifier
@@ -36,7 +37,6 @@ from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from simpleindex.config.acme_values import AcmeContact, Identifier
 
@@ -203,6 +203,28 @@ def resolve_people(
         layers.located("users", to_path, None),
         layers.one("records", to_records, None),
     )
+
+
+def option_texts(
+    command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
+) -> dict[str, tuple[str, ...]]:
+    """Return the options that are given, as texts, and all that name paths, which are absolute; another start can take them.
+
+    Raises:
+        RefusedStart: Something cannot be obeyed.
+    """
+    settings = resolve(command_line, environment, directory)
+    layers, _ = _layers(command_line, environment, directory.absolute())
+    options = {}
+    for option in OPTIONS:
+        value = getattr(settings, option.field)
+        if option.is_path or isinstance(value, Path):
+            texts: tuple[str, ...] = () if value is None else (os.path.normpath(value),)
+        else:
+            texts = layers.texts(option.name)
+        if texts:
+            options[option.name] = texts
+    return options
 
 
 def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:

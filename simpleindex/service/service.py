@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from simpleindex.config.settings import changes
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.records.beginning import begin_shared_records, initialize_records
+from simpleindex.records.state_lock import StateLock
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.announcements import client_lines, installation_lines, listening_lines
 from simpleindex.service.composition.index import compose
@@ -138,6 +140,7 @@ class IndexService(Service):
         self._notifier: ServiceNotifier = Notifier({}, os.getpid())
         self._examines = True
         self.access_log: AccessLog | None = None
+        self._state_lock = StateLock(str(settings.state))
         self._ports: list[tuple[str, IListeningPort]] = []
         self._loops: list[LoopingCall] = []
         self.sweep_loops: list[LoopingCall] = []
@@ -193,6 +196,7 @@ class IndexService(Service):
             else SupervisorNotifier(self._supervisor)
         )
         try:
+            self._share_state()
             self._begin_records()
             self._exchange_access_log(self.settings)
         except RefusedStart as error:
@@ -222,6 +226,16 @@ class IndexService(Service):
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()
+
+    def _share_state(self) -> None:
+        """Keep backups from being restored into the state directory meanwhile.
+
+        Raises:
+            RefusedStart: One is being restored there.
+        """
+        # A server that only reads may not write there; it loses nothing but this protection.
+        with suppress(OSError):
+            self._state_lock.share()
 
     def _begin_records(self) -> None:
         """Check that the records are there before anything reads them.
@@ -347,6 +361,7 @@ class IndexService(Service):
         self.index.runtime.records.close()
         if self.access_log is not None:
             self.access_log.close()
+        self._state_lock.release()
 
     # SIGHUP
 

@@ -57,6 +57,26 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
+def sync_file_system(path: str) -> None:
+    """Return once all that was written to the file system of a directory is on the disk: one call for thousands of files.
+
+    Raises:
+        OSError: The disk reports an error.
+    """
+    import ctypes  # noqa: PLC0415  (Python has no function for it; not for servers, whose start it would delay)
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None:
+            os.sync()
+        elif syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def storing(place: str) -> Iterator[None]:
     """Turn what the operating system says into what the client and the operator are to read.

@@ -15,6 +15,7 @@ import textwrap
 from contextlib import ExitStack
 from ctypes.util import find_library
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,23 @@ def test_verified(variant: str, tmp_path: Path, prefix: Path) -> None:
     units = written(tmp_path, render_units(read_unit_options(VARIANTS[variant], prefix, tmp_path)))
     verified = analyze("verify", *units)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+
+
+def test_the_units_of_backups(tmp_path: Path) -> None:
+    """Systemd finds nothing to say about the timer and its service, and what the service may do is little."""
+    units = {
+        name: files("simpleindex").joinpath("deploy", name).read_text()
+        for name in ("simpleindex-backup.service", "simpleindex-backup.timer")
+    }
+    program = "/opt/simpleindex/bin/simpleindex"
+    assert program in units["simpleindex-backup.service"]
+    service, timer = written(
+        tmp_path, {name: text.replace(program, "/bin/true") for name, text in units.items()}
+    )
+    verified = analyze("verify", service, timer)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    rated = analyze("security", "--offline=true", "--threshold=45", service)
+    assert rated.returncode == 0, rated.stdout
 
 
 def test_words_arrive_as_written(tmp_path: Path, prefix: Path) -> None:

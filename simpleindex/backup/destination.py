@@ -1,0 +1,166 @@
+"""A directory of backups: which of them are complete, its lock, and the removal of old ones. Blocking."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.backup.errors import CannotBackUp, CannotRestore
+from simpleindex.backup.manifest import MANIFEST, InvalidManifest, Manifest, parse_manifest
+from simpleindex.backup.plan import is_backup_name, outdated
+from simpleindex.core.text import printable
+from simpleindex.system.atomic import sync_directory, sync_file_system
+from simpleindex.system.ownership import make_directories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+UNFINISHED: Final = ".unfinished"
+"""Where a backup is written until it is complete."""
+
+PROVING: Final = ".proving-"
+"""How the name of a directory begins into which a backup is restored to prove it."""
+
+_REMOVED: Final = ".removed-"
+_LARGEST_MANIFEST: Final = 2 << 30  # bytes; a million files have some 300 MB
+
+
+class BackupDestination:
+    """A directory that holds backups by time.
+
+    Args:
+        path: The directory.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.unfinished = os.path.join(self.path, UNFINISHED)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the directory, keep other backups out of it, and remove what a backup that was killed has left.
+
+        Raises:
+            CannotBackUp: Another backup is being made there, or one is being restored.
+            OSError: It cannot be written.
+        """
+        make_directories(self.path, 0o700)
+        with self._locked(fcntl.LOCK_EX) as is_locked:
+            if not is_locked:
+                raise CannotBackUp(
+                    f"Another simpleindex backup or restore works in {printable(self.path)}; wait until it is done."
+                )
+            for name in os.listdir(self.path):
+                if name == UNFINISHED or name.startswith((_REMOVED, PROVING)):
+                    shutil.rmtree(os.path.join(self.path, name))
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep backups from being made and removed until the end of the block.
+
+        Raises:
+            CannotRestore: A backup is being made there.
+        """
+        with self._locked(fcntl.LOCK_SH) as is_locked:
+            if not is_locked:
+                raise CannotRestore(
+                    f"A backup is being made in {printable(self.path)}; wait until it is done."
+                )
+            yield
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[bool]:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the complete backups, the oldest first."""
+        return sorted(
+            name
+            for name in os.listdir(self.path)
+            if is_backup_name(name) and os.path.isfile(os.path.join(self.path, name, MANIFEST))
+        )
+
+    def newest(self) -> tuple[str, Manifest] | None:
+        """Return the path and the manifest of the newest backup whose manifest can be read; None if there is none."""
+        for name in reversed(self.names()):
+            path = os.path.join(self.path, name)
+            try:
+                return path, read_manifest(path)
+            except (CannotRestore, OSError):
+                continue
+        return None
+
+    def complete(self, name: str) -> str:
+        """Give the unfinished backup its name, once all of it is on the disk; return its path.
+
+        Raises:
+            OSError: It cannot be renamed.
+        """
+        path = os.path.join(self.path, name)
+        sync_file_system(self.path)
+        os.rename(self.unfinished, path)
+        sync_directory(self.path)
+        return path
+
+    def discard(self) -> None:
+        """Remove the unfinished backup; what cannot be removed now is removed by the next one."""
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+
+    def remove_outdated(self, keep: int) -> list[str]:
+        """Remove all backups but the newest so many; return the names of those that were removed."""
+        names = outdated(self.names(), keep)
+        for name in names:
+            # Half of a backup must not look like one.
+            removed = os.path.join(self.path, f"{_REMOVED}{name}")
+            os.rename(os.path.join(self.path, name), removed)
+            shutil.rmtree(removed)
+        return names
+
+
+def read_manifest(backup: str) -> Manifest:
+    """Read the manifest of a backup.
+
+    Raises:
+        CannotRestore: There is none, or it is not valid.
+        OSError: It cannot be read.
+    """
+    path = os.path.join(backup, MANIFEST)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise CannotRestore(f"{printable(backup)} is no backup: it has no {MANIFEST}.") from None
+    with open(descriptor, encoding="utf-8", errors="strict") as stream:
+        _refuse_strangers(backup, os.fstat(descriptor))
+        if os.fstat(descriptor).st_size > _LARGEST_MANIFEST:
+            raise CannotRestore(f"{printable(path)} is larger than any manifest.")
+        try:
+            return parse_manifest(stream.read())
+        except (InvalidManifest, UnicodeDecodeError) as error:
+            raise CannotRestore(f"{printable(path)} {error}.") from None
+
+
+def _refuse_strangers(backup: str, manifest: os.stat_result) -> None:
+    """Refuse a backup that another user could have written: it says which files of this machine are replaced.
+
+    Raises:
+        CannotRestore: It is another user's.
+    """
+    for status in (os.lstat(backup), manifest):
+        if status.st_uid not in {0, os.geteuid()} or status.st_mode & 0o022:
+            raise CannotRestore(
+                f"{printable(backup)} belongs to another user or can be written by others, who could have changed it; if it is "
+                "right, run: chown -R root: and chmod -R go-w on it."
+            )

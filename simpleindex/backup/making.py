@@ -1,0 +1,277 @@
+"""Make a backup while the server runs: written aside, and named when it is whole. Blocking."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from simpleindex import __version__
+from simpleindex.backup.checking import CheckedBackup
+from simpleindex.backup.errors import CannotBackUp, FileVanished
+from simpleindex.backup.files import copy_database, copy_file, is_database, link_file, read_digest
+from simpleindex.backup.manifest import (
+    MANIFEST,
+    BackupItem,
+    ItemKind,
+    Manifest,
+    PackagesMode,
+    manifest_json,
+)
+from simpleindex.backup.places import STATE, is_of_packages
+from simpleindex.backup.tree import PartListing, item_of
+from simpleindex.core.text import printable
+from simpleindex.system.atomic import write_all
+from simpleindex.system.errors import trouble_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.backup.checking import Steps
+    from simpleindex.backup.destination import BackupDestination
+    from simpleindex.backup.manifest import BackupPart
+    from simpleindex.backup.places import BackupScope
+
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """What a backup is made of.
+
+    Attributes:
+        scope: What belongs to it.
+        options: The options of the server, as texts.
+        packages: How the packages are kept.
+        verifies: Whether all of it is read again before it counts as a backup.
+        now: When it is made.
+    """
+
+    scope: BackupScope
+    options: Mapping[str, tuple[str, ...]]
+    packages: PackagesMode
+    verifies: bool
+    now: datetime
+
+
+@dataclass(slots=True)
+class BackupReport:
+    """What a backup came to.
+
+    Attributes:
+        path: Its directory.
+        linked: Package files that are hard links to those of the server.
+        copied: Package files that were copied.
+        unchanged: Package files that are those of the backup before.
+        referenced: Package files of which only the digests are kept.
+        others: Files of state, certificates and configuration.
+        size: Bytes of all files.
+        notes: Sentences about what is left out.
+    """
+
+    path: str = ""
+    linked: int = 0
+    copied: int = 0
+    unchanged: int = 0
+    referenced: int = 0
+    others: int = 0
+    size: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def make_backup(destination: BackupDestination, request: BackupRequest, steps: Steps) -> BackupReport:
+    """Make a backup in its destination, which is locked.
+
+    Raises:
+        CannotBackUp: It cannot be made whole; nothing is left of it.
+        KeyboardInterrupt: It was stopped; the same.
+    """
+    making = _BackupInTheMaking(destination, request, steps)
+    try:
+        return making.run()
+    except (OSError, sqlite3.Error) as error:
+        destination.discard()
+        trouble = trouble_of(error, getattr(error, "filename", None) or destination.path)
+        raise CannotBackUp(trouble.for_operator()) from None
+    except BaseException:
+        destination.discard()
+        raise
+
+
+class _BackupInTheMaking:
+    def __init__(self, destination: BackupDestination, request: BackupRequest, steps: Steps) -> None:
+        self._destination = destination
+        self._request = request
+        self._steps = steps
+        self._report = BackupReport(notes=[*request.scope.missing])
+        self._items: list[BackupItem] = []
+        self._before, self._before_path = _package_files(destination)
+
+    def run(self) -> BackupReport:
+        request = self._request
+        os.mkdir(self._destination.unfinished, 0o700)
+        listings = [(part, self._listed(part)) for part in request.scope.parts]
+        files = sum(item.kind is ItemKind.FILE for _, items in listings for item in items)
+        self._steps.expect(files * 2 if request.verifies else files)
+        for part, items in listings:
+            self._store(part, items)
+        manifest = Manifest(
+            program=f"simpleindex {__version__}",
+            made=request.now.isoformat(timespec="seconds"),
+            host=socket.gethostname(),
+            packages=request.packages,
+            options=request.options,
+            parts=request.scope.parts,
+            items=tuple(self._items),
+        )
+        self._write_manifest(manifest)
+        if request.verifies:
+            self._verify(manifest)
+        self._report.size = sum(item.size for item in manifest.stored_files())
+        self._report.path = self._destination.complete(self._free_name())
+        return self._report
+
+    def _listed(self, part: BackupPart) -> list[BackupItem]:
+        scope = self._request.scope
+        apart = [
+            *(each.path for each in scope.parts if each is not part),
+            *scope.excluded,
+            self._destination.path,
+        ]
+        listing = PartListing(part, apart)
+        self._report.notes += listing.notes
+        if part.name != STATE:
+            return listing.items
+        # Records last: none of them may be older than a file that it is about.
+        databases = {
+            item for item in listing.items if item.kind is ItemKind.FILE and is_database(_source(part, item))
+        }
+        return [item for item in listing.items if item not in databases] + [
+            item for item in listing.items if item in databases
+        ]
+
+    def _store(self, part: BackupPart, items: list[BackupItem]) -> None:
+        if part.is_file:
+            os.mkdir(os.path.join(self._destination.unfinished, part.name), 0o700)
+        for item in items:
+            if item.kind is ItemKind.FILE:
+                try:
+                    self._items.append(self._stored_file(part, item))
+                except FileVanished as error:
+                    if part.is_file:
+                        raise CannotBackUp(f"{printable(error.path)} is gone; put it back.") from None
+                self._steps.advance()
+                continue
+            if item.kind is ItemKind.DIRECTORY and part.is_stored:
+                os.mkdir(self._target(item), 0o700)
+            self._items.append(item)
+
+    def _stored_file(self, part: BackupPart, item: BackupItem) -> BackupItem:
+        source, target = _source(part, item), self._target(item)
+        if not is_of_packages(part.name):
+            self._report.others += 1
+            # What was listed may be a link, of certificates for example.
+            real = os.path.realpath(source)
+            copy = copy_database if part.name == STATE and is_database(real) else copy_file
+            copied = copy(real, target)
+            return replace(item, size=copied.size, sha256=copied.sha256, mtime_ns=copied.status.st_mtime_ns)
+        if not part.is_stored:
+            return self._referenced(source, item)
+        if (reused := self._unchanged(source, target, item)) is not None:
+            return reused
+        if self._request.packages is PackagesMode.LINK and link_file(source, target):
+            if (linked := self._linked(target, item)) is not None:
+                self._report.linked += 1
+                return linked
+            os.unlink(target)
+        copied = copy_file(source, target)
+        self._report.copied += 1
+        return replace(item_of(part.name, item.path, copied.status), size=copied.size, sha256=copied.sha256)
+
+    def _unchanged(self, source: str, target: str, item: BackupItem) -> BackupItem | None:
+        """Link a package file to that of the backup before, if it is the same; return None if it is not."""
+        before = self._before.get((item.part, item.path))
+        if before is None or (before.size, before.mtime_ns) != (item.size, item.mtime_ns):
+            return None
+        kept = os.path.join(self._before_path, before.stored_path)
+        try:
+            old, now = os.lstat(kept), os.lstat(source)
+        except FileNotFoundError:
+            return None
+        is_link = (old.st_dev, old.st_ino) == (now.st_dev, now.st_ino)
+        if old.st_size != before.size or (is_link and self._request.packages is PackagesMode.COPY):
+            return None
+        if not link_file(kept, target):
+            return None
+        self._report.unchanged += 1
+        return replace(item, sha256=before.sha256)
+
+    def _linked(self, target: str, item: BackupItem) -> BackupItem | None:
+        """Return the item of a file that was linked; None for one that is still being written."""
+        for _ in range(_TRIES):
+            before = os.lstat(target)
+            read = read_digest(target)
+            after = os.lstat(target)
+            if (before.st_size, before.st_mtime_ns) == (
+                after.st_size,
+                after.st_mtime_ns,
+            ) and read.size == after.st_size:
+                return replace(item_of(item.part, item.path, after), sha256=read.sha256)
+        return None
+
+    def _referenced(self, source: str, item: BackupItem) -> BackupItem:
+        before = self._before.get((item.part, item.path))
+        self._report.referenced += 1
+        if before is not None and (before.size, before.mtime_ns) == (item.size, item.mtime_ns):
+            return replace(item, sha256=before.sha256)
+        read = read_digest(source)
+        return replace(item_of(item.part, item.path, read.status), size=read.size, sha256=read.sha256)
+
+    def _target(self, item: BackupItem) -> str:
+        return os.path.join(self._destination.unfinished, item.stored_path)
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        path = os.path.join(self._destination.unfinished, MANIFEST)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(descriptor, manifest_json(manifest).encode())
+        finally:
+            os.close(descriptor)
+
+    def _verify(self, manifest: Manifest) -> None:
+        checked = CheckedBackup(self._destination.unfinished, manifest, self._steps.advance)
+        if checked.faults:
+            raise CannotBackUp(
+                f"{checked.faults[0]} The backup was not kept. If a program writes into package files in place (rsync --inplace), "
+                "use --packages copy; else look at the disk."
+            )
+
+    def _free_name(self) -> str:
+        """Return the name of the backup: the time, a second later where that is used."""
+        second = int(self._request.now.timestamp())
+        while True:
+            name = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+            if not os.path.lexists(os.path.join(self._destination.path, name)):
+                return name
+            second += 1
+
+
+def _source(part: BackupPart, item: BackupItem) -> str:
+    return part.path if part.is_file else os.path.join(part.path, item.path)
+
+
+def _package_files(destination: BackupDestination) -> tuple[dict[tuple[str, str], BackupItem], str]:
+    """Return the package files of the newest backup, by part and path, and its directory."""
+    newest = destination.newest()
+    if newest is None:
+        return {}, ""
+    path, manifest = newest
+    files = {
+        (item.part, item.path): item
+        for item in manifest.items
+        if item.kind is ItemKind.FILE and is_of_packages(item.part)
+    }
+    return files, path

@@ -1,0 +1,124 @@
+"""What belongs to a backup of a server: its packages, state, certificates and the files of its configuration. Blocking."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.backup.manifest import BackupPart, PackagesMode
+from simpleindex.config.options import OPTIONS
+from simpleindex.core.errors import InvalidSources, RefusedStart
+from simpleindex.system.followed_file import read_text_file
+from simpleindex.views.sources_file import Sources, parse_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simpleindex.config.settings import Settings
+
+PACKAGES: Final = "packages"
+STATE: Final = "state"
+CERTIFICATES: Final = "certs"
+SOURCES: Final = "sources"
+
+_DIRECTORY: Final = "directory-"
+"""How parts of further directories of packages are called, before the name of the directory."""
+
+_APART: Final = frozenset({"path", "state", "certs", "cache", "acme-webroot"})
+"""Options with paths that are not files of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupScope:
+    """What belongs to a backup.
+
+    Attributes:
+        parts: Its parts: the packages come first, because no record may be older than a package that it is about.
+        missing: Sentences about files that the configuration names and that are not there.
+        excluded: Paths that belong to no part: the cache.
+    """
+
+    parts: tuple[BackupPart, ...]
+    missing: tuple[str, ...]
+    excluded: tuple[str, ...]
+
+
+def is_of_packages(part: str) -> bool:
+    """Tell whether a part has packages."""
+    return part == PACKAGES or part.startswith(_DIRECTORY)
+
+
+def scope_of(settings: Settings, mode: PackagesMode) -> BackupScope:
+    """Return what belongs to a backup of the server with these settings.
+
+    Raises:
+        RefusedStart: The sources file cannot be read, or no server has used the state directory.
+    """
+    if not settings.state.is_dir():
+        raise RefusedStart(
+            f"No server has used {settings.state}. Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or --config FILE."
+        )
+    sources = _sources(settings.sources)
+    parts, missing = [], []
+    if mode is not PackagesMode.NONE:
+        is_stored = mode is not PackagesMode.REFERENCE
+        for name, path in _package_directories(settings, sources):
+            parts.append(BackupPart(name, path, is_stored=is_stored))
+    for name, path in _configuration(settings, sources):
+        if os.path.exists(path):
+            parts.append(BackupPart(name, path, is_file=not os.path.isdir(path)))
+        else:
+            missing.append(f"{path} is named by the configuration and is not there.")
+    if settings.certs.is_dir():
+        parts.append(BackupPart(CERTIFICATES, os.path.normpath(settings.certs)))
+    parts.append(BackupPart(STATE, os.path.normpath(settings.state)))
+    return BackupScope(tuple(parts), tuple(missing), (str(settings.cache),))
+
+
+def _sources(path: Path | None) -> Sources:
+    if path is None:
+        return Sources()
+    try:
+        return parse_sources(read_text_file(str(path)))
+    except OSError as error:
+        raise RefusedStart(f"{path} cannot be read: {error.strerror or error}") from None
+    except InvalidSources as error:
+        raise RefusedStart(f"{path}: {error}") from None
+
+
+def _package_directories(settings: Settings, sources: Sources) -> Iterator[tuple[str, str]]:
+    yield PACKAGES, os.path.normpath(settings.path)
+    for each in sources.directories:
+        yield f"{_DIRECTORY}{each.name}", _beside(settings, each.path)
+
+
+def _configuration(settings: Settings, sources: Sources) -> Iterator[tuple[str, str]]:
+    """Yield the files of the configuration with the names of their parts, each once."""
+    found: dict[str, str] = {}
+    for option in OPTIONS:
+        path = getattr(settings, option.field)
+        if option.is_path and option.name not in _APART and path is not None:
+            found.setdefault(os.path.normpath(path), option.name)
+    for number, path in enumerate(_named_by(sources), 1):
+        found.setdefault(_beside(settings, path), f"named-{number}")
+    for path, name in found.items():
+        yield name, path
+
+
+def _named_by(sources: Sources) -> Iterator[str]:
+    """Yield the files and directories that a sources file names: credentials, authorities, lists."""
+    for upstream in sources.upstreams:
+        if upstream.credentials is not None and upstream.credentials[0] == "file":
+            yield upstream.credentials[1]
+        if upstream.ca_file is not None:
+            yield upstream.ca_file
+    for rule in sources.rules:
+        for key in rule.lists:
+            yield key.partition(":")[2]
+
+
+def _beside(settings: Settings, path: str) -> str:
+    assert settings.sources is not None  # it named the path
+    return os.path.normpath(settings.sources.parent / path)

@@ -1,0 +1,156 @@
+"""``simpleindex backup DEST``: back up packages, records, certificates and configuration while the server runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.backup.checking import Steps
+from simpleindex.backup.destination import BackupDestination
+from simpleindex.backup.making import BackupRequest, make_backup
+from simpleindex.backup.manifest import PackagesMode
+from simpleindex.backup.places import scope_of
+from simpleindex.commands.arguments import Parser, complain
+from simpleindex.commands.progress import Progress
+from simpleindex.config.settings import option_texts, resolve
+from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.text import decimal_size, plural, printable
+from simpleindex.system.errors import trouble_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from simpleindex.backup.making import BackupReport
+    from simpleindex.config.settings import Settings
+
+INTERRUPTED: Final = 130
+"""The exit status after ^C, as shells have it."""
+
+_SERVER_OPTIONS: Final = ("config", "path", "state", "certs", "sources", "users", "access")
+_DIRECTORIES: Final = ("path", "state", "certs")
+
+
+def backup(words: list[str]) -> int:
+    """Make a backup; return the exit status.
+
+    Raises:
+        RefusedStart: It cannot be made.
+    """
+    arguments = _parse(words)
+    options = {name: value for name in _SERVER_OPTIONS if (value := getattr(arguments, name))}
+    settings = resolve(options, os.environ, Path.cwd())
+    destination = BackupDestination(arguments.destination)
+    _refuse_inside(destination.path, settings)
+    request = BackupRequest(
+        scope_of(settings, arguments.packages),
+        option_texts(options, os.environ, Path.cwd()),
+        arguments.packages,
+        # Old backups go only when the new one is certain.
+        arguments.verify or arguments.keep is not None,
+        datetime.now(UTC),
+    )
+    begun = time.monotonic()
+    try:
+        with destination.writing():
+            with Progress(sys.stderr, "files") as progress:
+                report = make_backup(destination, request, Steps(progress.expect, progress.advance))
+            removed = [] if arguments.keep is None else destination.remove_outdated(arguments.keep)
+    except KeyboardInterrupt:
+        complain("The unfinished backup is removed.")
+        return INTERRUPTED
+    except OSError as error:
+        raise RefusedStart(trouble_of(error, destination.path).for_operator()) from None
+    except SimpleIndexError as error:
+        raise RefusedStart(str(error)) from None
+    _print(report, request, time.monotonic() - begun)
+    for name in removed:
+        print(f"Removed {name}.")
+    return 0
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="simpleindex backup",
+        description="Back up packages, records, certificates and configuration while the server runs.",
+    )
+    parser.add_argument(
+        "destination",
+        metavar="DEST",
+        help="a directory of backups; each gets a directory there, named by its time",
+    )
+    parser.add_argument(
+        "--packages",
+        type=PackagesMode,
+        choices=list(PackagesMode),
+        default=PackagesMode.LINK,
+        metavar="link|copy|reference|none",
+        help="how to keep the packages: by hard links where the file system allows, else copies (link, the default); by copies; "
+        "by names and digests alone; not at all",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="read all of it again before it counts as a backup"
+    )
+    parser.add_argument(
+        "--keep",
+        type=_count,
+        metavar="N",
+        help="then remove all backups but the newest N; only when the new one is verified",
+    )
+    server = parser.add_argument_group("the server's options")
+    for name in _SERVER_OPTIONS:
+        server.add_argument(
+            f"--{name}", metavar="DIR" if name in _DIRECTORIES else "FILE", help=f"as the server's --{name}"
+        )
+    return parser.parse_args(words)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _refuse_inside(destination: str, settings: Settings) -> None:
+    """Refuse a destination that would be part of the next backup.
+
+    Raises:
+        RefusedStart: It lies in a directory of the server.
+    """
+    real = Path(os.path.realpath(destination))
+    for name in _DIRECTORIES:
+        directory = getattr(settings, name)
+        if real.is_relative_to(os.path.realpath(directory)):
+            raise RefusedStart(
+                f"{destination} lies in the directory of --{name}; name one beside it, best on the same file system."
+            )
+
+
+def _print(report: BackupReport, request: BackupRequest, seconds: float) -> None:
+    packages = [
+        f"{number:,} {how}"
+        for number, how in (
+            (report.linked, "linked"),
+            (report.copied, "copied"),
+            (report.unchanged, "as in the backup before"),
+            (report.referenced, "by reference"),
+        )
+        if number
+    ]
+    how = f" ({', '.join(packages)})" if packages else ""
+    files = report.linked + report.copied + report.unchanged + report.referenced
+    print(
+        f"{printable(report.path)}: {plural(files, 'package file')}{how}, "
+        f"{plural(report.others, 'file')} of state, certificates and configuration; {decimal_size(report.size)} "
+        f"in {seconds:.1f} seconds.{' Verified.' if request.verifies else ''}"
+    )
+    if request.packages is PackagesMode.LINK and report.copied:
+        print(
+            f"{plural(report.copied, 'package file')} could not be linked; {printable(report.path)} is on another file system or mount."
+        )
+    for note in report.notes:
+        complain(note)

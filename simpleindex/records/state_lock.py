@@ -1,0 +1,86 @@
+"""The lock by which servers show that they use a state directory, so that no backup is restored under them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.core.text import printable
+from simpleindex.system.ownership import make_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STATE_LOCK: Final = "server.lock"
+
+
+class StateLock:
+    """A server's share of the lock; any number of servers share one state directory.
+
+    Args:
+        state_directory: The directory; nothing is locked while there is none.
+    """
+
+    def __init__(self, state_directory: str) -> None:
+        self._directory = state_directory
+        self._descriptor: int | None = None
+
+    def share(self) -> None:
+        """Take a share of the lock, until :meth:`release` or the end of the process.
+
+        Raises:
+            RefusedStart: A backup is being restored into the directory.
+            OSError: The lock cannot be made or opened.
+        """
+        if not os.path.isdir(self._directory):
+            return
+        path = os.path.join(self._directory, STATE_LOCK)
+        make_private(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise RefusedStart(
+                f"A backup is being restored into {printable(self._directory)}; start the server when that is done."
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the share back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+@contextmanager
+def without_servers(state_directory: str) -> Iterator[None]:
+    """Keep servers from starting with a state directory until the end of the block.
+
+    Raises:
+        RefusedStart: A server is running with it.
+        OSError: The lock cannot be opened.
+    """
+    path = os.path.join(state_directory, STATE_LOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefusedStart(
+                f"A server is running with the state directory {printable(state_directory)}; stop it first "
+                "(systemctl stop simpleindex)."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,57 @@
+"""The lock of a state directory: servers share it, a restore needs it alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.records.state_lock import STATE_LOCK, StateLock, without_servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_servers_share_it(tmp_path: Path) -> None:
+    """And no backup is restored while one of them runs."""
+    one, two = StateLock(str(tmp_path)), StateLock(str(tmp_path))
+    one.share()
+    two.share()
+    one.release()
+    with (
+        pytest.raises(RefusedStart, match="A server is running with the state directory"),
+        without_servers(str(tmp_path)),
+    ):
+        pass
+    two.release()
+    two.release()
+    with without_servers(str(tmp_path)), pytest.raises(RefusedStart, match="is being restored"):
+        one.share()
+    one.share()
+    one.release()
+
+
+def test_without_a_state_directory(tmp_path: Path) -> None:
+    """There is nothing to lock, and nothing is made."""
+    place = tmp_path / "state"
+    lock = StateLock(str(place))
+    lock.share()
+    lock.release()
+    with without_servers(str(place)):
+        pass
+    assert not place.exists()
+
+
+def test_where_nothing_can_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some network file systems; no descriptor is left."""
+
+    def fail(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("simpleindex.records.state_lock.fcntl.flock", fail)
+    with pytest.raises(OSError, match="not supported"):
+        StateLock(str(tmp_path)).share()
+    assert (tmp_path / STATE_LOCK).exists()
+    with pytest.raises(OSError, match="not supported"), without_servers(str(tmp_path)):
+        pass
