@@ -55,6 +55,8 @@ class BandersnatchTree(ImportSource):
         InvalidImportSource: There are no pages in it.
     """
 
+    is_local = True
+
     def __init__(self, directory: SourceDirectory) -> None:
         self.label = directory.root
         self._directory = directory

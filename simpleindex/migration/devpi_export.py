@@ -48,6 +48,8 @@ class DevpiExport(ImportSource):
         InvalidImportSource: It is no export, or has no such index, or several.
     """
 
+    is_local = True
+
     def __init__(self, directory: SourceDirectory, index: str | None) -> None:
         self._directory = directory
         data = _read(directory)

@@ -86,6 +86,8 @@ class SimpleIndexSource(ImportSource):
         label: Its URL.
     """
 
+    is_local = False
+
     def __init__(self, upstream: Upstream, run: PatientRunner, label: str) -> None:
         self.label = label
         self._upstream = upstream
@@ -138,6 +140,8 @@ class HttpContent(FileContent):
     Raises:
         NotImported: It cannot be fetched.
     """
+
+    descriptor = None
 
     def __init__(self, upstream: Upstream, run: PatientRunner, file: File) -> None:
         self._upstream = upstream

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.requests import upload, value_of
-from simpleindex.core.errors import InvalidFilename
+from simpleindex.core.errors import Changed, InvalidFilename, InvalidSetting
 from simpleindex.core.model import Status
-from simpleindex.core.names import COPIED, parse_distribution_name
+from simpleindex.core.names import COPIED, PROJECT_FILE, parse_distribution_name
+from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.migration.errors import ImportStopped, NotImported
 from simpleindex.migration.plan import FilesHere, plan_project, size_refusal
 from simpleindex.publishing.copy_plan import copy_note, noted_urls
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.present_files import digest_of
+from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 _LARGEST_NOTE: Final = 1 << 24
 """Bytes."""
+
+INVALID: Final = "it is no valid distribution"
+"""Begins the reason why a file is refused whose archive is not as an upload has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ class Importer:
         if self._stopping.is_set():
             raise ImportStopped
         project = self._source.project(name)
-        return plan_project(project, self._here(project), self.rules(name))
+        with storing(os.path.join(self._target.directory.root, name)):
+            return plan_project(project, self._here(project), self.rules(name))
 
     def _here(self, project: Project) -> FilesHere:
         name, directory = project.name, self._target.directory
@@ -143,12 +148,12 @@ class Importer:
             stated = _stated(file) or ("sha256", self._source.sha256(name, file))
             if stated[1] is None:
                 urls = self._noted_urls(places[0]) if urls is None else urls
-                sha256 = self._digest(entry)
+                sha256 = self._digest(name, entry)
                 same[file.filename] = (
-                    True if file.url and urls.get((file.filename, sha256)) == file.url else None
+                    True if file.url and urls.get((file.filename, sha256 or "")) == file.url else None
                 )
             else:
-                same[file.filename] = stated[1] == self._digest(entry, stated[0])
+                same[file.filename] = stated[1] == self._digest(name, entry, stated[0])
         return FilesHere(same, taken)
 
     def _invalid(self, name: ProjectName, filename: str) -> str | None:
@@ -158,16 +163,22 @@ class Importer:
             return error.reason
         return None
 
-    def _digest(self, entry: DirectoryEntry, algorithm: str = "sha256") -> str:
+    def _digest(self, name: ProjectName, entry: DirectoryEntry, algorithm: str = "sha256") -> str | None:
         """Return the digest of a file that is here; a server that runs over it has read it already."""
         if algorithm != "sha256":
-            assert entry.stamp is not None  # it has no trouble
-            with os.fdopen(self._target.directory.open_file(entry.path, entry.stamp), "rb") as file:
-                return hashlib.file_digest(file, algorithm).hexdigest()
+            return self._other_digest(entry, algorithm)
         recalled = self._target.digests.recall(os.path.dirname(entry.path), [entry]).get(entry.path)
         if recalled is not None and recalled[0] == entry.stamp:
             return recalled[1].sha256
-        return digest_of(self._target.directory, entry)
+        return self._target.writer.digest_of(name, entry.filename)
+
+    def _other_digest(self, entry: DirectoryEntry, algorithm: str) -> str:
+        assert entry.stamp is not None  # it has no trouble
+        try:
+            with os.fdopen(self._target.directory.open_file(entry.path, entry.stamp), "rb") as file:
+                return hashlib.file_digest(file, algorithm).hexdigest()
+        except (Changed, OSError):
+            raise NotImported(f"{entry.filename} is being changed here; run it again") from None
 
     def _taken(self, name: ProjectName, filename: str) -> str | None:
         """Return why a name cannot be used here; None if it can."""
@@ -196,13 +207,19 @@ class Importer:
         """Set the status of a project that is not here yet.
 
         Raises:
+            NotImported: It is none that can be written.
             CannotStore: It cannot be written.
         """
-        is_here = any(self._target.directory.places_of(project.name))
-        if project.status is not Status.ACTIVE and project.files and not is_here:
-            self._target.project_files.set_status(
-                project.name, project.status, project.status_reason, anew=True
-            )
+        if project.status is Status.ACTIVE or not project.files:
+            return
+        with storing(os.path.join(self._target.directory.root, project.name)):
+            is_here = any(self._target.directory.places_of(project.name))
+        if not is_here:
+            status, reason = project.status, project.status_reason
+            try:
+                self._target.project_files.set_status(project.name, status, reason, anew=True)
+            except (InvalidProjectFile, InvalidSetting) as error:
+                raise NotImported(f"its status cannot be written into {PROJECT_FILE}: {error}") from None
 
     def bring(self, name: ProjectName, file: File) -> ImportedFile:
         """Fetch a file, check it, and commit it with its upload time and yank; what lies beside it follows.
@@ -218,41 +235,45 @@ class Importer:
             sha256 = draft.finish().sha256
             here = self._target.writer.digest_of(name, file.filename)
             if here is None:
-                self._examine(draft, name, file, rules)
+                with draft.reader() as reader:
+                    self._examine(reader.fileno(), draft.size, name, file, rules)
             elif here != sha256:
                 raise NotImported("another file of that name is here already, with other bytes")
             return self._commit(draft, name, file, is_new=here is None)
 
-    def _fetch(self, draft: StagedUpload, name: ProjectName, file: File, rules: UploadRules) -> None:
-        algorithm, stated = _stated(file) or ("sha256", None)
-        hasher = hashlib.new(algorithm, usedforsecurity=False)
-        most = rules.max_file_size if file.size is None else file.size
+    def check(self, name: ProjectName, file: File) -> None:
+        """Check a file of a source on this machine where it lies, as :meth:`bring` would.
+
+        Raises:
+            NotImported: It is not what the source states, or is no valid distribution.
+            ImportStopped: The import is to end.
+        """
+        rules = self.rules(name)
         with closing(self._source.open(name, file)) as content:
+            arrived = _Arrived(file, rules, self._stopping)
             while data := content.read():
-                if self._stopping.is_set():
-                    raise ImportStopped
-                hasher.update(data)
+                arrived.add(data)
+            arrived.end()
+            assert content.descriptor is not None  # it is on this machine
+            self._examine(content.descriptor, arrived.size, name, file, rules)
+
+    def _fetch(self, draft: StagedUpload, name: ProjectName, file: File, rules: UploadRules) -> None:
+        with closing(self._source.open(name, file)) as content:
+            arrived = _Arrived(file, rules, self._stopping)
+            while data := content.read():
+                arrived.add(data)
                 draft.write(data)
-                if most and draft.size > most:
-                    raise NotImported(
-                        size_refusal(draft.size, rules)
-                        or f"more than the {most:,} bytes arrive that are stated"
-                    )
+            arrived.end()
             modified = file.uploaded_ns or content.modified_ns
-        if file.size is not None and draft.size != file.size:
-            raise NotImported(f"{draft.size:,} bytes arrived, and {file.size:,} are stated")
-        if stated is not None and hasher.hexdigest() != stated:
-            raise NotImported(f"its {algorithm} is {hasher.hexdigest()}, and {stated} is stated")
         if modified:
             draft.date(min(modified, time.time_ns()))
 
-    def _examine(self, draft: StagedUpload, name: ProjectName, file: File, rules: UploadRules) -> None:
+    def _examine(self, descriptor: int, size: int, name: ProjectName, file: File, rules: UploadRules) -> None:
+        parsed = parse_distribution_name(file.filename, name)
         try:
-            parsed = parse_distribution_name(file.filename, name)
-            with draft.reader() as reader:
-                value_of(*self._examiner.examine([upload(reader.fileno(), draft.size, parsed, rules)]))
+            value_of(*self._examiner.examine([upload(descriptor, size, parsed, rules)]))
         except BrokenArchive as error:
-            raise NotImported(f"it is no valid distribution: {error.reason.rstrip('.')}") from None
+            raise NotImported(f"{INVALID}: {error.reason.rstrip('.')}") from None
         except NotExamined as error:
             raise NotImported(f"it cannot be examined now: {error}") from None
 
@@ -273,10 +294,43 @@ class Importer:
             committed = writer.commit(draft, name, file.filename, formats_may_differ=True)
         except (AlreadyExists, NameUsed):
             raise NotImported("another writer took its name meanwhile") from None
+        except (InvalidProjectFile, InvalidSetting) as error:
+            raise NotImported(f"its yank cannot be written into {PROJECT_FILE}: {error}") from None
         for suffix, data in self._source.beside(name, file).items():
             if writer.digest_of(name, file.filename + suffix) is None:
                 writer.put_beside(name, committed, suffix, data)
         return ImportedFile(name, file.filename, digests.sha256, digests.size, committed.created)
+
+
+class _Arrived:
+    """What has arrived of a file, and whether it is what the source states."""
+
+    def __init__(self, file: File, rules: UploadRules, stopping: Event) -> None:
+        stated = _stated(file)
+        self._stated = None if stated is None else stated[1]
+        self._hash = hashlib.new("sha256" if stated is None else stated[0], usedforsecurity=False)
+        self._file = file
+        self._rules = rules
+        self._stopping = stopping
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        if self._stopping.is_set():
+            raise ImportStopped
+        self._hash.update(data)
+        self.size += len(data)
+        if excess := size_refusal(self.size, self._rules):
+            raise NotImported(excess)
+        if self._file.size is not None and self.size > self._file.size:
+            raise NotImported(f"more than the {self._file.size:,} bytes arrive that are stated")
+
+    def end(self) -> None:
+        if self._file.size is not None and self.size != self._file.size:
+            raise NotImported(f"{self.size:,} bytes arrived, and {self._file.size:,} are stated")
+        if self._stated is not None and self._hash.hexdigest() != self._stated:
+            raise NotImported(
+                f"its {self._hash.name} is {self._hash.hexdigest()}, and {self._stated} is stated"
+            )
 
 
 def _stated(file: File) -> tuple[str, str] | None:

@@ -34,6 +34,7 @@ class LocalContent(FileContent):
     def __init__(self, file: FileIO, modified_ns: int | None) -> None:
         self._file = file
         self.modified_ns = modified_ns
+        self.descriptor = file.fileno()
 
     def read(self) -> bytes:
         """Return the next bytes."""

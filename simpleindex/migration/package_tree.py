@@ -36,6 +36,8 @@ class PackageTree(ImportSource):
         InvalidImportSource: A directory cannot be read.
     """
 
+    is_local = True
+
     def __init__(
         self,
         directory: SourceDirectory,

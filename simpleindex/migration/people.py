@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
+from simpleindex.access.rules import WHO_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class ImportedPeople:
     rules: tuple[ProposedRule, ...] = ()
     notes: tuple[str, ...] = ()
 
+
+_GROUP_WORD: Final = "group:"
+_GROUP: Final = re.compile(r"[A-Za-z0-9._-]+")
+"""Names of groups in an access file."""
 
 NOBODY = ImportedPeople()
 
@@ -122,15 +129,40 @@ def access_proposal(people: ImportedPeople, source: str) -> str:
     """
     if not people.rules:
         return ""
+    groups = {
+        name: _users(members) for name, members in sorted(people.groups.items()) if _GROUP.fullmatch(name)
+    }
     lines = [f"# Proposed from the rights in {source}: look through it before you use it with --access."]
-    if people.groups:
-        lines += ["", "[groups]"]
-        lines += [f"{_quoted(name)} = {_list(members)}" for name, members in sorted(people.groups.items())]
+    if groups:
+        lines += [
+            "",
+            "[groups]",
+            *(f"{_quoted(name)} = {_list(members)}" for name, members in groups.items()),
+        ]
     for rule in people.rules:
         lines += ["", *([f"# {rule.comment}"] if rule.comment else []), "[[rule]]"]
         lines.append(f"projects = {_list(rule.projects)}")
-        lines += [f"{action} = {_list(who)}" for action, who in rule.who.items()]
+        lines += [f"{action} = {_list(_principals(who, groups))}" for action, who in rule.who.items()]
     return "\n".join(lines) + "\n"
+
+
+def _principals(words: Iterable[str], groups: Collection[str]) -> list[str]:
+    """Return the words that an access file can have: users, groups that there are, and words for everybody."""
+    usable = []
+    for word in words:
+        group = word.removeprefix(_GROUP_WORD)
+        if word in WHO_WORDS or (group != word and group in groups) or (group == word and _users([word])):
+            usable.append(word)
+    return usable
+
+
+def _users(names: Iterable[str]) -> list[str]:
+    """Return the names that users can have here."""
+    usable = []
+    for name in names:
+        with suppress(InvalidUserName):
+            usable.append(parse_user_name(name))
+    return usable
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -138,5 +170,6 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A basic string of TOML is one of JSON, but for DEL; and it takes no surrogates.
-    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
+    # A basic string of TOML is one of JSON, but takes no surrogates; and a terminal should take none of it for an order.
+    quoted = json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.text import human_size, plural, printable
+from simpleindex.migration.importer import INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from simpleindex.migration.importer import ImportedFile
     from simpleindex.migration.plan import ProjectPlan, RefusedFile
+
+
+_ADVICE: Final = (
+    "Files that are no valid distributions are left out as uploads of them would be. Checks of wheels can be relaxed in [uploads] of "
+    "the access file: require-record = false, require-matching-tags = false. Or copy what you trust into its project's directory."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,8 @@ def report_lines(report: ImportReport) -> Iterator[str]:
     for refused in report.refused:
         where = f"{refused.project}/{refused.filename}" if refused.filename else refused.project
         yield f"Not imported: {printable(where)}: {printable(refused.reason)}."
+    if any(refused.reason.startswith(INVALID) for refused in report.refused):
+        yield _ADVICE
     yield from _users_lines(report)
     yield from report.notes
     yield _sum(report)
@@ -84,8 +94,7 @@ def _users_lines(report: ImportReport) -> Iterator[str]:
     if users.present:
         yield f"Users that keep the passwords they have here: {_names(users.present)}."
     for name, reason in users.unusable.items():
-        shown = printable(name)
-        yield f"{shown} cannot log in yet: {printable(reason)}. Set a password: simpleindex passwd {shown}"
+        yield f"{printable(name)} cannot log in yet: {printable(reason)}. Set a password: simpleindex passwd {quote(printable(name))}"
 
 
 def _sum(report: ImportReport) -> str:

@@ -18,9 +18,11 @@ class FileContent(Protocol):
 
     Attributes:
         modified_ns: When the source says that it was modified, nanoseconds since 1970; None if it does not say.
+        descriptor: Of a file on this machine; None if it comes from elsewhere.
     """
 
     modified_ns: int | None
+    descriptor: int | None
 
     def read(self) -> bytes:
         """Return the next bytes; empty at the end.
@@ -40,9 +42,11 @@ class ImportSource(Protocol):
 
     Attributes:
         label: What notes and messages call it; holds no secret.
+        is_local: Whether its files are on this machine.
     """
 
     label: str
+    is_local: bool
 
     def projects(self) -> Sequence[ProjectName]:
         """Return the names of its projects, sorted.

@@ -12,6 +12,7 @@ from simpleindex.commands.main import main
 from simpleindex.commands.operations import import_http, importing
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
+from simpleindex.core.model import Project, Status
 from simpleindex.migration.importer import Importer
 from simpleindex.publishing.writer import Space, Writer
 from tests.fixtures.distributions import (
@@ -24,7 +25,7 @@ from tests.fixtures.distributions import (
     wheel_name,
 )
 from tests.fixtures.examiner import InProcessExaminer
-from tests.fixtures.imports import MemorySource
+from tests.fixtures.imports import ACME, MemorySource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +126,17 @@ def test_sizes_that_nobody_states(move: Move, monkeypatch: pytest.MonkeyPatch) -
     assert [each["filename"] for each in report["present"]] == [SDIST]
 
 
+def test_a_dry_run_examines_what_lies_on_a_disk(move: Move) -> None:
+    put(move.old / wheel_name("broken"), b"no zip")
+    out, _ = move.run("--dry-run", status=1)
+    assert f"Not imported: broken/{wheel_name('broken')}: it is no valid distribution: " in out
+    assert "require-matching-tags = false" in out
+    assert "Would import broken" not in out
+    assert out.splitlines()[-1].startswith("Would import 3 files of 3 projects")
+    assert out.splitlines()[-1].endswith("; 0 already here; 1 refused.")
+    assert move.there() == set()
+
+
 def test_only_some_projects(move: Move) -> None:
     move.run("--project", "OTH*", "--project", "nothing")
     assert move.there() == {f"other/{wheel_name('other')}"}
@@ -182,8 +194,9 @@ def test_the_report_as_json(move: Move) -> None:
     assert [each["filename"] for each in report["present"]] == [wheel_name("other")]
     assert [each["project"] for each in report["refused"]] == ["broken"]
     assert BCRYPT not in place.read_text()
-    out, _ = move.run("--json", "-", "--dry-run")
-    assert [each["filename"] for each in json.loads(out)["planned"]] == [wheel_name("broken")]
+    put(move.old / wheel_name("newer"), wheel_bytes("newer"))
+    out, _ = move.run("--json", "-", "--dry-run", status=1)
+    assert [each["filename"] for each in json.loads(out)["planned"]] == [wheel_name("newer")]
     assert "cannot be written" in move.run("--json", str(move.root), status=2)[1]
 
 
@@ -264,7 +277,6 @@ def test_stopped_and_gone_on(move: Move, monkeypatch: pytest.MonkeyPatch) -> Non
         out, err = move.run("--users-from", str(move.path / "htpasswd"), status=130)
     assert err == "Stopped; 1 of 3 files are left.\n"
     assert "It was stopped; the same command goes on where it was.\n" in out
-    assert "alice" not in out
     assert len(move.there()) == 2
     out, _ = move.run()
     assert out.endswith("; 2 already here; 0 refused.\n")
@@ -289,6 +301,21 @@ def test_stopped_while_projects_are_read(move: Move, monkeypatch: pytest.MonkeyP
     assert move.there() == set()
 
 
+def test_stopped_after_the_first_project_was_read(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is fetched then."""
+    plan = Importer.plan
+
+    def interrupted(self: Importer, name: Any) -> ProjectPlan:
+        if name == "other":
+            raise KeyboardInterrupt
+        return plan(self, name)
+
+    monkeypatch.setattr(Importer, "plan", interrupted)
+    _, err = move.run(status=130)
+    assert err == "Stopped; 1 of 2 projects are left.\n"
+    assert move.there() == set()
+
+
 def test_a_full_disk_ends_it(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> Any:
         raise CannotStore("The disk is full.", fault=Fault.UNKNOWN)
@@ -296,6 +323,24 @@ def test_a_full_disk_ends_it(move: Move, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Importer, "bring", full)
     out, _ = move.run(status=1)
     assert "It was stopped: The disk is full. The same command goes on when that is mended.\n" in out
+
+
+def test_what_is_in_the_way_of_one_project_stops_no_other(move: Move) -> None:
+    """Here a directory where a file would be."""
+    (move.root / "acme" / WHEEL).mkdir(parents=True)
+    out, _ = move.run(status=1)
+    assert f"Not imported: acme/{WHEEL}: " in out
+    assert f"acme/{SDIST}" in move.there()
+
+
+def test_a_status_that_cannot_be_written(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource()
+    file = source.add(WHEEL, wheel_bytes())
+    source.has(Project(ACME, [file], (), Status.ARCHIVED, "\udc80"))
+    monkeypatch.setattr(importing, "open_source", lambda *_: source)
+    out, _ = move.run(status=1)
+    assert out.startswith("Not imported: acme: its status cannot be written into simpleindex.toml: ")
+    assert move.there() == set()
 
 
 def test_a_project_that_cannot_be_read(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,17 @@ from simpleindex.access.access_file import parse_access
 from simpleindex.access.identity import UploadRules
 from simpleindex.access.rights import Access
 from simpleindex.archives.examination.limits import NotExamined
+from simpleindex.core.errors import CannotStore, Changed
 from simpleindex.core.model import Project, Status, Withheld
-from simpleindex.core.names import COPIED, LEDGER
+from simpleindex.core.names import COPIED, LEDGER, ProjectName
 from simpleindex.directory.ledger import with_deleted
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.migration.errors import ImportStopped, NotImported
+from simpleindex.migration.importer import Importer
+from simpleindex.migration.local_files import SourceDirectory
+from simpleindex.migration.package_tree import PackageTree
 from simpleindex.publishing.errors import AlreadyExists
 from simpleindex.publishing.staging import STAGING
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
@@ -202,6 +206,42 @@ def test_a_file_that_cannot_be_examined_now(tmp_path: Path) -> None:
     assert bench.run() == [f"{WHEEL}: it cannot be examined now: there is no memory"]
 
 
+def test_a_file_that_changes_here_meanwhile(bench: ImportBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_wheel(bench.root)
+    bench.source.add(WHEEL, DATA, sha256=None, other_hash=("md5", "ab" * 16))
+
+    def changed(*_: Any) -> int:
+        raise Changed(WHEEL)
+
+    monkeypatch.setattr(type(bench.directory), "open_file", changed)
+    with pytest.raises(NotImported, match="is being changed here"):
+        bench.importer.plan(ACME)
+
+
+def test_a_directory_that_cannot_be_read(bench: ImportBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    bench.source.add(WHEEL, DATA)
+    monkeypatch.setattr(type(bench.directory), "places_of", failing)
+    with pytest.raises(CannotStore):
+        bench.importer.plan(ACME)
+
+
+def test_what_does_not_fit_into_the_project_file(bench: ImportBench) -> None:
+    """A file does not come without its yank, nor a project without its status."""
+    for number in range(36):
+        name = wheel_name("acme", f"{number}.0")
+        bench.source.add(name, wheel_bytes("acme", f"{number}.0"), yanked="x" * 2000)
+    lines = bench.run()
+    assert 0 < len(lines) < 20
+    assert all("its yank cannot be written into simpleindex.toml" in line for line in lines)
+    assert len(parse_project_file(bench.there()["acme/simpleindex.toml"]).yanked) == 36 - len(lines)
+    other = Project(ProjectName("other"), [listed(wheel_name("other"))], (), Status.ARCHIVED, "\udc80")
+    with pytest.raises(NotImported, match="its status cannot be written into"):
+        bench.importer.mark(other)
+
+
 def test_another_writer_was_quicker(bench: ImportBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def commit(*_: Any, **__: Any) -> None:
         raise AlreadyExists(WHEEL, "0" * 64)
@@ -209,6 +249,22 @@ def test_another_writer_was_quicker(bench: ImportBench, monkeypatch: pytest.Monk
     monkeypatch.setattr(type(bench.target.writer), "commit", commit)
     bench.source.add(WHEEL, DATA)
     assert bench.run() == [f"{WHEEL}: another writer took its name meanwhile"]
+
+
+def test_checking_where_it_lies(tmp_path: Path) -> None:
+    """Nothing is written."""
+    put(tmp_path / "old" / WHEEL, DATA)
+    put(tmp_path / "old" / SDIST, b"no archive")
+    bench = ImportBench(tmp_path)
+    source = PackageTree(SourceDirectory(str(tmp_path / "old")), "old")
+    importer = Importer(source, bench.target, InProcessExaminer(), Access(), "command:me", bench.stopping)
+    wheel, sdist = source.project(ACME).files
+    importer.check(ACME, wheel)
+    with pytest.raises(NotImported, match="no valid distribution"):
+        importer.check(ACME, sdist)
+    with pytest.raises(NotImported, match="is stated"):
+        importer.check(ACME, replace(wheel, sha256="ab" * 32))
+    assert (bench.there(), left(bench)) == ({}, [])
 
 
 def test_stopping(bench: ImportBench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simpleindex.migration.plan import RefusedFile
-from simpleindex.migration.report import ImportReport, report_lines
+from simpleindex.migration.report import ImportReport, UsersReport, report_lines
 
 
 def test_texts_of_strangers_stay_on_their_lines() -> None:
@@ -21,3 +21,10 @@ def test_texts_of_strangers_stay_on_their_lines() -> None:
         "",
         '[[rule]]\nprojects = ["*"]',
     ]
+
+
+def test_a_command_that_is_shown_can_be_pasted() -> None:
+    users = UsersReport(unusable={"bob": "it has no hash", "$(reboot) x": "it has no hash"})
+    lines = list(report_lines(ImportReport("old", users=users)))
+    assert lines[0].endswith("Set a password: simpleindex passwd bob")
+    assert lines[1].endswith("Set a password: simpleindex passwd '$(reboot) x'")

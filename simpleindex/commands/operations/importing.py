@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.hashes import verify
@@ -17,20 +16,17 @@ from simpleindex.access.rights import Access
 from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, who
+from simpleindex.commands.operations.import_run import INTERRUPTED, ImportRun
 from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source
-from simpleindex.commands.progress import Progress
 from simpleindex.config.settings import resolve
-from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
+from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
 from simpleindex.core.text import human_size, one_of
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.migration.errors import NotImported
 from simpleindex.migration.importer import Importer, ImportTarget
 from simpleindex.migration.people import access_proposal, judge_users, without
-from simpleindex.migration.plan import RefusedFile
 from simpleindex.migration.report import ImportReport, UsersReport, report_json, report_lines
 from simpleindex.publishing.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.writer import Writer
@@ -41,22 +37,12 @@ from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
-    from simpleindex.migration.importer import ImportedFile
     from simpleindex.migration.people import ImportedPeople
     from simpleindex.migration.plan import ProjectPlan
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
-
-_AT_ONCE: Final = 4
-"""Files, and pages of projects, that are fetched at the same time."""
-
-_INTERRUPTED: Final = 130
-"""The exit status after ^C, as shells have it: 128 and the signal's number."""
 
 _PLACES: Final = {
     "path": "DIR",
@@ -89,7 +75,7 @@ def import_index(words: list[str]) -> int:
         raise
     except KeyboardInterrupt:
         print("Stopped; nothing was imported yet.", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     except InvalidPattern as error:
         raise RefusedStart(f"--project: {error}") from None
     except SimpleIndexError as error:
@@ -155,29 +141,29 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[ImportReport, int]:
-    settings = resolve(
-        {name: value for name in _PLACES if (value := getattr(given, name))}, os.environ, Path.cwd()
-    )
+    options = {name: value for name in _PLACES if (value := getattr(given, name))}
+    settings = resolve(options, os.environ, Path.cwd())
     target, access = _target(settings, given.to), _access(settings)
     stopping = Event()
     source = open_source(given, stopping)
-    names = source.projects()
-    if patterns:
-        chosen = matcher(patterns)
-        names = [name for name in names if chosen.find(name) is not None]
     people = source.people()
-    examination = open_examination()
-    run = _Run(Importer(source, target, examination, access, who(), stopping), stopping, settings, given)
+    # Before the files, which take long: a users file that cannot be changed is told at once.
+    users = _bring_users(people, settings, is_dry=given.dry_run)
+    examination, audit = open_examination(), Audit(str(settings.state))
+    importer = Importer(source, target, examination, access, who(), stopping)
+    run = ImportRun(importer, stopping, audit, given.to)
     target.digests.open()
     try:
-        plans = run.plan(names)
-        if not given.dry_run:
+        plans = run.plan(_chosen(source.projects(), patterns))
+        if run.stopped_with is None and not given.dry_run:
             _require_space(target, plans)
             run.bring(plans)
+        elif run.stopped_with is None and source.is_local:
+            plans = run.check(plans)
     finally:
         examination.stop()
         target.digests.close()
-    users = UsersReport() if run.stopped_with else _bring_users(people, settings, is_dry=given.dry_run)
+        audit.close()
     report = ImportReport(
         source.label,
         plans,
@@ -191,89 +177,11 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     return report, run.stopped_with or int(bool(report.refused))
 
 
-class _Run:
-    """One run of an import, with what came of it so far."""
-
-    def __init__(
-        self, importer: Importer, stopping: Event, settings: Settings, given: argparse.Namespace
-    ) -> None:
-        self._importer = importer
-        self._stopping = stopping
-        self._settings = settings
-        self._given = given
-        self.imported: list[ImportedFile] = []
-        self.refused: list[RefusedFile] = []
-        self.notes: list[str] = []
-        self.stopped_with: int | None = None
-
-    def plan(self, names: Sequence[ProjectName]) -> list[ProjectPlan]:
-        """Read the projects of the source."""
-        return [plan for plan in self._each(self._plan, names, "projects") if plan is not None]
-
-    def _plan(self, name: ProjectName) -> ProjectPlan | None:
-        try:
-            return self._importer.plan(name)
-        except NotImported as error:
-            self.refused.append(RefusedFile(name, "", error.reason))
-            return None
-
-    def bring(self, plans: Sequence[ProjectPlan]) -> None:
-        """Fetch the files of the plans."""
-        for plan in plans:
-            self._importer.mark(plan.project)
-        audit = Audit(str(self._settings.state))
-        files = [(plan, file) for plan in plans for file in plan.fetched]
-        try:
-            for imported in self._each(
-                lambda each: self._bring(each[0].project.name, each[1]), files, "files"
-            ):
-                if imported is not None:
-                    self.imported.append(imported)
-                    if imported.created:
-                        self._record(audit, imported)
-        finally:
-            audit.close()
-
-    def _bring(self, name: ProjectName, file: Any) -> ImportedFile | None:
-        try:
-            return self._importer.bring(name, file)
-        except NotImported as error:
-            self.refused.append(RefusedFile(name, file.filename, error.reason))
-            return None
-
-    def _record(self, audit: Audit, file: ImportedFile) -> None:
-        detail = f"to {self._given.to}"
-        entry = AuditEntry(
-            "import",
-            who=who(),
-            project=file.project,
-            filename=file.filename,
-            digest=file.sha256,
-            detail=detail,
-        )
-        audit.record(entry)
-
-    def _each(self, work: Callable[[Item], Value], items: Iterable[Item], unit: str) -> Iterator[Value]:
-        """Do work for several items at a time; yield the results in order until the end or ^C."""
-        items = list(items)
-        try:
-            with Progress(sys.stderr, unit, len(items)) as progress:
-                pool = ThreadPoolExecutor(_AT_ONCE)
-                try:
-                    for future in [pool.submit(work, item) for item in items]:
-                        yield future.result()
-                        progress.advance()
-                except BaseException:
-                    self._stopping.set()
-                    raise
-                finally:
-                    pool.shutdown(cancel_futures=True)
-        except KeyboardInterrupt:
-            self.stopped_with = _INTERRUPTED
-            self.notes.append("It was stopped; the same command goes on where it was.")
-        except CannotStore as error:
-            self.stopped_with = 1
-            self.notes.append(f"It was stopped: {error} The same command goes on when that is mended.")
+def _chosen(names: Sequence[ProjectName], patterns: tuple[str, ...]) -> Sequence[ProjectName]:
+    if not patterns:
+        return names
+    chosen = matcher(patterns)
+    return [name for name in names if chosen.find(name) is not None]
 
 
 def _target(settings: Settings, name: str) -> ImportTarget:

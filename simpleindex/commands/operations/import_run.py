@@ -1,0 +1,155 @@
+"""A run of ``simpleindex import``: projects and files several at a time, with a progress bar, until the end or ^C."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from simpleindex.commands.arguments import who
+from simpleindex.commands.progress import Progress
+from simpleindex.core.audit_entry import AuditEntry
+from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
+from simpleindex.migration.errors import NotImported
+from simpleindex.migration.plan import RefusedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from threading import Event
+
+    from simpleindex.core.files import File
+    from simpleindex.core.names import ProjectName
+    from simpleindex.migration.importer import ImportedFile, Importer
+    from simpleindex.migration.plan import ProjectPlan
+    from simpleindex.records.audit import Audit
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+_AT_ONCE: Final = 4
+"""Files, and pages of projects, that are fetched at the same time."""
+
+_OF_ONE_PROJECT: Final = frozenset({None, Fault.BUSY, Fault.MISPLACED})
+"""Faults of a name or a project's directory; after others no file can be written."""
+
+INTERRUPTED: Final = 130
+"""The exit status after ^C, as shells have it: 128 and the signal's number."""
+
+
+class ImportRun:
+    """One run of an import.
+
+    Args:
+        importer: Does the work for a project or a file.
+        stopping: Set when the run is to end.
+        audit: Where imported files are noted.
+        to: The name of the directory that takes the files.
+
+    Attributes:
+        imported: Files that came, in the order of the plans.
+        refused: Files and projects that did not, beside those of the plans.
+        notes: Sentences about the run.
+        stopped_with: The exit status if it was stopped, else None.
+    """
+
+    def __init__(self, importer: Importer, stopping: Event, audit: Audit, to: str) -> None:
+        self._importer = importer
+        self._stopping = stopping
+        self._audit = audit
+        self._to = to
+        self.imported: list[ImportedFile] = []
+        self.refused: list[RefusedFile] = []
+        self.notes: list[str] = []
+        self.stopped_with: int | None = None
+
+    def plan(self, names: Sequence[ProjectName]) -> list[ProjectPlan]:
+        """Read projects of the source."""
+        return [plan for plan in self._each(self._plan, names, "projects") if plan is not None]
+
+    def _plan(self, name: ProjectName) -> ProjectPlan | None:
+        try:
+            return self._importer.plan(name)
+        except NotImported as error:
+            self.refused.append(RefusedFile(name, "", error.reason))
+            return None
+
+    def check(self, plans: Sequence[ProjectPlan]) -> list[ProjectPlan]:
+        """Check the files of plans where they lie, on this machine; return the plans without those that would be refused."""
+        for _ in self._each(lambda each: self._tried(self._importer.check, *each), _files(plans), "files"):
+            """Wait for each."""
+        refused = {(each.project, each.filename) for each in self.refused}
+        return [_without(plan, refused) for plan in plans]
+
+    def bring(self, plans: Sequence[ProjectPlan]) -> None:
+        """Fetch the files of plans."""
+        work = self._each(
+            lambda each: self._tried(self._importer.bring, *each), _files(self._marked(plans)), "files"
+        )
+        for imported in work:
+            if imported is not None:
+                self.imported.append(imported)
+                if imported.created:
+                    self._record(imported)
+
+    def _marked(self, plans: Sequence[ProjectPlan]) -> list[ProjectPlan]:
+        """Set the statuses of projects; return the plans of those that may come."""
+        return [plan for plan in self._each(self._mark, plans, "projects") if plan is not None]
+
+    def _mark(self, plan: ProjectPlan) -> ProjectPlan | None:
+        try:
+            self._importer.mark(plan.project)
+        except NotImported as error:
+            self.refused.append(RefusedFile(plan.project.name, "", error.reason))
+            return None
+        return plan
+
+    def _tried(
+        self, work: Callable[[ProjectName, File], Value], name: ProjectName, file: File
+    ) -> Value | None:
+        """Do work for a file; note a refusal."""
+        try:
+            return work(name, file)
+        except NotImported as error:
+            self.refused.append(RefusedFile(name, file.filename, error.reason))
+        except CannotStore as error:
+            if error.fault not in _OF_ONE_PROJECT:
+                raise
+            self.refused.append(RefusedFile(name, file.filename, error.reason.rstrip(".")))
+        return None
+
+    def _record(self, file: ImportedFile) -> None:
+        facts = {"project": file.project, "filename": file.filename, "digest": file.sha256}
+        self._audit.record(AuditEntry("import", who=who(), detail=f"to {self._to}", **facts))
+
+    def _each(self, work: Callable[[Item], Value], items: Iterable[Item], unit: str) -> Iterator[Value]:
+        """Do work for several items at a time; yield the results in order until the end, ^C or a disk that is full."""
+        items = list(items)
+        try:
+            with Progress(sys.stderr, unit, len(items)) as progress:
+                pool = ThreadPoolExecutor(_AT_ONCE)
+                try:
+                    for future in [pool.submit(work, item) for item in items]:
+                        yield future.result()
+                        progress.advance()
+                except BaseException:
+                    self._stopping.set()
+                    raise
+                finally:
+                    pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            self.stopped_with = INTERRUPTED
+            self.notes.append("It was stopped; the same command goes on where it was.")
+        except CannotStore as error:
+            self.stopped_with = 1
+            self.notes.append(f"It was stopped: {error} The same command goes on when that is mended.")
+
+
+def _files(plans: Sequence[ProjectPlan]) -> list[tuple[ProjectName, File]]:
+    return [(plan.project.name, file) for plan in plans for file in plan.fetched]
+
+
+def _without(plan: ProjectPlan, refused: set[tuple[str, str]]) -> ProjectPlan:
+    kept = tuple(file for file in plan.fetched if (plan.project.name, file.filename) not in refused)
+    return replace(plan, fetched=kept)
