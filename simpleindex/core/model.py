@@ -99,6 +99,11 @@ def stored_files(files: Sequence[File]) -> StoredFiles:
     return _packed(files).stored
 
 
+def filenames_of(files: Sequence[File]) -> list[str]:
+    """Return the names of the files of a project, in their order, without unpacking the files."""
+    return _packed(files).filenames
+
+
 def _packed(files: Sequence[File]) -> PackedFiles:
     return files if isinstance(files, PackedFiles) else PackedFiles(files)
 

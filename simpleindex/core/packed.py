@@ -52,6 +52,11 @@ class PackedFiles(Sequence[File]):
         """The files as plain values."""
         return StoredFiles(self.data, self._number, self.size)
 
+    @property
+    def filenames(self) -> list[str]:
+        """Their names, for which no file is unpacked."""
+        return [filename for filename, *_ in deserialize(self.data)]
+
     def __len__(self) -> int:
         return self._number
 

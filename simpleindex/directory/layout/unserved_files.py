@@ -39,7 +39,7 @@ class PassedOver:
 
     def items(self) -> tuple[Unserved, ...]:
         """Return one item for each cause."""
-        return sum_up(self._items)
+        return sum_up(self._items) if self._items else ()
 
     def add(self, cause: UnservedCause, path: str) -> None:
         """Take note of one thing that is not served."""

@@ -206,7 +206,7 @@ class DigestCache:
         # Their hashes, and rows by the page, because that is a tenth of the memory; a collision keeps a row too many.
         alive, directories = set(), set()
         for path in paths:
-            directory, filename = os.path.split(path)
+            directory, _, filename = path.rpartition("/")
             alive.add(hash((directory, filename)))
             directories.add(directory)
         last = ("", "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
-from simpleindex.core.model import Withheld, restored_files, stored_files
+from simpleindex.core.model import Withheld, filenames_of, restored_files, stored_files
 from simpleindex.core.serialization import deserialize, serialize
 from simpleindex.system.stamp import Stamp
 
@@ -40,6 +40,9 @@ class ScannedFile:
     young: bool = False
     unfinished: bool = False
     left_alone: bool = False
+
+
+_EMPTY: Final = serialize([])
 
 
 class ScannedFiles(Mapping[str, ScannedFile]):
@@ -80,10 +83,16 @@ class ScannedFiles(Mapping[str, ScannedFile]):
         return _known(*self._rows[path])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        # Without the files: a start goes through all paths of the index once.
+        listed = filenames_of(self.files)
+        for path, index, *_ in deserialize(self.packed):
+            yield path if index is None else f"{path}/{listed[index]}" if path else listed[index]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(deserialize(self.packed))
+
+    def __bool__(self) -> bool:
+        return self.packed != _EMPTY
 
     @property
     def _rows(self) -> dict[str, Row]:

@@ -125,12 +125,16 @@ class Scanner:
         if (
             state is not None
             and is_first
-            and (known := project_cache.recall(self.digests, directories[0], state))
+            and (known := project_cache.recall(self.digests, directories[0], state)) is not None
         ):
             project = Project(name, known.files, generation=generation)
             stamps = dict(look.stamps or {})
-            snapshot = ProjectSnapshot(project, known=known, stamps=stamps, young=self._any_young(stamps))
-            return self._with_what_is_passed_over(snapshot, name, look)
+            return ProjectSnapshot(
+                *(project, None, known, stamps),
+                young=self._any_young(stamps),
+                has_traces=look.has_traces,
+                unserved=look.unserved,
+            )
         begun = StartedScan(name, directories, look, previous, generation, state)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
