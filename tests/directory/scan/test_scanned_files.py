@@ -66,6 +66,7 @@ def test_what_was_packed_comes_out(known: dict[str, ScannedFile], data: st.DataO
     packed = ScannedFiles(known, chosen, files)
     assert packed == packed.unpacked() == known
     assert list(packed) == list(known)
+    assert (len(packed), bool(packed)) == (len(known), bool(known))
     assert (packed.chosen, list(packed.files)) == (chosen, files)
     assert set(packed.withheld) == {path for path, one in known.items() if isinstance(one.outcome, Withheld)}
     assert all(type(packed[path].stamp) is type(one.stamp) for path, one in known.items())
