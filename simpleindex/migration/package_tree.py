@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.files import File, file_order
+from simpleindex.core.json_text import load_json
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name, parse_project_name
+from simpleindex.migration.errors import NotImported
 from simpleindex.migration.people import NOBODY
 from simpleindex.migration.source import ImportSource
 
@@ -19,6 +24,14 @@ if TYPE_CHECKING:
     from simpleindex.core.names import DistributionName, ProjectName
     from simpleindex.migration.local_files import LocalContent, SourceDirectory
     from simpleindex.migration.people import ImportedPeople
+
+_NOTE_SUFFIX: Final = ".meta"
+"""Of the file beside each distribution in which pypicloud notes what it knows, on a disk."""
+
+_LARGEST_NOTE: Final = 64 * 1024
+"""Bytes."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class PackageTree(ImportSource):
@@ -76,10 +89,24 @@ class PackageTree(ImportSource):
         return sorted({*self._files, *self._refused})
 
     def project(self, name: ProjectName) -> Project:
-        """Return a project."""
-        return Project(
-            name, sorted(self._files.get(name, ()), key=file_order), tuple(self._refused.get(name, ()))
+        """Return a project; pypicloud states digests beside the files."""
+        paths = self._paths.get(name, {})
+        files = (
+            replace(file, sha256=self._stated_sha256(paths[file.filename]))
+            for file in self._files.get(name, ())
         )
+        return Project(name, sorted(files, key=file_order), tuple(self._refused.get(name, ())))
+
+    def _stated_sha256(self, path: str) -> str | None:
+        """Return the digest that pypicloud has noted of a file; None if there is none."""
+        try:
+            note = load_json(
+                self._directory.text(path + _NOTE_SUFFIX, _LARGEST_NOTE).decode(), bounds.PAGE_VALUES
+            )
+        except (NotImported, ValueError):
+            return None
+        stated = note.get("hash_sha256") if isinstance(note, dict) else None
+        return stated if isinstance(stated, str) and _SHA256.fullmatch(stated) else None
 
     def open(self, name: ProjectName, file: File) -> LocalContent:
         """Open a file."""

@@ -64,6 +64,25 @@ def test_names_that_are_none_and_second_files_of_a_name_are_refused(tmp_path: Pa
     assert found.projects() == ["acme", "stuff", "unnamed"]
 
 
+@pytest.mark.parametrize(
+    ("note", "stated"),
+    [
+        (b'{"hash_sha256": "%s"}' % (b"ab" * 32), "ab" * 32),
+        (b'{"hash_sha256": "AB"}', None),
+        (b'{"hash_sha256": 7}', None),
+        (b"[]", None),
+        (b"\xff", None),
+        (None, None),
+    ],
+)
+def test_digests_that_pypicloud_has_noted(tmp_path: Path, note: bytes | None, stated: str | None) -> None:
+    path = put(tmp_path / "acme" / "1.0" / "acme-1.0.tar.gz", b"")
+    if note is not None:
+        put(path.with_name(f"{path.name}.meta"), note)
+    (file,) = tree(tmp_path).project(ACME).files
+    assert file.sha256 == stated
+
+
 def test_reading(tmp_path: Path) -> None:
     path = put(tmp_path / "acme-1.0.tar.gz", sdist_bytes())
     put(tmp_path / "acme-1.0.tar.gz.asc", b"signed")
