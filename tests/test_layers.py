@@ -27,6 +27,7 @@ ROOMS = (
     "directory",
     "upstreams",
     "publishing",
+    "bucket",
     "migration",
     "views",
     "search",

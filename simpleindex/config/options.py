@@ -42,7 +42,7 @@ class Option:
     @property
     def is_path(self) -> bool:
         """Whether its value is always a path."""
-        return self.metavar in ("DIR", "FILE")
+        return self.metavar.partition("|")[0] in ("DIR", "FILE")
 
     @property
     def field(self) -> str:
@@ -58,8 +58,8 @@ class Option:
 OPTIONS: Final = (
     Option(
         "path",
-        "Serve the packages in this directory; only uploads and what else --access allows write to it.",
-        metavar="DIR",
+        "Serve the packages in this directory, or in a bucket (s3://bucket/prefix); only uploads and what else --access allows write to it.",
+        metavar="DIR|s3://BUCKET/PREFIX",
         default=".",
         restart_needed=True,
     ),
@@ -291,6 +291,13 @@ OPTIONS: Final = (
         metavar="BYTES",
         default="64M",
         number=True,
+    ),
+    Option(
+        "redirect-downloads",
+        "With a bucket: redirect downloads to URLs of the store that are good for this long, such as 10m; without it files are sent from here.",
+        metavar="DURATION",
+        default="files are sent from here",
+        restart_needed=True,
     ),
     Option(
         "workers",

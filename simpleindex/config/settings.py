@@ -6,6 +6,7 @@ import os
 import pwd
 import stat
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +24,10 @@ from simpleindex.config.values import (
     to_count,
     to_days,
     to_flag,
+    to_lifetime,
     to_listen,
     to_network,
+    to_package_place,
     to_path,
     to_records,
     to_seconds,
@@ -33,6 +36,7 @@ from simpleindex.config.values import (
     to_watch,
     to_workers,
 )
+from simpleindex.core.bucket_location import BucketLocation
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
@@ -50,6 +54,9 @@ _ACME_DETAILS: Final = tuple(
 )
 """Options that refine ``--acme``."""
 
+BUCKET_POLL_SECONDS: Final = 30.0
+"""Between two listings of a bucket; stores charge for them."""
+
 DEFAULT_TITLE: Final = "Package index"
 
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
@@ -64,7 +71,7 @@ class Settings:
     """The settings of the service. All paths are absolute.
 
     Attributes:
-        path: The served directory.
+        path: The served directory; for a bucket the local directory of uploads that are being checked.
         https: Where to listen with TLS.
         http: Where to listen without.
         serve_http: Whether the index is served without TLS although it is served with it.
@@ -100,8 +107,10 @@ class Settings:
         trusted_proxy: Networks whose word on the client's address is believed.
         max_connections_per_address: How many; 0 for no bound.
         page_cache: Bytes of rendered pages kept at most.
+        redirect_downloads: Seconds for which URLs of the store are good that downloads are redirected to; 0 to send files from here.
         workers: Processes that serve; 0 for one for each core.
         config: The configuration file, or None.
+        bucket: The served bucket, if --path is one, or None.
         defaulted_http: Whether ``http`` is our choice because neither kind of listener was given.
     """
 
@@ -141,14 +150,29 @@ class Settings:
     trusted_proxy: tuple[Network, ...]
     max_connections_per_address: int
     page_cache: int
+    redirect_downloads: int
     workers: int
     config: Path | None
+    bucket: BucketLocation | None
     defaulted_http: bool = False
 
     @property
     def has_logins(self) -> bool:
         """Whether anybody can log in, and so may upload."""
         return self.users is not None or self.access is not None
+
+    def require_directory(self, command: str) -> Path:
+        """Return the served directory for a command that changes or reads its files.
+
+        Raises:
+            RefusedStart: A bucket is served.
+        """
+        if self.bucket is not None:
+            raise RefusedStart(
+                f"{command} works on a directory, and --path is the bucket {self.bucket}: use --index-url with a token where the "
+                "command has it, or a tool of the store."
+            )
+        return self.path
 
     @property
     def redirect_http(self) -> bool:
@@ -178,7 +202,7 @@ def resolve(
     layers, config = _layers(command_line, environment, directory)
     settings = _settings(layers, config, environment, directory)
     _refuse_contradictions(settings, layers)
-    if not root_may_be_gone:
+    if not root_may_be_gone and settings.bucket is None:
         _refuse_unusable_root(settings.path, layers.where("path"))
     return settings
 
@@ -254,8 +278,12 @@ def _settings(
 ) -> Settings:
     https = layers.many("https", to_listen)
     http = layers.many("http", to_listen)
+    state, cache = (_state_or_cache(name, layers, environment, directory) for name in ("state", "cache"))
+    here: Path | BucketLocation = directory
+    place = layers.located("path", to_package_place, here)
+    bucket = place if isinstance(place, BucketLocation) else None
     return Settings(
-        path=layers.located("path", to_path, directory),
+        path=place if isinstance(place, Path) else _local_directory(cache, place),
         https=https,
         http=http if http or https else _DEFAULT_HTTP,
         serve_http=layers.one("serve-http", to_flag, False),
@@ -268,10 +296,10 @@ def _settings(
         acme_eab_key=layers.located("acme-eab-key", to_path, None),
         acme_trust=layers.located("acme-trust", to_path, None),
         certs=layers.located("certs", to_path, directory / "certs"),
-        state=_state_or_cache("state", layers, environment, directory),
+        state=state,
         new_records=layers.one("new-records", to_flag, False),
         records=layers.one("records", to_records, None),
-        cache=_state_or_cache("cache", layers, environment, directory),
+        cache=cache,
         sources=layers.located("sources", to_path, None),
         users=layers.located("users", to_path, None),
         access=layers.located("access", to_path, None),
@@ -280,7 +308,7 @@ def _settings(
         title=layers.one("title", to_title, DEFAULT_TITLE),
         notice=layers.one("notice", str, ""),
         watch=layers.one("watch", to_watch, WatchMode.AUTO),
-        poll_interval=layers.one("poll-interval", to_seconds, 2.0),
+        poll_interval=layers.one("poll-interval", to_seconds, 2.0 if bucket is None else BUCKET_POLL_SECONDS),
         follow_root=layers.one("follow-root", to_flag, False),
         access_log=layers.located("access-log", to_access_log, None),
         downloads=layers.one("downloads", to_flag, True),
@@ -291,10 +319,17 @@ def _settings(
         trusted_proxy=layers.many("trusted-proxy", to_network),
         max_connections_per_address=layers.one("max-connections-per-address", to_count, 256),
         page_cache=layers.one("page-cache", to_bytes, to_bytes("64M")),
+        redirect_downloads=layers.one("redirect-downloads", to_lifetime, 0),
         workers=layers.one("workers", to_workers, 1),
         config=config,
+        bucket=bucket,
         defaulted_http=not http and not https,
     )
+
+
+def _local_directory(cache: Path, bucket: BucketLocation) -> Path:
+    """Return the local directory of a bucket; several servers may share a cache."""
+    return cache / f"bucket-{blake2b(str(bucket).encode(), digest_size=6).hexdigest()}"
 
 
 def _state_or_cache(name: str, layers: Layers, environment: Mapping[str, str], directory: Path) -> Path:

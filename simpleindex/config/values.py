@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from simpleindex.core.bucket_location import SCHEME, BucketLocation, parse_location
 from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.text import did_you_mean, parse_duration, parse_size
 
@@ -118,6 +119,19 @@ def to_watch(text: str) -> WatchMode:
     except ValueError:
         words = [mode.value for mode in WatchMode]
         raise InvalidSetting(f"is none of {', '.join(words)}{did_you_mean(text, words)}") from None
+
+
+def to_package_place(text: str, base: Path, home: str | None) -> Path | BucketLocation:
+    """Read where packages are: a path, or a bucket (``s3://bucket/prefix``); arguments as for :func:`to_path`."""
+    return parse_location(text) if text.startswith(SCHEME) else to_path(text, base, home)
+
+
+def to_lifetime(text: str) -> int:
+    """Read for how long a URL is good, in seconds: from a minute to the week that S3 allows."""
+    seconds = parse_duration(text)
+    if seconds is None or not 60 <= seconds <= 604_800:
+        raise InvalidSetting("is not a duration from 1m to 7d")
+    return seconds
 
 
 def to_seconds(text: str) -> float:

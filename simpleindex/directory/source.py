@@ -110,9 +110,12 @@ class LocalSource:
             sha256 = known.outcome
         else:
             raise NotHere(f"file {filename}")
-        body = FileBody(await self._descriptor(path, known.stamp), filename, sha256, self._in_read_thread)
+        return await self._file_body(path, known.stamp, filename, sha256)
+
+    async def _file_body(self, path: str, stamp: Stamp, filename: str, sha256: str) -> Body:
+        body = FileBody(await self._descriptor(path, stamp), filename, sha256, self._in_read_thread)
         body.origin = self._origin
-        if not body.stamp.may_be(known.stamp):
+        if not body.stamp.may_be(stamp):
             # Written to between the look at the open file and the state that the body compares with from now on.
             body.close()
             raise Changed(filename)
@@ -142,9 +145,19 @@ class LocalSource:
             if now is None or not now.may_be(stamp):
                 raise Changed(filename)
         else:
-            data = await self._in_read_thread(_extract, self._directory, path, known)
+            data = await self._in_read_thread(self._extract, path, known)
             self._sidecars.put(facts.sidecar.sha256, data)
         return BytesBody(data, facts.sidecar.sha256, stamp.mtime_ns)
+
+    def _extract(self, path: str, known: ScannedFile) -> bytes:
+        """Read the metadata in a wheel that is listed; blocking."""
+        assert known.stamp is not None
+        assert isinstance(known.outcome, ArchiveInfo)
+        descriptor = self._directory.open_file(path, known.stamp)
+        try:
+            return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), known.outcome)
+        finally:
+            os.close(descriptor)
 
     async def _descriptor(self, path: str, stamp: Stamp) -> int:
         if not self._slow_opens:
@@ -174,13 +187,3 @@ def _path(snapshot: ProjectSnapshot, filename: str) -> str | None:
     if suffix is None or filename.removesuffix(suffix) not in snapshot.chosen:
         return None
     return snapshot.chosen[filename.removesuffix(suffix)] + suffix
-
-
-def _extract(directory: PackageDirectory, path: str, known: ScannedFile) -> bytes:
-    assert known.stamp is not None
-    assert isinstance(known.outcome, ArchiveInfo)
-    descriptor = directory.open_file(path, known.stamp)
-    try:
-        return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), known.outcome)
-    finally:
-        os.close(descriptor)

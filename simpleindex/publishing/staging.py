@@ -23,7 +23,7 @@ from simpleindex.system.ownership import give_to_owner_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.directory.layout.package_directory import PackageDirectory
+    from simpleindex.directory.layout.served_root import ServedRoot
 
 STAGING: Final = f"{OWN_PREFIX}-uploads"
 
@@ -38,7 +38,7 @@ _SYNC_EVERY: Final = 32 * 1024 * 1024
 class Staging:
     """The directory for unfinished files under a root."""
 
-    def __init__(self, directory: PackageDirectory) -> None:
+    def __init__(self, directory: ServedRoot) -> None:
         self._directory = directory
 
     @property

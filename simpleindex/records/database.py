@@ -106,6 +106,7 @@ class RecordsDatabase(Records):
         self.path = os.path.join(state_directory, FILENAME)
         self._reader = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
         self._writer = RecordsConnection(self.path, _WRITE_TIMEOUT, initialized=initialized)
+        self.listener = lambda _place, _project: None
         self._logged: str | None = None
 
     def read(
@@ -157,6 +158,9 @@ class RecordsDatabase(Records):
 
     def follow(self) -> None:
         """Do nothing: every query finds the changes of other processes."""
+
+    def announce(self, place: str, project: str) -> None:
+        """Do nothing: there are no other nodes."""
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""

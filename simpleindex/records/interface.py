@@ -71,9 +71,11 @@ class Records(Protocol):
 
     Attributes:
         path: Where they are, for messages; without a password.
+        listener: Called in a thread with place and project when another node announces a change.
     """
 
     path: str
+    listener: Callable[[str, str], object]
 
     @property
     def changes(self) -> int:
@@ -129,6 +131,15 @@ class Records(Protocol):
 
     def follow(self) -> None:
         """Follow changes of other nodes from now on, until :meth:`close`."""
+        ...
+
+    def announce(self, place: str, project: str) -> None:
+        """Tell other nodes that a project changed; blocking, and never fails: they find it at their next listing.
+
+        Args:
+            place: Where the project is: a bucket that nodes share.
+            project: Its name.
+        """
         ...
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ def listening_lines(
         yield "Neither --https nor --http is given: listening on this machine only, without TLS."
     for option, port in ports:
         redirects = " (redirects to HTTPS)" if option == "http" and settings.redirect_http else ""
-        yield f"Serving {settings.path} on {where(port)} for {option}{redirects}."
+        yield f"Serving {settings.bucket or settings.path} on {where(port)} for {option}{redirects}."
     if index.search is None and (settings.notice or settings.title != DEFAULT_TITLE):
         yield f"--title and --notice are shown on the pages for people: {missing('jinja2', 'pages')}"
     if index.sources.upstreams is not None:

@@ -99,6 +99,7 @@ class Runtime:
         examination: The processes that examine files.
         idle_processes: Ends examining processes without work.
         records: The records; their connections open with the first query.
+        owner: The user and group that the service becomes, if it changes them.
     """
 
     settings: Settings
@@ -108,6 +109,7 @@ class Runtime:
     examination: ExaminationPool
     idle_processes: IdleProcesses
     records: Records
+    owner: Owner = (None, None)
 
 
 def create_runtime(
@@ -129,4 +131,4 @@ def create_runtime(
     idle_processes = IdleProcesses(examination, reactor, threads.reads)
     examination.begun = idle_processes.begun
     records = open_records(str(settings.state), settings.records, initialized=True)
-    return Runtime(settings, current, reactor, threads, examination, idle_processes, records)
+    return Runtime(settings, current, reactor, threads, examination, idle_processes, records, owner)

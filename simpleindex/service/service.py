@@ -257,9 +257,9 @@ class IndexService(Service):
             _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
 
     def _recover_uploads(self) -> None:
-        assert self.index.http.writer is not None  # made where there are logins
+        assert self.index.http.recover is not None  # made where there are logins
         try:
-            _log_lines(self.index.http.writer.clean())
+            _log_lines(self.index.http.recover())
         except CannotStore as error:
             _log.error("Nothing can be uploaded: {error}", error=error)
 

@@ -12,9 +12,9 @@ from simpleindex.core.text import nearest
 
 
 def test_the_table_and_the_settings_agree() -> None:
-    """Every option is a field of Settings and every field but the derived one is an option, in the same order."""
+    """Every option is a field of Settings and every field but the derived ones is an option, in the same order."""
     fields = [field.name for field in dataclasses.fields(Settings)]
-    assert fields == [*(option.field for option in OPTIONS), "defaulted_http"]
+    assert fields == [*(option.field for option in OPTIONS), "bucket", "defaulted_http"]
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=OPTION_NAMES)

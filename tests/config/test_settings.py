@@ -62,6 +62,8 @@ def test_defaults(tmp_path: Path) -> None:
         max_connections_per_address=256,
         page_cache=64 * 1024 * 1024,
         workers=1,
+        bucket=None,
+        redirect_downloads=0,
         records=None,
         config=None,
         defaulted_http=True,
@@ -77,6 +79,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
         "the certificate",
         "anyone reads",
         "a file in",
+        "files are",
         "letsencrypt",
         "the host of",
         "shortlived",
@@ -130,6 +133,7 @@ EVERYTHING: Given = {
     "max-connections-per-address": "0",
     "page-cache": "1G",
     "workers": "auto",
+    "redirect-downloads": "10m",
     "records": "postgresql://db/x",
 }
 
@@ -173,6 +177,8 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         max_connections_per_address=0,
         page_cache=1 << 30,
         workers=0,
+        bucket=None,
+        redirect_downloads=600,
         records="postgresql://db/x",
         config=config,
     )
@@ -253,6 +259,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "trusted-proxy": st.lists(st.sampled_from(["10.0.0.0/8", "::1"]), min_size=1, max_size=2).map(tuple),
     "max-connections-per-address": st.integers(0, 1000).map(str),
     "page-cache": st.integers(0, 1 << 40).map(str),
+    "redirect-downloads": st.sampled_from(["1m", "7d"]),
     "workers": st.integers(1, 999).map(str) | st.just("auto"),
     "records": st.sampled_from(["postgresql://a/b", "postgres://c"]),
 }
@@ -427,6 +434,7 @@ LIVE = {
 }
 RESTART = {
     "workers": 3,
+    "redirect-downloads": 60,
     "records": "postgresql://db/x",
     "acme": AcmeContact(None),
     "acme-name": (Identifier("packages.example.org"),),
@@ -481,7 +489,7 @@ def test_settings_are_values(tmp_path: Path) -> None:
     assert hash(settings) == hash(everything(tmp_path))
     with pytest.raises(AttributeError):
         settings.cors = "*"  # type: ignore[misc]  # the point of the test
-    assert len(fields(settings)) == len(OPTIONS) + 1
+    assert len(fields(settings)) == len(OPTIONS) + 2  # bucket, defaulted_http
 
 
 def test_insecure_auth_needs_logins(tmp_path: Path) -> None:

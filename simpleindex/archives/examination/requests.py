@@ -130,7 +130,7 @@ def distribution(
         filename: Its name, which need not be valid.
         project: In whose directory it lies; None if its name alone decides.
     """
-    return Request("distribution", (filename, project), descriptor, size, _facts)
+    return Request("distribution", (filename, project), descriptor, size, archive_info)
 
 
 def side_file(descriptor: int, size: int, suffix: str) -> Request[str]:
@@ -262,7 +262,12 @@ def _sha256(value: object) -> str:
     return text(value)
 
 
-def _facts(value: object) -> ArchiveInfo:
+def archive_info(value: object) -> ArchiveInfo:
+    """Read the facts about an archive from their JSON.
+
+    Raises:
+        BadAnswer: They are none.
+    """
     version, sha256, requires_python, sidecar, place = _row(value, 5)
     if (sidecar is None) != (place is None):
         raise BadAnswer("a sidecar without its place, or the other way round")

@@ -50,7 +50,7 @@ def check(words: list[str]) -> int:
 
         lines, is_right = check_access(settings)
         print("\n".join(lines))
-    directories = {LOCAL: settings.path, **further_directories(settings)}
+    directories = {LOCAL: settings.require_directory("simpleindex check"), **further_directories(settings)}
     for name, path in directories.items():
         report = read_directory(replace(settings, path=path), name)
         for line in catalogue_lines(report, str(path)):

@@ -185,7 +185,7 @@ def _chosen(names: Sequence[ProjectName], patterns: tuple[str, ...]) -> Sequence
 
 
 def _target(settings: Settings, name: str) -> ImportTarget:
-    directories = {LOCAL: settings.path, **further_directories(settings)}
+    directories = {LOCAL: settings.require_directory("simpleindex import"), **further_directories(settings)}
     if name not in directories:
         raise RefusedStart(f"--to: there is no directory {name!r}{one_of(name, directories)}")
     path = str(directories[name])

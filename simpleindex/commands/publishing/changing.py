@@ -143,7 +143,7 @@ def _days(text: str) -> int:
 def _change_directory(command: str, given: argparse.Namespace) -> list[str]:
     options = {name: getattr(given, name) for name in ("path", "state", "config") if getattr(given, name)}
     settings = resolve(options, os.environ, Path.cwd())
-    directory = PackageDirectory(str(settings.path), excluded_paths(settings))
+    directory = PackageDirectory(str(settings.require_directory("The command")), excluded_paths(settings))
     try:
         directory.survey()
     except OSError as error:

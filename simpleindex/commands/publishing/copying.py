@@ -158,7 +158,7 @@ def _sources(given: argparse.Namespace) -> _Sources:
     options = {name: value for name in _PLACES if (value := getattr(given, name))}
     settings = resolve(options, os.environ, Path.cwd())
     file = Sources()
-    directories = {LOCAL: str(settings.path)}
+    directories = {LOCAL: str(settings.require_directory("simpleindex copy"))}
     if settings.sources is not None:
         try:
             file = parse_sources(read_text_file(str(settings.sources)))

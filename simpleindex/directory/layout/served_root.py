@@ -62,6 +62,14 @@ class ServedRoot:
         except OSError:
             return None
 
+    def state_of(self, descriptor: int, path: str) -> Stamp | None:  # noqa: ARG002  (where files are not of this machine)
+        """Return the state now of a file that was opened by :meth:`open_file`.
+
+        Raises:
+            OSError: It cannot be had.
+        """
+        return Stamp.of(os.fstat(descriptor))
+
     def open_file(self, path: str, stamp: Stamp) -> int:
         """Open a file whose state is known, for reading.
 

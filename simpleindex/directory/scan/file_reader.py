@@ -18,7 +18,7 @@ from simpleindex.core.names import SIDE_FILE_SUFFIXES
 from simpleindex.core.text import printable
 from simpleindex.directory.scan.scanned_files import ScannedFile
 from simpleindex.system.errors import raise_if_short
-from simpleindex.system.stamp import Stamp, is_young
+from simpleindex.system.stamp import is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -148,10 +148,10 @@ class EntryReader:
         if isinstance(outcome, Exception):
             return self._failed(entry, outcome)
         try:
-            after = Stamp.of(os.fstat(descriptor))
+            after = self.directory.state_of(descriptor, entry.path)
         except OSError as error:
             return self._failed(entry, error)
-        if not after.same_bytes_as(entry.stamp):
+        if after is None or not after.same_bytes_as(entry.stamp):
             return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
         # Where it may have been written to while it was read, the state before keeps that in doubt.
         stamp = after if after.may_be(entry.stamp) else entry.stamp

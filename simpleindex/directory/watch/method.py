@@ -48,7 +48,7 @@ class WatchMethod:
         sentence: The same and why, for the log.
     """
 
-    method: Literal["inotify", "poll", "off"]
+    method: Literal["inotify", "poll", "bucket", "off"]
     sentence: str
 
 

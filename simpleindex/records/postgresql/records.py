@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+import secrets
 import sqlite3
 import threading
 import time
@@ -15,7 +17,7 @@ from psycopg import sql
 from simpleindex.core.errors import Unavailable
 from simpleindex.records.interface import Records
 from simpleindex.records.postgresql.replica import RecordsReplica
-from simpleindex.records.postgresql.schema import CHANNEL, FEED_HOURS
+from simpleindex.records.postgresql.schema import CHANNEL, FEED_HOURS, PROJECTS_CHANNEL
 from simpleindex.records.postgresql.server import PostgreSQLServer, portable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
@@ -71,6 +73,8 @@ class PostgreSQLRecords(Records):
         self._memory = memory
         self._monotonic = monotonic
         self._heard = -memory
+        self.listener: Callable[[str, str], object] = lambda _place, _project: None
+        self._node = secrets.token_hex(8)
         self._logged: str | None = None
         self._synchronizing = threading.Lock()
         self._follower: threading.Thread | None = None
@@ -158,6 +162,12 @@ class PostgreSQLRecords(Records):
             )
         return Unavailable("The records of this index cannot be used now; try again later.")
 
+    def announce(self, place: str, project: str) -> None:
+        """Tell other nodes that a project changed; see :meth:`Records.announce`."""
+        message = json.dumps([self._node, place, project])
+        with suppress(OSError):
+            self._server.read("SELECT pg_notify(?, ?)", (PROJECTS_CHANNEL, message))
+
     def close(self) -> None:
         """Close the connections."""
         self._is_closed.set()
@@ -221,7 +231,8 @@ class PostgreSQLRecords(Records):
     def _follow_notifications(self) -> None:
         # A connection apart, for it is busy while it waits.
         with self._server.connect() as listening:
-            listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+            for channel in (CHANNEL, PROJECTS_CHANNEL):
+                listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             if self.replica.serial is None:
                 # The server was away at the start.
                 self._server.prepare()
@@ -232,5 +243,15 @@ class PostgreSQLRecords(Records):
     def _await_notification(self, listening: psycopg.Connection[Any]) -> None:
         end = time.monotonic() + POLL_SECONDS
         while not self._is_closed.is_set() and time.monotonic() < end:
-            if any(True for _ in listening.notifies(timeout=WAKE_SECONDS, stop_after=1)):
-                return
+            for notification in listening.notifies(timeout=WAKE_SECONDS, stop_after=1):
+                if notification.channel == CHANNEL:
+                    return
+                self._take_announcement(notification.payload)
+
+    def _take_announcement(self, message: str) -> None:
+        try:
+            node, place, project = json.loads(message)
+        except (ValueError, TypeError):
+            return  # Not of a node.
+        if node != self._node and isinstance(place, str) and isinstance(project, str):
+            self.listener(place, project)

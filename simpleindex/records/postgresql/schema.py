@@ -12,6 +12,9 @@ SCHEMA: Final = "simpleindex"
 CHANNEL: Final = "simpleindex"
 """The channel of NOTIFY; its messages are empty, the feed has the changes."""
 
+PROJECTS_CHANNEL: Final = "simpleindex_projects"
+"""The channel of NOTIFY on which nodes announce changes of a bucket that they share."""
+
 WRITE_LOCK: Final = 0x51_4D_50_4C
 """The advisory lock that every change holds until its end, so that the serials of the feed rise in the order of commits."""
 

@@ -24,7 +24,6 @@ from simpleindex.web.why import WhyPages
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simpleindex.publishing.writer import Writer
     from simpleindex.service.composition.logins import Logins
     from simpleindex.service.composition.search import ComposedSearch
     from simpleindex.service.composition.sources import ComposedSources
@@ -47,7 +46,7 @@ class HttpParts:
         site: Serves ``resource``.
         redirect_site: Serves ``redirect``.
         people: The pages for people; None without the extra ``pages``.
-        writer: Writes uploads into the directory of ``--path``; None if nobody can log in.
+        recover: Repairs what crashed uploads left, and returns a sentence for each; None if nothing can be uploaded.
     """
 
     listings: Listings
@@ -57,7 +56,7 @@ class HttpParts:
     site: IndexSite
     redirect_site: IndexSite
     people: PeoplePages | None
-    writer: Writer | None
+    recover: Callable[[], list[str]] | None
 
     @property
     def sites(self) -> tuple[IndexSite, IndexSite]:
@@ -96,7 +95,7 @@ def compose_http(
     files = FileResponses(immutable=settings.immutable_files)
     status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
     people = _people(runtime, sources, logins, listings, search, status)
-    writer, changes = _changes(runtime, sources, logins, listings, people)
+    recover, changes = _changes(runtime, sources, logins, listings, people)
     challenge = _acme_challenge(runtime, security)
     resource = IndexResource(
         IndexParts(listings, files, status, why, changes, people),
@@ -110,7 +109,7 @@ def compose_http(
     site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
     open_fast_lane(site, listings, resource.also)
     site.bodies = changes
-    return HttpParts(listings, files, resource, redirect, site, redirect_site, people, writer)
+    return HttpParts(listings, files, resource, redirect, site, redirect_site, people, recover)
 
 
 def _changes(
@@ -119,7 +118,7 @@ def _changes(
     logins: Logins | None,
     listings: Listings,
     people: PeoplePages | None,
-) -> tuple[Writer | None, PublishingDispatcher | None]:
+) -> tuple[Callable[[], list[str]] | None, PublishingDispatcher | None]:
     if logins is None:
         return None, None
     from simpleindex.service.composition.publishing import compose_publishing  # noqa: PLC0415  (reading needs none of it)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
+    from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.service.composition.acme import AcmeParts
     from simpleindex.service.composition.logins import Logins
     from simpleindex.service.composition.search import ComposedSearch
@@ -109,16 +110,34 @@ def compose_sources(runtime: Runtime) -> ComposedSources:
     Raises:
         RefusedStart: The sources file cannot be used.
     """
-    path = str(runtime.settings.path)
     if runtime.settings.sources is None:
-        directory = ServedDirectory(path, LOCAL, runtime)
+        directory = _packages(runtime)
         views = {MAIN_VIEW: directory.source}
         return ComposedSources((directory,), views, partial(_explain_local, directory.source), None)
     from simpleindex.records.used_names import UsedNames  # noqa: PLC0415  (only with upstreams)
     from simpleindex.service.composition.upstreams import compose_upstreams  # noqa: PLC0415  (the same)
 
     used_names = UsedNames(runtime.records)
-    return compose_upstreams(runtime, ServedDirectory(path, LOCAL, runtime, used_names), used_names)
+    return compose_upstreams(runtime, _packages(runtime, used_names), used_names)
+
+
+def _packages(runtime: Runtime, used_names: NameRecord | None = None) -> ServedDirectory:
+    """Create the directory, or bucket, of ``--path``.
+
+    Raises:
+        RefusedStart: The bucket cannot be used.
+    """
+    settings = runtime.settings
+    if settings.bucket is None:
+        return ServedDirectory(str(settings.path), LOCAL, runtime, used_names)
+    try:
+        from simpleindex.service.composition.bucket import ServedBucket  # noqa: PLC0415  (only with a bucket)
+    except ModuleNotFoundError as error:
+        raise RefusedStart(f"--path {settings.bucket}: {missing(error.name, 's3')}") from None
+    bucket = ServedBucket(str(settings.bucket), runtime, used_names)
+    bucket.prepare(runtime.owner)
+    bucket.follow_other_nodes()
+    return bucket
 
 
 def _compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts | None:

@@ -24,9 +24,11 @@ from simpleindex.web.refused_log import RefusedChanges
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simpleindex.publishing.interface import Publishing
     from simpleindex.service.composition.directory import ServedDirectory
     from simpleindex.service.composition.logins import Logins
     from simpleindex.service.runtime import Runtime
+    from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import OwnPageChanges
 
 _log = logger(__name__)
@@ -38,8 +40,8 @@ def compose_publishing(
     logins: Logins,
     index_url: Callable[[], str | None],
     forms: Mapping[str, OwnPageChanges],
-) -> tuple[Writer, PublishingDispatcher]:
-    """Create what writes into a directory, and what answers requests for that.
+) -> tuple[Callable[[], list[str]], PublishingDispatcher]:
+    """Create what recovers unfinished uploads, and what answers requests for changes.
 
     Args:
         runtime: What all parts share.
@@ -55,15 +57,8 @@ def compose_publishing(
         if find_spec(module) is None:
             raise RefusedStart(missing(module, "publish"))
     threads, admission, audit = runtime.threads.writes, logins.admission, logins.audit
-    writer = Writer(directory.directory)
-    publishing = LocalPublishing(
-        writer,
-        ProjectFileWriter(directory.directory),
-        directory.live,
-        directory.source,
-        threads,
-        checks=UploadChecks(runtime.examination, provenance_verifier()),
-    )
+    checks = UploadChecks(runtime.examination, provenance_verifier())
+    publishing, recover = _publishing(directory, threads, checks)
     acceptance = UploadAcceptance(
         publishing,
         directory.source,
@@ -80,7 +75,23 @@ def compose_publishing(
         trusted=lambda: runtime.current().trusted_proxy,
         threads=threads,
     )
-    return writer, changes
+    return recover, changes
+
+
+def _publishing(
+    directory: ServedDirectory, threads: Threads, checks: UploadChecks
+) -> tuple[Publishing, Callable[[], list[str]]]:
+    if directory.choice.method == "bucket":
+        from simpleindex.service.composition.bucket import ServedBucket  # noqa: PLC0415  (only with a bucket)
+
+        assert isinstance(directory, ServedBucket)  # the only kind that is listed so
+        return directory.publishing(threads, checks), directory.recover
+    writer = Writer(directory.directory)
+    project_files = ProjectFileWriter(directory.directory)
+    publishing = LocalPublishing(
+        writer, project_files, directory.live, directory.source, threads, checks=checks
+    )
+    return publishing, writer.clean
 
 
 def provenance_verifier() -> Callable[[str, str, str], bytes | None] | None:

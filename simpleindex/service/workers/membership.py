@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from simpleindex.core.names import ProjectName
     from simpleindex.service.composition.index import ComposedIndex
     from simpleindex.service.workers.link import SupervisorLink
+
+    Announcement = Callable[[ProjectName], Coroutine[Any, Any, None]]
+
+
+def _both(first: Announcement | None, second: Announcement) -> Announcement:
+    """Return an announcement to other nodes, where there are any, and to the other workers."""
+    if first is None:
+        return second
+    to_nodes = first
+
+    async def announce(name: ProjectName) -> None:
+        await to_nodes(name)
+        await second(name)
+
+    return announce
 
 
 def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
@@ -20,7 +37,7 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
     """
     directories = {directory.name: directory for directory in index.sources.directories}
     for name, directory in directories.items():
-        directory.live.announce = partial(link.announce, name)
+        directory.live.announce = _both(directory.live.announce, partial(link.announce, name))
 
     async def changed(name: str, project: ProjectName) -> None:
         if (directory := directories.get(name)) is not None:

@@ -1,0 +1,44 @@
+"""What the examination of a distribution found, as metadata of its object, so that no other node need read it again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.archives.examination.requests import BadAnswer, archive_info
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.archives.inspect import ArchiveInfo
+
+SHA256: Final = "sha256"
+"""The key of an object's digest."""
+
+FACTS: Final = "simpleindex-facts"
+"""The key of the facts."""
+
+_MOST_BYTES: Final = 1500
+"""Stores allow 2 KB of metadata for an object (Amazon S3 user guide, "User-defined object metadata")."""
+
+
+def metadata_of(info: ArchiveInfo) -> Mapping[str, str]:
+    """Return the metadata of a distribution's object."""
+    sidecar, place = info.sidecar, info.place
+    row = [
+        info.version,
+        info.sha256,
+        info.requires_python,
+        None if sidecar is None else [sidecar.sha256, sidecar.size],
+        None if place is None else [place.offset, place.stored_size, place.method],
+    ]
+    facts = json.dumps(row)
+    return {SHA256: info.sha256, **({FACTS: facts} if len(facts) <= _MOST_BYTES else {})}
+
+
+def facts_in(metadata: Mapping[str, str]) -> ArchiveInfo | None:
+    """Return the facts in an object's metadata; None if there are none, or if they are not of this program."""
+    try:
+        return archive_info(json.loads(metadata[FACTS]))
+    except (KeyError, ValueError, RecursionError, BadAnswer):
+        return None

@@ -1,0 +1,334 @@
+"""The objects of a bucket: listed, read, and put under conditions, by boto3. Blocking."""
+
+from __future__ import annotations
+
+import base64
+import errno
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from simpleindex.bucket.key_tree import ObjectState
+from simpleindex.core.errors import RefusedStart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
+
+    from simpleindex.core.bucket_location import BucketLocation
+
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 20
+"""Of one answer of the store; clients give up after 15 s (pip) or 30 s (uv)."""
+
+TRIES: Final = 3
+
+CONNECTIONS: Final = 32
+"""To the store at once; more requests wait for one."""
+
+PART_BYTES: Final = 16 * 1024 * 1024
+
+SINGLE_PUT_BYTES: Final = 64 * 1024 * 1024
+"""A larger file is put in parts, so that a connection that breaks costs one part."""
+
+_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+_REFUSED: Final = frozenset(
+    {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"}
+)
+
+
+class ConditionFailed(Exception):
+    """Another writer was first: an object exists already, or is no longer the one that was read."""
+
+
+class MissingObject(FileNotFoundError):
+    """There is no object of that key."""
+
+
+class ObjectStore:
+    """The objects below a prefix; usable from any thread.
+
+    Args:
+        location: The bucket and prefix.
+        client: A client of boto3; None for one with boto3's own credentials, region and endpoint.
+    """
+
+    def __init__(self, location: BucketLocation, client: Any = None) -> None:
+        self.location = location
+        self._bucket, self._prefix = location.bucket, location.prefix
+        self._client = client or boto3.session.Session().client(
+            "s3",
+            config=Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"max_attempts": TRIES, "mode": "standard"},
+                max_pool_connections=CONNECTIONS,
+                # Not every store knows the trailing checksums that newer clients send with each request.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def list(self, below: str = "") -> Iterator[ObjectState]:
+        """Yield the objects whose keys begin so, below the prefix.
+
+        Raises:
+            OSError: The store cannot be used.
+        """
+        with _as_os_errors(below):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + below
+            )
+            for page in pages:
+                for each in page.get("Contents", ()):
+                    modified = int(each["LastModified"].timestamp() * 1000) * 1_000_000
+                    yield ObjectState(each["Key"][len(self._prefix) :], each["ETag"], each["Size"], modified)
+
+    def state(self, key: str) -> tuple[ObjectState, Mapping[str, str]]:
+        """Return an object's state, and its metadata.
+
+        Raises:
+            MissingObject: There is none.
+            OSError: The store cannot be used.
+        """
+        with _as_os_errors(key):
+            found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+            modified = int(found["LastModified"].timestamp() * 1000) * 1_000_000
+            return ObjectState(key, found["ETag"], found["ContentLength"], modified), found.get(
+                "Metadata", {}
+            )
+
+    def read(
+        self, key: str, etag: str | None = None, span: tuple[int, int] | None = None
+    ) -> tuple[bytes, str]:
+        """Return bytes of an object, and its ETag.
+
+        Args:
+            key: Below the prefix.
+            etag: What it must be; None for whatever it is.
+            span: Offset and length; None for all of it.
+
+        Raises:
+            ConditionFailed: It is another object by now.
+            MissingObject: There is none.
+            OSError: The store cannot be used, or the answer broke off.
+        """
+        conditions: dict[str, Any] = {} if etag is None else {"IfMatch": etag}
+        if span is not None:
+            conditions["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
+        with _as_os_errors(key):
+            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **conditions)
+            with closing(found["Body"]) as body:
+                return body.read(), found["ETag"]
+
+    def download(self, key: str, etag: str, file: BinaryIO) -> None:
+        """Write all of an object into a file.
+
+        Raises:
+            ConditionFailed: It is another object by now.
+            MissingObject: There is none.
+            OSError: The store cannot be used, or the answer broke off.
+        """
+        with _as_os_errors(key):
+            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, IfMatch=etag)
+            with closing(found["Body"]) as body:
+                file.writelines(body.iter_chunks(1024 * 1024))
+        file.flush()
+
+    def create(self, key: str, file: BinaryIO, size: int, sha256: str, metadata: Mapping[str, str]) -> None:
+        """Put an object that does not exist yet; the store decides between two writers.
+
+        Args:
+            key: Below the prefix.
+            file: Its content, from the beginning.
+            size: Bytes.
+            sha256: Its digest, which the store checks, in lower-case hex.
+            metadata: Of the object.
+
+        Raises:
+            ConditionFailed: It exists.
+            OSError: The store cannot be used.
+        """
+        self._put(key, file, size, sha256, metadata, {"IfNoneMatch": "*"})
+
+    def replace(
+        self, key: str, file: BinaryIO, size: int, sha256: str, metadata: Mapping[str, str], etag: str
+    ) -> None:
+        """Put an object in the place of one; arguments as :meth:`create`, and what the former one must be.
+
+        Raises:
+            ConditionFailed: It is another object by now.
+            OSError: The store cannot be used.
+        """
+        self._put(key, file, size, sha256, metadata, {"IfMatch": etag})
+
+    def put_text(self, key: str, data: bytes, etag: str | None) -> None:
+        """Put a small object, new (None), or in the place of the one with an ETag.
+
+        Raises:
+            ConditionFailed: Another writer was first.
+            OSError: The store cannot be used.
+        """
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        with _as_os_errors(key):
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
+
+    def overwrite(self, key: str, data: bytes) -> None:
+        """Put a small object, whatever is there.
+
+        Raises:
+            OSError: The store cannot be used.
+        """
+        with _as_os_errors(key):
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object within the bucket, whatever is there.
+
+        Raises:
+            MissingObject: There is none to copy.
+            OSError: The store cannot be used.
+        """
+        with _as_os_errors(source):
+            origin = {"Bucket": self._bucket, "Key": self._prefix + source}
+            self._client.copy_object(Bucket=self._bucket, Key=self._prefix + target, CopySource=origin)
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is no mistake.
+
+        Raises:
+            OSError: The store cannot be used.
+        """
+        with _as_os_errors(key):
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
+    def presigned_url(self, key: str, seconds: int) -> str:
+        """Return a URL by which anybody can get an object for some time; no request is made."""
+        url: str = self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": self._prefix + key}, ExpiresIn=seconds
+        )
+        return url
+
+    def require_bucket(self) -> None:
+        """Refuse a bucket that cannot be used at all, in one sentence.
+
+        Raises:
+            RefusedStart: It does not exist, or these credentials may not list it.
+            OSError: The store cannot be reached now.
+        """
+        try:
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+        except NoCredentialsError:
+            raise RefusedStart(
+                f"{self.location}: there are no credentials for it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+            ) from None
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code == "NoSuchBucket":
+                raise RefusedStart(
+                    f"{self.location}: there is no bucket {self._bucket!r} at {self._endpoint}."
+                ) from None
+            if code == "RequestTimeTooSkewed":
+                raise RefusedStart(
+                    f"{self.location}: the store refuses this machine's time; set its clock, as with timedatectl set-ntp true."
+                ) from None
+            if code in _REFUSED:
+                raise RefusedStart(
+                    f"{self.location}: the store refuses these credentials ({code}); they must be allowed to list the bucket and "
+                    "to read its objects."
+                ) from None
+            raise _os_error(error, str(self.location)) from None
+        except BotoCoreError as error:
+            raise _os_error(error, str(self.location)) from None
+
+    @property
+    def _endpoint(self) -> str:
+        return str(self._client.meta.endpoint_url)
+
+    def _put(
+        self,
+        key: str,
+        file: BinaryIO,
+        size: int,
+        sha256: str,
+        metadata: Mapping[str, str],
+        condition: Mapping[str, str],
+    ) -> None:
+        target = {"Bucket": self._bucket, "Key": self._prefix + key}
+        with _as_os_errors(key):
+            if size <= SINGLE_PUT_BYTES:
+                digest = base64.b64encode(bytes.fromhex(sha256)).decode()
+                self._client.put_object(
+                    **target,
+                    Body=file,
+                    ContentLength=size,
+                    ChecksumSHA256=digest,
+                    Metadata=dict(metadata),
+                    **condition,
+                )
+                return
+            self._put_in_parts(target, file, metadata, condition)
+
+    def create_in_parts(self, key: str, file: BinaryIO, metadata: Mapping[str, str] | None = None) -> None:
+        """Put an object that does not exist yet in parts, however small it is.
+
+        Raises:
+            ConditionFailed: It exists.
+            OSError: The store cannot be used.
+        """
+        target = {"Bucket": self._bucket, "Key": self._prefix + key}
+        with _as_os_errors(key):
+            self._put_in_parts(target, file, metadata or {}, {"IfNoneMatch": "*"})
+
+    def _put_in_parts(
+        self,
+        target: Mapping[str, str],
+        file: BinaryIO,
+        metadata: Mapping[str, str],
+        condition: Mapping[str, str],
+    ) -> None:
+        upload = self._client.create_multipart_upload(**target, Metadata=dict(metadata))["UploadId"]
+        try:
+            self._put_parts(target, upload, file, condition)
+        except BaseException:
+            self._client.abort_multipart_upload(**target, UploadId=upload)
+            raise
+
+    def _put_parts(
+        self, target: Mapping[str, str], upload: str, file: BinaryIO, condition: Mapping[str, str]
+    ) -> None:
+        parts: list[dict[str, object]] = []
+        while data := file.read(PART_BYTES):
+            number = len(parts) + 1
+            put = self._client.upload_part(**target, UploadId=upload, PartNumber=number, Body=data)
+            parts.append({"PartNumber": number, "ETag": put["ETag"]})
+        self._client.complete_multipart_upload(
+            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
+        )
+
+
+@contextmanager
+def _as_os_errors(key: str) -> Iterator[None]:
+    """Raise errors of boto3 as errors of the system, which every caller expects of a place with files."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise _os_error(error, key) from None
+
+
+def _os_error(error: ClientError | BotoCoreError, key: str) -> Exception:
+    if not isinstance(error, ClientError):
+        # Not its text: an endpoint's URL may be signed.
+        return OSError(errno.ETIMEDOUT, f"the store cannot be reached ({type(error).__name__})", key)
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status in (409, 412):
+        return ConditionFailed(key)
+    if code in _MISSING or status == 404:
+        return MissingObject(errno.ENOENT, "there is no such object", key)
+    if code in _REFUSED or status == 403:
+        return OSError(errno.EACCES, f"the store refuses it ({code})", key)
+    return OSError(errno.ETIMEDOUT, f"the store is busy or out of order ({code or status})", key)

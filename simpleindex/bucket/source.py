@@ -1,0 +1,63 @@
+"""The three questions, answered from a bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
+from simpleindex.bucket.object_body import ObjectBody
+from simpleindex.core.errors import Unavailable
+from simpleindex.core.source import Elsewhere
+from simpleindex.directory.source import LocalSource
+
+if TYPE_CHECKING:
+    from simpleindex.bucket.live_bucket import LiveBucket
+    from simpleindex.bucket.package_bucket import PackageBucket
+    from simpleindex.core.names import ProjectName
+    from simpleindex.core.source import Body
+    from simpleindex.directory.scan.scanned_files import ScannedFile
+    from simpleindex.system.stamp import Stamp
+    from simpleindex.system.threads import Threads
+
+
+class BucketSource(LocalSource):
+    """A source over a bucket.
+
+    Args:
+        live: The snapshots.
+        bucket: Where the bytes are.
+        threads: Call the store.
+        redirect_seconds: For how long a URL of the store is good to which clients are redirected; None to send files from here.
+    """
+
+    def __init__(
+        self, live: LiveBucket, bucket: PackageBucket, threads: Threads, redirect_seconds: int | None = None
+    ) -> None:
+        super().__init__(live, bucket, threads.run)
+        self._bucket = bucket
+        self._threads = threads
+        self._redirect_seconds = redirect_seconds
+
+    async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:  # type: ignore[override]
+        """One file, its sidecar, or a signature or provenance beside it."""
+        try:
+            body = await super().file(name, filename)
+        except OSError as error:
+            raise Unavailable(
+                "The store of this index does not answer now; try again later.", retry_after=5
+            ) from error
+        if self._redirect_seconds is None or not isinstance(body, ObjectBody):
+            return body
+        body.close()
+        return Elsewhere(self._bucket.store.presigned_url(body.key, self._redirect_seconds))
+
+    async def _file_body(self, path: str, stamp: Stamp, filename: str, sha256: str) -> Body:  # noqa: ARG002
+        return ObjectBody(self._bucket, path, stamp, sha256, self._threads)
+
+    def _extract(self, path: str, known: ScannedFile) -> bytes:
+        assert known.stamp is not None  # of a wheel that is listed
+        assert isinstance(known.outcome, ArchiveInfo)
+        stamp = known.stamp
+        return read_sidecar(
+            lambda length, offset: self._bucket.read_span(path, stamp, offset, length), known.outcome
+        )

@@ -1,0 +1,350 @@
+"""Changes of a bucket: the store decides between writers, by conditions on what is there. Blocking.
+
+An upload comes to its key last, after its side files, so that nothing of it is listed before it is whole. Small objects that many
+change (the ledger, the project file) are put only in the place of the content that was read, and read again otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import file_digest
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.bucket.facts import SHA256, metadata_of
+from simpleindex.bucket.object_store import ConditionFailed, MissingObject
+from simpleindex.core.errors import CannotStore, NotHere
+from simpleindex.core.faults import Fault
+from simpleindex.core.identity import all_spellings, same_distribution
+from simpleindex.core.names import (
+    LEDGER,
+    PROJECT_FILE,
+    SIDE_FILE_SUFFIXES,
+    parse_distribution_name,
+)
+from simpleindex.core.text import printable
+from simpleindex.directory.ledger import UNKNOWN_DIGEST, used_names, with_deleted, with_freed
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
+from simpleindex.publishing.present_files import StoredFile
+from simpleindex.publishing.trash import TRASH
+from simpleindex.system.atomic import storing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.bucket.key_tree import ObjectState
+    from simpleindex.bucket.package_bucket import PackageBucket
+    from simpleindex.core.names import DistributionName, ProjectName
+    from simpleindex.publishing.staging import StagedUpload
+
+_TRIES: Final = 20
+"""How often a small object is read and put again while others change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedObject:
+    """A file that was deleted.
+
+    Attributes:
+        filename: Its name.
+        sha256: Its digest, or None if it is not known.
+    """
+
+    filename: str
+    sha256: str | None
+
+
+class BucketWriter:
+    """Writes into a bucket; any number of writers may exist, on any number of nodes.
+
+    Args:
+        bucket: The bucket.
+        now: Seconds since 1970.
+    """
+
+    def __init__(self, bucket: PackageBucket, now: Callable[[], float] = time.time) -> None:
+        self._bucket = bucket
+        self._store = bucket.store
+        self._now = now
+
+    # -- uploads ----------------------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        draft: StagedUpload,
+        name: DistributionName,
+        info: ArchiveInfo | None,
+        side_files: Mapping[str, bytes],
+        *,
+        overwrite: bool,
+    ) -> StoredFile:
+        """Put an uploaded file at its key.
+
+        Args:
+            draft: The whole file.
+            name: Its name.
+            info: What its examination found, for other nodes.
+            side_files: Their content, by suffix.
+            overwrite: Whether it may replace another file, and take the name of a deleted one.
+
+        Raises:
+            AlreadyExists: Another file has that name, or the distribution exists under another name.
+            NameUsed: A deleted file had it, or another spelling of it.
+            CannotStore: The store cannot be written to.
+        """
+        digests, key = draft.finish(), f"{name.project}/{name.filename}"
+        with storing(key):
+            for _ in range(_TRIES):
+                present = self._present(name.project)
+                if (before := present.get(name.filename)) is None:
+                    self._require_name(name, present, overwrite=overwrite)
+                elif (sha256 := self._digest_of(before)) == digests.sha256:
+                    return StoredFile(before.key, sha256, created=False)
+                elif not overwrite:
+                    raise AlreadyExists(name.filename, sha256)
+                try:
+                    self._put(
+                        draft,
+                        key,
+                        before,
+                        {SHA256: digests.sha256} if info is None else metadata_of(info),
+                        side_files,
+                    )
+                except ConditionFailed:
+                    continue
+                return StoredFile(key if before is None else before.key, digests.sha256, created=True)
+        raise CannotStore(f"{key} is being changed by another writer; try again later.", fault=Fault.BUSY)
+
+    def _put(
+        self,
+        draft: StagedUpload,
+        key: str,
+        before: ObjectState | None,
+        metadata: Mapping[str, str],
+        side_files: Mapping[str, bytes],
+    ) -> None:
+        digests = draft.finish()
+        if before is not None:
+            # A missing signature does less harm than one of another file.
+            self._delete_side_files(before.key)
+        for suffix, data in side_files.items():
+            self._store.overwrite((before.key if before else key) + suffix, data)
+        with draft.reader() as file:
+            if before is None:
+                self._store.create(key, file, digests.size, digests.sha256, metadata)
+            else:
+                self._store.replace(before.key, file, digests.size, digests.sha256, metadata, before.etag)
+
+    def _present(self, project: ProjectName) -> Mapping[str, ObjectState]:
+        """Return the files of a project now, by name; the preferred place of each."""
+        self._bucket.list_project(project)
+        directories, loose = self._bucket.places_of(project)
+        tree = self._bucket.tree
+        present = {filename: tree.loose[filename] for filename in loose if filename in tree.loose}
+        for raw in reversed(directories):
+            present.update(tree.directories.get(raw, {}))
+        return present
+
+    def _require_name(
+        self, name: DistributionName, present: Mapping[str, ObjectState], *, overwrite: bool
+    ) -> None:
+        for filename in same_distribution(name, present, formats_may_differ=False):
+            raise AlreadyExists(filename, self._digest_of(present[filename]), name.filename)
+        if overwrite:
+            return
+        used = self.used_names(name.project)
+        if name.filename in used:
+            raise NameUsed(name.filename)
+        for filename in same_distribution(name, used, formats_may_differ=False):
+            raise NameUsed(filename, name.filename)
+
+    def _digest_of(self, file: ObjectState) -> str:
+        _, metadata = self._store.state(file.key)
+        if SHA256 in metadata:
+            return metadata[SHA256]
+        with open(self._bucket.open_file(file.key, file.stamp), "rb") as copy:
+            copy.seek(0)
+            return file_digest(copy, "sha256").hexdigest()
+
+    # -- deletions --------------------------------------------------------------------------------------------------
+
+    def filenames(self, project: ProjectName) -> tuple[str, ...]:
+        """Return the names of the stored distribution files.
+
+        Raises:
+            NotHere: There is no such project.
+            CannotStore: The store cannot be used.
+        """
+        with storing(project):
+            self._bucket.list_project(project)
+        places = self._bucket.places_of(project)
+        if not any(places):
+            raise NotHere(f"project {project}")
+        return tuple(sorted({entry.filename for entry in self._bucket.look(*places).entries}))
+
+    def delete(
+        self, project: ProjectName, filenames: Iterable[str], *, who: str
+    ) -> tuple[DeletedObject, ...]:
+        """Move files of a project into the trash; their names stay used.
+
+        Raises:
+            NotHere: One of the files does not exist; then none is deleted.
+            CannotStore: The store cannot be written to.
+        """
+        with storing(project):
+            present = self._present(project)
+            for filename in (unique := [*dict.fromkeys(filenames)]):
+                if filename not in present:
+                    raise NotHere(f"file {printable(filename)} of the project {project}")
+            deleted = []
+            for filename in unique:
+                _, metadata = self._store.state(present[filename].key)
+                deleted.append(DeletedObject(filename, metadata.get(SHA256)))
+            self._change(project, LEDGER, partial(self._with_deleted, deleted, who))
+            for each in deleted:
+                self._throw_away(project, present[each.filename].key)
+            return tuple(deleted)
+
+    def _with_deleted(self, deleted: Iterable[DeletedObject], who: str, ledger: bytes) -> bytes:
+        for each in deleted:
+            ledger = with_deleted(
+                ledger, each.sha256 or UNKNOWN_DIGEST, each.filename, now=self._now(), who=who
+            )
+        return ledger
+
+    def _throw_away(self, project: ProjectName, key: str) -> None:
+        moment = datetime.fromtimestamp(self._now(), UTC)
+        place = f"{TRASH}/{moment.date().isoformat()}/{project}/{moment.strftime('%H%M%S%f')}"
+        filename = key.rpartition("/")[2]
+        # Copied before it is deleted: at any moment it is in one of the two places.
+        for suffix in ("", *SIDE_FILE_SUFFIXES):
+            with suppress(MissingObject):
+                self._store.copy(key + suffix, f"{place}/{filename}{suffix}")
+        self._store.delete(key)
+        self._delete_side_files(key)
+
+    def _delete_side_files(self, key: str) -> None:
+        for suffix in SIDE_FILE_SUFFIXES:
+            if self._bucket.tree.file(key + suffix) is not None:
+                self._store.delete(key + suffix)
+
+    def undelete(self, project: ProjectName, filename: str, *, who: str) -> StoredFile:
+        """Take a deleted file out of the trash: the one that was deleted last.
+
+        Raises:
+            NotHere: There is none in the trash.
+            AlreadyExists: A file of that name exists, or the same distribution under another name.
+            CannotStore: The store cannot be written to.
+        """
+        name = parse_distribution_name(filename, project)
+        key = f"{project}/{filename}"
+        with storing(key):
+            trashed = [
+                each
+                for each in self._store.list(f"{TRASH}/")
+                if each.key.split("/")[2:3] == [project] and each.key.endswith(f"/{filename}")
+            ]
+            if not trashed:
+                raise NotHere(f"deleted file {filename} of the project {project}")
+            source = max(trashed, key=lambda each: each.key)
+            present = self._present(project)
+            for other in (filename, *same_distribution(name, present, formats_may_differ=True)):
+                if other in present:
+                    raise AlreadyExists(
+                        other, self._digest_of(present[other]), None if other == filename else filename
+                    )
+            content, _ = self._store.read(source.key)
+            _, metadata = self._store.state(source.key)
+            for suffix in SIDE_FILE_SUFFIXES:
+                with suppress(MissingObject):
+                    self._store.copy(source.key + suffix, key + suffix)
+            sha256 = file_digest(io.BytesIO(content), "sha256").hexdigest()
+            try:
+                self._store.create(key, io.BytesIO(content), len(content), sha256, metadata)
+            except ConditionFailed:
+                raise AlreadyExists(filename, sha256) from None
+            self._change(project, LEDGER, partial(with_freed, filename=filename, now=self._now(), who=who))
+            for suffix in ("", *SIDE_FILE_SUFFIXES):
+                self._store.delete(source.key + suffix)
+            return StoredFile(key, sha256, created=True)
+
+    def used_names(self, project: ProjectName) -> frozenset[str]:
+        """Return the names of a project's deleted files.
+
+        Raises:
+            OSError: The store cannot be used.
+        """
+        try:
+            ledger, _ = self._store.read(f"{project}/{LEDGER}")
+        except MissingObject:
+            return frozenset()
+        return used_names(ledger)
+
+    def free_name(self, project: ProjectName, filename: str, *, who: str) -> bool:
+        """Let a name be used again, in every spelling that a deleted file had; return whether it was used.
+
+        Raises:
+            CannotStore: The store cannot be written to.
+        """
+        with storing(f"{project}/{LEDGER}"):
+            freed = [*all_spellings(filename, project, self.used_names(project))]
+            for name in freed:
+                self._change(project, LEDGER, partial(with_freed, filename=name, now=self._now(), who=who))
+        return bool(freed)
+
+    # -- small objects that many change -----------------------------------------------------------------------------
+
+    def edit_project_file(self, project: ProjectName, change: Callable[[bytes | None], bytes | None]) -> bool:
+        """Change a project's ``simpleindex.toml``; return whether it changed.
+
+        Args:
+            project: The project.
+            change: Takes the content, or None without one, and returns the new one; None for none.
+
+        Raises:
+            NotHere: There is no such project.
+            InvalidProjectFile: The file is not valid, and was not changed.
+            CannotStore: The store cannot be written to.
+        """
+        key = f"{project}/{PROJECT_FILE}"
+        with storing(key):
+            self._bucket.list_project(project)
+            places = self._bucket.places_of(project)
+            if not any(places):
+                raise NotHere(f"project {project}")
+            for _ in range(_TRIES):
+                before, etag = self._read(key)
+                after = change(before)
+                if after is None and before is not None:
+                    # An edit must not free a name that is taken, and a deletion has no condition.
+                    after = b'status = "active"\n'
+                if after == before or after is None:
+                    return False
+                try:
+                    self._store.put_text(key, after, etag)
+                except ConditionFailed:
+                    continue
+                return True
+        raise CannotStore(f"{key} is being changed by other writers; try again later.", fault=Fault.BUSY)
+
+    def _change(self, project: ProjectName, filename: str, change: Callable[[bytes], bytes]) -> None:
+        key = f"{project}/{filename}"
+        for _ in range(_TRIES):
+            before, etag = self._read(key)
+            try:
+                self._store.put_text(key, change(before or b""), etag)
+            except ConditionFailed:
+                continue
+            return
+        raise CannotStore(f"{key} is being changed by other writers; try again later.", fault=Fault.BUSY)
+
+    def _read(self, key: str) -> tuple[bytes | None, str | None]:
+        try:
+            return self._store.read(key)
+        except MissingObject:
+            return None, None

@@ -1,0 +1,214 @@
+"""Composition of a served bucket (``--path s3://...``); imported only with one."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from simpleindex.bucket.digests import BucketDigests
+from simpleindex.bucket.live_bucket import LiveBucket
+from simpleindex.bucket.object_store import ObjectStore
+from simpleindex.bucket.package_bucket import PackageBucket
+from simpleindex.bucket.probe import broken_promise
+from simpleindex.bucket.publishing import BucketPublishing
+from simpleindex.bucket.source import BucketSource
+from simpleindex.bucket.writer import BucketWriter
+from simpleindex.core.bucket_location import parse_location
+from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.names import ProjectName, parse_project_name
+from simpleindex.core.text import duration, plural
+from simpleindex.core.views import LOCAL
+from simpleindex.directory.layout.served_root import ServedRoot
+from simpleindex.directory.scan.batches import ScanThreads
+from simpleindex.directory.scan.scanner import Scanner
+from simpleindex.directory.watch.interface import NoWatch
+from simpleindex.directory.watch.method import WatchMethod
+from simpleindex.publishing.staging import Staging
+from simpleindex.service.composition.directory import ServedDirectory
+from simpleindex.service.places import own_directory
+from simpleindex.system.log import logger
+from simpleindex.system.threads import core_count
+
+if TYPE_CHECKING:
+    from simpleindex.directory.live.private_names import NameRecord
+    from simpleindex.publishing.upload_checks import UploadChecks
+    from simpleindex.service.runtime import Runtime
+    from simpleindex.system.threads import Threads
+    from simpleindex.tls.private_ca import Owner
+
+FIRST_LISTING_SECONDS: Final = 5.0
+"""Between two tries to list a bucket for the first time."""
+
+_AHEAD_NS: Final = 3_600_000_000_000
+"""A listing's states are exact: nothing that was put just now can change without another one, so no file is young."""
+
+
+class ServedBucket(ServedDirectory):
+    """A bucket of packages with everything that reads it and keeps it up to date; serves as a directory does.
+
+    Args:
+        location: ``s3://bucket/prefix``.
+        runtime: What all parts share.
+        used_names: Stores names of projects for good; None without upstreams.
+
+    Attributes:
+        name: Its name among the sources.
+        path: The location.
+        choice: How changes are noticed.
+        directory: Its listings and bytes.
+        digests: The digest cache.
+        live: Its projects, kept up to date.
+        source: Its projects as a source.
+        log: Where it logs.
+        sweeps: The number of listings so far.
+        read_only: Why nothing is written, as a sentence; None if uploads are possible.
+
+    Raises:
+        RefusedStart: The bucket cannot be used.
+    """
+
+    directory: PackageBucket
+    digests: BucketDigests
+    live: LiveBucket
+    source: BucketSource
+
+    def __init__(self, location: str, runtime: Runtime, used_names: NameRecord | None = None) -> None:
+        settings = runtime.settings
+        self.name = LOCAL
+        self.path = location
+        self.sweeps = 0
+        self.log = logger(__name__)
+        self.read_only: str | None = None
+        self._runtime = runtime
+        self._scratch = str(settings.path)
+        self._first: Deferred[None] | None = None
+        store = ObjectStore(parse_location(location))
+        self._store = store
+        self.directory = PackageBucket(store, self._scratch)
+        interval = duration(settings.poll_interval)
+        self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
+        self.digests = BucketDigests(str(settings.cache), self.directory)
+        self.live = self._live(used_names)
+        self.source = BucketSource(
+            self.live, self.directory, runtime.threads.reads, settings.redirect_downloads or None
+        )
+
+    def _live(self, used_names: NameRecord | None) -> LiveBucket:
+        threads = self._runtime.threads
+        scanner = Scanner(
+            self.directory,
+            self.digests,
+            lambda: time.time_ns() + _AHEAD_NS,
+            self.name,
+            examiner=self._runtime.examination,
+        )
+        live = LiveBucket(
+            scanner,
+            self._runtime.reactor,
+            threads=ScanThreads(threads.reads.run, threads.digests.run, threads.examinations.run),
+            log=self.log,
+            workers=core_count() + 1,
+            record=used_names,
+        )
+        live.bucket, live.reads = self.directory, threads.reads
+        return live
+
+    def prepare(self, owner: Owner) -> None:
+        """Make the local directory, and refuse a bucket that cannot be listed; blocking.
+
+        Raises:
+            RefusedStart: It cannot be used.
+        """
+        own_directory(self._runtime.settings.path, owner)
+        try:
+            self._store.require_bucket()
+        except OSError as error:
+            raise RefusedStart(
+                f"{self.directory.root}: {error.strerror}; see AWS_ENDPOINT_URL, AWS_REGION and the network."
+            ) from None
+
+    def follow_other_nodes(self) -> None:
+        """Announce changes of this node, and list projects that others announce; without PostgreSQL listings find them."""
+        records, threads = self._runtime.records, self._runtime.threads
+
+        async def announce(name: ProjectName) -> None:
+            await threads.writes.run(records.announce, self.path, name)
+
+        def announced(place: str, project: str) -> None:
+            with suppress(InvalidProjectName):
+                if place == self.path:
+                    self._runtime.reactor.callFromThread(self._look_at, parse_project_name(project))
+
+        self.live.announce = announce
+        records.listener = announced
+
+    def _look_at(self, name: ProjectName) -> None:
+        look = Deferred.fromCoroutine(self.live.changed(name))
+        look.addErrback(lambda failure: self.log.failure("", failure))
+
+    def watch(self) -> None:
+        """Log how changes are noticed."""
+        self.live.polling = False
+        self.log.info("{sentence}", sentence=self.choice.sentence)
+
+    def begin(self) -> Deferred[None]:
+        """List and read everything; the Deferred fires when it is complete."""
+        return Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> None:
+        self._runtime.threads.reads.run(self._runtime.examination.prepare).addErrback(lambda _: None)
+        if self._runtime.settings.has_logins:
+            await self._find_out_if_writable()
+        await self.live.list_again()
+        while self.live.trouble is not None:
+            # The store was there a moment ago. Nothing is "not here" until it was listed once.
+            await deferLater(self._runtime.reactor, FIRST_LISTING_SECONDS)
+            await self.live.list_again()
+        await self.live.begin(NoWatch())
+
+    async def _find_out_if_writable(self) -> None:
+        try:
+            promise = await self._runtime.threads.reads.run(broken_promise, self._store)
+        except OSError as error:
+            promise = f"did not answer ({error.strerror})"
+        if promise is not None:
+            self.read_only = f"The store of {self.directory.root} {promise}, so this index is read-only."
+            self.log.warn("{sentence}", sentence=self.read_only)
+
+    def sweep(self) -> Deferred[None]:
+        """List the bucket again."""
+        self.sweeps += 1
+        return Deferred.fromCoroutine(self.live.list_again())
+
+    def forget_others(self) -> None:
+        """Delete cached digests of files that are gone; blocking."""
+        self.digests.forget_others(
+            path for snapshot in tuple(self.live.snapshots.values()) for path in snapshot.known
+        )
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self.live.stop()
+
+    def publishing(self, threads: Threads, checks: UploadChecks) -> BucketPublishing:
+        """Return what publishes into the bucket."""
+        writer = BucketWriter(self.directory)
+        publishing = BucketPublishing(writer, self.staging, self.live, self.source, threads, checks=checks)
+        publishing.refusal = lambda: self.read_only
+        return publishing
+
+    @property
+    def staging(self) -> Staging:
+        """Where uploads lie until they are whole and checked: the local directory."""
+        return Staging(ServedRoot(self._scratch))
+
+    def recover(self) -> list[str]:
+        """Remove uploads that a crash left in the local directory; the bucket has none. Return a sentence for each repair."""
+        left_over = [*self.staging.left_over()]
+        for staged in left_over:
+            staged.discard()
+        return [f"Removed {plural(len(left_over), 'unfinished upload')}."] if left_over else []

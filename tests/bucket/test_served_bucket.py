@@ -1,0 +1,291 @@
+"""A bucket as an index: listed, read, downloaded; changes of others; a store that goes away."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.bucket import facts, object_body
+from simpleindex.bucket.facts import FACTS, facts_in
+from simpleindex.bucket.object_store import ConditionFailed
+from simpleindex.core.errors import Changed, NotHere, Unavailable
+from simpleindex.core.model import Status
+from simpleindex.core.names import ProjectName
+from simpleindex.core.source import Elsewhere
+from tests.fixtures.bucket import ACME
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.fixtures.bucket import BucketNode
+    from tests.fixtures.log import CapturedLog
+
+WHEEL = wheel_name()
+DATA = wheel_bytes()
+DIGEST = sha256(DATA).hexdigest()
+
+
+def away(*_: object, **__: object) -> Any:
+    """What every call of a store does that is away."""
+    raise TimeoutError(110, "the store cannot be reached")
+
+
+def test_an_existing_bucket(node: BucketNode) -> None:
+    """In place: other spellings, loose files, yanks, signatures; what is none of it is passed over."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.put(f"acme/{WHEEL}.asc", b"-----BEGIN PGP SIGNATURE-----\nx\n-----END PGP SIGNATURE-----\n")
+    node.put(f"Big.Name/{wheel_name('big_name')}", wheel_bytes("big_name"))
+    node.put(sdist_name("loose"), sdist_bytes("loose"))
+    node.put("acme/simpleindex.toml", b'[yanked]\n"1.0" = "broken"\n')
+    node.put("acme/deep/x.whl", b"")
+    node.put("acme/notes.txt", b"")
+    node.put(".hidden/x", b"")
+    node.put("a b/x", b"")
+    node.put("not-a-name.whl", b"")
+    node.put(".x-1.0.tar.gz", b"")
+    node.begin()
+    assert node.names() == ["acme", "big-name", "loose"]
+    (file,) = node.project().files
+    assert (file.sha256, file.yanked) == (DIGEST, "broken")
+    assert node.download(WHEEL) == DATA
+    assert node.download(f"{WHEEL}.asc").startswith(b"-----BEGIN")
+    assert node.download(sdist_name("loose"), "loose") == sdist_bytes("loose")
+    with zipfile.ZipFile(io.BytesIO(DATA)) as archive:
+        metadata = archive.read("acme-1.0.dist-info/METADATA")
+    assert node.download(f"{WHEEL}.metadata") == metadata
+    assert node.download(f"{WHEEL}.metadata") == metadata
+    assert isinstance(error(node.source.project(ProjectName("none"))), NotHere)
+
+
+def test_broken_archives_are_withheld(node: BucketNode) -> None:
+    """As in a directory."""
+    node.put(f"acme/{WHEEL}", DATA[:-30])
+    node.begin()
+    assert node.files() == {}
+    assert len(node.project().withheld) == 1
+
+
+def test_changes_of_others(node: BucketNode, log: CapturedLog) -> None:
+    """Come, change and go with the next listing; a project that did not change is not read again."""
+    node.begin()
+    assert node.names() == []
+    node.put(f"acme/{WHEEL}", DATA)
+    node.put(f"steady/{wheel_name('steady')}", wheel_bytes("steady"))
+    node.list_again()
+    assert node.files() == {WHEEL: DIGEST}
+    steady = node.project("steady")
+    other = wheel_bytes(files={"more.py": b""})
+    node.put(f"acme/{WHEEL}", other)
+    node.list_again()
+    assert node.files() == {WHEEL: sha256(other).hexdigest()}
+    node.put("acme/simpleindex.toml", b'status = "archived"\n')
+    node.list_again()
+    assert node.project().status is Status.ARCHIVED
+    node.store.delete(f"acme/{WHEEL}")
+    node.store.delete("acme/simpleindex.toml")
+    node.list_again()
+    assert node.names() == ["steady"]
+    assert node.project("steady") is steady
+    assert not any("cannot" in line for line in log.lines)
+
+
+def test_a_project_that_is_announced(node: BucketNode) -> None:
+    """Listed at once, without the rest."""
+    node.begin()
+    node.put(f"acme/{WHEEL}", DATA)
+    node.put(f"other/{wheel_name('other')}", wheel_bytes("other"))
+    result(node.live.changed(ACME))
+    assert node.names() == ["acme"]
+    node.list_again()
+    assert node.names() == ["acme", "other"]
+
+
+def test_a_listing_that_is_older_than_an_upload(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes long, and the upload that came meanwhile must not vanish with its end."""
+    node.begin()
+    listing = node.store.list
+
+    def slow(below: str = "") -> Any:
+        found = [*listing(below)]
+        if not below:
+            node.put(f"acme/{WHEEL}", DATA)
+            result(node.live.changed(ACME))
+        return iter(found)
+
+    monkeypatch.setattr(node.store, "list", slow)
+    node.list_again()
+    assert node.files() == {WHEEL: DIGEST}
+
+
+def test_other_nodes_need_not_read_what_one_has_read(
+    new_node: Callable[[str], BucketNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The facts about an upload lie with it; a node that starts again has them in its cache."""
+    one, two = new_node("one").begin(), new_node("two")
+    result(one.upload(DATA, WHEEL))
+    monkeypatch.setattr(two.store, "download", away)
+    two.begin()
+    assert two.files() == {WHEEL: DIGEST}
+    again = new_node("two")
+    monkeypatch.setattr(again.store, "state", away)
+    monkeypatch.setattr(again.store, "download", away)
+    again.begin()
+    assert again.files() == {WHEEL: DIGEST}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "no", '["1.0"]', '["1.0", "no digest", null, null, null]'])
+def test_facts_that_are_none(text: str) -> None:
+    """Metadata of other tools, or of somebody's: the object is read instead."""
+    assert facts_in({FACTS: text}) is None
+    assert facts_in({}) is None
+
+
+def test_facts_that_are_too_long(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores have room for two kilobytes."""
+    monkeypatch.setattr(facts, "_MOST_BYTES", 100)
+    node.begin()
+    result(node.upload(DATA, WHEEL))
+    _, metadata = node.store.state(f"acme/{WHEEL}")
+    assert set(metadata) == {"sha256"}
+    assert node.files() == {WHEEL: DIGEST}
+
+
+def test_a_large_download(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces, one ahead, from any place; a piece is requested once."""
+    monkeypatch.setattr(object_body, "PIECE_BYTES", 100)
+    data = wheel_bytes(files={"x.bin": bytes(range(256)) * 5})
+    node.put(f"acme/{WHEEL}", data)
+    node.begin()
+    spans: list[Any] = []
+    read = node.store.read
+
+    def counted(key: str, etag: str | None = None, span: Any = None) -> Any:
+        spans.append(span)
+        return read(key, etag, span)
+
+    monkeypatch.setattr(node.store, "read", counted)
+    body = result(node.source.file(ACME, WHEEL))
+    assert (
+        result(body.read(0, 50)) + result(body.read(50, 75)) + result(body.read(125, len(data) - 125)) == data
+    )
+    assert len(spans) == len({*spans}) == -(-len(data) // 100)
+    assert body.send_to(0, 0, 1) is None
+    assert result(body.read(250, 20)) == data[250:270]
+    body.close()
+    assert isinstance(error(body.read(0, 1)), Changed)
+
+
+def test_a_file_that_is_replaced_while_it_is_sent(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more of it is sent; the next request gets the new one."""
+    monkeypatch.setattr(object_body, "PIECE_BYTES", 100)
+    node.put(f"acme/{WHEEL}", DATA)
+    node.begin()
+    body = result(node.source.file(ACME, WHEEL))
+    assert result(body.read(0, 100)) == DATA[:100]
+    other = wheel_bytes(files={"more.py": b"x"})
+    node.put(f"acme/{WHEEL}", other)
+    assert isinstance(error(body.read(200, 100)), Changed)
+    result(node.live.changed(ACME))
+    assert node.download(WHEEL) == other
+
+
+def test_redirects(node: BucketNode) -> None:
+    """To a URL of the store, which no listing has; sidecars come from here."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.begin()
+    node.source._redirect_seconds = 60
+    answer = result(node.source.file(ACME, WHEEL))
+    assert isinstance(answer, Elsewhere)
+    assert f"py/acme/{WHEEL}" in answer.url
+    assert node.download(f"{WHEEL}.metadata").startswith(b"Metadata-Version")
+
+
+def test_a_store_that_goes_away(node: BucketNode, monkeypatch: pytest.MonkeyPatch, log: CapturedLog) -> None:
+    """Listings go on from what is known; files get 503, and a name is never "not here" because of it."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.begin()
+    with monkeypatch.context() as broken:
+        for name in ("list", "read", "state", "download"):
+            broken.setattr(node.store, name, away)
+        for _ in range(3):
+            node.list_again()
+        assert node.live.trouble is not None
+        assert node.files() == {WHEEL: DIGEST}
+        assert isinstance(error(node.source.file(ACME, f"{WHEEL}.metadata")), Unavailable)
+        body = result(node.source.file(ACME, WHEEL))
+        assert isinstance(error(body.read(0, 10)), Unavailable)
+        result(node.live.changed(ACME))
+        assert node.files() == {WHEEL: DIGEST}
+    node.list_again()
+    assert node.live.trouble is None
+    assert node.download(WHEEL) == DATA
+    assert [line for line in log.lines if "cannot be listed" in line][1:] == []
+    assert log.lines[-1].endswith("is listed again.")
+
+
+def test_a_store_that_is_away_at_the_start(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is "not here" until it was listed."""
+    node.put(f"acme/{WHEEL}", DATA)
+    with monkeypatch.context() as broken:
+        broken.setattr(node.store, "list", away)
+        node.list_again()
+        assert isinstance(error(node.source.project(ProjectName("none"))), Unavailable)
+    node.begin()
+    assert node.files() == {WHEEL: DIGEST}
+
+
+def test_an_object_that_changes_while_it_is_read(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the first time: the one in its place is read at the next listing."""
+    node.put(f"acme/{WHEEL}", DATA)
+
+    def changing(*_: object) -> None:
+        raise ConditionFailed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(node.store, "download", changing)
+        node.begin()
+        assert node.files() == {}
+    other = wheel_bytes(files={"more.py": b""})
+    node.put(f"acme/{WHEEL}", other)
+    node.list_again()
+    assert node.files() == {WHEEL: sha256(other).hexdigest()}
+
+
+@pytest.mark.parametrize("failure", [ConditionFailed(), TimeoutError(110, "away")])
+def test_a_project_file_that_cannot_be_read(
+    failure: Exception, node: BucketNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project is not offered without its rules."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.put("acme/simpleindex.toml", b'[yanked]\n"1.0" = "broken"\n')
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    with monkeypatch.context() as broken:
+        broken.setattr(node.store, "read", fail)
+        node.begin()
+        assert error(node.source.project(ACME))
+    result(node.live.changed(ACME))
+    assert node.project().files[0].yanked == "broken"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (["acme/simpleindex.toml", "Acme/simpleindex.toml"], "keep one of them"),
+        (["acme/simpleindex.toml"], "larger than"),
+    ],
+)
+def test_project_files_that_are_not_obeyed(keys: list[str], reason: str, node: BucketNode) -> None:
+    node.put(f"acme/{WHEEL}", DATA)
+    for key in keys:
+        node.put(key, b"#" * (100_000 if len(keys) == 1 else 10))
+    node.begin()
+    assert reason in str(error(node.source.project(ACME)))
