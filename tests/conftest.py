@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,4 +43,16 @@ def _databases_do_not_wait() -> Iterator[None]:
     """Open databases that do not wait for the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=UnsyncedConnection))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_test_ends_this_process() -> Iterator[None]:
+    """Refuse the watchdog that ends a process by force: seconds later it would end the tests, in the middle of another one."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a test armed the watchdog of its own process")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faulthandler, "dump_traceback_later", refuse)
         yield

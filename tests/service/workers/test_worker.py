@@ -105,7 +105,8 @@ class Wire:
 
 @pytest.fixture
 def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceFixture]:
-    """A root; the log is left to the tests' own."""
+    """A root; the log is left to the tests' own, and this process does not end by force."""
+    monkeypatch.setattr(module, "end_by_force", lambda: None)
     with mock.patch.object(globalLogBeginner, "beginLoggingTo"):
         yield from service_fixture(tmp_path, monkeypatch)
 
