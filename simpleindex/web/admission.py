@@ -10,7 +10,7 @@ from simpleindex.access.identity import ANYONE, Action, Identity
 from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import NotAllowed
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.web.routes import FileRoute, ProjectRoute, RootRoute
+from simpleindex.web.routes import FileRoute, ProjectRoute, PypiJsonRoute, RootRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +140,7 @@ class Admission:
         match target:
             case RootRoute():
                 return not access.private and not reader.authenticated
-            case ProjectRoute(name) | FileRoute(name):
+            case ProjectRoute(name) | FileRoute(name) | PypiJsonRoute(name):
                 return access.is_public(name)
         return not access.private
 

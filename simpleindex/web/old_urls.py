@@ -1,6 +1,6 @@
 """URLs of other index servers that people moved away from: where what they had lies here. Pure.
 
-No page or file of ours has such a URL, so that nothing is hidden by them; and where they lead to is read from the URL alone, so that
+No page or file of ours lies at such a URL, so that nothing is hidden by them; and where they lead to is read from the URL alone, so that
 nobody learns what there is.
 """
 
@@ -34,9 +34,15 @@ def new_path(segments: Sequence[str], views: Collection[str]) -> str | None:
         views: Names of views, of which one may be called like an index of devpi; empty below a view.
     """
     match segments:
-        case [first, *_, filename] if first == PACKAGES:
-            # pypiserver; bandersnatch, and whatever mirrors the public index, with digits of a digest between.
-            return _file(filename)
+        case [first, filename] if first == PACKAGES:
+            # pypiserver.
+            path = _file(filename)
+            # That file lies there.
+            return None if path == f"/simple/{PACKAGES}/{quote(filename)}" else path
+        case [first, *_, part, filename] if first == PACKAGES:
+            # Our documents of PyPI's JSON API, with the project; bandersnatch, and whatever mirrors the public index, with digits
+            # of a digest.
+            return _file(filename, project=part) or _file(filename)
         case [_, index, "+simple", *rest]:
             return _page(rest, f"/{index}" if index in views else "")
         case [_, index, "+f", _, _, filename]:
@@ -60,15 +66,13 @@ def _page(rest: Sequence[str], prefix: str) -> str | None:
     return None
 
 
-def _file(filename: str, prefix: str = "") -> str | None:
+def _file(filename: str, prefix: str = "", project: str | None = None) -> str | None:
     distribution = filename
     for suffix in _SUFFIXES:
         distribution = distribution.removesuffix(suffix)
     try:
-        project = parse_distribution_name(distribution).project
-    except InvalidFilename:
+        name = None if project is None else parse_project_name(project)
+        name = parse_distribution_name(distribution, name).project
+    except (InvalidFilename, InvalidProjectName):
         return None
-    if project == PACKAGES:
-        # It lies there.
-        return None
-    return f"{prefix}/simple/{project}/{quote(filename)}"
+    return f"{prefix}/simple/{name}/{quote(filename)}"

@@ -24,6 +24,7 @@ from simpleindex.web.routes import (
     FileRoute,
     OwnPageRoute,
     ProjectRoute,
+    PypiJsonRoute,
     RedirectRoute,
     ReleaseRoute,
     RootRoute,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
     from simpleindex.web.people.pages import PeoplePages
+    from simpleindex.web.pypi_json import PypiJson
     from simpleindex.web.routes import Route
     from simpleindex.web.status import StatusPages
     from simpleindex.web.why import WhyPages
@@ -92,6 +94,7 @@ class IndexParts:
         files: The files beside them.
         status: The pages below ``/-/``.
         why: The pages that explain what is not offered.
+        pypi_json: Returns what answers for PyPI's JSON API, which is made when it is used first.
         changes: Uploads and other changes; None if nothing can be changed.
         people: The pages for people; None without the extra ``pages``.
     """
@@ -100,6 +103,7 @@ class IndexParts:
     files: FileResponses
     status: StatusPages
     why: WhyPages
+    pypi_json: Callable[[], PypiJson]
     changes: WriteResponder | None = None
     people: PeoplePages | None = None
 
@@ -137,6 +141,7 @@ class IndexResource(Resource):
         self._status = parts.status
         self._admission = admission
         self._why = parts.why
+        self._pypi_json = parts.pypi_json
         self._changing = parts.changes
         self._people = parts.people
         self._acme_challenge = acme_challenge
@@ -225,6 +230,9 @@ class IndexResource(Resource):
             case FileRoute(name, filename, view):
                 source = self._admission.reading(reader, view)
                 return await self.files.answer(name, filename, request, source)
+            case PypiJsonRoute(view=view):
+                source = self._admission.reading(reader, view)
+                return await self._pypi_json().answer(target, request, source)
             case RedirectRoute(location):
                 return moved(301, relative_location(request.target, location))
             case UploadRoute():

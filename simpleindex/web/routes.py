@@ -25,6 +25,8 @@ STATIC_PREFIX: Final = "static/"
 """Below ``/-/``: style sheets and scripts of the pages for people."""
 
 _UPLOAD: Final = "legacy"
+_PYPI: Final = "pypi"
+_PYPI_JSON: Final = "json"
 _OWN: Final = "-"
 _WELL_KNOWN: Final = ".well-known"
 _INDEX_PAGE: Final = "index.html"
@@ -94,6 +96,21 @@ class FileRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class PypiJsonRoute:
+    """A project, or one release of it, at its URL of PyPI's JSON API.
+
+    Attributes:
+        name: The project.
+        version: The version as it stands in the URL; None for the latest release, with the files of all.
+        view: The view.
+    """
+
+    name: ProjectName
+    version: str | None = None
+    view: str = MAIN_VIEW
+
+
+@dataclass(frozen=True, slots=True)
 class RedirectRoute:
     """The same thing at its canonical URL, in one hop.
 
@@ -135,6 +152,7 @@ Route = (
     | ProjectRoute
     | ReleaseRoute
     | FileRoute
+    | PypiJsonRoute
     | RedirectRoute
     | OwnPageRoute
     | SiteFileRoute
@@ -244,6 +262,8 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     except InvalidProjectName:
         raise NotHere("page") from None
     rest = segments[1:]
+    if name == _PYPI and _PYPI_JSON in rest[1:] and not is_simple:
+        return _pypi_json(rest, prefix, query, view)
     if len(rest) == 2 and rest[0] and not rest[1] and not is_simple:
         return ReleaseRoute(name, rest[0], view)
     if len(rest) > 1 or (rest and rest != [""] and not rest[0]):
@@ -259,6 +279,29 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
             prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
     return FileRoute(name, filename, view) if filename else ProjectRoute(name, view, is_simple)
+
+
+def _pypi_json(rest: list[str], prefix: str, query: bytes, view: str) -> Route:
+    """Return the document of PyPI's JSON API that a URL below ``/pypi/`` has; PyPI takes it with a final slash too.
+
+    Raises:
+        NotHere: It has none.
+    """
+    match rest:
+        case [project, "json"] | [project, "json", ""]:
+            version = None
+        case [project, version, "json"] | [project, version, "json", ""] if version:
+            pass
+        case _:
+            raise NotHere("page")
+    try:
+        name = parse_project_name(project)
+    except InvalidProjectName:
+        raise NotHere("page") from None
+    if name != project:
+        path = "/".join(map(quote, (_PYPI, name, *rest[1:])))
+        return _redirect(f"{prefix}/{path}", query)
+    return PypiJsonRoute(name, version, view)
 
 
 def _old_url(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:

@@ -19,6 +19,11 @@ HERE = f"/simple/acme-lib/{WHEEL}"
         (f"/packages/{WHEEL}.asc?x=1", f"{HERE}.asc?x=1"),
         ("/packages/acme-1.0+cu1.tar.gz", "/simple/acme/acme-1.0%2Bcu1.tar.gz"),
         (f"/packages/03/a4/640fcc/{WHEEL}", HERE),
+        (f"/packages/Acme.Lib/{WHEEL}", HERE),
+        # Where the name ends, only the project can tell.
+        ("/packages/a-1/a-1-1.tar.gz", "/simple/a-1/a-1-1.tar.gz"),
+        ("/packages/a/a-1-1.tar.gz", "/simple/a/a-1-1.tar.gz"),
+        ("/packages/packages/packages-1.0.tar.gz", "/simple/packages/packages-1.0.tar.gz"),
         (f"/alice/dev/+f/03a/4640fccfee4e3/{WHEEL}", HERE),
         (f"/alice/stable/+f/03a/4640fccfee4e3/{WHEEL}", f"/stable{HERE}"),
         ("/alice/dev/+simple", "/simple/"),

@@ -277,6 +277,12 @@ class LiveDirectory(SnapshotUpdates):
             )
         return self._names
 
+    def serial_of(self, name: ProjectName) -> int | None:
+        """Return the serial of a project as the list of projects has it; None where it has none."""
+        if self.announce is not None or name not in self.snapshots:
+            return None
+        return self._serials.of((name,))[name]
+
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
         """Everything that is there and not offered, by project."""
         for name, snapshot in self.snapshots.items():

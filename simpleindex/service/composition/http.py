@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from simpleindex.core.addresses import is_within
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from simpleindex.tls.security import Security
     from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.publish.dispatch import PublishingDispatcher
+    from simpleindex.web.pypi_json import PypiJson
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def compose_http(
     recover, changes = _changes(runtime, sources, logins, listings, people)
     challenge = _acme_challenge(runtime, security)
     resource = IndexResource(
-        IndexParts(listings, files, status, why, changes, people),
+        IndexParts(listings, files, status, why, _pypi_json(runtime, sources, listings), changes, people),
         admission,
         acme_challenge=challenge,
         refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
@@ -140,6 +142,16 @@ def _people(
     from simpleindex.service.composition.pages import compose_pages  # noqa: PLC0415  (tools need none of it)
 
     return compose_pages(runtime, sources, logins, listings, search, status)
+
+
+def _pypi_json(runtime: Runtime, sources: ComposedSources, listings: Listings) -> Callable[[], PypiJson]:
+    @cache
+    def composed() -> PypiJson:
+        from simpleindex.service.composition.pypi_json import compose_pypi_json  # noqa: PLC0415  (installers need none of it)
+
+        return compose_pypi_json(runtime, sources, listings)
+
+    return composed
 
 
 def _description(

@@ -91,13 +91,13 @@ def project_json(project: Project, base_url: str | None, files_url: str | None =
     if project.status is not Status.ACTIVE:
         page["project-status"] = {"status": project.status.value}
         if project.status_reason:
-            page["project-status"]["reason"] = _writable(project.status_reason)
+            page["project-status"]["reason"] = writable(project.status_reason)
     page["versions"] = project.versions
     page["files"] = [
         _file_json(file, beside, _provenance_url(project, file, base_url)) for file in project.files
     ]
     if project.denied is not None:
-        page["_denied"] = _writable(project.denied)
+        page["_denied"] = writable(project.denied)
     if project.withheld:
         # A key with an underscore is the server's own (PEP 691).
         page["_withheld"] = len(project.withheld)
@@ -119,17 +119,17 @@ def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any
     }
     if file.size is not None:
         entry["size"] = file.size
-    if (uploaded := _upload_time(file)) is not None:
+    if (uploaded := upload_time(file)) is not None:
         entry["upload-time"] = uploaded
         if file.dated_by:
             entry["_upload-time-by"] = file.dated_by
     if file.requires_python:
-        entry["requires-python"] = _writable(file.requires_python)
+        entry["requires-python"] = writable(file.requires_python)
     if file.metadata:
         entry["core-metadata"] = {"sha256": file.metadata.sha256}
     if file.yanked is not None:
         # An empty reason would read as "not yanked" (docs/protocol.md, "JSON pages").
-        entry["yanked"] = _writable(file.yanked) or True
+        entry["yanked"] = writable(file.yanked) or True
     if _is_signed(file):
         entry["gpg-sig"] = True
     if provenance:
@@ -251,7 +251,7 @@ def _releases(project: Project, base_url: str | None) -> str:
                 file.requires_python if file.requires_python != python else None,
                 file.yanked if file.yanked != yanked else None,
             )
-            uploaded = _upload_time(file)
+            uploaded = upload_time(file)
             anchor = _anchor(file, uploaded, _provenance_url(project, file, base_url), signatures)
             size = "" if file.size is None else decimal_size(file.size)
             facts = f"<span>{size}</span><span>{(uploaded or '')[:10]}</span>"
@@ -312,15 +312,16 @@ def _digest(file: File) -> tuple[str, str] | None:
     return file.other_hash if file.sha256 is None else ("sha256", file.sha256)
 
 
-def _upload_time(file: File) -> str | None:
-    """PEP 700's form, with six digits of a second or none (docs/protocol.md), kept within a calendar that clients can read."""
+def upload_time(file: File) -> str | None:
+    """Return the time in PEP 700's form, with six digits of a second or none (docs/protocol.md), kept within a calendar that clients can read."""
     if file.uploaded_ns is None:
         return None
     time = _EPOCH + timedelta(microseconds=min(max(file.uploaded_ns // 1000, 0), _LAST_US))
     return time.isoformat().removesuffix("+00:00") + "Z"
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
+    """Return a text with a sign in place of characters that JSON and UTF-8 cannot hold."""
     return _UNWRITABLE.sub("\ufffd", text)
 
 

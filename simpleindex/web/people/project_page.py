@@ -15,13 +15,13 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.process import UnexpectedError
 from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
 from simpleindex.core.model import Status
-from simpleindex.core.names import Kind, ProjectName, distribution_suffix
+from simpleindex.core.names import ProjectName
 from simpleindex.core.selection import find_version, latest_release
-from simpleindex.core.source import Elsewhere
-from simpleindex.web.people.release_metadata import NO_METADATA, parse_release_metadata
+from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import install_commands, trust_command
 from simpleindex.web.people.wheel_tags import tags_of, wheel_table
+from simpleindex.web.release_metadata import NO_METADATA, parse_release_metadata
 from simpleindex.web.routes import ReleaseRoute
 
 if TYPE_CHECKING:
@@ -37,14 +37,11 @@ if TYPE_CHECKING:
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import Response
     from simpleindex.web.people.page_request import PageRequest
-    from simpleindex.web.people.release_metadata import ReleaseMetadata
     from simpleindex.web.people.renderer import PageRenderer
     from simpleindex.web.people.tool_settings import IndexAddress
+    from simpleindex.web.release_metadata import ReleaseMetadata
 
 MOST_DEPENDENTS: Final = 100
-
-_LARGEST_METADATA: Final = 4 * 1024 * 1024
-"""Bytes of metadata that are read for a page; those of the public index's projects have some hundred KiB at most."""
 
 _KEPT: Final = 500
 """Descriptions that are kept rendered; one has some 20 KiB."""
@@ -120,6 +117,7 @@ class ProjectPage:
 
     def __init__(self, services: PageServices) -> None:
         self._services = services
+        self._metadata = MetadataReader(services.reader)
         self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT)
 
     async def answer(self, request: PageRequest) -> Response:
@@ -175,12 +173,12 @@ class ProjectPage:
 
     async def _description(self, source: Source, project: Project, files: Sequence[File]) -> Description:
         """Return the metadata of a release, from the first of its files that can tell; nothing if none can."""
-        for file in sorted(files, key=_metadata_preference):
+        for file in in_order_of_metadata(files):
             key = file.metadata.sha256 if file.metadata is not None else file.sha256
             if key is not None and (kept := self._descriptions.get(key)) is not None:
                 return kept
             try:
-                data = await self._metadata(source, project.name, file)
+                data = await self._metadata.read(source, project.name, file)
             except (SimpleIndexError, BrokenArchive):
                 continue
             if data is not None:
@@ -205,23 +203,6 @@ class ProjectPage:
         if key is not None and is_final:
             self._descriptions[key] = described
         return described
-
-    async def _metadata(self, source: Source, name: ProjectName, file: File) -> bytes | None:
-        if file.metadata is not None:
-            body = await source.file(name, f"{file.filename}.metadata")
-            if isinstance(body, Elsewhere):
-                return None
-            try:
-                size = body.size
-                return None if size is None or size > _LARGEST_METADATA else await body.read(0, size)
-            finally:
-                body.close()
-        if file.kind is Kind.WHEEL:
-            return None
-        stem = file.filename.removesuffix(distribution_suffix(file.filename) or "")
-        texts = await self._services.reader.texts(source, name, file, (f"{stem}/PKG-INFO",))
-        text = next((text for text in texts.values() if text is not None), None)
-        return None if text is None else text.encode()
 
 
 def releases_of(project: Project) -> tuple[Release, ...]:
@@ -251,10 +232,6 @@ def _version_of(request: PageRequest, project: Project) -> str:
     if version is None:
         raise NotHere(f"version of {project.name} with this number")
     return version
-
-
-def _metadata_preference(file: File) -> tuple[bool, bool, str]:
-    return file.metadata is None, file.kind is not Kind.WHEEL, file.filename
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, parse_project_name
-from simpleindex.web.people.release_metadata import parse_release_metadata
+from simpleindex.web.release_metadata import parse_release_metadata
 from tests.fixtures.hostile_texts import EVIL, HTML, MARKDOWN, RST, assert_harmless
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
 from tests.fixtures.site import SiteFixture

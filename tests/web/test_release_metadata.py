@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.web.people.release_metadata import (
+from simpleindex.web.release_metadata import (
     NO_METADATA,
     Person,
     ReleaseMetadata,

@@ -1,4 +1,4 @@
-"""The core metadata of a release as its page shows them (PyPUG "core-metadata"). Pure."""
+"""The core metadata of a release as pages show them (PyPUG "core-metadata"). Pure."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         data: METADATA or PKG-INFO.
     """
     try:
-        fields = _Fields(data)
+        fields = MetadataFields(data)
         body = description_body(data)
     except InvalidMetadata:
         return NO_METADATA
@@ -116,13 +116,20 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         classifiers=fields.lines("classifier"),
         extras=fields.lines("provides-extra"),
         requirements=tuple(map(_requirement, fields.lines("requires-dist"))),
-        description=_description(fields, body),
+        description=read_description(fields, body),
         description_type=fields.line("description-content-type"),
     )
 
 
-class _Fields:
-    """The header fields by their names in lower case."""
+class MetadataFields:
+    """The header fields by their names in lower case; a bounded number of each.
+
+    Args:
+        data: METADATA or PKG-INFO.
+
+    Raises:
+        InvalidMetadata: The headers are endless.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._values: dict[str, list[str]] = {}
@@ -145,12 +152,12 @@ class _Fields:
         return self._values.get(name, [""])[0]
 
 
-def _classified_license(fields: _Fields) -> str:
+def _classified_license(fields: MetadataFields) -> str:
     texts = (each for each in fields.lines("classifier") if each.startswith("License :: "))
     return ", ".join(each.rpartition(" :: ")[2] for each in texts)
 
 
-def _people(fields: _Fields) -> Iterator[Person]:
+def _people(fields: MetadataFields) -> Iterator[Person]:
     for role in ("author", "maintainer"):
         addresses = [
             Person(name.strip(), email.strip())
@@ -165,7 +172,7 @@ def _people(fields: _Fields) -> Iterator[Person]:
         yield from addresses
 
 
-def _urls(fields: _Fields) -> Iterator[tuple[str, str]]:
+def _urls(fields: MetadataFields) -> Iterator[tuple[str, str]]:
     for value in fields.lines("project-url"):
         label, _, url = value.partition(",")
         if is_web_address(url.strip()):
@@ -198,7 +205,7 @@ def _requirement(text: str) -> Requirement:
     return Requirement(f"{head.strip()}; {rest}" if rest else head.strip(), project, extra[1])
 
 
-def _description(fields: _Fields, body: bytes) -> str:
+def read_description(fields: MetadataFields, body: bytes) -> str:
     """Return the description: the body, or the header of old metadata, in which its lines are indented."""
     header = fields.text("description")
     if header.strip() and header.strip() != "UNKNOWN":
