@@ -19,6 +19,7 @@ class Action(Enum):
     UPLOAD = "upload"
     YANK = "yank"
     DELETE = "delete"
+    AUDIT = "audit"
     ADMIN = "admin"
 
 

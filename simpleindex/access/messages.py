@@ -28,6 +28,7 @@ _DOING: Final = {
     "upload": "upload to",
     "yank": "yank files of",
     "delete": "delete files of",
+    "audit": "see who downloads",
     "admin": "administer",
 }
 _WHO: Final = {

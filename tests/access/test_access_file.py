@@ -145,7 +145,7 @@ RULE = b'[[rule]]\nprojects = ["acme"]\n'
         (b"[rule]\nprojects = ['*']", "has a 'rule' that is not a list of tables; write [[rule]]"),
         (b"rule = ['*']", "has a 'rule' that is not a list of tables"),
         (b"[[rule]]\nread = ['alice']", "has no 'projects' in rule 1; write projects = [\"*\"] for all"),
-        (RULE, "has a rule 1 that only names projects; say who may read, upload, yank, delete, admin"),
+        (RULE, "has a rule 1 that only names projects; say who may read, upload, yank, delete, audit, admin"),
         (RULE + b"reed = []", "has the unknown key 'reed' in rule 1; did you mean 'read'?"),
         (RULE + b"project = []", "has the unknown key 'project' in rule 1; did you mean 'projects'?"),
         (RULE + b"read = []\n[[rule]]\nprivate = true", "has 'private' in rule 2; it belongs above"),

@@ -325,7 +325,7 @@ def test_token_for_no_server(world: PeopleFixture, capsys: Captured) -> None:
         ((), "required: COMMAND"),
         (("crate",), "invalid choice: 'crate'"),
         (("create",), "required: --can; see simpleindex token create --help"),
-        (("create", "--can", "fly"), "--can: 'fly' is none of read, upload, yank, delete, admin"),
+        (("create", "--can", "fly"), "--can: 'fly' is none of read, upload, yank, delete, audit, admin"),
         (("create", "--can", ","), "--can: give at least one"),
         (("create", "--can", "read", "--projects", "a/b"), "--projects: 'a/b' is no name"),
         (("create", "--can", "read", "--projects", ""), "--projects: name at least one"),

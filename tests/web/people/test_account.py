@@ -191,7 +191,7 @@ def test_a_token_makes_and_revokes_none(account: AccountFixture) -> None:
     page = account.get(f"Authorization: Bearer {account.site.token}")
     (token,) = account.site.parts.tokens.all()
     assert f"You use the token {token.id} of alice" in text_of(page)
-    assert "limited to read, upload, yank, delete, admin on *" in text_of(page)
+    assert "limited to read, upload, yank, delete, audit, admin on *" in text_of(page)
     assert "A token cannot list, make or revoke tokens" in text_of(page)
     assert b"<fieldset" not in page.body
     for fields in (GOOD, {"revoke": token.id}):
