@@ -145,6 +145,17 @@ class Access:
         }
         return tuple(action for action in Action if action in granted or Action.ADMIN in granted)
 
+    def may_everywhere(self, identity: Identity, action: Action) -> bool:
+        """Tell whether an identity may do something with every project, whoever owns it, also those that do not exist yet."""
+        token = identity.token
+        if not identity.authenticated or (
+            token is not None and not (token.allow(action) and ALL in token.projects)
+        ):
+            return False
+        return any(
+            all(grant.allowed for grant in self.grants(identity, each)) for each in (action, Action.ADMIN)
+        )
+
     def upload_rules(self, name: ProjectName) -> UploadRules:
         """Return the checks of uploads to a project: for each of them, the first rule decides that names it."""
         found: dict[str, int] = {}

@@ -28,6 +28,7 @@ Look:
                    unpin: see cache --help
   downloads [NAME [VERSION]]  how often files were downloaded, by version, day,
                    client, user or file
+  who NAME VERSION|FILE       who downloaded it, when, and from where
   certificates     the server's certificates: names, end, and when --acme renews
                    them
   records copy     move tokens, owners and names to PostgreSQL, or back
@@ -95,6 +96,7 @@ _COMMANDS: Final = {
     "allow": "allowances:allow",
     "disallow": "allowances:disallow",
     "downloads": "operations.downloads:downloads",
+    "who": "operations.who:who",
     "certificates": "operations.certificates:certificates",
     "records": "operations.records:records",
     "docs": "documents:docs",

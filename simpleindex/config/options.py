@@ -258,7 +258,7 @@ OPTIONS: Final = (
     ),
     Option(
         "keep-addresses",
-        "Keep each download with its time and the address of its client, as long as the counts.",
+        "Keep each download with its time and the address of its client, for `simpleindex who`, as long as the counts.",
     ),
     Option(
         "immutable-files",

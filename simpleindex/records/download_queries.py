@@ -7,11 +7,9 @@ answered from sums: those by file from whole months, and from days for the part 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.selection import find_version
 from simpleindex.records.downloads import ORIGIN, PERSON, PROGRAM, first_day_of, month_of
 
 if TYPE_CHECKING:
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.records.downloads import DownloadsDatabase
-
-_FIRST_DAY: Final = date(1970, 1, 1)
 
 
 class Grouping(StrEnum):
@@ -75,72 +71,6 @@ class DownloadCount:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadQuestion:
-    """A question about downloads, as people put it.
-
-    Attributes:
-        since: The first day, days since 1970, UTC.
-        by: What is counted.
-        project: The project; None for all.
-        version: A version of it, however it is spelled; None for all.
-        limit: How many rows at most; 0 for all.
-    """
-
-    since: int
-    by: Grouping
-    project: ProjectName | None = None
-    version: str | None = None
-    limit: int = 0
-
-
-def download_report(database: DownloadsDatabase, question: DownloadQuestion) -> dict[str, Any]:
-    """Return the answer to a question, as JSON has it: the question, the total, and the rows in their order.
-
-    Raises:
-        sqlite3.Error: The counts cannot be read.
-    """
-    version = question.version
-    if question.project is not None and version is not None:
-        version = find_version(counted_versions(database, question.project), version) or version
-    scope = DownloadScope(question.since, question.project, version)
-    rows = count_downloads(database, scope, question.by)
-    limit = question.limit or len(rows)
-    shown = rows[-limit:] if question.by is Grouping.DAY else rows[:limit]
-    return {
-        "project": question.project,
-        "version": version,
-        "since": date_of(question.since),
-        "by": question.by.value,
-        "total": sum(row.count for row in rows),
-        "rows": len(rows),
-        "counts": [{**_named(row, question.by), "count": row.count} for row in shown],
-    }
-
-
-def counted_versions(database: DownloadsDatabase, project: ProjectName) -> tuple[str, ...]:
-    """Return the versions of a project of which downloads were counted.
-
-    Raises:
-        sqlite3.Error: The counts cannot be read.
-    """
-    statement = "SELECT DISTINCT version FROM files WHERE project = ? AND version <> ''"
-    nothing: list[tuple[str]] = []
-    rows = database.read(lambda connection: connection.execute(statement, (project,)).fetchall(), nothing)
-    return tuple(version for (version,) in rows)
-
-
-def date_of(day: int) -> str:
-    """Return a day, given as days since 1970, as a date."""
-    return (_FIRST_DAY + timedelta(days=day)).isoformat()
-
-
-def _named(row: DownloadCount, by: Grouping) -> dict[str, Any]:
-    values = (date_of(row.names[0]),) if by is Grouping.DAY else row.names
-    # Nobody's name is empty: it stands for no user, or no token.
-    return {column: value or None for column, value in zip(COLUMNS[by], values, strict=True)}
-
-
 def count_downloads(
     database: DownloadsDatabase, scope: DownloadScope, by: Grouping
 ) -> tuple[DownloadCount, ...]:
@@ -159,6 +89,18 @@ def count_downloads(
     if by is Grouping.DAY:
         return tuple(sorted(rows, key=lambda row: row.names))
     return tuple(sorted(rows, key=lambda row: (-row.count, row.names)))
+
+
+def counted_versions(database: DownloadsDatabase, project: ProjectName) -> tuple[str, ...]:
+    """Return the versions of a project of which downloads were counted.
+
+    Raises:
+        sqlite3.Error: The counts cannot be read.
+    """
+    statement = "SELECT DISTINCT version FROM files WHERE project = ? AND version <> ''"
+    nothing: list[tuple[str]] = []
+    rows = database.read(lambda connection: connection.execute(statement, (project,)).fetchall(), nothing)
+    return tuple(version for (version,) in rows)
 
 
 _FILE_COLUMNS: Final = {

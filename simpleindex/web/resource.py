@@ -12,6 +12,7 @@ from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unau
 from simpleindex.core.addresses import client_address, is_loopback, is_within
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.documents import DOCS_PREFIX, document_response
+from simpleindex.web.download_pages import DOWNLOAD_PAGES
 from simpleindex.web.http.hosts import is_own_host
 from simpleindex.web.http.respond import error_response, respond
 from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, sentence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.core.addresses import Network
     from simpleindex.web.admission import Admission
+    from simpleindex.web.download_pages import DownloadPages
     from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
     from simpleindex.web.people.pages import PeoplePages
@@ -97,6 +99,7 @@ class IndexParts:
         pypi_json: Returns what answers for PyPI's JSON API, which is made when it is used first.
         changes: Uploads and other changes; None if nothing can be changed.
         people: The pages for people; None without the extra ``pages``.
+        downloads: The pages about downloads; None where nothing is known of them.
     """
 
     listings: Listings
@@ -106,6 +109,7 @@ class IndexParts:
     pypi_json: Callable[[], PypiJson]
     changes: WriteResponder | None = None
     people: PeoplePages | None = None
+    downloads: DownloadPages | None = None
 
 
 class IndexResource(Resource):
@@ -144,6 +148,7 @@ class IndexResource(Resource):
         self._pypi_json = parts.pypi_json
         self._changing = parts.changes
         self._people = parts.people
+        self._downloads = parts.downloads
         self._acme_challenge = acme_challenge
 
     def render(self, request: Request) -> int:
@@ -244,6 +249,8 @@ class IndexResource(Resource):
                     return await self._changing.answer(request)
                 if page.startswith(WHY_PREFIX):
                     return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
+                if self._downloads is not None and first_segment(target) in DOWNLOAD_PAGES:
+                    return await self._downloads.answer(page, reader, request)
                 if page == "docs" or page.startswith(DOCS_PREFIX):
                     return document_response(page[len(DOCS_PREFIX) :], request)
                 return self._status.answer(page, request)

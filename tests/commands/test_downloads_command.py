@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.commands.main import main
-from simpleindex.commands.operations.downloads import parse_since
-from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
+from simpleindex.records.download_report import InvalidQuestion, parse_since
 from simpleindex.records.downloads import DownloadKey, DownloadsDatabase, day_of
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         (("-x",), "unrecognized arguments: -x"),
         (("acme", "--since", "soon"), "--since: 'soon' is neither a time such as 30d or 8w nor a date"),
         (("acme", "--by", "mood"), "invalid choice: 'mood'"),
+        (("acme", "--limit", "-1"), "--limit: '-1' is no number of rows."),
+        (("-",), "is not a valid project name"),
     ],
 )
 @pytest.mark.usefixtures("state")
@@ -114,5 +115,5 @@ def test_since() -> None:
     assert parse_since("30d", now) == 20_756
     assert parse_since("9999w", now) == 0
     assert parse_since("2026-11-28", now) == 20_785
-    with pytest.raises(RefusedStart):
+    with pytest.raises(InvalidQuestion):
         parse_since("30s", now)

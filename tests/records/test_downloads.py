@@ -16,12 +16,11 @@ from simpleindex.core.names import ProjectName
 from simpleindex.records import downloads as downloads_module
 from simpleindex.records.download_queries import (
     COLUMNS,
-    DownloadQuestion,
     DownloadScope,
     Grouping,
     count_downloads,
-    download_report,
 )
+from simpleindex.records.download_report import DownloadQuestion, download_report
 from simpleindex.records.downloads import (
     DownloadEvent,
     DownloadKey,

@@ -7,10 +7,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from simpleindex.core.addresses import is_within
+from simpleindex.records.downloads import DownloadsDatabase
 from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.web.acme import read_challenge
 from simpleindex.web.admission import open_admission
+from simpleindex.web.download_pages import DownloadPages
+from simpleindex.web.download_rights import DownloadRights
 from simpleindex.web.files import FileResponses
 from simpleindex.web.http.site import IndexSite
 from simpleindex.web.https_redirect import RedirectResource
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.security import Security
+    from simpleindex.web.admission import Admission
     from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.publish.dispatch import PublishingDispatcher
     from simpleindex.web.pypi_json import PypiJson
@@ -100,7 +104,16 @@ def compose_http(
     recover, changes = _changes(runtime, sources, logins, listings, people)
     challenge = _acme_challenge(runtime, security)
     resource = IndexResource(
-        IndexParts(listings, files, status, why, _pypi_json(runtime, sources, listings), changes, people),
+        IndexParts(
+            listings,
+            files,
+            status,
+            why,
+            _pypi_json(runtime, sources, listings),
+            changes,
+            people,
+            _download_pages(runtime, admission),
+        ),
         admission,
         acme_challenge=challenge,
         refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
@@ -152,6 +165,11 @@ def _pypi_json(runtime: Runtime, sources: ComposedSources, listings: Listings) -
         return compose_pypi_json(runtime, sources, listings)
 
     return composed
+
+
+def _download_pages(runtime: Runtime, admission: Admission) -> DownloadPages:
+    database = DownloadsDatabase(str(runtime.settings.state))
+    return DownloadPages(DownloadRights(admission), database, runtime.threads.downloads, runtime.current)
 
 
 def _description(

@@ -25,6 +25,7 @@ from simpleindex.core.text import timestamp
 from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.policy.filtered import FileWithheld
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
+from simpleindex.records.download_report import InvalidQuestion
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 from simpleindex.upstreams.errors import UpstreamFailed
@@ -80,6 +81,8 @@ def error_response(error: BaseException | None) -> Response | None:
             # Every client that skips what exists knows this code (docs/protocol.md, "Answers to an upload").
             return sentence(409, str(error), filename=error.filename, sha256=error.sha256)
         case NameUsed() | InvalidFilename() | InvalidSetting() | InvalidProjectFile() | BrokenArchive():
+            return sentence(400, str(error))
+        case InvalidQuestion():
             return sentence(400, str(error))
         case CannotStore(fault=None):
             return sentence(403, str(error))

@@ -1,0 +1,111 @@
+"""Questions about downloads for the commands: to the records on this machine, or to a running index."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from simpleindex.commands.arguments import Parser, add_path_options, command_paths
+from simpleindex.commands.remote import Remote
+from simpleindex.core import bounds
+from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.json_text import load_json
+from simpleindex.core.names import parse_project_name
+from simpleindex.records.download_report import InvalidQuestion
+from simpleindex.records.downloads import DownloadsDatabase
+from simpleindex.system.errors import trouble_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+
+    from simpleindex.core.names import ProjectName
+
+    LocalAnswer = Callable[[DownloadsDatabase, ProjectName | None], dict[str, Any]]
+
+
+def question_parser(prog: str, description: str, since: str) -> Parser:
+    """Return a parser with the options that all questions about downloads have.
+
+    Args:
+        prog: The command.
+        description: What it does.
+        since: The help of ``--since``.
+    """
+    parser = Parser(
+        prog=prog,
+        description=description,
+        epilog="The records are read on this machine, or a running index is asked with --index-url. The server counts downloads "
+        "unless it runs with --downloads off; the last seconds may be missing.",
+    )
+    parser.add_argument("--since", metavar="TIME", help=since)
+    parser.add_argument(
+        "--limit", metavar="ROWS", help="at most so many rows, 0 for all [default: 50; --json: 0]"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    parser.add_argument("--index-url", metavar="URL", help="ask this index, such as https://host/simple/")
+    parser.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="holds a token with the right audit, for users and private projects (or SIMPLEINDEX_TOKEN)",
+    )
+    add_path_options(parser)
+    return parser
+
+
+@dataclass(frozen=True, slots=True)
+class Questioner:
+    """One question to the records on this machine, or to a running index.
+
+    Attributes:
+        arguments: As :func:`question_parser` parses them.
+        page: The page of the index below ``/-/`` that answers such questions.
+        name: The project; None for all.
+        subject: A version or a file of it; None for all.
+        texts: What else is in the question.
+    """
+
+    arguments: argparse.Namespace
+    page: str
+    name: str | None
+    subject: str | None
+    texts: Mapping[str, str]
+
+    def ask(self, local: LocalAnswer) -> dict[str, Any]:
+        """Return the answer.
+
+        Args:
+            local: Answers from the records on this machine.
+
+        Raises:
+            RefusedStart: The question is not valid, or there is no answer.
+        """
+        try:
+            project = None if self.name is None else parse_project_name(self.name)
+        except InvalidProjectName as error:
+            raise RefusedStart(f"{error}.") from None
+        if self.arguments.index_url is not None:
+            return self._remote_answer(project)
+        database = DownloadsDatabase(str(command_paths(self.arguments).state))
+        try:
+            return local(database, project)
+        except InvalidQuestion as error:
+            raise RefusedStart(f"--{error}") from None
+        except (OSError, sqlite3.Error) as error:
+            raise RefusedStart(trouble_of(error, database.path).for_operator()) from None
+
+    def _remote_answer(self, project: ProjectName | None) -> dict[str, Any]:
+        given = self.arguments
+        remote = Remote(given.index_url, given.cert, given.token_file, needs_token=False)
+        parts = [self.page, *(quote(each, safe="") for each in (project, self.subject) if each is not None)]
+        text = remote.get(f"{'/'.join(parts)}?{urlencode(self.texts)}")
+        try:
+            answer = load_json(text, bounds.PAGE_VALUES)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise RefusedStart("the index sent an answer that is not valid JSON; is it a simpleindex?")
+        return answer

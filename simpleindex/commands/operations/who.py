@@ -1,0 +1,103 @@
+"""``simpleindex who NAME VERSION|FILE``: who downloaded it, when, and from where."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.commands.arguments import table
+from simpleindex.commands.local_index import local_settings
+from simpleindex.commands.operations.download_questions import Questioner, question_parser
+from simpleindex.core.text import plural, replace_unprintable
+from simpleindex.records.download_report import parse_question
+from simpleindex.web.download_pages import WHO_PAGE, WHO_SINCE
+from simpleindex.web.downloaders import WhoQuestion, downloaders
+
+if TYPE_CHECKING:
+    import argparse
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.records.downloads import DownloadsDatabase
+
+_ROWS_SHOWN: Final = 50
+
+_BEGINNING: Final = "1970-01-01"
+
+_SOURCES: Final = {
+    "downloads": "as kept by --keep-addresses",
+    "access log": "from the access log",
+    "counts": "from the daily counts",
+}
+
+
+def who(words: list[str]) -> int:
+    """Print who downloaded something; return 0.
+
+    Raises:
+        RefusedStart: The question is not valid, or the records or the access log cannot be read.
+    """
+    parser = question_parser(
+        "simpleindex who",
+        "Show who downloaded a version or a file, when, and from where: as kept by --keep-addresses, else from the access log "
+        "and its rotated files, else from the daily counts.",
+        "since a time such as 30d or 8w ago, or since a date [default: all that is kept]",
+    )
+    parser.add_argument("name", metavar="NAME", help="the project")
+    parser.add_argument("subject", metavar="VERSION|FILE", help="a version of it, or a file")
+    parser.add_argument(
+        "--access-log", metavar="FILE", help="the access log [default: the server's, by its --config]"
+    )
+    arguments = parser.parse_args(words)
+    texts = {
+        "since": arguments.since or WHO_SINCE,
+        "limit": arguments.limit or ("0" if arguments.json else str(_ROWS_SHOWN)),
+    }
+
+    def local(database: DownloadsDatabase, project: ProjectName | None) -> dict[str, Any]:
+        assert project is not None  # the parser requires it
+        bounds = parse_question(project, arguments.subject, texts, time.time())
+        question = WhoQuestion(project, arguments.subject, bounds.since, bounds.limit)
+        return downloaders(database, _access_log(arguments), question)
+
+    answer = Questioner(arguments, WHO_PAGE, arguments.name, arguments.subject, texts).ask(local)
+    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(answer_lines(answer)))
+    return 0
+
+
+def _access_log(arguments: argparse.Namespace) -> str | None:
+    if arguments.access_log is not None:
+        return str(Path(os.path.expanduser(arguments.access_log)).absolute())
+    log = local_settings(arguments.config).access_log
+    return None if log is None or log == "-" else str(log)
+
+
+def answer_lines(answer: dict[str, Any]) -> list[str]:
+    """Return an answer as lines for a terminal."""
+    rows, source, counted = answer["downloads"], answer["source"], answer["counted"]
+    since = f" since {answer['since']}" if answer["since"] > _BEGINNING else ""
+    subject = f"{answer['project']} {answer['subject']}{since}"
+    if not rows:
+        return [f"No download of {subject} is known: neither counts nor the access log have one."]
+    number = sum(row.get("count", 1) for row in rows)
+    what = (
+        plural(number, "request") + " for" if source == "access log" else plural(number, "download") + " of"
+    )
+    lines = [f"{what} {subject}, {_SOURCES[source]}, the newest first:", ""]
+    heads = ("DAY", "DOWNLOADS") if source == "counts" else ("TIME", "ADDRESS")
+    lines += table([(heads[0], "USER", "TOKEN", heads[1], "CLIENT", "FILE"), *map(_cells, rows)])
+    notes = [answer["note"]] if answer["note"] else []
+    if number < counted:
+        notes.append(
+            f"{plural(counted, 'download')} were counted; --limit 0 shows all that is known of them."
+        )
+    return [*lines, *(["", *notes] if notes else [])]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    file = f"{row['file']} (a part)" if row.get("part") else row["file"]
+    first, fourth = ("day", "count") if "day" in row else ("time", "address")
+    texts = (row[first], row["user"], row["token"], str(row[fourth] or "-"), row["client"], file)
+    return tuple(replace_unprintable(text or "-") for text in texts)
