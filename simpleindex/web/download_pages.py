@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl
 
 from simpleindex.core.errors import InvalidProjectName, NotHere, Unavailable
 from simpleindex.core.names import parse_project_name
-from simpleindex.records.download_queries import Grouping
-from simpleindex.records.download_report import InvalidQuestion, download_report, parse_question
+from simpleindex.records.downloads.counting import Grouping
+from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
+from simpleindex.records.downloads.report import InvalidQuestion, download_report, parse_question
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
-from simpleindex.web.downloaders import WhoQuestion, downloaders
 from simpleindex.web.http.response import Response
 from simpleindex.web.routes import split_target
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
+    from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.system.threads import Threads
     from simpleindex.web.download_rights import DownloadRights
     from simpleindex.web.http.response import RequestInfo

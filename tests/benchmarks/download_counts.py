@@ -16,8 +16,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import ProjectName
-from simpleindex.records.download_queries import DownloadScope, Grouping, count_downloads
-from simpleindex.records.downloads import DownloadKey, DownloadsDatabase, day_of, month_of
+from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
+from simpleindex.records.downloads.database import DownloadKey, DownloadsDatabase, day_of, month_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

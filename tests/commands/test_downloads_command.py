@@ -11,8 +11,8 @@ import pytest
 
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
-from simpleindex.records.download_report import InvalidQuestion, parse_since
-from simpleindex.records.downloads import DownloadKey, DownloadsDatabase, day_of
+from simpleindex.records.downloads.database import DownloadKey, DownloadsDatabase, day_of
+from simpleindex.records.downloads.report import InvalidQuestion, parse_since
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,21 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName
-from simpleindex.records import downloads as downloads_module
-from simpleindex.records.download_queries import (
+from simpleindex.records.downloads import database as downloads_module
+from simpleindex.records.downloads.counting import (
     COLUMNS,
     DownloadScope,
     Grouping,
     count_downloads,
 )
-from simpleindex.records.download_report import DownloadQuestion, download_report
-from simpleindex.records.downloads import (
+from simpleindex.records.downloads.database import (
     DownloadEvent,
     DownloadKey,
     DownloadsDatabase,
     first_day_of,
     month_of,
 )
+from simpleindex.records.downloads.report import DownloadQuestion, download_report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from twisted.internet.address import UNIXAddress
 from simpleindex.access.identity import Identity, TokenLimits
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.source import Delivery, FileOrigin
-from simpleindex.records.downloads import DownloadEvent, DownloadKey, DownloadsDatabase
+from simpleindex.records.downloads.database import DownloadEvent, DownloadKey, DownloadsDatabase
 from simpleindex.web import download_counter as module
 from simpleindex.web.download_counter import FLUSH_SECONDS, DownloadCounter
 from tests.fixtures.site import FAR, SiteFixture

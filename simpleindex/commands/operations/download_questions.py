@@ -13,8 +13,8 @@ from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
-from simpleindex.records.download_report import InvalidQuestion
-from simpleindex.records.downloads import DownloadsDatabase
+from simpleindex.records.downloads.database import DownloadsDatabase
+from simpleindex.records.downloads.report import InvalidQuestion
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.commands.arguments import table
 from simpleindex.commands.operations.download_questions import Questioner, question_parser
 from simpleindex.core.text import plural, replace_unprintable
-from simpleindex.records.download_queries import COLUMNS, Grouping
-from simpleindex.records.download_report import DEFAULT_SINCE, download_report, parse_question
+from simpleindex.records.downloads.counting import COLUMNS, Grouping
+from simpleindex.records.downloads.report import DEFAULT_SINCE, download_report, parse_question
 
 if TYPE_CHECKING:
     import argparse
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 _ROWS_SHOWN: Final = 50
 

@@ -12,15 +12,15 @@ from simpleindex.commands.arguments import table
 from simpleindex.commands.local_index import local_settings
 from simpleindex.commands.operations.download_questions import Questioner, question_parser
 from simpleindex.core.text import plural, replace_unprintable
-from simpleindex.records.download_report import parse_question
+from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
+from simpleindex.records.downloads.report import parse_question
 from simpleindex.web.download_pages import WHO_PAGE, WHO_SINCE
-from simpleindex.web.downloaders import WhoQuestion, downloaders
 
 if TYPE_CHECKING:
     import argparse
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 _ROWS_SHOWN: Final = 50
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from simpleindex.core.addresses import is_within
-from simpleindex.records.downloads import DownloadsDatabase
+from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.web.acme import read_challenge

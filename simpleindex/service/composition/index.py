@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
-from simpleindex.records.downloads import DownloadsDatabase
+from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.composition.http import HttpParts, compose_http
 from simpleindex.service.composition.sources import ComposedSources

@@ -13,22 +13,22 @@ from simpleindex.core.names import distribution_suffix, parse_distribution_name
 from simpleindex.core.selection import find_version
 from simpleindex.core.text import plural, timestamp
 from simpleindex.core.user_agents import parse_user_agent
-from simpleindex.records.download_events import (
+from simpleindex.records.downloads.access_log_reading import access_logs, read_requests
+from simpleindex.records.downloads.database import SECONDS_OF_DAY
+from simpleindex.records.downloads.events import (
     counted_downloads,
     counted_files,
     daily_downloads,
     kept_downloads,
 )
-from simpleindex.records.download_report import date_of
-from simpleindex.records.downloads import SECONDS_OF_DAY
-from simpleindex.web.http.access_log_reading import access_logs, read_requests
+from simpleindex.records.downloads.report import date_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
-    from simpleindex.web.http.access_log_reading import LoggedRequest
+    from simpleindex.records.downloads.access_log_reading import LoggedRequest
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 MOST_ROWS: Final = 20_000
 """Rows of one answer, whatever limit is asked for."""

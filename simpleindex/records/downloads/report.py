@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.selection import find_version
 from simpleindex.core.text import one_of, parse_duration, shown
-from simpleindex.records.download_queries import (
+from simpleindex.records.downloads.counting import (
     COLUMNS,
     DownloadCount,
     DownloadScope,
@@ -17,13 +17,13 @@ from simpleindex.records.download_queries import (
     count_downloads,
     counted_versions,
 )
-from simpleindex.records.downloads import day_of
+from simpleindex.records.downloads.database import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 DEFAULT_SINCE: Final = "30d"
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.records.downloads import ORIGIN, PERSON, PROGRAM, first_day_of, month_of
+from simpleindex.records.downloads.database import ORIGIN, PERSON, PROGRAM, first_day_of, month_of
 
 if TYPE_CHECKING:
     import sqlite3
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 
 class Grouping(StrEnum):

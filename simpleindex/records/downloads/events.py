@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.records.downloads import SECONDS_OF_DAY
+from simpleindex.records.downloads.database import SECONDS_OF_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads import DownloadsDatabase
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 _DETAILS: Final = """JOIN programs ON programs.id = rows.program JOIN people ON people.id = rows.person
     JOIN origins ON origins.id = rows.origin"""

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName
+from simpleindex.records.downloads.access_log_reading import LoggedRequest, access_logs, read_requests
 from simpleindex.web.http.access_log import LogEntry, combined
-from simpleindex.web.http.access_log_reading import LoggedRequest, access_logs, read_requests
 
 if TYPE_CHECKING:
     from pathlib import Path

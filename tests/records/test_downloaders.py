@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import ProjectName
-from simpleindex.records.downloads import DownloadsDatabase
-from simpleindex.web.downloaders import WhoQuestion, downloaders
+from simpleindex.records.downloads.database import DownloadsDatabase
+from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.web.http.access_log import LogEntry, combined
 from tests.fixtures.counted_downloads import NOW, SDIST, TODAY, WHEEL, downloads_of_two_projects
 
