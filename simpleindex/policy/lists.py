@@ -16,6 +16,8 @@ from simpleindex.system.followed_file import FileKind, FollowedFile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simpleindex.core.names import ProjectName
+    from simpleindex.policy.osv import Advisory
     from simpleindex.policy.rules import NamesList
     from simpleindex.system.clocks import Clocks
 
@@ -64,6 +66,15 @@ class NameLists:
         except (OSError, InvalidNameList) as error:
             raise _unusable(kind, path, error) from None
         return names.current
+
+    def advisories_about(self, name: ProjectName, version: str) -> tuple[Advisory, ...]:
+        """Return what all advisories say about a version, whichever rule names them."""
+        found = (
+            advisory
+            for directory in tuple(self._advisories.values())
+            for advisory in directory.current().about(name, version)
+        )
+        return tuple({advisory.id: advisory for advisory in found}.values())
 
     def refresh(self) -> None:
         """Look at the directories of advisories again; blocking, and not for the reactor's thread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.text import printable
 from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _ECOSYSTEM: Final = "PyPI"
 _LONGEST_ID: Final = 100
+_LONGEST_LINE: Final = 300
+_MOST_ALIASES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Advisory:
         name: The project.
         spans: The affected ranges.
         versions: The affected versions beside those ranges.
+        aliases: Other ids of it, such as ``CVE-2026-1``.
+        summary: What it is about, in one line; may be empty.
         fixed: The versions in which it is fixed.
     """
 
@@ -67,6 +72,8 @@ class Advisory:
     name: ProjectName
     spans: tuple[Span, ...]
     versions: frozenset[Version] = frozenset()
+    aliases: tuple[str, ...] = ()
+    summary: str = ""
     fixed: frozenset[Version] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,15 +113,19 @@ class Advisories:
 
     def version_reason(self, name: ProjectName, version: str) -> str | None:
         """Name the advisories about a version, as the end of a sentence; None if there is none."""
-        advisories = self._by_name.get(name)
-        if advisories is None:
-            return None
-        parsed = Version(version)
-        ids = [advisory.id for advisory in advisories if advisory.has(parsed)]
+        ids = [advisory.id for advisory in self.about(name, version)]
         if not ids:
             return None
         more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
         return f"the advisory {', '.join(ids[:3])}{more} is about {version}"
+
+    def about(self, name: ProjectName, version: str) -> tuple[Advisory, ...]:
+        """Return the advisories about a version."""
+        advisories = self._by_name.get(name)
+        if advisories is None:
+            return ()
+        parsed = Version(version)
+        return tuple([advisory for advisory in advisories if advisory.has(parsed)])
 
     def is_fix(self, name: ProjectName, version: str) -> bool:
         """Tell whether an advisory calls a version fixed, and none is about it."""
@@ -146,8 +157,10 @@ def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
             raise InvalidAdvisory("has an invalid 'id'")
         if record.get("withdrawn"):
             return ()
+        aliases = tuple([text for text in map(_line, _list(record.get("aliases"))) if text])
+        summary = _line(record.get("summary"))
         advisories = [
-            _advisory(identity, name, affected)
+            replace(_advisory(identity, name, affected), aliases=aliases, summary=summary)
             for affected in record.get("affected") or ()
             if affected.get("package", {}).get("ecosystem") == _ECOSYSTEM
             and (name := _name(affected["package"]["name"])) is not None
@@ -157,6 +170,15 @@ def parse_advisory(content: bytes) -> tuple[Advisory, ...]:
             f"is not an advisory in the OSV format ({type(error).__name__}: {error})"
         ) from None
     return tuple(advisories)
+
+
+def _list(value: object) -> list[object]:
+    return value[:_MOST_ALIASES] if isinstance(value, list) else []
+
+
+def _line(text: object) -> str:
+    """Return a text for readers on one line; it decides nothing, so that what is no text is left out."""
+    return printable(text[:_LONGEST_LINE]) if isinstance(text, str) else ""
 
 
 def _name(text: object) -> ProjectName | None:

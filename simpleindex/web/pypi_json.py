@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
+    from simpleindex.policy.osv import Advisory
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.listings import Listings
@@ -50,20 +51,27 @@ class PypiFacts:
     Attributes:
         serial_of: Returns the serial of a project that lies in a directory; None for all others.
         cached_files: Returns which files of upstreams are in the cache, and which not.
+        advisories_about: Returns the advisories about a version.
     """
 
     serial_of: Callable[[ProjectName], int | None] = lambda _: None
+    advisories_about: Callable[[ProjectName, str], tuple[Advisory, ...]] = lambda *_: ()
     cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: {}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    """A document as it is sent; it is current as long as it is made from this very project, with this serial."""
+    """A document as it is sent; it is current as long as it is made from this very project, and from equal facts."""
 
-    project: Project
-    serial: int
+    document: PypiDocument
     body: bytes
     etag: str
+
+    def is_current(self, project: Project, serial: int, advisories: tuple[Advisory, ...]) -> bool:
+        made_from = self.document
+        return (
+            made_from.project is project and made_from.serial == serial and made_from.advisories == advisories
+        )
 
 
 class PypiJson:
@@ -109,11 +117,14 @@ class PypiJson:
         encoding = choose_encoding(request.header("accept-encoding"), (*self._encodings, Encoding.IDENTITY))
         serial = self._serial(project)
         base_url = self._base_url(route.view, request)
+        advisories = self._facts.advisories_about(project.name, version)
         key = (route, base_url, encoding)
         rendered = self._kept.get(key)
-        if rendered is None or rendered.project is not project or rendered.serial != serial:
+        if rendered is None or not rendered.is_current(project, serial, advisories):
             metadata, is_final = await self._metadata_of(source, project, version)
-            document = PypiDocument(project, version, metadata, serial, base_url, route.version is None)
+            document = PypiDocument(
+                project, version, metadata, serial, base_url, route.version is None, advisories
+            )
             rendered = await self._threads.run(self._render, document, encoding)
             if is_final:
                 self._kept.put(key, rendered)
@@ -146,7 +157,7 @@ class PypiJson:
         if encoding is not Encoding.IDENTITY:
             body = self._encodings[encoding](body)
             tag = f"{tag}-{encoding.value}"
-        return _Rendered(document.project, document.serial, body, f'"{tag}"')
+        return _Rendered(replace(document, metadata=None), body, f'"{tag}"')
 
     def _serial(self, project: Project) -> int:
         """Return a number that rises with uploads; of what lies in a directory with every change of it."""
@@ -178,9 +189,9 @@ def _version_of(route: PypiJsonRoute, project: Project) -> str:
 def _response(rendered: _Rendered, encoding: Encoding, request: RequestInfo) -> Response:
     headers: tuple[tuple[str, str], ...] = (
         ("ETag", rendered.etag),
-        ("Cache-Control", "no-store" if rendered.project.stale else "no-cache"),
+        ("Cache-Control", "no-store" if rendered.document.project.stale else "no-cache"),
         ("Vary", "Accept-Encoding"),
-        (LAST_SERIAL, str(rendered.serial)),
+        (LAST_SERIAL, str(rendered.document.serial)),
     )
     if not_modified(request.header("if-none-match"), None, rendered.etag, None):
         return Response(304, headers)

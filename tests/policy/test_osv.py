@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from simpleindex.core.names import ProjectName
+from simpleindex.core.text import printable
 from simpleindex.policy.osv import Advisories, InvalidAdvisory, parse_advisory
 
 ACME = ProjectName("acme")
@@ -121,6 +122,17 @@ def test_what_ranges_have_is_not_kept_twice() -> None:
         record(about({"introduced": "1.0"}, {"fixed": "3.0"}, versions=("1.0", "2.0", "5.0")))
     )
     assert advisory.versions == {Version("5.0")}
+
+
+def test_what_readers_are_told() -> None:
+    values = {"aliases": ["CVE-1", 7, "", "GHSA-\x1b1"], "summary": "It\nexplodes"}
+    (advisory,) = parse_advisory(record(about(versions=("1.0",)), **values))
+    assert (advisory.aliases, advisory.summary) == (
+        ("CVE-1", printable("GHSA-\x1b1")),
+        printable("It\nexplodes"),
+    )
+    (advisory,) = parse_advisory(record(about(versions=("1.0",)), aliases="CVE-1", summary=["x"]))
+    assert (advisory.aliases, advisory.summary) == ((), "")
 
 
 def test_withdrawn() -> None:

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import Kind, parse_project_name
+from simpleindex.policy.osv import Advisories, Advisory, Span
 from simpleindex.web.pypi_json import PypiFacts
 from tests.fixtures.distributions import sdist_bytes
 from tests.fixtures.guarded_site import GuardedSiteFixture, access_named, bytes_of
@@ -77,16 +79,16 @@ def test_a_project() -> None:
         "description": "# Rockets",
         "description_content_type": "text/markdown",
         "docs_url": None,
-        "download_url": "",
+        "download_url": None,
         "downloads": {"last_day": -1, "last_month": -1, "last_week": -1},
         "dynamic": None,
         "home_page": "https://acme.example/",
         "keywords": "rockets,traps",
-        "license": "",
+        "license": None,
         "license_expression": "MIT",
         "license_files": ["LICENSE"],
-        "maintainer": "",
-        "maintainer_email": "",
+        "maintainer": None,
+        "maintainer_email": None,
         "name": "Acme.Rockets",
         "package_url": "https://index.example/acme-rockets/",
         "platform": "any",
@@ -221,6 +223,29 @@ def test_the_serial_of_the_list_counts() -> None:
     assert index.head("/pypi/acme-rockets/json").headers["x-pypi-last-serial"] == "1800000000000001"
 
 
+def test_advisories_about_the_release() -> None:
+    name = parse_project_name("acme-rockets")
+    spans = (Span(((Version("1.5"), "introduced"), (Version("2.1"), "fixed"))),)
+    advisories = [Advisory("PYSEC-2026-1", name, spans, aliases=("CVE-2026-1",), summary="It explodes")]
+    facts = PypiFacts(advisories_about=lambda *about: Advisories(advisories).about(*about))
+    index = SiteFixture(stocked(), pypi_facts=facts)
+    assert document(index)["vulnerabilities"] == [
+        {
+            "aliases": ["CVE-2026-1"],
+            "details": "It explodes",
+            "fixed_in": ["2.1"],
+            "id": "PYSEC-2026-1",
+            "link": "https://osv.dev/vulnerability/PYSEC-2026-1",
+            "source": "osv",
+            "summary": "It explodes",
+            "withdrawn": None,
+        }
+    ]
+    assert document(index, "/pypi/acme-rockets/1.0/json")["vulnerabilities"] == []
+    advisories.clear()
+    assert document(index)["vulnerabilities"] == [], "it was withdrawn meanwhile"
+
+
 def test_an_sdist_is_looked_into() -> None:
     index = SiteFixture(source := StubSource())
     source.add("acme-1.0.tar.gz", sdist_bytes("acme", "1.0", "Summary: from within"))
@@ -233,7 +258,7 @@ def test_files_of_upstreams_are_not_fetched_for_it() -> None:
     cached = {"acme-1.0.tar.gz": False}
     index = SiteFixture(source, pypi_facts=PypiFacts(cached_files=lambda *_: cached))
     asked = len(source.asked)
-    assert document(index, "/pypi/acme/json")["info"]["summary"] == ""
+    assert document(index, "/pypi/acme/json")["info"]["summary"] is None
     assert ("file", "acme", "acme-1.0.tar.gz") not in source.asked[asked:]
     cached["acme-1.0.tar.gz"] = True
     assert document(index, "/pypi/acme/json")["info"]["summary"] == "from within", "it came meanwhile"
@@ -270,7 +295,7 @@ def test_metadata_that_cannot_be_had(trouble: str) -> None:
     elif trouble == "unavailable":
         body.changes_at, body.error = 0, Unavailable("Not now.", retry_after=1)
     page = document(SiteFixture(source))
-    assert (page["info"]["name"], page["info"]["summary"]) == ("acme-rockets", "")
+    assert (page["info"]["name"], page["info"]["summary"]) == ("acme-rockets", None)
     assert page["urls"][0]["filename"] == WHEEL
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
+    from simpleindex.policy.osv import Advisory
     from simpleindex.service.composition.sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.web.listings import Listings
@@ -35,6 +36,11 @@ def compose_pypi_json(runtime: Runtime, sources: ComposedSources, listings: List
     def cached_files(name: ProjectName, files: Sequence[File]) -> Mapping[str, bool]:
         return {} if sources.upstreams is None else sources.upstreams.cached_files(name, files)
 
+    def advisories_about(name: ProjectName, version: str) -> tuple[Advisory, ...]:
+        return (
+            () if sources.upstreams is None else sources.upstreams.files.lists.advisories_about(name, version)
+        )
+
     reader = DistributionReader(runtime.examination, runtime.threads.wheels)
-    facts = PypiFacts(serial_of, cached_files)
+    facts = PypiFacts(serial_of, advisories_about, cached_files)
     return PypiJson(MetadataReader(reader), listings, available_encodings(), runtime.threads.reads, facts)

@@ -18,6 +18,7 @@ from simpleindex.web.release_metadata import MetadataFields, is_web_address, rea
 if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
+    from simpleindex.policy.osv import Advisory
 
 _UNCOUNTED = -1
 """What PyPI states instead of downloads, which it no longer counts there."""
@@ -34,6 +35,7 @@ class PypiDocument:
         serial: A number that rises with each change of the project.
         base_url: The URL of the index or of the view, with its final slash.
         has_releases: Whether the files of all releases are in it.
+        advisories: The advisories about that release.
     """
 
     project: Project
@@ -42,6 +44,7 @@ class PypiDocument:
     serial: int
     base_url: str
     has_releases: bool
+    advisories: tuple[Advisory, ...] = ()
 
     def write(self) -> bytes:
         """Return the document as JSON."""
@@ -53,7 +56,7 @@ class PypiDocument:
         if self.has_releases:
             document["releases"] = releases
         document["urls"] = releases[self.version]
-        document["vulnerabilities"] = []
+        document["vulnerabilities"] = list(map(_vulnerability, self.advisories))
         return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
     def _file(self, file: File) -> dict[str, Any]:
@@ -109,6 +112,19 @@ class PypiDocument:
             return False
 
 
+def _vulnerability(advisory: Advisory) -> dict[str, Any]:
+    return {
+        "aliases": advisory.aliases,
+        "details": advisory.summary,
+        "fixed_in": list(map(str, sorted(advisory.fixed))),
+        "id": advisory.id,
+        "link": f"https://osv.dev/vulnerability/{quote(advisory.id)}",
+        "source": "osv",
+        "summary": advisory.summary,
+        "withdrawn": None,
+    }
+
+
 def _stated(metadata: bytes) -> dict[str, Any]:
     """Return the keys of ``info`` that come from core metadata."""
     try:
@@ -116,27 +132,27 @@ def _stated(metadata: bytes) -> dict[str, Any]:
     except InvalidMetadata:
         fields, body = MetadataFields(b""), b""
     return {
-        "author": fields.line("author"),
-        "author_email": fields.line("author-email"),
+        "author": fields.line("author") or None,
+        "author_email": fields.line("author-email") or None,
         "classifiers": fields.lines("classifier"),
         "description": read_description(fields, body),
         "description_content_type": fields.line("description-content-type") or None,
-        "download_url": fields.line("download-url"),
+        "download_url": fields.line("download-url") or None,
         "dynamic": fields.lines("dynamic") or None,
-        "home_page": fields.line("home-page"),
-        "keywords": fields.line("keywords"),
-        "license": fields.line("license"),
+        "home_page": fields.line("home-page") or None,
+        "keywords": fields.line("keywords") or None,
+        "license": fields.line("license") or None,
         "license_expression": fields.line("license-expression") or None,
         "license_files": fields.lines("license-file") or None,
-        "maintainer": fields.line("maintainer"),
-        "maintainer_email": fields.line("maintainer-email"),
+        "maintainer": fields.line("maintainer") or None,
+        "maintainer_email": fields.line("maintainer-email") or None,
         "name": fields.line("name"),
         "platform": fields.line("platform") or None,
         "project_urls": _project_urls(fields) or None,
         "provides_extra": fields.lines("provides-extra") or None,
         "requires_dist": fields.lines("requires-dist") or None,
         "requires_python": fields.line("requires-python") or None,
-        "summary": fields.line("summary"),
+        "summary": fields.line("summary") or None,
     }
 
 
