@@ -85,6 +85,7 @@ PURE = (
     "publishing.interface",
     "publishing.project_file_edits",
     "publishing.copy_plan",
+    "records.audit_questions",
     "records.lost_records",
     "search.document",
     "search.events",

@@ -26,6 +26,8 @@ Look:
                    and when it ends
   cache ls         files kept from other indexes; cache warm, why, prune, pin,
                    unpin: see cache --help
+  log [NAME [VERSION]]        what happened, who did it: uploads, yanks, tokens,
+                   failed logins (--follow)
   downloads [NAME [VERSION]]  how often files were downloaded, by version, day,
                    client, user or file
   who NAME VERSION|FILE       who downloaded it, when, and from where
@@ -97,6 +99,7 @@ _COMMANDS: Final = {
     "disallow": "allowances:disallow",
     "downloads": "operations.downloads:downloads",
     "who": "operations.who:who",
+    "log": "operations.log:log",
     "certificates": "operations.certificates:certificates",
     "records": "operations.records:records",
     "docs": "documents:docs",

@@ -1,8 +1,39 @@
-"""An entry of the audit: what was done, by whom, from where, and to which file."""
+"""An entry of the audit: what was done, by whom, from where, and to which file; and all kinds of events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+EVENTS: Final = {
+    "upload": "a file was uploaded",
+    "upload-again": "a file was uploaded that was there already, with the same content",
+    "upload-refused": "an upload of somebody who had logged in was refused",
+    "import": "a file was imported from another index server",
+    "copy": "a file was copied between directories, or from the cache of an upstream",
+    "yank": "a version or file was yanked",
+    "unyank": "a yank was reverted",
+    "status": "a project's status was set",
+    "delete": "a file was moved to the trash",
+    "undelete": "a file was taken out of the trash",
+    "free": "a deleted file's name may be used again",
+    "change-refused": "a yank, deletion or another change of somebody who had logged in was refused",
+    "download-refused": "a file was refused to somebody who had logged in",
+    "login-failed": "a login failed",
+    "login-insecure": "credentials were sent over plain HTTP, and refused",
+    "logins-failed": "more logins failed within a minute than have entries of their own",
+    "token-created": "a token was created",
+    "token-revoked": "a token was revoked",
+    "password-set": "a user's password was set",
+    "user-deleted": "a user was removed from the users file",
+    "allowance-given": "a project or version was exempted from the rules for upstreams",
+    "allowance-ended": "such an exemption was ended",
+    "pinned": "a file of an upstream was pinned in the cache",
+    "unpinned": "a pin was taken away",
+    "records-begun": "a server began its records",
+}
+"""Each kind of event, with its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +61,8 @@ class AuditEntry:
     version: str | None = None
     digest: str | None = None
     detail: str | None = None
+
+
+def matching_events(pattern: str) -> frozenset[str]:
+    """Return the events that a name or a pattern such as ``token-*`` stands for; none if there is no such event."""
+    return frozenset(event for event in EVENTS if fnmatchcase(event, pattern))

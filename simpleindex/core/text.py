@@ -31,6 +31,23 @@ def parse_duration(text: str, units: str = "smhdw") -> int | None:
     return seconds if seconds <= _LONGEST_DURATION else None
 
 
+def past_moment(text: str, now: float) -> float | None:
+    """Return the moment that a text means, seconds since 1970: a time before now such as ``30d``, a date, or a time (ISO 8601).
+
+    Args:
+        text: The text; a date or time without a zone is UTC. None is returned if it is neither.
+        now: Seconds since 1970.
+    """
+    seconds = parse_duration(text)
+    if seconds is not None:
+        return max(now - seconds, 0.0)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return max((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), 0.0)
+
+
 def duration(seconds: float) -> str:
     """Format a duration in the largest unit in which it is a whole number."""
     for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):

@@ -204,7 +204,7 @@ class UploadAcceptance:
     def _audit(self, uploader: Uploader, name: DistributionName, published: Published) -> None:
         self._record(
             AuditEntry(
-                "upload" if published.created else "upload again",
+                "upload" if published.created else "upload-again",
                 who=uploader.identity.user,
                 token=uploader.identity.token_id,
                 address=uploader.address,

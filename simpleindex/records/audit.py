@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
+AUDIT_FILENAME: Final = "audit.jsonl"
+"""Its name in the state directory."""
+
 _LONGEST_TEXT: Final = 1000
 """Characters of one value; clients choose some of them."""
 
@@ -41,7 +44,7 @@ class Audit:
     """
 
     def __init__(self, state_directory: str, now: Callable[[], float] = time.time) -> None:
-        self.path = os.path.join(state_directory, "audit.jsonl")
+        self.path = os.path.join(state_directory, AUDIT_FILENAME)
         self._now = now
         self._lock = threading.Lock()
         self._descriptor: int | None = None

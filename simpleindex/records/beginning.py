@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import glob
-import gzip
 import os
 from typing import TYPE_CHECKING
 
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import printable
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit import AUDIT_FILENAME, Audit
+from simpleindex.records.audit_files import audit_lines
 from simpleindex.records.database import FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import (
     BEGUN,
@@ -22,8 +21,6 @@ from simpleindex.records.lost_records import (
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simpleindex.records.interface import Records, RecordsTransaction
 
 _log = logger(__name__)
@@ -106,12 +103,7 @@ def _judged(state_directory: str) -> tuple[RecordsCondition, AuditEvidence]:
         size: int | None = os.stat(os.path.join(state_directory, FILENAME)).st_size
     except FileNotFoundError:
         size = None
-    evidence = AuditEvidence() if size else evidence_of(_audit_lines(state_directory))
+    evidence = (
+        AuditEvidence() if size else evidence_of(audit_lines(os.path.join(state_directory, AUDIT_FILENAME)))
+    )
     return judge_condition(size, evidence), evidence
-
-
-def _audit_lines(state_directory: str) -> Iterator[bytes]:
-    """Every line of the audit, also of what was rotated away from it."""
-    for path in sorted(glob.glob(os.path.join(glob.escape(state_directory), "audit.jsonl*"))):
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            yield from file

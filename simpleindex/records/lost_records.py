@@ -17,12 +17,12 @@ BEGUN: Final = "records-begun"
 """The event of the audit that says that records were made."""
 
 _WRITTEN: Final = frozenset(
-    {BEGUN, "token-created", "token-revoked", "upload", "upload again", "allowance-given", "allowance-ended"}
+    {BEGUN, "token-created", "token-revoked", "upload", "upload-again", "allowance-given", "allowance-ended"}
 )
 """Events after which there are records: of a token, an owner or an allowance."""
 
 _OWN: Final = frozenset(
-    {"upload", "upload again", "yank", "unyank", "delete", "undelete", "restore", "free", "status", "copy"}
+    {"upload", "upload-again", "yank", "unyank", "delete", "undelete", "restore", "free", "status", "copy"}
 )
 """Events of projects that lie, or lay, in a local directory."""
 

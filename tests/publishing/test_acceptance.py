@@ -109,7 +109,7 @@ def test_an_upload_is_published_and_audited() -> None:
     assert second.lines[0].startswith(f"acme 1.0 is listed, as it was before: {WHEEL}, sha256 ")
     assert [
         (entry.event, entry.who, entry.token, entry.project, entry.filename) for entry in site.audited
-    ] == [(event, "alice", "ab12cd34", "acme", WHEEL) for event in ("upload", "upload again")]
+    ] == [(event, "alice", "ab12cd34", "acme", WHEEL) for event in ("upload", "upload-again")]
     assert {entry.digest for entry in site.audited} == {first.published.sha256}
 
 

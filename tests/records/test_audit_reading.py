@@ -26,7 +26,7 @@ def audit(tmp_path: Path) -> Audit:
     audit.record(AuditEntry("upload", token="t1", project="acme", filename="acme-2.0.zip"))
     audit.record(AuditEntry("upload", who="eve", project="acme-evil", filename="acme-1.0.zip"))
     audit.record(AuditEntry("yank", who="bob", project="acme", version="1.0"))
-    audit.record(AuditEntry("upload again", who="bob", project="acme", filename="acme-1.0.zip"))
+    audit.record(AuditEntry("upload-again", who="bob", project="acme", filename="acme-1.0.zip"))
     audit.record(AuditEntry("copy", who="command:root", project="acme", filename="acme-3.0.zip"))
     audit.record(AuditEntry("upload-refused", who="mallory", project="acme", filename="acme-4.0.zip"))
     audit.close()

@@ -31,7 +31,7 @@ def line(event: str, project: str | None = None) -> bytes:
 
 TALES = [
     ("upload", True, True),
-    ("upload again", True, True),
+    ("upload-again", True, True),
     ("token-created", True, False),
     ("records-begun", True, False),
     ("allowance-given", True, False),

@@ -250,7 +250,7 @@ def test_uploading(file: str, label: str) -> None:
             assert all(draft.discarded == 1 for draft in world.publishing.drafts)
             told = [line for line in world.audited if line["project"] == project]
             assert [line["event"] for line in told] == (
-                ["upload", *["upload again"] * 4, "upload", "upload again"] if may else []
+                ["upload", *["upload-again"] * 4, "upload", "upload-again"] if may else []
             )
             assert_refusals(world, label, project, 0 if may or label == "anonymous" else 7)
             # What is refused was never begun: the form or the file's name told its project before.

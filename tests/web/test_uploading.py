@@ -267,7 +267,7 @@ class AnswerTests(UploadTestCase):
         """200 with the warnings and what is listed now, for people who use curl; and the line of the audit."""
         for label, event, warning, state in (
             ("alice-all", "upload", "It is short.\n", "is listed"),
-            ("alice", "upload again", "", "is listed, as it was before"),
+            ("alice", "upload-again", "", "is listed, as it was before"),
         ):
             answer = self.post(label=label)
             text = f"{warning}acme_app 2.0 {state}: {WHEEL}, sha256 {self.world.audited[-1]['digest']}.\n"

@@ -1,0 +1,98 @@
+"""The files of the audit: rotated ones in their order, and new lines as they come."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.records.audit_files import AuditTail, audit_files, audit_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An audit that was rotated three times, and what else lies beside it."""
+    (tmp_path / "audit.jsonl-2.bz2").write_bytes(bz2.compress(b"1\n"))
+    (tmp_path / "audit.jsonl.2.gz").write_bytes(gzip.compress(b"2\n"))
+    (tmp_path / "audit.jsonl.1.xz").write_bytes(lzma.compress(b"3\n"))
+    (tmp_path / "audit.jsonl").write_bytes(b"4\n5\n")
+    (tmp_path / "records.sqlite3").touch()
+    for age, name in enumerate(("audit.jsonl.1.xz", "audit.jsonl.2.gz", "audit.jsonl-2.bz2")):
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    # A copy of an old backup: the current file is the last whatever its time.
+    os.utime(tmp_path / "audit.jsonl", (500, 500))
+    return tmp_path / "audit.jsonl"
+
+
+def test_oldest_first(path: Path) -> None:
+    """Rotated and compressed files come before the current one."""
+    assert list(audit_lines(str(path))) == [b"1\n", b"2\n", b"3\n", b"4\n", b"5\n"]
+    assert list(audit_lines(str(path), since=999)) == [b"2\n", b"3\n"]
+    assert list(audit_lines(str(path), current=False)) == [b"1\n", b"2\n", b"3\n"]
+    assert audit_files(str(path.parent / "none")) == []
+
+
+def test_a_damaged_file_is_an_error_that_names_it(path: Path) -> None:
+    """A cut archive does not end the command with a traceback."""
+    (path.parent / "audit.jsonl.2.gz").write_bytes(gzip.compress(b"2\n" * 99)[:20])
+    with pytest.raises(OSError, match=r"audit\.jsonl\.2\.gz is damaged"):
+        list(audit_lines(str(path)))
+
+
+def test_a_file_that_vanishes_meanwhile_is_passed_over(path: Path) -> None:
+    """Logrotate removes the oldest."""
+    lines = audit_lines(str(path))
+    assert next(lines) == b"1\n"
+    (path.parent / "audit.jsonl.2.gz").unlink()
+    assert list(lines) == [b"3\n", b"4\n", b"5\n"]
+
+
+def test_new_lines_through_rotations(path: Path) -> None:
+    """A line that is being written is not read; after a rotation nothing is missed and nothing comes twice."""
+    tail = AuditTail(str(path))
+    assert tail.read() == []
+    with path.open("ab") as file:
+        file.write(b"6\n7")
+        file.flush()
+        assert tail.read() == [b"6\n"]
+        path.rename(path.with_name("audit.jsonl.1"))
+        assert tail.read() == []
+        file.write(b"\n")
+    path.write_bytes(b"8\n")
+    assert [tail.read(), tail.read(), tail.read()] == [[b"7\n"], [b"8\n"], []]
+    path.write_bytes(b"")
+    path.write_bytes(b"")
+    assert tail.read() == []
+    tail.close()
+
+
+def test_a_file_that_is_cut_off_is_read_from_its_begin(path: Path) -> None:
+    """As by logrotate's copytruncate."""
+    tail = AuditTail(str(path), whole=True)
+    assert tail.read() == [b"4\n", b"5\n"]
+    os.truncate(path, 0)
+    assert tail.read() == []
+    with path.open("ab") as file:
+        file.write(b"6\n")
+    assert tail.read() == [b"6\n"]
+    tail.close()
+
+
+def test_an_audit_that_is_not_there_yet(tmp_path: Path) -> None:
+    """It is read from its first line once it is there."""
+    path = tmp_path / "audit.jsonl"
+    tail = AuditTail(str(path))
+    tail.close()
+    assert tail.read() == []
+    path.write_bytes(b"1\n")
+    assert tail.read() == [b"1\n"]
+    tail.close()
+    path.unlink()
+    assert tail.read() == []
