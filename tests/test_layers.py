@@ -124,6 +124,7 @@ PURE = (
     "web.pages.simple",
     "web.pages.templates",  # reads files of the package at import
     "web.people.badge",
+    "web.people.download_plot",
     "web.people.feed_document",
     "web.publish.cross_site",
 )

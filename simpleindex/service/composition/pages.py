@@ -9,8 +9,11 @@ from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit_reading import uploads_of
+from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.service.composition.account import AccountPages, compose_account
 from simpleindex.web.admission import open_admission
+from simpleindex.web.download_history import DownloadHistory
+from simpleindex.web.download_rights import DownloadRights
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
 from simpleindex.web.people.front_page import FrontPage
@@ -111,7 +114,13 @@ class _Composition:
             search=self.search.search,
             uploads=self._uploads,
             cached_files=self._cached_files,
+            downloads=self._downloads().of,
         )
+
+    def _downloads(self) -> DownloadHistory:
+        database = DownloadsDatabase(str(self.runtime.settings.state))
+        rights, threads = DownloadRights(self.admission), self.runtime.threads.reads
+        return DownloadHistory(rights, database, threads, self.runtime.current)
 
     def _own_pages(self, renderer: PageRenderer, services: PageServices) -> dict[str, PeoplePage]:
         search = self.search.search

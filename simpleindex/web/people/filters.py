@@ -46,11 +46,17 @@ def count(number: int, noun: str) -> str:
     return plural(number, noun)
 
 
+def number(value: int) -> str:
+    """Return a number with a comma behind thousands."""
+    return f"{value:,}"
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day": day,
     "size": size,
     "segment": segment,
     "path": path,
     "count": count,
+    "number": number,
 }
 """By the name that templates use."""

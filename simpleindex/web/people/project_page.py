@@ -18,6 +18,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
+from simpleindex.web.people.download_plot import download_plot
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import install_commands, trust_command
 from simpleindex.web.people.wheel_tags import tags_of, wheel_table
@@ -27,6 +28,7 @@ from simpleindex.web.routes import ReleaseRoute
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from simpleindex.access.identity import Identity
     from simpleindex.archives.distribution_reader import DistributionReader
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, Withheld
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from simpleindex.search.visibility import Dependent
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import Response
+    from simpleindex.web.people.download_plot import DailyCounts
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.renderer import PageRenderer
     from simpleindex.web.people.tool_settings import IndexAddress
@@ -51,6 +54,10 @@ async def _no_uploads(_request: PageRequest, _name: ProjectName) -> Mapping[str,
     return {}
 
 
+async def _no_downloads(_reader: Identity, _name: ProjectName) -> DailyCounts | None:
+    return None
+
+
 @dataclass(frozen=True)
 class PageServices:
     """What project pages are made with.
@@ -64,6 +71,7 @@ class PageServices:
         search: Finds dependents; None where there is no search.
         uploads: Returns who uploaded the files of a project, as far as the reader may know.
         cached_files: Returns which files of upstreams are in the cache, and which not.
+        downloads: Returns how often a project was downloaded; None where the reader may not know.
     """
 
     renderer: PageRenderer
@@ -74,6 +82,7 @@ class PageServices:
     search: Search | None = None
     uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
     cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: {}
+    downloads: Callable[[Identity, ProjectName], Awaitable[DailyCounts | None]] = _no_downloads
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,8 @@ class ProjectPage:
         present = await self._present(request, description)
         uploads = await self._services.uploads(request, project.name)
         cached = self._services.cached_files(project.name, files)
-        facts = PageFacts(project, version, description, dependents, present, uploads, cached)
+        downloads = await self._services.downloads(request.reader, project.name)
+        facts = PageFacts(project, version, description, dependents, present, uploads, cached, downloads)
 
         def values() -> Mapping[str, Any]:
             return template_values(facts, address)
@@ -150,6 +160,7 @@ class ProjectPage:
             present,
             tuple(sorted(uploads.items())),
             tuple(cached.items()),
+            downloads,
             address,
         )
         content = PageContent(
@@ -246,6 +257,7 @@ class PageFacts:
         present: The required projects that are in this index.
         uploads: Who uploaded each file, for readers who may know.
         cached: Which files of upstreams are in the cache, and which not.
+        downloads: How often the project was downloaded; None if the reader may not know.
     """
 
     project: Project
@@ -255,6 +267,7 @@ class PageFacts:
     present: tuple[str, ...]
     uploads: Mapping[str, UploadNote]
     cached: Mapping[str, bool]
+    downloads: DailyCounts | None = None
 
 
 def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
@@ -280,6 +293,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "present": facts.present,
         "uploads": facts.uploads,
         "cached": facts.cached,
+        "downloads": None if facts.downloads is None else download_plot(facts.downloads),
         "by_extra": _by_extra(metadata),
         "classifiers": _by_topic(metadata.classifiers),
         "dependents": facts.dependents,
