@@ -163,6 +163,17 @@ class InvalidSetting(SimpleIndexError):
     reason: str
 
 
+class InvalidQuestion(SimpleIndexError):
+    """A question about downloads that is not valid.
+
+    Attributes:
+        sentence: What is wrong.
+    """
+
+    template = "{sentence}"
+    sentence: str
+
+
 class CannotStore(SimpleIndexError):
     """The directory cannot take a change.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from simpleindex.archives.examination.pool import open_examination
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_records
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.pool import ExaminationPool
     from simpleindex.config.settings import Settings
+    from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
     from simpleindex.tls.private_ca import Owner
 
@@ -99,6 +101,7 @@ class Runtime:
         examination: The processes that examine files.
         idle_processes: Ends examining processes without work.
         records: The records; their connections open with the first query.
+        downloads: The counts of downloads; the same.
         owner: The user and group that the service becomes, if it changes them.
     """
 
@@ -109,6 +112,7 @@ class Runtime:
     examination: ExaminationPool
     idle_processes: IdleProcesses
     records: Records
+    downloads: DownloadsDatabase
     owner: Owner = (None, None)
 
 
@@ -131,4 +135,7 @@ def create_runtime(
     idle_processes = IdleProcesses(examination, reactor, threads.reads)
     examination.begun = idle_processes.begun
     records = open_records(str(settings.state), settings.records, initialized=True)
-    return Runtime(settings, current, reactor, threads, examination, idle_processes, records, owner)
+    downloads = open_downloads(str(settings.state), settings.records)
+    return Runtime(
+        settings, current, reactor, threads, examination, idle_processes, records, downloads, owner
+    )

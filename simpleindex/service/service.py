@@ -359,6 +359,7 @@ class IndexService(Service):
             self.index.sources.upstreams.stop()
         self.index.downloads.close()
         self.index.runtime.records.close()
+        self.index.runtime.downloads.close()
         if self.access_log is not None:
             self.access_log.close()
         self._state_lock.release()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.addresses import client_address
 from simpleindex.core.text import plural, printable
 from simpleindex.core.user_agents import ClientProgram, parse_user_agent
-from simpleindex.records.downloads.database import DownloadEvent, DownloadKey, day_of
+from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey, day_of
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 

@@ -10,7 +10,7 @@ from cachetools import TTLCache
 
 from simpleindex.core.text import printable
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
-from simpleindex.records.downloads.database import day_of
+from simpleindex.records.downloads.keys import day_of
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.web.people.download_plot import PLOTTED_DAYS, DailyCounts

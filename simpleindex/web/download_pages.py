@@ -8,15 +8,15 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from simpleindex.core.errors import InvalidProjectName, NotHere, Unavailable
+from simpleindex.core.errors import InvalidProjectName, InvalidQuestion, NotHere, Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.records.downloads.counting import Grouping
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
-from simpleindex.records.downloads.report import InvalidQuestion, download_report, parse_question
+from simpleindex.records.downloads.report import download_report, parse_question
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.web.http.response import Response
-from simpleindex.web.routes import split_target
+from simpleindex.web.routes import COUNTS_PAGE, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo
 
 _log: Final = logger(__name__)
-
-COUNTS_PAGE: Final = "downloads"
-WHO_PAGE: Final = "who"
-
-DOWNLOAD_PAGES: Final = frozenset({COUNTS_PAGE, WHO_PAGE})
-"""The first segments of these pages below ``/-/``."""
 
 _MOST_LOG_BYTES: Final = 512 * 1024 * 1024
 """Bytes of the access log that one request reads: some ten seconds. The command on the machine itself reads all."""

@@ -12,13 +12,13 @@ from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unau
 from simpleindex.core.addresses import client_address, is_loopback, is_within
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.documents import DOCS_PREFIX, document_response
-from simpleindex.web.download_pages import DOWNLOAD_PAGES
 from simpleindex.web.http.hosts import is_own_host
 from simpleindex.web.http.respond import error_response, respond
 from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, sentence
 from simpleindex.web.http.site import IndexRequest
 from simpleindex.web.pages.site_files import site_file
 from simpleindex.web.routes import (
+    DOWNLOAD_PAGES,
     FEED,
     STATIC_PREFIX,
     AcmeRoute,
@@ -99,7 +99,7 @@ class IndexParts:
         pypi_json: Returns what answers for PyPI's JSON API, which is made when it is used first.
         changes: Uploads and other changes; None if nothing can be changed.
         people: The pages for people; None without the extra ``pages``.
-        downloads: The pages about downloads; None where nothing is known of them.
+        downloads: Returns the pages about downloads, which are made when they are used first; None where nothing is known of them.
     """
 
     listings: Listings
@@ -109,7 +109,7 @@ class IndexParts:
     pypi_json: Callable[[], PypiJson]
     changes: WriteResponder | None = None
     people: PeoplePages | None = None
-    downloads: DownloadPages | None = None
+    downloads: Callable[[], DownloadPages] | None = None
 
 
 class IndexResource(Resource):
@@ -250,7 +250,7 @@ class IndexResource(Resource):
                 if page.startswith(WHY_PREFIX):
                     return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
                 if self._downloads is not None and first_segment(target) in DOWNLOAD_PAGES:
-                    return await self._downloads.answer(page, reader, request)
+                    return await self._downloads().answer(page, reader, request)
                 if page == "docs" or page.startswith(DOCS_PREFIX):
                     return document_response(page[len(DOCS_PREFIX) :], request)
                 return self._status.answer(page, request)

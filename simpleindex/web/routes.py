@@ -24,6 +24,12 @@ FEED: Final = "feed.xml"
 STATIC_PREFIX: Final = "static/"
 """Below ``/-/``: style sheets and scripts of the pages for people."""
 
+COUNTS_PAGE: Final = "downloads"
+WHO_PAGE: Final = "who"
+
+DOWNLOAD_PAGES: Final = frozenset({COUNTS_PAGE, WHO_PAGE})
+"""The first segments of the pages about downloads below ``/-/``."""
+
 _UPLOAD: Final = "legacy"
 _PYPI: Final = "pypi"
 _PYPI_JSON: Final = "json"

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import ProjectName
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
-from simpleindex.records.downloads.database import DownloadKey, DownloadsDatabase, day_of, month_of
+from simpleindex.records.downloads.keys import DownloadKey, day_of, month_of
+from simpleindex.records.downloads.opening import open_downloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
 DAYS: Final = 400
 PROJECTS: Final = 2_000
@@ -118,12 +121,10 @@ def main(rows: int) -> None:
     """Print how long each question takes, the slowest first, and how fast single downloads are written."""
     today = day_of(time.time())
     with tempfile.TemporaryDirectory() as state:
-        database = DownloadsDatabase(state)
+        database = open_downloads(state)
         begun = time.perf_counter()
         fill(database, rows, today)
-        count = database.read(
-            lambda connection: connection.execute("SELECT COUNT(*) FROM daily").fetchone()[0], 0
-        )
+        ((count,),) = database.read("SELECT COUNT(*) FROM daily", ())
         print(f"{count:,} rows in {time.perf_counter() - begun:.0f} s")
         times = []
         for text, scope, by in questions(today):

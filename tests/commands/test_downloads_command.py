@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.commands.main import main
+from simpleindex.core.errors import InvalidQuestion
 from simpleindex.core.names import ProjectName
-from simpleindex.records.downloads.database import DownloadKey, DownloadsDatabase, day_of
-from simpleindex.records.downloads.report import InvalidQuestion, parse_since
+from simpleindex.records.downloads.keys import DownloadKey, day_of
+from simpleindex.records.downloads.opening import open_downloads
+from simpleindex.records.downloads.report import parse_since
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +34,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         DownloadKey(today, acme, sdist, "pip", "", "", "local", "directory"): 4,
         DownloadKey(today - 90, other, "other-1.tar.gz", "curl", "", "", "pypi", "cached"): 7,
     }
-    DownloadsDatabase(str(tmp_path / "state")).add(counts, (), patience=1)
+    open_downloads(str(tmp_path / "state")).add(counts, (), patience=1)
     return tmp_path / "state"
 
 

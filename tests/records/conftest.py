@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_records
 from tests.fixtures.postgresql import PostgreSQL, running_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
 
 
@@ -47,3 +49,20 @@ def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
     yield open_once_more
     for records in opened:
         records.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def open_counts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], DownloadsDatabase]]:
+    """Opens the same counts of downloads once more, as another process does."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").create_database()
+    opened: list[DownloadsDatabase] = []
+
+    def open_once_more() -> DownloadsDatabase:
+        opened.append(open_downloads(str(tmp_path / "state"), url))
+        return opened[-1]
+
+    yield open_once_more
+    for counts in opened:
+        counts.close()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import ProjectName
-from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.web.http.access_log import LogEntry, combined
 from tests.fixtures.counted_downloads import NOW, SDIST, TODAY, WHEEL, downloads_of_two_projects
 
@@ -126,7 +126,7 @@ def test_daily_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("subject", ["3.0", "other.whl", "no version"])
 def test_nothing(tmp_path: Path, subject: str) -> None:
     """There is nothing to be listed, and nothing that is not known."""
-    for database in (downloads_of_two_projects(tmp_path), DownloadsDatabase(str(tmp_path / "none"))):
+    for database in (downloads_of_two_projects(tmp_path), open_downloads(str(tmp_path / "none"))):
         answer = downloaders(database, None, WhoQuestion(TOOL, subject, 0))
         assert (answer["counted"], answer["downloads"], answer["note"]) == (0, [], None)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName
@@ -20,17 +18,15 @@ from simpleindex.records.downloads.counting import (
     Grouping,
     count_downloads,
 )
-from simpleindex.records.downloads.database import (
-    DownloadEvent,
-    DownloadKey,
-    DownloadsDatabase,
-    first_day_of,
-    month_of,
-)
+from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey, first_day_of, month_of
 from simpleindex.records.downloads.report import DownloadQuestion, download_report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from simpleindex.records.downloads.database import DownloadsDatabase
+    from simpleindex.records.interface import RecordsTransaction
 
 TODAY = (date(2026, 11, 29) - date(1970, 1, 1)).days
 ACME = ProjectName("acme")
@@ -63,9 +59,9 @@ def counts(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> DownloadsDatabase:
+def database(open_counts: Callable[[], DownloadsDatabase]) -> DownloadsDatabase:
     """Some downloads of two projects, in two batches."""
-    database = DownloadsDatabase(str(tmp_path / "state"))
+    database = open_counts()
     database.add(
         {
             key(): 3,
@@ -81,13 +77,14 @@ def database(tmp_path: Path) -> DownloadsDatabase:
     return database
 
 
-def test_nothing_was_counted_yet(tmp_path: Path) -> None:
+def test_nothing_was_counted_yet(open_counts: Callable[[], DownloadsDatabase], tmp_path: Path) -> None:
     """No file is made to find that out, nor to remove what is old."""
-    database = DownloadsDatabase(str(tmp_path))
+    database = open_counts()
     assert counts(database, Grouping.PROJECT) == []
+    assert counts(database, Grouping.DAY, project=ACME) == []
     assert download_report(database, DownloadQuestion(0, Grouping.USER, ACME, "1.0"))["total"] == 0
     database.prune(TODAY, patience=1)
-    assert [*tmp_path.iterdir()] == []
+    assert not [*tmp_path.rglob("*.sqlite3")]
 
 
 def test_everything_together(database: DownloadsDatabase) -> None:
@@ -163,21 +160,26 @@ def test_old_counts_are_removed(database: DownloadsDatabase, monkeypatch: pytest
     assert counts(database, Grouping.VERSION, project=OTHER) == []
 
 
+def test_everything_is_old(database: DownloadsDatabase) -> None:
+    """Nothing is shown then, also of the month in which the last one was."""
+    database.prune(TODAY + 1, patience=1)
+    for by in Grouping:
+        assert counts(database, by) == []
+
+
 def test_single_downloads(database: DownloadsDatabase) -> None:
     """They are kept with time and address where the operator wants that, and no longer than the counts."""
     now = TODAY * 86_400 + 5
     for day in (0, 50):
         event = DownloadEvent(key(day=TODAY - day), now - day * 86_400, "26.3", "192.0.2.7")
         database.add({event.key: 1}, [event], patience=1)
-    rows = "SELECT time, version, address FROM events"
-    assert database.read(lambda connection: connection.execute(rows).fetchall(), []) == [
+    rows = "SELECT time, version, address FROM events ORDER BY time DESC"
+    assert database.read(rows, ()) == [
         (now, "26.3", "192.0.2.7"),
         (now - 50 * 86_400, "26.3", "192.0.2.7"),
     ]
     database.prune(TODAY - 49, patience=1)
-    assert database.read(lambda connection: connection.execute(rows).fetchall(), []) == [
-        (now, "26.3", "192.0.2.7")
-    ]
+    assert database.read(rows, ()) == [(now, "26.3", "192.0.2.7")]
 
 
 def test_a_file_whose_name_is_none_of_the_project(database: DownloadsDatabase) -> None:
@@ -191,44 +193,40 @@ def test_a_file_whose_name_is_none_of_the_project(database: DownloadsDatabase) -
     }
 
 
-def test_another_version_of_the_program_wrote_it(database: DownloadsDatabase) -> None:
-    """It is neither read nor written."""
-    with closing(sqlite3.connect(database.path)) as connection:
-        connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(sqlite3.DatabaseError, match="another version"):
-        counts(database, Grouping.DAY)
-    with pytest.raises(sqlite3.DatabaseError, match="another version"):
-        database.add({key(): 1}, (), patience=1)
-
-
-def test_another_process_makes_it_just_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tables are made once."""
-    one, other = DownloadsDatabase(str(tmp_path)), DownloadsDatabase(str(tmp_path))
-
-    def meanwhile(connection: sqlite3.Connection, patience: float) -> None:
-        monkeypatch.undo()
-        other.add({key(): 1}, (), patience=patience)
-
-    monkeypatch.setattr(downloads_module, "use_wal", meanwhile)
-    one.add({key(): 1}, (), patience=1)
-    assert counts(one, Grouping.PROJECT) == [("acme", 2)]
-
-
-def test_a_writer_that_waits_too_long(database: DownloadsDatabase) -> None:
-    """It gives up after its patience, and nothing of its batch is counted."""
-    with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            database.add({key(): 1}, (), patience=0)
-        connection.execute("ROLLBACK")
-    assert counts(database, Grouping.PROJECT)[0] == ("acme", 7)
-
-
 def test_months() -> None:
     """A month and its first day belong together, from 1970 on."""
     assert first_day_of(month_of(0)) == 0
     assert first_day_of(month_of(TODAY)) == TODAY - 28
     assert first_day_of(month_of(TODAY) + 2) == TODAY + 33
+
+
+@pytest.fixture
+def emptied(database: DownloadsDatabase) -> Callable[[], DownloadsDatabase]:
+    """Returns the counts with none in them."""
+
+    def empty(transaction: RecordsTransaction) -> None:
+        for table in ("files", "daily", "file_days", "file_months", "totals"):
+            transaction.execute(f"DELETE FROM {table}")
+
+    def emptied() -> DownloadsDatabase:
+        database._store.write(empty, patience=1)
+        return database
+
+    return emptied
+
+
+def expected_counts(
+    keys: Sequence[DownloadKey], since: int, by: Grouping, project: ProjectName | None
+) -> Counter[tuple[object, ...]]:
+    """Return the numbers of single downloads."""
+
+    def names(each: DownloadKey) -> tuple[object, ...]:
+        # "other" is no beginning of these names, so they have no version there.
+        version = each.filename.split("-")[1].removesuffix(".tar.gz") if each.project == ACME else ""
+        values = {**each._asdict(), "client": each.program, "file": each.filename, "version": version}
+        return tuple(values[column] for column in COLUMNS[by])
+
+    return Counter(names(each) for each in keys if each.day >= since and project in (None, each.project))
 
 
 @given(
@@ -247,23 +245,16 @@ def test_months() -> None:
     st.sampled_from(Grouping),
     st.sampled_from([None, ACME]),
 )
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 def test_numbers_are_those_of_single_downloads(
-    tmp_path_factory: pytest.TempPathFactory,
+    emptied: Callable[[], DownloadsDatabase],
     keys: list[DownloadKey],
     since: int,
     by: Grouping,
     project: ProjectName | None,
 ) -> None:
     """Whatever way leads to a sum, it is the number of downloads."""
-    database = DownloadsDatabase(str(tmp_path_factory.mktemp("state")))
+    database = emptied()
     database.add(Counter(keys), (), patience=1)
-    version = "version"
-
-    def names(each: DownloadKey) -> tuple[object, ...]:
-        values = {**each._asdict(), "client": each.program, "file": each.filename}
-        # "other" is no beginning of these names, so they have no version there.
-        values[version] = each.filename.split("-")[1].removesuffix(".tar.gz") if each.project == ACME else ""
-        return tuple(values[column] for column in COLUMNS[by])
-
-    expected = Counter(names(each) for each in keys if each.day >= since and project in (None, each.project))
+    expected = expected_counts(keys, since, by, project)
     assert {row[:-1]: row[-1] for row in counts(database, by, since, project)} == expected

@@ -23,7 +23,7 @@ from simpleindex.records.opening import open_postgresql  # noqa: E402
 from simpleindex.records.owners import OwnerTable  # noqa: E402
 from simpleindex.records.postgresql import records as module  # noqa: E402
 from simpleindex.records.postgresql.records import PostgreSQLRecords, forget_old_changes  # noqa: E402
-from simpleindex.records.postgresql.schema import REPLICATED, STEPS, steps_from  # noqa: E402
+from simpleindex.records.postgresql.schema import RECORDS, REPLICATED, STEPS  # noqa: E402
 from simpleindex.records.postgresql.server import portable, without_password  # noqa: E402
 from simpleindex.records.tokens import TokenTable  # noqa: E402
 from simpleindex.records.used_names import UsedNames  # noqa: E402
@@ -265,8 +265,8 @@ def test_a_newer_schema_is_refused(postgresql: PostgreSQL) -> None:
 
 def test_steps() -> None:
     """Each is made once."""
-    assert steps_from(0, "x") == STEPS
-    assert steps_from(len(STEPS), "x") == ()
+    assert RECORDS.steps_from(0, "x") == STEPS
+    assert RECORDS.steps_from(len(STEPS), "x") == ()
     assert set(REPLICATED) < {"tokens", "owners", "allowances", "used_names", "first_seen"}
 
 

@@ -21,6 +21,7 @@ from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
 from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.used_names import UsedNames
 from simpleindex.service.check_sources import check_sources
 from simpleindex.service.composition.directory import ServedDirectory
@@ -102,7 +103,8 @@ def compose(tmp_path: Path, content: str | None) -> Composition:
     threads = ThreadPools(*[inline] * 8)
     examiner: Any = InProcessExaminer()
     idle, records = IdleProcesses(examiner, reactor, inline), RecordsDatabase(str(start.state))
-    runtime = Runtime(start, lambda: start, reactor, threads, examiner, idle, records)
+    downloads = open_downloads(str(start.state))
+    runtime = Runtime(start, lambda: start, reactor, threads, examiner, idle, records, downloads)
     used_names = UsedNames(records)
     first = ServedDirectory(str(tmp_path / "root"), LOCAL, runtime, used_names)
     sources = compose_upstreams(runtime, first, used_names)

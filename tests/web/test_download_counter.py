@@ -13,7 +13,9 @@ from twisted.internet.address import UNIXAddress
 from simpleindex.access.identity import Identity, TokenLimits
 from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.source import Delivery, FileOrigin
-from simpleindex.records.downloads.database import DownloadEvent, DownloadKey, DownloadsDatabase
+from simpleindex.records.downloads.database import DownloadsDatabase
+from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey
+from simpleindex.records.downloads.sqlite import DownloadsFile
 from simpleindex.web import download_counter as module
 from simpleindex.web.download_counter import FLUSH_SECONDS, DownloadCounter
 from tests.fixtures.site import FAR, SiteFixture
@@ -34,7 +36,7 @@ class Database(DownloadsDatabase):
     """Remembers what is written; fails while ``error`` is one."""
 
     def __init__(self) -> None:
-        super().__init__("/state")
+        super().__init__(DownloadsFile("/state"))
         self.added: list[tuple[dict[DownloadKey, int], list[DownloadEvent]]] = []
         self.pruned: list[int] = []
         self.error: Exception | None = None

@@ -11,9 +11,8 @@ import pytest
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.errors import Unauthenticated
 from simpleindex.config.settings import resolve
-from simpleindex.core.errors import NotAllowed, NotHere, Unavailable
+from simpleindex.core.errors import InvalidQuestion, NotAllowed, NotHere, Unavailable
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.records.downloads.report import InvalidQuestion
 from simpleindex.web.admission import Admission, NoOwners
 from simpleindex.web.download_pages import DownloadPages
 from simpleindex.web.download_rights import DownloadRights

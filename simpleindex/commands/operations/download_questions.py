@@ -10,11 +10,10 @@ from urllib.parse import quote, urlencode
 from simpleindex.commands.arguments import Parser, add_path_options, command_paths
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.errors import InvalidProjectName, InvalidQuestion, RefusedStart
 from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
-from simpleindex.records.downloads.database import DownloadsDatabase
-from simpleindex.records.downloads.report import InvalidQuestion
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.records.downloads.database import DownloadsDatabase
 
     LocalAnswer = Callable[[DownloadsDatabase, ProjectName | None], dict[str, Any]]
 
@@ -89,13 +89,16 @@ class Questioner:
             raise RefusedStart(f"{error}.") from None
         if self.arguments.index_url is not None:
             return self._remote_answer(project)
-        database = DownloadsDatabase(str(command_paths(self.arguments).state))
+        where = command_paths(self.arguments)
+        database = open_downloads(str(where.state), where.records)
         try:
             return local(database, project)
         except InvalidQuestion as error:
             raise RefusedStart(f"--{error}") from None
         except (OSError, sqlite3.Error) as error:
             raise RefusedStart(trouble_of(error, database.path).for_operator()) from None
+        finally:
+            database.close()
 
     def _remote_answer(self, project: ProjectName | None) -> dict[str, Any]:
         given = self.arguments

@@ -14,7 +14,8 @@ from simpleindex.commands.operations.download_questions import Questioner, quest
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.records.downloads.report import parse_question
-from simpleindex.web.download_pages import WHO_PAGE, WHO_SINCE
+from simpleindex.web.download_pages import WHO_SINCE
+from simpleindex.web.routes import WHO_PAGE
 
 if TYPE_CHECKING:
     import argparse

@@ -6,15 +6,13 @@ answered from sums: those by file from whole months, and from days for the part 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.records.downloads.database import ORIGIN, PERSON, PROGRAM, first_day_of, month_of
+from simpleindex.records.downloads.keys import ORIGIN, PERSON, PROGRAM, first_day_of, month_of
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from simpleindex.core.names import ProjectName
     from simpleindex.records.downloads.database import DownloadsDatabase
 
@@ -78,14 +76,14 @@ def count_downloads(
 
     Raises:
         sqlite3.Error: The counts cannot be read.
+        OSError: The same.
     """
-
-    def query(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-        statement, values = _statement(connection, scope, by)
-        return connection.execute(statement, values).fetchall()
-
-    nothing: list[tuple[Any, ...]] = []
-    rows = [DownloadCount(tuple(names), count) for *names, count in database.read(query, nothing)]
+    # The month of the first day that is kept has counts of days that are not kept any more.
+    oldest = database.read("SELECT MIN(day) FROM totals WHERE kind = ?", (PROGRAM,))
+    if not oldest or oldest[0][0] is None:
+        return ()
+    statement, values = _statement(replace(scope, since=max(scope.since, oldest[0][0])), by)
+    rows = [DownloadCount(tuple(names), count) for *names, count in database.read(statement, values)]
     if by is Grouping.DAY:
         return tuple(sorted(rows, key=lambda row: row.names))
     return tuple(sorted(rows, key=lambda row: (-row.count, row.names)))
@@ -96,11 +94,10 @@ def counted_versions(database: DownloadsDatabase, project: ProjectName) -> tuple
 
     Raises:
         sqlite3.Error: The counts cannot be read.
+        OSError: The same.
     """
     statement = "SELECT DISTINCT version FROM files WHERE project = ? AND version <> ''"
-    nothing: list[tuple[str]] = []
-    rows = database.read(lambda connection: connection.execute(statement, (project,)).fetchall(), nothing)
-    return tuple(version for (version,) in rows)
+    return tuple(version for (version,) in database.read(statement, (project,)))
 
 
 _FILE_COLUMNS: Final = {
@@ -112,24 +109,22 @@ _FILE_COLUMNS: Final = {
 _TOTALS: Final = {
     Grouping.DAY: (PROGRAM, "totals.day", ""),
     Grouping.CLIENT: (PROGRAM, "programs.name", "JOIN programs ON programs.id = totals.key"),
-    Grouping.USER: (PERSON, "people.user, people.token", "JOIN people ON people.id = totals.key"),
+    Grouping.USER: (PERSON, 'people."user", people.token', "JOIN people ON people.id = totals.key"),
     Grouping.ORIGIN: (ORIGIN, "origins.source, origins.delivery", "JOIN origins ON origins.id = totals.key"),
 }
 """How the sums of all projects together are found: their kind, their columns, and the table of their names."""
 
 _PARTS: Final = {
     Grouping.CLIENT: ("programs.name", "program", "programs"),
-    Grouping.USER: ("people.user, people.token", "person", "people"),
+    Grouping.USER: ('people."user", people.token', "person", "people"),
     Grouping.ORIGIN: ("origins.source, origins.delivery", "origin", "origins"),
 }
 """How the parts of a project's downloads are found: their columns, the column of ``daily``, and the table of their names."""
 
 
-def _statement(
-    connection: sqlite3.Connection, scope: DownloadScope, by: Grouping
-) -> tuple[str, tuple[object, ...]]:
+def _statement(scope: DownloadScope, by: Grouping) -> tuple[str, tuple[object, ...]]:
     if scope.project is None:
-        return _of_everything(connection, scope.since, by)
+        return _of_everything(scope.since, by)
     where, values = "files.project = ?", (scope.project,)
     if scope.version is not None:
         where, values = f"{where} AND files.version = ?", (*values, scope.version)  # type: ignore[assignment]
@@ -137,41 +132,36 @@ def _statement(
         columns, column, names = _PARTS[by]
         # The names are joined to the few sums, not to each of the rows.
         return (
-            f"""SELECT {columns}, SUM(sums.count) FROM (
-            SELECT daily.{column} AS part, SUM(daily.count) AS count
-            FROM files CROSS JOIN daily ON daily.file = files.id AND daily.day >= ? WHERE {where} GROUP BY 1) AS sums
+            f"""SELECT {columns}, CAST(SUM(sums.count) AS BIGINT) FROM (
+            SELECT daily.{column} AS part, CAST(SUM(daily.count) AS BIGINT) AS count
+            FROM files CROSS JOIN daily WHERE daily.file = files.id AND daily.day >= ? AND {where} GROUP BY 1) AS sums
             JOIN {names} ON {names}.id = sums.part GROUP BY {columns}""",
             (scope.since, *values),
         )
     columns = _FILE_COLUMNS.get(by, "file_days.day")
     return (
-        f"""SELECT {columns}, SUM(file_days.count)
-        FROM files CROSS JOIN file_days ON file_days.file = files.id AND file_days.day >= ? WHERE {where} GROUP BY {columns}""",
+        f"""SELECT {columns}, CAST(SUM(file_days.count) AS BIGINT)
+        FROM files CROSS JOIN file_days WHERE file_days.file = files.id AND file_days.day >= ? AND {where} GROUP BY {columns}""",
         (scope.since, *values),
     )
 
 
-def _of_everything(
-    connection: sqlite3.Connection, since: int, by: Grouping
-) -> tuple[str, tuple[object, ...]]:
+def _of_everything(since: int, by: Grouping) -> tuple[str, tuple[object, ...]]:
     if by in _TOTALS:
         kind, columns, join = _TOTALS[by]
         return (
-            f"""SELECT {columns}, SUM(totals.count) FROM totals {join} WHERE totals.kind = ? AND totals.day >= ?
+            f"""SELECT {columns}, CAST(SUM(totals.count) AS BIGINT) FROM totals {join} WHERE totals.kind = ? AND totals.day >= ?
             GROUP BY {columns}""",
             (kind, since),
         )
     columns = _FILE_COLUMNS[by]
-    # The month of the first day that is kept has counts of days that are not kept any more.
-    (oldest,) = connection.execute("SELECT MIN(day) FROM totals WHERE kind = ?", (PROGRAM,)).fetchone()
-    since = max(since, oldest or 0)
     month = month_of(since)
     next_month = first_day_of(month + 1)
     return (
-        f"""SELECT {columns}, SUM(sums.count) FROM (
+        f"""SELECT {columns}, CAST(SUM(sums.count) AS BIGINT) FROM (
         SELECT file, count FROM file_months WHERE month > ? UNION ALL
         SELECT file_days.file, file_days.count FROM files CROSS JOIN file_days
-        ON file_days.file = files.id AND file_days.day >= ? AND file_days.day < ?) AS sums
+        WHERE file_days.file = files.id AND file_days.day >= ? AND file_days.day < ?) AS sums
         JOIN files ON files.id = sums.file GROUP BY {columns}""",
         (month, since, next_month),
     )

@@ -1,7 +1,4 @@
-"""The counts of downloads, in an SQLite file of their own, ``downloads.sqlite3`` in the state directory. Blocking.
-
-They lie apart from the other records (:mod:`simpleindex.records.database`): there are millions of rows, so a backup may leave them
-out; a row lost in a power cut costs a count, so writing need not wait for the disk; and a long write holds up no token.
+"""The counts of downloads: written in batches, removed when they are old, and read by queries. Blocking.
 
 One row of ``daily`` stands for all downloads of a file on one day by one program, for one user, from one origin. Sums of them by
 file and by day are kept beside it, from which most questions are answered (docs/measurements.md, "Downloads").
@@ -9,122 +6,84 @@ file and by day are kept beside it, from which most questions are answered (docs
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from contextlib import closing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import parse_distribution_name
-from simpleindex.records.database import use_wal
-from simpleindex.system.ownership import make_private, make_state_directory
+from simpleindex.records.downloads.keys import ORIGIN, PERSON, PROGRAM, SECONDS_OF_DAY, month_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from simpleindex.core.names import ProjectName
-
-Value = TypeVar("Value")
-
-FILENAME: Final = "downloads.sqlite3"
-
-SECONDS_OF_DAY: Final = 86_400
-
-_VERSION: Final = 1
-"""Raised with every change to the schema, which must then say how older ones are brought up to it."""
-
-PROGRAM, PERSON, ORIGIN = 1, 2, 3
-"""The kinds of daily totals: what their key stands for."""
-
-_SCHEMA: Final = (
-    """CREATE TABLE files (
-    id INTEGER PRIMARY KEY, project TEXT NOT NULL, version TEXT NOT NULL, filename TEXT NOT NULL, UNIQUE (project, filename))""",
-    "CREATE TABLE programs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-    "CREATE TABLE people (id INTEGER PRIMARY KEY, user TEXT NOT NULL, token TEXT NOT NULL, UNIQUE (user, token))",
-    "CREATE TABLE origins (id INTEGER PRIMARY KEY, source TEXT NOT NULL, delivery TEXT NOT NULL, UNIQUE (source, delivery))",
-    """CREATE TABLE daily (
-    file INTEGER NOT NULL, day INTEGER NOT NULL, program INTEGER NOT NULL, person INTEGER NOT NULL, origin INTEGER NOT NULL,
-    count INTEGER NOT NULL, PRIMARY KEY (file, day, program, person, origin)) WITHOUT ROWID""",
-    """CREATE TABLE file_days (
-    file INTEGER NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (file, day)) WITHOUT ROWID""",
-    """CREATE TABLE file_months (
-    month INTEGER NOT NULL, file INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (month, file)) WITHOUT ROWID""",
-    """CREATE TABLE totals (
-    kind INTEGER NOT NULL, day INTEGER NOT NULL, key INTEGER NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (kind, day, key)) WITHOUT ROWID""",
-    """CREATE TABLE events (
-    file INTEGER NOT NULL, time INTEGER NOT NULL, program INTEGER NOT NULL, person INTEGER NOT NULL, origin INTEGER NOT NULL,
-    version TEXT NOT NULL, address TEXT NOT NULL)""",
-    "CREATE INDEX events_of_files ON events (file, time)",
-    f"PRAGMA user_version = {_VERSION}",
-)
+    from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey
+    from simpleindex.records.interface import RecordsTransaction
 
 _ADD_DAILY: Final = """INSERT INTO daily VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (file, day, program, person, origin) DO UPDATE SET count = count + excluded.count"""
+    ON CONFLICT (file, day, program, person, origin) DO UPDATE SET count = daily.count + excluded.count"""
 _ADD_FILE_DAY: Final = """INSERT INTO file_days VALUES (?, ?, ?)
-    ON CONFLICT (file, day) DO UPDATE SET count = count + excluded.count"""
+    ON CONFLICT (file, day) DO UPDATE SET count = file_days.count + excluded.count"""
 _ADD_FILE_MONTH: Final = """INSERT INTO file_months VALUES (?, ?, ?)
-    ON CONFLICT (month, file) DO UPDATE SET count = count + excluded.count"""
+    ON CONFLICT (month, file) DO UPDATE SET count = file_months.count + excluded.count"""
 _ADD_TOTAL: Final = """INSERT INTO totals VALUES (?, ?, ?, ?)
-    ON CONFLICT (kind, day, key) DO UPDATE SET count = count + excluded.count"""
+    ON CONFLICT (kind, day, key) DO UPDATE SET count = totals.count + excluded.count"""
 
 _FILES_AT_ONCE: Final = 2_000
 """Files whose old counts are removed in one transaction; writers wait for no longer than that takes."""
 
 
-class DownloadKey(NamedTuple):
-    """What is counted together.
+class DownloadsStore(Protocol):
+    """Where the counts are: a SQLite file, or a PostgreSQL server; usable from any thread.
 
     Attributes:
-        day: Days since 1970, UTC.
-        project: The project.
-        filename: The distribution file.
-        program: The name of the client's program.
-        user: The user; empty without one.
-        token: The public id of the token; empty without one.
-        source: The name of the directory or upstream that the file is from.
-        delivery: How its bytes came: a value of :class:`simpleindex.core.source.Delivery`.
+        path: The place, for messages; without a password.
     """
 
-    day: int
-    project: ProjectName
-    filename: str
-    program: str
-    user: str
-    token: str
-    source: str
-    delivery: str
+    path: str
 
+    def read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; there are none where nothing was ever counted.
 
-class DownloadEvent(NamedTuple):
-    """One download with its address, as it is kept where the operator wants addresses.
+        Raises:
+            sqlite3.Error: The file is damaged, or busy.
+            OSError: The file or the server is out of reach.
+        """
+        ...
 
-    Attributes:
-        key: What it was counted as.
-        time: When it ended, seconds since 1970.
-        version: Of the client's program, as it states it.
-        address: The client's.
-    """
+    def write(self, work: Callable[[RecordsTransaction], object], *, patience: float) -> None:
+        """Run a function in one transaction.
 
-    key: DownloadKey
-    time: int
-    version: str
-    address: str
+        Args:
+            work: Makes the change.
+            patience: Seconds to wait for other processes.
+
+        Raises:
+            sqlite3.Error: As for :meth:`read`, or the disk is full.
+            OSError: The same.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        ...
 
 
 class DownloadsDatabase:
     """The counts; usable from any thread, and by several processes at once.
 
     Args:
-        state_directory: The directory of the database; the first count makes it if it is missing.
+        store: Where they are.
 
     Attributes:
-        path: The database's file.
+        path: The place, for messages.
+        read: Returns the rows of a query, as :meth:`DownloadsStore.read`.
+        close: Closes the connections.
     """
 
-    def __init__(self, state_directory: str) -> None:
-        self.path = os.path.join(state_directory, FILENAME)
+    def __init__(self, store: DownloadsStore) -> None:
+        self.path = store.path
+        self.read = store.read
+        self.close = store.close
+        self._store = store
 
     def add(
         self, counts: Mapping[DownloadKey, int], events: Sequence[DownloadEvent], *, patience: float
@@ -138,18 +97,18 @@ class DownloadsDatabase:
 
         Raises:
             sqlite3.Error: They cannot be written: the disk is full, the file is damaged, or others write for too long.
-            OSError: The file cannot be made.
+            OSError: The file cannot be made, or the server is out of reach.
         """
-        with closing(self._opened_to_write(patience)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            numbers = _Numbers(connection)
-            for key, count in counts.items():
-                _add(connection, numbers.of(key), key.day, count)
-            connection.executemany(
+
+        def write(transaction: RecordsTransaction) -> None:
+            numbers = _Numbers(transaction)
+            _add(transaction, [(numbers.of(key), key.day, count) for key, count in counts.items()])
+            transaction.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [_event_row(numbers.of(event.key), event) for event in events],
             )
-            connection.execute("COMMIT")
+
+        self._store.write(write, patience=patience)
 
     def prune(self, before: int, *, patience: float) -> None:
         """Remove the counts of days before one; a few files at a time, so that no writer waits long.
@@ -162,79 +121,14 @@ class DownloadsDatabase:
             sqlite3.Error: As for :meth:`add`.
             OSError: The same.
         """
-        if not os.path.lexists(self.path):
-            return
-        with closing(self._opened_to_write(patience)) as connection:
-            last: int | None = 0
-            while last is not None:
-                connection.execute("BEGIN IMMEDIATE")
-                last = _prune_files(connection, last, before)
-                connection.execute("COMMIT")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("DELETE FROM totals WHERE day < ?", (before,))
-            connection.execute("DELETE FROM file_months WHERE month < ?", (month_of(before),))
-            connection.execute("DELETE FROM files WHERE id NOT IN (SELECT file FROM file_months)")
-            connection.execute("COMMIT")
-
-    def read(self, query: Callable[[sqlite3.Connection], Value], default: Value) -> Value:
-        """Return what a query finds; the default where nothing was ever counted.
-
-        Raises:
-            sqlite3.Error: The file cannot be read.
-        """
-        if not os.path.lexists(self.path):
-            return default
-        with closing(self._opened(_READ_PATIENCE)) as connection:
-            return query(connection)
-
-    def _opened_to_write(self, patience: float) -> sqlite3.Connection:
-        if not os.path.lexists(self.path):
-            make_state_directory(os.path.dirname(self.path))
-            make_private(self.path)
-        connection = self._opened(patience)
-        try:
-            if connection.execute("PRAGMA user_version").fetchone() == (0,):
-                use_wal(connection, patience)
-                connection.execute("BEGIN IMMEDIATE")
-                if connection.execute("PRAGMA user_version").fetchone() == (0,):
-                    for statement in _SCHEMA:
-                        connection.execute(statement)
-                connection.execute("COMMIT")
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _opened(self, patience: float) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None)
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _VERSION):
-                raise sqlite3.DatabaseError("another version of simpleindex wrote it")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-_READ_PATIENCE: Final = 5.0  # seconds
-
-
-def day_of(seconds: float) -> int:
-    """Return the day of a moment, days since 1970, UTC."""
-    return int(seconds // SECONDS_OF_DAY)
-
-
-def month_of(day: int) -> int:
-    """Return the month of a day, months since the year 0."""
-    date = datetime.fromtimestamp(day * SECONDS_OF_DAY, UTC)
-    return date.year * 12 + date.month - 1
-
-
-def first_day_of(month: int) -> int:
-    """Return the first day of a month, days since 1970."""
-    return day_of(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp())
+        last = 0
+        while files := self.read(
+            "SELECT id FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_AT_ONCE)
+        ):
+            self._store.write(lambda each: _prune_files(each, files, before), patience=patience)
+            last = files[-1][0]
+        if last:
+            self._store.write(lambda each: _prune_sums(each, before), patience=patience)
 
 
 class _Row(NamedTuple):
@@ -247,34 +141,39 @@ class _Row(NamedTuple):
 class _Numbers:
     """The numbers under which names are kept, within one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, transaction: RecordsTransaction) -> None:
+        self._transaction = transaction
         self._kept: dict[tuple[str, ...], int] = {}
 
     def of(self, key: DownloadKey) -> _Row:
         return _Row(
             self._number("files", ("project", "filename"), (key.project, key.filename)),
             self._number("programs", ("name",), (key.program,)),
-            self._number("people", ("user", "token"), (key.user, key.token)),
+            self._number("people", ('"user"', "token"), (key.user, key.token)),
             self._number("origins", ("source", "delivery"), (key.source, key.delivery)),
         )
 
     def _number(self, table: str, columns: tuple[str, ...], values: tuple[str, ...]) -> int:
         kept = self._kept.get((table, *values))
         if kept is None:
-            kept = self._kept[table, *values] = self._find(table, columns, values)
+            kept = self._find(table, columns, values)
+            if kept is None:
+                self._insert(table, columns, values)
+                kept = self._find(table, columns, values)
+                assert kept is not None  # it was inserted just now
+            self._kept[table, *values] = kept
         return kept
 
-    def _find(self, table: str, columns: tuple[str, ...], values: tuple[str, ...]) -> int:
+    def _find(self, table: str, columns: tuple[str, ...], values: tuple[str, ...]) -> int | None:
         where = " AND ".join(f"{column} = ?" for column in columns)
-        row = self._connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()
-        if row is not None:
-            return int(row[0])
+        row = self._transaction.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()
+        return None if row is None else int(row[0])
+
+    def _insert(self, table: str, columns: tuple[str, ...], values: tuple[str, ...]) -> None:
         if table == "files":
             columns, values = (*columns, "version"), (*values, _version_of(*values))
         marks = ", ".join("?" * len(values))
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-        return int(self._connection.execute(statement, values).lastrowid or 0)
+        self._transaction.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)
 
 
 def _version_of(project: str, filename: str) -> str:
@@ -284,31 +183,37 @@ def _version_of(project: str, filename: str) -> str:
         return ""
 
 
-def _add(connection: sqlite3.Connection, row: _Row, day: int, count: int) -> None:
-    daily = (row.file, day, row.program, row.person, row.origin, count)
-    connection.execute(_ADD_DAILY, daily)
-    connection.execute(_ADD_FILE_DAY, (row.file, day, count))
-    connection.execute(_ADD_FILE_MONTH, (month_of(day), row.file, count))
-    totals = ((PROGRAM, row.program), (PERSON, row.person), (ORIGIN, row.origin))
-    connection.executemany(_ADD_TOTAL, [(kind, day, key, count) for kind, key in totals])
+def _add(transaction: RecordsTransaction, rows: Iterable[tuple[_Row, int, int]]) -> None:
+    rows = [*rows]
+    transaction.executemany(
+        _ADD_DAILY, [(row.file, day, row.program, row.person, row.origin, count) for row, day, count in rows]
+    )
+    transaction.executemany(_ADD_FILE_DAY, [(row.file, day, count) for row, day, count in rows])
+    transaction.executemany(_ADD_FILE_MONTH, [(month_of(day), row.file, count) for row, day, count in rows])
+    transaction.executemany(
+        _ADD_TOTAL,
+        [
+            (kind, day, key, count)
+            for row, day, count in rows
+            for kind, key in ((PROGRAM, row.program), (PERSON, row.person), (ORIGIN, row.origin))
+        ],
+    )
 
 
 def _event_row(row: _Row, event: DownloadEvent) -> tuple[object, ...]:
     return (row.file, event.time, row.program, row.person, row.origin, event.version, event.address)
 
 
-def _prune_files(connection: sqlite3.Connection, last: int, before: int) -> int | None:
-    """Remove old counts of the files that follow one; return the last of these, or None if they were the last of all."""
-    files = connection.execute(
-        "SELECT id FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_AT_ONCE)
-    ).fetchall()
-    connection.executemany(
-        "DELETE FROM daily WHERE file = ? AND day < ?", [(*file, before) for file in files]
-    )
-    connection.executemany(
-        "DELETE FROM file_days WHERE file = ? AND day < ?", [(*file, before) for file in files]
-    )
-    connection.executemany(
+def _prune_files(transaction: RecordsTransaction, files: Sequence[tuple[int]], before: int) -> None:
+    for table in ("daily", "file_days"):
+        statement = f"DELETE FROM {table} WHERE file = ? AND day < ?"
+        transaction.executemany(statement, [(*file, before) for file in files])
+    transaction.executemany(
         "DELETE FROM events WHERE file = ? AND time < ?", [(*file, before * SECONDS_OF_DAY) for file in files]
     )
-    return int(files[-1][0]) if len(files) == _FILES_AT_ONCE else None
+
+
+def _prune_sums(transaction: RecordsTransaction, before: int) -> None:
+    transaction.execute("DELETE FROM totals WHERE day < ?", (before,))
+    transaction.execute("DELETE FROM file_months WHERE month < ?", (month_of(before),))
+    transaction.execute("DELETE FROM files WHERE id NOT IN (SELECT file FROM file_months)")

@@ -14,13 +14,13 @@ from simpleindex.core.selection import find_version
 from simpleindex.core.text import plural, timestamp
 from simpleindex.core.user_agents import parse_user_agent
 from simpleindex.records.downloads.access_log_reading import access_logs, read_requests
-from simpleindex.records.downloads.database import SECONDS_OF_DAY
 from simpleindex.records.downloads.events import (
     counted_downloads,
     counted_files,
     daily_downloads,
     kept_downloads,
 )
+from simpleindex.records.downloads.keys import SECONDS_OF_DAY
 from simpleindex.records.downloads.report import date_of
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from simpleindex.records.downloads.database import SECONDS_OF_DAY
+from simpleindex.records.downloads.keys import SECONDS_OF_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,11 +66,12 @@ def counted_files(database: DownloadsDatabase, project: ProjectName) -> tuple[tu
 
     Raises:
         sqlite3.Error: The counts cannot be read.
+        OSError: The same.
     """
     return tuple(
         (number, version, filename)
-        for number, version, filename in _rows(
-            database, "SELECT id, version, filename FROM files WHERE project = ?", (project,)
+        for number, version, filename in database.read(
+            "SELECT id, version, filename FROM files WHERE project = ?", (project,)
         )
     )
 
@@ -88,12 +89,15 @@ def kept_downloads(
 
     Raises:
         sqlite3.Error: They cannot be read.
+        OSError: The same.
     """
+    if not files:
+        return ()
     marks = ", ".join("?" * len(files))
-    statement = f"""SELECT rows.time, files.filename, rows.address, people.user, people.token, programs.name, rows.version
+    statement = f"""SELECT rows.time, files.filename, rows.address, people."user", people.token, programs.name, rows.version
     FROM events AS rows JOIN files ON files.id = rows.file {_DETAILS}
     WHERE rows.file IN ({marks}) AND rows.time >= ? ORDER BY rows.time DESC LIMIT ?"""
-    rows = _rows(database, statement, (*files, since * SECONDS_OF_DAY, limit))
+    rows = database.read(statement, (*files, since * SECONDS_OF_DAY, limit))
     return tuple(KeptDownload(*row) for row in rows)
 
 
@@ -101,21 +105,20 @@ def daily_downloads(
     database: DownloadsDatabase, files: Sequence[int], since: int, limit: int
 ) -> tuple[DailyDownloads, ...]:
     """Return the daily counts of some files, the newest first; arguments and errors are those of :func:`kept_downloads`."""
+    if not files:
+        return ()
     marks = ", ".join("?" * len(files))
-    statement = f"""SELECT rows.day, files.filename, people.user, people.token, programs.name, SUM(rows.count)
+    statement = f"""SELECT rows.day, files.filename, people."user", people.token, programs.name, CAST(SUM(rows.count) AS BIGINT)
     FROM daily AS rows JOIN files ON files.id = rows.file {_DETAILS}
     WHERE rows.file IN ({marks}) AND rows.day >= ? GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 6 DESC LIMIT ?"""
-    return tuple(DailyDownloads(*row) for row in _rows(database, statement, (*files, since, limit)))
+    return tuple(DailyDownloads(*row) for row in database.read(statement, (*files, since, limit)))
 
 
 def counted_downloads(database: DownloadsDatabase, files: Sequence[int], since: int) -> int:
     """Return how many downloads of some files were counted; arguments and errors are those of :func:`kept_downloads`."""
+    if not files:
+        return 0
     marks = ", ".join("?" * len(files))
-    statement = f"SELECT SUM(count) FROM file_days WHERE file IN ({marks}) AND day >= ?"
-    rows = _rows(database, statement, (*files, since))
+    statement = f"SELECT CAST(SUM(count) AS BIGINT) FROM file_days WHERE file IN ({marks}) AND day >= ?"
+    rows = database.read(statement, (*files, since))
     return int(rows[0][0] or 0) if rows else 0
-
-
-def _rows(database: DownloadsDatabase, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-    nothing: list[tuple[Any, ...]] = []
-    return database.read(lambda connection: connection.execute(statement, values).fetchall(), nothing)

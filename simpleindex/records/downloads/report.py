@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.errors import InvalidQuestion
 from simpleindex.core.selection import find_version
 from simpleindex.core.text import one_of, parse_duration, shown
 from simpleindex.records.downloads.counting import (
@@ -17,7 +17,7 @@ from simpleindex.records.downloads.counting import (
     count_downloads,
     counted_versions,
 )
-from simpleindex.records.downloads.database import day_of
+from simpleindex.records.downloads.keys import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 DEFAULT_SINCE: Final = "30d"
 
 _FIRST_DAY: Final = date(1970, 1, 1)
-
-
-class InvalidQuestion(SimpleIndexError):
-    """A question about downloads that is not valid.
-
-    Attributes:
-        sentence: What is wrong.
-    """
-
-    template = "{sentence}"
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from simpleindex.core.errors import RefusedStart
@@ -86,19 +87,37 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
 """What each version of the schema adds to the one before; each step is one transaction."""
 
 
-def steps_from(version: int, place: str) -> tuple[tuple[str, ...], ...]:
-    """Return the steps that a database lacks.
+@dataclass(frozen=True, slots=True)
+class VersionedSchema:
+    """A schema whose tables change from release to release.
 
-    Args:
-        version: Its schema's; 0 for an empty one.
-        place: The database, for the refusal.
-
-    Raises:
-        RefusedStart: A newer release has changed it.
+    Attributes:
+        name: Its name in the database.
+        steps: What each version adds to the one before; each step is one transaction.
+        lock: The advisory lock that every change holds until its end.
     """
-    if version > len(STEPS):
-        raise RefusedStart(
-            f"The records {place} have schema {version}, of a newer release; this one knows schemas up to {len(STEPS)}: "
-            "upgrade this node."
-        )
-    return STEPS[version:]
+
+    name: str
+    steps: tuple[tuple[str, ...], ...]
+    lock: int
+
+    def steps_from(self, version: int, place: str) -> tuple[tuple[str, ...], ...]:
+        """Return the steps that a database lacks.
+
+        Args:
+            version: Its schema's; 0 for an empty one.
+            place: The database, for the refusal.
+
+        Raises:
+            RefusedStart: A newer release has changed it.
+        """
+        newest = len(self.steps)
+        if version > newest:
+            raise RefusedStart(
+                f"The records {place} have schema {version}, of a newer release; this one knows schemas up to {newest}: "
+                "upgrade this node."
+            )
+        return self.steps[version:]
+
+
+RECORDS: Final = VersionedSchema(SCHEMA, STEPS, WRITE_LOCK)

@@ -10,12 +10,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from simpleindex.records.postgresql.schema import SCHEMA, WRITE_LOCK, steps_from
+from simpleindex.records.postgresql.schema import RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.records.interface import RecordsCursor, RecordsTransaction
+    from simpleindex.records.postgresql.schema import VersionedSchema
 
 T = TypeVar("T")
 
@@ -30,7 +31,6 @@ _BOUNDS: Final[dict[str, Any]] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "application_name": "simpleindex",
-    "options": f"-c search_path={SCHEMA} -c statement_timeout=10000 -c lock_timeout=10000",
 }
 """Parameters of libpq (its documentation, "Parameter Key Words") unless the URL has them."""
 
@@ -61,11 +61,15 @@ class PostgreSQLServer:
 
     Args:
         url: As libpq takes it (``postgresql://host/database``).
+        schema: The schema of the tables.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schema: VersionedSchema = RECORDS) -> None:
         self.place = without_password(url)
-        self._url = make_conninfo(url, **{key: value for key, value in _BOUNDS.items() if key not in url})
+        self._schema = schema
+        options = f"-c search_path={schema.name} -c statement_timeout=10000 -c lock_timeout=10000"
+        parameters = {**_BOUNDS, "options": options}
+        self._url = make_conninfo(url, **{key: value for key, value in parameters.items() if key not in url})
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
 
@@ -86,13 +90,13 @@ class PostgreSQLServer:
         """
 
         def bring_up(connection: psycopg.Connection[Any]) -> None:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
-            name = sql.Identifier(SCHEMA)
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._schema.lock,))
+            name = sql.Identifier(self._schema.name)
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
             connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
             row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
             version = (row and row[0]) or 0
-            for number, step in enumerate(steps_from(version, self.place), version + 1):
+            for number, step in enumerate(self._schema.steps_from(version, self.place), version + 1):
                 for statement in step:
                     connection.execute(statement.encode())
                 connection.execute("INSERT INTO schema_version VALUES (%s)", (number,))
@@ -115,16 +119,24 @@ class PostgreSQLServer:
             lambda connection: Transaction(connection).execute(statement, values).fetchall()
         )
 
-    def write(self, work: Callable[[RecordsTransaction], T]) -> T:
+    def write(self, work: Callable[[RecordsTransaction], T], *, patience: float | None = None) -> T:
         """Run a function in one transaction; its changes are durable once this returns.
+
+        Args:
+            work: Makes the change.
+            patience: Seconds to wait for other changes; None for as long as other waits are bounded.
 
         Raises:
             OSError: The server is away, or refuses.
         """
 
         def change(connection: psycopg.Connection[Any]) -> T:
+            if patience is not None:
+                connection.execute(
+                    "SELECT set_config('lock_timeout', %s, true)", (f"{patience * 1000:.0f}ms",)
+                )
             # Before any row is locked, so that no two changes wait for each other.
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._schema.lock,))
             return work(Transaction(connection))
 
         return self._transact(change)

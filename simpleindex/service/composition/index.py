@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
-from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.composition.http import HttpParts, compose_http
 from simpleindex.service.composition.sources import ComposedSources
@@ -100,8 +99,7 @@ def compose(
 
 def compose_download_counter(runtime: Runtime) -> DownloadCounter:
     """Create what counts downloads."""
-    database = DownloadsDatabase(str(runtime.settings.state))
-    return DownloadCounter(database, runtime.reactor, runtime.threads.downloads, runtime.current)
+    return DownloadCounter(runtime.downloads, runtime.reactor, runtime.threads.downloads, runtime.current)
 
 
 def compose_sources(runtime: Runtime) -> ComposedSources:

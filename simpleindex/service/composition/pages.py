@@ -9,7 +9,6 @@ from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit_reading import uploads_of
-from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.service.composition.account import AccountPages, compose_account
 from simpleindex.web.admission import open_admission
 from simpleindex.web.download_history import DownloadHistory
@@ -118,9 +117,8 @@ class _Composition:
         )
 
     def _downloads(self) -> DownloadHistory:
-        database = DownloadsDatabase(str(self.runtime.settings.state))
         rights, threads = DownloadRights(self.admission), self.runtime.threads.reads
-        return DownloadHistory(rights, database, threads, self.runtime.current)
+        return DownloadHistory(rights, self.runtime.downloads, threads, self.runtime.current)
 
     def _own_pages(self, renderer: PageRenderer, services: PageServices) -> dict[str, PeoplePage]:
         search = self.search.search

@@ -15,6 +15,7 @@ from simpleindex.core.errors import (
     CannotStore,
     Changed,
     InvalidFilename,
+    InvalidQuestion,
     InvalidSetting,
     NotAllowed,
     NotHere,
@@ -25,7 +26,6 @@ from simpleindex.core.text import timestamp
 from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.policy.filtered import FileWithheld
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
-from simpleindex.records.downloads.report import InvalidQuestion
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 from simpleindex.upstreams.errors import UpstreamFailed
