@@ -197,6 +197,13 @@ OPTIONS: Final = (
         restart_needed=True,
     ),
     Option(
+        "hooks",
+        "Notify the servers and programs in this TOML file of uploads, yanks and other events.",
+        metavar="FILE",
+        default="none",
+        restart_needed=True,
+    ),
+    Option(
         "insecure-auth",
         "Take passwords and tokens over plain HTTP from other machines too; anybody on the way can read them.",
     ),

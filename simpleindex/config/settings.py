@@ -91,6 +91,7 @@ class Settings:
         sources: The file of the indexes behind this one, or None.
         users: The htpasswd file of those who may log in, or None.
         access: The file of their rights, or None.
+        hooks: The file of the servers and programs that are notified of events, or None.
         insecure_auth: Whether credentials are taken over plain HTTP from other machines.
         url: ``scheme://host[:port]/[path/]`` as clients reach it, or None if it follows from the certificate.
         title: The name of the index on pages for people.
@@ -134,6 +135,7 @@ class Settings:
     sources: Path | None
     users: Path | None
     access: Path | None
+    hooks: Path | None
     insecure_auth: bool
     url: str | None
     title: str
@@ -303,6 +305,7 @@ def _settings(
         sources=layers.located("sources", to_path, None),
         users=layers.located("users", to_path, None),
         access=layers.located("access", to_path, None),
+        hooks=layers.located("hooks", to_path, None),
         insecure_auth=layers.one("insecure-auth", to_flag, False),
         url=layers.one("url", to_url, None),
         title=layers.one("title", to_title, DEFAULT_TITLE),

@@ -8,6 +8,7 @@ import gzip
 import lzma
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 _OPENERS: Final[dict[str, Callable[[str], object]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 """How files are opened that logrotate has compressed."""
-
-_PIECE: Final = 1 << 20
-"""Bytes that are read at once of what is new."""
 
 
 def audit_files(path: str) -> list[str]:
@@ -67,23 +65,60 @@ def audit_lines(path: str, since: float = 0.0, *, current: bool = True) -> Itera
                 raise OSError(0, f"{each} is damaged ({error})") from None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditPosition:
+    """A place between two lines of the audit.
+
+    Attributes:
+        inode: The number of the file, which it keeps when it is renamed; 0 for whichever is the current file.
+        offset: Bytes before the place.
+    """
+
+    inode: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """A new line of the audit.
+
+    Attributes:
+        text: The line, with its end.
+        end: The place behind it.
+    """
+
+    text: bytes
+    end: AuditPosition
+
+
+def end_of_audit(path: str) -> AuditPosition:
+    """Return the place behind all that is there."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return AuditPosition()
+    return AuditPosition(status.st_ino, status.st_size)
+
+
 class AuditTail:
     """New lines of the audit, read as they come, also when the file is rotated meanwhile.
 
     Args:
         path: The current file, which may not be there yet.
-        whole: Whether to begin at its first line; otherwise behind its last one.
+        begin: Where to begin. If its file is neither the current one nor an uncompressed one that was rotated away, reading begins
+            with the first line of the current one.
     """
 
-    def __init__(self, path: str, *, whole: bool = False) -> None:
+    def __init__(self, path: str, begin: AuditPosition = AuditPosition()) -> None:
         self._path = path
+        self._begin: AuditPosition | None = begin
         self._file: BinaryIO | None = None
-        self._open()
-        if self._file is not None and not whole:
-            self._file.seek(0, os.SEEK_END)
 
-    def read(self) -> list[bytes]:
-        """Return the lines that were added since, a MiB at most; call again until there are none.
+    def read(self, most: int = 1 << 20) -> list[AuditLine]:
+        """Return lines that were added since; call again until there are none.
+
+        Args:
+            most: Bytes after which it is enough.
 
         Raises:
             OSError: The file cannot be read.
@@ -92,12 +127,12 @@ class AuditTail:
             self._open()
         if self._file is None:
             return []
-        lines = self._new_lines(self._file)
+        lines = _new_lines(self._file, most)
         if not lines and self._is_another():
             # What was written before the file was rotated is read; go on with its successor.
             self.close()
             self._open()
-            return [] if self._file is None else self._new_lines(self._file)
+            return [] if self._file is None else _new_lines(self._file, most)
         return lines
 
     def close(self) -> None:
@@ -107,19 +142,16 @@ class AuditTail:
             self._file = None
 
     def _open(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is not None and begin.inode:
+            for path in (self._path, *audit_files(self._path)):
+                with suppress(FileNotFoundError):
+                    if os.stat(path).st_ino == begin.inode:
+                        self._file = open(path, "rb")  # noqa: SIM115  (it stays open)
+                        self._file.seek(begin.offset)
+                        return
         with suppress(FileNotFoundError):
-            self._file = open(self._path, "rb")  # noqa: SIM115  (it stays open)
-
-    def _new_lines(self, file: BinaryIO) -> list[bytes]:
-        begin = file.tell()
-        if os.fstat(file.fileno()).st_size < begin:
-            begin = 0  # It was cut off, as by logrotate's copytruncate.
-            file.seek(0)
-        lines = file.readlines(_PIECE)
-        if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()
-            file.seek(begin + sum(map(len, lines)))
-        return lines
+            self._file = open(self._path, "rb")  # noqa: SIM115  (the same)
 
     def _is_another(self) -> bool:
         assert self._file is not None
@@ -127,3 +159,19 @@ class AuditTail:
             return not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
         except FileNotFoundError:
             return False
+
+
+def _new_lines(file: BinaryIO, most: int) -> list[AuditLine]:
+    end = file.tell()
+    status = os.fstat(file.fileno())
+    if status.st_size < end:
+        end = 0  # It was cut off, as by logrotate's copytruncate.
+        file.seek(0)
+    lines = []
+    for text in file.readlines(most):
+        if not text.endswith(b"\n"):
+            file.seek(end)  # It is being written just now.
+            break
+        end += len(text)
+        lines.append(AuditLine(text, AuditPosition(status.st_ino, end)))
+    return lines

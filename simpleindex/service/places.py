@@ -57,13 +57,13 @@ def own_directory(path: Path, owner: tuple[int | None, int | None]) -> None:
 
 
 def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) -> None:
-    """Refuse files about people that the user whom the service becomes could not read again when they change.
+    """Refuse files about people and hooks that the user whom the service becomes could not read again when they change.
 
     Raises:
         RefusedStart: That user cannot read one of them.
     """
     uid, gid = owner
-    for path in (settings.users, settings.access):
+    for path in (settings.users, settings.access, settings.hooks):
         sentence = None if uid is None or path is None else hindrance(uid, gid, path)
         if sentence:
             raise RefusedStart(sentence)

@@ -28,6 +28,9 @@ READ_THREADS: Final = 8
 WRITE_THREADS: Final = 4
 """Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
 
+HOOK_THREADS: Final = 4
+"""Programs of hooks that run at the same time; others wait."""
+
 SEARCH_THREADS: Final = 2
 """One that searches, beside one that writes."""
 
@@ -45,6 +48,7 @@ class ThreadPools:
         writes: Uploads and other changes.
         search: Searches, and writing the search index.
         downloads: Writing the counts of downloads.
+        hooks: Reading the audit for hooks, and waiting for their programs.
     """
 
     reads: Threads
@@ -55,6 +59,7 @@ class ThreadPools:
     writes: Threads
     search: Threads
     downloads: Threads
+    hooks: Threads
 
     @classmethod
     def create(cls, reactor: Any) -> Self:
@@ -68,6 +73,7 @@ class ThreadPools:
             writes=Threads(reactor, "writes", WRITE_THREADS),
             search=Threads(reactor, "search", SEARCH_THREADS),
             downloads=Threads(reactor, "downloads", 1),
+            hooks=Threads(reactor, "hooks", HOOK_THREADS),
         )
         patience = Patience(THREAD_SECONDS)
         for threads in pools:
@@ -128,7 +134,7 @@ def create_runtime(
         owner: The user and group that the service becomes, if it changes them.
     """
     own_directory(settings.cache, owner)
-    if settings.has_logins or settings.sources is not None or settings.downloads:
+    if settings.has_logins or settings.sources is not None or settings.downloads or settings.hooks:
         own_directory(settings.state, owner)
     threads = ThreadPools.create(reactor)
     examination = open_examination()

@@ -72,7 +72,7 @@ PEOPLE_INTERVAL: Final = 2.0
 """Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
 
 RULES_INTERVAL: Final = 10.0
-"""Seconds between looks at advisories, and at the sources file while nobody asks for anything."""
+"""Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
 
 CERTIFICATE_INTERVAL: Final = 60.0
 """Seconds between looks at the certificates' files."""
@@ -223,6 +223,9 @@ class IndexService(Service):
             self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
         if self.index.sources.upstreams is not None:
             self._repeat(self.index.sources.upstreams.follow, RULES_INTERVAL)
+        if self.index.hooks is not None and self._is_first_worker:
+            self.index.hooks.start()
+            self._repeat(self.index.hooks.follow, RULES_INTERVAL)
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()
@@ -346,6 +349,8 @@ class IndexService(Service):
             directory.stop()
         if self.index.search is not None:
             self.index.search.indexer.stop()
+        if self.index.hooks is not None:
+            self.index.hooks.stop()
         self.index.runtime.idle_processes.stop()
         self.index.runtime.examination.stop()
         self.index.runtime.threads.stop()
@@ -382,6 +387,8 @@ class IndexService(Service):
             self.index.logins.reload()
         if self.index.sources.upstreams is not None:
             self.index.sources.upstreams.reload()
+        if self.index.hooks is not None and self._is_first_worker:
+            self.index.hooks.reload()
         if self.access_log is not None:
             self.access_log.reopen()
         for directory in self.index.sources.directories:

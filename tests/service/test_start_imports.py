@@ -56,6 +56,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
         *("argparse", "tqdm"),
         "simpleindex.backup",
         "simpleindex.commands",
+        "simpleindex.hooks",
         "simpleindex.migration",
         "simpleindex.search",
         "simpleindex.tls.acme",

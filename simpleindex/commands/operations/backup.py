@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 """The exit status after ^C, as shells have it."""
 
-_SERVER_OPTIONS: Final = ("config", "path", "state", "certs", "sources", "users", "access")
+_SERVER_OPTIONS: Final = ("config", "path", "state", "certs", "sources", "users", "access", "hooks")
 _DIRECTORIES: Final = ("path", "state", "certs")
 
 

@@ -159,7 +159,7 @@ def print_entries(
     if not output.follow:
         _print_matching(audit_lines(path, question.since or 0.0), question, output)
         return
-    with closing(AuditTail(path, whole=True)) as tail:
+    with closing(AuditTail(path)) as tail:
         rotated = audit_lines(path, question.since or 0.0, current=False)
         _print_matching(chain(rotated, _lines_so_far(tail)), question, output)
         while True:
@@ -182,7 +182,7 @@ def _print_matching(lines: Iterable[bytes], question: AuditQuestion, output: Aud
 
 def _lines_so_far(tail: AuditTail) -> Iterator[bytes]:
     while lines := tail.read():
-        yield from lines
+        yield from (line.text for line in lines)
 
 
 def _print_head(number: int, shown: int, *, follow: bool) -> None:

@@ -292,6 +292,7 @@ def _read_paths(settings: Settings) -> tuple[Path | None, ...]:
         settings.sources,
         settings.users,
         settings.access,
+        settings.hooks,
     )
 
 

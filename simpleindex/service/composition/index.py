@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.directory.live.private_names import NameRecord
+    from simpleindex.hooks.hooks import Hooks
     from simpleindex.service.composition.acme import AcmeParts
     from simpleindex.service.composition.logins import Logins
     from simpleindex.service.composition.search import ComposedSearch
@@ -49,6 +50,7 @@ class ComposedIndex:
         http: Pages, files and changes over HTTP.
         search: The search; None without the extra ``pages``.
         downloads: Counts downloads, where that is on.
+        hooks: Notify others of events; None without ``--hooks``.
     """
 
     runtime: Runtime
@@ -59,6 +61,7 @@ class ComposedIndex:
     http: HttpParts
     search: ComposedSearch | None
     downloads: DownloadCounter
+    hooks: Hooks | None
 
 
 def compose(
@@ -93,8 +96,25 @@ def compose(
         search = compose_search(runtime, sources)
     http = compose_http(runtime, security, sources, logins, troubles, search)
     return ComposedIndex(
-        runtime, acme, security, sources, logins, http, search, compose_download_counter(runtime)
+        runtime,
+        acme,
+        security,
+        sources,
+        logins,
+        http,
+        search,
+        compose_download_counter(runtime),
+        _compose_hooks(runtime, owner, http),
     )
+
+
+def _compose_hooks(runtime: Runtime, owner: Owner, http: HttpParts) -> Hooks | None:
+    if runtime.settings.hooks is None:
+        return None
+    from simpleindex.service.composition.hooks import compose_hooks  # noqa: PLC0415  (few have any)
+
+    refuse_unreadable(runtime.settings, owner)
+    return compose_hooks(runtime, lambda: http.listings.base_url)
 
 
 def compose_download_counter(runtime: Runtime) -> DownloadCounter:

@@ -1,0 +1,1 @@
+"""Hooks: other servers and programs that are notified of events."""

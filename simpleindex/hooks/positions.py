@@ -1,0 +1,70 @@
+"""How far each hook has read the audit, in ``hooks.json`` in the state directory. Blocking."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import Final
+
+from simpleindex.records.audit import AUDIT_FILENAME
+from simpleindex.records.audit_files import AuditPosition, AuditTail, end_of_audit
+from simpleindex.system.log import logger
+
+_log: Final = logger(__name__)
+
+
+class HookPositions:
+    """The positions of all hooks; usable from any thread. One that cannot be written costs that events are sent twice.
+
+    Args:
+        state_directory: Where the audit is.
+    """
+
+    def __init__(self, state_directory: str) -> None:
+        self._audit = os.path.join(state_directory, AUDIT_FILENAME)
+        self._path = os.path.join(state_directory, "hooks.json")
+        self._lock = threading.Lock()
+        self._positions = self._read()
+        self._is_failing = False
+
+    def tail(self, name: str) -> AuditTail:
+        """Return what a hook reads of the audit: from where it ended; a new hook reads what is new."""
+        if name not in self._positions:
+            self.save(name, end_of_audit(self._audit))
+        return AuditTail(self._audit, self._positions[name])
+
+    def save(self, name: str, position: AuditPosition) -> None:
+        """Note how far a hook has read."""
+        with self._lock:
+            self._positions[name] = position
+            try:
+                self._write()
+                self._is_failing = False
+            except OSError as error:
+                if not self._is_failing:
+                    self._is_failing = True
+                    _log.error(
+                        "{path} cannot be written ({cause}): after a restart hooks are notified again of what they have.",
+                        path=self._path,
+                        cause=error.strerror,
+                    )
+
+    def keep_only(self, names: frozenset[str]) -> None:
+        """Forget hooks that are not in the file any more."""
+        with self._lock:
+            self._positions = {name: each for name, each in self._positions.items() if name in names}
+
+    def _read(self) -> dict[str, AuditPosition]:
+        try:
+            with open(self._path, "rb") as file:
+                return {name: AuditPosition(*map(int, numbers)) for name, numbers in json.load(file).items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def _write(self) -> None:
+        numbers = {name: [each.inode, each.offset] for name, each in self._positions.items()}
+        aside = f"{self._path}.new"
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+            json.dump(numbers, file)
+        os.replace(aside, self._path)
