@@ -48,11 +48,9 @@ class BackupDestination:
             OSError: It cannot be written.
         """
         make_directories(self.path, 0o700)
-        with self._locked(fcntl.LOCK_EX) as is_locked:
-            if not is_locked:
-                raise CannotBackUp(
-                    f"Another simpleindex backup or restore works in {printable(self.path)}; wait until it is done."
-                )
+        place = printable(self.path)
+        busy = CannotBackUp(f"Another simpleindex backup or restore works in {place}; wait until it is done.")
+        with self._locked(fcntl.LOCK_EX, busy):
             for name in os.listdir(self.path):
                 if name == UNFINISHED or name.startswith((_REMOVED, PROVING)):
                     shutil.rmtree(os.path.join(self.path, name))
@@ -65,23 +63,19 @@ class BackupDestination:
         Raises:
             CannotRestore: A backup is being made there.
         """
-        with self._locked(fcntl.LOCK_SH) as is_locked:
-            if not is_locked:
-                raise CannotRestore(
-                    f"A backup is being made in {printable(self.path)}; wait until it is done."
-                )
+        busy = CannotRestore(f"A backup is being made in {printable(self.path)}; wait until it is done.")
+        with self._locked(fcntl.LOCK_SH, busy):
             yield
 
     @contextmanager
-    def _locked(self, kind: int) -> Iterator[bool]:
+    def _locked(self, kind: int, busy: Exception) -> Iterator[None]:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             try:
                 fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
-                yield False
-                return
-            yield True
+                raise busy from None
+            yield
         finally:
             os.close(descriptor)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from simpleindex.backup.manifest import Manifest
     from simpleindex.backup.plan import RestorePlan
 
-_NOT_ELSEWHERE: Final = frozenset({"access-log", "config", "new-records"})
-"""Options that a server which is restored to another place does without."""
+_NOT_ELSEWHERE: Final = frozenset({"access-log", "config", "new-records", "records"})
+"""Options that a server which is restored to another place does without: its logs and records are its own."""
 
 
 def options_elsewhere(manifest: Manifest, plan: RestorePlan) -> dict[str, tuple[str, ...]]:

@@ -24,6 +24,9 @@ from simpleindex.backup.manifest import (
 from simpleindex.backup.places import STATE, is_of_packages
 from simpleindex.backup.tree import PartListing, item_of
 from simpleindex.core.text import printable
+from simpleindex.records.copying import copy_records
+from simpleindex.records.database import FILENAME, RecordsDatabase
+from simpleindex.records.opening import open_records
 from simpleindex.system.atomic import write_all
 from simpleindex.system.errors import trouble_of
 
@@ -48,6 +51,7 @@ class BackupRequest:
         packages: How the packages are kept.
         verifies: Whether all of it is read again before it counts as a backup.
         now: When it is made.
+        records: The PostgreSQL database of the records, whose rows become a file of the state; None if they are a file there.
     """
 
     scope: BackupScope
@@ -55,6 +59,7 @@ class BackupRequest:
     packages: PackagesMode
     verifies: bool
     now: datetime
+    records: str | None = None
 
 
 @dataclass(slots=True)
@@ -118,6 +123,8 @@ class _BackupInTheMaking:
         self._steps.expect(files * 2 if request.verifies else files)
         for part, items in listings:
             self._store(part, items)
+        if request.records is not None:
+            self._store_postgresql(request.records)
         manifest = Manifest(
             program=f"simpleindex {__version__}",
             made=request.now.isoformat(timespec="seconds"),
@@ -145,6 +152,9 @@ class _BackupInTheMaking:
         self._report.notes += listing.notes
         if part.name != STATE:
             return listing.items
+        if self._request.records is not None:
+            # From before the records were in PostgreSQL.
+            listing.items = [item for item in listing.items if item.path != FILENAME]
         # Records last: none of them may be older than a file that it is about.
         databases = {
             item for item in listing.items if item.kind is ItemKind.FILE and is_database(_source(part, item))
@@ -229,6 +239,28 @@ class _BackupInTheMaking:
             return replace(item, sha256=before.sha256)
         read = read_digest(source)
         return replace(item_of(item.part, item.path, read.status), size=read.size, sha256=read.sha256)
+
+    def _store_postgresql(self, url: str) -> None:
+        """Copy the records of a PostgreSQL database to where a server without one has them."""
+        state = os.path.join(self._destination.unfinished, STATE)
+        (top,) = (item for item in self._items if item.part == STATE and not item.path)
+        source, target = open_records(state, url), RecordsDatabase(state)
+        try:
+            copy_records(source, target)
+        finally:
+            source.close()
+            target.close()
+        read = read_digest(target.path)
+        self._items.append(
+            replace(
+                item_of(STATE, FILENAME, read.status),
+                owner=top.owner,
+                mode=0o600,
+                size=read.size,
+                sha256=read.sha256,
+            )
+        )
+        self._report.others += 1
 
     def _target(self, item: BackupItem) -> str:
         return os.path.join(self._destination.unfinished, item.stored_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
 
 from simpleindex.backup.manifest import BackupPart, PackagesMode
 from simpleindex.config.options import OPTIONS
@@ -101,8 +102,9 @@ def _configuration(settings: Settings, sources: Sources) -> Iterator[tuple[str, 
         path = getattr(settings, option.field)
         if option.is_path and option.name not in _APART and path is not None:
             found.setdefault(os.path.normpath(path), option.name)
-    for number, path in enumerate(_named_by(sources), 1):
-        found.setdefault(_beside(settings, path), f"named-{number}")
+    named = [*(_beside(settings, path) for path in _named_by(sources)), *_named_by_records(settings.records)]
+    for number, path in enumerate(named, 1):
+        found.setdefault(path, f"named-{number}")
     for path, name in found.items():
         yield name, path
 
@@ -117,6 +119,17 @@ def _named_by(sources: Sources) -> Iterator[str]:
     for rule in sources.rules:
         for key in rule.lists:
             yield key.partition(":")[2]
+
+
+def _named_by_records(url: str | None) -> list[str]:
+    """Return the files that the URL of a PostgreSQL database names: passwords, certificates and keys (libpq, "Parameter Key Words")."""
+    query = parse_qs(urlsplit(url or "").query)
+    return [
+        os.path.normpath(path)
+        for key in ("passfile", "sslrootcert", "sslcert", "sslkey")
+        for path in query.get(key, ())
+        if os.path.isabs(path)
+    ]
 
 
 def _beside(settings: Settings, path: str) -> str:

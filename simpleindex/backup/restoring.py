@@ -16,7 +16,7 @@ from simpleindex.backup.elsewhere import moved_paths, options_elsewhere, options
 from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished
 from simpleindex.backup.files import copy_file, link_file
 from simpleindex.backup.manifest import ItemKind
-from simpleindex.backup.places import SOURCES, is_of_packages
+from simpleindex.backup.places import SOURCES, STATE, is_of_packages
 from simpleindex.backup.tree import REPLACED, RESTORING
 from simpleindex.core.text import printable
 from simpleindex.records.state_lock import STATE_LOCK
@@ -132,6 +132,7 @@ class _Restore:
                 f"{sentence} Part of the backup is in place; restore it again with --force."
             ) from None
         self._write_options()
+        self._tell_of_postgresql()
         if self._is_foreign:
             self._notes.append(
                 "All files belong to you now, because only root can give them to their owners."
@@ -235,6 +236,14 @@ class _Restore:
         path = os.path.join(self._plan.below, OPTIONS_FILE)
         write_options(path, options_elsewhere(self._request.manifest, self._plan))
         self._notes.append(f"Start it there with: twistd -n simpleindex --config {path}")
+
+    def _tell_of_postgresql(self) -> None:
+        manifest = self._request.manifest
+        state = manifest.part(STATE)
+        if state is not None and not self._plan.below and (urls := manifest.options.get("records")):
+            self._notes.append(
+                f"The records were in PostgreSQL. If they are lost there: simpleindex records copy sqlite:{state.path} {urls[-1]}"
+            )
 
     def _discard(self) -> None:
         for root in self._plan.roots:

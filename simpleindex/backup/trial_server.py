@@ -59,7 +59,7 @@ class TrialServer:
         self._port = _free_port()
         self._log = os.path.join(place, "trial.log")
         listen = "https" if is_tls else "http"
-        self._command = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "simpleindex"]
+        self._command = [sys.executable, "-P", "-c", _TWISTD, "-n", "--pidfile=", "simpleindex"]
         self._command += ["--config", configuration, f"--{listen}", f"tcp:{self._port}:interface=127.0.0.1"]
         self._place = place
         self._environment = environment

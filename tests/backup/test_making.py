@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import sqlite3
 from contextlib import closing
@@ -13,14 +14,20 @@ from typing import Any
 
 import pytest
 
-from simpleindex.backup import files, making
+from simpleindex.access.identity import Action
+from simpleindex.access.token_options import TokenOptions
+from simpleindex.backup import files, making, tree
 from simpleindex.backup.checking import Steps
 from simpleindex.backup.destination import BackupDestination, read_manifest
-from simpleindex.backup.errors import CannotBackUp, CannotRestore
+from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished
 from simpleindex.backup.making import BackupReport, make_backup
-from simpleindex.backup.manifest import MANIFEST, ItemKind, PackagesMode
+from simpleindex.backup.manifest import MANIFEST, ItemKind, ItemOwner, PackagesMode
 from simpleindex.backup.places import scope_of
+from simpleindex.backup.tree import PartListing
+from simpleindex.config.settings import resolve
 from simpleindex.core.errors import RefusedStart
+from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.tokens import TokenTable
 from tests.fixtures.backup_world import NO_STEPS, BackupWorld, part_names
 from tests.fixtures.distributions import add_wheel, put, wheel_name
 
@@ -333,6 +340,93 @@ def test_a_backup_that_cannot_be_read_is_not_built_upon(world: BackupWorld) -> N
     assert world.back_up().linked == FILES
 
 
+def test_what_a_killed_backup_has_left(world: BackupWorld) -> None:
+    """It goes with the next one; and a backup before that lost a file is not built upon for that file."""
+    put(world.backups / ".unfinished" / "packages" / "half", b"")
+    put(world.backups / ".removed-2026-01-01T00-00-00Z" / "half", b"")
+    first = world.back_up()
+    assert [each.name for each in world.backups.iterdir()] == [os.path.basename(first.path)]
+    stored(first, f"packages/{WHEEL}").unlink()
+    second = world.back_up()
+    assert (second.unchanged, second.linked) == (FILES - 1, 1)
+
+
+def test_a_manifest_that_is_too_large(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = world.back_up()
+    monkeypatch.setattr("simpleindex.backup.destination._LARGEST_MANIFEST", 10)
+    with pytest.raises(CannotRestore, match="larger than any manifest"):
+        read_manifest(report.path)
+
+
+def test_errors_of_files(world: BackupWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gone is told from what cannot be read."""
+    gone = str(tmp_path / "gone")
+    with pytest.raises(FileVanished, match="gone is gone"):
+        files.copy_file(gone, str(tmp_path / "copy"))
+    with pytest.raises(FileVanished):
+        files.link_file(gone, str(tmp_path / "link"))
+    with pytest.raises(FileVanished):
+        files.copy_database(gone, str(tmp_path / "copy"))
+    with pytest.raises(FileVanished):
+        files.read_digest(str(tmp_path))
+    assert not files.is_database(gone)
+    here = put(tmp_path / "here", b"bytes")
+    with pytest.raises(FileExistsError):
+        files.link_file(str(here), str(here))
+
+    def fail(*_: Any, **__: Any) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "here")
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match="here"):
+        files.read_digest(str(here))
+
+
+def test_owners_without_names(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container files may belong to numbers that have no name."""
+    status = os.stat_result((0o100644, 1, 1, 1, 70001, 70002, 5, 0, 0, 0))
+    assert tree.item_of("state", "a", status).owner == ItemOwner(70001, 70002)
+
+
+def test_what_vanishes_while_it_is_listed(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory between its name and its list, a file between its name and its status."""
+    real: Any = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path == str(world.home / "srv" / "acme"):
+            shutil.rmtree(path)
+        found = real(path)
+        if path == str(world.home / "srv" / "tool"):
+            found = closing(_Entries(found))
+            shutil.rmtree(path)
+        return found
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert world.back_up().linked == FILES - 2
+
+
+class _Entries(list[Any]):
+    def close(self) -> None:
+        pass
+
+
+def test_other_settings(world: BackupWorld, tmp_path: Path) -> None:
+    """A server without TLS has no certificates; a cache inside the packages, and what a rule of the host leaves there, stay out."""
+    put(world.home / "srv" / ".cache" / "digests.sqlite3", b"")
+    (world.home / "certs" / "there").symlink_to("archive")
+    text = (world.home / "etc" / "sources.toml").read_text().replace('ca-file = "authority.pem"\n', "")
+    put(world.home / "etc" / "sources.toml", text.encode())
+    settings = resolve({**world.command_line, "cache": str(world.home / "srv" / ".cache")}, {}, world.home)
+    scope = scope_of(settings, PackagesMode.LINK)
+    assert "authority.pem" not in str(scope)
+    listing = PartListing(scope.parts[0], scope.excluded)
+    assert ".cache" not in {item.path for item in listing.items}
+    (link,) = (item for item in PartListing(scope.parts[-2], ()).items if item.path == "there")
+    assert link.kind is ItemKind.LINK
+    shutil.rmtree(world.home / "certs")
+    assert "certs" not in {part.name for part in scope_of(settings, PackagesMode.LINK).parts}
+
+
 def test_a_backup_of_a_stranger(world: BackupWorld) -> None:
     """Others could have written what is restored."""
     report = world.back_up()
@@ -361,3 +455,24 @@ def test_a_broken_sources_file(world: BackupWorld, content: bytes | None, reason
         put(path, content)
     with pytest.raises(RefusedStart, match=reason):
         scope_of(world.settings, PackagesMode.LINK)
+
+
+def test_records_in_postgresql(world: BackupWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rows become the file that a server without PostgreSQL has; the files that its URL names are in the backup."""
+    url = f"postgresql://index@db/index?passfile={world.home}/etc/pgpass&sslmode=require&sslkey=relative"
+    put(world.home / "etc" / "pgpass", b"db:5432:index:index:hidden\n")
+    path = world.home / "etc" / "simpleindex.toml"
+    put(path, path.read_bytes() + f'records = "{url}"\n'.encode())
+    there = RecordsDatabase(str(tmp_path / "postgresql"))
+    TokenTable(there).create("alice", TokenOptions((Action.READ,), ("*",), None, "of PostgreSQL"), 1.0)
+    monkeypatch.setattr(making, "open_records", lambda state, opened: there if opened == url else None)
+    report = world.back_up(verifies=True)
+    here = RecordsDatabase(str(stored(report, "state")))
+    assert [token.note for token in TokenTable(here).all()] == ["of PostgreSQL"]
+    here.close()
+    manifest = read_manifest(report.path)
+    assert [item.path for item in manifest.items].count("records.sqlite3") == 1
+    assert stored(report, "named-4/pgpass").read_bytes().endswith(b"hidden\n")
+    shutil.rmtree(world.home)
+    (note,) = world.restore(report.path)
+    assert f"simpleindex records copy sqlite:{world.home}/var {url}" in note

@@ -90,6 +90,10 @@ def test_a_configuration_inside_a_directory_of_the_server() -> None:
         ),
         ((STATE, CERTS), (top("state"), item("state", "certs"), top("certs"))),
         (
+            (STATE, BackupPart("x", "/var/lib/s/a/b", is_file=True)),
+            (top("state"), item("state", "a"), item("x", "b")),
+        ),
+        (
             (STATE, BackupPart("x", "/var/lib/s/a", is_file=True)),
             (top("state"), item("state", "a"), item("x", "a")),
         ),

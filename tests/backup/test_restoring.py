@@ -194,6 +194,15 @@ def test_a_full_disk(world: BackupWorld, number: int, monkeypatch: pytest.Monkey
     assert not world.home.exists()
 
 
+def test_links_come_back(world: BackupWorld) -> None:
+    """As links, wherever they lead."""
+    (world.home / "srv" / "outside").symlink_to("/nowhere")
+    report = world.back_up()
+    lost(world)
+    world.restore(report.path)
+    assert os.readlink(world.home / "srv" / "outside") == "/nowhere"
+
+
 def test_it_is_stopped(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """^C leaves nothing."""
     report = world.back_up()

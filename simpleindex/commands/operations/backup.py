@@ -52,6 +52,7 @@ def backup(words: list[str]) -> int:
         # Old backups go only when the new one is certain.
         arguments.verify or arguments.keep is not None,
         datetime.now(UTC),
+        settings.records,
     )
     begun = time.monotonic()
     try:
