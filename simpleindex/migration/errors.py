@@ -29,3 +29,14 @@ class ImportStopped(SimpleIndexError):
     """The import was stopped while a file was on its way."""
 
     template = "The import was stopped."
+
+
+class SourceLost(SimpleIndexError):
+    """The other server no longer answers, so that the import ends here.
+
+    Attributes:
+        reason: What its last answer was, or why there was none.
+    """
+
+    template = "The other server no longer answers: {reason}."
+    reason: str

@@ -15,7 +15,7 @@ from simpleindex.migration.devpi_pages import (
     parse_users,
     people_of_index,
 )
-from simpleindex.migration.errors import InvalidImportSource, NotImported
+from simpleindex.migration.errors import InvalidImportSource, NotImported, SourceLost
 from simpleindex.migration.people import NOBODY
 from simpleindex.migration.source import FileContent, ImportSource
 from simpleindex.upstreams.errors import UpstreamFailed
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 5
 """How often a request is made to a server that asks to wait."""
+
+_MOST_LOST: Final = 4
+"""Requests in a row that fail in the end: as many as are made at the same time."""
 
 _LONGEST_WAIT: Final = 120
 """Seconds of one wait."""
@@ -55,6 +58,7 @@ class PatientRunner:
     def __init__(self, run: Run, pause: Callable[[float], object]) -> None:
         self._run = run
         self._pause = pause
+        self._lost = 0
 
     def __call__(self, request: Request) -> Any:
         """Make a request.
@@ -62,15 +66,27 @@ class PatientRunner:
         Raises:
             UpstreamFailed: It failed.
             NotHere: The server does not have it.
+            SourceLost: It failed, as those before it.
         """
-        for _ in range(_TRIES - 1):
+        tries = _TRIES
+        while True:
+            tries -= 1
             try:
-                return self.once(request)
+                answer = self.once(request)
             except UpstreamFailed as error:
                 if error.retry_after is None or error.retry_after > _LONGEST_WAIT:
                     raise
+                if not tries:
+                    raise self._given_up(error) from None
                 self._pause(error.retry_after)
-        return self.once(request)
+            else:
+                self._lost = 0
+                return answer
+
+    def _given_up(self, error: UpstreamFailed) -> UpstreamFailed | SourceLost:
+        """Return the error for a request that is not made again."""
+        self._lost += 1
+        return error if self._lost < _MOST_LOST else SourceLost(error.reason.rstrip("."))
 
     def once(self, request: Request) -> Any:
         """Make a request that cannot be made again, or need not; errors as for a call."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.migration.errors import InvalidImportSource, NotImported
+from simpleindex.migration.errors import InvalidImportSource, NotImported, SourceLost
 from simpleindex.migration.http_source import DevpiSource, PatientRunner, SimpleIndexSource
 from simpleindex.migration.people import NOBODY
 from simpleindex.upstreams.errors import UpstreamFailed
@@ -91,6 +91,26 @@ def test_waits_are_obeyed(world: World) -> None:
     with pytest.raises(NotImported):
         world.source.project(ACME)
     assert len(world.waits) == 4
+
+
+def test_a_server_that_is_gone_ends_the_import(world: World) -> None:
+    """Not one that fails now and then."""
+    gone = UpstreamFailed("old", "no connection can be made.", retry_after=5)
+    for _ in range(3):
+        for _ in range(3):
+            world.upstream.error = gone
+            with pytest.raises(NotImported):
+                world.source.project(ACME)
+        world.upstream.error = None
+        world.source.project(ACME)
+    world.upstream.error = gone
+    for _ in range(3):
+        with pytest.raises(NotImported):
+            world.source.project(ACME)
+    with pytest.raises(
+        SourceLost, match=r"^The other server no longer answers: no connection can be made\.$"
+    ):
+        world.source.project(ACME)
 
 
 def test_the_rest_of_a_file_is_requested(world: World) -> None:

@@ -12,7 +12,7 @@ from simpleindex.commands.progress import Progress
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
-from simpleindex.migration.errors import NotImported
+from simpleindex.migration.errors import NotImported, SourceLost
 from simpleindex.migration.plan import RefusedFile
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ImportRun:
         self._audit.record(AuditEntry("import", who=who(), detail=f"to {self._to}", **facts))
 
     def _each(self, work: Callable[[Item], Value], items: Iterable[Item], unit: str) -> Iterator[Value]:
-        """Do work for several items at a time; yield the results in order until the end, ^C or a disk that is full."""
+        """Do work for several items at a time; yield the results in order until the end, ^C, a full disk or a lost server."""
         items = list(items)
         try:
             with Progress(sys.stderr, unit, len(items)) as progress:
@@ -141,7 +141,7 @@ class ImportRun:
         except KeyboardInterrupt:
             self.stopped_with = INTERRUPTED
             self.notes.append("It was stopped; the same command goes on where it was.")
-        except CannotStore as error:
+        except (CannotStore, SourceLost) as error:
             self.stopped_with = 1
             self.notes.append(f"It was stopped: {error} The same command goes on when that is mended.")
 
