@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.requests import upload, value_of
-from simpleindex.core.errors import Changed, InvalidFilename, InvalidSetting
+from simpleindex.core.errors import CannotStore, Changed, InvalidFilename, InvalidSetting
+from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import COPIED, PROJECT_FILE, parse_distribution_name
+from simpleindex.core.text import human_size
 from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.migration.errors import ImportStopped, NotImported
 from simpleindex.migration.plan import FilesHere, plan_project, size_refusal
 from simpleindex.publishing.copy_plan import copy_note, noted_urls
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
+from simpleindex.publishing.publisher import spare_of
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -221,6 +224,20 @@ class Importer:
             except (InvalidProjectFile, InvalidSetting) as error:
                 raise NotImported(f"its status cannot be written into {PROJECT_FILE}: {error}") from None
 
+    def require_space(self, size: int) -> None:
+        """Refuse what would not fit on the disk; as much is kept free as uploads keep.
+
+        Raises:
+            CannotStore: There is too little space.
+        """
+        space = self._target.writer.space()
+        left = max(space.free - spare_of(space.total), 0)
+        if size > left:
+            raise CannotStore(
+                f"{space.path} can take {human_size(left)} more, and {human_size(size)} are to come.",
+                fault=Fault.FULL,
+            )
+
     def bring(self, name: ProjectName, file: File) -> ImportedFile:
         """Fetch a file, check it, and commit it with its upload time and yank; what lies beside it follows.
 
@@ -230,6 +247,7 @@ class Importer:
             ImportStopped: The import is to end.
         """
         rules = self.rules(name)
+        self.require_space(file.size or 0)
         with self._target.writer.begin() as draft:
             self._fetch(draft, name, file, rules)
             sha256 = draft.finish().sha256

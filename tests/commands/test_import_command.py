@@ -258,9 +258,15 @@ def test_a_server_over_http(move: Move, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_too_little_space(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Writer, "space", lambda _: Space("/x", 10, 20))
-    assert "/x has 10 bytes free, and the files have 1.9 KiB: make space" in move.refused()
+    """At the beginning, and when it becomes less; as much stays free as with uploads."""
+    monkeypatch.setattr(Writer, "space", lambda _: Space("/x", 1100, 20000))
+    assert "/x can take 100 bytes more, and 1.9 KiB are to come. Make space, or choose" in move.refused()
     assert move.there() == set()
+    spaces = [5000, 5000]
+    monkeypatch.setattr(Writer, "space", lambda _: Space("/x", spaces.pop() if spaces else 0, 20000))
+    out, _ = move.run(status=1)
+    assert "It was stopped: /x can take 0 bytes more, and " in out
+    assert len(move.there()) <= 1
 
 
 def test_stopped_and_gone_on(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from simpleindex.commands.arguments import Parser, who
 from simpleindex.commands.operations.import_run import INTERRUPTED, ImportRun
 from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source
 from simpleindex.config.settings import resolve
-from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
-from simpleindex.core.text import human_size, one_of
+from simpleindex.core.text import one_of
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
@@ -156,7 +156,7 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     try:
         plans = run.plan(_chosen(source.projects(), patterns))
         if run.stopped_with is None and not given.dry_run:
-            _require_space(target, plans)
+            _require_space(importer, plans)
             run.bring(plans)
         elif run.stopped_with is None and source.is_local:
             plans = run.check(plans)
@@ -209,13 +209,11 @@ def _access(settings: Settings) -> Access:
         raise RefusedStart(f"{settings.access}: {error}") from None
 
 
-def _require_space(target: ImportTarget, plans: Sequence[ProjectPlan]) -> None:
-    needed, space = sum(plan.size for plan in plans), target.writer.space()
-    if needed > space.free:
-        raise RefusedStart(
-            f"{space.path} has {human_size(space.free)} free, and the files have {human_size(needed)}: make space, or "
-            "choose projects with --project"
-        )
+def _require_space(importer: Importer, plans: Sequence[ProjectPlan]) -> None:
+    try:
+        importer.require_space(sum(plan.size for plan in plans))
+    except CannotStore as error:
+        raise RefusedStart(f"{error} Make space, or choose projects with --project.") from None
 
 
 def _bring_users(people: ImportedPeople, settings: Settings, *, is_dry: bool) -> UsersReport:
