@@ -32,6 +32,9 @@ class LiveBucket(LiveDirectory):
     reads: Threads
 
     async def changed(self, name: ProjectName) -> None:
+        if not self.has_begun:
+            # One project is no list of projects: every other name would be "not here".
+            return
         try:
             await self.reads.run(self.bucket.list_project, name)
         except OSError as error:

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from cachetools import LRUCache
@@ -77,8 +78,10 @@ class PackageBucket(PackageDirectory):
         self._survey: RootListing | None = None
         self._scratch = scratch
         self._lock = threading.Lock()
-        # Directories that were listed by themselves while a whole listing was under way, which may be older than they are.
-        self._listed_meanwhile: set[str] = set()
+        # Listings are numbered by their beginnings: one that ends late never replaces what a younger one found.
+        self._numbers = count(1)
+        self._whole_listing = 0
+        self._project_listings: dict[str, int] = {}
         self._project_files: LRUCache[tuple[str, str], bytes] = LRUCache(_PROJECT_FILES)
 
     # -- listing ----------------------------------------------------------------------------------------------------
@@ -89,12 +92,17 @@ class PackageBucket(PackageDirectory):
         Raises:
             OSError: The store cannot be used; what is known stays.
         """
-        with self._lock:
-            self._listed_meanwhile = set()
+        number = next(self._numbers)
         listed = tree_of(self.store.list())
         with self._lock:
             before = self.tree
-            for raw in self._listed_meanwhile:
+            if number < self._whole_listing:
+                return ListedChanges(has_root_changed=False, directories=frozenset())
+            self._whole_listing = number
+            self._project_listings = {
+                raw: each for raw, each in self._project_listings.items() if each > number
+            }
+            for raw in self._project_listings:
                 files = before.directories.get(raw, {})
                 listed = listed.with_directory(raw, files, before.deeper.get(raw, 0))
             self.tree = listed
@@ -108,9 +116,12 @@ class PackageBucket(PackageDirectory):
         """
         has_changed = False
         for raw in {project, *self.places_of(project)[0]}:
+            number = next(self._numbers)
             listed = tree_of(self.store.list(f"{raw}/"))
             with self._lock:
-                self._listed_meanwhile.add(raw)
+                if number < max(self._whole_listing, self._project_listings.get(raw, 0)):
+                    continue
+                self._project_listings[raw] = number
                 files, deeper = listed.directories.get(raw, {}), listed.deeper.get(raw, 0)
                 if files != self.tree.directories.get(raw, {}):
                     self.tree = self.tree.with_directory(raw, files, deeper)
@@ -121,9 +132,6 @@ class PackageBucket(PackageDirectory):
 
     def identity(self) -> tuple[int, int]:
         return _IDENTITY
-
-    def follow(self) -> set[int]:
-        return set()
 
     def stamp(self, path: str) -> Stamp | None:
         if path == ".":

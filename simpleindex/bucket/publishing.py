@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simpleindex.archives.examination import requests
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.errors import CannotStore, NotAllowed, NotHere
+from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.selection import select
@@ -39,7 +39,7 @@ class BucketPublishing:
     """Publishes into a bucket.
 
     Attributes:
-        refusal: Returns why nothing can be written, as a sentence, or None.
+        require_writable: Refuses every change while the store cannot be written to.
 
     Args:
         writer: Writes into the bucket.
@@ -66,11 +66,11 @@ class BucketPublishing:
         self._source = source
         self._threads = threads
         self._checks = checks
-        self.refusal: Callable[[], str | None] = lambda: None
+        self.require_writable: Callable[[], None] = lambda: None
 
     def require_room(self, size: int) -> None:
         """Refuse an upload that would not fit on the local disk, where it is checked, or any where nothing is written; blocking."""
-        self._require_writable()
+        self.require_writable()
         place = os.path.dirname(self._staging.path)
         with storing(place):
             status = os.statvfs(place)
@@ -80,10 +80,6 @@ class BucketPublishing:
                 f"The disk of this node is full: it has {human_size(free)} left, and this upload needs {human_size(size)}.",
                 trouble=Trouble(Fault.FULL, os.strerror(errno.ENOSPC), place),
             )
-
-    def _require_writable(self) -> None:
-        if (sentence := self.refusal()) is not None:
-            raise NotAllowed(sentence)
 
     def reserve(self, name: ProjectName) -> Callable[[], None]:
         """Keep a name from upstreams while an upload of it is running; return a function that releases it."""
@@ -180,7 +176,7 @@ class BucketPublishing:
         return edited
 
     async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
-        self._require_writable()
+        self.require_writable()
         result = await self._threads.run(function, *arguments)
         await self._live.changed_here(name)
         return result

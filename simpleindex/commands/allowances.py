@@ -130,7 +130,7 @@ def _allow(arguments: argparse.Namespace, where: CommandPaths, allowances: Allow
     _record(where, "allowance-given", name, f"{_spelt(given)} {words}")
     print(f"{_spelt(given)} is exempt from all rules {words}", file=sys.stderr)
     print(
-        f"To end it early: simpleindex disallow {_spelt(given)}. The records are in {where.state}.",
+        f"To end it early: simpleindex disallow {_spelt(given)}. The records are in {where.place}.",
         file=sys.stderr,
     )
     return 0
@@ -142,7 +142,7 @@ def _disallow(arguments: argparse.Namespace, where: CommandPaths, allowances: Al
     rest = ", ".join(map(_spelt, others))
     if same is None:
         complain(
-            f"There is no allowance of {arguments.what} in {where.state}{f', but of {rest}' if rest else ''}."
+            f"There is no allowance of {arguments.what} in {where.place}{f', but of {rest}' if rest else ''}."
         )
         return 2
     allowances.remove(name, same.version)
@@ -170,7 +170,7 @@ def _list(arguments: argparse.Namespace, where: CommandPaths, allowances: Allowa
         ]
         print("\n".join(table([_HEADINGS, *rows])))
     else:
-        print(f"There are no active allowances in {where.state}.", file=sys.stderr)
+        print(f"There are no active allowances in {where.place}.", file=sys.stderr)
     return 0
 
 

@@ -46,6 +46,11 @@ class CommandPaths:
     users: Path | None
     records: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where the records are, for sentences."""
+        return self.records or str(self.state)
+
     def audit(self) -> Audit:
         """Open the audit."""
         return Audit(str(self.state))
@@ -56,10 +61,14 @@ def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("s
     helps = {
         "users": "the users file, as the server's --users",
         "state": "the server's --state, where tokens and the audit are",
+        "records": "the server's --records, where tokens are in a database",
         "config": "the server's configuration file, to take these from",
     }
+    metavars = {"state": "DIR", "records": "URL"}
     for name in names:
-        parser.add_argument(f"--{name}", metavar="FILE" if name != "state" else "DIR", help=helps[name])
+        parser.add_argument(f"--{name}", metavar=metavars.get(name, "FILE"), help=helps[name])
+        if name == "state":
+            add_path_options(parser, ["records"])
 
 
 def command_paths(arguments: argparse.Namespace) -> CommandPaths:
@@ -68,7 +77,7 @@ def command_paths(arguments: argparse.Namespace) -> CommandPaths:
     Raises:
         RefusedStart: An option or the configuration file is not valid.
     """
-    given = {name: getattr(arguments, name, None) for name in ("users", "state", "config")}
+    given = {name: getattr(arguments, name, None) for name in ("users", "state", "records", "config")}
     command_line = {name: value for name, value in given.items() if value is not None}
     return CommandPaths(*resolve_people(command_line, os.environ, Path.cwd()))
 

@@ -62,6 +62,12 @@ def test_the_same_distribution_under_another_name(served: BucketNode) -> None:
     assert refused.offered == spelled
 
 
+def test_overwriting_nothing(served: BucketNode) -> None:
+    """Is an upload."""
+    assert result(served.upload(DATA, WHEEL, overwrite=True)).created
+    assert served.files() == {WHEEL: DIGEST}
+
+
 def test_overwriting(served: BucketNode) -> None:
     """In place of the file that lies there, whoever put it, and without its signature."""
     served.put(f"Acme/{WHEEL}", DATA)
@@ -238,7 +244,11 @@ def test_a_store_that_is_away(served: BucketNode, monkeypatch: pytest.MonkeyPatc
 def test_a_read_only_bucket(served: BucketNode) -> None:
     """Uploads and changes are refused with the reason."""
     result(served.upload(DATA, WHEEL))
-    served.publishing.refusal = lambda: "The store lies, so this index is read-only."
+
+    def refuse() -> None:
+        raise NotAllowed("The store lies, so this index is read-only.")
+
+    served.publishing.require_writable = refuse
     with pytest.raises(NotAllowed, match="read-only"):
         served.publishing.require_room(10)
     assert isinstance(error(served.publishing.yank(ACME, "1.0", "")), NotAllowed)

@@ -123,6 +123,49 @@ def test_a_listing_that_is_older_than_an_upload(node: BucketNode, monkeypatch: p
     assert node.files() == {WHEEL: DIGEST}
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_listings_that_end_in_another_order(
+    node: BucketNode, monkeypatch: pytest.MonkeyPatch, is_whole: bool
+) -> None:
+    """What a younger one found is not replaced by what an older one did."""
+    node.begin()
+    listing = node.store.list
+
+    def slow(below: str = "") -> Any:
+        found = [*listing(below)]
+        monkeypatch.setattr(node.store, "list", listing)
+        node.put(f"acme/{WHEEL}", DATA)
+        if is_whole:
+            node.list_again()
+        else:
+            result(node.live.changed(ACME))
+        return iter(found)
+
+    for _ in range(2):
+        monkeypatch.setattr(node.store, "list", slow)
+        if is_whole:
+            node.list_again()
+        else:
+            result(node.live.changed(ACME))
+        assert node.files() == {WHEEL: DIGEST}
+
+
+def test_an_object_that_has_changed_since_it_was_listed(node: BucketNode) -> None:
+    """Its metadata are not believed, and none of its bytes are sent as those of the former."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.begin()
+    stamp = node.bucket.stamp(f"acme/{WHEEL}")
+    assert stamp is not None
+    node.put(f"acme/{WHEEL}", DATA + b"more")
+    assert node.bucket.metadata_of([f"acme/{WHEEL}"]) == {}
+    with pytest.raises(Changed):
+        node.bucket.read_span(f"acme/{WHEEL}", stamp, 0, 5)
+    assert node.bucket.read_span(f"acme/{WHEEL}", stamp, 0, 0) == b""
+    node.list_again()
+    with pytest.raises(Changed):
+        node.bucket.read_span(f"acme/{WHEEL}", stamp, 0, 5)
+
+
 def test_other_nodes_need_not_read_what_one_has_read(
     new_node: Callable[[str], BucketNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +180,15 @@ def test_other_nodes_need_not_read_what_one_has_read(
     monkeypatch.setattr(again.store, "download", away)
     again.begin()
     assert again.files() == {WHEEL: DIGEST}
+
+
+def test_facts_in_the_cache(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is requested for files whose facts are all there."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.begin()
+    monkeypatch.setattr(node.bucket, "metadata_of", away)
+    (entry,) = node.bucket.look(["acme"], ()).entries
+    assert [*node.digests.recall("acme", [entry])] == [entry.path]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "no", '["1.0"]', '["1.0", "no digest", null, null, null]'])
@@ -179,6 +231,16 @@ def test_a_large_download(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> 
     assert result(body.read(250, 20)) == data[250:270]
     body.close()
     assert isinstance(error(body.read(0, 1)), Changed)
+
+
+def test_half_an_answer(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends the download; no byte of another place takes the place of a missing one."""
+    node.put(f"acme/{WHEEL}", DATA)
+    node.begin()
+    body = result(node.source.file(ACME, WHEEL))
+    monkeypatch.setattr(node.store, "read", lambda *_: (DATA[:50], "etag"))
+    assert isinstance(error(body.read(0, len(DATA))), Changed)
+    body.close()
 
 
 def test_a_file_that_is_replaced_while_it_is_sent(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,8 @@ class Server:
         listen: Where it listens.
         port: Where it listens with TLS, once it is started.
         certs_inside: Whether the certificates lie in the served directory.
+        location: The bucket that it serves in place of its root.
+        environment: Further variables.
         log_from: Where the log of the last start begins.
         process: It, once it is started.
         is_over: Whether its end has been seen, and was as it should be.
@@ -130,6 +132,8 @@ class Server:
     listen: Sequence[str] = ("--https", "0")
     port: int = 0
     certs_inside: bool = False
+    location: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     log_from: int = 0
     process: subprocess.Popen[bytes] = field(init=False)
     is_over: bool = field(default=True, init=False)
@@ -143,7 +147,12 @@ class Server:
     @property
     def arguments(self) -> list[str]:
         """What follows the word ``twistd``."""
-        own = {"path": self.root, "certs": self.certs, "state": self.home / "state", "cache": self.cache}
+        own = {
+            "path": self.location or self.root,
+            "certs": self.certs,
+            "state": self.home / "state",
+            "cache": self.cache,
+        }
         own["access-log"] = self.home / "access.log"
         places = [f"--{option}={path}" for option, path in own.items()]
         return [*self.twistd_options, "simpleindex", *places, *self.listen, *self.options]
@@ -157,7 +166,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
-                env=bare_environment(self.home),
+                env=bare_environment(self.home, **self.environment),
             )
         return self
 

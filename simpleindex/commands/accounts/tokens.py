@@ -138,7 +138,7 @@ def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
     made, secret = tokens.create(user, options, now)
     description = describe_token(made)
     _record(where, "token-created", made.id, description)
-    print(f"Token {made.id} {description}; the records are in {where.state}.", file=sys.stderr)
+    print(f"Token {made.id} {description}; the records are in {where.place}.", file=sys.stderr)
     if made.user is None:
         print(
             f"It belongs to no user: it may do what --access allows to token:{made.id}, or to everybody who logs in.",
@@ -159,7 +159,7 @@ def _list(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable
     elif rows:
         print("\n".join(table([_HEADINGS, *(_columns(one, now) for one in rows)])))
     else:
-        print(f"There are no tokens in {where.state}.", file=sys.stderr)
+        print(f"There are no tokens in {where.place}.", file=sys.stderr)
     return 0
 
 
@@ -168,7 +168,7 @@ def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
     for id_ in arguments.id:
         before = tokens.revoke(id_, time.time())
         if before is None:
-            complain(f"There is no token {id_!r} in {where.state}.")
+            complain(f"There is no token {id_!r} in {where.place}.")
             status = 2
         elif before.revoked is not None:
             print(f"Token {id_} was revoked on {_day(before.revoked)} already.", file=sys.stderr)

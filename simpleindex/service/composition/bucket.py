@@ -18,7 +18,7 @@ from simpleindex.bucket.publishing import BucketPublishing
 from simpleindex.bucket.source import BucketSource
 from simpleindex.bucket.writer import BucketWriter
 from simpleindex.core.bucket_location import parse_location
-from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.errors import InvalidProjectName, NotAllowed, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.text import duration, plural
 from simpleindex.core.views import LOCAL
@@ -83,6 +83,7 @@ class ServedBucket(ServedDirectory):
         self.sweeps = 0
         self.log = logger(__name__)
         self.read_only: str | None = None
+        self._is_probed = not runtime.settings.has_logins
         self._runtime = runtime
         self._scratch = str(settings.path)
         self._first: Deferred[None] | None = None
@@ -161,28 +162,38 @@ class ServedBucket(ServedDirectory):
 
     async def _begin(self) -> None:
         self._runtime.threads.reads.run(self._runtime.examination.prepare).addErrback(lambda _: None)
-        if self._runtime.settings.has_logins:
-            await self._find_out_if_writable()
-        await self.live.list_again()
+        await self._look_again()
         while self.live.trouble is not None:
             # The store was there a moment ago. Nothing is "not here" until it was listed once.
             await deferLater(self._runtime.reactor, FIRST_LISTING_SECONDS)
-            await self.live.list_again()
+            await self._look_again()
         await self.live.begin(NoWatch())
 
-    async def _find_out_if_writable(self) -> None:
+    async def _look_again(self) -> None:
+        await self.live.list_again()
+        if not self._is_probed and self.live.trouble is None:
+            await self._probe()
+
+    async def _probe(self) -> None:
         try:
             promise = await self._runtime.threads.reads.run(broken_promise, self._store)
+            self._is_probed = True
         except OSError as error:
-            promise = f"did not answer ({error.strerror})"
-        if promise is not None:
-            self.read_only = f"The store of {self.directory.root} {promise}, so this index is read-only."
+            # It may have been away just now; the next listing tries again.
+            promise = f"cannot be written to now ({error.strerror})"
+        before = self.read_only
+        self.read_only = (
+            promise and f"The store of {self.directory.root} {promise}, so this index is read-only."
+        )
+        if self.read_only is not None and self.read_only != before:
             self.log.warn("{sentence}", sentence=self.read_only)
+        elif self.read_only is None and before is not None:
+            self.log.info("{bucket} can be written to again.", bucket=self.directory.root)
 
     def sweep(self) -> Deferred[None]:
         """List the bucket again."""
         self.sweeps += 1
-        return Deferred.fromCoroutine(self.live.list_again())
+        return Deferred.fromCoroutine(self._look_again())
 
     def forget_others(self) -> None:
         """Delete cached digests of files that are gone; blocking."""
@@ -198,8 +209,23 @@ class ServedBucket(ServedDirectory):
         """Return what publishes into the bucket."""
         writer = BucketWriter(self.directory)
         publishing = BucketPublishing(writer, self.staging, self.live, self.source, threads, checks=checks)
-        publishing.refusal = lambda: self.read_only
+        publishing.require_writable = self.require_writable
         return publishing
+
+    def require_writable(self) -> None:
+        """Refuse changes of a store that breaks a promise.
+
+        Raises:
+            NotAllowed: It does.
+            Unavailable: It is not known yet whether it does.
+        """
+        if not self._is_probed:
+            raise Unavailable(
+                self.read_only or f"The store of {self.directory.root} is not tried yet; try again later.",
+                retry_after=5,
+            )
+        if self.read_only is not None:
+            raise NotAllowed(self.read_only)
 
     @property
     def staging(self) -> Staging:

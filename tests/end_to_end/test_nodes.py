@@ -1,0 +1,240 @@
+"""Three nodes over one bucket with two gateways and one PostgreSQL, behind haproxy, while each of these is killed in turn.
+
+SIMPLEINDEX_UPLOADS says how many files are uploaded meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import ssl
+import subprocess
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.end_to_end.acme_servers import answers, free_port
+from tests.end_to_end.object_stores import BUCKET, MISSING_SEAWEEDFS, SeaweedFS
+from tests.end_to_end.publishing import Publishing, start_publishing
+from tests.end_to_end.running import PATIENCE, Answer, Server, ask, wait_until
+from tests.end_to_end.uploading import upload
+from tests.fixtures.certificates import issue
+from tests.fixtures.distributions import wheel_bytes, wheel_name
+from tests.fixtures.postgresql import PostgreSQL, running_postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("haproxy") is None,
+        reason="haproxy is not installed",
+    ),
+    pytest.mark.skipif(MISSING_SEAWEEDFS is not None, reason=str(MISSING_SEAWEEDFS)),
+]
+
+UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "60"))
+NODES = 3
+WRITERS = 50
+"""Who upload one name at once."""
+
+
+class Proxy:
+    """haproxy, with the configuration that the package brings.
+
+    Attributes:
+        port: Where it listens with TLS.
+    """
+
+    def __init__(self, home: Path, ports: list[int]) -> None:
+        home.mkdir()
+        self.port = free_port()
+        issued = issue("localhost")
+        (home / "localhost.pem").write_bytes(issued.key_pem + issued.chain_pem)
+        text = files("simpleindex").joinpath("deploy/haproxy.cfg").read_text()
+        text = text.replace("bind :443", f"bind 127.0.0.1:{self.port}")
+        text = text.replace("/etc/haproxy/packages.example.com.pem", str(home / "localhost.pem"))
+        for number, port in enumerate(ports, 1):
+            text = text.replace(f"node{number}.internal:8080", f"127.0.0.1:{port}")
+        (home / "haproxy.cfg").write_text(text)
+        self._trust = ssl.create_default_context(cadata=issued.chain_pem.decode())
+        with (home / "log").open("wb") as log:
+            self._process = subprocess.Popen(["haproxy", "-f", home / "haproxy.cfg"], stdout=log, stderr=log)
+        wait_until(lambda: answers(self.port), "haproxy listens")
+
+    def connect(self) -> http.client.HTTPSConnection:
+        """Return a new connection."""
+        return http.client.HTTPSConnection("localhost", self.port, context=self._trust, timeout=PATIENCE)
+
+    def get(self, path: str) -> Answer:
+        """Request a path."""
+        connection = self.connect()
+        try:
+            return ask(connection, path)
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+@dataclass
+class Nodes:
+    """All of it.
+
+    Attributes:
+        store: The bucket's store.
+        database: The records' server.
+        publishing: The first node, with people.
+        nodes: All of them.
+        proxy: In front of them.
+        records: The URL of their records.
+    """
+
+    store: SeaweedFS
+    database: PostgreSQL
+    publishing: Publishing
+    nodes: list[Server]
+    proxy: Proxy
+    records: str
+
+    def upload(self, token: str, name: str, data: bytes) -> int:
+        """Upload a wheel by the proxy; 0 if the connection broke."""
+        try:
+            return upload(self.proxy, token, name, "1.0", data).status  # type: ignore[arg-type]
+        except (OSError, http.client.HTTPException):
+            return 0
+
+
+@pytest.fixture
+def nodes(new_server: Callable[..., Server], tmp_path: Path, open_directory: Path) -> Iterator[Nodes]:
+    """Three nodes: the first and the last by one gateway, the second by the other."""
+    with ExitStack() as stack:
+        database = stack.enter_context(running_postgresql(open_directory))
+        store = SeaweedFS(tmp_path / "seaweedfs", gateways=3)
+        stack.callback(store.stop)
+        store.start()
+        ports = [free_port() for _ in range(NODES)]
+        url = database.create_database()
+
+        def make(number: int, *options: str) -> Server:
+            server: Server = new_server(*options, name=f"node{number}")
+            server.location = f"s3://{BUCKET}/python"
+            server.environment = store.environment(1 + number % 2)
+            plain = ("--http", f"tcp:{ports[number]}:interface=127.0.0.1", "--serve-http")
+            server.listen = ("--https", "0", *plain, "--trusted-proxy", "127.0.0.1")
+            return server
+
+        publishing = start_publishing(lambda **_: make(0), "--records", url)
+        nodes = [publishing.server]
+        nodes += [make(number, *publishing.server.options).start() for number in range(1, NODES)]
+        for each in nodes:
+            # Before the database, whose end would be in their logs.
+            stack.callback(each.stop)
+        proxy = Proxy(tmp_path / "haproxy", ports)
+        stack.callback(proxy.stop)
+        wait_until(lambda: proxy.get("/simple/").status == 200, "haproxy has found a node")
+        yield Nodes(store, database, publishing, nodes, proxy, url)
+
+
+def listed(server: Server) -> dict[str, str]:
+    """Every file with its digest."""
+    return {
+        each["filename"]: each["hashes"]["sha256"]
+        for page in server.catalogue().values()
+        for each in page["files"]
+    }
+
+
+def wait_for_files(server: Server, expected: dict[str, str]) -> None:
+    """Wait until a server lists these files with these digests."""
+    wait_until(lambda: expected.items() <= listed(server).items(), "every accepted file is listed")
+
+
+def test_nodes(nodes: Nodes) -> None:
+    """One winner of a name; what was answered 200 is on every node, whole; a known name never vanishes; a revoked token counts nowhere."""
+    token = nodes.publishing.token("--records", nodes.records)
+    contents = [
+        wheel_bytes("contested", files={"which.py": str(number).encode()}) for number in range(WRITERS)
+    ]
+    with ThreadPoolExecutor(16) as pool:
+        statuses = [*pool.map(lambda data: nodes.upload(token, "contested", data), contents)]
+    assert Counter(statuses) == {200: 1, 409: WRITERS - 1}
+    winner = hashlib.sha256(contents[statuses.index(200)]).hexdigest()
+    for each in nodes.nodes:
+        wait_for_files(each, {wheel_name("contested"): winner})
+    accepted, seen = uploads_under_kills(nodes, token)
+    assert set(seen) <= {200, 503}, seen
+    assert len(accepted) > UPLOADS // 3, len(accepted)
+    expected = {wheel_name(name): hashlib.sha256(wheel_bytes(name)).hexdigest() for name in accepted}
+    expected[wheel_name("contested")] = winner
+    possible = {
+        wheel_name(f"p{number}"): hashlib.sha256(wheel_bytes(f"p{number}")).hexdigest()
+        for number in range(UPLOADS)
+    }
+    for each in nodes.nodes:
+        wait_for_files(each, expected)
+        now = listed(each)
+        assert now.items() <= {**possible, **expected}.items()
+        for name in accepted[:5]:
+            assert (
+                hashlib.sha256(each.get(f"/{name}/{wheel_name(name)}").body).hexdigest()
+                == expected[wheel_name(name)]
+            )
+
+
+def uploads_under_kills(nodes: Nodes, token: str) -> tuple[list[str], Counter[int]]:
+    """Upload while a node, a gateway and the database are killed; return accepted names, and the statuses of a known page."""
+    over = threading.Event()
+    seen: Counter[int] = Counter()
+
+    def read() -> None:
+        while not over.is_set():
+            with suppress(OSError, http.client.HTTPException):
+                seen[nodes.proxy.get("/simple/contested/").status] += 1
+
+    def kill() -> None:
+        over.wait(0.5)
+        nodes.nodes[1].kill()
+        nodes.nodes[1].launch()
+        # A start without its store would end with a sentence; systemd would try again.
+        nodes.nodes[1].await_line("Serving .* for http")
+        nodes.store.kill_gateway(2)
+        over.wait(1)
+        nodes.store.start_gateway(2)
+        nodes.database.stop()
+        over.wait(1)
+        nodes.database.start()
+
+    def send(number: int) -> int:
+        # A client tries again for a while, as twine's users and CI do.
+        for _ in range(20):
+            status = nodes.upload(token, f"p{number}", wheel_bytes(f"p{number}"))
+            if status in (200, 409):
+                return status
+            over.wait(0.3)
+        return 0
+
+    threads = [threading.Thread(target=each) for each in (read, kill)]
+    for each in threads:
+        each.start()
+    with ThreadPoolExecutor(6) as pool:
+        results = [*pool.map(send, range(UPLOADS))]
+    threads[1].join(PATIENCE)
+    over.set()
+    threads[0].join(PATIENCE)
+    nodes.nodes[1].await_listening()
+    nodes.nodes[1].await_ready()
+    return [f"p{number}" for number, status in enumerate(results) if status == 200], seen
