@@ -90,7 +90,8 @@ def _sources(path: Path | None) -> Sources:
 
 
 def _package_directories(settings: Settings, sources: Sources) -> Iterator[tuple[str, str]]:
-    yield PACKAGES, os.path.normpath(settings.path)
+    if settings.bucket is None:  # The store keeps its own copies.
+        yield PACKAGES, os.path.normpath(settings.path)
     for each in sources.directories:
         yield f"{_DIRECTORY}{each.name}", _beside(settings, each.path)
 

@@ -244,8 +244,10 @@ def option_texts(
     options = {}
     for option in OPTIONS:
         value = getattr(settings, option.field)
-        if option.is_path or isinstance(value, Path):
-            texts: tuple[str, ...] = () if value is None else (os.path.normpath(value),)
+        if option.name == "path" and settings.bucket is not None:
+            texts: tuple[str, ...] = (str(settings.bucket),)
+        elif option.is_path or isinstance(value, Path):
+            texts = () if value is None else (os.path.normpath(value),)
         else:
             texts = layers.texts(option.name)
         if texts:

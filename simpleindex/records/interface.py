@@ -71,7 +71,8 @@ class Records(Protocol):
 
     Attributes:
         path: Where they are, for messages; without a password.
-        listener: Called in a thread with place and project when another node announces a change.
+        listener: Called in a thread with place and project when another node announces a change, and with two empty texts when
+            announcements may have been missed.
     """
 
     path: str

@@ -95,6 +95,7 @@ def test_a_store_that_goes_away_at_the_start(
         service = fixture.start()
         fixture.reactor.advance(FIRST_LISTING_SECONDS)
         announce(service, "acme")
+        announce(service, "", "")
         assert fixture.statuses("acme", "missing") == [503, 503]
         assert fixture.ask("/-/ready").status == 503
     fixture.reactor.advance(FIRST_LISTING_SECONDS)
@@ -132,6 +133,9 @@ def test_changes_of_other_nodes(fixture: BucketServiceFixture) -> None:
     assert fixture.statuses("fresh") == [404]
     announce(service, "fresh")
     assert fixture.statuses("fresh") == [200]
+    fixture.put("missed")
+    announce(service, "", "")
+    assert fixture.statuses("missed") == [200]
 
 
 def test_a_store_that_breaks_a_promise(

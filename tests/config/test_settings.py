@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, STAGING, AcmeContact, Identifier
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
-from simpleindex.config.settings import ListenAddress, Settings, WatchMode, changes, resolve
+from simpleindex.config.settings import ListenAddress, Settings, WatchMode, changes, option_texts, resolve
 from simpleindex.core.errors import RefusedStart
 
 HOME = {"HOME": "/home/me"}
@@ -504,3 +504,21 @@ def test_insecure_auth_needs_logins(tmp_path: Path) -> None:
     settings = resolve({"insecure-auth": True, "users": "people"}, HOME, tmp_path)
     assert settings.users == tmp_path / "people"
     assert settings.has_logins
+
+
+def test_a_bucket(tmp_path: Path) -> None:
+    """Its uploads are checked in a local directory; commands that need a directory say so; another start takes it as it is."""
+    given = {"path": "s3://packages/py/", "cache": str(tmp_path / "cache")}
+    settings = resolve(given, HOME, tmp_path)
+    assert str(settings.bucket) == "s3://packages/py"
+    assert settings.path.parent == tmp_path / "cache"
+    assert settings.poll_interval == 30
+    assert option_texts(given, HOME, tmp_path)["path"] == ("s3://packages/py",)
+    with pytest.raises(
+        RefusedStart,
+        match="simpleindex check works on a directory, and --path is the bucket s3://packages/py",
+    ):
+        settings.require_directory("simpleindex check")
+    for wrong in ("s3://", "s3:///py", "s3://a/../py"):
+        with pytest.raises(RefusedStart, match="--path"):
+            resolve({"path": wrong}, HOME, tmp_path)

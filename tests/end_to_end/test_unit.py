@@ -47,6 +47,7 @@ VARIANTS = {
     "ports": ["--path", "/srv/packages", "--https", "443"],
     "high ports": ["--path", "/srv/packages", "--https", "8443"],
     "sockets": ["--path", "/srv/packages", "--https", "443", "--http", "80", "--socket"],
+    "bucket": ["--path", "s3://packages/python", "--http", "8080", "--users", "/etc/simpleindex/users"],
     "home": ["--path", "/home/ann/packages", "--https", "443", "--access-log", "/srv/log/access"],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,13 @@ from simpleindex.records.opening import open_postgresql  # noqa: E402
 from simpleindex.records.owners import OwnerTable  # noqa: E402
 from simpleindex.records.postgresql import records as module  # noqa: E402
 from simpleindex.records.postgresql.records import PostgreSQLRecords, forget_old_changes  # noqa: E402
-from simpleindex.records.postgresql.schema import RECORDS, REPLICATED, STEPS  # noqa: E402
+from simpleindex.records.postgresql.schema import (  # noqa: E402
+    CHANNEL,
+    PROJECTS_CHANNEL,
+    RECORDS,
+    REPLICATED,
+    STEPS,
+)
 from simpleindex.records.postgresql.server import portable, without_password  # noqa: E402
 from simpleindex.records.tokens import TokenTable  # noqa: E402
 from simpleindex.records.used_names import UsedNames  # noqa: E402
@@ -56,6 +63,8 @@ class Node:
         self.clock = Clock()
         self.records = PostgreSQLRecords(url, 60.0, self.clock)
         self.tokens, self.owners = TokenTable(self.records), OwnerTable(self.records)
+        self.announced: queue.Queue[tuple[str, str]] = queue.Queue()
+        self.records.listener = lambda *change: self.announced.put(change)
         self._moved = threading.Condition()
         synchronize = self.records.replica.synchronize
 
@@ -107,6 +116,29 @@ def test_other_nodes_hear_of_changes(postgresql: PostgreSQL, new_node: Callable[
     assert not names.has(ACME)
     UsedNames(one.records).add([ACME])
     two.await_that(lambda: names.has(ACME))
+
+
+def test_announcements(postgresql: PostgreSQL, new_node: Callable[[str], Node]) -> None:
+    """Of projects that others changed: each comes, also those between changes of records; a node does not hear its own."""
+    url = postgresql.create_database()
+    one, two = new_node(url), new_node(url)
+    for node in (one, two):
+        assert node.announced.get(timeout=PATIENCE) == ("", "")  # it listens now
+    with psycopg.connect(url) as connection:
+        # In one transaction, so that they come in one packet.
+        for message in (
+            "strange",
+            '["other", 1, 2]',
+            '["other", "place", "first"]',
+            '["other", "place", "second"]',
+        ):
+            connection.execute("SELECT pg_notify(%s, %s)", (PROJECTS_CHANNEL, message))
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, message))
+    one.records.announce("place", "third")
+    changes = [("place", "first"), ("place", "second"), ("place", "third")]
+    assert [two.announced.get(timeout=PATIENCE) for _ in range(3)] == changes
+    assert [one.announced.get(timeout=PATIENCE) for _ in range(2)] == changes[:2]
+    assert one.announced.empty()
 
 
 def test_many_changes_at_once(postgresql: PostgreSQL, new_node: Callable[[str], Node]) -> None:
@@ -195,7 +227,10 @@ def test_a_server_that_goes_away(
         late = new_node(url)
         with pytest.raises(Unavailable):
             late.owners.owner(ACME)
+        assert node.announced.get(timeout=PATIENCE) == ("", "")
+        node.records.announce("place", "acme")  # to nobody, and no error
         server.start()
+        assert node.announced.get(timeout=PATIENCE) == ("", "")
         late.await_that(lambda: late.records.replica.serial is not None)
         assert late.owners.claim(OTHER, "bob", 1) == "bob"
         node.await_that(lambda: node.owners.owner(OTHER) == "bob")

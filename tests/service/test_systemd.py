@@ -183,6 +183,15 @@ class TestUnit:
         settings = settings_of(unit_text(arguments, prefix, HERE))
         assert (settings["ProtectHome"], settings["PrivateTmp"]) == ([home], [temporary])
 
+    def test_a_bucket(self) -> None:
+        """No directory of packages is mounted or written; the store's credentials come from a file."""
+        words = ("--path", "s3://packages/python", "--http", "8080", "--users", "/etc/users")
+        settings = unit(*words)
+        assert command(*words).startswith("--path s3://packages/python ")
+        assert settings["RequiresMountsFor"] == [""]
+        assert settings["EnvironmentFile"] == ["-/etc/simpleindex/s3.env"]
+        assert directories(*words) == ORDINARY
+
     def test_interpreter_in_a_home_directory(self, tmp_path: Path) -> None:
         """A virtual environment elsewhere whose interpreter is a link into a home directory must still start."""
         (tmp_path / "bin").mkdir()

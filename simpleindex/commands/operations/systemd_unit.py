@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from simpleindex.config.layers import from_file
 from simpleindex.config.options import OPTIONS
 from simpleindex.config.settings import resolve
-from simpleindex.config.values import to_access_log, to_path
+from simpleindex.config.values import to_access_log, to_package_place, to_path
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.service.places import further_directories
 
@@ -54,7 +54,7 @@ class UnitOptions:
     Attributes:
         twistd: The program.
         arguments: What follows ``simpleindex`` on its command line.
-        root: The directory of packages.
+        root: The directory of packages; None for a bucket.
         reads: Other paths that must be visible to the service.
         writes: Directories that it must be able to write.
         privileged: Whether it opens a port below 1024 itself.
@@ -64,7 +64,7 @@ class UnitOptions:
 
     twistd: Path
     arguments: tuple[str, ...]
-    root: Path
+    root: Path | None
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = (_STATE, _CACHE)
     privileged: bool = False
@@ -133,7 +133,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
     return UnitOptions(
         twistd=python_prefix / "bin" / "twistd",
         arguments=tuple(_words(given)),
-        root=settings.path,
+        root=None if settings.bucket else settings.path,
         reads=(
             # A virtual environment's interpreter is a link, and may lead into a home directory.
             Path(os.path.realpath(python_prefix / "bin" / "python3")),
@@ -144,7 +144,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
             settings.state,
             settings.cache,
             # Uploads are written beside what they join.
-            *((settings.path,) if settings.has_logins else ()),
+            *((settings.path,) if settings.has_logins and settings.bucket is None else ()),
             *((settings.certs,) if settings.acme is not None else ()),
             *_log_directories(settings),
             *_socket_directories(listening),
@@ -169,7 +169,7 @@ def render_unit(options: UnitOptions) -> str:
     Raises:
         RefusedStart: A word cannot be written in a unit.
     """
-    served = (options.root, *options.further)
+    served = (*((options.root,) if options.root else ()), *options.further)
     visible = (options.twistd, *served, *options.reads, *options.writes)
     command = [quote(str(options.twistd)), "-n", "--pidfile=", _NAME]
     capability = "CAP_NET_BIND_SERVICE" if options.privileged else ""
@@ -182,6 +182,10 @@ def render_unit(options: UnitOptions) -> str:
         "AmbientCapabilities": capability,
         **_writable(options.writes),
     }
+    if options.root is None:
+        values["WorkingDirectory"] = (
+            f"{_STATE}\n# AWS_ACCESS_KEY_ID=... and the like, a line each, with mode 600.\nEnvironmentFile=-/etc/{_NAME}/s3.env"
+        )
     if options.sockets:
         # Without its socket the service would be refused its descriptors at every start.
         values["After"] = f"network.target {SOCKET}\nRequires={SOCKET}"
@@ -211,6 +215,9 @@ def quote(word: str, *, variables: bool = False) -> str:
         return escaped
     escaped = escaped.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+_READERS: Final = {"access-log": to_access_log, "path": to_package_place}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -253,9 +260,7 @@ def _words(given: Mapping[str, Sequence[str]]) -> Iterable[str]:
 def _absolute(name: str, text: str, directory: Path) -> str:
     """Make a path absolute; a home directory's is refused, for the service has another home."""
     try:
-        read = (
-            to_access_log(text, directory, None) if name == "access-log" else to_path(text, directory, None)
-        )
+        read = _READERS.get(name, to_path)(text, directory, None)
     except InvalidSetting as invalid:
         raise RefusedStart(f"--{name}: {text!r} {invalid.reason}") from None
     # systemd refuses paths with "..".

@@ -236,17 +236,22 @@ class PostgreSQLRecords(Records):
             if self.replica.serial is None:
                 # The server was away at the start.
                 self._server.prepare()
+            # What was announced while nobody listened.
+            self.listener("", "")
             while not self._is_closed.is_set():
                 self._synchronize()
                 self._await_notification(listening)
 
     def _await_notification(self, listening: psycopg.Connection[Any]) -> None:
         end = time.monotonic() + POLL_SECONDS
-        while not self._is_closed.is_set() and time.monotonic() < end:
+        has_changed = False
+        while not has_changed and not self._is_closed.is_set() and time.monotonic() < end:
+            # One packet may bring several of both kinds.
             for notification in listening.notifies(timeout=WAKE_SECONDS, stop_after=1):
                 if notification.channel == CHANNEL:
-                    return
-                self._take_announcement(notification.payload)
+                    has_changed = True
+                else:
+                    self._take_announcement(notification.payload)
 
     def _take_announcement(self, message: str) -> None:
         try:

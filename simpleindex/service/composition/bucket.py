@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
 from simpleindex.bucket.digests import BucketDigests
@@ -140,6 +140,9 @@ class ServedBucket(ServedDirectory):
             await threads.writes.run(records.announce, self.path, name)
 
         def announced(place: str, project: str) -> None:
+            if not place:
+                self._runtime.reactor.callFromThread(self.sweep)
+                return
             with suppress(InvalidProjectName):
                 if place == self.path:
                     self._runtime.reactor.callFromThread(self._look_at, parse_project_name(project))
@@ -191,8 +194,10 @@ class ServedBucket(ServedDirectory):
             self.log.info("{bucket} can be written to again.", bucket=self.directory.root)
 
     def sweep(self) -> Deferred[None]:
-        """List the bucket again."""
+        """List the bucket again; the first listing is made by :meth:`begin`."""
         self.sweeps += 1
+        if not self.live.has_begun:
+            return succeed(None)
         return Deferred.fromCoroutine(self._look_again())
 
     def forget_others(self) -> None:
