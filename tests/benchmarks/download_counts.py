@@ -1,4 +1,6 @@
-"""Time every question about five million rows of download counts: ``python -m tests.benchmarks.download_counts [ROWS]``.
+"""Time every question about five million rows of download counts: ``python -m tests.benchmarks.download_counts [ROWS [URL]]``.
+
+URL is an empty PostgreSQL database; without it the counts are in a SQLite file. As many single downloads are kept with addresses.
 
 The rows are made up: 2,000 projects of which the first has some 12 % of all downloads (as popularity goes by rank), 400 days,
 300 users, 12 programs.
@@ -12,16 +14,19 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import ProjectName
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
+from simpleindex.records.downloads.downloaders import MOST_ROWS
+from simpleindex.records.downloads.events import counted_files, daily_downloads, kept_downloads
 from simpleindex.records.downloads.keys import DownloadKey, day_of, month_of
 from simpleindex.records.downloads.opening import open_downloads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simpleindex.records.downloads.database import DownloadsDatabase
 
@@ -37,42 +42,82 @@ _SUMS: Final = (
     "INSERT INTO totals SELECT 1, day, program, SUM(count) FROM daily GROUP BY day, program",
     "INSERT INTO totals SELECT 2, day, person, SUM(count) FROM daily GROUP BY day, person",
     "INSERT INTO totals SELECT 3, day, origin, SUM(count) FROM daily GROUP BY day, origin",
+    "INSERT INTO events SELECT file, day * 86400, program, person, origin, '26.3', '192.0.2.7' FROM daily",
 )
 
 
-def fill(database: DownloadsDatabase, rows: int, today: int) -> None:
+_TABLES: Final = (
+    "files",
+    "programs",
+    "people",
+    "origins",
+    "daily",
+    "file_days",
+    "file_months",
+    "totals",
+    "events",
+)
+
+
+def _contents(rows: int, today: int) -> Iterator[tuple[str, Iterable[Sequence[object]]]]:
+    """Yield the tables that are not sums of others, with their rows."""
+    yield "files", _files()
+    yield "programs", [(n, f"program{n}") for n in range(PROGRAMS)]
+    yield "people", [(n, f"user{n}", "") for n in range(USERS)]
+    yield "origins", [(1, "local", "directory"), (2, "pypi", "cached")]
+    yield "daily", _rows(rows, today)
+    yield "months", [(day, month_of(day)) for day in range(today - DAYS, today + 1)]
+
+
+_MONTHS: Final = "CREATE TEMP TABLE months (day INTEGER PRIMARY KEY, month INTEGER)"
+
+_FIRST_KEY: Final = ("p0", "p0-0-py3-none-any.whl", "pip", "", "", "local", "directory")
+
+
+def fill(database: DownloadsDatabase, url: str | None, rows: int, today: int) -> None:
     """Write this many rows, and the sums of them, without the way through single downloads."""
-    key = DownloadKey(today, ProjectName("p0"), "p0-0-py3-none-any.whl", "pip", "", "", "local", "directory")
-    database.add({key: 1}, (), patience=1)
+    database.add({DownloadKey(today, *_FIRST_KEY): 1}, (), patience=1)  # type: ignore[arg-type]
+    if url is not None:
+        return _fill_server(url, rows, today)
     with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
-        for table in (
-            "files",
-            "programs",
-            "people",
-            "origins",
-            "daily",
-            "file_days",
-            "file_months",
-            "totals",
-        ):
+        for table in _TABLES:
             connection.execute(f"DELETE FROM {table}")
-        connection.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", _files())
-        connection.executemany(
-            "INSERT INTO programs VALUES (?, ?)", [(n, f"program{n}") for n in range(PROGRAMS)]
-        )
-        connection.executemany(
-            "INSERT INTO people VALUES (?, ?, ?)", [(n, f"user{n}", "") for n in range(USERS)]
-        )
-        connection.execute("INSERT INTO origins VALUES (1, 'local', 'directory'), (2, 'pypi', 'cached')")
-        connection.executemany("INSERT OR IGNORE INTO daily VALUES (?, ?, ?, ?, ?, ?)", _rows(rows, today))
-        connection.execute("CREATE TEMP TABLE months (day INTEGER PRIMARY KEY, month INTEGER)")
-        days = range(today - DAYS, today + 1)
-        connection.executemany("INSERT INTO months VALUES (?, ?)", [(day, month_of(day)) for day in days])
+        connection.execute(_MONTHS)
+        for table, content in _contents(rows, today):
+            marks = ", ".join("?" * _WIDTHS[table])
+            connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", content)
         for statement in _SUMS:
             connection.execute(statement)
         connection.execute("COMMIT")
+    return None
+
+
+_WIDTHS: Final = {"files": 4, "programs": 2, "people": 3, "origins": 3, "daily": 6, "months": 2}
+
+
+def _fill_server(url: str, rows: int, today: int) -> None:
+    import psycopg
+
+    with psycopg.connect(url, options="-c search_path=simpleindex_downloads", autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {', '.join(_TABLES)}".encode())
+        connection.execute(_MONTHS)
+        connection.execute("CREATE TEMP TABLE made (LIKE daily)")
+        for table, content in _contents(rows, today):
+            # Some rows have the same key; those of a batch would be added.
+            target = "made" if table == "daily" else table
+            with connection.cursor().copy(f"COPY {target} FROM STDIN".encode()) as copy:
+                for row in content:
+                    copy.write_row(row)
+        # COPY brings its own numbers.
+        connection.execute("ALTER TABLE files ALTER id RESTART WITH 1000000")
+        for table in ("programs", "people", "origins"):
+            connection.execute(f"ALTER TABLE {table} ALTER id RESTART WITH 1000".encode())
+        connection.execute("INSERT INTO daily SELECT * FROM made ON CONFLICT DO NOTHING")
+        for statement in _SUMS:
+            connection.execute(statement.encode())
+        connection.execute("VACUUM ANALYZE")
 
 
 def _files() -> Iterator[tuple[int, str, str, str]]:
@@ -117,23 +162,46 @@ def questions(today: int) -> Iterator[tuple[str, DownloadScope, Grouping]]:
                 yield f"{subject}, {days} days, by {by}", scope, by
 
 
-def main(rows: int) -> None:
+def main(rows: int, url: str | None) -> None:
     """Print how long each question takes, the slowest first, and how fast single downloads are written."""
     today = day_of(time.time())
     with tempfile.TemporaryDirectory() as state:
-        database = open_downloads(state)
+        database = open_downloads(state, url)
         begun = time.perf_counter()
-        fill(database, rows, today)
+        fill(database, url, rows, today)
         ((count,),) = database.read("SELECT COUNT(*) FROM daily", ())
         print(f"{count:,} rows in {time.perf_counter() - begun:.0f} s")
         times = []
-        for text, scope, by in questions(today):
+        for text, ask in _timed_questions(database, today):
             begun = time.perf_counter()
-            found = count_downloads(database, scope, by)
+            found = ask()
             times.append((time.perf_counter() - begun, text, len(found)))
         for seconds, text, found_rows in sorted(times, reverse=True):
             print(f"{seconds * 1000:8.1f} ms  {text} ({found_rows:,})")
         _time_writing(database, today)
+
+
+def _timed_questions(
+    database: DownloadsDatabase, today: int
+) -> Iterator[tuple[str, Callable[[], Sequence[object]]]]:
+    for text, scope, by in questions(today):
+        yield text, partial(count_downloads, database, scope, by)
+    for subject in ("3.0", "p0-3.0-6-py3-none-any.whl"):
+        files = [
+            number
+            for number, version, name in counted_files(database, ProjectName("p0"))
+            if subject in {version, name}
+        ]
+        for since in (today - 30, 0):
+            days = "all" if since == 0 else "30"
+            yield (
+                f"who p0 {subject}, {days} days, single",
+                partial(kept_downloads, database, files, since, MOST_ROWS),
+            )
+            yield (
+                f"who p0 {subject}, {days} days, by day",
+                partial(daily_downloads, database, files, since, MOST_ROWS),
+            )
 
 
 def _time_writing(database: DownloadsDatabase, today: int) -> None:
@@ -151,4 +219,4 @@ def _time_writing(database: DownloadsDatabase, today: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 5_000_000)
+    main(int(sys.argv[1]) if sys.argv[1:] else 5_000_000, sys.argv[2] if sys.argv[2:] else None)

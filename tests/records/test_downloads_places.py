@@ -47,6 +47,7 @@ def test_another_process_makes_it_just_now(tmp_path: Path, monkeypatch: pytest.M
 
     def meanwhile(connection: sqlite3.Connection, patience: float) -> None:
         monkeypatch.undo()
+        assert total(other) == 0
         other.add({KEY: 1}, (), patience=patience)
 
     monkeypatch.setattr(file_module, "use_wal", meanwhile)

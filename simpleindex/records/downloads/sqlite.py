@@ -73,6 +73,9 @@ class DownloadsFile(DownloadsStore):
         if not os.path.lexists(self.path):
             return []
         with closing(self._opened(_READ_PATIENCE)) as connection:
+            if _is_empty(connection):
+                # Another process makes the tables just now.
+                return []
             return connection.execute(statement, values).fetchall()
 
     def write(self, work: Callable[[RecordsTransaction], object], *, patience: float) -> None:
@@ -96,10 +99,10 @@ class DownloadsFile(DownloadsStore):
             make_private(self.path)
         connection = self._opened(patience)
         try:
-            if connection.execute("PRAGMA user_version").fetchone() == (0,):
+            if _is_empty(connection):
                 use_wal(connection, patience)
                 connection.execute("BEGIN IMMEDIATE")
-                if connection.execute("PRAGMA user_version").fetchone() == (0,):
+                if _is_empty(connection):
                     for statement in _SCHEMA:
                         connection.execute(statement)
                 connection.execute("COMMIT")
@@ -119,3 +122,7 @@ class DownloadsFile(DownloadsStore):
             connection.close()
             raise
         return connection
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA user_version").fetchone() == (0,))
