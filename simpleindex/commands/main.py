@@ -21,6 +21,8 @@ Look:
                    --access once, and print what would be served and what not;
                    exit status 0: all is right; 1: something is not served, or a
                    mistake; 2: it cannot be read
+  doctor           find out what is wrong with the server and its machine, running
+                   or not, and the command that mends it (--deep, --json)
   access NAME      who may do what with a project, and by which rule
   why NAME         why a project, or NAME VERSION, is offered or not: the rule,
                    and when it ends
@@ -85,6 +87,7 @@ The server itself:  twistd -n simpleindex --path . --https 443
 
 _COMMANDS: Final = {
     "check": "operations.check:check",
+    "doctor": "operations.doctor:doctor",
     "backup": "operations.backup:backup",
     "restore": "operations.restore:restore",
     "systemd-unit": "operations.systemd_unit:systemd_unit",

@@ -1,8 +1,10 @@
-"""The check of a sources file for ``simpleindex check``."""
+"""The check of a sources file for ``simpleindex check`` and ``simpleindex doctor``."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from simpleindex.core.text import plural
 from simpleindex.policy.lists import NameLists
@@ -12,31 +14,55 @@ from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.name_rules import NameRules
 
+if TYPE_CHECKING:
+    from simpleindex.views.sources_file import Sources
 
-def check_sources(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
+
+@dataclass(frozen=True)
+class CheckedSources:
+    """A sources file that a server would start with.
+
+    Attributes:
+        sources: What is in it.
+        summary: The same in numbers, as a sentence.
+        notes: What the server would log when it reads the file.
+        warnings: What will surprise, as sentences.
+    """
+
+    sources: Sources
+    summary: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def allow_upstream(self) -> tuple[str, ...]:
+        """The patterns of ``allow-upstream``."""
+        return NameRules(allow_upstream=self.sources.allow_upstream).allow_upstream
+
+
+def check_sources(path: str, cache: str) -> CheckedSources:
     """Read a sources file and what its rules name, as the server would at its start.
 
     Args:
         path: The sources file.
         cache: The cache's directory, which tells what upstreams state.
 
-    Returns:
-        What is in it, in words, and the patterns of ``allow-upstream``.
-
     Raises:
         RefusedStart: The server would not start with it.
     """
-    lines: list[str] = []
+    notes: list[str] = []
+    warnings: list[str] = []
     lists = NameLists(os.path.dirname(path))
     policies = LiveSourcesFile(path, open_list=lists.open, allowances=lambda _: ())
-    with log_to(lines.append):
-        sources_file = policies.open()
+    with log_to(notes.append, warnings.append):
+        policies.open()
+    sources = policies.sources
     counts = (
-        (len(sources_file.upstreams), "upstream"),
-        (len(sources_file.directories), "further directory"),
-        (len(sources_file.views) - 1, "view"),
-        (len(sources_file.rules), "rule"),
+        (len(sources.upstreams), "upstream"),
+        (len(sources.directories), "further directory"),
+        (len(sources.views) - 1, "view"),
+        (len(sources.rules), "rule"),
     )
-    lines += without_upload_times(policies, sources_file.upstreams, UpstreamCache(cache))
-    text = "\n".join([f"{path}: {', '.join(plural(number, noun) for number, noun in counts)}.", *lines])
-    return text, NameRules(allow_upstream=sources_file.allow_upstream).allow_upstream
+    summary = ", ".join(plural(number, noun) for number, noun in counts)
+    warnings += without_upload_times(policies, sources.upstreams, UpstreamCache(cache))
+    return CheckedSources(sources, f"{summary}.", tuple(notes), tuple(warnings))

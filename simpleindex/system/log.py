@@ -88,25 +88,38 @@ PUBLISHER: Final = LogPublisher(FILTER)
 """Receives every event of this project's modules, also those that the filter keeps from the log."""
 
 
+_reporting: Final[list[ILogObserver]] = []
+"""The observers of :func:`log_to`, of which the last one is told of everything."""
+
+
 @contextmanager
-def log_to(report: Callable[[str], None]) -> Iterator[None]:
-    """Pass every sentence that is logged meanwhile to a function, for commands.
+def log_to(report: Callable[[str], None], warn: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Pass every sentence that is logged meanwhile to a function, for commands; within another such block to the inner one alone.
 
     Args:
         report: Called with each sentence.
+        warn: Called instead with those that are logged as warnings or errors.
     """
 
     @implementer(ILogObserver)
     class Observer:
         def __call__(self, event: LogEvent) -> None:
-            report(trouble_in(event) or eventAsText(event, False, False, False))
+            is_warning = event.get("log_level") not in (LogLevel.debug, LogLevel.info)
+            take = warn if warn is not None and is_warning else report
+            take(trouble_in(event) or eventAsText(event, False, False, False))
 
     observer = Observer()
+    for outer in _reporting[-1:]:
+        PUBLISHER.removeObserver(outer)
     PUBLISHER.addObserver(observer)
+    _reporting.append(observer)
     try:
         yield
     finally:
+        _reporting.pop()
         PUBLISHER.removeObserver(observer)
+        for outer in _reporting[-1:]:
+            PUBLISHER.addObserver(outer)
 
 
 class _PrefixedLogger(Logger):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.path_steps import PathStep, blocking_step
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     ServerCertificate,
@@ -60,25 +61,6 @@ class CertificatePlace:
     def is_from_acme(self) -> bool:
         """Whether ACME wrote it."""
         return self.files[0].parent.name == ACME_DIRECTORY
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A file, or a directory on the way to it, as far as permission goes.
-
-    Attributes:
-        path: What it is called.
-        mode: ``st_mode``.
-        uid: Its owner.
-        gid: Its group.
-        has_acl: Whether an access control list may allow more than the mode says.
-    """
-
-    path: str
-    mode: int
-    uid: int
-    gid: int
-    has_acl: bool = False
 
 
 def places(certs: Path) -> tuple[CertificatePlace, ...]:
@@ -152,27 +134,18 @@ def hindrance(uid: int, gid: int | None, path: Path, *, write: bool = False) -> 
     Looked up without becoming that user, who could not come back. With ``write``, ``path`` is a directory in which files
     are to be replaced.
     """
-    return judge_permission(tuple(_steps(path)), uid, _groups(uid, gid), write=write)
+    return judge_permission(tuple(steps_to(path)), uid, groups_of(uid, gid), write=write)
 
 
 def judge_permission(
-    steps: Sequence[Step], uid: int, groups: frozenset[int], *, write: bool = False
+    steps: Sequence[PathStep], uid: int, groups: frozenset[int], *, write: bool = False
 ) -> str | None:
-    """Judge the way to a file, which comes last; a step with an access control list gets the benefit of the doubt."""
-    for step in steps:
-        shift = 6 if step.uid == uid else 3 if step.gid in groups else 0
-        if step is not steps[-1]:
-            wanted, verb = stat.S_IXOTH, "entered"
-        elif write:
-            wanted, verb = stat.S_IWOTH | stat.S_IXOTH, "written to"
-        else:
-            wanted, verb = stat.S_IROTH, "read"
-        if uid != 0 and not step.has_acl and (step.mode >> shift) & wanted != wanted:
-            return (
-                f"{step.path} cannot be {verb} by user id {uid}, as whom the service will run: change its owner, group or "
-                "mode."
-            )
-    return None
+    """Judge the way to a file as :func:`blocking_step` does; return a sentence, or None if nothing is in the way."""
+    blocked = blocking_step(steps, uid, groups, write=write)
+    if blocked is None:
+        return None
+    step, verb = blocked
+    return f"{step.path} cannot be {verb} by user id {uid}, as whom the service will run: change its owner, group or mode."
 
 
 def _places_directly_in(directory: Path) -> Iterator[CertificatePlace]:
@@ -219,7 +192,8 @@ def _keys_beside(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _groups(uid: int, gid: int | None) -> frozenset[int]:
+def groups_of(uid: int, gid: int | None) -> frozenset[int]:
+    """Return the groups of a user."""
     # As twistd does it (twisted.python.util.switchUID): the groups that the system's tables give to the user.
     try:
         user = pwd.getpwuid(uid)
@@ -236,7 +210,12 @@ def _file_signature(path: Path) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _steps(path: Path) -> Iterator[Step]:
+def steps_to(path: Path) -> Iterator[PathStep]:
+    """Go through the directories on the way to a path, and to where it leads; it comes last itself.
+
+    Raises:
+        OSError: It does not exist, or cannot be seen.
+    """
     # A link is read by walking to it, and then to where it points: certbot's live/ and archive/ differ in owner and mode.
     for place in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):
         real = os.path.realpath(os.path.dirname(place))
@@ -246,13 +225,13 @@ def _steps(path: Path) -> Iterator[Step]:
     yield _step(os.path.realpath(path))
 
 
-def _step(path: str) -> Step:
+def _step(path: str) -> PathStep:
     status = os.stat(path)
     try:
         has_acl = "system.posix_acl_access" in os.listxattr(path)
     except (OSError, AttributeError):
         has_acl = False
-    return Step(path, status.st_mode, status.st_uid, status.st_gid, has_acl)
+    return PathStep(path, status.st_mode, status.st_uid, status.st_gid, has_acl)
 
 
 def not_certificates(certs: Path) -> list[str]:

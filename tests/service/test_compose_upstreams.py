@@ -454,9 +454,10 @@ def test_checked_without_a_start(tmp_path: Path) -> None:
         check_sources(str(path), str(tmp_path / "cache"))
     (tmp_path / "osv").mkdir()
     (tmp_path / "osv" / "a.json").write_text("{")
-    first, *rest = check_sources(str(path), str(tmp_path / "cache"))[0].splitlines()
-    assert first == f"{path}: 1 upstream, 0 further directories, 0 views, 2 rules."
-    assert any("a.json" in line for line in rest)
+    checked = check_sources(str(path), str(tmp_path / "cache"))
+    assert checked.summary == "1 upstream, 0 further directories, 0 views, 2 rules."
+    assert any("a.json" in line for line in checked.warnings)
+    assert not any("a.json" in line for line in checked.notes)
     path.write_text("x = 1")
     with pytest.raises(RefusedStart, match="unknown key"):
         check_sources(str(path), str(tmp_path / "cache"))
@@ -471,14 +472,16 @@ def test_rules_about_ages_that_an_upstream_does_not_state(
     content = f'{UPSTREAM}[[rule]]\nname = "cooldown"\n{rule}\n'
     upstreams = compose(tmp_path, content)
     path = str(tmp_path / "sources.toml")
-    assert "cooldown" not in check_sources(path, str(tmp_path / "cache"))[0]
+    assert check_sources(path, str(tmp_path / "cache")).warnings == ()
     file = File(wheel_name(), "1.0", Kind.WHEEL, 1, None, uploaded_ns, url="https://index.example/x")
     project = Project(ProjectName("acme"), (file,))
     upstreams.cache.store_listing(
         "https://index.example/simple/", CachedListing(project, None, None, None, 0.0, {})
     )
-    said, _ = check_sources(path, str(tmp_path / "cache"))
-    told = "behind states no upload times for some files, so the rule cooldown judges them" in said
+    warnings = check_sources(path, str(tmp_path / "cache")).warnings
+    told = "behind states no upload times for some files, so the rule cooldown judges them" in "".join(
+        warnings
+    )
     assert told == (uploaded_ns is None and "size" not in rule)
     upstreams.stop()
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.path_steps import PathStep
 from simpleindex.tls import files
 from simpleindex.tls.certificates import UnusableCertificate
 from simpleindex.tls.files import (
-    Step,
     hindrance,
     is_settled,
     judge_permission,
@@ -214,7 +214,7 @@ FILE, DIRECTORY = stat.S_IFREG, stat.S_IFDIR
 )
 def test_permission_bits(steps: list[tuple[int, int, int]], write: bool, blocked: str | None) -> None:
     """Owner, else group, else others: the first class that fits decides, for each step (POSIX 4.7)."""
-    way = [Step(f"/{number}", *step) for number, step in enumerate(steps)]
+    way = [PathStep(f"/{number}", *step) for number, step in enumerate(steps)]
     sentence = judge_permission(way, 7, frozenset({70, 71}), write=write)
     assert (sentence is None) == (blocked is None)
     assert sentence is None or f"cannot be {blocked} by user id 7" in sentence
@@ -223,7 +223,7 @@ def test_permission_bits(steps: list[tuple[int, int, int]], write: bool, blocked
 
 def test_an_access_control_list_may_allow_more() -> None:
     """With a list the mode is not the whole truth, so nobody is refused for it."""
-    assert judge_permission([Step("/x", FILE | 0o600, 0, 0, has_acl=True)], 7, frozenset()) is None
+    assert judge_permission([PathStep("/x", FILE | 0o600, 0, 0, has_acl=True)], 7, frozenset()) is None
 
 
 @pytest.fixture
@@ -231,9 +231,9 @@ def open_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everyone pass down to ``tmp_path``, which pytest closes to other users."""
     real = files._step
 
-    def step(path: str) -> Step:
+    def step(path: str) -> PathStep:
         inside = path.startswith(str(tmp_path))
-        return real(path) if inside else Step(path, DIRECTORY | 0o755, 0, 0)
+        return real(path) if inside else PathStep(path, DIRECTORY | 0o755, 0, 0)
 
     monkeypatch.setattr(files, "_step", step)
     tmp_path.chmod(0o755)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
@@ -21,9 +21,12 @@ from simpleindex.tap import Options
 from simpleindex.web.status import StatusReport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
     from simpleindex.core.model import Project
+    from simpleindex.core.names import ProjectName
 
 _NO_BOUND: Final = 1 << 62
 """Files of a project that are read in one go: no page waits meanwhile."""
@@ -42,8 +45,9 @@ def check(words: list[str]) -> int:
     if settings.sources is not None:
         from simpleindex.service.check_sources import check_sources  # noqa: PLC0415  (only with upstreams)
 
-        text, allow_upstream = check_sources(str(settings.sources), str(settings.cache))
-        print(text)
+        checked = check_sources(str(settings.sources), str(settings.cache))
+        print("\n".join([f"{settings.sources}: {checked.summary}", *checked.notes, *checked.warnings]))
+        allow_upstream = checked.allow_upstream
     is_right = True
     if settings.has_logins:
         from simpleindex.commands.operations.check_access import check_access  # noqa: PLC0415  (only with logins)
@@ -52,7 +56,7 @@ def check(words: list[str]) -> int:
         print("\n".join(lines))
     directories = {LOCAL: settings.require_directory("simpleindex check"), **further_directories(settings)}
     for name, path in directories.items():
-        report = read_directory(replace(settings, path=path), name)
+        report = read_directory(replace(settings, path=path), name).report
         for line in catalogue_lines(report, str(path)):
             print(line if name == LOCAL else f"{path}: {line}")
         taken = None if settings.sources is None else taken_line(report.names_by_entries, allow_upstream)
@@ -62,7 +66,22 @@ def check(words: list[str]) -> int:
     return 0 if is_right else 1
 
 
-def read_directory(settings: Settings, name: str = LOCAL) -> StatusReport:
+@dataclass(frozen=True)
+class DirectoryReading:
+    """A directory of packages, read once.
+
+    Attributes:
+        report: What a server would serve of it and what not.
+        projects: Its projects.
+        spellings: The directories of each project that has several, the one that is preferred first.
+    """
+
+    report: StatusReport
+    projects: tuple[Project, ...]
+    spellings: Mapping[ProjectName, tuple[str, ...]]
+
+
+def read_directory(settings: Settings, name: str = LOCAL) -> DirectoryReading:
     """Read a directory of packages once, as the server would.
 
     Args:
@@ -87,7 +106,7 @@ def read_directory(settings: Settings, name: str = LOCAL) -> StatusReport:
 
 def _read_all(
     directory: PackageDirectory, digests: DigestCache, examiner: Examiner, source: str
-) -> StatusReport:
+) -> DirectoryReading:
     survey = directory.survey()
     scanner = Scanner(directory, digests, time.time_ns, source, examiner=examiner)
     projects: list[Project] = []
@@ -108,8 +127,10 @@ def _read_all(
             projects.append(snapshot.project)
             withheld += [(name, item.filename, item.rule, item.reason) for item in snapshot.project.withheld]
     files, size = sum(len(project.files) for project in projects), sum(project.size for project in projects)
-    return StatusReport(
+    report = StatusReport(
         *(True, None, len(projects), files, size, tuple(withheld), "off", __version__),
         passed_over=sum_up(passed_over),
         names_by_entries=tuple(sorted(taken)),
     )
+    spellings = {name: places for name, places in survey.directories.items() if len(places) > 1}
+    return DirectoryReading(report, tuple(projects), spellings)

@@ -1,19 +1,17 @@
-"""Check the users file and the access file, for ``simpleindex check``."""
+"""Read the users file and the access file, for ``simpleindex check`` and ``simpleindex doctor``."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from simpleindex.access.access_file import InvalidAccess, parse_access
 from simpleindex.access.htpasswd import parse_users
-from simpleindex.access.rules import WHO_WORDS
-from simpleindex.core.text import did_you_mean, plural, printable
+from simpleindex.core.text import plural, printable
+from simpleindex.diagnosis.accounts import AccountFiles, judge_accounts
+from simpleindex.diagnosis.finding import Severity
 from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simpleindex.access.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.config.settings import Settings
@@ -23,50 +21,49 @@ def check_access(settings: Settings) -> tuple[list[str], bool]:
     """Read the users and the access file as the server would.
 
     Returns:
-        Lines for the operator, and whether both files are free of mistakes. A user whom a rule lists and who has no password
-        is a hint, not a mistake: tokens may exist for users who will be added.
+        Lines for the operator, and whether both files are free of mistakes.
     """
-    lines: list[str] = []
-    users = access = None
-    is_right = True
+    files = read_account_files(settings)
+    lines = account_lines(files)
+    findings = list(judge_accounts(files))
+    lines += [
+        f"Hint: {each.sentence[0].lower()}{each.sentence[1:]}"
+        if each.severity is Severity.HINT
+        else each.sentence
+        for each in findings
+    ]
+    return lines, all(each.severity is Severity.HINT for each in findings)
+
+
+def read_account_files(settings: Settings) -> AccountFiles:
+    """Read both files, as far as the settings name them."""
+    users: Users | None = None
+    access: Access | None = None
+    unusable: list[str] = []
     if settings.users is not None:
-        where = printable(str(settings.users))
         try:
             users = parse_users(read_text_file(str(settings.users)))
         except OSError as error:
-            lines.append(f"{where} cannot be used: {error.strerror}.")
-            is_right = False
-        else:
-            lines += [f"{where}: {sentence}" for sentence in users.refused]
-            lines.append(f"{where}: {plural(len(users.hashes), 'user')}.")
-            is_right = not users.refused
+            unusable.append(f"{printable(str(settings.users))} cannot be used: {error.strerror}.")
     if settings.access is not None:
         where = printable(str(settings.access))
         try:
             access = parse_access(read_text_file(str(settings.access)))
         except OSError as error:
-            lines.append(f"{where} cannot be used: {error.strerror}.")
-            is_right = False
+            unusable.append(f"{where} cannot be used: {error.strerror}.")
         except InvalidAccess as error:
-            lines.append(f"{where} is not valid: {error}")
-            is_right = False
-        else:
-            number = len(access.rules)
-            lines.append(f"{where}: {plural(number, 'rule')}.")
-    if users is not None and access is not None:
-        lines += _unknown_users(users, access, os.path.basename(str(settings.access)))
-    return lines, is_right
+            unusable.append(f"{where} is not valid: {error}")
+    users_path, access_path = (
+        None if path is None else str(path) for path in (settings.users, settings.access)
+    )
+    return AccountFiles(users_path, access_path, users, access, tuple(unusable))
 
 
-def _unknown_users(users: Users, access: Access, where: str) -> Iterator[str]:
-    """Yield a hint for each user whom a rule lists and who has no password."""
-    listed: dict[str, int] = {}
-    for rule in access.rules:
-        for who in rule.who.values():
-            for word in (*who.words, *(member for members in who.groups.values() for member in members)):
-                if word not in WHO_WORDS and ":" not in word:
-                    listed.setdefault(word, rule.number)
-    for name, number in listed.items():
-        if name not in users.hashes:
-            meant = did_you_mean(name, users.hashes, ", and can use tokens only.")
-            yield f"Hint: rule {number} of {where} lists {name!r}, who is not in the users file{meant}"
+def account_lines(files: AccountFiles) -> list[str]:
+    """Return a line for each file that can be used, with what is in it."""
+    lines = []
+    if files.users is not None:
+        lines.append(f"{printable(str(files.users_path))}: {plural(len(files.users.hashes), 'user')}.")
+    if files.access is not None:
+        lines.append(f"{printable(str(files.access_path))}: {plural(len(files.access.rules), 'rule')}.")
+    return lines

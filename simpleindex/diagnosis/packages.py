@@ -1,0 +1,78 @@
+"""What is wrong with the packages in a directory: what is not offered, and projects in several directories. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.text import plural, printable
+from simpleindex.diagnosis.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.layout.unserved import Unserved
+
+MOST_NAMED: Final = 10
+"""Findings of one kind that are named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryFacts:
+    """A directory of packages, read once.
+
+    Attributes:
+        path: The directory.
+        withheld: Files that are there and not offered: project, file name, rule, reason.
+        passed_over: Files that are meant to be served and are not, one item for each cause.
+        spellings: The directories of each project that has several, the one that is preferred first.
+        taken: A sentence about names that no upstream is asked for, though nothing of them is here; None if there are none.
+        trouble: Why it cannot be read, as a sentence; None if it can.
+    """
+
+    path: str
+    withheld: Sequence[tuple[str, str, str, str]] = ()
+    passed_over: Sequence[Unserved] = ()
+    spellings: Mapping[ProjectName, tuple[str, ...]] = field(default_factory=dict)
+    taken: str | None = None
+    trouble: str | None = None
+
+
+def judge_directory(facts: DirectoryFacts) -> Iterator[Finding]:
+    """Yield what is not offered of a directory, and what may surprise in it."""
+    if facts.trouble is not None:
+        yield Finding(Severity.ERROR, facts.trouble)
+    for project, filename, _, reason in facts.withheld[:MOST_NAMED]:
+        remedy = ""
+        if project and filename:
+            remedy = f"simpleindex delete {project} {shlex.quote(filename)}"
+        elif filename:
+            remedy = f"rm {shlex.quote(f'{facts.path}/{filename}')}"
+        yield Finding(Severity.WARNING, f"Not offered: {reason}", remedy)
+    if len(facts.withheld) > MOST_NAMED:
+        more = plural(len(facts.withheld) - MOST_NAMED, "more file")
+        sentence = f"Not offered, too: {more} in {printable(facts.path)}."
+        yield Finding(Severity.WARNING, sentence, "simpleindex check")
+    for item in facts.passed_over:
+        yield Finding(Severity.WARNING, str(item))
+    yield from _spellings(facts)
+    if facts.taken is not None:
+        yield Finding(Severity.HINT, facts.taken)
+
+
+def _spellings(facts: DirectoryFacts) -> Iterator[Finding]:
+    for project, directories in list(facts.spellings.items())[:MOST_NAMED]:
+        first, *others = directories
+        sentence = f"The project {project} lies in {', '.join(map(printable, directories))} of {printable(facts.path)}; they are one project."
+        root = facts.path.rstrip("/")
+        target = shlex.quote(f"{root}/{first}")
+        moves = [
+            f"mv -n {shlex.quote(f'{root}/{each}')}/* {target}/ && rmdir {shlex.quote(f'{root}/{each}')}"
+            for each in others
+        ]
+        yield Finding(Severity.HINT, sentence, " && ".join(moves))
+    if len(facts.spellings) > MOST_NAMED:
+        more = plural(len(facts.spellings) - MOST_NAMED, "more project")
+        yield Finding(Severity.HINT, f"In several directories, too: {more}.")

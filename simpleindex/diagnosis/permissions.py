@@ -1,0 +1,124 @@
+"""What the user of the service may not read or write, and what others may read that is secret. Pure."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simpleindex.core.path_steps import blocking_step
+from simpleindex.core.text import plural, printable
+from simpleindex.diagnosis.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from simpleindex.core.path_steps import PathStep
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    """The user as whom the service runs.
+
+    Attributes:
+        name: The name, or the number where there is no name.
+        uid: The number.
+        group: The name of the primary group.
+        groups: The numbers of all groups.
+    """
+
+    name: str
+    uid: int
+    group: str
+    groups: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlace:
+    """A path that the service uses.
+
+    Attributes:
+        option: The option that names it.
+        path: The path.
+        steps: The directories on the way to it, and itself; empty if it does not exist.
+        is_written: Whether the service writes there, so that it is a directory.
+        is_secret: Whether nobody else may read it.
+        is_required: Whether the service needs it to be there; it makes the others itself.
+    """
+
+    option: str
+    path: str
+    steps: tuple[PathStep, ...]
+    is_written: bool = False
+    is_secret: bool = False
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignEntries:
+    """Files and directories below a place that the service cannot use.
+
+    Attributes:
+        place: The path of the place.
+        count: How many.
+        example: One of them.
+        is_written: Whether the service writes them.
+    """
+
+    place: str
+    count: int
+    example: str
+    is_written: bool
+
+
+def judge_places(places: Sequence[ServicePlace], user: ServiceUser) -> Iterator[Finding]:
+    """Yield what keeps the service from its places, and what others may read of them."""
+    for place in places:
+        if not place.steps:
+            if place.is_required:
+                sentence = f"{printable(place.path)} does not exist, which --{place.option} names."
+                remedy = f"install -d -o {user.name} {shlex.quote(place.path)}" if place.is_written else ""
+                yield Finding(Severity.ERROR, sentence, remedy)
+            continue
+        blocked = blocking_step(place.steps, user.uid, user.groups, write=place.is_written)
+        if blocked is not None:
+            step, verb = blocked
+            sentence = (
+                f"{printable(step.path)} cannot be {verb} by {user.name}, the user of the service, who needs "
+                f"{'to write to ' if place.is_written else ''}{printable(place.path)} (--{place.option})."
+            )
+            yield Finding(Severity.ERROR, sentence, _way_in(place, step, user))
+        last = place.steps[-1]
+        if place.is_secret and last.mode & (stat.S_IROTH | stat.S_IWOTH | (stat.S_IXOTH * place.is_written)):
+            sentence = f"{printable(place.path)} (--{place.option}) is secret, and every user of this machine can read it."
+            yield Finding(Severity.WARNING, sentence, f"chmod o= {shlex.quote(place.path)}")
+
+
+def _way_in(place: ServicePlace, step: PathStep, user: ServiceUser) -> str:
+    """Return the command that lets the service's user do what it has to."""
+    path = shlex.quote(step.path)
+    if step is place.steps[-1] and place.is_written:
+        return f"chown -R {user.name}: {path} && chmod u+rwx {path}"
+    right = "x"
+    if step is place.steps[-1]:
+        right = "rx" if stat.S_ISDIR(step.mode) else "r"
+    if step.uid == user.uid:
+        return f"chmod u+{right} {path}"
+    if step.gid in user.groups:
+        return f"chmod g+{right} {path}"
+    if place.is_secret and step is place.steps[-1]:
+        return f"chgrp {user.group} {path} && chmod g+{right} {path}"
+    return f"chmod o+{right} {path}"
+
+
+def judge_entries(entries: Sequence[ForeignEntries], user: ServiceUser) -> Iterator[Finding]:
+    """Yield what lies in the places and cannot be used: files of root's, mostly, that a command has left there."""
+    for each in entries:
+        sentence = (
+            f"{plural(each.count, 'entry')} below {printable(each.place)} cannot be "
+            f"{'written' if each.is_written else 'read'} by {user.name}, the user of the service, for example {printable(each.example)}."
+        )
+        path = shlex.quote(each.place)
+        remedy = f"chown -R {user.name}: {path}" if each.is_written else f"chmod -R a+rX {path}"
+        yield Finding(Severity.ERROR, sentence, remedy)
