@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from simpleindex.config.settings import DEFAULT_TITLE
 from simpleindex.core.text import plural
 from simpleindex.service.listening import where
-from simpleindex.service.report import install_lines
+from simpleindex.service.report import catalogue_lines, install_lines, live_report
 from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
 
     from simpleindex.config.settings import Settings
+    from simpleindex.service.composition.directory import ServedDirectory
     from simpleindex.service.composition.index import ComposedIndex
 
 
@@ -73,3 +74,14 @@ def installation_lines(index: ComposedIndex, base_url: str) -> Iterator[str]:
         yield from install_lines(base_url, None, None)
     else:
         yield from install_lines(base_url, security.ca_path, security.ca_fingerprint)
+
+
+def log_catalogue(directory: ServedDirectory) -> None:
+    """Log what a directory serves and what not, once it has been read."""
+    report = live_report(directory.live, directory.choice.method)
+    passed_over = {str(item) for item in report.passed_over}
+    for line in catalogue_lines(report, directory.path):
+        # Withheld files have been named as they were found.
+        if not line.startswith("Withheld: "):
+            write = directory.log.warn if line in passed_over else directory.log.info
+            write("{line}", line=line)

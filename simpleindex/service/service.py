@@ -5,45 +5,42 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sqlite3
 import time
-from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.components import Componentized
 
-from simpleindex.config.settings import changes
 from simpleindex.core.addresses import is_within
-from simpleindex.core.errors import CannotStore, RefusedStart
-from simpleindex.records.beginning import begin_shared_records, initialize_records
+from simpleindex.core.errors import RefusedStart
 from simpleindex.records.state_lock import StateLock
 from simpleindex.service.accepting import AcceptGate
-from simpleindex.service.announcements import client_lines, installation_lines, listening_lines
+from simpleindex.service.announcements import client_lines, listening_lines, log_catalogue
 from simpleindex.service.composition.index import compose
-from simpleindex.service.ending import SECONDS, THREAD_SECONDS
 from simpleindex.service.fast_lane import tls_protocol
-from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6
+from simpleindex.service.index_url import CERTIFICATE_INTERVAL, IndexUrl
+from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.places import open_access_log
 from simpleindex.service.process import ServiceProcess
-from simpleindex.service.report import catalogue_lines, live_report, report_of, taken_line
+from simpleindex.service.reloading import apply_settings, log_changes, reload_files, settings_in_force
+from simpleindex.service.report import report_of, taken_line
+from simpleindex.service.shutdown import drain, stop_parts
+from simpleindex.service.state import begin_state, recover_uploads
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.service.workers.link import SupervisorNotifier
 from simpleindex.service.workers.membership import join_workers
 from simpleindex.system.descriptors import raise_limit
-from simpleindex.system.errors import trouble_of
-from simpleindex.system.log import PUBLISHER, logger
+from simpleindex.system.log import PUBLISHER, log_each, logger
 from simpleindex.system.troubles import Troubles
 from simpleindex.web.http.finished_requests import observe_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
     from twisted.logger import FileLogObserver
@@ -62,21 +59,11 @@ _log: Final = logger(__name__)
 WAITING_SECONDS: Final = 10.0
 """How long a worker that joins others lets connections wait until it has read everything; the others take new ones."""
 
-KEEP_SECONDS: Final = 1.0
-"""How long files that came whole from upstreams may take to be kept after the last request."""
-
-DRAIN_SECONDS: Final = SECONDS - KEEP_SECONDS - 2 * THREAD_SECONDS
-"""How long requests in flight may go on after SIGTERM; the rest is for what comes after them."""
-
 PEOPLE_INTERVAL: Final = 2.0
 """Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
 
 RULES_INTERVAL: Final = 10.0
 """Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
-
-CERTIFICATE_INTERVAL: Final = 60.0
-"""Seconds between looks at the certificates' files."""
-
 
 _UNSUPERVISED: Final = ServiceProcess()
 
@@ -142,6 +129,7 @@ class IndexService(Service):
         self.access_log: AccessLog | None = None
         self._state_lock = StateLock(str(settings.state))
         self._ports: list[tuple[str, IListeningPort]] = []
+        self._url = IndexUrl(self.index, lambda: self.settings, self._ports)
         self._loops: list[LoopingCall] = []
         self.sweep_loops: list[LoopingCall] = []
 
@@ -185,7 +173,7 @@ class IndexService(Service):
         if self._supervisor is not None and self._supervisor.description.is_waiting:
             self._gate.wait(WAITING_SECONDS)
         # The port is certain only now, where it was left to the system (0).
-        self._take_urls(self.settings.page_cache)
+        self._url.use()
 
     def startService(self) -> None:
         super().startService()
@@ -196,8 +184,7 @@ class IndexService(Service):
             else SupervisorNotifier(self._supervisor)
         )
         try:
-            self._share_state()
-            self._begin_records()
+            begin_state(self.index, self.settings, self._state_lock)
             self._exchange_access_log(self.settings)
         except RefusedStart as error:
             raise self._refusal(error) from None
@@ -206,19 +193,19 @@ class IndexService(Service):
             directory.digests.open()
         self._examines = self.index.runtime.examination.check()
         if self.index.logins is not None:
-            self._recover_uploads()
+            recover_uploads(self.index)
         if self.index.sources.upstreams is not None:
             self.index.sources.upstreams.load()
         for directory in self.index.sources.directories:
             directory.watch()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
-        _log_lines(listening_lines(self.index, self.settings, self._ports))
+        log_each(_log, listening_lines(self.index, self.settings, self._ports))
         for directory in self.index.sources.directories:
             self._begin(directory)
         if self.index.security is not None:
-            self._repeat(self._check_certificates, CERTIFICATE_INTERVAL)
+            self._repeat(self._url.check_certificates, CERTIFICATE_INTERVAL)
         if self.index.acme is not None and self._is_first_worker:
-            self.index.acme.renewal.start(self._use_issued_certificate)
+            self.index.acme.renewal.start(self._url.use_issued_certificate)
         if self.index.logins is not None:
             self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
         if self.index.sources.upstreams is not None:
@@ -230,49 +217,13 @@ class IndexService(Service):
             self._loops.append(beat)
         self._notifier.ready()
 
-    def _share_state(self) -> None:
-        """Keep backups from being restored into the state directory meanwhile.
-
-        Raises:
-            RefusedStart: One is being restored there.
-        """
-        # A server that only reads may not write there; it loses nothing but this protection.
-        with suppress(OSError):
-            self._state_lock.share()
-
-    def _begin_records(self) -> None:
-        """Check that the records are there before anything reads them.
-
-        Raises:
-            RefusedStart: They were lost.
-        """
-        settings = self.settings
-        if not settings.has_logins and settings.sources is None:
-            return
-        state = str(settings.state)
-        if settings.records is not None:
-            begin_shared_records(self.index.runtime.records)
-            return
-        try:
-            initialize_records(state, anew=settings.new_records)
-        except (OSError, sqlite3.Error) as error:
-            # What needs them is answered with 503 until they can be had.
-            _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
-
-    def _recover_uploads(self) -> None:
-        assert self.index.http.recover is not None  # made where there are logins
-        try:
-            _log_lines(self.index.http.recover())
-        except CannotStore as error:
-            _log.error("Nothing can be uploaded: {error}", error=error)
-
     def _factory(self, option: str) -> IProtocolFactory:
         if option == "https":
             assert self.index.security is not None  # made where there is --https
             factory = TLSMemoryBIOFactory(self.index.security.certificates, False, self.index.http.site)
             factory.protocol, sentence = tls_protocol()
             if sentence is not None:
-                _log_lines([sentence])
+                log_each(_log, [sentence])
             return factory
         return self.index.http.redirect_site if self.settings.redirect_http else self.index.http.site
 
@@ -295,18 +246,20 @@ class IndexService(Service):
         # 240 ms (measured, 50,000 files). What is replaced of it later is freed all the same, by its reference count.
         gc.freeze()
         is_first = directory is self.index.sources.directories[0]
-        _log_catalogue(directory)
+        log_catalogue(directory)
         if self.index.sources.upstreams is not None:
             maybeDeferred(self.index.sources.upstreams.follow).addErrback(_log_failure)
         if self.index.search is not None and self._is_first_worker:
             self.index.search.start()
         if is_first:
-            _log_lines(client_lines(self.index, self.settings, self._base_url(), examines=self._examines))
+            log_each(
+                _log, client_lines(self.index, self.settings, self._url.current(), examines=self._examines)
+            )
         report = report_of(self.index.sources.directories)
         if self.index.sources.upstreams is not None and report.ready:
             line = taken_line(report.names_by_entries, self.index.sources.upstreams.allow_upstream)
             if line is not None:
-                _log_lines([line])
+                log_each(_log, [line])
         self._notifier.status(f"{report.projects} projects, {report.files} files")
         if self._supervisor is not None and report.ready:
             self._gate.end_wait()
@@ -325,49 +278,18 @@ class IndexService(Service):
         for loop in self._loops:
             loop.stop()
         self._gate.stop()
-        closing: list[Any] = [Deferred.fromCoroutine(_close(port)) for _, port in self._ports]
-        closing += [site.drain() for site in self.index.http.sites]
-        drained: Deferred[Any] = DeferredList(closing, consumeErrors=True)
-        drained.addTimeout(DRAIN_SECONDS, self._reactor)
-        drained.addBoth(lambda _: self._keep_whole_files())
+        drained = drain(self.index, [port for _, port in self._ports], self._reactor)
         return drained.addBoth(lambda _: self._stop_the_rest())
 
-    def _keep_whole_files(self) -> Deferred[Any]:
-        """Let files that came whole from upstreams be examined and kept: a client has them already."""
-        keeping = [] if self.index.sources.upstreams is None else self.index.sources.upstreams.keeping()
-        keeping_all: Deferred[Any] = DeferredList(keeping, consumeErrors=True)
-        return keeping_all.addTimeout(KEEP_SECONDS, self._reactor)
+    def _stop_the_rest(self) -> None:
+        stop_parts(self.index)
+        if self.access_log is not None:
+            self.access_log.close()
+        self._state_lock.release()
 
     def _close_idle(self, number: int) -> None:
         for site in self.index.http.sites:
             site.connections.retire_idle(number)
-
-    def _stop_the_rest(self) -> None:
-        for site in self.index.http.sites:
-            site.abort_all()
-        for directory in self.index.sources.directories:
-            directory.stop()
-        if self.index.search is not None:
-            self.index.search.indexer.stop()
-        if self.index.hooks is not None:
-            self.index.hooks.stop()
-        self.index.runtime.idle_processes.stop()
-        self.index.runtime.examination.stop()
-        self.index.runtime.threads.stop()
-        for directory in self.index.sources.directories:
-            directory.digests.close()
-        if self.index.search is not None:
-            self.index.search.database.close()
-        if self.index.logins is not None:
-            self.index.logins.audit.close()
-        if self.index.sources.upstreams is not None:
-            self.index.sources.upstreams.stop()
-        self.index.downloads.close()
-        self.index.runtime.records.close()
-        self.index.runtime.downloads.close()
-        if self.access_log is not None:
-            self.access_log.close()
-        self._state_lock.release()
 
     # SIGHUP
 
@@ -376,78 +298,32 @@ class IndexService(Service):
         self._notifier.reloading()
         # Before the settings, because the URL may follow from the certificate's name.
         if self.index.security is not None:
-            self._check_certificates(force=True)
+            self._url.check_certificates(force=True)
         try:
             self._take(self._resolve_again(root_may_be_gone=True))
         except RefusedStart as error:
             _log.error("The configuration is left as it was: {error}", error=error)
         if self.index.acme is not None and self._is_first_worker:
             self.index.acme.renewal.look_now()
-        if self.index.logins is not None:
-            self.index.logins.reload()
-        if self.index.sources.upstreams is not None:
-            self.index.sources.upstreams.reload()
         if self.index.hooks is not None and self._is_first_worker:
             self.index.hooks.reload()
         if self.access_log is not None:
             self.access_log.reopen()
-        for directory in self.index.sources.directories:
-            directory.live.accept()
+        reload_files(self.index)
         self._notifier.ready()
 
     def _take(self, new: Settings) -> None:
-        changed, restart = changes(self.settings, new)
-        # What needs a restart is not in force, and is named again next time.
-        old = {name.replace("-", "_"): getattr(self.settings, name.replace("-", "_")) for name in restart}
-        new = replace(new, **old)
-        if not {"access-log", "trusted-proxy"}.isdisjoint(changed):
-            self._exchange_access_log(new)
-        page_cache, self.settings = self.settings.page_cache, new
-        index = self.index
-        index.http.files.immutable = new.immutable_files
-        if index.logins is not None:
-            index.logins.authentication.insecure_auth = new.insecure_auth
-        index.http.resource.trusted = new.trusted_proxy
+        before, now = self.settings, settings_in_force(self.settings, new)
+        if (now.access_log, now.trusted_proxy) != (before.access_log, before.trusted_proxy):
+            self._exchange_access_log(now)
+        self.settings = now
+        apply_settings(self.index, now)
         self._observe_requests()
-        index.http.resource.cors = index.http.redirect.cors = new.cors
-        if (self._base_url(), new.page_cache) != (index.http.listings.base_url, page_cache):
-            self._take_urls(new.page_cache)
-        if index.http.people is not None:
-            index.http.people.renderer.rename(new.title)
-        for site in self.index.http.sites:
-            site.connections.bound = new.max_connections_per_address
+        if (self._url.current(), now.page_cache) != (self.index.http.listings.base_url, before.page_cache):
+            self._url.use()
         for sweeping in self.sweep_loops:
-            sweeping.interval = new.poll_interval
-        _log.info("Configuration read again; changed: {options}.", options=", ".join(changed) or "nothing")
-        if restart:
-            _log.warn("These changed options need a restart: {options}.", options=", ".join(restart))
-
-    def _take_urls(self, page_cache: int) -> None:
-        url = self._base_url()
-        self.index.http.redirect.base_url = url
-        # Without TLS and --url it is but a guess that clients reach this machine as localhost.
-        is_sure = self.settings.url is not None or self.index.security is not None
-        self.index.http.listings.forget(
-            base_url=url, files_url=url if is_sure else None, cache_size=page_cache
-        )
-
-    def _check_certificates(self, *, force: bool = False) -> None:
-        assert self.index.security is not None  # only then is it called
-        self.index.security.check(force=force)
-        # Another CA's certificates may have come meanwhile, or gone.
-        has_private_ca = self.index.security.certificates.clients_need_ca
-        listings = self.index.http.listings
-        listings.describe(replace(listings.description, has_private_ca=has_private_ca))
-
-    def _use_issued_certificate(self) -> None:
-        """Serve the certificate that the ACME authority issued, and name the index by it."""
-        assert self.index.security is not None  # --acme comes with --https
-        before, needed_ca = self._base_url(), self.index.security.certificates.clients_need_ca
-        self._check_certificates(force=True)
-        if (url := self._base_url()) != before:
-            self._take_urls(self.settings.page_cache)
-        if url != before or needed_ca != self.index.security.certificates.clients_need_ca:
-            _log_lines(installation_lines(self.index, url))
+            sweeping.interval = now.poll_interval
+        log_changes(before, new)
 
     def _exchange_access_log(self, settings: Settings) -> None:
         opened = open_access_log(settings, self._reactor)
@@ -462,34 +338,6 @@ class IndexService(Service):
         for site in self.index.http.sites:
             site.request_over = observe_all(observers)
             site.download_over = self.index.downloads.record if self.settings.downloads else None
-
-    def _base_url(self) -> str:
-        if self.settings.url is not None:
-            return self.settings.url
-        security = self.index.security
-        return base_url(self._ports, security.certificates.names if security else None)
-
-
-async def _close(port: IListeningPort) -> None:
-    closing = port.stopListening()
-    if closing is not None:
-        await closing
-
-
-def _log_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        _log.info("{line}", line=line)
-
-
-def _log_catalogue(directory: ServedDirectory) -> None:
-    """Log what a directory serves and what not, once it has been read."""
-    report = live_report(directory.live, directory.choice.method)
-    passed_over = {str(item) for item in report.passed_over}
-    for line in catalogue_lines(report, directory.path):
-        # Withheld files have been named as they were found.
-        if not line.startswith("Withheld: "):
-            write = directory.log.warn if line in passed_over else directory.log.info
-            write("{line}", line=line)
 
 
 def _log_failure(failure: Failure) -> None:

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from twisted.logger import LogEvent
 
@@ -41,6 +41,12 @@ def trouble_in(event: LogEvent) -> str | None:
     failure = event.get("log_failure")
     trouble = None if failure is None else own_trouble(failure.value)
     return None if trouble is None else trouble.for_operator()
+
+
+def log_each(log: Logger, lines: Iterable[str]) -> None:
+    """Log each line by itself."""
+    for line in lines:
+        log.info("{line}", line=line)
 
 
 @implementer(ILogObserver)

@@ -21,8 +21,9 @@ from simpleindex.directory.watch import inotify as watch
 from simpleindex.service.composition import directory as own_directories
 from simpleindex.service.composition import index as compose
 from simpleindex.service.fast_lane import tls_protocol
+from simpleindex.service.index_url import CERTIFICATE_INTERVAL
 from simpleindex.service.process import as_daemon, in_the_foreground
-from simpleindex.service.service import CERTIFICATE_INTERVAL, DRAIN_SECONDS
+from simpleindex.service.shutdown import DRAIN_SECONDS
 from simpleindex.system.log import logger
 from tests.fixtures.certificates import issue
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name

@@ -12,7 +12,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogBeginner
 
-from simpleindex.service.service import DRAIN_SECONDS
+from simpleindex.service.shutdown import DRAIN_SECONDS
 from simpleindex.service.workers import worker as module
 from simpleindex.service.workers.messages import (
     Inherited,

@@ -1,0 +1,50 @@
+"""What a start does with the state directory: it is locked against restoring, records are checked, broken uploads removed."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.core.errors import CannotStore
+from simpleindex.records.beginning import begin_shared_records, initialize_records
+from simpleindex.system.errors import trouble_of
+from simpleindex.system.log import log_each, logger
+
+if TYPE_CHECKING:
+    from simpleindex.config.settings import Settings
+    from simpleindex.records.state_lock import StateLock
+    from simpleindex.service.composition.index import ComposedIndex
+
+_log: Final = logger(__name__)
+
+
+def begin_state(index: ComposedIndex, settings: Settings, lock: StateLock) -> None:
+    """Keep backups from being restored into the state directory meanwhile, and check the records there.
+
+    Raises:
+        RefusedStart: A backup is being restored there, or the records were lost.
+    """
+    # A server that only reads may not write there; it loses nothing but this protection.
+    with suppress(OSError):
+        lock.share()
+    if not settings.has_logins and settings.sources is None:
+        return
+    if settings.records is not None:
+        begin_shared_records(index.runtime.records)
+        return
+    state = str(settings.state)
+    try:
+        initialize_records(state, anew=settings.new_records)
+    except (OSError, sqlite3.Error) as error:
+        # What needs them is answered with 503 until they can be had.
+        _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
+
+
+def recover_uploads(index: ComposedIndex) -> None:
+    """Clean up after uploads that an earlier process did not finish."""
+    assert index.http.recover is not None  # made where there are logins
+    try:
+        log_each(_log, index.http.recover())
+    except CannotStore as error:
+        _log.error("Nothing can be uploaded: {error}", error=error)
