@@ -31,6 +31,8 @@ EVENTS: Final = {
     "allowance-ended": "such an exemption was ended",
     "pinned": "a file of an upstream was pinned in the cache",
     "unpinned": "a pin was taken away",
+    "upstream-yanked": "an upstream yanked a version of which files are here, in the cache or in a directory",
+    "upstream-removed": "an upstream does not list files of a version any more that are here",
     "records-begun": "a server began its records",
 }
 """Each kind of event, with its meaning."""

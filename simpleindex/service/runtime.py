@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from simpleindex.archives.examination.pool import open_examination
+from simpleindex.records.audit import Audit
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_records
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
@@ -108,6 +109,7 @@ class Runtime:
         idle_processes: Ends examining processes without work.
         records: The records; their connections open with the first query.
         downloads: The counts of downloads; the same.
+        audit: The audit.
         owner: The user and group that the service becomes, if it changes them.
     """
 
@@ -119,6 +121,7 @@ class Runtime:
     idle_processes: IdleProcesses
     records: Records
     downloads: DownloadsDatabase
+    audit: Audit
     owner: Owner = (None, None)
 
 
@@ -141,7 +144,8 @@ def create_runtime(
     idle_processes = IdleProcesses(examination, reactor, threads.reads)
     examination.begun = idle_processes.begun
     records = open_records(str(settings.state), settings.records, initialized=True)
+    audit = Audit(str(settings.state))
     downloads = open_downloads(str(settings.state), settings.records)
     return Runtime(
-        settings, current, reactor, threads, examination, idle_processes, records, downloads, owner
+        settings, current, reactor, threads, examination, idle_processes, records, downloads, audit, owner
     )

@@ -65,8 +65,7 @@ def stop_parts(index: ComposedIndex) -> None:
         directory.digests.close()
     if index.search is not None:
         index.search.database.close()
-    if index.logins is not None:
-        index.logins.audit.close()
+    index.runtime.audit.close()
     if index.sources.upstreams is not None:
         index.sources.upstreams.stop()
     index.downloads.close()

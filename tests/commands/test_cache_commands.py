@@ -20,6 +20,7 @@ from simpleindex.commands.remote import TOKEN_VARIABLE, Remote
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
+from simpleindex.upstreams.listings.changes import ListingChange
 from simpleindex.upstreams.pages.flat import FLAT_PAGE
 from tests.fixtures.cached_upstream import CachedUpstreamFixture
 from tests.fixtures.distributions import sdist_name, wheel_name
@@ -157,7 +158,8 @@ def test_a_flat_upstream(place: Place) -> None:
     pins = Pins(str(place.path / "state"))
     kept = world.cache.listing("https://pypi.example.org/simple/", FLAT_PAGE)
     assert kept is not None
-    pins.keep_removed(world.cache)("https://pypi.example.org/simple/", kept, kept.project.files)
+    gone = ListingChange(tuple(kept.project.files))
+    pins.keep_removed(world.cache)("https://pypi.example.org/simple/", kept, gone)
     assert pins.names("https://pypi.example.org/simple/") == {"acme", "bare"}
 
 

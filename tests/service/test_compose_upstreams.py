@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tests.fixtures.log import CapturedLog
 
 from simpleindex.directory.source import LocalSource
+from simpleindex.records.audit import Audit
 from simpleindex.records.beginning import initialize_records
 
 UPSTREAM = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n'
@@ -104,7 +105,9 @@ def compose(tmp_path: Path, content: str | None) -> Composition:
     examiner: Any = InProcessExaminer()
     idle, records = IdleProcesses(examiner, reactor, inline), RecordsDatabase(str(start.state))
     downloads = open_downloads(str(start.state))
-    runtime = Runtime(start, lambda: start, reactor, threads, examiner, idle, records, downloads)
+    runtime = Runtime(
+        start, lambda: start, reactor, threads, examiner, idle, records, downloads, Audit(str(start.state))
+    )
     used_names = UsedNames(records)
     first = ServedDirectory(str(tmp_path / "root"), LOCAL, runtime, used_names)
     sources = compose_upstreams(runtime, first, used_names)

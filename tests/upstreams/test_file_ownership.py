@@ -76,7 +76,7 @@ class Index:
         context = CacheContext(
             self.upstream, url, cache, clock, threads, WheelExaminer(InProcessExaminer(), threads)
         )
-        hooks = ListingHooks(removed=pins.keep_removed(cache))
+        hooks = ListingHooks(changed=pins.keep_removed(cache))
         self.cached = CachedSource(context, CacheOptions(listings=hooks))
         self.source = PinnedSource(self.cached, url, pins, clock, threads)
 

@@ -42,7 +42,7 @@ class PinnedUpstreamFixture(CachedUpstreamFixture):
 
     def options(self) -> CacheOptions:
         removed = self.pins.keep_removed(self.cache) if self.keep_removed else None
-        return CacheOptions(ttls=self.times, listings=ListingHooks(removed=removed))
+        return CacheOptions(ttls=self.times, listings=ListingHooks(changed=removed))
 
     def restart(self) -> None:
         self.pins = Pins(str(self.state))

@@ -289,6 +289,10 @@ class LiveDirectory(SnapshotUpdates):
             for item in snapshot.project.withheld if snapshot.project else ():
                 yield name, item
 
+    def has_file(self, name: ProjectName, filename: str) -> bool:
+        """Return whether a project has a file of this name; usable from any thread."""
+        return filename in self.snapshots.get(name, NO_SNAPSHOT).chosen
+
     async def _bring_up_to_date(self, name: ProjectName) -> None:
         if self.polling and not self._surveyed:
             # The first survey is under way, and may have begun before what is requested now was there.

@@ -14,7 +14,6 @@ from simpleindex.access.hashes import require_libraries
 from simpleindex.access.password_checks import PasswordChecks
 from simpleindex.access.rights import default_access
 from simpleindex.access.token_checks import TokenChecks
-from simpleindex.records.audit import Audit
 from simpleindex.records.owners import CachedOwners, OwnerTable
 from simpleindex.records.tokens import TokenTable
 from simpleindex.web.admission import Admission
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.access.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.core.source import Source
+    from simpleindex.records.audit import Audit
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.followed_file import FollowedFile
 
@@ -72,7 +72,7 @@ def compose_logins(runtime: Runtime, views: Mapping[str, Source]) -> Logins:
     require_libraries()
     settings, threads = runtime.settings, runtime.threads
     tokens, owners = TokenTable(runtime.records), OwnerTable(runtime.records)
-    audit = Audit(str(settings.state))
+    audit = runtime.audit
     users_file = None if settings.users is None else follow_users(str(settings.users))
     rules = None if settings.access is None else follow_access(str(settings.access))
     default = default_access()

@@ -18,6 +18,7 @@ from simpleindex.service.composition.directory import ServedDirectory, refuse_ov
 from simpleindex.service.composition.sources import ComposedSources
 from simpleindex.service.composition.upstream_secrets import Secrets
 from simpleindex.service.composition.views import ViewParts, compose_view
+from simpleindex.service.upstream_changes import UpstreamChanges
 from simpleindex.service.upstreams import ConnectedUpstream, FollowedFiles, Upstreams
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
@@ -82,7 +83,8 @@ def compose_upstreams(runtime: Runtime, first: ServedDirectory, used_names: Used
     files = FollowedFiles(file, lists, Secrets(str(place), threads), used_names, threads)
     budget = DiskBudget(start.cache.size, start.cache.free, start.cache.largest_file)
     cache, pins = UpstreamCache(str(settings.cache), budget), Pins(str(settings.state))
-    connector = _Connector(runtime, files, cache, pins)
+    changes = UpstreamChanges(runtime.audit, cache, [each.live.has_file for each in directories])
+    connector = _Connector(runtime, files, cache, pins, changes)
     connected = tuple(connector.connect(each) for each in start.upstreams)
     upstreams = Upstreams(connected, files, cache, pins, start, directories)
     views = _views(runtime, upstreams)
@@ -139,6 +141,7 @@ class _Connector:
     files: FollowedFiles
     cache: UpstreamCache
     pins: Pins
+    changes: UpstreamChanges
 
     def connect(self, upstream: UpstreamSettings) -> ConnectedUpstream:
         reactor, threads = self.runtime.reactor, self.runtime.threads
@@ -172,7 +175,9 @@ class _Connector:
         hooks = ListingHooks(
             offer=_offer(upstream.mode, host_policy),
             first_seen=partial(_first_seen, FirstSeen(self.runtime.records), upstream.url),
-            removed=self.pins.keep_removed(context.cache) if upstream.keep_removed else None,
+            changed=self.changes.of(
+                upstream.name, self.pins.keep_removed(context.cache) if upstream.keep_removed else None
+            ),
         )
         options = CacheOptions(
             ttls=_ttls(upstream),

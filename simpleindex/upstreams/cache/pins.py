@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache.cached_listings import CachedListing
+    from simpleindex.upstreams.listings.changes import ListingChange
 
 _log: Final = logger(__name__)
 
@@ -184,12 +185,12 @@ class Pins:
             self._write(index, listing, pinned.values(), file_facts)
         return tuple(done)
 
-    def keep_removed(self, cache: UpstreamCache) -> Callable[[str, CachedListing, Iterable[File]], None]:
+    def keep_removed(self, cache: UpstreamCache) -> Callable[[str, CachedListing, ListingChange], None]:
         """Return a function that pins files which their index no longer lists, as far as the cache has them."""
 
-        def removed(index: str, listing: CachedListing, files: Iterable[File]) -> None:
+        def changed(index: str, listing: CachedListing, change: ListingChange) -> None:
             try:
-                for filename in self.pin(index, listing, files, cache):
+                for filename in self.pin(index, listing, change.removed, cache):
                     _log.warn(
                         "{filename} is gone from {index}; it is pinned now, and still offered.",
                         filename=filename,
@@ -203,7 +204,7 @@ class Pins:
                     error=error.strerror,
                 )
 
-        return removed
+        return changed
 
     def unpin(self, index: str, name: ProjectName, matches: Callable[[File], bool]) -> tuple[str, ...]:
         """Unpin files of a project; return their names."""

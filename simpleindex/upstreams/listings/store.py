@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import file_order
 from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.listings.changes import listing_change
 from simpleindex.upstreams.listings.memory import ListingEntry, ListingMemory
 from simpleindex.upstreams.pages.enrich import (
     FileFacts,
@@ -19,13 +20,13 @@ from simpleindex.upstreams.pages.enrich import (
 from simpleindex.upstreams.pages.listing_faults import unchanged_faults, without_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.upstreams.cache_context import CacheContext
     from simpleindex.upstreams.interface import Listing
+    from simpleindex.upstreams.listings.changes import ListingChange
     from simpleindex.upstreams.pages.enrich import Ttls
 
 MEMORY: Final = 64 * 1024 * 1024
@@ -38,19 +39,19 @@ def _nothing_seen(*_: object) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class ListingHooks:
-    """How listings become projects on offer, and what happens when files leave them.
+    """How listings become projects on offer, and what happens when files leave them or are yanked.
 
     Attributes:
         offer: Makes the project that is offered from an upstream's listing; called like
             :func:`simpleindex.upstreams.pages.enrich.enriched`.
         first_seen: Returns when files without an upload time were first seen here; blocking. Called like
             :meth:`simpleindex.records.first_seen.FirstSeen.times`.
-        removed: Called with files that the upstream no longer lists, and with the last listing that had them; blocking.
+        changed: Called with what the upstream has taken away, and with the last listing that had it; blocking.
     """
 
     offer: Callable[[Project, Mapping[str, FileFacts], Mapping[str, int], int], Project] = enriched
     first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen
-    removed: Callable[[str, CachedListing, Sequence[File]], None] | None = None
+    changed: Callable[[str, CachedListing, ListingChange], None] | None = None
 
 
 class ListingStore:
@@ -109,15 +110,17 @@ class ListingStore:
         while True:
             before = self.memory.get(name) or entry
             new = _cached_listing(listing, fetched_at, None if before is None else before.listing)
-            if before is not None:
-                await self._report_removed(before.listing, listing.project)
-            cached, offered = await self._context.threads.run(
-                self._keep, new, None if before is None else before.offered
-            )
+            cached, offered = await self._context.threads.run(self._replace, new, before)
             # A file of it may have been corrected meanwhile.
             if (self.memory.get(name) or entry) is before:
                 fresh_for = self.ttls.fresh_for(listing.fresh_for)
                 return ListingEntry(cached, offered, self._context.clock.seconds() + fresh_for)
+
+    def _replace(self, listing: CachedListing, before: ListingEntry | None) -> tuple[CachedListing, Project]:
+        if before is None:
+            return self._keep(listing, None)
+        self._report(before.listing, listing.project)
+        return self._keep(listing, before.offered)
 
     def _keep(self, listing: CachedListing, before: Project | None) -> tuple[CachedListing, Project]:
         files = sorted(listing.project.files, key=file_order)
@@ -138,15 +141,17 @@ class ListingStore:
         """Drop a project's listing, since the upstream has no such project."""
         entry = self.memory.forget(name, self._context.clock.seconds() + self.ttls.absent)
         if entry is not None:
-            await self._report_removed(entry.listing, None)
-            await self._context.threads.run(self._context.cache.remove_listing, self._context.identity, name)
+            await self._context.threads.run(self._remove, name, entry.listing)
 
-    async def _report_removed(self, before: CachedListing, now: Project | None) -> None:
-        if self._hooks.removed is not None:
-            left = set() if now is None else {file.filename for file in now.files}
-            removed = [file for file in before.project.files if file.filename not in left]
-            if removed:
-                await self._context.threads.run(self._hooks.removed, self._context.identity, before, removed)
+    def _remove(self, name: ProjectName, listing: CachedListing) -> None:
+        self._report(listing, None)
+        self._context.cache.remove_listing(self._context.identity, name)
+
+    def _report(self, before: CachedListing, now: Project | None) -> None:
+        if self._hooks.changed is not None:
+            change = listing_change(before.project, now)
+            if change is not None:
+                self._hooks.changed(self._context.identity, before, change)
 
     async def update(self, name: ProjectName, change: Callable[[ListingEntry], CachedListing | None]) -> None:
         """Correct a project's listing; nothing happens if it is not in memory.

@@ -99,6 +99,13 @@ def test_what_lies_there_is_known_after_the_first_reading(root: Path) -> None:
     assert world.lines == []
 
 
+def test_whether_a_file_is_there(world: LiveDirectoryFixture) -> None:
+    """By its name, also of a project that is not there."""
+    assert world.live.has_file(ProjectName("acme"), wheel_name())
+    assert not world.live.has_file(ProjectName("acme"), wheel_name(version="2.0"))
+    assert not world.live.has_file(ProjectName("nobody"), wheel_name("nobody"))
+
+
 def test_an_empty_root_is_complete_at_once(tmp_path: Path) -> None:
     """An index may begin with nothing, and then it knows that it has nothing."""
     world = LiveDirectoryFixture(tmp_path / "root").begin()
