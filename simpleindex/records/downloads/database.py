@@ -6,6 +6,7 @@ file and by day are kept beside it, from which most questions are answered (docs
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from simpleindex.core.errors import InvalidFilename
@@ -125,10 +126,10 @@ class DownloadsDatabase:
         while files := self.read(
             "SELECT id FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_AT_ONCE)
         ):
-            self._store.write(lambda each: _prune_files(each, files, before), patience=patience)
-            last = files[-1][0]
+            first, last = last, files[-1][0]
+            self._store.write(partial(_prune_files, (first, last), before), patience=patience)
         if last:
-            self._store.write(lambda each: _prune_sums(each, before), patience=patience)
+            self._store.write(partial(_prune_sums, before), patience=patience)
 
 
 class _Row(NamedTuple):
@@ -204,16 +205,22 @@ def _event_row(row: _Row, event: DownloadEvent) -> tuple[object, ...]:
     return (row.file, event.time, row.program, row.person, row.origin, event.version, event.address)
 
 
-def _prune_files(transaction: RecordsTransaction, files: Sequence[tuple[int]], before: int) -> None:
+def _prune_files(span: tuple[int, int], before: int, transaction: RecordsTransaction) -> None:
+    """Remove old counts of the files whose numbers are above the first and not above the last."""
     for table in ("daily", "file_days"):
-        statement = f"DELETE FROM {table} WHERE file = ? AND day < ?"
-        transaction.executemany(statement, [(*file, before) for file in files])
-    transaction.executemany(
-        "DELETE FROM events WHERE file = ? AND time < ?", [(*file, before * SECONDS_OF_DAY) for file in files]
+        transaction.execute(
+            f"DELETE FROM {table} WHERE file > ? AND file <= ? AND day < ?",
+            (*span, before),
+        )
+    transaction.execute(
+        "DELETE FROM events WHERE file > ? AND file <= ? AND time < ?", (*span, before * SECONDS_OF_DAY)
     )
 
 
-def _prune_sums(transaction: RecordsTransaction, before: int) -> None:
+def _prune_sums(before: int, transaction: RecordsTransaction) -> None:
     transaction.execute("DELETE FROM totals WHERE day < ?", (before,))
     transaction.execute("DELETE FROM file_months WHERE month < ?", (month_of(before),))
-    transaction.execute("DELETE FROM files WHERE id NOT IN (SELECT file FROM file_months)")
+    # Not "NOT IN", which PostgreSQL compares row by row when there are many.
+    transaction.execute(
+        "DELETE FROM files WHERE id IN (SELECT id FROM files EXCEPT SELECT file FROM file_months)"
+    )
