@@ -1,10 +1,11 @@
-"""The digest cache of a bucket: what it lacks is taken from the metadata of objects, before they are downloaded."""
+"""The digest cache of a bucket: what it lacks comes from other nodes, or from the metadata of objects, before any is downloaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Protocol
 
-from simpleindex.bucket.facts import facts_in
+from simpleindex.bucket.facts import FACTS, facts_in, text_of
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
 from simpleindex.directory.scan.digest_cache import DigestCache
 
@@ -17,17 +18,48 @@ if TYPE_CHECKING:
     from simpleindex.system.stamp import Stamp
 
 
+class SharedFacts(Protocol):
+    """Facts about objects that nodes share, by path: their state, and the facts as text. Blocking."""
+
+    def all(self) -> Mapping[str, tuple[str, str]]:
+        """Return those of every object."""
+        ...
+
+    def of(self, paths: Iterable[str]) -> Mapping[str, tuple[str, str]]:
+        """Return those of some objects."""
+        ...
+
+    def remember(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Keep path, state and facts of objects."""
+        ...
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Delete those of objects that are gone."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
 class BucketDigests(DigestCache):
     """The digest cache of a bucket; usable from any thread.
 
     Args:
         cache: The cache directory.
         bucket: The bucket.
+        shared: What other nodes have found; None where nothing is shared.
     """
 
-    def __init__(self, cache: str, bucket: PackageBucket) -> None:
+    has_facts_about_new_files = True
+
+    def __init__(self, cache: str, bucket: PackageBucket, shared: SharedFacts | None = None) -> None:
         super().__init__(cache, bucket.root)
         self._bucket = bucket
+        self._shared = shared
+        self._is_starting = True
+        self._every: Mapping[str, tuple[str, str]] | None = None
+        self._loading = threading.Lock()
 
     def recall(
         self, directory: str, entries: Iterable[DirectoryEntry]
@@ -43,14 +75,57 @@ class BucketDigests(DigestCache):
         }
         if not unknown:
             return recalled
-        learnt = [
-            (path, unknown[path], info)
-            for path, metadata in self._bucket.metadata_of(unknown).items()
+        shared = self._recall_shared(unknown)
+        DigestCache.remember(self, [(path, unknown[path], info) for path, info in shared.items()])
+        missing = [path for path in unknown if path not in shared]
+        in_metadata = {
+            path: info
+            for path, metadata in self._bucket.metadata_of(missing).items()
             if (info := facts_in(metadata)) is not None
-        ]
-        self.remember(learnt)
-        return recalled | {path: (stamp, info) for path, stamp, info in learnt}
+        }
+        self.remember([(path, unknown[path], info) for path, info in in_metadata.items()])
+        return recalled | {path: (unknown[path], info) for path, info in (shared | in_metadata).items()}
+
+    def remember(self, learnt: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
+        learnt = [*learnt]
+        super().remember(learnt)
+        if self._shared is not None and learnt:
+            self._shared.remember((path, state_of(stamp), text_of(info)) for path, stamp, info in learnt)
+
+    def end_start(self) -> None:
+        """Forget what was loaded for the first reading of the bucket."""
+        self._is_starting, self._every = False, None
 
     def remembers_anything(self) -> bool:
-        # Asked to tell an emptied disk from a new one; a bucket that is listed is there.
+        # Requested to tell an emptied disk from a new one; a bucket that is listed is there.
         return False
+
+    def close(self) -> None:
+        super().close()
+        if self._shared is not None:
+            self._shared.close()
+
+    def _recall_shared(self, unknown: Mapping[str, Stamp]) -> dict[str, ArchiveInfo]:
+        if self._shared is None:
+            return {}
+        rows = self._load_every(self._shared) if self._is_starting else self._shared.of(unknown)
+        recalled = {}
+        for path, stamp in unknown.items():
+            state, facts = rows.get(path, ("", ""))
+            if state == state_of(stamp) and (info := facts_in({FACTS: facts})) is not None:
+                recalled[path] = info
+        return recalled
+
+    def _load_every(self, shared: SharedFacts) -> Mapping[str, tuple[str, str]]:
+        """Return the facts about every object, by one query for all projects of a start."""
+        with self._loading:
+            if self._every is None:
+                self._every = shared.all()
+                if gone := [path for path in self._every if self._bucket.tree.file(path) is None]:
+                    shared.forget(gone)
+            return self._every
+
+
+def state_of(stamp: Stamp) -> str:
+    """Return the state of an object as text; the same on every node."""
+    return f"{stamp.inode} {stamp.size} {stamp.mtime_ns}"

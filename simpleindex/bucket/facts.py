@@ -24,6 +24,12 @@ _MOST_BYTES: Final = 1500
 
 def metadata_of(info: ArchiveInfo) -> Mapping[str, str]:
     """Return the metadata of a distribution's object."""
+    facts = text_of(info)
+    return {SHA256: info.sha256, **({FACTS: facts} if len(facts) <= _MOST_BYTES else {})}
+
+
+def text_of(info: ArchiveInfo) -> str:
+    """Return the facts as text, from which :func:`facts_in` reads them."""
     sidecar, place = info.sidecar, info.place
     row = [
         info.version,
@@ -32,8 +38,7 @@ def metadata_of(info: ArchiveInfo) -> Mapping[str, str]:
         None if sidecar is None else [sidecar.sha256, sidecar.size],
         None if place is None else [place.offset, place.stored_size, place.method],
     ]
-    facts = json.dumps(row)
-    return {SHA256: info.sha256, **({FACTS: facts} if len(facts) <= _MOST_BYTES else {})}
+    return json.dumps(row)
 
 
 def facts_in(metadata: Mapping[str, str]) -> ArchiveInfo | None:

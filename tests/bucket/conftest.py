@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def new_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], BucketNode]]:
+def new_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., BucketNode]]:
     """Makes nodes of one bucket, by name."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     nodes: list[BucketNode] = []
 
-    def make(name: str = "node") -> BucketNode:
-        nodes.append(BucketNode(tmp_path / name))
+    def make(name: str = "node", **further: Any) -> BucketNode:
+        nodes.append(BucketNode(tmp_path / name, **further))
         return nodes[-1]
 
     with mock_aws():

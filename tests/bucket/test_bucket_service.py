@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -176,6 +177,15 @@ def test_before_it_was_tried(fixture: BucketServiceFixture) -> None:
     bucket = served(fixture.make(**fixture.users))
     with pytest.raises(Unavailable, match="is not tried yet"):
         bucket.require_writable()
+
+
+def test_facts_are_shared_with_records_in_postgresql(fixture: BucketServiceFixture) -> None:
+    """Otherwise nodes share nothing but the bucket."""
+    settings = fixture.resolve()
+    assert module._shared_facts(settings, LOCATION) is None
+    facts = module._shared_facts(replace(settings, records="postgresql://127.0.0.1:1/none"), LOCATION)
+    assert facts is not None
+    assert facts.all() == {}
 
 
 def test_uploads_that_a_crash_left(fixture: BucketServiceFixture) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.bucket import facts, object_body
+from simpleindex.bucket.digests import state_of
 from simpleindex.bucket.facts import FACTS, facts_in
 from simpleindex.bucket.object_store import ConditionFailed
 from simpleindex.core.errors import Changed, NotHere, Unavailable
@@ -21,7 +22,7 @@ from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.fixtures.bucket import BucketNode
     from tests.fixtures.log import CapturedLog
@@ -182,6 +183,70 @@ def test_other_nodes_need_not_read_what_one_has_read(
     assert again.files() == {WHEEL: DIGEST}
 
 
+class SharedMemory:
+    """Facts that nodes of one test share, and how often they were loaded."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[str, str]] = {}
+        self.loads = 0
+
+    def all(self) -> dict[str, tuple[str, str]]:
+        self.loads += 1
+        return dict(self.rows)
+
+    def of(self, paths: Iterable[str]) -> dict[str, tuple[str, str]]:
+        return {path: self.rows[path] for path in paths if path in self.rows}
+
+    def remember(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        self.rows.update((path, (state, facts)) for path, state, facts in rows)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            del self.rows[path]
+
+    def close(self) -> None:
+        pass
+
+
+def test_nodes_share_facts(new_node: Callable[..., BucketNode], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a database: what one has read, another neither downloads nor requests, at its start by one query, later by few."""
+    shared = SharedMemory()
+    one = new_node("one", shared=shared)
+    one.put(f"acme/{WHEEL}", DATA)
+    one.put(f"gone/{wheel_name('gone')}", wheel_bytes("gone"))
+    one.put(f"other/{wheel_name('other')}", wheel_bytes("other"))
+    one.begin()
+    one.client.delete_object(Bucket="packages", Key=f"py/gone/{wheel_name('gone')}")
+    two = new_node("two", shared=shared)
+    monkeypatch.setattr(two.store, "state", away)
+    monkeypatch.setattr(two.store, "download", away)
+    shared.loads = 0
+    two.begin()
+    assert shared.loads == 1
+    assert two.names() == ["acme", "other"]
+    assert two.files() == {WHEEL: DIGEST}
+    assert f"gone/{wheel_name('gone')}" not in shared.rows
+    one.put(f"acme/{sdist_name('acme')}", sdist_bytes("acme"))
+    one.list_again()
+    two.list_again()
+    assert two.files() == one.files()
+    assert shared.loads == 1
+
+
+@pytest.mark.parametrize("facts", ["", "[]"])
+def test_shared_facts_that_are_none(new_node: Callable[..., BucketNode], facts: str) -> None:
+    """Of another release, or damaged: the object is read."""
+    shared = SharedMemory()
+    node = new_node("one", shared=shared)
+    node.put(f"acme/{WHEEL}", DATA)
+    result(node.live.list_again())
+    stamp = node.bucket.stamp(f"acme/{WHEEL}")
+    assert stamp is not None
+    shared.rows[f"acme/{WHEEL}"] = (state_of(stamp), facts)
+    node.begin()
+    assert node.files() == {WHEEL: DIGEST}
+
+
 def test_facts_in_the_cache(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is requested for files whose facts are all there."""
     node.put(f"acme/{WHEEL}", DATA)
@@ -196,6 +261,20 @@ def test_facts_that_are_none(text: str) -> None:
     """Metadata of other tools, or of somebody's: the object is read instead."""
     assert facts_in({FACTS: text}) is None
     assert facts_in({}) is None
+
+
+def test_an_upload_is_not_read_again(
+    new_node: Callable[[str], BucketNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the node that took it nor by another one, also where the project has files already."""
+    one, two = new_node("one").begin(), new_node("two").begin()
+    result(one.upload(DATA, WHEEL))
+    two.list_again()
+    for node in (one, two):
+        monkeypatch.setattr(node.store, "download", away)
+    result(one.upload(sdist_bytes("acme"), sdist_name("acme")))
+    two.list_again()
+    assert one.files().keys() == two.files().keys() == {WHEEL, sdist_name("acme")}
 
 
 def test_facts_that_are_too_long(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:

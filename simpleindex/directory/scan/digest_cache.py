@@ -83,7 +83,12 @@ class DigestCache:
         cache: The cache directory; made when missing.
         root: The served root; several may share one cache.
         log: Where it is logged, once, that nothing can be remembered.
+
+    Attributes:
+        has_facts_about_new_files: Whether facts about a file that has just come to a project may be there, as from another node.
     """
+
+    has_facts_about_new_files = False
 
     def __init__(self, cache: str, root: str, log: Logger = _log) -> None:
         self._path = os.path.join(cache, _FILENAME)

@@ -279,15 +279,23 @@ class Scanner:
     def _remembered(
         self, entries: tuple[DirectoryEntry, ...], previous: ProjectSnapshot
     ) -> Mapping[str, ScannedFile]:
-        if (known := previous.known.unpacked()) or not entries:
+        known = previous.known.unpacked()
+        if known and self.digests.has_facts_about_new_files:
+            entries = tuple(entry for entry in entries if not _is_known(entry, known))
+        elif known:
+            entries = ()
+        if not entries:
             return known
         by_directory: dict[str, list[DirectoryEntry]] = {}
         for entry in entries:
             by_directory.setdefault(os.path.dirname(entry.path), []).append(entry)
         return {
-            path: ScannedFile(stamp, facts)
-            for directory, those in by_directory.items()
-            for path, (stamp, facts) in self.digests.recall(directory, those).items()
+            **known,
+            **{
+                path: ScannedFile(stamp, facts)
+                for directory, those in by_directory.items()
+                for path, (stamp, facts) in self.digests.recall(directory, those).items()
+            },
         }
 
     def _without_reading(self, entry: DirectoryEntry, before: ScannedFile | None) -> ScannedFile | None:
@@ -323,3 +331,8 @@ def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
         and before.stamp is not None
         and stamp.same_bytes_as(before.stamp)
     )
+
+
+def _is_known(entry: DirectoryEntry, known: Mapping[str, ScannedFile]) -> bool:
+    file = known.get(entry.path)
+    return file is not None and file.stamp == entry.stamp

@@ -34,6 +34,8 @@ from simpleindex.system.log import logger
 from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
+    from simpleindex.bucket.digests import SharedFacts
+    from simpleindex.config.settings import Settings
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.publishing.upload_checks import UploadChecks
     from simpleindex.service.runtime import Runtime
@@ -92,7 +94,7 @@ class ServedBucket(ServedDirectory):
         self.directory = PackageBucket(store, self._scratch)
         interval = duration(settings.poll_interval)
         self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
-        self.digests = BucketDigests(str(settings.cache), self.directory)
+        self.digests = BucketDigests(str(settings.cache), self.directory, _shared_facts(settings, location))
         self.live = self._live(used_names)
         self.source = BucketSource(
             self.live, self.directory, runtime.threads.reads, settings.redirect_downloads or None
@@ -171,6 +173,7 @@ class ServedBucket(ServedDirectory):
             await deferLater(self._runtime.reactor, FIRST_LISTING_SECONDS)
             await self._look_again()
         await self.live.begin(NoWatch())
+        self.digests.end_start()
 
     async def _look_again(self) -> None:
         await self.live.list_again()
@@ -243,3 +246,12 @@ class ServedBucket(ServedDirectory):
         for staged in left_over:
             staged.discard()
         return [f"Removed {plural(len(left_over), 'unfinished upload')}."] if left_over else []
+
+
+def _shared_facts(settings: Settings, location: str) -> SharedFacts | None:
+    """Return the facts that nodes share; None without PostgreSQL."""
+    if settings.records is None:
+        return None
+    from simpleindex.records.postgresql.object_facts import ObjectFacts  # noqa: PLC0415  (only with --records)
+
+    return ObjectFacts(settings.records, location)
