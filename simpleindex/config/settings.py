@@ -163,6 +163,11 @@ class Settings:
         """Whether anybody can log in, and so may upload."""
         return self.users is not None or self.access is not None
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether anything is kept in the directory of records while the server runs."""
+        return self.has_logins or self.sources is not None or self.downloads or self.hooks is not None
+
     def require_directory(self, command: str) -> Path:
         """Return the served directory for a command that changes or reads its files.
 

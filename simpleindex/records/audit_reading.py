@@ -60,6 +60,17 @@ def recent_entries(path: str, name: ProjectName, since: float) -> Iterator[dict[
     return _entries(path, AuditQuestion(since=since, project=name), _RECENT)
 
 
+def latest_entries(path: str, since: float, events: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """Go through the latest entries about some kinds of events, as far as they are in the last 16 MiB of the current file.
+
+    Args:
+        path: The audit; one that is missing or cannot be read has nothing.
+        since: The time, seconds since 1970.
+        events: The kinds of events.
+    """
+    return _entries(path, AuditQuestion(since=since, events=events), 16 * _RECENT)
+
+
 def _entries(path: str, question: AuditQuestion, most: int) -> Iterator[dict[str, Any]]:
     try:
         with open(path, "rb") as file:

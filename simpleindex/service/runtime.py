@@ -137,7 +137,7 @@ def create_runtime(
         owner: The user and group that the service becomes, if it changes them.
     """
     own_directory(settings.cache, owner)
-    if settings.has_logins or settings.sources is not None or settings.downloads or settings.hooks:
+    if settings.keeps_state:
         own_directory(settings.state, owner)
     threads = ThreadPools.create(reactor)
     examination = open_examination()

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
@@ -213,6 +214,10 @@ class IndexService(Service):
         if self.index.hooks is not None and self._is_first_worker:
             self.index.hooks.start()
             self._repeat(self.index.hooks.follow, RULES_INTERVAL)
+        if self.index.hand_changes is not None and self._is_first_worker:
+            for directory in self.index.sources.directories:
+                note = partial(self.index.hand_changes.note, directory.name)
+                directory.live.files_listener = note
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
         self._notifier.ready()

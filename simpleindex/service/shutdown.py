@@ -56,6 +56,8 @@ def stop_parts(index: ComposedIndex) -> None:
         directory.stop()
     if index.search is not None:
         index.search.indexer.stop()
+    if index.hand_changes is not None:
+        index.hand_changes.stop()
     if index.hooks is not None:
         index.hooks.stop()
     index.runtime.idle_processes.stop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.python.failure import Failure
 
 from simpleindex.directory.live.coalescer import Coalescer
-from simpleindex.directory.live.listing_changes import describe_changes
+from simpleindex.directory.live.listing_changes import file_changes
 from simpleindex.directory.live.private_names import NoRecord, PrivateNames
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.directory.live.serials import Serials
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.listings import RootListing
     from simpleindex.directory.layout.unserved import Unserved
+    from simpleindex.directory.live.listing_changes import FileChanges
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.directory.scan.batches import InThread, ScanThreads
     from simpleindex.directory.scan.scanner import Scanner
@@ -76,6 +77,7 @@ class SnapshotUpdates:
             of the same projects.
         private_names: Names that are the index's own beyond its projects.
         listener: Called with each project that changes once :attr:`complete`.
+        files_listener: Called with the files that came and went in it.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class SnapshotUpdates:
         self.follows_root = False
         self.generation = 0
         self.listener: Callable[[ProjectName], object] = lambda _: None
+        self.files_listener: Callable[[ProjectName, FileChanges], object] = lambda *_: None
         self.snapshots: dict[ProjectName, ProjectSnapshot] = {}
         self.strays: Mapping[str, str] = {}
         self._reader = reader
@@ -334,11 +337,10 @@ class SnapshotUpdates:
             self.listener(name)
         # After an emptied root was forgotten, its return would log every file of the index.
         if self.complete and not self._guard.is_emptied and snapshot.project is not before.project:
-            change = describe_changes(
-                name, (before.project, before.chosen), (snapshot.project, snapshot.chosen)
-            )
-            if change is not None:
-                self._log.info("{change}", change=change)
+            changes = file_changes((before.project, before.chosen), (snapshot.project, snapshot.chosen))
+            if changes is not None:
+                self._log.info("{change}", change=changes.sentence(name))
+                self.files_listener(name, changes)
         self._tell_unserved(before.unserved, snapshot.unserved)
         if snapshot.pending or snapshot.unverified:
             self._long_reads.ask(name)

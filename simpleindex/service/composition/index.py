@@ -14,6 +14,7 @@ from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.composition.http import HttpParts, compose_http
 from simpleindex.service.composition.sources import ComposedSources
+from simpleindex.service.hand_changes import HandChanges
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_pages, missing
@@ -51,6 +52,7 @@ class ComposedIndex:
         search: The search; None without the extra ``pages``.
         downloads: Counts downloads, where that is on.
         hooks: Notify others of events; None without ``--hooks``.
+        hand_changes: Records files that come and go by hand; None where other servers change them too, which record it themselves.
     """
 
     runtime: Runtime
@@ -62,6 +64,7 @@ class ComposedIndex:
     search: ComposedSearch | None
     downloads: DownloadCounter
     hooks: Hooks | None
+    hand_changes: HandChanges | None
 
 
 def compose(
@@ -105,7 +108,15 @@ def compose(
         search,
         compose_download_counter(runtime),
         _compose_hooks(runtime, owner, http),
+        _compose_hand_changes(runtime),
     )
+
+
+def _compose_hand_changes(runtime: Runtime) -> HandChanges | None:
+    settings = runtime.settings
+    if not settings.keeps_state or settings.bucket is not None or settings.records is not None:
+        return None
+    return HandChanges(runtime.audit, runtime.reactor, runtime.threads.reads)
 
 
 def _compose_hooks(runtime: Runtime, owner: Owner, http: HttpParts) -> Hooks | None:

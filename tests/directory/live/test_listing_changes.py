@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.directory.live.listing_changes import describe_changes
+from simpleindex.directory.live.listing_changes import file_changes
 
 ACME = ProjectName("acme")
 
@@ -20,6 +20,12 @@ def listed(files: dict[str, str] | None) -> tuple[Project | None, list[str]]:
         return None, []
     made = tuple(File(name, "1.0", Kind.SDIST, 1, 64 * digest, 0) for name, digest in files.items())
     return Project(ACME, made), list(files)
+
+
+def described(before: dict[str, str] | None, after: dict[str, str] | None) -> str | None:
+    """The line of a change."""
+    changes = file_changes(listed(before), listed(after))
+    return None if changes is None else changes.sentence(ACME)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def listed(files: dict[str, str] | None) -> tuple[Project | None, list[str]]:
 )
 def test_one_line(before: dict[str, str] | None, after: dict[str, str] | None, line: str | None) -> None:
     """Each kind of change with its files; none without changes."""
-    assert describe_changes(ACME, listed(before), listed(after)) == line
+    assert described(before, after) == line
 
 
 contents = st.none() | st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from("12"))
@@ -52,7 +58,7 @@ def test_a_line_if_and_only_if_something_changed(
     before: dict[str, str] | None, after: dict[str, str] | None
 ) -> None:
     """And always a single one."""
-    line = describe_changes(ACME, listed(before), listed(after))
+    line = described(before, after)
     assert (line is None) == ((before or {}) == (after or {}))
     assert line is None or "\n" not in line
 
@@ -60,5 +66,5 @@ def test_a_line_if_and_only_if_something_changed(
 def test_a_large_project_costs_no_comparison() -> None:
     """Names are compared all the same."""
     before = {f"{number}.zip": "1" for number in range(501)}
-    assert describe_changes(ACME, listed(before), listed({**before, "0.zip": "2"})) is None
-    assert describe_changes(ACME, listed(before), listed({**before, "x.zip": "2"})) == "acme: x.zip appeared."
+    assert described(before, {**before, "0.zip": "2"}) is None
+    assert described(before, {**before, "x.zip": "2"}) == "acme: x.zip appeared."

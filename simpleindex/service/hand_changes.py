@@ -1,0 +1,154 @@
+"""Record in the audit which files came and went by hand: changes of a directory that no upload and no command recorded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.audit_entry import AuditEntry
+from simpleindex.core.text import plural
+from simpleindex.core.views import LOCAL
+from simpleindex.records.audit_reading import latest_entries
+from simpleindex.system.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.live.listing_changes import FileChanges
+    from simpleindex.records.audit import Audit
+    from simpleindex.system.threads import Threads
+
+WAIT_SECONDS: Final = 10.0
+"""How long after a change its entry by an upload or a command may come."""
+
+_BEFORE_SECONDS: Final = 120.0
+"""How long before a change is seen its entry may have come: on network file systems directories are polled."""
+
+_RECORDED: Final = frozenset({"upload", "upload-again", "copy", "import", "delete", "undelete"})
+"""Events that explain why a file came or went."""
+
+_MOST_WAITING: Final = 10_000
+"""Projects with changes that are in memory; some 10 MB."""
+
+_MOST_ENTRIES: Final = 20
+"""Entries of one kind for a project; more files than that are one entry with their number."""
+
+_log: Final = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenChange:
+    """Changes of a project's files that were seen.
+
+    Attributes:
+        directory: The directory's name among the sources.
+        project: The project.
+        files: What changed.
+        time: When it was seen, on the reactor's clock.
+    """
+
+    directory: str
+    project: ProjectName
+    files: FileChanges
+    time: float
+
+
+class HandChanges:
+    """Waits until uploads and commands have recorded what they did, and records the rest.
+
+    Args:
+        audit: The audit.
+        clock: The reactor.
+        threads: Threads for writing.
+        now: The time, seconds since 1970.
+    """
+
+    def __init__(
+        self, audit: Audit, clock: Any, threads: Threads, now: Callable[[], float] = time.time
+    ) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._threads = threads
+        self._now = now
+        self._waiting: list[SeenChange] = []
+        self._waking: Any = None
+        self._left_out = 0
+
+    def note(self, directory: str, project: ProjectName, files: FileChanges) -> None:
+        """Take note of a change; it is recorded later.
+
+        Args:
+            directory: The directory's name among the sources.
+            project: The project.
+            files: What changed.
+        """
+        if len(self._waiting) >= _MOST_WAITING:
+            self._left_out += 1
+            return
+        self._waiting.append(SeenChange(directory, project, files, self._clock.seconds()))
+        if self._waking is None:
+            self._waking = self._clock.callLater(WAIT_SECONDS, self._wake)
+
+    def stop(self) -> None:
+        """Record no more: what an upload or a command did cannot be told from the rest at once."""
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+        self._waiting.clear()
+
+    def _wake(self) -> None:
+        self._waking = None
+        due = self._clock.seconds() - WAIT_SECONDS
+        changes = [change for change in self._waiting if change.time <= due]
+        self._waiting = [change for change in self._waiting if change.time > due]
+        if self._waiting:
+            self._waking = self._clock.callLater(self._waiting[0].time - due, self._wake)
+        left_out, self._left_out = self._left_out, 0
+        recording = self._threads.run(self._record_all, changes, left_out)
+        recording.addErrback(lambda failure: _log.failure("", failure))
+
+    def _record_all(self, changes: list[SeenChange], left_out: int) -> None:
+        """Record what nothing else has recorded. Blocking."""
+        since = self._now() - WAIT_SECONDS - _BEFORE_SECONDS
+        recorded = {
+            (entry["event"] == "delete", entry.get("project", ""), entry.get("filename", ""))
+            for entry in latest_entries(self._audit.path, since, _RECORDED)
+        }
+        for change in changes:
+            for entry in _entries_of(change, recorded):
+                self._audit.record(entry)
+        if left_out:
+            self._audit.record(
+                AuditEntry(
+                    "file-added", detail=f"changes of {plural(left_out, 'project')} more have no entries"
+                )
+            )
+
+
+def _entries_of(change: SeenChange, recorded: set[tuple[bool, str, str]]) -> list[AuditEntry]:
+    """Return the entries of a change.
+
+    Args:
+        change: The change.
+        recorded: Whether it went, project and name of each file that an upload or a command has recorded.
+    """
+    kinds: Mapping[str, tuple[str, ...]] = {
+        "file-removed": change.files.vanished,
+        "file-changed": change.files.changed,
+        "file-added": change.files.appeared,
+    }
+    entries = []
+    for event, filenames in kinds.items():
+        is_gone = event == "file-removed"
+        by_hand = [each for each in filenames if (is_gone, change.project, each) not in recorded]
+        where = None if change.directory == LOCAL else f"in {change.directory}"
+        if len(by_hand) > _MOST_ENTRIES:
+            detail = ", ".join(filter(None, (plural(len(by_hand), "file"), where)))
+            entries.append(AuditEntry(event, project=change.project, detail=detail))
+        else:
+            entries += [
+                AuditEntry(event, project=change.project, filename=each, detail=where) for each in by_hand
+            ]
+    return entries
