@@ -32,7 +32,7 @@ Look:
                    failed logins (--follow)
   downloads [NAME [VERSION]]  how often files were downloaded, by version, day,
                    client, user or file
-  who NAME VERSION|FILE       who downloaded it, when, and from where
+  who NAME [VERSION|FILE]     who downloaded it, when, and from where
   certificates     the server's certificates: names, end, and when --acme renews
                    them
   records copy     move tokens, owners and names to PostgreSQL, or back

@@ -147,8 +147,10 @@ class Remote:
                 return take(response)
         except HTTPError as error:
             wait = error.headers.get("Retry-After", "")
+            is_without = error.code == 401 and self._token is None
+            hint = f" Name a token with --token-file FILE, or set {TOKEN_VARIABLE}." if is_without else ""
             raise IndexRefusal(
-                f"the index answered {error.code}: {_text_of(error)}",
+                f"the index answered {error.code}: {_text_of(error)}{hint}",
                 error.code,
                 int(wait) if _SECONDS_TEXT.fullmatch(wait) else None,
             ) from None

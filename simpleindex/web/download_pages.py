@@ -1,4 +1,4 @@
-"""Answer ``/-/downloads[/<project>[/<version>]]`` and ``/-/who/<project>/<version or file>`` as JSON, for those who may know."""
+"""Answer ``/-/downloads[/<project>[/<version>]]`` and ``/-/who/<project>[/<version or file>]`` as JSON, for those who may know."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class DownloadPages:
         name, subject = _name_in(parts), parts[1] if len(parts) > 1 else None
         if kind == COUNTS_PAGE:
             return await self._counts(reader, name, subject, texts)
-        if name is None or subject is None:
+        if name is None:
             raise NotHere("page")
         return await self._who(reader, name, subject, texts)
 
@@ -101,7 +101,7 @@ class DownloadPages:
         return await self._answered(lambda: download_report(self._database, question))
 
     async def _who(
-        self, reader: Identity, name: ProjectName, subject: str, texts: Mapping[str, str]
+        self, reader: Identity, name: ProjectName, subject: str | None, texts: Mapping[str, str]
     ) -> Response:
         self._rights.require_people(reader, name)
         bounds = parse_question(name, subject, {"since": WHO_SINCE, **texts}, self._now())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "pages": measures.pages,
     "access-log": measures.access_log,
+    "downloads": measures.counted_downloads,
     "random": measures.random_pages,
     "roots": measures.roots,
     "files": measures.files,

@@ -82,6 +82,12 @@ def _logged(table: Table) -> float | None:
     return _ratio(table("access log", "cpu_us", "simpleindex --access-log"), table("access log", "cpu_us"))
 
 
+def _counting(measure: str) -> Callable[[Table], float | None]:
+    return lambda table: _ratio(
+        table(measure, "cpu_us"), table(measure, "cpu_us", "simpleindex --downloads off")
+    )
+
+
 def _through(measure: str, key: str, server: str) -> Callable[[Table], float | None]:
     """What a measure through our cache is beside that of another server."""
     return lambda table: _ratio(table(measure, key, "simpleindex --sources"), table(measure, key, server))
@@ -154,6 +160,8 @@ GOALS: Final = (
         lambda table: table("upload of a large file TLS", "growth_mb", "simpleindex --access"),
     ),
     Goal("access log on, CPU: x off", 1.15, True, _logged),
+    Goal("page while downloads are counted, CPU: x not counted", 1.05, True, _counting("page, counting")),
+    Goal("file while downloads are counted, CPU: x not counted", 1.05, True, _counting("file, counting")),
     Goal(
         "page through a warm cache, CPU: x local", 1.2, True, _through("cached page", "cpu_us", "simpleindex")
     ),

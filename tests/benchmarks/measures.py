@@ -16,6 +16,7 @@ from tests.benchmarks.servers import (
     Pypiron,
     Simpleindex,
     TwistdWeb,
+    UncountedSimpleindex,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 JSON: Final = {"Accept": "application/vnd.pypi.simple.v1+json", "Accept-Encoding": "gzip"}
 
 _RANDOM_PAGES: Final = 1_000
+
+_SMALL_FILE: Final = 100_000  # bytes
 
 
 class _Asking:
@@ -91,6 +94,19 @@ def access_log(bench: Bench) -> None:
     name = next(small.names())
     with bench.started(bench.versions(Simpleindex, LoggingSimpleindex), small) as servers:
         bench.rounds(loaded("access log", servers, _Asking(bench, lambda server: server.page(name))))
+
+
+def counted_downloads(bench: Bench) -> None:
+    """What counting downloads costs a page, which is none, and a file of 100 kB."""
+    small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
+    name = next(small.names())
+    files = repository.large_file(bench.workplace.repositories, min(bench.sizes.medium_file, _SMALL_FILE))
+    kinds = bench.versions(Simpleindex, UncountedSimpleindex)
+    with bench.started(kinds, small) as servers:
+        bench.rounds(loaded("page, counting", servers, _Asking(bench, lambda server: server.page(name))))
+    with bench.started(kinds, files) as servers:
+        paths = _file_paths(bench, servers, files)
+        bench.rounds(loaded("file, counting", servers, _Asking(bench, paths.__getitem__)))
 
 
 def random_pages(bench: Bench) -> None:

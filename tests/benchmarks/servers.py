@@ -207,6 +207,13 @@ class LoggingSimpleindex(Simpleindex):
         return [*super().command(), "--access-log", str(self.place / "access.log")]
 
 
+class UncountedSimpleindex(Simpleindex):
+    """Without counts of downloads."""
+
+    name = "simpleindex --downloads off"
+    more = ("--downloads", "off")
+
+
 class ImmutableSimpleindex(Simpleindex):
     """With files that are never replaced."""
 

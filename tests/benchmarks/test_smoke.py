@@ -27,6 +27,7 @@ def test_smoke(tmp_path: Path) -> None:
     }
     assert measured >= {
         *("page", "page TLS", "page 304", "page JSON gzip", ".metadata", "root", "access log"),
+        *("page, counting", "file, counting"),
         *("hot page", "random pages, 1,000", "file 1 MB", "file 300 MB", "file 300 MB TLS", "slow readers"),
         *("TLS connections, new", "TLS connections, resumed", "start, cold", "start, warm"),
         *("change to listing", "answers while files arrive"),

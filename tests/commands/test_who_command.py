@@ -58,7 +58,6 @@ def test_single_downloads(state: Path, capsys: Captured) -> None:
         f"2026-11-29T00:59:51Z  alice  -      -          pip 26.3  {WHEEL}",
         "",
         "Only 2 downloads of 5 are kept with time and address; the others were before --keep-addresses, or are in the access log.",
-        "5 downloads were counted; --limit 0 shows all that is known of them.",
     ]
 
 
@@ -73,6 +72,14 @@ def test_daily_counts(state: Path, capsys: Captured) -> None:
         f"2026-11-28  bob    t1     3          uv      {WHEEL}",
     ]
     assert lines[-1].startswith("Times and addresses are not known")
+
+
+def test_a_whole_project(state: Path, capsys: Captured) -> None:
+    """Without a version or a file; a limit is stated."""
+    downloads_of_two_projects(state)
+    lines = run(capsys, "tool", "--limit", "2")
+    assert lines[0] == "5 downloads of tool, from the daily counts, the newest first:"
+    assert lines[-1] == "9 downloads were counted; --limit 0 shows all that is known of them."
 
 
 def test_the_access_log(state: Path, tmp_path: Path, capsys: Captured) -> None:
@@ -92,7 +99,7 @@ def test_the_access_log(state: Path, tmp_path: Path, capsys: Captured) -> None:
 def test_nobody(capsys: Captured) -> None:
     """It says so."""
     assert run(capsys, "tool", "9.0") == [
-        "No download of tool 9.0 is known: neither counts nor the access log have one."
+        "No download of tool 9.0 is known: neither counts nor the access log have one. The last five seconds may be missing."
     ]
 
 
@@ -123,6 +130,18 @@ def test_a_running_index(server: AnsweringServer, capsys: Captured, monkeypatch:
     ((path, headers, _),) = server.seen
     assert path == "/-/who/tool/1.0%2Bl%2Fx?since=3w&limit=50"
     assert headers["authorization"].startswith("Bearer ")
+
+
+@pytest.mark.usefixtures("state")
+def test_a_login_is_needed(
+    server: AnsweringServer, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a token the sentence says how to name one."""
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    server.answer = 401, {"Content-Type": "text/plain"}, b"A login is needed."
+    assert main(["who", "tool", "--index-url", server.url]) == 2
+    expected = "401: A login is needed. Name a token with --token-file FILE, or set SIMPLEINDEX_TOKEN.\n"
+    assert capsys.readouterr().err.endswith(expected)
 
 
 @pytest.mark.usefixtures("state")

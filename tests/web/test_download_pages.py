@@ -85,7 +85,7 @@ def test_numbers_of_a_public_project_are_for_everybody(pages: PagesFixture) -> N
     assert pages.get("downloads/tool/")["total"] == 5
 
 
-@pytest.mark.parametrize("target", ["downloads/tool?by=user", "who/tool/2.0"])
+@pytest.mark.parametrize("target", ["downloads/tool?by=user", "who/tool/2.0", "who/tool"])
 def test_people_are_for_those_with_the_right(pages: PagesFixture, target: str) -> None:
     """Also in a public project; nobody else learns a name."""
     assert isinstance(pages.refusal(target), Unauthenticated)
@@ -118,9 +118,7 @@ def test_everything_together(pages: PagesFixture) -> None:
     assert isinstance(pages.refusal("downloads?by=user"), Unauthenticated)
 
 
-@pytest.mark.parametrize(
-    "target", ["who", "who/tool", "who/-/1.0", "downloads/tool/1/2", "downloads/tool/" + "1" * 300]
-)
+@pytest.mark.parametrize("target", ["who", "who/-/1.0", "downloads/tool/1/2", "downloads/tool/" + "1" * 300])
 def test_no_such_page(pages: PagesFixture, target: str) -> None:
     """What can mean nothing."""
     assert isinstance(pages.refusal(target, "dave"), NotHere)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from simpleindex.commands.arguments import Parser, add_path_options, command_paths
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     LocalAnswer = Callable[[DownloadsDatabase, ProjectName | None], dict[str, Any]]
 
 
+UNWRITTEN: Final = "The last five seconds may be missing."
+"""Added where nothing was found: who tries the counts out looks at them at once."""
+
+
 def question_parser(prog: str, description: str, since: str) -> Parser:
     """Return a parser with the options that all questions about downloads have.
 
@@ -38,7 +42,7 @@ def question_parser(prog: str, description: str, since: str) -> Parser:
         prog=prog,
         description=description,
         epilog="The records are read on this machine, or a running index is asked with --index-url. The server counts downloads "
-        "unless it runs with --downloads off; the last seconds may be missing.",
+        f"unless it runs with --downloads off. {UNWRITTEN}",
     )
     parser.add_argument("--since", metavar="TIME", help=since)
     parser.add_argument(

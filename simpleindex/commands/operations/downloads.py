@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import table
-from simpleindex.commands.operations.download_questions import Questioner, question_parser
+from simpleindex.commands.operations.download_questions import UNWRITTEN, Questioner, question_parser
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.counting import COLUMNS, Grouping
 from simpleindex.records.downloads.report import DEFAULT_SINCE, download_report, parse_question
@@ -64,7 +64,7 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     total, since = report["total"], report["since"]
     of_subject = f" of {subject}" if subject else ""
     if not total:
-        return [f"No download{of_subject} was counted since {since}."]
+        return [f"No download{of_subject} was counted since {since}. {UNWRITTEN}"]
     by = Grouping(report["by"])
     lines = [f"{plural(total, 'download')}{of_subject} since {since}, by {by}:", ""]
     columns = [column for column in COLUMNS[by] if by.value == column or report.get(column) is None]

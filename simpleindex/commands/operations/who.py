@@ -1,4 +1,4 @@
-"""``simpleindex who NAME VERSION|FILE``: who downloaded it, when, and from where."""
+"""``simpleindex who NAME [VERSION|FILE]``: who downloaded it, when, and from where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import table
 from simpleindex.commands.local_index import local_settings
-from simpleindex.commands.operations.download_questions import Questioner, question_parser
+from simpleindex.commands.operations.download_questions import UNWRITTEN, Questioner, question_parser
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.records.downloads.report import parse_question
@@ -42,12 +42,14 @@ def who(words: list[str]) -> int:
     """
     parser = question_parser(
         "simpleindex who",
-        "Show who downloaded a version or a file, when, and from where: as kept by --keep-addresses, else from the access log "
+        "Show who downloaded a project, a version or a file, when, and from where: as kept by --keep-addresses, else from the access log "
         "and its rotated files, else from the daily counts.",
         "since a time such as 30d or 8w ago, or since a date [default: all that is kept]",
     )
     parser.add_argument("name", metavar="NAME", help="the project")
-    parser.add_argument("subject", metavar="VERSION|FILE", help="a version of it, or a file")
+    parser.add_argument(
+        "subject", metavar="VERSION|FILE", nargs="?", help="a version of it, or a file [default: all]"
+    )
     parser.add_argument(
         "--access-log", metavar="FILE", help="the access log [default: the server's, by its --config]"
     )
@@ -79,9 +81,9 @@ def answer_lines(answer: dict[str, Any]) -> list[str]:
     """Return an answer as lines for a terminal."""
     rows, source, counted = answer["downloads"], answer["source"], answer["counted"]
     since = f" since {answer['since']}" if answer["since"] > _BEGINNING else ""
-    subject = f"{answer['project']} {answer['subject']}{since}"
+    subject = f"{answer['project']} {answer['subject'] or ''}".rstrip() + since
     if not rows:
-        return [f"No download of {subject} is known: neither counts nor the access log have one."]
+        return [f"No download of {subject} is known: neither counts nor the access log have one. {UNWRITTEN}"]
     number = sum(row.get("count", 1) for row in rows)
     what = (
         plural(number, "request") + " for" if source == "access log" else plural(number, "download") + " of"
@@ -90,7 +92,7 @@ def answer_lines(answer: dict[str, Any]) -> list[str]:
     heads = ("DAY", "DOWNLOADS") if source == "counts" else ("TIME", "ADDRESS")
     lines += table([(heads[0], "USER", "TOKEN", heads[1], "CLIENT", "FILE"), *map(_cells, rows)])
     notes = [answer["note"]] if answer["note"] else []
-    if number < counted:
+    if number < counted and not (source == "downloads" and answer["note"]):
         notes.append(
             f"{plural(counted, 'download')} were counted; --limit 0 shows all that is known of them."
         )

@@ -40,13 +40,13 @@ class WhoQuestion:
 
     Attributes:
         project: The project.
-        subject: A version, or the name of a file.
+        subject: A version, or the name of a file; None for all of the project.
         since: The first day, days since 1970, UTC.
         limit: How many downloads at most; 0 for as many as there may be.
     """
 
     project: ProjectName
-    subject: str
+    subject: str | None
     since: int
     limit: int = 0
 
@@ -57,6 +57,8 @@ class WhoQuestion:
 
     def is_about(self, filename: str) -> bool:
         """Tell whether it is about a file."""
+        if self.subject is None:
+            return True
         if distribution_suffix(self.subject) is not None:
             return filename == self.subject
         try:
