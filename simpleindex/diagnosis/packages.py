@@ -65,7 +65,7 @@ def judge_directory(facts: DirectoryFacts) -> Iterator[Finding]:
 def _spellings(facts: DirectoryFacts) -> Iterator[Finding]:
     for project, directories in list(facts.spellings.items())[:MOST_NAMED]:
         first, *others = directories
-        sentence = f"The project {project} lies in {', '.join(map(printable, directories))} of {printable(facts.path)}; they are one project."
+        sentence = f"The project {project} lies in several directories of {printable(facts.path)}: {', '.join(map(printable, directories))}."
         root = facts.path.rstrip("/")
         target = shlex.quote(f"{root}/{first}")
         moves = [

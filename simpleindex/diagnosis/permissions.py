@@ -72,27 +72,45 @@ class ForeignEntries:
     is_written: bool
 
 
-def judge_places(places: Sequence[ServicePlace], user: ServiceUser) -> Iterator[Finding]:
-    """Yield what keeps the service from its places, and what others may read of them."""
+def judge_permissions(
+    places: Sequence[ServicePlace], entries: Sequence[ForeignEntries], user: ServiceUser
+) -> Iterator[Finding]:
+    """Yield what keeps the service from its places and from what lies in them, and what others may read of them.
+
+    Args:
+        places: The places.
+        entries: What lies in them and cannot be used: files of root's, mostly, that a command has left there.
+        user: The service's user.
+    """
+    reported: set[str] = set()
     for place in places:
         if not place.steps:
-            if place.is_required:
-                sentence = f"{printable(place.path)} does not exist, which --{place.option} names."
-                remedy = f"install -d -o {user.name} {shlex.quote(place.path)}" if place.is_written else ""
-                yield Finding(Severity.ERROR, sentence, remedy)
+            yield from _missing(place, user)
             continue
         blocked = blocking_step(place.steps, user.uid, user.groups, write=place.is_written)
-        if blocked is not None:
+        if blocked is not None and blocked[0].path not in reported:
             step, verb = blocked
-            sentence = (
-                f"{printable(step.path)} cannot be {verb} by {user.name}, the user of the service, who needs "
-                f"{'to write to ' if place.is_written else ''}{printable(place.path)} (--{place.option})."
-            )
-            yield Finding(Severity.ERROR, sentence, _way_in(place, step, user))
+            reported.add(step.path)
+            sentence = f"{printable(step.path)} cannot be {verb} by {user.name}, the user of the service"
+            if step.path != place.path:
+                purpose = "to write to " if place.is_written else ""
+                sentence += f", who needs {purpose}{printable(place.path)}"
+            yield Finding(Severity.ERROR, f"{sentence} (--{place.option}).", _way_in(place, step, user))
         last = place.steps[-1]
         if place.is_secret and last.mode & (stat.S_IROTH | stat.S_IWOTH | (stat.S_IXOTH * place.is_written)):
             sentence = f"{printable(place.path)} (--{place.option}) is secret, and every user of this machine can read it."
             yield Finding(Severity.WARNING, sentence, f"chmod o= {shlex.quote(place.path)}")
+    for each in entries:
+        # What lets the service in lets it in whole.
+        if each.place not in reported or not each.is_written:
+            yield _below(each, user)
+
+
+def _missing(place: ServicePlace, user: ServiceUser) -> Iterator[Finding]:
+    if place.is_required:
+        sentence = f"{printable(place.path)} does not exist, which --{place.option} names."
+        remedy = f"install -d -o {user.name} {shlex.quote(place.path)}" if place.is_written else ""
+        yield Finding(Severity.ERROR, sentence, remedy)
 
 
 def _way_in(place: ServicePlace, step: PathStep, user: ServiceUser) -> str:
@@ -112,13 +130,12 @@ def _way_in(place: ServicePlace, step: PathStep, user: ServiceUser) -> str:
     return f"chmod o+{right} {path}"
 
 
-def judge_entries(entries: Sequence[ForeignEntries], user: ServiceUser) -> Iterator[Finding]:
-    """Yield what lies in the places and cannot be used: files of root's, mostly, that a command has left there."""
-    for each in entries:
-        sentence = (
-            f"{plural(each.count, 'entry')} below {printable(each.place)} cannot be "
-            f"{'written' if each.is_written else 'read'} by {user.name}, the user of the service, for example {printable(each.example)}."
-        )
-        path = shlex.quote(each.place)
-        remedy = f"chown -R {user.name}: {path}" if each.is_written else f"chmod -R a+rX {path}"
-        yield Finding(Severity.ERROR, sentence, remedy)
+def _below(entries: ForeignEntries, user: ServiceUser) -> Finding:
+    sentence = (
+        f"{plural(entries.count, 'entry')} below {printable(entries.place)} cannot be "
+        f"{'written' if entries.is_written else 'read'} by {user.name}, the user of the service, for example "
+        f"{printable(entries.example)}."
+    )
+    path = shlex.quote(entries.place)
+    remedy = f"chown -R {user.name}: {path}" if entries.is_written else f"chmod -R a+rX {path}"
+    return Finding(Severity.ERROR, sentence, remedy)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -152,6 +153,24 @@ def test_a_directory_that_is_gone(world: World, capsys: Captured) -> None:
     world.root.rmdir()
     assert main(world.words()) == 2
     assert "does not exist" in capsys.readouterr().out
+
+
+def test_a_bucket(world: World, capsys: Captured) -> None:
+    words = ["doctor", "--path=s3://packages/", *world.words()[2:], "--offline"]
+    assert main(words) == 0
+    lines = lines_of(capsys)
+    assert "packages" not in lines
+    assert "no wheel here" in lines["clients"]
+
+
+def test_upstreams_are_requested_in_a_reactor(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = Mock()
+    thread.run.side_effect = lambda function: function()
+    monkeypatch.setattr(doctor_upstreams, "start_reactor", lambda: thread)
+    monkeypatch.setattr(doctor_upstreams, "Threads", Mock())
+    monkeypatch.setattr(doctor_upstreams, "probe_upstreams", lambda *given: given)
+    given: Any = doctor_upstreams.request_upstreams([], "/etc")
+    assert given[:4] == ([], "/etc", os.environ, thread.reactor)
 
 
 def test_certificates_that_cannot_be_read(world: World, capsys: Captured) -> None:

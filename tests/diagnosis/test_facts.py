@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import resource
@@ -11,6 +12,7 @@ import time
 from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,12 +21,14 @@ from simpleindex.config.settings import Settings, resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.diagnosis.databases import judge_databases, judge_records
 from simpleindex.diagnosis.digests import judge_digests, judge_metadata
+from simpleindex.diagnosis.facts import databases
 from simpleindex.diagnosis.facts import machine as machine_facts
 from simpleindex.diagnosis.facts.databases import check_databases, damage_of, records_facts
 from simpleindex.diagnosis.facts.files import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
 from simpleindex.diagnosis.facts.places import foreign_entries, service_places, service_user
-from simpleindex.diagnosis.permissions import ServiceUser, judge_entries, judge_places
+from simpleindex.diagnosis.packages import DirectoryFacts, judge_directory
+from simpleindex.diagnosis.permissions import ServiceUser, judge_permissions
 from simpleindex.diagnosis.upstreams import UpstreamProbe
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.records.beginning import initialize_records
@@ -87,7 +91,7 @@ def nobody(machine: Machine) -> Iterator[ServiceUser]:
         (lambda machine: put(machine.place / "users", b"").chmod(0o600), "users cannot be read by nobody"),
         (
             lambda machine: put(machine.place / "certs" / "a.pem", b"").parent.chmod(0o700),
-            "certs cannot be entered by nobody",
+            "certs cannot be read by nobody",
         ),
     ],
 )
@@ -96,7 +100,7 @@ def test_places(machine: Machine, nobody: ServiceUser, make: Callable[[Machine],
     machine.root.chmod(0o777)
     put(machine.place / "users", b"").chmod(0o644)
     make(machine)
-    mend(lambda: judge_places(service_places(settings, ()), nobody), words)
+    mend(lambda: judge_permissions(service_places(settings, ()), (), nobody), words)
 
 
 @needs_root
@@ -108,11 +112,11 @@ def test_secrets(machine: Machine, nobody: ServiceUser) -> None:
     put(machine.place / "certs" / "b.pem", b"-----BEGIN CERTIFICATE-----")
     found = [
         each.sentence
-        for each in judge_places(service_places(settings, ()), nobody)
+        for each in judge_permissions(service_places(settings, ()), (), nobody)
         if "is secret" in each.sentence
     ]
     assert len(found) == 3, found
-    mend(lambda: judge_places(service_places(settings, ()), nobody), "is secret")
+    mend(lambda: judge_permissions(service_places(settings, ()), (), nobody), "is secret")
 
 
 @needs_root
@@ -122,7 +126,7 @@ def test_what_a_command_of_root_left_behind(machine: Machine, nobody: ServiceUse
 
     def find() -> Iterator[Finding]:
         entries = foreign_entries(machine.place / "state", nobody, is_written=True)
-        return judge_entries([] if entries is None else [entries], nobody)
+        return judge_permissions((), [] if entries is None else [entries], nobody)
 
     mend(find, "1 entry below")
 
@@ -135,7 +139,7 @@ def test_packages_that_cannot_be_read(machine: Machine, nobody: ServiceUser) -> 
 
     def find() -> Iterator[Finding]:
         entries = foreign_entries(machine.root, nobody, is_written=False)
-        return judge_entries([] if entries is None else [entries], nobody)
+        return judge_permissions((), [] if entries is None else [entries], nobody)
 
     mend(find, "2 entries below")
 
@@ -153,11 +157,28 @@ def test_the_user_of_the_service(machine: Machine, monkeypatch: pytest.MonkeyPat
     def unknown(_: int) -> Any:
         raise KeyError
 
+    with monkeypatch.context() as patched:
+        patched.setattr(grp, "getgrgid", unknown)
+        assert service_user(settings, "nobody").group.isdigit()
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     user = service_user(settings, None)
     assert (user.name, user.groups) == (str(user.uid), frozenset())
     root = ServiceUser("root", 0, "root", frozenset())
     assert foreign_entries(machine.place, root, is_written=True) is None
+
+
+def test_files_that_vanish_meanwhile(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = service_user(machine.settings(), "nobody")
+    assert foreign_entries(machine.place / "gone", user, is_written=True) is None
+    settings = machine.settings(https="8443")
+    key = put(machine.place / "certs" / "a.pem", b"-----BEGIN CERTIFICATE-----")
+
+    def gone(_: object) -> Any:
+        raise OSError
+
+    monkeypatch.setattr(type(key), "read_bytes", gone)
+    (place,) = (each for each in service_places(settings, ()) if each.path == str(key))
+    assert place.is_secret, "it may be a key"
 
 
 def test_places_that_are_gone(machine: Machine) -> None:
@@ -167,7 +188,8 @@ def test_places_that_are_gone(machine: Machine) -> None:
     machine.root.rmdir()
     user = service_user(settings, None)
     sentences = [
-        each.sentence for each in judge_places(service_places(settings, [machine.place / "more"]), user)
+        each.sentence
+        for each in judge_permissions(service_places(settings, [machine.place / "more"]), (), user)
     ]
     assert [sentence.split(",")[0] for sentence in sentences] == [
         f"{machine.root} does not exist",
@@ -247,6 +269,14 @@ def read_later(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     check.read_directory(settings)
 
 
+def test_records_in_a_database_server(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = machine.settings(records="postgresql://index@db.example/index")
+    records = Mock()
+    monkeypatch.setattr(databases, "open_records", lambda *_: records)
+    assert list(judge_records(records_facts(settings))) == []
+    records.close.assert_called_once_with()
+
+
 def test_files_are_read_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = machine.settings()
     wheel = add_wheel(machine.root)
@@ -286,6 +316,19 @@ def test_a_file_that_rotted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -
     nothing = lambda _: None  # noqa: E731
     mend(lambda: judge_digests(read_again(settings, nothing, nothing)[0]), "has changed though")
     assert wheel.read_bytes() == backup.read_bytes()
+
+
+def test_a_project_in_two_directories(machine: Machine) -> None:
+    settings = machine.settings()
+    add_wheel(machine.root, "acme-lib", "1.0")
+    add_wheel(machine.root, "acme-lib", "2.0", directory="Acme_Lib")
+
+    def find() -> Iterator[Finding]:
+        reading = check.read_directory(settings)
+        assert reading.report.files == 2
+        return judge_directory(DirectoryFacts(str(machine.root), spellings=reading.spellings))
+
+    mend(find, "lies in several directories")
 
 
 def test_a_machine(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

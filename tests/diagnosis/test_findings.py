@@ -32,8 +32,7 @@ from simpleindex.diagnosis.permissions import (
     ForeignEntries,
     ServicePlace,
     ServiceUser,
-    judge_entries,
-    judge_places,
+    judge_permissions,
 )
 from simpleindex.diagnosis.rules import judge_rules
 from simpleindex.diagnosis.server import ClientTrial, ServerFacts, judge_clients, judge_server
@@ -97,7 +96,7 @@ def test_reports() -> None:
     ],
 )
 def test_places_that_the_service_cannot_use(place: ServicePlace, words: str, remedy: str) -> None:
-    one(judge_places([place], USER), Severity.ERROR, words, remedy)
+    one(judge_permissions([place], (), USER), Severity.ERROR, words, remedy)
 
 
 def test_places_as_they_should_be() -> None:
@@ -106,24 +105,57 @@ def test_places_as_they_should_be() -> None:
         ServicePlace("cache", "/gone", (), is_written=True, is_required=False),
         ServicePlace("path", "/x y", way(0o755)),
     ]
-    assert list(judge_places(places, USER)) == []
+    assert list(judge_permissions(places, (), USER)) == []
 
 
 def test_secrets_that_others_can_read() -> None:
     place = ServicePlace("state", "/x y", way(0o755, 7), is_written=True, is_secret=True)
-    one(judge_places([place], USER), Severity.WARNING, "every user of this machine", "chmod o= '/x y'")
+    one(
+        judge_permissions([place], (), USER),
+        Severity.WARNING,
+        "every user of this machine",
+        "chmod o= '/x y'",
+    )
 
 
 def test_entries_that_the_service_cannot_use() -> None:
     written = ForeignEntries("/state", 2, "/state/a", is_written=True)
     one(
-        judge_entries([written], USER),
+        judge_permissions((), [written], USER),
         Severity.ERROR,
         "2 entries below /state cannot be written",
         "chown -R index: /state",
     )
     read = ForeignEntries("/p", 1, "/p/a", is_written=False)
-    one(judge_entries([read], USER), Severity.ERROR, "1 entry below /p cannot be read", "chmod -R a+rX /p")
+    one(
+        judge_permissions((), [read], USER),
+        Severity.ERROR,
+        "1 entry below /p cannot be read",
+        "chmod -R a+rX /p",
+    )
+
+
+def test_one_remedy_for_what_has_one_cause() -> None:
+    closed = way(0o700)
+    inside = (*closed, PathStep("/x y/a.pem", stat.S_IFREG | 0o600, 0, 0))
+    places = [
+        ServicePlace("certs", "/x y", closed),
+        ServicePlace("certs", "/x y/a.pem", inside, is_secret=True),
+    ]
+    one(
+        judge_permissions(places, (), USER),
+        Severity.ERROR,
+        "/x y cannot be read by index",
+        "chmod o+rx '/x y'",
+    )
+    state = ServicePlace("state", "/x y", closed, is_written=True)
+    entries = ForeignEntries("/x y", 9, "/x y/audit.jsonl", is_written=True)
+    one(
+        judge_permissions([state], [entries], USER),
+        Severity.ERROR,
+        "written to",
+        "chown -R index: '/x y' && chmod u+rwx '/x y'",
+    )
 
 
 def test_disks() -> None:
@@ -336,7 +368,7 @@ def test_projects_in_several_directories() -> None:
     name = parse_project_name("acme-lib")
     facts = DirectoryFacts("/p q/", spellings={name: ("acme-lib", "Acme_Lib")})
     remedy = "mv -n '/p q/Acme_Lib'/* '/p q/acme-lib'/ && rmdir '/p q/Acme_Lib'"
-    one(judge_directory(facts), Severity.HINT, "acme-lib, Acme_Lib of /p q/", remedy)
+    one(judge_directory(facts), Severity.HINT, "several directories of /p q/: acme-lib, Acme_Lib.", remedy)
     many = {parse_project_name(f"p{n}"): (f"p{n}", f"P{n}") for n in range(MOST_NAMED + 1)}
     *_, last = judge_directory(DirectoryFacts("/p", spellings=many))
     assert last.sentence == "In several directories, too: 1 more project."

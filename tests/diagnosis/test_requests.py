@@ -197,10 +197,21 @@ def test_clients_get_the_login_in_no_list_of_processes(programs: Programs) -> No
 
 
 def test_clients_that_do_not_run(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    programs.outcome = subprocess.TimeoutExpired("pip", 60)
     index = TriedIndex("http://localhost:8080/")
-    assert ["timed out" in (trial.failure or "") for trial in try_clients(index, "acme==1.0")] == [True, True]
+
+    def failures() -> list[str | None]:
+        return [trial.failure for trial in try_clients(index, "acme==1.0")]
+
+    programs.outcome = subprocess.TimeoutExpired("pip", 60)
+    assert failures() == ["it did not end within 60 seconds."] * 2
+    programs.outcome = PermissionError(13, "Permission denied")
+    assert failures() == ["it cannot be run (Permission denied)."] * 2
     programs.outcome = SimpleNamespace(returncode=1, stdout="", stderr="")
-    assert try_clients(index, "acme==1.0")[0].failure == "it says nothing."
+    assert failures() == ["it says nothing."] * 2
+    programs.outcome = SimpleNamespace(returncode=0, stdout="", stderr="")
+    assert failures() == [None, None]
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert try_clients(index, "acme==1.0") == []
+    assert failures() == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    assert failures() == [None]
+    assert programs.ran[-1][0][:3] == ["/nowhere/python", "-m", "pip"]

@@ -33,7 +33,7 @@ from simpleindex.diagnosis.facts.server import ask_server
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_space, judge_watches
 from simpleindex.diagnosis.packages import DirectoryFacts, judge_directory
-from simpleindex.diagnosis.permissions import judge_entries, judge_places
+from simpleindex.diagnosis.permissions import judge_permissions
 from simpleindex.diagnosis.server import judge_clients, judge_server
 from simpleindex.service.places import further_directories
 from simpleindex.service.report import taken_line
@@ -130,10 +130,8 @@ class _Examination:
         trees += [(path, settings.has_logins and name == LOCAL) for name, path in self._directories.items()]
         found = (foreign_entries(path, user, is_written=is_written) for path, is_written in trees)
         entries = [each for each in found if each is not None]
-        findings = [*judge_places(places, user), *judge_entries(entries, user)]
-        return report_on(
-            "permissions", f"{plural(len(places), 'place')}, all of them open to {user.name}", findings
-        )
+        summary = f"{plural(len(places), 'place')}, all of them open to {user.name}"
+        return report_on("permissions", summary, judge_permissions(places, entries, user))
 
     def _records(self) -> SubjectReport:
         databases = check_databases(self._settings)

@@ -138,9 +138,11 @@ def _try(
                 timeout=_SECONDS,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return ClientTrial(name, command, f"{error}")
-        if ended.returncode == 0 and os.path.isdir(target):
+        except subprocess.TimeoutExpired:
+            return ClientTrial(name, command, f"it did not end within {_SECONDS:.0f} seconds.")
+        except OSError as error:
+            return ClientTrial(name, command, f"it cannot be run ({error.strerror}).")
+        if ended.returncode == 0:
             return ClientTrial(name, command)
         return ClientTrial(name, command, _last_line(ended.stderr or ended.stdout, environment))
 

@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simpleindex.config.settings import Settings
+
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR})
+"""Codes of SQLite that are about the file; others are about who opens it, and when."""
 
 
 def check_databases(settings: Settings) -> list[DatabaseFacts]:
@@ -36,12 +39,12 @@ def check_databases(settings: Settings) -> list[DatabaseFacts]:
 
 
 def damage_of(path: Path) -> str | None:
-    """Return what SQLite says of a database that is damaged; None if it is whole, or empty."""
+    """Return what SQLite says of a database that is damaged; None if it is whole, or cannot be opened now."""
     try:
         with _unchanged(path) as url, closing(sqlite3.connect(url, uri=True, timeout=5)) as connection:
             rows = connection.execute("PRAGMA integrity_check(1)").fetchall()
     except (sqlite3.Error, OSError) as error:
-        return str(error)
+        return None if getattr(error, "sqlite_errorcode", None) not in _DAMAGED else str(error)
     text = rows[0][0] if rows else "ok"
     return None if text == "ok" else str(text).replace("\n", " ")
 

@@ -41,7 +41,8 @@ def ask_server(url: str, ca: str | None, token: str | None) -> ServerFacts:
             return ServerFacts(url, f"TLS fails ({replace_unprintable(str(reason))}).", installed=__version__)
         if isinstance(reason, ConnectionRefusedError | FileNotFoundError):
             return ServerFacts(url, is_running=False, installed=__version__)
-        return ServerFacts(url, f"{replace_unprintable(str(reason))}.", installed=__version__)
+        text = getattr(reason, "strerror", None) or str(reason)
+        return ServerFacts(url, f"{replace_unprintable(text)}.", installed=__version__)
     facts = _object(text) if status == 200 else {}
     troubles = [str(each.get("sentence")) for each in facts.get("own-troubles", []) if isinstance(each, dict)]
     version = facts.get("version")
