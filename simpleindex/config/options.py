@@ -268,6 +268,14 @@ OPTIONS: Final = (
         "Keep each download with its time and the address of its client, for `simpleindex who`, as long as the counts.",
     ),
     Option(
+        "metrics-for",
+        "Show /-/metrics to these addresses without a login, or count nothing for metrics (off); needs the extra `metrics`.",
+        metavar="CIDR|off",
+        default="this machine",
+        repeatable=True,
+        restart_needed=True,
+    ),
+    Option(
         "immutable-files",
         "Tell clients to keep files for ever, and let the kernel send them over plain HTTP; pip then fails on the hash of a file that "
         "is replaced.",

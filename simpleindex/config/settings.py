@@ -30,6 +30,7 @@ from simpleindex.config.values import (
     to_package_place,
     to_path,
     to_records,
+    to_scraper,
     to_seconds,
     to_title,
     to_url,
@@ -58,6 +59,9 @@ BUCKET_POLL_SECONDS: Final = 30.0
 """Between two listings of a bucket; stores charge for them."""
 
 DEFAULT_TITLE: Final = "Package index"
+
+METRICS_FOR: Final = (to_network("127.0.0.0/8"), to_network("::1"))
+"""The networks whose clients see metrics without a login, if none are given."""
 
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
 _DEFAULT_DIRECTORIES: Final = {
@@ -103,6 +107,7 @@ class Settings:
         downloads: Whether downloads are counted.
         keep_downloads: For how many days the counts are kept.
         keep_addresses: Whether each download is kept with its time and the client's address.
+        metrics_for: Networks whose clients see metrics without a login; None where there are none at all.
         immutable_files: Whether clients may keep files for ever.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
         trusted_proxy: Networks whose word on the client's address is believed.
@@ -147,6 +152,7 @@ class Settings:
     downloads: bool
     keep_downloads: int
     keep_addresses: bool
+    metrics_for: tuple[Network, ...] | None
     immutable_files: bool
     cors: str | None
     trusted_proxy: tuple[Network, ...]
@@ -324,6 +330,7 @@ def _settings(
         downloads=layers.one("downloads", to_flag, True),
         keep_downloads=layers.one("keep-downloads", to_days, 400),
         keep_addresses=layers.one("keep-addresses", to_flag, False),
+        metrics_for=_metrics_for(layers),
         immutable_files=layers.one("immutable-files", to_flag, False),
         cors=layers.one("cors", to_cors, to_cors("*")),
         trusted_proxy=layers.many("trusted-proxy", to_network),
@@ -335,6 +342,21 @@ def _settings(
         bucket=bucket,
         defaulted_http=not http and not https,
     )
+
+
+def _metrics_for(layers: Layers) -> tuple[Network, ...] | None:
+    """Return the networks of ``--metrics-for``; None if it is off.
+
+    Raises:
+        RefusedStart: It is off and not off.
+    """
+    if not layers.is_given("metrics-for"):
+        return METRICS_FOR
+    given = layers.many("metrics-for", to_scraper)
+    networks = tuple(each for each in given if each is not None)
+    if networks and len(networks) < len(given):
+        raise RefusedStart(f"{layers.where('metrics-for')}: is off, and for some addresses; give one of both")
+    return networks or None
 
 
 def _local_directory(cache: Path, bucket: BucketLocation) -> Path:

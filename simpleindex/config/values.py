@@ -241,6 +241,11 @@ def to_network(text: str) -> Network:
     return IPv4Network((int(mapped), network.prefixlen - 96))
 
 
+def to_scraper(text: str) -> Network | None:
+    """Read an address or a network, or ``off`` (None)."""
+    return None if text == "off" else to_network(text)
+
+
 def _split_origin(text: str, unlike: str) -> tuple[str, str, str]:
     """Return the scheme, the origin in its canonical spelling, and what follows it."""
     if "@" in text:

@@ -339,10 +339,15 @@ class IndexService(Service):
 
     def _observe_requests(self) -> None:
         """Report finished requests to everything that records them."""
-        observers = [] if self.access_log is None else [self.access_log.record]
+        requests = [] if self.access_log is None else [self.access_log.record]
+        downloads = [self.index.downloads.record] if self.settings.downloads else []
+        counts = None if self.index.metrics is None else self.index.metrics.requests
+        if counts is not None:
+            downloads.append(counts.record_download)
         for site in self.index.http.sites:
-            site.request_over = observe_all(observers)
-            site.download_over = self.index.downloads.record if self.settings.downloads else None
+            site.request_over = observe_all(requests)
+            site.request_counts = counts
+            site.download_over = observe_all(downloads)
 
 
 def _log_failure(failure: Failure) -> None:

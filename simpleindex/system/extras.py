@@ -20,6 +20,11 @@ def has_pages() -> bool:
     return find_spec("jinja2") is not None and find_spec("readme_renderer") is not None
 
 
+def has_metrics() -> bool:
+    """Return whether the extra ``metrics`` is installed."""
+    return find_spec("prometheus_client") is not None
+
+
 def missing(module: str | None, extra: str) -> str:
     """Return a sentence about a library that is not installed.
 

@@ -84,6 +84,11 @@ class Admission:
         """The rights now."""
         return self._access()
 
+    @property
+    def can_log_in(self) -> bool:
+        """Whether anybody can log in."""
+        return self._identification is not None
+
     async def identify(self, request: RequestInfo) -> Identity:
         """Return who sent a request.
 

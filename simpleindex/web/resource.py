@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.web.resource import Resource
 
 from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
-from simpleindex.core.addresses import client_address, is_loopback, is_within
+from simpleindex.core.addresses import client_address, is_loopback, is_within, unmapped
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.documents import DOCS_PREFIX, document_response
 from simpleindex.web.http.hosts import is_own_host
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from simpleindex.web.download_pages import DownloadPages
     from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
+    from simpleindex.web.metrics_page import MetricsPage
     from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.pypi_json import PypiJson
     from simpleindex.web.routes import Route
@@ -70,6 +71,8 @@ _OF_PROXIES = (
 
 
 API_PREFIX = "api/"
+
+_OWN_PAGES = b"/-/"
 
 _REFUSED_AT_THE_DOOR = (Unauthenticated, TooManyFailures, InsecureCredentials)
 """Refusals of credentials, which come before anything is read."""
@@ -122,6 +125,9 @@ class IndexResource(Resource):
         refused: Records a download that was refused.
         trusted: Networks of the proxies that may state the client's address.
         cors: The origin whose pages may read the index, ``*`` for all, None for none.
+
+    Attributes:
+        metrics: The page of metrics; None while there are none.
     """
 
     isLeaf = True  # noqa: N815  (Twisted's name)
@@ -149,6 +155,7 @@ class IndexResource(Resource):
         self._changing = parts.changes
         self._people = parts.people
         self._downloads = parts.downloads
+        self.metrics: MetricsPage | None = None
         self._acme_challenge = acme_challenge
 
     def render(self, request: Request) -> int:
@@ -207,6 +214,8 @@ class IndexResource(Resource):
                 return self._status.answer(page, request)
             case OwnPageRoute(page) if self._people is not None and page.startswith(STATIC_PREFIX):
                 return self._people.static(page.removeprefix(STATIC_PREFIX), request)
+            case OwnPageRoute("metrics") if self.metrics is not None and self.metrics.admits(request):
+                return await self.metrics.answer()
         reader = await self._admission.identify(request)
         try:
             self._admission.refuse_entry(reader)
@@ -251,6 +260,8 @@ class IndexResource(Resource):
                     return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
                 if self._downloads is not None and first_segment(target) in DOWNLOAD_PAGES:
                     return await self._downloads().answer(page, reader, request)
+                if page == "metrics" and self.metrics is not None:
+                    return await self.metrics.answer_reader(reader)
                 if page == "docs" or page.startswith(DOCS_PREFIX):
                     return document_response(page[len(DOCS_PREFIX) :], request)
                 return self._status.answer(page, request)
@@ -281,6 +292,8 @@ def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
         method, request.uri, header, _is_local(request, header, trusted), record=_record_of(request)
     )
     if method in _READ_METHODS and header("authorization") is None:
+        if request.uri.startswith(_OWN_PAGES):
+            return replace(info, direct_address=_direct_address(request, header, trusted))
         return info
     peer = getattr(request.getClientAddress(), "host", None) or ""
     return replace(
@@ -319,6 +332,16 @@ def _is_local(request: Request, header: Callable[[str], str | None], trusted: Se
     # Without the peer: a proxy that states no client need not be the client.
     client = client_address("", header("x-forwarded-for") or "", trusted)
     return is_within(peer, trusted) and is_loopback(client)
+
+
+def _direct_address(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> str:
+    """Return the client's address where no proxy hides it and no other site's page sends the request; else nothing."""
+    peer = unmapped(getattr(request.getClientAddress(), "host", None) or "")
+    if header("origin") is not None:
+        return ""
+    if all(header(name) is None for name in _OF_PROXIES):
+        return peer
+    return client_address("", header("x-forwarded-for") or "", trusted) if is_within(peer, trusted) else ""
 
 
 def acme_response(content: bytes | None) -> Response:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, STAGING, AcmeContact, Identifier
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
-from simpleindex.config.settings import ListenAddress, Settings, WatchMode, changes, option_texts, resolve
+from simpleindex.config.settings import (
+    METRICS_FOR,
+    ListenAddress,
+    Settings,
+    WatchMode,
+    changes,
+    option_texts,
+    resolve,
+)
 from simpleindex.core.errors import RefusedStart
 
 HOME = {"HOME": "/home/me"}
@@ -57,6 +65,7 @@ def test_defaults(tmp_path: Path) -> None:
         downloads=True,
         keep_downloads=400,
         keep_addresses=False,
+        metrics_for=METRICS_FOR,
         immutable_files=False,
         cors="*",
         trusted_proxy=(),
@@ -85,6 +94,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
         "the host of",
         "shortlived",
         "the system",
+        "this machine",
     )
     spelled = {option.name: option.default for option in OPTIONS if not option.default.startswith(words)}
     spelled.pop("serve-http")
@@ -129,6 +139,7 @@ EVERYTHING: Given = {
     "downloads": "on",
     "keep-downloads": "30d",
     "keep-addresses": True,
+    "metrics-for": ("192.0.2.9",),
     "immutable-files": True,
     "cors": "https://app.example.com",
     "trusted-proxy": ("10.0.0.0/8", "::1"),
@@ -174,6 +185,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         downloads=True,
         keep_downloads=30,
         keep_addresses=True,
+        metrics_for=(ip_network("192.0.2.9/32"),),
         immutable_files=True,
         cors="https://app.example.com",
         trusted_proxy=(ip_network("10.0.0.0/8"), ip_network("::1")),
@@ -258,6 +270,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "downloads": st.sampled_from(["on", "off"]),
     "keep-downloads": st.sampled_from(["1d", "400d"]),
     "keep-addresses": st.booleans(),
+    "metrics-for": st.sampled_from([("off",), ("10.0.0.0/8", "::1"), ("::1", "off")]),
     "immutable-files": st.booleans(),
     "cors": st.sampled_from(["*", "off", "https://a"]),
     "trusted-proxy": st.lists(st.sampled_from(["10.0.0.0/8", "::1"]), min_size=1, max_size=2).map(tuple),
@@ -413,6 +426,15 @@ def test_sentences_name_the_place(tmp_path: Path) -> None:
     assert str(caught.value) == expected
 
 
+def test_metrics_are_on_or_off(tmp_path: Path) -> None:
+    """Off is no address, and stands alone."""
+    assert resolve({"metrics-for": ("off",)}, HOME, tmp_path).metrics_for is None
+    with pytest.raises(
+        RefusedStart, match=r"^--metrics-for: is off, and for some addresses; give one of both$"
+    ):
+        resolve({"metrics-for": ("off", "10.0.0.1")}, HOME, tmp_path)
+
+
 def test_a_root_that_is_gone_while_reloading(tmp_path: Path) -> None:
     """An unmounted disk does not keep a reload from taking up the rest."""
     settings = resolve({"path": "gone", "cors": "off"}, HOME, tmp_path, root_may_be_gone=True)
@@ -437,6 +459,7 @@ LIVE = {
     "page-cache": 1,
 }
 RESTART = {
+    "metrics-for": None,
     "workers": 3,
     "redirect-downloads": 60,
     "records": "postgresql://db/x",

@@ -11,11 +11,11 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Without the extra "pages", which the tests have installed.
+# Without the extras "pages" and "metrics", which the tests have installed.
 _START: Final = """
 import os, sys
 from simpleindex.system import extras
-extras.has_pages = lambda: False
+extras.has_pages = extras.has_metrics = lambda: False
 from simpleindex.tap import Options, makeService
 options = Options()
 options.parseOptions(sys.argv[1:])
@@ -56,6 +56,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
         *("argparse", "tqdm"),
         "simpleindex.backup",
         "simpleindex.commands",
+        "simpleindex.metrics",
         "simpleindex.hooks",
         "simpleindex.migration",
         "simpleindex.search",

@@ -51,6 +51,7 @@ class HttpParts:
         site: Serves ``resource``.
         redirect_site: Serves ``redirect``.
         people: The pages for people; None without the extra ``pages``.
+        admission: Decides who reads what.
         recover: Repairs what crashed uploads left, and returns a sentence for each; None if nothing can be uploaded.
     """
 
@@ -61,6 +62,7 @@ class HttpParts:
     site: IndexSite
     redirect_site: IndexSite
     people: PeoplePages | None
+    admission: Admission
     recover: Callable[[], list[str]] | None
 
     @property
@@ -123,7 +125,7 @@ def compose_http(
     site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
     open_fast_lane(site, listings, resource.also)
     site.bodies = changes
-    return HttpParts(listings, files, resource, redirect, site, redirect_site, people, recover)
+    return HttpParts(listings, files, resource, redirect, site, redirect_site, people, admission, recover)
 
 
 def _changes(

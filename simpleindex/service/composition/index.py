@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.config.settings import METRICS_FOR
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.service.composition.directory import ServedDirectory
@@ -17,7 +18,7 @@ from simpleindex.service.composition.sources import ComposedSources
 from simpleindex.service.hand_changes import HandChanges
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
-from simpleindex.system.extras import has_pages, missing
+from simpleindex.system.extras import has_metrics, has_pages, missing
 from simpleindex.tls.security import Security
 from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.web.download_counter import DownloadCounter
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from simpleindex.hooks.hooks import Hooks
     from simpleindex.service.composition.acme import AcmeParts
     from simpleindex.service.composition.logins import Logins
+    from simpleindex.service.composition.metrics import IndexMetrics
     from simpleindex.service.composition.search import ComposedSearch
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
@@ -53,6 +55,7 @@ class ComposedIndex:
         downloads: Counts downloads, where that is on.
         hooks: Notify others of events; None without ``--hooks``.
         hand_changes: Records files that come and go by hand; None where other servers change them too, which record it themselves.
+        metrics: The metrics; None without the extra ``metrics``, and where they are off.
     """
 
     runtime: Runtime
@@ -65,6 +68,7 @@ class ComposedIndex:
     downloads: DownloadCounter
     hooks: Hooks | None
     hand_changes: HandChanges | None
+    metrics: IndexMetrics | None
 
 
 def compose(
@@ -109,6 +113,7 @@ def compose(
         compose_download_counter(runtime),
         _compose_hooks(runtime, owner, http),
         _compose_hand_changes(runtime),
+        _metrics(runtime, security, sources, logins, http),
     )
 
 
@@ -126,6 +131,30 @@ def _compose_hooks(runtime: Runtime, owner: Owner, http: HttpParts) -> Hooks | N
 
     refuse_unreadable(runtime.settings, owner)
     return compose_hooks(runtime, lambda: http.listings.base_url)
+
+
+def _metrics(
+    runtime: Runtime,
+    security: Security | None,
+    sources: ComposedSources,
+    logins: Logins | None,
+    http: HttpParts,
+) -> IndexMetrics | None:
+    """Create the metrics, if they are on.
+
+    Raises:
+        RefusedStart: They are on by an option, and the extra is not installed.
+    """
+    networks = runtime.settings.metrics_for
+    if networks is None:
+        return None
+    if not has_metrics():
+        if networks == METRICS_FOR:
+            return None
+        raise RefusedStart(f"--metrics-for: {missing('prometheus_client', 'metrics')}")
+    from simpleindex.service.composition.metrics import MeasuredParts, compose_metrics  # noqa: PLC0415  (only with metrics)
+
+    return compose_metrics(MeasuredParts(runtime, security, sources, logins, http))
 
 
 def compose_download_counter(runtime: Runtime) -> DownloadCounter:

@@ -162,8 +162,9 @@ class Express:
             channel: The connection, between two requests.
             data: What came.
         """
-        observe = channel.site.request_over
-        received = 0.0 if observe is None else channel.site.reactor.seconds()
+        site = channel.site
+        observe, counts = site.request_over, site.request_counts
+        received = 0.0 if observe is None and counts is None else site.reactor.seconds()
         passed = self.answer(data)
         if passed is None:
             try:
@@ -172,6 +173,8 @@ class Express:
                 self._listings.drop_started()
             return
         channel.send_whole(passed[0])
+        if counts is not None:
+            counts.count(type(passed[5]), passed[2], passed[3], received)
         if observe is not None:
             observe(PassedRequest(channel.address, received, passed))
 

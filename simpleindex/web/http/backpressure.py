@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.source import Body
     from simpleindex.web.http.connections import Connections
+    from simpleindex.web.http.finished_requests import RequestCounts
     from simpleindex.web.http.response import Response
     from simpleindex.web.http.sending import Sending
 
@@ -76,6 +77,7 @@ class ChannelSite(Protocol):
     fast_lane: FastLane | None
     sending: Sending
     request_over: Callable[[Any], None] | None
+    request_counts: RequestCounts | None
     max_body: int
     reactor: Any
     bodies: Any

@@ -54,6 +54,18 @@ class FinishedRequest(Protocol):
         ...
 
 
+class RequestCounts(Protocol):
+    """Counts requests that are over."""
+
+    def record(self, request: Any) -> None:
+        """Count a request."""
+        ...
+
+    def count(self, kind: object, code: int, size: int, received: float | None) -> None:
+        """Count a request by the class of its route, the status and the bytes of its answer, and when it came."""
+        ...
+
+
 def is_finished_download(request: Any) -> bool:
     """Tell whether a request that is over gave all of a distribution, or the rest of it to a client that had its beginning.
 

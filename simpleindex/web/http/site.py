@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from simpleindex.web.http.backpressure import FastLane
+    from simpleindex.web.http.finished_requests import RequestCounts
     from simpleindex.web.http.request_body import IncomingBody
     from simpleindex.web.http.response import RequestRecord, Response, Sink
     from simpleindex.web.http.sending import Sending
@@ -133,6 +134,7 @@ class IndexSite(server.Site):
         connections: Those that are open.
         max_body: How much of a request's body is read, in bytes.
         request_over: Called once with each request that is over: answered, refused, or left by its client.
+        request_counts: Counts each request that is over, and costs less than ``request_over``; None if nothing does.
         download_over: Called once with each request that is over and gave a whole distribution.
         bodies: Takes the bodies of uploads, if anything does.
         fast_lane: Answers simple requests before they are parsed, if there is one.
@@ -167,6 +169,7 @@ class IndexSite(server.Site):
         # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.request_over = request_over
+        self.request_counts: RequestCounts | None = None
         self.download_over: Callable[[Any], None] | None = None
         self.fast_lane: FastLane | None = None
         self.sending: Sending = PlainSending()
@@ -200,6 +203,8 @@ class IndexSite(server.Site):
         """Tell those who record requests that one is over."""
         if self.request_over is not None:
             self.request_over(request)
+        if self.request_counts is not None:
+            self.request_counts.record(request)
         if self.download_over is not None and is_finished_download(request):
             self.download_over(request)
 

@@ -114,14 +114,14 @@ class PublishingDispatcher:
 
     def _refuse(self, error: BaseException | None, request: RequestInfo) -> Response | None:
         response = private_refusal(error)
-        kind = self._kind(request.method, request.target)
+        kind = self._recorded_kind(request)
         if response is not None and kind is not None:
             event = "change-refused" if isinstance(kind, OwnPageRoute) else "upload-refused"
             self._refused(event, request, response.status, str(error))
         return response
 
     async def _answer(self, request: RequestInfo) -> Response:
-        kind = self._kind(request.method, request.target)
+        kind = self._recorded_kind(request)
         if isinstance(kind, OwnPageRoute):
             first, _, page = kind.name.partition("/")
             return await self._own[first].answer(page, request)
@@ -130,6 +130,13 @@ class PublishingDispatcher:
             text = "This URL is for reading; uploads go to /legacy/."
             return sentence(405, text, _ALLOW)
         return await self._uploads.answer(request)
+
+    def _recorded_kind(self, request: RequestInfo) -> UploadRoute | OwnPageRoute | str | None:
+        """Return what a request is for, and record it for the counts of requests."""
+        kind = self._kind(request.method, request.target)
+        if request.record is not None:
+            request.record.route = UploadRoute() if isinstance(kind, str) else kind
+        return kind
 
     def _kind(self, method: str, target: bytes) -> UploadRoute | OwnPageRoute | str | None:
         """Return what a request is for: an upload by form, a page below ``/-/``, a bare file's name, or None."""

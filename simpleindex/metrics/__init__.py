@@ -1,0 +1,1 @@
+"""Metrics: numbers about a running index, for Prometheus and for ``/-/status``."""
