@@ -63,7 +63,7 @@ def judge_databases(databases: Sequence[DatabaseFacts]) -> Iterator[Finding]:
             yield Finding(
                 Severity.ERROR,
                 f"{sentence}; tokens, owners and names are in it.",
-                "simpleindex restore BACKUP",
+                "simpleindex restore --force BACKUP",
             )
         else:
             yield Finding(
@@ -78,6 +78,6 @@ def judge_records(records: RecordsFacts) -> Iterator[Finding]:
             f"{printable(f'{records.state}/{RECORDS}')} is empty or gone, and the audit beside it tells of something in it: the "
             "server does not start."
         )
-        yield Finding(Severity.ERROR, sentence, "simpleindex restore BACKUP")
+        yield Finding(Severity.ERROR, sentence, "simpleindex restore --force BACKUP")
     if records.refusal is not None:
         yield Finding(Severity.ERROR, f"The database of --records cannot be used: {records.refusal}")

@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
 
+from simpleindex.backup import destination
 from simpleindex.commands.main import main
 from simpleindex.commands.operations import doctor_subjects, doctor_upstreams
 from simpleindex.commands.operations.doctor_pages import ReportWriter
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.server import ClientTrial, ServerFacts
 from simpleindex.diagnosis.upstreams import UpstreamProbe
+from tests.fixtures.backup_world import BackupWorld
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes
 
 if TYPE_CHECKING:
@@ -81,7 +86,16 @@ def test_all_is_well(world: World, capsys: Captured) -> None:
     assert [line.split()[:2] for line in out.splitlines()[:-2]] == [
         ["ok", subject]
         for subject in (
-            *("permissions", "records", "accounts", "sources", "upstreams", "packages", "digests"),
+            *(
+                "configuration",
+                "permissions",
+                "records",
+                "accounts",
+                "sources",
+                "upstreams",
+                "packages",
+                "digests",
+            ),
             *("certificates", "machine", "server", "clients"),
         )
     ]
@@ -97,7 +111,7 @@ def test_what_is_broken(world: World, capsys: Captured) -> None:
     assert main(world.words("--https=8443")) == 2
     out = capsys.readouterr().out
     assert "error    records       " in out
-    assert "$ simpleindex restore BACKUP\n" in out
+    assert "$ simpleindex restore --force BACKUP\n" in out
     assert "warning  packages      Not offered: acme/acme-1.0-py3-none-any.whl" in out
     assert "$ simpleindex delete acme acme-1.0-py3-none-any.whl\n" in out
     assert "hint     server        No server answers" in out
@@ -105,19 +119,91 @@ def test_what_is_broken(world: World, capsys: Captured) -> None:
     assert world.tried == []
 
 
-def test_the_remedy_for_a_file_that_is_not_offered(world: World, capsys: Captured) -> None:
-    path = put(world.root / "acme" / "acme-1.0-py3-none-any.whl", wheel_bytes()[:99])
-    assert main(world.words()) == 1
-    remedy = next(
-        line.split("$ ")[1] for line in capsys.readouterr().out.splitlines() if "$ simpleindex delete" in line
-    )
+@pytest.mark.parametrize(
+    "filenames",
+    [
+        pytest.param(("acme/acme-1.0-py3-none-any.whl",), id="cut off"),
+        pytest.param(("acme/acme_1-1.0-py3-none-any.whl",), id="of another project"),
+        pytest.param(
+            ("acme/acme-1.0-py3-none-any.whl", "Acme/Acme-1.0-py3-none-any.whl"), id="two spellings"
+        ),
+        pytest.param(("not a name-1.0.zip",), id="a stray in the root"),
+    ],
+)
+def test_the_remedy_for_a_file_that_is_not_offered(
+    world: World, capsys: Captured, filenames: tuple[str, ...]
+) -> None:
+    for name in filenames:
+        put(world.root / name, wheel_bytes() if len(filenames) > 1 else wheel_bytes()[:99])
+    main(world.words())
+    lines = capsys.readouterr().out.splitlines()
+    found = [
+        lines[number + 1].strip()
+        for number, line in enumerate(lines)
+        if "Not offered" in line or "one distribution" in line
+    ]
+    assert found, lines
     places = [f"--{name}={where}" for name, where in (("path", world.root), ("state", world.place / "state"))]
-    assert (
-        main([*remedy.split()[1:], *places, "--new-state"] if False else [*remedy.split()[1:], *places]) == 0
-    )
-    assert not path.exists()
+    for remedy in found:
+        command = shlex.split(remedy.removeprefix("$ "))
+        if command[0] == "simpleindex":
+            assert main([*command[1:], *places]) == 0
+        else:
+            subprocess.run(command, check=True)
     capsys.readouterr()
-    assert main(world.words()) == 0
+    main(world.words())
+    out = capsys.readouterr().out
+    assert "Not offered" not in out
+    assert "one distribution" not in out
+
+
+def remedies(captured: Captured) -> list[str]:
+    """Return the commands of ours that are printed."""
+    lines = captured.readouterr().out.splitlines()
+    return [line.split("$ simpleindex ")[1] for line in lines if "$ simpleindex " in line]
+
+
+def test_the_remedy_for_a_user_who_is_unknown(
+    world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = put(world.place / "users", b"# nobody\n")
+    users.chmod(0o600)
+    access = put(world.place / "access.toml", b'[[rule]]\nprojects = ["*"]\nread = ["bob"]\n')
+    words = world.words(f"--users={users}", f"--access={access}")
+    assert main(words) == 0
+    assert remedies(capsys) == ["passwd bob"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+    assert main(["passwd", "bob", f"--users={users}"]) == 0
+    capsys.readouterr()
+    assert main(words) == 0
+    assert remedies(capsys) == []
+
+
+def test_the_remedy_for_damaged_records(
+    world: World, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(destination, "sync_file_system", lambda _: None)
+    made = BackupWorld.made(tmp_path / "backed-up")
+    monkeypatch.setenv("SIMPLEINDEX_CONFIG", str(made.home / "etc" / "simpleindex.toml"))
+
+    def of_records() -> list[str]:
+        capsys.readouterr()
+        main(["doctor", "--offline", "--json"])
+        subjects = json.loads(capsys.readouterr().out)["subjects"]
+        return [
+            each["remedy"]
+            for subject in subjects
+            if subject["subject"] == "records"
+            for each in subject["findings"]
+        ]
+
+    assert of_records() == []
+    made.back_up()
+    (records,) = made.home.rglob("records.sqlite3")
+    put(records, b"x" * 9999)
+    assert of_records() == ["simpleindex restore --force BACKUP"]
+    assert main(["restore", "--force", str(max(made.backups.iterdir()))]) == 0, capsys.readouterr().err
+    assert of_records() == []
 
 
 def test_json(world: World, capsys: Captured) -> None:
@@ -155,12 +241,38 @@ def test_a_directory_that_is_gone(world: World, capsys: Captured) -> None:
     assert "does not exist" in capsys.readouterr().out
 
 
-def test_a_bucket(world: World, capsys: Captured) -> None:
-    words = ["doctor", "--path=s3://packages/", *world.words()[2:], "--offline"]
-    assert main(words) == 0
+@pytest.mark.parametrize(
+    ("store", "status", "words"),
+    [
+        (Mock(**{"list.return_value": ()}), 0, "s3://packages can be read and written"),
+        (
+            Mock(**{"list.side_effect": OSError(0, "The endpoint is away")}),
+            2,
+            "cannot be read: The endpoint is away.",
+        ),
+    ],
+)
+def test_a_bucket(
+    world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch, store: Mock, status: int, words: str
+) -> None:
+    facts = pytest.importorskip("simpleindex.diagnosis.facts.bucket", exc_type=ImportError)
+    monkeypatch.setattr(facts, "ObjectStore", lambda _: store)
+    monkeypatch.setattr(facts, "broken_promise", lambda _: None)
+    assert main(["doctor", "--path=s3://packages/", *world.words()[2:]]) == status
     lines = lines_of(capsys)
+    assert words in lines["bucket"]
     assert "packages" not in lines
     assert "no wheel here" in lines["clients"]
+
+
+def test_a_bucket_without_the_library(
+    world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "simpleindex.diagnosis.facts.bucket", raising=False)
+    monkeypatch.delitem(sys.modules, "simpleindex.bucket.object_store", raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert main(["doctor", "--path=s3://packages/", *world.words()[2:]]) == 2
+    assert "'s3'" in lines_of(capsys)["bucket"]
 
 
 def test_upstreams_are_requested_in_a_reactor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ def nobody(machine: Machine) -> Iterator[ServiceUser]:
     [
         (lambda machine: (machine.place / "state").mkdir(mode=0o700), "cannot be written to by nobody"),
         (lambda machine: machine.root.chmod(0o700), "root cannot be written to by nobody"),
+        (lambda machine: machine.root.rmdir(), "root does not exist"),
         (lambda machine: put(machine.place / "users", b"").chmod(0o600), "users cannot be read by nobody"),
         (
             lambda machine: put(machine.place / "certs" / "a.pem", b"").parent.chmod(0o700),

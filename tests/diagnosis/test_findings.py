@@ -11,10 +11,14 @@ import pytest
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.htpasswd import Users
-from simpleindex.core.names import parse_project_name
+from simpleindex.core.files import File
+from simpleindex.core.model import Project
+from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.path_steps import PathStep
 from simpleindex.diagnosis.accounts import AccountFiles, judge_accounts
+from simpleindex.diagnosis.bucket import BucketFacts, judge_bucket
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
+from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, judge_configuration
 from simpleindex.diagnosis.databases import DatabaseFacts, RecordsFacts, judge_databases, judge_records
 from simpleindex.diagnosis.digests import MetadataBeside, ReadAgain, judge_digests, judge_metadata
 from simpleindex.diagnosis.finding import Finding, Severity, exit_status, report_on
@@ -27,7 +31,7 @@ from simpleindex.diagnosis.machine import (
     judge_space,
     judge_watches,
 )
-from simpleindex.diagnosis.packages import MOST_NAMED, DirectoryFacts, judge_directory
+from simpleindex.diagnosis.packages import MOST_NAMED, DirectoryFacts, doubles_of, judge_directory
 from simpleindex.diagnosis.permissions import (
     ForeignEntries,
     ServicePlace,
@@ -302,7 +306,7 @@ def test_databases() -> None:
         judge_databases([DatabaseFacts("/s/records.sqlite3", is_cache=False, damage=damaged)]),
         Severity.ERROR,
         "tokens",
-        "simpleindex restore BACKUP",
+        "simpleindex restore --force BACKUP",
     )
     one(
         judge_databases([DatabaseFacts("/s/downloads.sqlite3", is_cache=False, damage=damaged)]),
@@ -324,7 +328,7 @@ def test_records() -> None:
         judge_records(RecordsFacts(is_lost=True, state="/s")),
         Severity.ERROR,
         "/s/records.sqlite3 is empty or gone",
-        "simpleindex restore BACKUP",
+        "simpleindex restore --force BACKUP",
     )
     one(
         judge_records(RecordsFacts(is_lost=False, state="/s", refusal="connection refused.")),
@@ -372,6 +376,21 @@ def test_projects_in_several_directories() -> None:
     many = {parse_project_name(f"p{n}"): (f"p{n}", f"P{n}") for n in range(MOST_NAMED + 1)}
     *_, last = judge_directory(DirectoryFacts("/p", spellings=many))
     assert last.sentence == "In several directories, too: 1 more project."
+
+
+def test_one_distribution_in_several_spellings() -> None:
+    name = parse_project_name("acme-lib")
+    filenames = (
+        *("Acme_Lib-1.0-py3-none-any.whl", "acme_lib-1.0-py3-none-any.whl", "acme.lib-1.0-py3-none-any.whl"),
+        *("acme_lib-1.0-py2.py3-none-any.whl", "acme_lib-1.0.tar.gz", "acme_lib-1.0.zip"),
+    )
+    files = [File(each, "1.0", parse_distribution_name(each, name).kind, 1, None, None) for each in filenames]
+    facts = DirectoryFacts("/p", doubles=doubles_of([Project(name, files)]))
+    words = "acme.lib-1.0-py3-none-any.whl, acme_lib-1.0-py3-none-any.whl, Acme_Lib-1.0-py3-none-any.whl are one distribution"
+    remedy = "simpleindex delete acme-lib acme_lib-1.0-py3-none-any.whl && simpleindex delete acme-lib Acme_Lib-1.0-py3-none-any.whl"
+    one(judge_directory(facts), Severity.WARNING, words, remedy)
+    *_, last = judge_directory(replace(facts, doubles=[*facts.doubles] * (MOST_NAMED + 2)))
+    assert last.sentence == "In several spellings, too: 2 more distributions."
 
 
 def test_digests() -> None:
@@ -559,3 +578,25 @@ def test_clients() -> None:
         "uv cannot install",
         "uv pip install x",
     )
+
+
+def test_bucket() -> None:
+    well = BucketFacts("s3://packages/py")
+    assert list(judge_bucket(well, takes_uploads=True)) == []
+    away = replace(well, failure="Could not connect to the endpoint.")
+    one(
+        judge_bucket(away, takes_uploads=True),
+        Severity.ERROR,
+        "cannot be read: Could",
+        "aws s3 ls s3://packages/py/",
+    )
+    broken = replace(well, broken_promise="lets these credentials read only")
+    one(judge_bucket(broken, takes_uploads=True), Severity.ERROR, "the store of s3://packages/py lets")
+    one(judge_bucket(broken, takes_uploads=False), Severity.HINT, "Nothing can be uploaded")
+
+
+def test_configuration() -> None:
+    assert list(judge_configuration(is_named=True, has_usual=True)) == []
+    assert list(judge_configuration(is_named=False, has_usual=False)) == []
+    remedy = f"export SIMPLEINDEX_CONFIG={USUAL_CONFIGURATION}"
+    one(judge_configuration(is_named=False, has_usual=True), Severity.HINT, "were not examined", remedy)

@@ -22,6 +22,7 @@ from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.diagnosis.accounts import judge_accounts
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
+from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, judge_configuration
 from simpleindex.diagnosis.databases import judge_databases, judge_records
 from simpleindex.diagnosis.digests import judge_digests, judge_metadata
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
@@ -32,17 +33,19 @@ from simpleindex.diagnosis.facts.places import foreign_entries, service_places, 
 from simpleindex.diagnosis.facts.server import ask_server
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_space, judge_watches
-from simpleindex.diagnosis.packages import DirectoryFacts, judge_directory
+from simpleindex.diagnosis.packages import DirectoryFacts, doubles_of, judge_directory
 from simpleindex.diagnosis.permissions import judge_permissions
 from simpleindex.diagnosis.server import judge_clients, judge_server
 from simpleindex.service.places import further_directories
 from simpleindex.service.report import taken_line
+from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from simpleindex.config.settings import Settings
+    from simpleindex.core.bucket_location import BucketLocation
     from simpleindex.diagnosis.finding import SubjectReport
     from simpleindex.diagnosis.permissions import ServiceUser
     from simpleindex.diagnosis.upstreams import UpstreamProbe
@@ -87,6 +90,7 @@ class _Examination:
         self._url: str | None = None
 
     def reports(self) -> Iterator[SubjectReport]:
+        yield self._configuration()
         yield self._permissions()
         yield self._records()
         if self._settings.has_logins:
@@ -95,7 +99,9 @@ class _Examination:
             yield self._sources_file()
             if self._sources is not None and self._sources.upstreams and not self._options.is_offline:
                 yield self._upstreams(self._sources)
-        if self._settings.bucket is None:
+        if self._settings.bucket is not None:
+            yield self._bucket(self._settings.bucket)
+        else:
             yield self._packages()
             if self._options.is_deep:
                 yield self._digests()
@@ -122,6 +128,12 @@ class _Examination:
         return (
             {LOCAL: self._settings.path, **self._further} if self._settings.bucket is None else self._further
         )
+
+    def _configuration(self) -> SubjectReport:
+        settings = self._settings
+        findings = judge_configuration(settings.config is not None, os.path.exists(USUAL_CONFIGURATION))
+        where = "the options of this command" if settings.config is None else str(settings.config)
+        return report_on("configuration", f"{where}: serves {settings.bucket or settings.path}", findings)
 
     def _permissions(self) -> SubjectReport:
         settings, user = self._settings, self._user
@@ -193,12 +205,29 @@ class _Examination:
                 taken = None
                 if self._sources is not None:
                     taken = taken_line(report.names_by_entries, self._sources.allow_upstream)
-                facts = DirectoryFacts(
-                    str(path), report.withheld, report.passed_over, reading.spellings, taken
+                facts = replace(
+                    facts,
+                    withheld=report.withheld,
+                    passed_over=report.passed_over,
+                    spellings=reading.spellings,
+                    doubles=doubles_of(reading.projects),
+                    taken=taken,
                 )
             findings += judge_directory(facts)
         summary = f"{plural(projects, 'project')}, {plural(files, 'file')}, {human_size(size)}"
         return report_on("packages", summary, findings)
+
+    def _bucket(self, location: BucketLocation) -> SubjectReport:
+        from simpleindex.diagnosis.bucket import judge_bucket  # noqa: PLC0415  (only with a bucket)
+
+        try:
+            from simpleindex.diagnosis.facts.bucket import probe_bucket  # noqa: PLC0415  (the same)
+        except ModuleNotFoundError as error:
+            finding = Finding(Severity.ERROR, f"--path: {missing(error.name, 's3')}")
+            return report_on("bucket", "", [finding])
+        facts = probe_bucket(location)
+        findings = judge_bucket(facts, takes_uploads=self._settings.has_logins)
+        return report_on("bucket", f"{location} can be read and written", findings)
 
     def _digests(self) -> SubjectReport:
         findings: list[Finding] = []
