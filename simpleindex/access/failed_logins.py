@@ -42,6 +42,9 @@ class FailedLogins:
     Args:
         audit: The audit log.
         seconds: A clock that never goes backwards.
+
+    Attributes:
+        count: How many there were, also those without a line.
     """
 
     def __init__(self, audit: AuditLog, seconds: Callable[[], float]) -> None:
@@ -51,6 +54,7 @@ class FailedLogins:
         self._lines: dict[str, int] = {}
         self._written = 0
         self._left_out = 0
+        self.count = 0
 
     def record(
         self, user: str, address: str, reason: str, *, token: str | None = None, event: str = "login-failed"
@@ -64,6 +68,7 @@ class FailedLogins:
             token: The public id of the token, if the index made it.
             event: The event's name in the audit log.
         """
+        self.count += 1
         if not self._has_room(address):
             self._left_out += 1
             return

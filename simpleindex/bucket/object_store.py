@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from simpleindex.core.bucket_location import BucketLocation
+    from simpleindex.system.operation_times import OperationTimes
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 20
@@ -71,6 +73,22 @@ class ObjectStore:
                 response_checksum_validation="when_required",
             ),
         )
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure requests from now on, each with its tries, by boto3's names of operations."""
+
+        def begin(model: Any, context: dict[str, Any], **_: Any) -> None:
+            context["measured"] = model.name, time.perf_counter()
+
+        def end(context: dict[str, Any], http_response: Any = None, **_: Any) -> None:
+            operation, begun = context["measured"]
+            failed = http_response is None or http_response.status_code >= 500
+            times.add(operation, time.perf_counter() - begun, failed=failed)
+
+        events = self._client.meta.events
+        events.register("before-call.s3", begin)
+        for event in ("after-call.s3", "after-call-error.s3"):
+            events.register(event, end)
 
     def list(self, below: str = "") -> Iterator[ObjectState]:
         """Yield the objects whose keys begin so, below the prefix.

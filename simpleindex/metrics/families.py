@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -72,28 +73,3 @@ def _labelled(
 ) -> Iterable[MetricSample]:
     for each, value in sorted(values.items()):
         yield MetricSample(tuple(zip(names, each, strict=True)), value, suffix)
-
-
-@dataclass(slots=True)
-class Distribution:
-    """Values counted in buckets.
-
-    Attributes:
-        counts: How many values are in each bucket and not in the one before; one more than there are bounds.
-        total: The sum of all values.
-    """
-
-    counts: list[int]
-    total: float = 0.0
-
-
-def histogram_samples(
-    labels: Labels, bounds: tuple[float, ...], distribution: Distribution
-) -> Iterable[MetricSample]:
-    """Return the samples of a histogram: its buckets, each with all smaller values, their sum and their number."""
-    number = 0
-    for bound, count in zip((*map(str, bounds), "+Inf"), distribution.counts, strict=True):
-        number += count
-        yield MetricSample((*labels, ("le", bound)), number, "_bucket")
-    yield MetricSample(labels, number, "_count")
-    yield MetricSample(labels, distribution.total, "_sum")

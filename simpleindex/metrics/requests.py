@@ -10,7 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.metrics.families import Distribution, MetricFamily, counters, histogram_samples
+from simpleindex.metrics.families import MetricFamily, counters
+from simpleindex.metrics.histograms import histogram_samples
+from simpleindex.system.operation_times import BOUNDS, Durations
 from simpleindex.web.resource import API_PREFIX
 from simpleindex.web.routes import (
     AcmeRoute,
@@ -30,26 +32,6 @@ if TYPE_CHECKING:
 
     from simpleindex.web.http.finished_requests import FinishedRequest
     from simpleindex.web.routes import Route
-
-BOUNDS: Final = (
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-)
-"""Upper bounds of the buckets of durations, in seconds."""
 
 _KINDS: Final[dict[object, str]] = {
     RootRoute: "projects",
@@ -109,6 +91,7 @@ class RequestMetrics:
         self._seconds = seconds
         self._counts: dict[tuple[object, int], _Counts] = {}
         self._downloads: Counter[tuple[str, ...]] = Counter()
+        self._download_bytes: Counter[tuple[str, ...]] = Counter()
 
     def record(self, request: FinishedRequest) -> None:
         """Count a request that is over."""
@@ -143,19 +126,21 @@ class RequestMetrics:
         assert request.record is not None  # it is a finished download
         assert request.record.download is not None  # the same
         origin = request.record.download.origin
-        self._downloads[origin.source, origin.delivery.value] += 1
+        key = origin.source, origin.delivery.value
+        self._downloads[key] += 1
+        self._download_bytes[key] += request.sentLength
 
     def families(self) -> Iterator[MetricFamily]:
         """Return what was counted so far."""
         requests: Counter[tuple[str, ...]] = Counter()
         sizes: Counter[tuple[str, ...]] = Counter()
         uploads: Counter[tuple[str, ...]] = Counter()
-        durations: dict[str, Distribution] = {}
+        durations: dict[str, Durations] = {}
         for (key, code), counts in self._counts.items():
             kind = _KINDS.get(key, _UNKNOWN)
             requests[kind, _class_of(code)] += counts.number
             sizes[(kind,)] += counts.size
-            spread = durations.setdefault(kind, Distribution([0] * (len(BOUNDS) + 1)))
+            spread = durations.setdefault(kind, Durations())
             spread.total += counts.seconds
             spread.counts = [a + b for a, b in zip(spread.counts, counts.durations, strict=True)]
             if kind == "upload":
@@ -168,7 +153,7 @@ class RequestMetrics:
             tuple(
                 sample
                 for kind, spread in sorted(durations.items())
-                for sample in histogram_samples((("route", kind),), BOUNDS, spread)
+                for sample in histogram_samples((("route", kind),), spread)
             ),
         )
         yield counters("simpleindex_response_body_bytes", "Bytes of bodies of answers.", ("route",), sizes)
@@ -177,6 +162,12 @@ class RequestMetrics:
             "Distributions that were sent whole.",
             ("source", "delivery"),
             self._downloads,
+        )
+        yield counters(
+            "simpleindex_download_bytes",
+            "Bytes of distributions that were sent whole.",
+            ("source", "delivery"),
+            self._download_bytes,
         )
         yield counters("simpleindex_uploads", "Uploads, by their outcome.", ("outcome",), uploads)
 

@@ -70,10 +70,16 @@ class AdvisoryDirectory:
         self._broken: dict[str, str] = {}
         self._current = Advisories(())
         self._trouble: str | None = None
+        self._modified_ns = 0
 
     def current(self) -> Advisories:
         """Return the advisories of the last look; the same object as long as they are equal."""
         return self._current
+
+    @property
+    def modified(self) -> float:
+        """When the newest of them was written, seconds since 1970."""
+        return self._modified_ns / 1e9
 
     def open(self) -> None:
         """Read them for the first time; blocking, five seconds for the 20,000 public ones (0.15 s when none has changed).
@@ -101,7 +107,9 @@ class AdvisoryDirectory:
     def _read(self) -> None:
         files: dict[str, _AdvisoryFile] = {}
         broken: dict[str, str] = {}
+        newest = 0
         for path, stamp in _files(self._path):
+            newest = max(newest, stamp.mtime_ns)
             before = self._files.get(path)
             if before is not None and before.stamp == stamp:
                 files[path] = before._replace(gone_since=None)
@@ -111,6 +119,7 @@ class AdvisoryDirectory:
                 files[path] = self._file(path, stamp, before, broken)
         if not files:
             raise InvalidAdvisory(f"has no {_SUFFIX} file in it")
+        self._modified_ns = newest
         self._replace({**files, **self._missed(files)})
         self._report(broken)
 

@@ -76,6 +76,11 @@ class NameLists:
         )
         return tuple({advisory.id: advisory for advisory in found}.values())
 
+    @property
+    def advisories_modified(self) -> float | None:
+        """When the newest advisory was written, seconds since 1970; None where no rule names any."""
+        return max((each.modified for each in tuple(self._advisories.values())), default=None)
+
     def refresh(self) -> None:
         """Look at the directories of advisories again; blocking, and not for the reactor's thread."""
         requested, self._requested = self._requested or set(), set()

@@ -13,12 +13,14 @@ from simpleindex.core.text import printable
 from simpleindex.records.interface import Records, RecordsAccess
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
+from simpleindex.system.operation_times import measuring
 from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.records.interface import RecordsTransaction
+    from simpleindex.system.operation_times import OperationTimes
 
 T = TypeVar("T")
 
@@ -96,6 +98,10 @@ class RecordsDatabase(Records):
     def writer(self) -> RecordsConnection:
         """The connection for changes, and for queries in threads. Because it is apart, no short query waits for a change."""
         return self._writer
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure reads and writes from now on."""
+        self._reader.times = self._writer.times = times
 
     @property
     def changes(self) -> int:
@@ -175,6 +181,9 @@ class RecordsConnection(RecordsAccess):
         path: The database's file.
         timeout: Seconds to wait for other processes.
         initialized: As for :class:`RecordsDatabase`.
+
+    Attributes:
+        times: Durations of reads and writes; None where nothing is measured.
     """
 
     def __init__(self, path: str, timeout: float, *, initialized: bool = False) -> None:
@@ -184,6 +193,7 @@ class RecordsConnection(RecordsAccess):
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self.times: OperationTimes | None = None
 
     def read(
         self, statement: str, values: tuple[object, ...], *, table: str | None = None
@@ -199,7 +209,7 @@ class RecordsConnection(RecordsAccess):
             sqlite3.Error: The database is damaged, busy, or not ours.
             OSError: It is gone or out of reach.
         """
-        with self._lock:
+        with measuring(self.times, "read"), self._lock:
             try:
                 connection = self._connected()
                 if connection is None or (table is not None and not _has(connection, table)):
@@ -216,7 +226,7 @@ class RecordsConnection(RecordsAccess):
             sqlite3.Error: As for :meth:`read`, or the disk is full.
             OSError: The same.
         """
-        with self._lock:
+        with measuring(self.times, "write"), self._lock:
             try:
                 connection = self._connected() or self._made()
                 connection.execute("BEGIN IMMEDIATE")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.errors import Unavailable
+    from simpleindex.system.operation_times import OperationTimes
 
 T = TypeVar("T")
 
@@ -77,6 +78,10 @@ class Records(Protocol):
 
     path: str
     listener: Callable[[str, str], object]
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure reads and writes from now on."""
+        ...
 
     @property
     def changes(self) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.pins import Pins
     from simpleindex.upstreams.cached import CachedSource
+    from simpleindex.upstreams.client import HttpUpstream
     from simpleindex.upstreams.http.agent import OutgoingAgent
     from simpleindex.upstreams.settings import UpstreamSettings
     from simpleindex.views.live_sources_file import LiveSourcesFile
@@ -52,12 +53,14 @@ class ConnectedUpstream:
         agent: Makes its HTTP requests.
         cached: Its cached listings and files.
         member: Its source, for views.
+        client: Its client, below the limit of requests.
     """
 
     settings: UpstreamSettings
     agent: OutgoingAgent
     cached: CachedSource
     member: UpstreamMember
+    client: HttpUpstream
 
 
 @dataclass(frozen=True)

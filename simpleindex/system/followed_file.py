@@ -76,12 +76,23 @@ class FollowedFile(Generic[Value]):
         self._stamp: Stamp | None = None
         self._next_look = 0.0
         self._trouble: str | None = None
+        self._modified_ns = 0
 
     @property
     def value(self) -> Value:
         """The last valid content, without a look at the file."""
         assert self._value, "open() comes first"
         return self._value[0]
+
+    @property
+    def modified(self) -> float:
+        """When the content in force was written, seconds since 1970; 0 before it is read."""
+        return self._modified_ns / 1e9
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the last look found a valid file."""
+        return self._trouble is None
 
     def open(self) -> None:
         """Read the file for the first time.
@@ -144,6 +155,7 @@ class FollowedFile(Generic[Value]):
         if stamp == self._stamp:
             return
         value = self._kind.parse(read_text_file(self._path))
+        self._modified_ns = stamp.mtime_ns
         # A file that changed within the last two seconds may change again and keep its time stamp (docs/directory.md).
         self._stamp = None if is_young(stamp, self._clocks.now_ns()) else stamp
         # The same object as long as it is equal, so that what was made from it stays valid.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
+    from simpleindex.system.operation_times import OperationTimes
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.client_options import ClientOptions
     from simpleindex.upstreams.http.file_streams import HttpStream
@@ -84,6 +85,7 @@ class HttpUpstream:
         self._root_until = 0.0
         self._flights = SingleFlight()
         requests = UpstreamRequests(host_policy, agent, clock, login or FixedLogin(), options)
+        self._requests = requests
         self._failed = requests.failed
         self._pages = PageRequests(requests, clock, options)
         self._files = FileRequests(requests, clock, options)
@@ -92,6 +94,10 @@ class HttpUpstream:
     def name(self) -> str:
         """Its name in the sources file."""
         return self._name
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure requests from now on."""
+        self._requests.times = times
 
     async def projects(self) -> tuple[ProjectName, ...]:
         """Return the names of its projects."""

@@ -68,6 +68,11 @@ class LiveSourcesFile:
         self._next_look = 0.0
         self._policy: tuple[Sources, tuple[Allowance, ...], Mapping[str, NamesList], Policy] | None = None
 
+    @property
+    def file(self) -> FollowedFile[Sources]:
+        """The file itself."""
+        return self._file
+
     def open(self) -> Sources:
         """Read the file for the first time.
 

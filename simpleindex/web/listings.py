@@ -95,6 +95,9 @@ class Listings:
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
         threads: Render very large pages, which takes long.
+
+    Attributes:
+        renderings: How many pages were rendered because the cache had none, or an older one.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Listings:
         self.base_url = self.files_url = base_url
         self.description = description
         self._cache = _page_cache(cache_size)
+        self.renderings = 0
         self._started: tuple[Page, ListingForm, Started[Rendered]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
@@ -140,6 +144,11 @@ class Listings:
         if description != self.description:
             self.description = description
             self._cache = _page_cache(self._cache.limit)
+
+    @property
+    def cached_bytes(self) -> int:
+        """The bytes of rendered pages that are kept."""
+        return self._cache.size
 
     @property
     def views(self) -> Mapping[str, object]:
@@ -273,6 +282,7 @@ class Listings:
         # Not the one that forget() puts in its place while a page is made with the old settings.
         cache = self._cache
         view, _, form = key
+        self.renderings += 1
         entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
         if entries > _WORTH_A_THREAD:
             return await self._rendered_in_thread(key, subject, cache)

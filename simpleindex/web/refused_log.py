@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import TTLCache
@@ -36,6 +37,9 @@ class RefusedDownloads:
         seconds: A clock.
         audit: Writes a line of the audit; None where nobody can log in.
         log: Where to log.
+
+    Attributes:
+        withheld: How often files were refused, by the rule that withholds them; also where that is not logged again.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class RefusedDownloads:
     ) -> None:
         self._audit = audit
         self._log = log or Logger(namespace="simpleindex")
+        self.withheld: Counter[str] = Counter()
         self._recorded: TTLCache[Hashable, None] = TTLCache(_MOST, _AGAIN, timer=seconds)
 
     def __call__(self, error: SimpleIndexError, file: FileRoute, request: RequestInfo) -> None:
@@ -58,6 +63,7 @@ class RefusedDownloads:
         """
         match error:
             case FileWithheld():
+                self.withheld[error.rule] += 1
                 if self._is_new(error.filename):
                     self._log_withheld(error)
             case NotAllowed():

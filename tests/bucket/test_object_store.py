@@ -14,6 +14,7 @@ from simpleindex.bucket.object_store import ConditionFailed, MissingObject, Obje
 from simpleindex.bucket.probe import broken_promise
 from simpleindex.core.bucket_location import parse_location
 from simpleindex.core.errors import RefusedStart
+from simpleindex.system.operation_times import OperationTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,24 @@ def test_an_object(node: BucketNode) -> None:
     with pytest.raises(MissingObject):
         store.state("a/x")
     assert "a/y" in store.presigned_url("a/y", 60)
+
+
+def test_requests_are_measured(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By boto3's names; what the store refuses by a condition is an answer, and no answer is a failure."""
+    times = OperationTimes()
+    node.store.measure(times)
+    create(node.store, "a/x", b"one")
+    with pytest.raises(ConditionFailed):
+        create(node.store, "a/x", b"two")
+    assert (sum(times.durations["PutObject"].counts), times.durations["PutObject"].failures) == (2, 0)
+
+    def fail(*_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://store")
+
+    monkeypatch.setattr(node.client._endpoint, "make_request", fail)
+    with pytest.raises(OSError, match="cannot be reached"):
+        node.store.read("a/x")
+    assert times.durations["GetObject"].failures == 1
 
 
 def test_a_large_object(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.tokens import TokenTable
 from simpleindex.records.used_names import UsedNames
+from simpleindex.system.operation_times import OperationTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,22 @@ if TYPE_CHECKING:
 
 ACME, OTHER = ProjectName("acme"), ProjectName("other")
 OPTIONS = TokenOptions((Action.UPLOAD, Action.READ), ("acme-*", "other"), 2000, "ci")
+
+
+def test_reads_and_writes_are_measured(open_database: OpenDatabase) -> None:
+    """Each by itself, and with its failures."""
+    database, times = open_database(), OperationTimes()
+    database.measure(times)
+    database.writer.write(lambda transaction: transaction.execute("SELECT 1"))
+    assert database.writer.read("SELECT 1", ()) == [(1,)]
+
+    def fail(_: object) -> None:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        database.writer.write(fail)
+    found = {name: (sum(each.counts), each.failures) for name, each in times.durations.items()}
+    assert found == {"write": (2, 1), "read": (1, 0)}
 
 
 def test_tokens(open_database: OpenDatabase) -> None:

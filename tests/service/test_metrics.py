@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import simpleindex
 from simpleindex.core.errors import RefusedStart
+from simpleindex.metrics.operations import store_families
 from simpleindex.service.composition import index as composition
+from simpleindex.system.operation_times import OperationTimes
 from tests.fixtures.distributions import add_wheel
+from tests.fixtures.metric_values import metric_values
 from tests.fixtures.service import ServiceFixture, service_fixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from simpleindex.metrics.families import MetricFamily
+    from simpleindex.service.service import IndexService
+
+
+ADVISORY = """
+{"id": "X-1", "modified": "2026-01-01T00:00:00Z", "affected": [{"package": {"name": "bad", "ecosystem": "PyPI"}, "versions": ["1.0"]}]}
+"""
+
+SOURCES = """
+[[upstream]]
+name = "behind"
+url = "http://127.0.0.1:9/simple/"
+
+[[rule]]
+name = "none"
+projects = ["acme"]
+sources = ["local"]
+action = "deny"
+
+[[rule]]
+name = "advised"
+advisories = "advisories"
+"""
 
 
 @pytest.fixture
@@ -55,6 +84,78 @@ def test_the_files_are_counted_again_when_something_changed(world: ServiceFixtur
     made.index.sources.directories[0].live.root_changed()
     world.reactor.advance(0)
     assert scraped(world)["simpleindex_projects"] == 1
+
+
+@pytest.fixture
+def everything(world: ServiceFixture) -> IndexService:
+    """A service with all that is measured, except a store."""
+    advisories = world.place / "advisories"
+    advisories.mkdir()
+    (advisories / "a.json").write_text(ADVISORY)
+    (world.place / "sources.toml").write_text(SOURCES)
+    access = world.place / "access.toml"
+    access.write_text("[[rule]]\nprojects = ['*']\nread = ['anyone']\n")
+    add_wheel(world.root)
+    return world.start(
+        watch="off",
+        https=("tcp:8443:interface=127.0.0.1",),
+        serve_http=True,
+        sources=str(world.place / "sources.toml"),
+        access=str(access),
+    )
+
+
+def families(made: IndexService) -> list[MetricFamily]:
+    """Return the families of a service."""
+    assert made.index.metrics is not None
+    return list(made.index.metrics.families())
+
+
+def test_the_state_of_a_service(world: ServiceFixture, everything: IndexService) -> None:
+    """What is read when it is scraped."""
+    logins, upstreams = everything.index.logins, everything.index.sources.upstreams
+    assert logins is not None
+    assert upstreams is not None
+    logins.failed.record("bob", "192.0.2.7", "wrong password")
+    world.ask("/simple/acme/", server=1)
+    world.ask("/acme/acme-1.0-py3-none-any.whl", server=1)
+    values = metric_values(families(everything))
+    assert values["simpleindex_failed_logins_total"] == 1
+    assert values["simpleindex_refused_downloads_total{rule=none}"] == 1
+    assert values["simpleindex_page_renderings_total"] == 1
+    assert values["simpleindex_page_cache_bytes"] > 100
+    assert values["simpleindex_watch_lag_seconds"] == values["simpleindex_queued_projects"] == 0
+    assert values["simpleindex_cache_entries{kind=file}"] == values["simpleindex_cache_bytes"] == 0
+    assert values["simpleindex_rules_valid"] == 1
+    assert 0 <= values["simpleindex_rules_age_seconds"] < 600
+    assert 0 <= values["simpleindex_advisories_age_seconds"] < 600
+    (left,) = (
+        value for name, value in values.items() if name.startswith("simpleindex_certificate_seconds_left")
+    )
+    assert 86_400 < left < 400 * 86_400
+    assert values["simpleindex_records_duration_seconds_count{operation=read}"] > 0
+
+
+def test_the_guide_has_every_metric(everything: IndexService) -> None:
+    """By the names that Prometheus has, with its labels; and no other."""
+    store = OperationTimes()
+    store.add("PutObject", 0.1, failed=False)
+    assert everything.index.metrics is not None
+    for times in everything.index.metrics.upstreams.values():
+        times.add("listing", 0.1, failed=False)
+    rows = {}
+    for line in (Path(simpleindex.__file__).parent / "docs" / "metrics.md").read_text().splitlines():
+        if line.startswith("| `simpleindex_"):
+            names, kind, labels, _ = (cell.strip() for cell in line.strip("|").split("|", 3))
+            for name in re.findall("`([a-z_]+)`", names):
+                rows[name.removesuffix("_total")] = kind, set(re.findall("`([a-z]+)`", labels))
+    shown = [*families(everything), *store_families(store)]
+    assert {family.name for family in shown} == set(rows)
+    for family in shown:
+        kind, named = rows[family.name]
+        assert kind == family.type
+        for sample in family.samples:
+            assert {name for name, _ in sample.labels} - {"le"} == named, family.name
 
 
 def test_off(world: ServiceFixture) -> None:

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import NotHere
 from simpleindex.core.names import parse_project_name
+from simpleindex.system.operation_times import OperationTimes
 from simpleindex.upstreams.client_options import UpstreamLimits
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.logins import FixedLogin
@@ -44,6 +45,28 @@ if TYPE_CHECKING:
     from tests.fixtures.network import Request, Step
 
 SECRET = "s3cret"  # not one
+
+
+def test_requests_are_measured() -> None:
+    """Until the head of the answer; 5xx is a failure, and so is no answer."""
+    statuses = iter(("200 OK", "404 Not Found", "503 Busy"))
+    world = HttpUpstreamFixture(
+        lambda request: (
+            [Close()] if request.path.endswith(".whl") else [response(GOOD, JSON, status=next(statuses))]
+        )
+    )
+    times = OperationTimes()
+    world.upstream.measure(times)
+    world.project()
+    with pytest.raises(NotHere):
+        world.project()
+    with pytest.raises(UpstreamFailed):
+        world.project()
+    with pytest.raises(UpstreamFailed):
+        world.open()
+    found = {name: (sum(each.counts), each.failures) for name, each in times.durations.items()}
+    assert found == {"listing": (3, 1), "file": (1, 1)}
+    world.close()
 
 
 def put(world: HttpUpstreamFixture, misbehaviour: Misbehaviour) -> None:

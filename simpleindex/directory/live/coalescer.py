@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -27,6 +28,7 @@ class Coalescer(Generic[Key]):
         work: Does it for a batch of keys.
         workers: How many batches run at once.
         batch: How many keys go into one.
+        seconds: A clock that never goes backwards.
 
     What the work raises is logged; those who wait go on all the same and see the old state.
     """
@@ -37,12 +39,15 @@ class Coalescer(Generic[Key]):
         *,
         workers: int,
         batch: int,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._work = work
         self._workers = workers
         self._batch = batch
         self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
         self._running: dict[Key, list[Deferred[None]]] = {}
+        self._since: dict[Key, float] = {}
+        self._seconds = seconds
         self._batches = 0
         self._starting = False
 
@@ -59,6 +64,15 @@ class Coalescer(Generic[Key]):
         """Whether nothing is run or waits."""
         return not self._waiting and not self._running
 
+    def __len__(self) -> int:
+        """Return how many keys are run or wait."""
+        return len(self._running) + sum(key not in self._running for key in self._waiting)
+
+    @property
+    def longest_wait(self) -> float:
+        """For how many seconds the oldest key has been run or waiting; 0 if there is none."""
+        return self._seconds() - min(self._since.values()) if self._since else 0.0
+
     def ask(self, key: Key, *, first: bool = False) -> Deferred[None]:
         """Have this key run once more.
 
@@ -71,6 +85,7 @@ class Coalescer(Generic[Key]):
         """
         waiter: Deferred[None] = Deferred()
         self._waiting.setdefault(key, []).append(waiter)
+        self._since.setdefault(key, self._seconds())
         if first and key not in self._running:
             self._run([key])
         self._start()
@@ -78,8 +93,10 @@ class Coalescer(Generic[Key]):
 
     def note(self, keys: Iterable[Key]) -> None:
         """Have these run once more, as :meth:`ask` does, while nobody waits for it: many at once cost little."""
+        now = self._seconds()
         for key in keys:
             self._waiting.setdefault(key, [])
+            self._since.setdefault(key, now)
         self._start()
 
     def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
@@ -124,6 +141,11 @@ class Coalescer(Generic[Key]):
     def _finish(self, outcome: Failure | None, keys: Sequence[Key]) -> Failure | None:
         self._batches -= 1
         waiters = [waiter for key in keys for waiter in self._running.pop(key)]
+        for key in keys:
+            # One that was requested meanwhile waits from that time on; the end of its former run is close enough.
+            del self._since[key]
+            if key in self._waiting:
+                self._since[key] = self._seconds()
         self._start()
         for waiter in waiters:
             waiter.callback(None)

@@ -129,6 +129,21 @@ class SnapshotUpdates:
         """Why nothing can be answered, as a sentence; None normally."""
         return self._guard.suspended
 
+    @property
+    def lag(self) -> float:
+        """For how many seconds the oldest change that is known of has not been listed yet; 0 if all are."""
+        return max(each.longest_wait for each in (self._surveys, self._looks, self._long_reads))
+
+    @property
+    def queued(self) -> int:
+        """How many projects are being looked at, or wait for that."""
+        return len(self._looks)
+
+    @property
+    def queued_digests(self) -> int:
+        """How many projects have large files that are being read, or wait for that."""
+        return len(self._long_reads)
+
     def everything_changed(self) -> None:
         """Scan everything again: changes were missed."""
         self._surveys.ask(ROOT)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.records.interface import RecordsTransaction
+    from simpleindex.system.operation_times import OperationTimes
 
 T = TypeVar("T")
 
@@ -90,6 +91,10 @@ class PostgreSQLRecords(Records):
     def writer(self) -> PostgreSQLServer:
         """The way for changes, and for queries in threads: the server."""
         return self._server
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure reads and writes of the server from now on; the copy is in memory."""
+        self._server.times = times
 
     @property
     def changes(self) -> int:

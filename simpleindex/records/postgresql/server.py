@@ -11,12 +11,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from simpleindex.records.postgresql.schema import RECORDS
+from simpleindex.system.operation_times import measuring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.records.interface import RecordsCursor, RecordsTransaction
     from simpleindex.records.postgresql.schema import VersionedSchema
+    from simpleindex.system.operation_times import OperationTimes
 
 T = TypeVar("T")
 
@@ -62,6 +64,9 @@ class PostgreSQLServer:
     Args:
         url: As libpq takes it (``postgresql://host/database``).
         schema: The schema of the tables.
+
+    Attributes:
+        times: Durations of reads and writes; None where nothing is measured.
     """
 
     def __init__(self, url: str, schema: VersionedSchema = RECORDS) -> None:
@@ -72,6 +77,7 @@ class PostgreSQLServer:
         self._url = make_conninfo(url, **{key: value for key, value in parameters.items() if key not in url})
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
+        self.times: OperationTimes | None = None
 
     def connect(self) -> psycopg.Connection[Any]:
         """Return a connection of its own.
@@ -115,9 +121,10 @@ class PostgreSQLServer:
         Raises:
             OSError: The server is away, or refuses.
         """
-        return self._transact(
-            lambda connection: Transaction(connection).execute(statement, values).fetchall()
-        )
+        with measuring(self.times, "read"):
+            return self._transact(
+                lambda connection: Transaction(connection).execute(statement, values).fetchall()
+            )
 
     def write(self, work: Callable[[RecordsTransaction], T], *, patience: float | None = None) -> T:
         """Run a function in one transaction; its changes are durable once this returns.
@@ -139,7 +146,8 @@ class PostgreSQLServer:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._schema.lock,))
             return work(Transaction(connection))
 
-        return self._transact(change)
+        with measuring(self.times, "write"):
+            return self._transact(change)
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.publishing.upload_checks import UploadChecks
     from simpleindex.service.runtime import Runtime
+    from simpleindex.system.operation_times import OperationTimes
     from simpleindex.system.threads import Threads
     from simpleindex.tls.private_ca import Owner
 
@@ -208,6 +209,10 @@ class ServedBucket(ServedDirectory):
         self.digests.forget_others(
             path for snapshot in tuple(self.live.snapshots.values()) for path in snapshot.known
         )
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure requests to the store from now on."""
+        self._store.measure(times)
 
     def stop(self) -> None:
         """Stop reading."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.service.runtime import Runtime
+    from simpleindex.system.operation_times import OperationTimes
 
 _log = logger(__name__)
 
@@ -134,6 +135,9 @@ class ServedDirectory:
         self.digests.forget_others(
             path for snapshot in tuple(self.live.snapshots.values()) for path in snapshot.known
         )
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure nothing: there is no store but the disk."""
 
     def stop(self) -> None:
         """Stop reading and watching."""

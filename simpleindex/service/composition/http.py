@@ -52,6 +52,7 @@ class HttpParts:
         redirect_site: Serves ``redirect``.
         people: The pages for people; None without the extra ``pages``.
         admission: Decides who reads what.
+        refused: Records refused downloads.
         recover: Repairs what crashed uploads left, and returns a sentence for each; None if nothing can be uploaded.
     """
 
@@ -63,6 +64,7 @@ class HttpParts:
     redirect_site: IndexSite
     people: PeoplePages | None
     admission: Admission
+    refused: RefusedDownloads
     recover: Callable[[], list[str]] | None
 
     @property
@@ -103,6 +105,7 @@ def compose_http(
     status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
     people = _people(runtime, sources, logins, listings, search, status)
     recover, changes = _changes(runtime, sources, logins, listings, people)
+    refused = RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None)
     challenge = _acme_challenge(runtime, security)
     resource = IndexResource(
         IndexParts(
@@ -117,7 +120,7 @@ def compose_http(
         ),
         admission,
         acme_challenge=challenge,
-        refused=RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None),
+        refused=refused,
         trusted=settings.trusted_proxy,
         cors=settings.cors,
     )
@@ -125,7 +128,9 @@ def compose_http(
     site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
     open_fast_lane(site, listings, resource.also)
     site.bodies = changes
-    return HttpParts(listings, files, resource, redirect, site, redirect_site, people, admission, recover)
+    return HttpParts(
+        listings, files, resource, redirect, site, redirect_site, people, admission, refused, recover
+    )
 
 
 def _changes(

@@ -39,6 +39,7 @@ class Logins:
         tokens: The tokens.
         owners: The owners of projects.
         audit: The audit.
+        failed: Records failed logins.
         users: Returns the users as they are now; None without a users file.
         files: The followed users and access files.
     """
@@ -48,6 +49,7 @@ class Logins:
     tokens: TokenTable
     owners: OwnerTable
     audit: Audit
+    failed: FailedLogins
     users: Callable[[], Users] | None
     files: tuple[FollowedFile[Users] | FollowedFile[Access], ...] = ()
 
@@ -91,4 +93,4 @@ def compose_logins(runtime: Runtime, views: Mapping[str, Source]) -> Logins:
         CachedOwners(owners, runtime.reactor.seconds),
     )
     files = tuple(file for file in (users_file, rules) if file is not None)
-    return Logins(admission, authentication, tokens, owners, audit, users, files)
+    return Logins(admission, authentication, tokens, owners, audit, failed_logins, users, files)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.metrics.catalogue import catalogue_families
-from simpleindex.metrics.families import gauge
+from simpleindex.metrics.families import counter, counters, gauge, gauges
+from simpleindex.metrics.operations import cache_families, records_families, store_families, upstream_families
 from simpleindex.metrics.requests import RequestMetrics
 from simpleindex.service.report import report_of
+from simpleindex.system.operation_times import OperationTimes
 from simpleindex.web.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
@@ -55,22 +59,105 @@ class IndexMetrics:
 
     Attributes:
         requests: Counts requests and downloads.
+        upstreams: Durations of requests to each upstream, by its name.
     """
 
     def __init__(self, parts: MeasuredParts) -> None:
         self.requests = RequestMetrics(parts.runtime.reactor.seconds)
         self._parts = parts
         self._exposition: Exposition | None = None
+        self._records, self._store = OperationTimes(), OperationTimes()
+        self.upstreams: dict[str, OperationTimes] = {}
+        self._measure()
         self._report: StatusReport | None = None
         self._reported: tuple[object, ...] = ()
         self._report_until = 0.0
+
+    def _measure(self) -> None:
+        self._parts.runtime.records.measure(self._records)
+        for directory in self._parts.sources.directories:
+            directory.measure(self._store)
+        if self._parts.sources.upstreams is not None:
+            for each in self._parts.sources.upstreams.connected:
+                times = self.upstreams[each.settings.name] = OperationTimes()
+                each.client.measure(times)
 
     def families(self) -> Iterator[MetricFamily]:
         """Return the families of the index as they are now."""
         yield from self.requests.families()
         yield from catalogue_families(self._report_now())
-        connections = sum(len(site.connections) for site in self._parts.http.sites)
+        yield from self._directory_families()
+        yield from self._http_families()
+        yield from self._upstream_families()
+        yield from records_families(self._records)
+        if self._store.durations:
+            yield from store_families(self._store)
+        if self._parts.security is not None:
+            yield _certificates(self._parts.security, time.time())
+
+    def _directory_families(self) -> Iterator[MetricFamily]:
+        directories = [each.live for each in self._parts.sources.directories]
+        yield gauge(
+            "simpleindex_watch_lag_seconds",
+            "For how long the oldest change in a directory that is known of has not been listed yet.",
+            max(each.lag for each in directories),
+        )
+        yield gauge(
+            "simpleindex_queued_projects",
+            "Projects that are being read again, or wait for that.",
+            sum(each.queued for each in directories),
+        )
+        yield gauge(
+            "simpleindex_queued_digests",
+            "Projects with large files that are being read, or wait for that.",
+            sum(each.queued_digests for each in directories),
+        )
+        yield gauge(
+            "simpleindex_polling",
+            "1 while a directory is polled, because no events tell of changes, else 0.",
+            any(each.polling for each in directories),
+        )
+
+    def _http_families(self) -> Iterator[MetricFamily]:
+        http, logins = self._parts.http, self._parts.logins
+        connections = sum(len(site.connections) for site in http.sites)
         yield gauge("simpleindex_connections", "Open connections of clients.", connections)
+        yield gauge(
+            "simpleindex_page_cache_bytes", "Bytes of rendered pages in memory.", http.listings.cached_bytes
+        )
+        yield counter(
+            "simpleindex_page_renderings",
+            "Pages that were rendered, because none was in memory or it had changed.",
+            http.listings.renderings,
+        )
+        yield counters(
+            "simpleindex_refused_downloads",
+            "Requests of files that a rule withholds.",
+            ("rule",),
+            {(rule,): count for rule, count in http.refused.withheld.items()},
+        )
+        if logins is not None:
+            yield counter("simpleindex_failed_logins", "Logins that were refused.", logins.failed.count)
+
+    def _upstream_families(self) -> Iterator[MetricFamily]:
+        upstreams = self._parts.sources.upstreams
+        if upstreams is None:
+            return
+        yield from upstream_families(self.upstreams)
+        yield from cache_families(upstreams.cache.space)
+        now = time.time()
+        rules = upstreams.files.sources.file
+        yield gauge(
+            "simpleindex_rules_age_seconds", "Age of the sources file that is in force.", now - rules.modified
+        )
+        yield gauge(
+            "simpleindex_rules_valid",
+            "1, or 0 while the sources file is not valid and the former one is in force.",
+            rules.is_valid,
+        )
+        advisories = upstreams.files.lists.advisories_modified
+        if advisories is not None:
+            yield gauge("simpleindex_advisories_age_seconds", "Age of the newest advisory.", now - advisories)
 
     async def text(self) -> tuple[bytes, str]:
         """Return the metrics as Prometheus reads them, and their content type."""
@@ -88,6 +175,18 @@ class IndexMetrics:
             self._report, self._reported = report_of(directories), state
             self._report_until = now + REPORT_SECONDS
         return self._report
+
+
+def _certificates(security: Security, now: float) -> MetricFamily:
+    return gauges(
+        "simpleindex_certificate_seconds_left",
+        "Seconds until a certificate of the server expires.",
+        ("file",),
+        {
+            (os.path.basename(each.where),): each.expires.timestamp() - now
+            for each in security.certificates.describe()
+        },
+    )
 
 
 def _load(families: Callable[[], Iterable[MetricFamily]]) -> Exposition:

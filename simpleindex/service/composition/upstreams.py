@@ -166,7 +166,7 @@ class _Connector:
             source = PinnedSource(located, upstream.identity, self.pins, reactor, threads.reads)
         scope = Scope(upstream.projects, upstream.exclude)
         return ConnectedUpstream(
-            upstream, agent, cached, UpstreamMember(source, scope, upstream.lists, upstream.name)
+            upstream, agent, cached, UpstreamMember(source, scope, upstream.lists, upstream.name), client
         )
 
     def _cached(

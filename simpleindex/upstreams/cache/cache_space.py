@@ -56,6 +56,9 @@ class CacheSpace:
         room: How much of the disk may be used.
         now: The time, seconds since 1970.
         is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
+
+    Attributes:
+        evictions: How many files and listings were removed to make room.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class CacheSpace:
         self._listings: OrderedDict[str, int] = OrderedDict()
         self._size = self._listings_size = 0
         self._silent_until = 0.0
+        self.evictions = 0
         self._prefix = os.path.join(root, "listings", "")
         self._is_loaded = False
         self._has_complained = not is_cache
@@ -119,6 +123,16 @@ class CacheSpace:
                 with suppress(OSError):
                     os.rmdir(directory)
 
+    @property
+    def size(self) -> int:
+        """The bytes of all files and listings."""
+        return self._size
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The number of files, and that of listings."""
+        return len(self._files), len(self._listings)
+
     def may_have(self, path: str) -> bool:
         """Return whether a file may be in the cache; without touching the disk."""
         return not self._is_loaded or path in self._index_of(path)
@@ -133,6 +147,7 @@ class CacheSpace:
             if path is None:
                 break
             self._log_eviction()
+            self.evictions += 1
             self.remove(path)
 
     def _least_used(self) -> str | None:

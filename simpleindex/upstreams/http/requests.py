@@ -7,7 +7,7 @@ Whatever the other side does, a request ends in bounded time with an answer or w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import CancelledError
 from twisted.web.http_headers import Headers
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.iweb import IAgent, IResponse
 
+    from simpleindex.system.operation_times import OperationTimes
     from simpleindex.upstreams.client_options import ClientOptions
     from simpleindex.upstreams.http.logins import Login
     from simpleindex.upstreams.pages.urls import BasicCredentials, HostPolicy
@@ -82,6 +83,9 @@ class UpstreamRequests:
         clock: For timeouts.
         login: The credentials for the upstream's own origin; they are sent nowhere else.
         options: The upstream's name and timeouts.
+
+    Attributes:
+        times: Durations until the head of an answer; None where nothing is measured.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class UpstreamRequests:
         self._limits = options.limits
         self._user_agent = options.user_agent.encode("ascii")
         self._waits = Waits()
+        self.times: OperationTimes | None = None
 
     async def follow(self, request: OutgoingRequest) -> tuple[IResponse, str]:
         """Make a request, and follow redirects as far as that is allowed.
@@ -161,8 +166,15 @@ class UpstreamRequests:
                 allowed, self._clock, self._agent.request(request.method, url.encode("ascii"), headers)
             )
 
-        response: IResponse = await self.awaited(answer())
-        return response
+        if self.times is None:
+            return cast("IResponse", await self.awaited(answer()))
+        operation, begun, failed = _operation(request), self._clock.seconds(), True
+        try:
+            response: IResponse = await self.awaited(answer())
+            failed = response.code >= 500 or response.code == TOO_MANY_REQUESTS
+            return response
+        finally:
+            self.times.add(operation, self._clock.seconds() - begun, failed=failed)
 
     def _note_wait(self, url: str, request: OutgoingRequest, response: IResponse) -> None:
         is_limited = response.code == TOO_MANY_REQUESTS
@@ -287,6 +299,10 @@ class UpstreamRequests:
         if may_mean_missing(status):
             sentence += f" If {status} means that it has no such project, write missing = [{status}] in its table of the sources file."
         return UpstreamFailed(self._name, sentence, timed_out=timed_out, retry_after=retry_after)
+
+
+def _operation(request: OutgoingRequest) -> str:
+    return "listing" if request.is_page else "file"
 
 
 def header(response: IResponse, name: str) -> str:

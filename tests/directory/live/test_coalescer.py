@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,17 +17,19 @@ from simpleindex.directory.live.coalescer import Coalescer
 from tests.fixtures.log import logged_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class CoalescerFixture:
     """Rounds whose work ends when the test says so."""
 
-    def __init__(self, *, workers: int = 1, batch: int = 1) -> None:
+    def __init__(
+        self, *, workers: int = 1, batch: int = 1, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self.begun: list[tuple[str, ...]] = []
         self.open: list[tuple[tuple[str, ...], Deferred[None]]] = []
         self.failures = logged_failures()
-        self.rounds = Coalescer[str](self._work, workers=workers, batch=batch)
+        self.rounds = Coalescer[str](self._work, workers=workers, batch=batch, seconds=seconds)
 
     def _work(self, keys: Sequence[str]) -> Deferred[None]:
         assert not {key for batch, _ in self.open for key in batch} & set(keys)
@@ -43,6 +46,23 @@ class CoalescerFixture:
         else:
             done.errback(error)
         return keys
+
+
+def test_the_oldest_key_waits_longest() -> None:
+    """One that is requested again while it runs waits from the end of that run on."""
+    now = [0.0]
+    shop = CoalescerFixture(seconds=lambda: now[0])
+    assert (len(shop.rounds), shop.rounds.longest_wait) == (0, 0.0)
+    shop.rounds.note(["a", "b"])
+    now[0] = 3.0
+    shop.rounds.ask("a")
+    assert (len(shop.rounds), shop.rounds.longest_wait) == (2, 3.0)
+    shop.finish()
+    now[0] = 4.0
+    shop.finish()
+    assert (len(shop.rounds), shop.rounds.longest_wait) == (1, 1.0)
+    shop.finish()
+    assert (len(shop.rounds), shop.rounds.longest_wait) == (0, 0.0)
 
 
 class RoundsTests(SynchronousTestCase):

@@ -1,0 +1,117 @@
+"""Metrics of what the index waits for: databases, object stores and upstreams; and of the cache of upstreams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.metrics.families import (
+    MetricFamily,
+    counter,
+    counters,
+    gauge,
+    gauges,
+)
+from simpleindex.metrics.histograms import histogram_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from simpleindex.system.operation_times import OperationTimes
+    from simpleindex.upstreams.cache.cache_space import CacheSpace
+
+
+def records_families(times: OperationTimes) -> Iterator[MetricFamily]:
+    """Return durations of reads and writes of the records."""
+    yield _durations(
+        "simpleindex_records_duration_seconds", "Time of a read or write of the records.", {(): times}, ()
+    )
+    yield _failures(
+        "simpleindex_records_failures", "Reads and writes of the records that failed.", {(): times}, ()
+    )
+
+
+def store_families(times: OperationTimes) -> Iterator[MetricFamily]:
+    """Return durations of requests to an object store."""
+    yield _durations(
+        "simpleindex_store_duration_seconds", "Time of a request to the object store.", {(): times}, ()
+    )
+    yield _failures(
+        "simpleindex_store_failures", "Requests to the object store that failed.", {(): times}, ()
+    )
+
+
+def upstream_families(upstreams: Mapping[str, OperationTimes]) -> Iterator[MetricFamily]:
+    """Return durations and failures of requests, and when each upstream last answered.
+
+    Args:
+        upstreams: By their names in the sources file.
+    """
+    times: dict[tuple[str, ...], OperationTimes] = {(name,): each for name, each in upstreams.items()}
+    yield _durations(
+        "simpleindex_upstream_duration_seconds",
+        "Time from a request to an upstream to the head of its answer.",
+        times,
+        ("upstream",),
+    )
+    yield _failures(
+        "simpleindex_upstream_failures",
+        "Requests to an upstream without an answer, or with one of 429 or 5xx.",
+        times,
+        ("upstream",),
+    )
+    yield gauges(
+        "simpleindex_upstream_answered_timestamp_seconds",
+        "When an upstream last answered a request.",
+        ("upstream", "operation"),
+        {
+            (name, operation): durations.succeeded
+            for name, each in upstreams.items()
+            for operation, durations in each.durations.items()
+            if durations.succeeded
+        },
+    )
+
+
+def cache_families(space: CacheSpace) -> Iterator[MetricFamily]:
+    """Return what the cache of upstreams takes and evicts."""
+    files, listings = space.counts
+    yield gauge(
+        "simpleindex_cache_bytes", "Bytes of files and listings in the cache of upstreams.", space.size
+    )
+    yield gauge(
+        "simpleindex_cache_limit_bytes", "Bytes that the cache of upstreams may take.", space.room.budget
+    )
+    yield gauges(
+        "simpleindex_cache_entries",
+        "Files and listings in the cache of upstreams.",
+        ("kind",),
+        {("file",): files, ("listing",): listings},
+    )
+    yield counter(
+        "simpleindex_cache_evictions", "Files and listings that were removed to make room.", space.evictions
+    )
+
+
+def _durations(
+    name: str, text: str, times: Mapping[tuple[str, ...], OperationTimes], names: tuple[str, ...]
+) -> MetricFamily:
+    samples = (
+        sample
+        for labels, each in times.items()
+        for operation, durations in sorted(each.durations.items())
+        for sample in histogram_samples(
+            (*zip(names, labels, strict=True), ("operation", operation)), durations
+        )
+    )
+    return MetricFamily(name, text, "histogram", tuple(samples))
+
+
+def _failures(
+    name: str, text: str, times: Mapping[tuple[str, ...], OperationTimes], names: tuple[str, ...]
+) -> MetricFamily:
+    values = {
+        (*labels, operation): durations.failures
+        for labels, each in times.items()
+        for operation, durations in each.durations.items()
+    }
+    return counters(name, text, (*names, "operation"), values)
