@@ -18,13 +18,13 @@ from simpleindex.system.ownership import make_directories
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-UNFINISHED: Final = ".unfinished"
+UNFINISHED: Final = ".simpleindex-unfinished"
 """Where a backup is written until it is complete."""
 
-PROVING: Final = ".proving-"
+PROVING: Final = ".simpleindex-proving-"
 """How the name of a directory begins into which a backup is restored to prove it."""
 
-_REMOVED: Final = ".removed-"
+_REMOVED: Final = ".simpleindex-removed-"
 _LARGEST_MANIFEST: Final = 2 << 30  # bytes; a million files have some 300 MB
 
 

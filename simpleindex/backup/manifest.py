@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from simpleindex.core.json_text import load_json
 from simpleindex.core.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 MANIFEST: Final = "manifest.json"
 
@@ -143,6 +143,16 @@ class Manifest:
     def part(self, name: str) -> BackupPart | None:
         """Return the part of that name."""
         return next((part for part in self.parts if part.name == name), None)
+
+    def only(self, names: Collection[str]) -> Manifest:
+        """Return a manifest that has nothing of other parts than these."""
+        return replace(
+            self,
+            parts=tuple(
+                replace(part, is_stored=part.is_stored and part.name in names) for part in self.parts
+            ),
+            items=tuple(item for item in self.items if item.part in names),
+        )
 
     def stored_files(self) -> Iterator[BackupItem]:
         """Yield the files whose bytes are in the backup."""

@@ -37,7 +37,7 @@ class BackupScope:
 
     Attributes:
         parts: Its parts: the packages come first, because no record may be older than a package that it is about.
-        missing: Sentences about files that the configuration names and that are not there.
+        missing: Sentences about what is not in it: files that the configuration names and that are not there, and a bucket.
         excluded: Paths that belong to no part: the cache.
     """
 
@@ -67,6 +67,10 @@ def scope_of(settings: Settings, mode: PackagesMode) -> BackupScope:
         is_stored = mode is not PackagesMode.REFERENCE
         for name, path in _package_directories(settings, sources):
             parts.append(BackupPart(name, path, is_stored=is_stored))
+    if settings.bucket is not None and mode is not PackagesMode.NONE:
+        missing.append(
+            f"The packages in {settings.bucket} are not in it: let the store keep versions or a replica of them."
+        )
     for name, path in _configuration(settings, sources):
         if os.path.exists(path):
             parts.append(BackupPart(name, path, is_file=not os.path.isdir(path)))

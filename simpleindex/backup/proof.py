@@ -33,7 +33,7 @@ from simpleindex.system.followed_file import read_text_file
 from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from simpleindex.backup.manifest import Manifest
     from simpleindex.backup.plan import RestorePlan
@@ -50,21 +50,34 @@ class BackupProof:
     """What proving a backup came to.
 
     Attributes:
+        tell: Called with each sentence about what is good, and about what comes next, as it is known.
         facts: Sentences about what is good.
         faults: Sentences about what is not.
     """
 
+    tell: Callable[[str], object] = lambda _: None
     facts: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
+    def add(self, fact: str) -> None:
+        """Add a sentence about what is good."""
+        self.facts.append(fact)
+        self.tell(fact)
 
-def prove_backup(path: str, manifest: Manifest, steps: Steps) -> BackupProof:
+
+def prove_backup(path: str, manifest: Manifest, steps: Steps, tell: Callable[[str], object]) -> BackupProof:
     """Read every file of a backup, restore it to a temporary directory, and start a server from that.
+
+    Args:
+        path: The directory of the backup.
+        manifest: Its manifest.
+        steps: Show the progress of reading.
+        tell: Called with each sentence about what is good, and about what comes next, as it is known.
 
     Raises:
         KeyboardInterrupt: It was stopped; nothing is left of it.
     """
-    proof = BackupProof()
+    proof = BackupProof(tell)
     stored = sum(1 for _ in manifest.stored_files())
     steps.expect(stored)
     checked = CheckedBackup(path, manifest, steps.advance)
@@ -73,7 +86,7 @@ def prove_backup(path: str, manifest: Manifest, steps: Steps) -> BackupProof:
         if len(checked.faults) > 10:
             proof.faults.append(f"So are {len(checked.faults) - 10:,} more files.")
         return proof
-    proof.facts.append(f"{plural(checked.files, 'file')} with the sizes and digests of the manifest.")
+    proof.add(f"{plural(checked.files, 'file')} with the sizes and digests of the manifest.")
     with _temporary_directory(os.path.dirname(path)) as place:
         try:
             _prove_in(place, RestoreRequest(path, manifest, plan_restore(manifest, place), links=True), proof)
@@ -106,12 +119,13 @@ def _prove_in(place: str, request: RestoreRequest, proof: BackupProof) -> None:
     configuration = os.path.join(place, "trial.toml")
     write_options(configuration, options)
     files = [item for item in manifest.stored_files() if is_of_packages(item.part)]
+    proof.tell(f"A server is started from it, and reads {plural(len(files), 'package file')} first.")
     patience = 60 + len(files) / 200 + sum(item.size for item in files) / 20e6
     has_tls = "https" in manifest.options
     with TrialServer(configuration, place, _environment(request), is_tls=has_tls) as server:
         begun = time.monotonic()
         server.wait_until_ready(patience)
-        proof.facts.append(
+        proof.add(
             f"A server that was started from it was ready after {time.monotonic() - begun:.1f} seconds"
             f"{', with its certificate' if has_tls else ''}."
         )
@@ -131,7 +145,7 @@ def _state_of(manifest: Manifest, plan: RestorePlan) -> str:
 def _prove_records(state: str, proof: BackupProof) -> str | None:
     """Read the records, and make a token in the restored ones; return its secret, or None if there are no records."""
     if not os.path.exists(os.path.join(state, FILENAME)):
-        proof.facts.append("There are no records: no token was ever made, and no file uploaded.")
+        proof.add("There are no records: no token was ever made, and no file uploaded.")
         return None
     database = RecordsDatabase(state, initialized=True)
     try:
@@ -143,7 +157,7 @@ def _prove_records(state: str, proof: BackupProof) -> str | None:
         _, secret = tokens.create(None, options, now)
     finally:
         database.close()
-    proof.facts.append(
+    proof.add(
         f"The records can be read and written: {plural(number, 'token')}, {plural(owners, 'project')} with an owner."
     )
     return secret
@@ -175,7 +189,7 @@ def _environment(request: RestoreRequest) -> dict[str, str]:
 def _prove_login(server: TrialServer, proof: BackupProof) -> None:
     answer = server.get_json("-/api/whoami")
     if isinstance(answer, dict) and answer.get("token"):
-        proof.facts.append("A token that was made in the restored records can log in.")
+        proof.add("A token that was made in the restored records can log in.")
     else:
         proof.faults.append("A token that was made in the restored records cannot log in.")
 
@@ -196,11 +210,12 @@ def _prove_files(server: TrialServer, files: list[BackupItem], proof: BackupProo
     if not good:
         proof.faults += other
         return
-    proof.facts.append(
+    proof.add(
         f"{plural(len(good), 'file')} of a sample of {len(sample)} came from the server with the digest of the manifest, "
         f"such as {printable(good[0])}."
     )
-    proof.facts += other
+    for sentence in other:
+        proof.add(sentence)
 
 
 def _compare(server: TrialServer, item: BackupItem) -> str | None:

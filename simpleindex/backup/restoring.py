@@ -10,11 +10,12 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.backup.elsewhere import moved_paths, options_elsewhere, options_file
 from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished
-from simpleindex.backup.files import copy_file, link_file
+from simpleindex.backup.files import copy_file, link_file, read_digest
 from simpleindex.backup.manifest import ItemKind
 from simpleindex.backup.places import SOURCES, STATE, is_of_packages
 from simpleindex.backup.tree import REPLACED, RESTORING
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from simpleindex.backup.checking import Steps
-    from simpleindex.backup.manifest import ItemOwner, Manifest
+    from simpleindex.backup.manifest import BackupItem, ItemOwner, Manifest
     from simpleindex.backup.plan import RestorePlan, RestoreRoot, RestoreStep
 
 OPTIONS_FILE: Final = "simpleindex.toml"
 """The configuration file that is written below the directory of ``--to``."""
+
+_OTHER_PORTS: Final = {"https": 9443, "http": 9080}
+"""Where a server can listen that is started beside the one of the backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +58,35 @@ class RestoreRequest:
 
 def things_in_the_way(plan: RestorePlan) -> list[str]:
     """Return the paths that lie where something is to be restored."""
-    there = [os.path.join(root.path, name) for root in plan.roots for name in _in_the_way(root)]
+    there = [os.path.join(root.path, name) for root in plan.roots for name in _in_the_way(plan, root)]
     if plan.below and os.path.lexists(path := os.path.join(plan.below, OPTIONS_FILE)):
         there.append(path)
     return there
 
 
-def _in_the_way(root: RestoreRoot) -> Iterator[str]:
+def _in_the_way(plan: RestorePlan, root: RestoreRoot) -> Iterator[str]:
     try:
         names = os.listdir(root.path)
     except FileNotFoundError:
         return
     except NotADirectoryError:
         raise CannotRestore(f"{printable(root.path)} is no directory; move it away.") from None
+    items = {step.path: step.item for step in plan.steps if step.root == root.path} if root.is_shared else {}
     for name in sorted(names):
         is_own = name in {RESTORING, STATE_LOCK} or name.startswith(REPLACED)
-        if not is_own and (not root.is_shared or name in root.names):
+        if is_own or (root.is_shared and name not in root.names):
+            continue
+        if name not in items or not _is_unchanged(os.path.join(root.path, name), items[name]):
             yield name
+
+
+def _is_unchanged(path: str, item: BackupItem) -> bool:
+    """Tell whether a file of the configuration is there with the bytes that the backup has of it."""
+    try:
+        read = read_digest(path)
+    except (FileVanished, OSError):
+        return False
+    return (read.size, read.sha256) == (item.size, item.sha256)
 
 
 def missing_files(request: RestoreRequest) -> list[str]:
@@ -210,7 +226,7 @@ class _Restore:
 
     def _put_in_place(self, root: RestoreRoot) -> None:
         staging = os.path.join(root.path, RESTORING)
-        if there := list(_in_the_way(root)):
+        if there := list(_in_the_way(self._plan, root)):
             aside = self._free_name(root.path)
             os.mkdir(aside, 0o700)
             for name in there:
@@ -234,13 +250,23 @@ class _Restore:
         if not self._plan.below:
             return
         path = os.path.join(self._plan.below, OPTIONS_FILE)
-        write_options(path, options_elsewhere(self._request.manifest, self._plan))
-        self._notes.append(f"Start it there with: twistd -n simpleindex --config {path}")
+        options = options_elsewhere(self._request.manifest, self._plan)
+        write_options(path, options)
+        ports = "".join(f" --{name} {port}" for name, port in _OTHER_PORTS.items() if name in options)
+        self._notes.append(
+            f"Start it there{', on other ports,' if ports else ''} with: "
+            f"twistd -n --pidfile= simpleindex --config {quote(path)}{ports}"
+        )
 
     def _tell_of_postgresql(self) -> None:
         manifest = self._request.manifest
         state = manifest.part(STATE)
-        if state is not None and not self._plan.below and (urls := manifest.options.get("records")):
+        if (
+            state is not None
+            and state.is_stored
+            and not self._plan.below
+            and (urls := manifest.options.get("records"))
+        ):
             self._notes.append(
                 f"The records were in PostgreSQL. If they are lost there: simpleindex records copy sqlite:{state.path} {urls[-1]}"
             )

@@ -19,7 +19,7 @@ from simpleindex.migration.people import NOBODY
 from simpleindex.migration.source import ImportSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from simpleindex.core.names import DistributionName, ProjectName
     from simpleindex.migration.local_files import LocalContent, SourceDirectory
@@ -43,7 +43,6 @@ class PackageTree(ImportSource):
     Args:
         directory: The tree.
         label: Its name in notes and messages.
-        people: Returns its users and rights.
 
     Raises:
         InvalidImportSource: A directory cannot be read.
@@ -51,15 +50,9 @@ class PackageTree(ImportSource):
 
     is_local = True
 
-    def __init__(
-        self,
-        directory: SourceDirectory,
-        label: str,
-        people: Callable[[], ImportedPeople] = lambda: NOBODY,
-    ) -> None:
+    def __init__(self, directory: SourceDirectory, label: str) -> None:
         self.label = label
         self._directory = directory
-        self._people = people
         self._paths: dict[ProjectName, dict[str, str]] = defaultdict(dict)
         self._files: dict[ProjectName, list[File]] = defaultdict(list)
         self._refused: dict[ProjectName, list[Withheld]] = defaultdict(list)
@@ -121,8 +114,8 @@ class PackageTree(ImportSource):
         return self._directory.beside(self._paths[name][file.filename])
 
     def people(self) -> ImportedPeople:
-        """Return users and rights."""
-        return self._people()
+        """Return nobody: users are in a file elsewhere."""
+        return NOBODY
 
 
 def _parsed(path: str, filename: str) -> DistributionName:

@@ -59,6 +59,16 @@ class ImportedPeople:
     rules: tuple[ProposedRule, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def joined(self, others: ImportedPeople) -> ImportedPeople:
+        """Return these and others; of two users or groups of one name the first is taken."""
+        names = {user.name for user in self.users}
+        return ImportedPeople(
+            (*self.users, *(user for user in others.users if user.name not in names)),
+            {**others.groups, **self.groups},
+            (*self.rules, *others.rules),
+            (*self.notes, *others.notes),
+        )
+
 
 _GROUP_WORD: Final = "group:"
 _GROUP: Final = re.compile(r"[A-Za-z0-9._-]+")

@@ -132,7 +132,7 @@ def test_the_next_backup_links_what_is_unchanged(
     assert [path for path in read if path.endswith(".whl")] == [
         str(changed)
         if packages is PackagesMode.COPY
-        else str(world.backups / ".unfinished/packages/tool" / changed.name)
+        else str(world.backups / ".simpleindex-unfinished/packages/tool" / changed.name)
     ]
     assert is_linked(stored(first, f"packages/{WHEEL}"), stored(second, f"packages/{WHEEL}"))
     assert is_linked(old, stored(second, f"packages/{WHEEL}")) == (packages is PackagesMode.LINK)
@@ -342,8 +342,8 @@ def test_a_backup_that_cannot_be_read_is_not_built_upon(world: BackupWorld) -> N
 
 def test_what_a_killed_backup_has_left(world: BackupWorld) -> None:
     """It goes with the next one; and a backup before that lost a file is not built upon for that file."""
-    put(world.backups / ".unfinished" / "packages" / "half", b"")
-    put(world.backups / ".removed-2026-01-01T00-00-00Z" / "half", b"")
+    put(world.backups / ".simpleindex-unfinished" / "packages" / "half", b"")
+    put(world.backups / ".simpleindex-removed-2026-01-01T00-00-00Z" / "half", b"")
     first = world.back_up()
     assert [each.name for each in world.backups.iterdir()] == [os.path.basename(first.path)]
     stored(first, f"packages/{WHEEL}").unlink()

@@ -110,7 +110,13 @@ def test_parts_that_do_not_fit_together(parts: tuple[BackupPart, ...], items: tu
 
 def test_outdated_backups() -> None:
     """Other names are nobody's backups."""
-    names = ["2026-11-29T05-00-00Z", "2026-11-27T05-00-00Z", "notes", "2026-11-28T05-00-00Z", ".unfinished"]
+    names = [
+        "2026-11-29T05-00-00Z",
+        "2026-11-27T05-00-00Z",
+        "notes",
+        "2026-11-28T05-00-00Z",
+        ".simpleindex-unfinished",
+    ]
     assert outdated(names, 2) == ["2026-11-27T05-00-00Z"]
     assert outdated(names, 3) == outdated(names, 9) == []
     assert not is_backup_name("2026-11-29T05-00-00Z.part")

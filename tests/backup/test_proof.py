@@ -91,7 +91,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[PretendedServer]:
 
 
 def proved(backup: str) -> BackupProof:
-    return prove_backup(backup, read_manifest(backup), NO_STEPS)
+    return prove_backup(backup, read_manifest(backup), NO_STEPS, lambda _: None)
 
 
 def test_a_good_backup(

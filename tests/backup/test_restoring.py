@@ -85,12 +85,31 @@ def test_what_is_there_is_not_replaced(world: BackupWorld) -> None:
     assert list(contents(world.home)) == ["etc", "etc/users"]
 
 
-def test_what_is_there_is_moved_aside(world: BackupWorld) -> None:
-    """With --force nothing is lost; a second time neither."""
+def test_files_of_the_configuration_that_are_as_before(world: BackupWorld) -> None:
+    """They are in nobody's way; a link is no such file."""
     report = world.back_up()
+    users = world.home / "etc" / "users"
+    content = users.read_bytes()
+    lost(world)
+    put(users, content)
+    world.restore(report.path)
+    assert (users.read_bytes(), users.stat().st_mode & 0o777) == (content, 0o640)
+    lost(world)
+    put(world.home / "elsewhere", content)
+    users.parent.mkdir()
+    users.symlink_to(world.home / "elsewhere")
+    with pytest.raises(CannotRestore, match=r"etc/users would be replaced"):
+        world.restore(report.path)
+
+
+def test_what_is_there_is_moved_aside(world: BackupWorld) -> None:
+    """With --force nothing is lost; a second time neither. Files of the configuration that are as before stay."""
+    report = world.back_up()
+    put(world.home / "etc" / "users", b"bob:y\n")
     put(world.home / "srv" / "acme" / "new.whl", b"new")
     notes = world.restore(report.path, replaces=True)
-    assert len(notes) == 6
+    assert len(notes) == 5
+    assert [each.name for each in (world.home / "etc" / ".simpleindex-replaced-1").iterdir()] == ["users"]
     aside = world.home / "srv" / ".simpleindex-replaced-1"
     assert f"What was there is in {aside}; remove it when you do not need it." in notes
     assert (aside / "acme" / "new.whl").read_bytes() == b"new"
@@ -107,7 +126,8 @@ def test_below_another_directory(world: BackupWorld, tmp_path: Path) -> None:
     report = world.back_up()
     below = tmp_path / "copy"
     notes = world.restore(report.path, below)
-    assert notes == [f"Start it there with: twistd -n simpleindex --config {below}/simpleindex.toml"]
+    start = f"twistd -n --pidfile= simpleindex --config {below}/simpleindex.toml --https 9443"
+    assert notes == [f"Start it there, on other ports, with: {start}"]
     settings = resolve({"config": str(below / "simpleindex.toml")}, {}, tmp_path)
     assert settings.path == below / str(world.home)[1:] / "srv"
     assert settings.serve_http is False

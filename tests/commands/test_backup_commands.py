@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.backup import destination
+from simpleindex.backup.destination import read_manifest
 from simpleindex.commands.main import main
 from simpleindex.records.state_lock import StateLock
 from tests.fixtures.backup_world import BackupWorld
@@ -106,7 +107,9 @@ def test_packages_that_cannot_be_linked(
         (("{home}/srv/backups",), "lies in the directory of --path"),
         (("{home}/var",), "lies in the directory of --state"),
         (("{home}/certs/x",), "lies in the directory of --certs"),
-        (("{home}/etc/users",), "users"),
+        (("{home}/cache/x",), "lies in the directory of --cache"),
+        (("{home}/staging/x",), "staging, which is backed up"),
+        (("{home}/etc/users",), "users, which is backed up"),
         (("b", "--keep", "0"), "see simpleindex backup --help"),
         (("b", "--keep", "x"), "see simpleindex backup --help"),
         (("b", "--packages", "tape"), "see simpleindex backup --help"),
@@ -178,6 +181,37 @@ def test_a_running_server(world: BackupWorld, run: Callable[..., tuple[int, str,
     assert run("restore", backup, "--force")[0] == 0
 
 
+def test_parts_of_a_backup(world: BackupWorld, run: Callable[..., tuple[int, str, str]]) -> None:
+    """The packages come back while the server runs with newer records."""
+    backup = world.back_up().path
+    shutil.rmtree(world.home / "srv")
+    world.create_token()
+    records = (world.home / "var" / "records.sqlite3").read_bytes()
+    lock = StateLock(str(world.home / "var"))
+    lock.share()
+    status, out, _ = run("restore", backup, "--part", "packages", "--dry-run")
+    assert (status, out.splitlines()[1:]) == (0, [f"  packages: 2 files to {world.home}/srv"])
+    status, out, _ = run("restore", backup, "--part", "packages")
+    lock.release()
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert (world.home / "srv" / WHEEL).is_file()
+    assert (world.home / "var" / "records.sqlite3").read_bytes() == records
+    status, _, err = run("restore", backup, "--part", "package")
+    assert (status, "--part: the backup has no part 'package'" in err, "'packages'" in err) == (2, True, True)
+
+
+def test_packages_in_a_bucket(
+    world: BackupWorld, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in no backup, and a restored server looks for them where they were."""
+    monkeypatch.setenv("SIMPLEINDEX_PATH", "s3://company/python")
+    status, out, err = run("backup", world.backups)
+    assert (status, "1 package file (1 linked)" in out) == (0, True)
+    assert "The packages in s3://company/python are not in it" in err
+    assert read_manifest(str(newest(world))).options["path"] == ("s3://company/python",)
+    assert run("backup", world.backups, "--packages", "none")[2] == ""
+
+
 def test_packages_by_reference(world: BackupWorld, run: Callable[..., tuple[int, str, str]]) -> None:
     """What is not there any more is named."""
     assert run("backup", world.backups, "--packages", "reference")[0] == 0
@@ -199,7 +233,7 @@ def test_packages_by_reference(world: BackupWorld, run: Callable[..., tuple[int,
         (("acme", wheel_name()), f"simpleindex undelete acme {wheel_name()}"),
         (("nowhere",), "There is no directory"),
         (("{home}",), "is no backup: it has no manifest.json"),
-        (("b", "--verify", "--force"), "--verify changes nothing"),
+        (("b", "--verify", "--force"), "--verify proves the whole backup"),
         ((), "see simpleindex restore --help"),
     ],
 )

@@ -14,6 +14,7 @@ from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Project, Status
 from simpleindex.migration.importer import Importer
+from simpleindex.migration.people import ImportedPeople, ImportedUser
 from simpleindex.publishing.writer import Space, Writer
 from tests.fixtures.distributions import (
     add_sdist,
@@ -141,6 +142,16 @@ def test_only_some_projects(move: Move) -> None:
     move.run("--project", "OTH*", "--project", "nothing")
     assert move.there() == {f"other/{wheel_name('other')}"}
     assert "--project: 'a b' is no name" in move.refused("--project", "a b")
+    assert f"no project of {move.old} has such a name; it has acme, other." in move.refused(
+        "--project", "no*"
+    )
+
+
+def test_nothing_is_there(move: Move) -> None:
+    """Another directory was meant, perhaps."""
+    empty = move.path / "empty"
+    empty.mkdir()
+    assert f"There are no packages in {empty}; look at --from." in move.refused("--from", str(empty))
 
 
 def test_what_is_refused_is_reported_and_the_rest_comes(move: Move) -> None:
@@ -174,6 +185,20 @@ def test_users(move: Move) -> None:
     assert "mine" in users.read_text()
     assert "--users-from: /nothing cannot be read" in move.refused("--users-from", "/nothing")
     assert "cannot be changed" in move.refused(*words, "--users", str(move.root))
+
+
+def test_users_of_a_server_that_is_read_over_http(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the file come before those of the server, which tells no hashes."""
+    source = MemorySource()
+    source.add(WHEEL, wheel_bytes())
+    users = ImportedUser("alice"), ImportedUser("dora")
+    monkeypatch.setattr(source, "people", lambda: ImportedPeople(users, notes=("It tells no hashes.",)))
+    monkeypatch.setattr(importing, "open_source", lambda *_: source)
+    out, _ = move.run("--users-from", str(move.path / "htpasswd"), "--users", str(move.path / "users"))
+    assert f"Added to {move.path / 'users'}: alice, carol, with their passwords.\n" in out
+    assert "alice cannot" not in out
+    assert "dora cannot log in yet: it has no hash." in out
+    assert "It tells no hashes." in out
 
 
 def test_an_empty_password_is_none(move: Move) -> None:
@@ -232,8 +257,9 @@ def test_the_kind_is_recognized(move: Move) -> None:
     assert "has no index with files" in move.refused("--from", str(move.path / "export"))
     for name in ("simple", "packages"):
         (move.path / "mirror" / "web" / name).mkdir(parents=True)
-    out, _ = move.run("--from", str(move.path / "mirror"))
-    assert out.startswith("Imported 0 files of 0 projects")
+    put(move.path / "mirror" / "web" / "simple" / "acme" / "index.html", b"<!DOCTYPE html>")
+    out, _ = move.run("--from", str(move.path / "mirror"), status=1)
+    assert out.startswith("Not imported: acme: the page is HTML, but lists no files")
     assert "dataindex.json: it cannot be read: No such file" in move.refused("--kind", "devpi-export")
     assert "aws s3 sync BUCKET DIR" in move.refused("--from", "s3://bucket/prefix")
     dump = put(move.path / "dump.json", b'{"users": [{"username": "bob"}]}')

@@ -328,8 +328,8 @@ def test_stopped_by_the_keyboard(new_server: Callable[..., Server]) -> None:
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
             assert index.begun.wait(PATIENCE)
-            small = front.root / "acme-lib" / wheel_name("acme-lib", "1.0")
-            wait_until(small.exists, "the small file is here")
+            audit = front.home / "state" / "audit.jsonl"
+            wait_until(lambda: audit.exists() and '"import"' in audit.read_text(), "the small file is noted")
             process.send_signal(signal.SIGINT)
             time.sleep(0.2)
             index.allowed.set()

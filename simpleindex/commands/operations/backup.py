@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
     from simpleindex.backup.making import BackupReport
+    from simpleindex.backup.places import BackupScope
     from simpleindex.config.settings import Settings
 
 INTERRUPTED: Final = 130
@@ -44,9 +45,10 @@ def backup(words: list[str]) -> int:
     options = {name: value for name in _SERVER_OPTIONS if (value := getattr(arguments, name))}
     settings = resolve(options, os.environ, Path.cwd())
     destination = BackupDestination(arguments.destination)
-    _refuse_inside(destination.path, settings)
+    scope = scope_of(settings, arguments.packages)
+    _refuse_inside(destination.path, settings, scope)
     request = BackupRequest(
-        scope_of(settings, arguments.packages),
+        scope,
         option_texts(options, os.environ, Path.cwd()),
         arguments.packages,
         # Old backups go only when the new one is certain.
@@ -116,18 +118,19 @@ def _count(text: str) -> int:
     return number
 
 
-def _refuse_inside(destination: str, settings: Settings) -> None:
-    """Refuse a destination that would be part of the next backup.
+def _refuse_inside(destination: str, settings: Settings, scope: BackupScope) -> None:
+    """Refuse a destination that would be served, would be part of the next backup, or may be deleted with the cache.
 
     Raises:
         RefusedStart: It lies in a directory of the server.
     """
     real = Path(os.path.realpath(destination))
-    for name in _DIRECTORIES:
-        directory = getattr(settings, name)
-        if real.is_relative_to(os.path.realpath(directory)):
+    used = {f"the directory of --{name}": getattr(settings, name) for name in (*_DIRECTORIES, "cache")}
+    used |= {f"{printable(part.path)}, which is backed up": part.path for part in scope.parts}
+    for directory, path in used.items():
+        if real.is_relative_to(os.path.realpath(path)):
             raise RefusedStart(
-                f"{destination} lies in the directory of --{name}; name one beside it, best on the same file system."
+                f"{printable(destination)} lies in {directory}; name one beside it, best on the same file system."
             )
 
 

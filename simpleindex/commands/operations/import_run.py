@@ -131,8 +131,9 @@ class ImportRun:
                 pool = ThreadPoolExecutor(_AT_ONCE)
                 try:
                     for future in [pool.submit(work, item) for item in items]:
-                        yield future.result()
+                        value = future.result()
                         progress.advance()
+                        yield value
                 except BaseException:
                     self._stopping.set()
                     raise

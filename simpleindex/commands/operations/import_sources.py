@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +13,6 @@ from simpleindex.migration.devpi_export import DATA_INDEX, DevpiExport
 from simpleindex.migration.htpasswd_people import htpasswd_people
 from simpleindex.migration.local_files import SourceDirectory
 from simpleindex.migration.package_tree import PackageTree
-from simpleindex.migration.people import NOBODY
 from simpleindex.migration.pypicloud_people import is_pypicloud_dump, pypicloud_people
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.pages.urls import index_url
@@ -80,18 +78,31 @@ def _bandersnatch(directory: SourceDirectory, _: argparse.Namespace) -> ImportSo
     return BandersnatchTree(directory)
 
 
-def _package_tree(directory: SourceDirectory, given: argparse.Namespace) -> ImportSource:
-    return PackageTree(directory, directory.root, partial(_people, given.users_from))
+def _package_tree(directory: SourceDirectory, _: argparse.Namespace) -> ImportSource:
+    return PackageTree(directory, directory.root)
 
 
-def _people(path: str | None) -> ImportedPeople:
+def read_people(source: ImportSource, path: str | None) -> ImportedPeople:
+    """Return the users and rights of the other server, and those in a file of it.
+
+    Args:
+        source: The other server.
+        path: An htpasswd file or an access dump of pypicloud, whose users come before those of the source; None without one.
+
+    Raises:
+        RefusedStart: The file cannot be read.
+        InvalidImportSource: The users of the source cannot be read.
+    """
+    people = source.people()
     if path is None:
-        return NOBODY
+        return people
     try:
         content = read_text_file(path)
     except OSError as error:
         raise RefusedStart(f"--users-from: {printable(path)} cannot be read: {error.strerror}") from None
-    return pypicloud_people(content) if is_pypicloud_dump(content) else htpasswd_people(content)
+    return (pypicloud_people(content) if is_pypicloud_dump(content) else htpasswd_people(content)).joined(
+        people
+    )
 
 
 HTTP_KINDS: Final = ("devpi", "simple")

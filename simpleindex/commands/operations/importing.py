@@ -17,11 +17,11 @@ from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, who
 from simpleindex.commands.operations.import_run import INTERRUPTED, ImportRun
-from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source
+from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
 from simpleindex.config.settings import resolve
 from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
-from simpleindex.core.text import one_of
+from simpleindex.core.text import one_of, printable
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.migration.people import ImportedPeople
     from simpleindex.migration.plan import ProjectPlan
+    from simpleindex.migration.source import ImportSource
 
 _PLACES: Final = {
     "path": "DIR",
@@ -53,6 +54,9 @@ _PLACES: Final = {
     "config": "FILE",
     "sources": "FILE",
 }
+_MOST_SHOWN: Final = 5
+"""Names of projects in a sentence."""
+
 _DESCRIPTION: Final = (
     "Import the packages of another index server: each file is fetched, compared with the digest that is stated, examined as an "
     "upload is, and put into the directory with its upload time and yank; a running server offers it at once. What is here already "
@@ -120,7 +124,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--users-from",
         metavar="FILE",
-        help="the htpasswd file of a pypiserver, or the access dump of a pypicloud (JSON)",
+        help="take users from the other server's htpasswd file, or the access dump of a pypicloud (JSON)",
     )
     parser.add_argument("--login-file", metavar="FILE", help="holds user:password for the other server")
     parser.add_argument("--cert", metavar="FILE", help="trust these CA certificates instead of the system's")
@@ -146,7 +150,7 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     target, access = _target(settings, given.to), _access(settings)
     stopping = Event()
     source = open_source(given, stopping)
-    people = source.people()
+    names, people = _chosen(source, patterns), read_people(source, given.users_from)
     # Before the files, which take long: a users file that cannot be changed is told at once.
     users = _bring_users(people, settings, is_dry=given.dry_run)
     examination, audit = open_examination(), Audit(str(settings.state))
@@ -154,7 +158,7 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     run = ImportRun(importer, stopping, audit, given.to)
     target.digests.open()
     try:
-        plans = run.plan(_chosen(source.projects(), patterns))
+        plans = run.plan(names)
         if run.stopped_with is None and not given.dry_run:
             _require_space(importer, plans)
             run.bring(plans)
@@ -177,11 +181,24 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     return report, run.stopped_with or int(bool(report.refused))
 
 
-def _chosen(names: Sequence[ProjectName], patterns: tuple[str, ...]) -> Sequence[ProjectName]:
-    if not patterns:
-        return names
-    chosen = matcher(patterns)
-    return [name for name in names if chosen.find(name) is not None]
+def _chosen(source: ImportSource, patterns: tuple[str, ...]) -> Sequence[ProjectName]:
+    """Return the names of the projects that are imported.
+
+    Raises:
+        RefusedStart: There are none.
+        InvalidImportSource: They cannot be listed.
+    """
+    names = source.projects()
+    if not names:
+        raise RefusedStart(f"There are no packages in {printable(source.label)}; look at --from.")
+    chosen = matcher(patterns or ("*",))
+    found = [name for name in names if chosen.find(name) is not None]
+    if not found:
+        some = ", ".join(names[:_MOST_SHOWN]) + (", ..." if len(names) > _MOST_SHOWN else "")
+        raise RefusedStart(
+            f"--project: no project of {printable(source.label)} has such a name; it has {some}."
+        )
+    return found
 
 
 def _target(settings: Settings, name: str) -> ImportTarget:

@@ -19,12 +19,15 @@ from simpleindex.commands.operations.backup import INTERRUPTED
 from simpleindex.commands.progress import Progress
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.names import distribution_suffix
-from simpleindex.core.text import decimal_size, plural, printable
+from simpleindex.core.text import decimal_size, one_of, plural, printable
 from simpleindex.records.state_lock import without_servers
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from simpleindex.backup.manifest import Manifest
 
 _MOST_SHOWN: Final = 5
 """Paths that are printed; of others only the number."""
@@ -77,6 +80,13 @@ def _parse(words: list[str]) -> argparse.Namespace:
         "backup", metavar="BACKUP", help="the directory of one backup; of a directory of backups, the newest"
     )
     parser.add_argument("--to", metavar="DIR", help="restore everything below this directory, to look at it")
+    parser.add_argument(
+        "--part",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only this part, such as packages, state or users, as --dry-run lists them; may be repeated",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be restored where")
     parser.add_argument("--force", action="store_true", help="move aside what is there")
     parser.add_argument(
@@ -85,8 +95,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
         help="prove it: read every file, and start a server from it, with nothing but what is in it",
     )
     arguments = parser.parse_args(words)
-    if arguments.verify and (arguments.to or arguments.dry_run or arguments.force):
-        parser.error("--verify changes nothing, and takes none of --to, --dry-run and --force")
+    if arguments.verify and (arguments.to or arguments.part or arguments.dry_run or arguments.force):
+        parser.error(
+            "--verify proves the whole backup, and takes none of --to, --part, --dry-run and --force"
+        )
     return arguments
 
 
@@ -109,7 +121,7 @@ def _backup_path(given: str) -> str:
 
 
 def _restore(path: str, arguments: argparse.Namespace) -> int:
-    manifest = read_manifest(path)
+    manifest = _chosen(read_manifest(path), arguments.part)
     below = os.path.abspath(arguments.to) if arguments.to else ""
     request = RestoreRequest(path, manifest, plan_restore(manifest, below.rstrip("/")), arguments.force)
     _refuse_missing(request)
@@ -117,7 +129,7 @@ def _restore(path: str, arguments: argparse.Namespace) -> int:
         return _print_plan(request)
     state = manifest.part(STATE)
     with ExitStack() as stack:
-        if state is not None:
+        if state is not None and state.is_stored:
             stack.enter_context(without_servers(request.plan.target(state.path)))
         with Progress(sys.stderr, "files") as progress:
             notes = restore_backup(request, Steps(progress.expect, progress.advance))
@@ -125,6 +137,19 @@ def _restore(path: str, arguments: argparse.Namespace) -> int:
     for note in notes:
         print(note)
     return _print_absent(request)
+
+
+def _chosen(manifest: Manifest, names: Sequence[str]) -> Manifest:
+    """Return what is restored: all of a manifest, or the parts of these names.
+
+    Raises:
+        RefusedStart: A name is that of no part.
+    """
+    parts = [part.name for part in manifest.parts]
+    for name in names:
+        if name not in parts:
+            raise RefusedStart(f"--part: the backup has no part {name!r}{one_of(name, parts)}.")
+    return manifest.only(names) if names else manifest
 
 
 def _refuse_missing(request: RestoreRequest) -> None:
@@ -142,13 +167,14 @@ def _print_plan(request: RestoreRequest) -> int:
         f"The backup of {request.manifest.host} at {request.manifest.made} would restore {_summary(request)}:"
     )
     for part in request.manifest.parts:
-        items = [
-            item for item in request.manifest.items if item.part == part.name and item.kind is ItemKind.FILE
-        ]
+        items = [item for item in request.manifest.items if item.part == part.name]
+        if not items:
+            continue
         where = (
             "stay where they are" if not part.is_stored else f"to {printable(request.plan.target(part.path))}"
         )
-        print(f"  {part.name}: {plural(len(items), 'file')} {where}")
+        files = sum(item.kind is ItemKind.FILE for item in items)
+        print(f"  {part.name}: {plural(files, 'file')} {where}")
     there = things_in_the_way(request.plan)
     for path in there[:_MOST_SHOWN]:
         print(f"{printable(path)} is in the way; --force moves it aside.")
@@ -184,8 +210,13 @@ def _has_size(path: str, size: int) -> bool:
 
 def _prove(path: str) -> int:
     with Progress(sys.stderr, "files") as progress:
-        proof = prove_backup(path, read_manifest(path), Steps(progress.expect, progress.advance))
-    for sentence in (*proof.facts, *proof.faults):
+
+        def tell(sentence: str) -> None:
+            progress.end()
+            print(sentence, flush=True)
+
+        proof = prove_backup(path, read_manifest(path), Steps(progress.expect, progress.advance), tell)
+    for sentence in proof.faults:
         print(sentence)
     print("The backup can be restored." if not proof.faults else "The backup is NOT good.")
     return 1 if proof.faults else 0
