@@ -17,10 +17,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.end_to_end.acme_servers import Pebble
+from tests.end_to_end.object_stores import MISSING_SEAWEEDFS, SeaweedFS
 from tests.end_to_end.running import Installed, Server
+from tests.end_to_end.storages import DIRECTORY, BucketStorage, DirectoryStorage
+from tests.fixtures.postgresql import running_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.end_to_end.storages import Storage
+    from tests.fixtures.postgresql import PostgreSQL
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -69,6 +75,37 @@ def new_server(installed: Installed, tmp_path: Path) -> Iterator[Callable[..., S
     for server in made:
         if not server.is_over:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A store with a bucket, for all tests that keep to prefixes of their own."""
+    if MISSING_SEAWEEDFS:
+        pytest.skip(MISSING_SEAWEEDFS)
+    store = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"))
+    try:
+        yield store.start()
+    finally:
+        store.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql(open_directory: Path) -> Iterator[PostgreSQL]:
+    """A database server, for all tests that make databases of their own."""
+    place = open_directory / "postgresql"
+    place.mkdir()
+    with running_postgresql(place) as server:
+        yield server
+
+
+@pytest.fixture
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """Where packages and records are: an empty directory, or with :data:`ON_BOTH_STORAGES` a prefix and a database too."""
+    if getattr(request, "param", DIRECTORY) == DIRECTORY:
+        return DirectoryStorage()
+    store, server = request.getfixturevalue("seaweedfs"), request.getfixturevalue("postgresql")
+    records = server.create_database()
+    return BucketStorage(store, records.rpartition("/")[2], records)
 
 
 @pytest.fixture(scope="session")

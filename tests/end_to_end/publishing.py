@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.end_to_end.clients import Client, found
 from tests.end_to_end.running import PATIENCE, Server, bare_environment
+from tests.end_to_end.storages import DirectoryStorage
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.end_to_end.running import Installed
+    from tests.end_to_end.storages import Storage
 
 ACCESS = """\
 [[rule]]
@@ -45,6 +47,7 @@ class Publishing:
         access: The access file.
         passwords: Of everybody; no log may hold one.
         tokens: All that were made; no log may hold one.
+        storage: Where its packages and records are.
     """
 
     server: Server
@@ -52,6 +55,7 @@ class Publishing:
     access: Path
     passwords: dict[str, str]
     tokens: list[str] = field(default_factory=list)
+    storage: Storage = field(default_factory=DirectoryStorage)
 
     @property
     def legacy(self) -> str:
@@ -60,17 +64,27 @@ class Publishing:
 
     def token(self, *options: str, user: str = "alice", can: str = "upload") -> str:
         """Make a token by the command, while the server runs."""
-        arguments = ["token", "create", "--user", user, "--can", can, *options]
-        done = command(self.server.installed, self.server.home, *arguments, state=self.server.home / "state")
-        assert done.returncode == 0, done.stderr
-        secret = done.stdout.strip()
-        assert secret.startswith("sidx-"), done.stdout
+        secret = self.run("token", "create", "--user", user, "--can", can, *options).strip()
+        assert secret.startswith("sidx-"), secret
         self.tokens.append(secret)
         return secret
 
+    def run(self, *arguments: str) -> str:
+        """Run the ``simpleindex`` command with this server's state and records; return what it prints."""
+        server = self.server
+        done = command(
+            server.installed,
+            server.home,
+            *arguments,
+            state=server.home / "state",
+            records=self.storage.records,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def assert_no_secret_was_told(self) -> None:
         """See that no log, no page on disk and no audit line holds a password or a token."""
-        told = self.server.log + (self.server.home / "access.log").read_text()
+        told = self.server.log + (self.server.home / "access.log").read_text() + self.storage.records_text()
         for path in (self.server.home / "state").rglob("*"):
             if path.is_file():
                 told += path.read_bytes().decode("latin-1")
@@ -79,9 +93,15 @@ class Publishing:
 
 
 def command(
-    installed: Installed, home: Path, *arguments: str, state: Path, stdin: str = ""
+    installed: Installed,
+    home: Path,
+    *arguments: str,
+    state: Path,
+    records: str | None = None,
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run the ``simpleindex`` command to its end."""
+    database = {} if records is None else {"SIMPLEINDEX_RECORDS": records}
     return subprocess.run(
         [installed.python, "-m", "simpleindex", *arguments],
         capture_output=True,
@@ -90,15 +110,21 @@ def command(
         check=False,
         timeout=PATIENCE,
         cwd=home,
-        env=bare_environment(home, SIMPLEINDEX_STATE=str(state)),
+        env=bare_environment(home, SIMPLEINDEX_STATE=str(state), **database),
     )
 
 
 def start_publishing(
-    new_server: Callable[..., Server], *options: str, access: str = ACCESS, name: str = "publishing"
+    new_server: Callable[..., Server],
+    *options: str,
+    access: str = ACCESS,
+    name: str = "publishing",
+    storage: Storage | None = None,
 ) -> Publishing:
     """Make users by the command, and start a server with them and an access file."""
     server = new_server(name=name)
+    storage = storage or DirectoryStorage()
+    storage.attach(server)
     users, rules = server.home / "users", server.home / "access.toml"
     rules.write_text(access)
     passwords = {user: f"{user} {secrets.token_urlsafe(9)}" for user in ("alice", "bob")}
@@ -108,8 +134,8 @@ def start_publishing(
             server.installed, server.home, *arguments, state=server.home / "state", stdin=f"{password}\n"
         )
         assert done.returncode == 0, done.stderr
-    server.options = ("--users", str(users), "--access", str(rules), *options)
-    return Publishing(server.start(), users, rules, passwords)
+    server.options = ("--users", str(users), "--access", str(rules), *storage.options, *options)
+    return Publishing(server.start(), users, rules, passwords, storage=storage)
 
 
 def make_dist(directory: Path, name: str, version: str = "1.0") -> list[Path]:

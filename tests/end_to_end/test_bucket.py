@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.end_to_end.clients import pip
-from tests.end_to_end.object_stores import BUCKET, MISSING_NANIO, MISSING_SEAWEEDFS, Nanio, SeaweedFS
+from tests.end_to_end.object_stores import BUCKET, MISSING_NANIO, Nanio, SeaweedFS
 from tests.end_to_end.publishing import make_dist, start_publishing, twine
 from tests.end_to_end.running import wait_until
 from tests.end_to_end.uploading import large_wheel, upload
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.end_to_end.running import Server
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 LOCATION = f"s3://{BUCKET}/python"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A store with an empty bucket."""
-    if MISSING_SEAWEEDFS:
-        pytest.skip(MISSING_SEAWEEDFS)
-    store = SeaweedFS(tmp_path_factory.mktemp("seaweedfs")).start()
-    yield store
-    store.stop()
 
 
 def node(new_server: Callable[..., Server], store: SeaweedFS | Nanio, location: str) -> Callable[..., Server]:
@@ -49,12 +39,14 @@ def node(new_server: Callable[..., Server], store: SeaweedFS | Nanio, location: 
     return make
 
 
-def test_an_index_in_a_bucket(store: SeaweedFS, new_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_an_index_in_a_bucket(
+    seaweedfs: SeaweedFS, new_server: Callable[..., Server], tmp_path: Path
+) -> None:
     """What another tool put is served; twine uploads, pip installs; what came and went is so after a start with an empty cache."""
-    client = store.client()
+    client = seaweedfs.client()
     client.put_object(Bucket=BUCKET, Key=f"python/Acme/{wheel_name('acme')}", Body=wheel_bytes("acme"))
     client.put_object(Bucket=BUCKET, Key=f"python/acme/{sdist_name('acme')}", Body=sdist_bytes("acme"))
-    publishing = start_publishing(node(new_server, store, LOCATION), "--poll-interval=1", name="first")
+    publishing = start_publishing(node(new_server, seaweedfs, LOCATION), "--poll-interval=1", name="first")
     server = publishing.server
     assert [each["filename"] for each in server.project("acme")["files"]] == [
         wheel_name("acme"),
@@ -71,7 +63,7 @@ def test_an_index_in_a_bucket(store: SeaweedFS, new_server: Callable[..., Server
         upload(
             server, publishing.token(), "fresh", "1.0", wheel_bytes("fresh", "1.0", "Summary: other")
         ).status
-        == 400
+        == 409
     )
     client.put_object(Bucket=BUCKET, Key=f"python/later/{wheel_name('later')}", Body=wheel_bytes("later"))
     wait_until(lambda: server.get("/simple/later/").status == 200, "the next listing finds it")
@@ -79,14 +71,14 @@ def test_an_index_in_a_bucket(store: SeaweedFS, new_server: Callable[..., Server
     wait_until(lambda: server.get("/simple/later/").status == 404, "and that it is gone")
     before = server.catalogue()
     server.stop()
-    again = node(new_server, store, LOCATION)(*server.options, name="again").start()
+    again = node(new_server, seaweedfs, LOCATION)(*server.options, name="again").start()
     assert again.catalogue() == before
 
 
-def test_a_large_file(store: SeaweedFS, new_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_large_file(seaweedfs: SeaweedFS, new_server: Callable[..., Server], tmp_path: Path) -> None:
     """In parts to the store, under one condition; back in ranges, or by a redirect to the store."""
     publishing = start_publishing(
-        node(new_server, store, f"s3://{BUCKET}/large"), "--redirect-downloads=10m", name="large"
+        node(new_server, seaweedfs, f"s3://{BUCKET}/large"), "--redirect-downloads=10m", name="large"
     )
     server = publishing.server
     wheel = large_wheel(tmp_path, "big", 70 * 1024 * 1024)
@@ -97,12 +89,12 @@ def test_a_large_file(store: SeaweedFS, new_server: Callable[..., Server], tmp_p
     assert "Signature" not in json.dumps(file)
     answer = server.get(f"/big/{wheel.name}")
     assert answer.status == 302
-    assert answer.headers["Location"].startswith(store.environment()["AWS_ENDPOINT_URL"])
+    assert answer.headers["Location"].startswith(seaweedfs.environment()["AWS_ENDPOINT_URL"])
     with urllib.request.urlopen(answer.headers["Location"]) as download:
         assert hashlib.file_digest(download, "sha256").hexdigest() == digest
     assert server.get(f"/big/{wheel.name}.metadata").status == 200
     # Without redirects through the node, once more from nothing.
-    through = node(new_server, store, f"s3://{BUCKET}/large")(name="through").start()
+    through = node(new_server, seaweedfs, f"s3://{BUCKET}/large")(name="through").start()
     target = tmp_path / "download"
     subprocess.run(
         ["curl", "-sS", "--fail", "--cacert", through.ca, "-o", target, f"{through.url}/big/{wheel.name}"],
@@ -151,15 +143,17 @@ def test_a_store_that_breaks_its_promises(new_server: Callable[..., Server], tmp
     ],
 )
 def test_refused_starts(
-    store: SeaweedFS,
+    seaweedfs: SeaweedFS,
     new_server: Callable[..., Server],
     location: str,
     variables: dict[str, str],
     sentence: str,
 ) -> None:
     """One sentence, which holds no secret."""
-    server = node(new_server, store, location)()
-    server.environment = {**store.environment(), **variables}
+    server = node(new_server, seaweedfs, location)()
+    server.environment = {**seaweedfs.environment(), **variables}
     refusal = server.refused()
     assert sentence in refusal
-    assert not any(secret in refusal for secret in (store.environment()["AWS_SECRET_ACCESS_KEY"], "wrong"))
+    assert not any(
+        secret in refusal for secret in (seaweedfs.environment()["AWS_SECRET_ACCESS_KEY"], "wrong")
+    )

@@ -21,6 +21,7 @@ import pytest
 
 from tests.end_to_end.publishing import make_dist, start_publishing, twine
 from tests.end_to_end.running import PATIENCE, Server, wait_until
+from tests.end_to_end.storages import BUCKET, DIRECTORY, ON_BOTH_STORAGES
 from tests.end_to_end.uploading import form_ends, head_of, large_wheel, litter, peak_memory, upload
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.end_to_end.publishing import Publishing
+    from tests.end_to_end.storages import Storage
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +39,9 @@ MiB = 1 << 20
 
 
 @pytest.fixture
-def publishing(new_server: Callable[..., Server]) -> Iterator[Publishing]:
+def publishing(new_server: Callable[..., Server], storage: Storage) -> Iterator[Publishing]:
     """A server with people; nothing that it leaves behind holds a secret."""
-    made = start_publishing(new_server)
+    made = start_publishing(new_server, storage=storage)
     yield made
     made.assert_no_secret_was_told()
 
@@ -73,15 +75,15 @@ def listed(server: Server) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    ("count", "storage"), [(1, DIRECTORY), (2, DIRECTORY), (2, BUCKET)], indirect=["storage"]
+)
 def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..., Server]) -> None:
-    """200 files and 50 times one file, some with other bytes, to one server and to two of one directory: all accounted for."""
+    """200 files and 50 times one file, some with other bytes, to one server and to two of one storage: all accounted for."""
     servers = [publishing.server]
     for number in range(1, count):
-        other = new_server(*publishing.server.options, name=f"server-{number}", root=publishing.server.root)
-        other.home.mkdir(exist_ok=True)
-        # The records are one, as of two processes of one machine.
-        (other.home / "state").symlink_to(publishing.server.home / "state")
+        other = new_server(*publishing.server.options, name=f"server-{number}")
+        publishing.storage.attach(other)
         servers.append(other.start())
     token = publishing.token()
     assert upload(servers[0], token, "steady", "1.0", wheel_bytes("steady")).status == 200
@@ -116,7 +118,7 @@ def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..
     wanted[wheel_name("steady")] = hashlib.sha256(wheel_bytes("steady")).hexdigest()
     for server in servers:
         wait_until(lambda server=server: listed(server) == wanted, "everything is listed")  # type: ignore[misc]
-    assert litter(publishing.server.root) == []
+    assert publishing.storage.litter() == []
 
 
 def test_large_uploads_cost_no_memory(publishing: Publishing, tmp_path: Path) -> None:
@@ -150,6 +152,7 @@ def open_upload(server: Server, token: str, length: int) -> Any:
     return channel
 
 
+@ON_BOTH_STORAGES
 def test_clients_that_leave(publishing: Publishing) -> None:
     """Wherever in the form that is, with and without a farewell, nothing stays; the same can be uploaded afterwards."""
     server, token = publishing.server, publishing.token()
@@ -163,7 +166,8 @@ def test_clients_that_leave(publishing: Publishing) -> None:
             if number % 2:
                 # A reset, as from a machine that loses its power.
                 channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    wait_until(lambda: litter(server.root) == [], "everything is cleared away")
+    wait_until(lambda: publishing.storage.litter() == [], "everything is cleared away")
+    assert publishing.storage.names() == []
     assert upload(server, token, "gone", "1.0", data).status == 200
     assert listed(server) == {wheel_name("gone"): hashlib.sha256(data).hexdigest()}
 
@@ -215,13 +219,14 @@ class Uploader:
             self.accepted.add(wheel_name(name, version))
 
 
+@ON_BOTH_STORAGES
 def test_killed_while_uploads_arrive(publishing: Publishing) -> None:
     """After kill -9 and a start: what was accepted is there, whole; what was not may be, whole; nothing else lies about."""
-    server, token = publishing.server, publishing.token()
+    server, storage, token = publishing.server, publishing.storage, publishing.token()
     chance = random.Random(11)
     accepted: set[str] = set()
     sent: dict[str, bytes] = {}
-    for round_number in range(KILLS):
+    for round_number in range(KILLS if storage.records is None else (KILLS + 1) // 2):
         uploaders = [Uploader(server, token, round_number * 3 + each) for each in range(3)]
         threading.Event().wait(0.1 + chance.random())
         server.kill()
@@ -230,13 +235,12 @@ def test_killed_while_uploads_arrive(publishing: Publishing) -> None:
             accepted |= uploader.accepted
             sent |= uploader.sent
         server.start()
-        assert litter(server.root) == []
+        assert storage.litter() == []
         there = listed(server)
         assert accepted <= there.keys()
         for filename, digest in there.items():
             assert digest == hashlib.sha256(sent[filename]).hexdigest()
-        on_disk = {path.name for path in server.root.glob("*/*.whl")}
-        assert on_disk == there.keys()
+        assert {name.rpartition("/")[2] for name in storage.names()} == there.keys()
     assert accepted
 
 

@@ -1,4 +1,7 @@
-"""Real publishers against the installed server, over real TLS: upload, then install at once; and everything that is refused."""
+"""Real publishers against the installed server, over real TLS: upload, then install at once; and everything that is refused.
+
+What the place of packages and records may change runs over both; what is about one client only, over a directory.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import pytest
 from tests.end_to_end.clients import pip, poetry, sha256, uv, version_in
 from tests.end_to_end.publishing import (
     Publishing,
-    command,
     curl,
     flit,
     hatch,
@@ -18,20 +20,23 @@ from tests.end_to_end.publishing import (
     start_publishing,
     twine,
 )
+from tests.end_to_end.running import wait_until
+from tests.end_to_end.storages import ON_BOTH_STORAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.end_to_end.running import Server
+    from tests.end_to_end.storages import Storage
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def publishing(new_server: Callable[..., Server]) -> Iterator[Publishing]:
+def publishing(new_server: Callable[..., Server], storage: Storage) -> Iterator[Publishing]:
     """A server with people; nothing that it leaves behind holds a secret."""
-    made = start_publishing(new_server)
+    made = start_publishing(new_server, storage=storage)
     yield made
     made.assert_no_secret_was_told()
 
@@ -73,6 +78,7 @@ def listed(publishing: Publishing, name: str) -> dict[str, str]:
     return {each["filename"]: each["hashes"]["sha256"] for each in publishing.server.project(name)["files"]}
 
 
+@ON_BOTH_STORAGES
 def test_twine(publishing: Publishing, tmp_path: Path) -> None:
     """Upload, install with pip and uv, upload the same again, other bytes, a wrong password."""
     made = make_dist(tmp_path, "tw-app")
@@ -113,6 +119,7 @@ def test_conflict(publishing: Publishing, tmp_path: Path) -> None:
     assert listed(publishing, "cf-app") == {first.name: sha256(first)}
 
 
+@ON_BOTH_STORAGES
 def test_uv_publish(publishing: Publishing, tmp_path: Path) -> None:
     """With a token; --check-url skips what is there; a conflict is shown in our words."""
     made = make_dist(tmp_path, "uv-app")
@@ -128,6 +135,28 @@ def test_uv_publish(publishing: Publishing, tmp_path: Path) -> None:
     client(*arguments, *made)
 
 
+@ON_BOTH_STORAGES
+def test_files_of_another_program(publishing: Publishing, tmp_path: Path) -> None:
+    """Beside what was uploaded: listed with their digests, installed, kept from uploads; gone when they are removed."""
+    storage, token = publishing.storage, publishing.token()
+    first, second = make_dist(tmp_path, "by-hand"), make_dist(tmp_path, "by-hand", "2.0")
+    client = uv(tmp_path, publishing.server.ca)
+    upload = ("publish", "--publish-url", publishing.legacy, "--token", token)
+    client(*upload, *first)
+    for path in second:
+        storage.put(f"by-hand/{path.name}", path.read_bytes())
+    wait_until(lambda: len(listed(publishing, "by-hand")) == 4, "they are listed")
+    assert listed(publishing, "by-hand") == {path.name: sha256(path) for path in (*first, *second)}
+    assert storage.names() == sorted(f"by-hand/{path.name}" for path in (*first, *second))
+    assert install(publishing, tmp_path / "uv", "by-hand", by="uv") == "2.0"
+    client(*upload, *second)
+    for path in second:
+        storage.remove(f"by-hand/{path.name}")
+    wait_until(lambda: len(listed(publishing, "by-hand")) == 2, "they are gone")
+    assert storage.litter() == []
+
+
+@ON_BOTH_STORAGES
 def test_tokens(publishing: Publishing, tmp_path: Path) -> None:
     """Without the right, for another project, expired, revoked: each refused, while the server runs on."""
     made = make_dist(tmp_path, "tk-app")[0]
@@ -141,15 +170,9 @@ def test_tokens(publishing: Publishing, tmp_path: Path) -> None:
     assert "403" in publish(publishing.token("--projects", "other-*"))
     assert "401" in publish("sidx-" + "A" * 43)
     revoked = publishing.token("--note", "revoked")
-    state = publishing.server.home / "state"
-    listing = command(
-        publishing.server.installed, publishing.server.home, "token", "list", "--json", state=state
-    )
-    (newest,) = [each["id"] for each in json.loads(listing.stdout) if each["note"] == "revoked"]
-    ended = command(
-        publishing.server.installed, publishing.server.home, "token", "revoke", newest, state=state
-    )
-    assert ended.returncode == 0, ended.stderr
+    listing = json.loads(publishing.run("token", "list", "--json"))
+    (newest,) = [each["id"] for each in listing if each["note"] == "revoked"]
+    publishing.run("token", "revoke", newest)
     assert "401" in publish(revoked)
     assert publish(publishing.token("--projects", "tk-*", "--expires", "1h", "--note", "ci")) == ""
 
@@ -244,6 +267,7 @@ def test_curl(publishing: Publishing, tmp_path: Path) -> None:
     assert foreign.endswith("403")
 
 
+@ON_BOTH_STORAGES
 def test_a_private_project(publishing: Publishing, tmp_path: Path) -> None:
     """Alice's secret is for alice: absent from the list, 401 to strangers, 403 to bob; pip and uv install it with her login."""
     made = make_dist(tmp_path, "secret-app")
@@ -291,31 +315,25 @@ def test_a_private_project(publishing: Publishing, tmp_path: Path) -> None:
     )
 
 
+@ON_BOTH_STORAGES
 def test_changes(publishing: Publishing, tmp_path: Path) -> None:
-    """Yank, status, delete: by command on the directory and over HTTPS with a token; they show at once."""
+    """Yank, status, delete: by command on a directory and over HTTPS with a token; they show at once."""
     server = publishing.server
     make_dist(tmp_path, "ch-app", "1.0")
     make_dist(tmp_path, "ch-app", "2.0")
     login = ("--repository-url", publishing.legacy, "-u", "alice", "-p", publishing.passwords["alice"])
     twine(tmp_path, server.ca)(*login, *sorted((tmp_path / "dist").iterdir()))
-    state = server.home / "state"
-
-    def run(*arguments: str) -> str:
-        done = command(server.installed, server.home, *arguments, state=state)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    path = ("--path", str(server.root))
-    run("yank", "ch-app", "2.0", "--reason", "broken", *path)
+    run = publishing.run
+    token = tmp_path / "token"
+    token.write_text(publishing.token(can="yank,delete,admin"))
+    there = ("--index-url", server.simple, "--cert", str(server.ca), "--token-file", str(token))
+    run("yank", "ch-app", "2.0", "--reason", "broken", *(publishing.storage.options_of_commands() or there))
     yanked = {each["filename"]: each.get("yanked") for each in server.project("ch-app")["files"]}
     assert {name for name, reason in yanked.items() if reason} == {
         "ch_app-2.0-py3-none-any.whl",
         "ch_app-2.0.tar.gz",
     }
     assert install(publishing, tmp_path / "pip", "ch-app") == "1.0"
-    token = tmp_path / "token"
-    token.write_text(publishing.token(can="yank,delete,admin"))
-    there = ("--index-url", server.simple, "--cert", str(server.ca), "--token-file", str(token))
     run("unyank", "ch-app", "2.0", *there)
     assert install(publishing, tmp_path / "pip2", "ch-app") == "2.0"
     run("delete", "ch-app", "2.0", *there)
@@ -326,7 +344,9 @@ def test_changes(publishing: Publishing, tmp_path: Path) -> None:
     assert server.project("ch-app")["project-status"] == {"status": "archived", "reason": "done"}
     refused = twine(tmp_path, server.ca).try_to(*login, *make_dist(tmp_path / "new", "ch-app", "3.0"))
     assert "403" in refused.stdout + refused.stderr
-    audit = [json.loads(line) for line in (state / "audit.jsonl").read_text().splitlines()]
+    left = ("ch_app-1.0-py3-none-any.whl", "ch_app-1.0.tar.gz", "simpleindex.toml")
+    assert publishing.storage.names() == [f"ch-app/{filename}" for filename in left]
+    audit = [json.loads(line) for line in (server.home / "state" / "audit.jsonl").read_text().splitlines()]
     assert [line["event"] for line in audit if line.get("project") == "ch-app"] == [
         *["upload"] * 4,
         "yank",
