@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.path_steps import blocking_step
 from simpleindex.core.text import plural, printable
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from simpleindex.core.path_steps import PathStep
+
+
+INTERPRETER: Final = "the Python of the server"
+"""The role of the interpreter, which the service's user has to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class ServicePlace:
     """A path that the service uses.
 
     Attributes:
-        option: The option that names it.
+        role: What it is to the service: the option that names it, mostly.
         path: The path.
         steps: The directories on the way to it, and itself; empty if it does not exist.
         is_written: Whether the service writes there, so that it is a directory.
@@ -47,7 +51,7 @@ class ServicePlace:
         is_required: Whether the service needs it to be there; it makes the others itself.
     """
 
-    option: str
+    role: str
     path: str
     steps: tuple[PathStep, ...]
     is_written: bool = False
@@ -95,10 +99,10 @@ def judge_permissions(
             if step.path != place.path:
                 purpose = "to write to " if place.is_written else ""
                 sentence += f", who needs {purpose}{printable(place.path)}"
-            yield Finding(Severity.ERROR, f"{sentence} (--{place.option}).", _way_in(place, step, user))
+            yield Finding(Severity.ERROR, f"{sentence} ({place.role}).", _way_in(place, step, user))
         last = place.steps[-1]
         if place.is_secret and last.mode & (stat.S_IROTH | stat.S_IWOTH | (stat.S_IXOTH * place.is_written)):
-            sentence = f"{printable(place.path)} (--{place.option}) is secret, and every user of this machine can read it."
+            sentence = f"{printable(place.path)} ({place.role}) is secret, and every user of this machine can read it."
             yield Finding(Severity.WARNING, sentence, f"chmod o= {shlex.quote(place.path)}")
     for each in entries:
         # What lets the service in lets it in whole.
@@ -108,13 +112,16 @@ def judge_permissions(
 
 def _missing(place: ServicePlace, user: ServiceUser) -> Iterator[Finding]:
     if place.is_required:
-        sentence = f"{printable(place.path)} does not exist, which --{place.option} names."
+        sentence = f"{printable(place.path)} does not exist, which {place.role} names."
         remedy = f"install -d -o {user.name} {shlex.quote(place.path)}" if place.is_written else ""
         yield Finding(Severity.ERROR, sentence, remedy)
 
 
 def _way_in(place: ServicePlace, step: PathStep, user: ServiceUser) -> str:
     """Return the command that lets the service's user do what it has to."""
+    if place.role == INTERPRETER:
+        # Rather than to open root's home, where pyenv and uv put theirs.
+        return "/usr/bin/python3 -m venv /opt/simpleindex && /opt/simpleindex/bin/pip install simpleindex"
     path = shlex.quote(step.path)
     if step is place.steps[-1] and place.is_written:
         return f"chown -R {user.name}: {path} && chmod u+rwx {path}"

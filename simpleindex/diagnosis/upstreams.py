@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SLOW: Final = 5.0
+_TLS: Final = "certificate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,13 @@ def judge_upstreams(probes: Sequence[UpstreamProbe], *, is_other_user: bool) -> 
             options = f" --cacert {shlex.quote(each.ca_file)}" if each.ca_file else ""
             through = f" --proxy http://{each.proxy}" if each.proxy else ""
             remedy = f"curl -sSI --max-time 20{options}{through} {shlex.quote(each.url)}"
-            yield Finding(Severity.ERROR, f"The upstream {each.name} cannot be used: {each.failure}", remedy)
+            hint = (
+                " If a private CA issued it, name that CA with ca-file in the sources file."
+                if _TLS in each.failure
+                else ""
+            )
+            sentence = f"The upstream {each.name} cannot be used: {each.failure}{hint}"
+            yield Finding(Severity.ERROR, sentence, remedy)
         elif each.seconds > _SLOW:
             sentence = f"The upstream {each.name} took {each.seconds:.0f} s to answer."
             yield Finding(Severity.HINT, sentence)

@@ -20,6 +20,7 @@ from simpleindex.commands.operations.doctor_pages import ReportWriter
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.server import ClientTrial, ServerFacts
 from simpleindex.diagnosis.upstreams import UpstreamProbe
+from simpleindex.directory.scan.scanner import Scanner
 from tests.fixtures.backup_world import BackupWorld
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes
 
@@ -309,6 +310,17 @@ def test_options_that_are_not_valid(world: World, capsys: Captured) -> None:
     assert "did you mean --watch?" in capsys.readouterr().err
     assert main(["doctor", "--help"]) == 0
     assert "--deep" in capsys.readouterr().out
+
+
+def test_stopped(world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_wheel(world.root)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scanner, "read_project", stop)
+    assert main(world.words()) == 130
+    assert capsys.readouterr().err == "Stopped; 1 of 1 projects are left.\n"
 
 
 class Terminal(io.StringIO):

@@ -56,6 +56,12 @@ class Machine:
         return resolve({"path": str(self.root), **places, **given}, {}, self.place, root_may_be_gone=True)
 
 
+@pytest.fixture(autouse=True)
+def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every user can run it, as on a machine that is set up well; that of the tests may be root's."""
+    monkeypatch.setattr("simpleindex.diagnosis.facts.places.sys", SimpleNamespace(executable="/bin/sh"))
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)

@@ -33,6 +33,7 @@ from simpleindex.diagnosis.machine import (
 )
 from simpleindex.diagnosis.packages import MOST_NAMED, DirectoryFacts, doubles_of, judge_directory
 from simpleindex.diagnosis.permissions import (
+    INTERPRETER,
     ForeignEntries,
     ServicePlace,
     ServiceUser,
@@ -78,25 +79,30 @@ def test_reports() -> None:
     ("place", "words", "remedy"),
     [
         (
-            ServicePlace("state", "/x y", way(0o755), is_written=True),
+            ServicePlace("--state", "/x y", way(0o755), is_written=True),
             "written to",
             "chown -R index: '/x y' && chmod u+rwx '/x y'",
         ),
-        (ServicePlace("path", "/x y", way(0o700)), "read", "chmod o+rx '/x y'"),
-        (ServicePlace("path", "/x y", way(0o300, 7)), "read", "chmod u+rx '/x y'"),
-        (ServicePlace("path", "/x y", way(0o700, 0, 70)), "read", "chmod g+rx '/x y'"),
+        (ServicePlace("--path", "/x y", way(0o700)), "read", "chmod o+rx '/x y'"),
+        (ServicePlace("--path", "/x y", way(0o300, 7)), "read", "chmod u+rx '/x y'"),
+        (ServicePlace("--path", "/x y", way(0o700, 0, 70)), "read", "chmod g+rx '/x y'"),
         (
-            ServicePlace("users", "/x y", way(0o600, kind=stat.S_IFREG), is_secret=True),
+            ServicePlace("--users", "/x y", way(0o600, kind=stat.S_IFREG), is_secret=True),
             "read",
             "chgrp www '/x y' && chmod g+r '/x y'",
         ),
         (
-            ServicePlace("path", "/x y/z", (*way(0o700), PathStep("/x y/z", stat.S_IFDIR | 0o777, 7, 7))),
+            ServicePlace("--path", "/x y/z", (*way(0o700), PathStep("/x y/z", stat.S_IFDIR | 0o777, 7, 7))),
             "entered",
             "chmod o+x '/x y'",
         ),
-        (ServicePlace("path", "/gone", ()), "does not exist", ""),
-        (ServicePlace("path", "/gone", (), is_written=True), "does not exist", "install -d -o index /gone"),
+        (ServicePlace("--path", "/gone", ()), "does not exist, which --path names", ""),
+        (
+            ServicePlace(INTERPRETER, "/x y", way(0o700)),
+            "/x y cannot be read by index, the user of the service (the Python of the server).",
+            "/usr/bin/python3 -m venv /opt/simpleindex && /opt/simpleindex/bin/pip install simpleindex",
+        ),
+        (ServicePlace("--path", "/gone", (), is_written=True), "does not exist", "install -d -o index /gone"),
     ],
 )
 def test_places_that_the_service_cannot_use(place: ServicePlace, words: str, remedy: str) -> None:
@@ -105,15 +111,15 @@ def test_places_that_the_service_cannot_use(place: ServicePlace, words: str, rem
 
 def test_places_as_they_should_be() -> None:
     places = [
-        ServicePlace("state", "/x y", way(0o700, 7), is_written=True, is_secret=True),
-        ServicePlace("cache", "/gone", (), is_written=True, is_required=False),
-        ServicePlace("path", "/x y", way(0o755)),
+        ServicePlace("--state", "/x y", way(0o700, 7), is_written=True, is_secret=True),
+        ServicePlace("--cache", "/gone", (), is_written=True, is_required=False),
+        ServicePlace("--path", "/x y", way(0o755)),
     ]
     assert list(judge_permissions(places, (), USER)) == []
 
 
 def test_secrets_that_others_can_read() -> None:
-    place = ServicePlace("state", "/x y", way(0o755, 7), is_written=True, is_secret=True)
+    place = ServicePlace("--state", "/x y", way(0o755, 7), is_written=True, is_secret=True)
     one(
         judge_permissions([place], (), USER),
         Severity.WARNING,
@@ -143,8 +149,8 @@ def test_one_remedy_for_what_has_one_cause() -> None:
     closed = way(0o700)
     inside = (*closed, PathStep("/x y/a.pem", stat.S_IFREG | 0o600, 0, 0))
     places = [
-        ServicePlace("certs", "/x y", closed),
-        ServicePlace("certs", "/x y/a.pem", inside, is_secret=True),
+        ServicePlace("--certs", "/x y", closed),
+        ServicePlace("--certs", "/x y/a.pem", inside, is_secret=True),
     ]
     one(
         judge_permissions(places, (), USER),
@@ -152,7 +158,7 @@ def test_one_remedy_for_what_has_one_cause() -> None:
         "/x y cannot be read by index",
         "chmod o+rx '/x y'",
     )
-    state = ServicePlace("state", "/x y", closed, is_written=True)
+    state = ServicePlace("--state", "/x y", closed, is_written=True)
     entries = ForeignEntries("/x y", 9, "/x y/audit.jsonl", is_written=True)
     one(
         judge_permissions([state], [entries], USER),
@@ -431,7 +437,10 @@ def test_upstreams() -> None:
         PROBE, failure="its certificate is not trusted.", ca_file="/ca", proxy="proxy.example:3128"
     )
     (finding, _) = judge_upstreams([failed], is_other_user=True)
-    assert "The upstream pypi cannot be used: its certificate" in finding.sentence
+    assert finding.sentence == (
+        "The upstream pypi cannot be used: its certificate is not trusted. If a private CA issued it, name that CA with ca-file in the "
+        "sources file."
+    )
     assert (
         finding.remedy
         == "curl -sSI --max-time 20 --cacert /ca --proxy http://proxy.example:3128 https://pypi.example/simple/"

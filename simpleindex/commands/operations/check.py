@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.archives.examination.pool import open_examination
+from simpleindex.commands.progress import Progress
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -23,7 +25,6 @@ from simpleindex.web.status import StatusReport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.archives.examination.requests import Examiner
     from simpleindex.config.settings import Settings
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
@@ -96,7 +97,10 @@ def read_directory(settings: Settings, name: str = LOCAL) -> DirectoryReading:
     digests.open()
     examination = open_examination()
     try:
-        return _read_all(directory, digests, examination, name)
+        with Progress(sys.stderr, "projects") as progress:
+            return _read_all(
+                directory, Scanner(directory, digests, time.time_ns, name, examiner=examination), progress
+            )
     except OSError as error:
         raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}.") from None
     finally:
@@ -104,20 +108,20 @@ def read_directory(settings: Settings, name: str = LOCAL) -> DirectoryReading:
         digests.close()
 
 
-def _read_all(
-    directory: PackageDirectory, digests: DigestCache, examiner: Examiner, source: str
-) -> DirectoryReading:
+def _read_all(directory: PackageDirectory, scanner: Scanner, progress: Progress) -> DirectoryReading:
     survey = directory.survey()
-    scanner = Scanner(directory, digests, time.time_ns, source, examiner=examiner)
     projects: list[Project] = []
     passed_over = [*survey.unserved]
     taken = {*survey.directories, *survey.loose, *survey.reserved}
     withheld = [("", name, "name", reason) for name, reason in survey.strays.items()]
-    for name in sorted({*survey.directories, *survey.loose}):
+    names = sorted({*survey.directories, *survey.loose})
+    progress.expect(len(names))
+    for name in names:
         places = survey.directories.get(name, ()), survey.loose.get(name, ())
         snapshot = scanner.read_project(
             ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, generation=0, verify=True
         )
+        progress.advance()
         if snapshot.trouble:
             withheld.append((name, "", "trouble", f"{name} cannot be answered for: {snapshot.trouble}"))
         passed_over += snapshot.unserved

@@ -6,12 +6,13 @@ import grp
 import os
 import pwd
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.diagnosis.permissions import ForeignEntries, ServicePlace, ServiceUser
+from simpleindex.diagnosis.permissions import INTERPRETER, ForeignEntries, ServicePlace, ServiceUser
 from simpleindex.tls.files import groups_of, places, steps_to
 
 if TYPE_CHECKING:
@@ -62,30 +63,31 @@ def service_places(settings: Settings, further: Sequence[Path]) -> list[ServiceP
         settings: The settings.
         further: The further directories of packages.
     """
-    found = [_place("state", settings.state, is_written=True, is_secret=True, is_required=False)]
-    found.append(_place("cache", settings.cache, is_written=True, is_required=False))
+    found = [_place(INTERPRETER, Path(sys.executable))]
+    found.append(_place("--state", settings.state, is_written=True, is_secret=True, is_required=False))
+    found.append(_place("--cache", settings.cache, is_written=True, is_required=False))
     if settings.bucket is None:
-        found.append(_place("path", settings.path, is_written=settings.has_logins))
-    found += [_place("sources", path) for path in further]
+        found.append(_place("--path", settings.path, is_written=settings.has_logins))
+    found += [_place("--sources", path) for path in further]
     if settings.https:
-        found.append(_place("certs", settings.certs, is_required=False))
+        found.append(_place("--certs", settings.certs, is_required=False))
         with suppress(RefusedStart):
             found += [
-                _place("certs", file, is_secret=_has_key(file))
+                _place("--certs", file, is_secret=_has_key(file))
                 for certificate in places(settings.certs)
                 for file in certificate.files
             ]
     for option in ("config", "sources", "users", "access", "acme-eab-key", "acme-trust"):
         path = getattr(settings, option.replace("-", "_"))
         if path is not None:
-            found.append(_place(option, path, is_secret=option in ("users", "acme-eab-key")))
+            found.append(_place(f"--{option}", path, is_secret=option in ("users", "acme-eab-key")))
     if isinstance(settings.access_log, Path):
-        found.append(_place("access-log", settings.access_log.parent, is_written=True))
+        found.append(_place("--access-log", settings.access_log.parent, is_written=True))
     return found
 
 
 def _place(
-    option: str,
+    role: str,
     path: Path,
     *,
     is_written: bool = False,
@@ -95,7 +97,7 @@ def _place(
     steps: tuple[PathStep, ...] = ()
     with suppress(OSError):
         steps = tuple(steps_to(path))
-    return ServicePlace(option, str(path), steps, is_written, is_secret, is_required)
+    return ServicePlace(role, str(path), steps, is_written, is_secret, is_required)
 
 
 def _has_key(path: Path) -> bool:
