@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.access.credentials import Credentials
     from simpleindex.access.failed_logins import FailedLogins
     from simpleindex.access.password_checks import PasswordChecks
+    from simpleindex.access.recent_logins import RecentLogins
     from simpleindex.access.token_checks import TokenChecks
 
 _WRONG_PASSWORD: Final = "The user name or the password is wrong."  # noqa: S105  (a sentence)
@@ -35,6 +36,7 @@ class Authentication:
         passwords: Checks passwords; None without a users file: then no password is right.
         tokens: Checks tokens.
         failed_logins: Logs failures.
+        recent_logins: Records successes.
         insecure_auth: Whether credentials may come over plain HTTP from another machine.
     """
 
@@ -43,12 +45,14 @@ class Authentication:
         passwords: PasswordChecks | None,
         tokens: TokenChecks,
         failed_logins: FailedLogins,
+        recent_logins: RecentLogins,
         *,
         insecure_auth: bool = False,
     ) -> None:
         self._passwords = passwords
         self._tokens = tokens
         self._failed_logins = failed_logins
+        self._recent_logins = recent_logins
         self.insecure_auth = insecure_auth
 
     async def identify(self, authorization: str | None, address: str, secure: bool) -> Identity:
@@ -75,12 +79,14 @@ class Authentication:
             raise InsecureCredentials
         match credentials:
             case TokenCredentials():
-                return self._tokens.identity(credentials, address)
+                identity = self._tokens.identity(credentials, address)
             case PasswordCredentials():
-                return await self._by_password(credentials, address)
+                identity = await self._by_password(credentials, address)
             case MalformedCredentials(reason):
                 self._failed_logins.record("", address, f"malformed credentials: {reason}")
                 raise Unauthenticated(_MALFORMED)
+        self._recent_logins.note(identity, address)
+        return identity
 
     async def _by_password(self, credentials: PasswordCredentials, address: str) -> Identity:
         if self._passwords is None:

@@ -23,6 +23,7 @@ from simpleindex.records.state_lock import StateLock
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.announcements import client_lines, listening_lines, log_catalogue
 from simpleindex.service.composition.index import compose
+from simpleindex.service.configuration_changes import ConfigurationChanges
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.index_url import CERTIFICATE_INTERVAL, IndexUrl
 from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
@@ -131,6 +132,7 @@ class IndexService(Service):
         self._state_lock = StateLock(str(settings.state))
         self._ports: list[tuple[str, IListeningPort]] = []
         self._url = IndexUrl(self.index, lambda: self.settings, self._ports)
+        self._changes: ConfigurationChanges | None = None
         self._loops: list[LoopingCall] = []
         self.sweep_loops: list[LoopingCall] = []
 
@@ -214,6 +216,10 @@ class IndexService(Service):
         if self.index.hooks is not None and self._is_first_worker:
             self.index.hooks.start()
             self._repeat(self.index.hooks.follow, RULES_INTERVAL)
+        if self.settings.keeps_state and self._is_first_worker:
+            self._changes = ConfigurationChanges(self.index)
+            if self.index.logins is not None or self.index.sources.upstreams is not None:
+                self._repeat(self._changes.record, PEOPLE_INTERVAL)
         if self.index.hand_changes is not None and self._is_first_worker:
             for directory in self.index.sources.directories:
                 note = partial(self.index.hand_changes.note, directory.name)
@@ -315,6 +321,8 @@ class IndexService(Service):
         if self.access_log is not None:
             self.access_log.reopen()
         reload_files(self.index)
+        if self._changes is not None:
+            self._changes.record()
         self._notifier.ready()
 
     def _take(self, new: Settings) -> None:

@@ -29,6 +29,24 @@ class IdentifyTests(LoginTestCase):
         self.assertEqual(self.log_in("alice", "secret"), Identity("alice"))
         self.assertEqual(self.said, [])
 
+    def test_recorded_logins(self) -> None:
+        """A user or token from an address is recorded once a day; a failure is none."""
+        for _ in range(2):
+            self.log_in("alice", "secret")
+            self.log_in("alice", "secret", "2001:db8::1")
+            self.log_in("alice", "secret", "2001:db8::2")
+            self.successResultOf(self.begin(f"Bearer {SECRET}", ""))
+        self.refused(Unauthenticated, basic("bob", "wrong"))
+        first = [
+            {"event": "login", "who": "alice", "address": FAR},
+            {"event": "login", "who": "alice", "address": "2001:db8::1"},
+            {"event": "login", "who": "alice", "token": TOKEN.id},
+        ]
+        self.assertEqual(self.logged_in, first)
+        self.clock.advance(86_400)
+        self.log_in("alice", "secret")
+        self.assertEqual(self.logged_in, [*first, first[0]])
+
     def test_wrong_password(self) -> None:
         """Known and unknown users get the same answer; only the log tells them apart."""
         answers = {str(self.refused(Unauthenticated, basic(user, "x"))) for user in ("alice", "mallory")}

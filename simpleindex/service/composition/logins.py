@@ -12,6 +12,7 @@ from simpleindex.access.failed_logins import FailedLogins
 from simpleindex.access.followed import follow_access, follow_users
 from simpleindex.access.hashes import require_libraries
 from simpleindex.access.password_checks import PasswordChecks
+from simpleindex.access.recent_logins import RecentLogins
 from simpleindex.access.rights import default_access
 from simpleindex.access.token_checks import TokenChecks
 from simpleindex.records.owners import CachedOwners, OwnerTable
@@ -84,6 +85,7 @@ def compose_logins(runtime: Runtime, views: Mapping[str, Source]) -> Logins:
         users and PasswordChecks(users, passwords, threads.passwords, failed_logins),
         TokenChecks(tokens, users, failed_logins, threads.writes),
         failed_logins,
+        RecentLogins(audit, time.monotonic),
         insecure_auth=settings.insecure_auth,
     )
     admission = Admission(
