@@ -176,16 +176,17 @@ def main(rows: int, url: str | None) -> None:
         print(f"{count:,} rows in {time.perf_counter() - begun:.0f} s")
         times = []
         for text, ask in _timed_questions(database, today):
-            times.append((min(_seconds(ask) for _ in range(TRIES)), text, len(ask())))
-        for seconds, text, found_rows in sorted(times, reverse=True):
-            print(f"{seconds * 1000:8.1f} ms  {text} ({found_rows:,})")
+            times.append((*min(_seconds(ask) for _ in range(TRIES)), text, len(ask())))
+        for seconds, processor, text, found_rows in sorted(times, reverse=True):
+            print(f"{seconds * 1000:8.1f} ms, processor {processor * 1000:6.1f} ms  {text} ({found_rows:,})")
         _time_writing(database, today)
 
 
-def _seconds(ask: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+def _seconds(ask: Callable[[], object]) -> tuple[float, float]:
+    """Return the time and the processor time of a question, without those of a PostgreSQL server."""
+    begun, processor = time.perf_counter(), time.thread_time()
     ask()
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.thread_time() - processor
 
 
 def _timed_questions(
