@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.errors import Unavailable
@@ -13,11 +14,11 @@ from simpleindex.core.text import printable
 from simpleindex.records.interface import Records, RecordsAccess
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
-from simpleindex.system.operation_times import measuring
 from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from simpleindex.records.interface import RecordsTransaction
     from simpleindex.system.operation_times import OperationTimes
@@ -209,7 +210,7 @@ class RecordsConnection(RecordsAccess):
             sqlite3.Error: The database is damaged, busy, or not ours.
             OSError: It is gone or out of reach.
         """
-        with measuring(self.times, "read"), self._lock:
+        with self._measuring("read"), self._lock:
             try:
                 connection = self._connected()
                 if connection is None or (table is not None and not _has(connection, table)):
@@ -226,7 +227,7 @@ class RecordsConnection(RecordsAccess):
             sqlite3.Error: As for :meth:`read`, or the disk is full.
             OSError: The same.
         """
-        with measuring(self.times, "write"), self._lock:
+        with self._measuring("write"), self._lock:
             try:
                 connection = self._connected() or self._made()
                 connection.execute("BEGIN IMMEDIATE")
@@ -244,6 +245,9 @@ class RecordsConnection(RecordsAccess):
         """Close the connection; the next use opens another."""
         with self._lock:
             self._close()
+
+    def _measuring(self, operation: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.times is None else self.times.measuring(operation)
 
     def _connected(self) -> sqlite3.Connection | None:
         """Return a connection to the file that is there now, or None if none was ever written."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
 BOUNDS: Final = (
     0.0005,
@@ -87,11 +86,3 @@ class OperationTimes:
             self.add(operation, time.perf_counter() - begun, failed=True)
             raise
         self.add(operation, time.perf_counter() - begun, failed=False)
-
-
-def measuring(times: OperationTimes | None, operation: str) -> AbstractContextManager[None]:
-    """Return :meth:`OperationTimes.measuring`; without any it does nothing."""
-    return _NOTHING if times is None else times.measuring(operation)
-
-
-_NOTHING: Final = nullcontext()

@@ -16,6 +16,7 @@ from simpleindex.metrics.operations import store_families
 from simpleindex.service.composition import index as composition
 from simpleindex.system.operation_times import OperationTimes
 from tests.fixtures.distributions import add_wheel
+from tests.fixtures.metric_queries import all_queries
 from tests.fixtures.metric_values import metric_values
 from tests.fixtures.service import ServiceFixture, service_fixture
 
@@ -45,6 +46,21 @@ action = "deny"
 name = "advised"
 advisories = "advisories"
 """
+
+
+LABELS = {
+    "class",
+    "cause",
+    "delivery",
+    "operation",
+    "outcome",
+    "reason",
+    "route",
+    "rule",
+    "source",
+    "upstream",
+}
+"""Those of the guide."""
 
 
 @pytest.fixture
@@ -156,6 +172,38 @@ def test_the_guide_has_every_metric(everything: IndexService) -> None:
         assert kind == family.type
         for sample in family.samples:
             assert {name for name, _ in sample.labels} - {"le"} == named, family.name
+
+
+def test_dashboard_and_alerts_use_what_there_is(everything: IndexService) -> None:
+    """Every metric and every label of their queries is in the exposition."""
+    assert everything.index.metrics is not None
+    for times in everything.index.metrics.upstreams.values():
+        times.add("listing", 0.1, failed=True)
+    labels: dict[str, set[str]] = {}
+    for family in families(everything):
+        for sample in family.samples:
+            labels.setdefault(family.name + sample.suffix, set()).update(name for name, _ in sample.labels)
+    # Those without a sample before the first request, upload or download.
+    without_samples = {
+        f"{family.name}{'_total' if family.type == 'counter' else ''}"
+        for family in families(everything)
+        if not family.samples
+    }
+    of_process = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
+    queries = all_queries()
+    assert len(queries) > 30
+    for query in queries:
+        names = re.findall(r"\b(?:simpleindex|process)_[a-z_]+", query)
+        assert names, query
+        for name in names:
+            base = re.sub("_(bucket|sum|count)$", "", name)
+            assert name in {*labels, *without_samples, *of_process} or base in without_samples, query
+        grouped = {
+            each.strip()
+            for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", query)
+            for each in group.split(",")
+        }
+        assert grouped <= {"job", "instance", "le"} | LABELS, query
 
 
 def test_off(world: ServiceFixture) -> None:

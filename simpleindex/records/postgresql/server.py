@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -11,10 +12,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from simpleindex.records.postgresql.schema import RECORDS
-from simpleindex.system.operation_times import measuring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from simpleindex.records.interface import RecordsCursor, RecordsTransaction
     from simpleindex.records.postgresql.schema import VersionedSchema
@@ -121,7 +122,7 @@ class PostgreSQLServer:
         Raises:
             OSError: The server is away, or refuses.
         """
-        with measuring(self.times, "read"):
+        with self._measuring("read"):
             return self._transact(
                 lambda connection: Transaction(connection).execute(statement, values).fetchall()
             )
@@ -146,13 +147,16 @@ class PostgreSQLServer:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._schema.lock,))
             return work(Transaction(connection))
 
-        with measuring(self.times, "write"):
+        with self._measuring("write"):
             return self._transact(change)
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
         with self._lock:
             self._close()
+
+    def _measuring(self, operation: str) -> AbstractContextManager[None]:
+        return nullcontext() if self.times is None else self.times.measuring(operation)
 
     def _transact(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         with self._lock:
