@@ -148,8 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal.code, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        # As a shell has it for a program that ^C ended (128 + SIGINT); a progress bar has said what is left.
-        return 130
+        from simpleindex.commands.progress import INTERRUPTED  # noqa: PLC0415  (it has said what is left)
+
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader has read enough (head, less); the interpreter must not try once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

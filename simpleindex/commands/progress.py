@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
+
+INTERRUPTED: Final = 130
+"""The exit status of a command that ^C ended, as a shell has it (128 + SIGINT)."""
 
 
 class Progress:

@@ -78,3 +78,17 @@ def judge_clients(trials: Sequence[ClientTrial]) -> Iterator[Finding]:
             yield Finding(
                 Severity.ERROR, f"{each.client} cannot install from the index: {each.failure}", each.command
             )
+
+
+def judge_unread(has_token: bool) -> Iterator[Finding]:
+    """Yield a finding for a server that gives no page of a project that could be installed.
+
+    Args:
+        has_token: Whether the requests had a token.
+    """
+    if has_token:
+        sentence = "The token of SIMPLEINDEX_TOKEN reads no project that pip and uv could install, so that they were not tried."
+        yield Finding(Severity.WARNING, sentence, "simpleindex access NAME")
+    else:
+        sentence = "No project is open to everybody, so that pip and uv were not tried: they need a token."
+        yield Finding(Severity.HINT, sentence, "export SIMPLEINDEX_TOKEN=TOKEN")

@@ -39,6 +39,7 @@ class World:
         server: What the server says.
         probes: What the upstreams say.
         trials: What the clients say.
+        is_open: Whether everybody may read the packages.
     """
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,9 +49,13 @@ class World:
         self.server = ServerFacts("http://localhost:8080/", version="1", installed="1")
         self.probes = [UpstreamProbe("behind", "https://index.example/simple/", None, 0.2, proxy="p:1")]
         self.trials = [ClientTrial("pip", "pip install acme"), ClientTrial("uv", "uv pip install acme")]
+        self.is_open = True
         self.tried: list[str] = []
         monkeypatch.setattr(doctor_subjects, "ask_server", lambda *_: self.server)
         monkeypatch.setattr(doctor_upstreams, "request_upstreams", lambda *_: self.probes)
+        monkeypatch.setattr(
+            doctor_subjects, "readable", lambda *given: next(iter(given[3])) if self.is_open else None
+        )
         monkeypatch.setattr(doctor_subjects, "try_clients", self._try)
 
     def _try(self, _: Any, requirement: str) -> list[ClientTrial]:
@@ -301,6 +306,9 @@ def test_without_a_port_or_clients(world: World, capsys: Captured) -> None:
     add_wheel(world.root)
     assert main(world.words()) == 0
     assert "neither pip nor uv" in lines_of(capsys)["clients"]
+    world.is_open = False
+    assert main(world.words()) == 0
+    assert "they need a token" in lines_of(capsys)["clients"]
 
 
 def test_options_that_are_not_valid(world: World, capsys: Captured) -> None:

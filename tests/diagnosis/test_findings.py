@@ -40,7 +40,7 @@ from simpleindex.diagnosis.permissions import (
     judge_permissions,
 )
 from simpleindex.diagnosis.rules import judge_rules
-from simpleindex.diagnosis.server import ClientTrial, ServerFacts, judge_clients, judge_server
+from simpleindex.diagnosis.server import ClientTrial, ServerFacts, judge_clients, judge_server, judge_unread
 from simpleindex.diagnosis.upstreams import UpstreamProbe, judge_upstreams
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.views.sources_file import parse_sources
@@ -577,6 +577,11 @@ def test_server() -> None:
         Severity.WARNING,
         "last hour: The disk",
     )
+
+
+def test_a_server_that_shows_no_project() -> None:
+    one(judge_unread(has_token=False), Severity.HINT, "they need a token", "export SIMPLEINDEX_TOKEN=TOKEN")
+    one(judge_unread(has_token=True), Severity.WARNING, "reads no project", "simpleindex access NAME")
 
 
 def test_clients() -> None:

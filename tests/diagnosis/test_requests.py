@@ -18,7 +18,7 @@ from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
-from simpleindex.diagnosis.facts.server import ask_server
+from simpleindex.diagnosis.facts.server import ask_server, readable
 from simpleindex.diagnosis.facts.upstreams import probe_upstreams
 from simpleindex.diagnosis.server import ServerFacts
 from simpleindex.upstreams.settings import UpstreamSettings
@@ -147,8 +147,23 @@ def test_what_is_installed_for_a_trial() -> None:
         file("acme-4.0-cp311-cp311-win32.whl", 1),
         file("acme-5.0-py3-none-any.whl", 1, requires_python=">=3.99"),
     )
-    assert installable([Project(name, files)]) == "acme==2.0"
-    assert installable([Project(name, files[2:])]) is None
+    other = Project(parse_project_name("b"), (file("b-1.0-py3-none-any.whl", 1),))
+    assert list(installable([Project(name, files), other]).items()) == [
+        ("b", "b==1.0"),
+        ("acme", "acme==2.0"),
+    ]
+    assert installable([Project(name, files[2:])]) == {}
+    many = [Project(parse_project_name(f"p{n}"), (file(f"p{n}-1.0-py3-none-any.whl", n),)) for n in range(30)]
+    assert len(installable(many)) == 20
+
+
+def test_which_project_can_be_read(server: AnsweringServer) -> None:
+    assert readable(f"{server.url}/", None, "sidx-secret", ["acme", "b"]) == "acme"
+    assert server.seen[0][0] == "/simple/acme/"
+    assert server.seen[0][1]["authorization"] == "Bearer sidx-secret"
+    server.answer = 401, {}, b"Log in."
+    assert readable(f"{server.url}/", None, None, ["acme", "b"]) is None
+    assert readable("http://127.0.0.1:1/", None, None, ["acme"]) is None
 
 
 INDEX = TriedIndex("https://localhost:8443/", "/ca.pem", "sidx-secret")

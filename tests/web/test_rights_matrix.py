@@ -91,9 +91,17 @@ def reads_of(project: str) -> Iterator[tuple[str, str, tuple[str, ...], int]]:
     yield "GET", page + wheel, ("If-None-Match: *",), 304
     yield "GET", page, ("If-None-Match: *",), 304
     yield "GET", page + "no_such-1.0.tar.gz", (), 404
+    for document in (f"/pypi{page}json", f"/pypi{page}0.5/json"):
+        yield "GET", document, (), 200
+        yield "HEAD", document, (), 200
+        yield "GET", document, ("If-None-Match: *",), 304
+    yield "GET", f"/pypi{page}99/json", (), 404
 
 
-REDIRECTS = ("/{}", "/simple/{}", "/simple/{upper}/", "/{upper}", "/simple/{upper}/{wheel}")
+REDIRECTS = (
+    *("/{}", "/simple/{}", "/simple/{upper}/", "/{upper}", "/simple/{upper}/{wheel}"),
+    *("/pypi/{upper}/json", "/packages/{}/{wheel}"),
+)
 
 
 @pytest.mark.parametrize("file", FILES)

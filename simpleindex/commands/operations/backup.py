@@ -15,7 +15,7 @@ from simpleindex.backup.making import BackupRequest, make_backup
 from simpleindex.backup.manifest import PackagesMode
 from simpleindex.backup.places import scope_of
 from simpleindex.commands.arguments import Parser, complain
-from simpleindex.commands.progress import Progress
+from simpleindex.commands.progress import INTERRUPTED, Progress
 from simpleindex.config.settings import option_texts, resolve
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.text import decimal_size, plural, printable
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from simpleindex.backup.making import BackupReport
     from simpleindex.backup.places import BackupScope
     from simpleindex.config.settings import Settings
-
-INTERRUPTED: Final = 130
-"""The exit status after ^C, as shells have it."""
 
 _SERVER_OPTIONS: Final = ("config", "path", "state", "certs", "sources", "users", "access", "hooks")
 _DIRECTORIES: Final = ("path", "state", "certs")

@@ -30,12 +30,12 @@ from simpleindex.diagnosis.facts.databases import check_databases, records_facts
 from simpleindex.diagnosis.facts.files import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
 from simpleindex.diagnosis.facts.places import foreign_entries, service_places, service_user
-from simpleindex.diagnosis.facts.server import ask_server
+from simpleindex.diagnosis.facts.server import ask_server, readable
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_space, judge_watches
 from simpleindex.diagnosis.packages import DirectoryFacts, doubles_of, judge_directory
 from simpleindex.diagnosis.permissions import judge_permissions
-from simpleindex.diagnosis.server import judge_clients, judge_server
+from simpleindex.diagnosis.server import judge_clients, judge_server, judge_unread
 from simpleindex.service.places import further_directories
 from simpleindex.service.report import taken_line
 from simpleindex.system.extras import missing
@@ -285,15 +285,20 @@ class _Examination:
         return report_on("server", f"{url} answers{version}", judge_server(server))
 
     def _clients(self, url: str) -> SubjectReport:
-        requirement = installable(project for reading in self._readings for project in reading.projects)
-        if requirement is None:
+        releases = installable(project for reading in self._readings for project in reading.projects)
+        if not releases:
             return report_on("clients", "not tried: no wheel here is for every Python and platform")
-        index = TriedIndex(url, local_ca(self._settings), os.environ.get(TOKEN_VARIABLE))
-        trials = try_clients(index, requirement)
+        ca, token = local_ca(self._settings), os.environ.get(TOKEN_VARIABLE)
+        name = readable(url, ca, token, releases)
+        if name is None:
+            return report_on("clients", "", judge_unread(token is not None))
+        trials = try_clients(TriedIndex(url, ca, token), releases[name])
         if not trials:
             return report_on("clients", "neither pip nor uv is installed here")
         names = " and ".join(each.client for each in trials)
-        return report_on("clients", f"{names} installed {requirement} from the server", judge_clients(trials))
+        return report_on(
+            "clients", f"{names} installed {releases[name]} from the server", judge_clients(trials)
+        )
 
 
 def _certificate(facts: dict[str, object]) -> CertificateFacts:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.commands.arguments import who
-from simpleindex.commands.progress import Progress
+from simpleindex.commands.progress import INTERRUPTED, Progress
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
@@ -33,9 +33,6 @@ _AT_ONCE: Final = 4
 
 _OF_ONE_PROJECT: Final = frozenset({None, Fault.BUSY, Fault.MISPLACED})
 """Faults of a name or a project's directory; after others no file can be written."""
-
-INTERRUPTED: Final = 130
-"""The exit status after ^C, as shells have it: 128 and the signal's number."""
 
 
 class ImportRun:

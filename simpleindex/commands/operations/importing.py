@@ -16,8 +16,9 @@ from simpleindex.access.rights import Access
 from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, who
-from simpleindex.commands.operations.import_run import INTERRUPTED, ImportRun
+from simpleindex.commands.operations.import_run import ImportRun
 from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
+from simpleindex.commands.progress import INTERRUPTED
 from simpleindex.config.settings import resolve
 from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern

@@ -15,8 +15,7 @@ from simpleindex.backup.plan import is_backup_name, plan_restore
 from simpleindex.backup.proof import prove_backup
 from simpleindex.backup.restoring import RestoreRequest, missing_files, restore_backup, things_in_the_way
 from simpleindex.commands.arguments import Parser, complain
-from simpleindex.commands.operations.backup import INTERRUPTED
-from simpleindex.commands.progress import Progress
+from simpleindex.commands.progress import INTERRUPTED, Progress
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.names import distribution_suffix
 from simpleindex.core.text import decimal_size, one_of, plural, printable

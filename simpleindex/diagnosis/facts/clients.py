@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
 
 _SECONDS: Final = 60.0
+_MOST_CANDIDATES: Final = 20
 _EVERYWHERE: Final = "-none-any.whl"
 
 
@@ -55,17 +56,20 @@ class TriedIndex:
         return urlunsplit((scheme, f"__token__:{self.token}@{host}", path, "", ""))
 
 
-def installable(projects: Iterable[Project]) -> str | None:
-    """Return a release that any Python can install, as ``NAME==VERSION``; the smallest, to be quick; None if there is none."""
-    wheels = (
-        (file.size or 0, f"{project.name}=={file.version}")
+def installable(projects: Iterable[Project]) -> dict[str, str]:
+    """Return releases that any Python can install, as ``NAME==VERSION`` by project, the smallest first, to be quick."""
+    wheels = sorted(
+        (file.size or 0, project.name, file.version)
         for project in projects
         for file in project.files
         if file.kind is Kind.WHEEL and file.filename.endswith(_EVERYWHERE) and file.yanked is None
         if file.requires_python is None
     )
-    smallest = min(wheels, default=None)
-    return None if smallest is None else smallest[1]
+    found: dict[str, str] = {}
+    for _, name, version in wheels:
+        if len(found) < _MOST_CANDIDATES:
+            found.setdefault(name, f"{name}=={version}")
+    return found
 
 
 def try_clients(index: TriedIndex, requirement: str) -> list[ClientTrial]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
+from contextlib import suppress
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
@@ -15,6 +16,7 @@ from simpleindex.core.text import replace_unprintable
 from simpleindex.diagnosis.server import ServerFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from urllib.request import OpenerDirector
 
 _SECONDS: Final = 10.0
@@ -55,6 +57,23 @@ def ask_server(url: str, ca: str | None, token: str | None) -> ServerFacts:
     )
 
 
+def readable(url: str, ca: str | None, token: str | None, names: Iterable[str]) -> str | None:
+    """Return the first of these projects whose page the server gives; None if it gives none of them.
+
+    Args:
+        url: The server's URL, with a slash at the end.
+        ca: As for :func:`ask_server`.
+        token: As for :func:`ask_server`.
+        names: The projects.
+    """
+    opener = _opener(ca)
+    for name in names:
+        with suppress(URLError, OSError, HTTPException, ValueError):
+            if _answer(opener, f"{url}simple/{name}/", token)[0] == 200:
+                return name
+    return None
+
+
 def _opener(ca: str | None) -> OpenerDirector:
     context = ssl.create_default_context()
     if ca is not None and os.access(ca, os.R_OK):
@@ -64,7 +83,7 @@ def _opener(ca: str | None) -> OpenerDirector:
 
 
 def _answer(opener: OpenerDirector, url: str, token: str | None) -> tuple[int, str]:
-    headers = {"Accept": "application/json, text/plain;q=0.9"}
+    headers = {"Accept": "application/json, text/plain;q=0.9, */*;q=0.1"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     try:
