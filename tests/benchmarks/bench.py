@@ -41,6 +41,8 @@ class Sizes:
         changes: Renames that are waited for.
         arrivals: Files that arrive in a burst.
         uploads: Files that are uploaded at a time.
+        objects: Projects and files each of the bucket that a fresh node starts over.
+        revocations: Tokens that are revoked.
         searched: Projects in the search index.
         searches: Of each kind in each round.
     """
@@ -57,6 +59,8 @@ class Sizes:
     changes: int = 200
     arrivals: int = 5_000
     uploads: int = 200
+    objects: tuple[int, int] = (2_000, 5)
+    revocations: int = 50
     searched: int = 100_000
     searches: int = 200
 
@@ -74,6 +78,8 @@ SMOKE = Sizes(
     changes=2,
     arrivals=10,
     uploads=5,
+    objects=(3, 2),
+    revocations=2,
     searched=50,
     searches=5,
 )

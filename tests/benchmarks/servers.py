@@ -131,9 +131,18 @@ class Server(ABC):
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
         """Ask once, on a connection of its own; the status is 0 while nobody listens."""
+        return self._request("GET", path, None, headers or {})
+
+    def post(self, path: str, body: bytes, headers: dict[str, str]) -> int:
+        """Send a body on a connection of its own; returns the status."""
+        return self._request("POST", path, body, headers)[0]
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("GET", path, headers=headers or {})
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             return (
                 response.status,

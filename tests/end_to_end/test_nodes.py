@@ -9,24 +9,21 @@ import hashlib
 import http.client
 import os
 import shutil
-import ssl
-import subprocess
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.acme_servers import answers, free_port
+from tests.end_to_end.acme_servers import free_port
+from tests.end_to_end.haproxy import Proxy
 from tests.end_to_end.object_stores import BUCKET, MISSING_SEAWEEDFS, SeaweedFS
 from tests.end_to_end.publishing import Publishing, start_publishing
-from tests.end_to_end.running import PATIENCE, Answer, Server, ask, wait_until
+from tests.end_to_end.running import PATIENCE, Server, wait_until
 from tests.end_to_end.uploading import upload
-from tests.fixtures.certificates import issue
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.postgresql import PostgreSQL, running_postgresql
 
@@ -47,47 +44,6 @@ UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "60"))
 NODES = 3
 WRITERS = 50
 """Who upload one name at once."""
-
-
-class Proxy:
-    """haproxy, with the configuration that the package brings.
-
-    Attributes:
-        port: Where it listens with TLS.
-    """
-
-    def __init__(self, home: Path, ports: list[int]) -> None:
-        home.mkdir()
-        self.port = free_port()
-        issued = issue("localhost")
-        (home / "localhost.pem").write_bytes(issued.key_pem + issued.chain_pem)
-        text = files("simpleindex").joinpath("deploy/haproxy.cfg").read_text()
-        text = text.replace("bind :443", f"bind 127.0.0.1:{self.port}")
-        text = text.replace("/etc/haproxy/packages.example.com.pem", str(home / "localhost.pem"))
-        for number, port in enumerate(ports, 1):
-            text = text.replace(f"node{number}.internal:8080", f"127.0.0.1:{port}")
-        (home / "haproxy.cfg").write_text(text)
-        self._trust = ssl.create_default_context(cadata=issued.chain_pem.decode())
-        with (home / "log").open("wb") as log:
-            self._process = subprocess.Popen(["haproxy", "-f", home / "haproxy.cfg"], stdout=log, stderr=log)
-        wait_until(lambda: answers(self.port), "haproxy listens")
-
-    def connect(self) -> http.client.HTTPSConnection:
-        """Return a new connection."""
-        return http.client.HTTPSConnection("localhost", self.port, context=self._trust, timeout=PATIENCE)
-
-    def get(self, path: str) -> Answer:
-        """Request a path."""
-        connection = self.connect()
-        try:
-            return ask(connection, path)
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
 
 
 @dataclass
