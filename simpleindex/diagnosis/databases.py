@@ -36,7 +36,7 @@ class RecordsFacts:
     """The records, wherever they are.
 
     Attributes:
-        is_lost: Whether the file is gone although the audit tells of something in it.
+        is_lost: Whether the file is gone, although the audit shows that there was something in it.
         state: The state directory.
         refusal: Why a PostgreSQL server cannot be used, as a sentence; None if it can, or there is none.
     """
@@ -75,7 +75,7 @@ def judge_records(records: RecordsFacts) -> Iterator[Finding]:
     """Yield a finding if the records are lost or out of reach."""
     if records.is_lost:
         sentence = (
-            f"{printable(f'{records.state}/{RECORDS}')} is empty or gone, and the audit beside it tells of something in it: the "
+            f"{printable(f'{records.state}/{RECORDS}')} is empty or gone, and the audit beside it shows that it had something in it: the "
             "server does not start."
         )
         yield Finding(Severity.ERROR, sentence, "simpleindex restore --force BACKUP")

@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SubjectReport:
-    """What was found out about one subject.
+    """What is known about one subject after its diagnosis.
 
     Attributes:
         subject: Its name, such as ``permissions``.

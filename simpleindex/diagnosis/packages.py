@@ -34,7 +34,7 @@ class DirectoryFacts:
         passed_over: Files that are meant to be served and are not, one item for each cause.
         spellings: The directories of each project that has several, the one that is preferred first.
         doubles: The files that are one distribution in several spellings, with the project; the one to keep first.
-        taken: A sentence about names that no upstream is asked for, though nothing of them is here; None if there are none.
+        taken: A sentence about names that are requested from no upstream, though nothing of them is here; None if there are none.
         trouble: Why it cannot be read, as a sentence; None if it can.
     """
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a running server says of itself.
+    """The status of the running server.
 
     Attributes:
         url: Its URL.
-        refusal: Why it cannot be asked, as a sentence; None if it answers.
+        refusal: Why it gives no status, as a sentence; None if it does.
         is_running: Whether a connection could be made.
-        version: Its version; None if it does not say it to strangers.
+        version: Its version; None if strangers cannot see it.
         installed: The version of this program.
         suspended: Why it answers nothing, as a sentence; None if it answers.
         troubles: What the machine refused to it within the last hour, as sentences.
@@ -50,7 +50,7 @@ class ClientTrial:
 
 
 def judge_server(server: ServerFacts) -> Iterator[Finding]:
-    """Yield what a running server tells of itself; one that does not run is a hint."""
+    """Yield what is wrong with the running server by its status; one that does not run is a hint."""
     if not server.is_running:
         yield Finding(
             Severity.HINT,

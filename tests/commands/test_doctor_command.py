@@ -16,7 +16,7 @@ import pytest
 from simpleindex.backup import destination
 from simpleindex.commands.main import main
 from simpleindex.commands.operations import doctor_subjects, doctor_upstreams
-from simpleindex.commands.operations.doctor_pages import ReportWriter
+from simpleindex.commands.operations.doctor_report import ReportWriter
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.server import ClientTrial, ServerFacts
 from simpleindex.diagnosis.upstreams import UpstreamProbe
@@ -51,7 +51,7 @@ class World:
         self.trials = [ClientTrial("pip", "pip install acme"), ClientTrial("uv", "uv pip install acme")]
         self.is_open = True
         self.tried: list[str] = []
-        monkeypatch.setattr(doctor_subjects, "ask_server", lambda *_: self.server)
+        monkeypatch.setattr(doctor_subjects, "request_status", lambda *_: self.server)
         monkeypatch.setattr(doctor_upstreams, "request_upstreams", lambda *_: self.probes)
         monkeypatch.setattr(
             doctor_subjects, "readable", lambda *given: next(iter(given[3])) if self.is_open else None

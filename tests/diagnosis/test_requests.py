@@ -18,7 +18,7 @@ from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
-from simpleindex.diagnosis.facts.server import ask_server, readable
+from simpleindex.diagnosis.facts.server import readable, request_status
 from simpleindex.diagnosis.facts.upstreams import probe_upstreams
 from simpleindex.diagnosis.server import ServerFacts
 from simpleindex.upstreams.settings import UpstreamSettings
@@ -106,7 +106,7 @@ def server() -> Iterator[AnsweringServer]:
 def test_a_server_that_is_well(server: AnsweringServer) -> None:
     status = {"version": __version__, "own-troubles": [{"sentence": "The disk is full."}, "odd"]}
     server.answer = 200, {}, json.dumps(status).encode()
-    found = ask_server(f"{server.url}/", None, "sidx-secret")
+    found = request_status(f"{server.url}/", None, "sidx-secret")
     assert (found.version, found.troubles, found.suspended) == (__version__, ("The disk is full.",), None)
     assert [(path, headers.get("authorization")) for path, headers, _ in server.seen] == [
         ("/-/ready", None),
@@ -117,20 +117,22 @@ def test_a_server_that_is_well(server: AnsweringServer) -> None:
 @pytest.mark.parametrize("body", [b"[]", b"{", b"\xff"])
 def test_a_server_that_tells_nothing(server: AnsweringServer, body: bytes) -> None:
     server.answer = 200, {}, body
-    assert ask_server(f"{server.url}/", None, None) == ServerFacts(f"{server.url}/", installed=__version__)
+    assert request_status(f"{server.url}/", None, None) == ServerFacts(
+        f"{server.url}/", installed=__version__
+    )
 
 
 def test_a_server_that_is_suspended(server: AnsweringServer) -> None:
     server.answer = 503, {"Content-Type": "application/problem+json"}, b'{"detail": "The root is gone."}'
-    assert ask_server(f"{server.url}/", None, None).suspended == "The root is gone."
+    assert request_status(f"{server.url}/", None, None).suspended == "The root is gone."
 
 
 def test_no_server(server: AnsweringServer, tmp_path: Path) -> None:
-    assert not ask_server("http://127.0.0.1:1/", None, None).is_running
+    assert not request_status("http://127.0.0.1:1/", None, None).is_running
     server.answer = b"no HTTP at all\r\n\r\n"
-    assert ask_server(f"{server.url}/", None, None).refusal
+    assert request_status(f"{server.url}/", None, None).refusal
     server.answer = 200, {}, b"{}"
-    of_tls = ask_server(f"{server.url.replace('http:', 'https:')}/", str(tmp_path / "gone.pem"), None)
+    of_tls = request_status(f"{server.url.replace('http:', 'https:')}/", str(tmp_path / "gone.pem"), None)
     assert "TLS fails" in (of_tls.refusal or "")
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.commands.operations.doctor_pages import ReportWriter
+from simpleindex.commands.operations.doctor_report import ReportWriter
 from simpleindex.commands.operations.doctor_subjects import DoctorOptions, examine
 from simpleindex.diagnosis.finding import exit_status
 from simpleindex.tap import Options

@@ -30,7 +30,7 @@ from simpleindex.diagnosis.facts.databases import check_databases, records_facts
 from simpleindex.diagnosis.facts.files import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
 from simpleindex.diagnosis.facts.places import foreign_entries, service_places, service_user
-from simpleindex.diagnosis.facts.server import ask_server, readable
+from simpleindex.diagnosis.facts.server import readable, request_status
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_space, judge_watches
 from simpleindex.diagnosis.packages import DirectoryFacts, doubles_of, judge_directory
@@ -278,7 +278,7 @@ class _Examination:
             url = local_url(self._settings)
         except RefusedStart:
             return report_on("server", "it listens on no port that is known here")
-        server = ask_server(url, local_ca(self._settings), os.environ.get(TOKEN_VARIABLE))
+        server = request_status(url, local_ca(self._settings), os.environ.get(TOKEN_VARIABLE))
         if server.is_running and server.refusal is None and server.suspended is None:
             self._url = url
         version = "" if server.version is None else f", version {server.version}"

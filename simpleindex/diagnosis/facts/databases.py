@@ -1,4 +1,4 @@
-"""Check the server's databases: SQLite's own check of each file, and whether the records can be had. Blocking."""
+"""Check the server's databases: SQLite's own check of each file, and whether the records can be used. Blocking."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_databases(settings: Settings) -> list[DatabaseFacts]:
 
 
 def damage_of(path: Path) -> str | None:
-    """Return what SQLite says of a database that is damaged; None if it is whole, or cannot be opened now."""
+    """Return what SQLite reports about a database that is damaged; None if it is whole, or cannot be opened now."""
     try:
         with _unchanged(path) as url, closing(sqlite3.connect(url, uri=True, timeout=5)) as connection:
             rows = connection.execute("PRAGMA integrity_check(1)").fetchall()
@@ -51,7 +51,7 @@ def damage_of(path: Path) -> str | None:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[str]:
-    """Name a database to SQLite so that opening it makes no files, which would be root's where root asks."""
+    """Name a database to SQLite so that opening it makes no files, which would be root's where root runs the command."""
     log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
     if not log.exists():
         yield f"file:{quote(str(path))}?mode=ro&immutable=1"

@@ -26,7 +26,7 @@ def service_user(settings: Settings, name: str | None) -> ServiceUser:
     """Return the user as whom the service runs.
 
     Args:
-        settings: If root asks, it is the owner of the state directory.
+        settings: If root runs the command, it is the owner of their state directory.
         name: The user who is named by an option; None if none is.
 
     Raises:

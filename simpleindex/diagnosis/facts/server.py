@@ -1,4 +1,4 @@
-"""Ask the running server how it is. Blocking."""
+"""Request the status of the running server, and which projects it shows. Blocking."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MOST: Final = 16 << 20
 _MOST_TROUBLES: Final = 5
 
 
-def ask_server(url: str, ca: str | None, token: str | None) -> ServerFacts:
-    """Return what the server at a URL says of itself.
+def request_status(url: str, ca: str | None, token: str | None) -> ServerFacts:
+    """Return the status of the server at a URL.
 
     Args:
         url: Its URL, with a slash at the end.
@@ -62,8 +62,8 @@ def readable(url: str, ca: str | None, token: str | None, names: Iterable[str]) 
 
     Args:
         url: The server's URL, with a slash at the end.
-        ca: As for :func:`ask_server`.
-        token: As for :func:`ask_server`.
+        ca: As for :func:`request_status`.
+        token: As for :func:`request_status`.
         names: The projects.
     """
     opener = _opener(ca)
