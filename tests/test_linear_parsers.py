@@ -5,6 +5,7 @@ Each is given texts of the forms that would make it quadratic, within its bounds
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from functools import partial
@@ -268,3 +269,32 @@ def test_work_that_grows_faster_is_seen() -> None:
     for call in (by_partition, by_loop):
         work = [work_of(partial(call, "a " * (40 * factor))) for factor in (1, 2, 4)]
         assert work[2] - work[1] > 3 * (work[1] - work[0])
+
+
+def test_garbage_of_other_tests_is_not_counted() -> None:
+    """Nor finalized in the middle of the call, with the tracer in the way."""
+    finalized: list[int] = []
+
+    class Left:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            finalized.append(1)
+
+    def call() -> None:
+        finalized.clear()
+        for _ in range(50):
+            Left()
+        assert not finalized
+
+    before = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        work_of(call)
+        Left()
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert len(finalized) > 50
+    assert gc.isenabled()
