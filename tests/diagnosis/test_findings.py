@@ -18,7 +18,7 @@ from simpleindex.core.path_steps import PathStep
 from simpleindex.diagnosis.accounts import AccountFiles, judge_accounts
 from simpleindex.diagnosis.bucket import BucketFacts, judge_bucket
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
-from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, judge_configuration
+from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, ConfigurationFacts, judge_configuration
 from simpleindex.diagnosis.databases import DatabaseFacts, RecordsFacts, judge_databases, judge_records
 from simpleindex.diagnosis.digests import MetadataBeside, ReadAgain, judge_digests, judge_metadata
 from simpleindex.diagnosis.finding import Finding, Severity, exit_status, report_on
@@ -610,7 +610,19 @@ def test_bucket() -> None:
 
 
 def test_configuration() -> None:
-    assert list(judge_configuration(is_named=True, has_usual=True)) == []
-    assert list(judge_configuration(is_named=False, has_usual=False)) == []
+    facts = ConfigurationFacts(
+        has_configuration=True, has_usual=True, user="root", service_user="index", sees_everything=True
+    )
+    assert list(judge_configuration(facts)) == []
+    assert list(judge_configuration(replace(facts, has_configuration=False, has_usual=False))) == []
     remedy = f"export SIMPLEINDEX_CONFIG={USUAL_CONFIGURATION}"
-    one(judge_configuration(is_named=False, has_usual=True), Severity.HINT, "were not examined", remedy)
+    without = replace(facts, has_configuration=False)
+    one(judge_configuration(without), Severity.HINT, "were not examined", remedy)
+    stranger = replace(facts, user="bob", sees_everything=False)
+    remedy = "sudo --preserve-env=SIMPLEINDEX_CONFIG simpleindex doctor"
+    one(
+        judge_configuration(stranger),
+        Severity.WARNING,
+        "bob runs this command, and index the service",
+        remedy,
+    )

@@ -22,14 +22,14 @@ from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.diagnosis.accounts import judge_accounts
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
-from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, judge_configuration
+from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, ConfigurationFacts, judge_configuration
 from simpleindex.diagnosis.databases import judge_databases, judge_records
 from simpleindex.diagnosis.digests import judge_digests, judge_metadata
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
 from simpleindex.diagnosis.facts.databases import check_databases, records_facts
 from simpleindex.diagnosis.facts.files import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
-from simpleindex.diagnosis.facts.places import foreign_entries, service_places, service_user
+from simpleindex.diagnosis.facts.places import current_user, foreign_entries, service_places, service_user
 from simpleindex.diagnosis.facts.server import readable, request_status
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_space, judge_watches
@@ -131,7 +131,15 @@ class _Examination:
 
     def _configuration(self) -> SubjectReport:
         settings = self._settings
-        findings = judge_configuration(settings.config is not None, os.path.exists(USUAL_CONFIGURATION))
+        findings = judge_configuration(
+            ConfigurationFacts(
+                settings.config is not None,
+                os.path.exists(USUAL_CONFIGURATION),
+                current_user(),
+                self._user.name,
+                os.geteuid() in (0, self._user.uid),
+            )
+        )
         where = "the options of this command" if settings.config is None else str(settings.config)
         return report_on("configuration", f"{where}: serves {settings.bucket or settings.path}", findings)
 

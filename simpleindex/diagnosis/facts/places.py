@@ -26,7 +26,7 @@ def service_user(settings: Settings, name: str | None) -> ServiceUser:
     """Return the user as whom the service runs.
 
     Args:
-        settings: If root runs the command, it is the owner of their state directory.
+        settings: The user is the owner of their state directory; without one, the user who runs the command.
         name: The user who is named by an option; None if none is.
 
     Raises:
@@ -38,10 +38,14 @@ def service_user(settings: Settings, name: str | None) -> ServiceUser:
         except KeyError:
             raise RefusedStart(f"--as: this machine has no user {name!r}") from None
     uid = os.geteuid()
-    if uid == 0:
-        with suppress(OSError):
-            uid = os.stat(settings.state).st_uid
+    with suppress(OSError):
+        uid = os.stat(settings.state).st_uid
     return _user(uid)
+
+
+def current_user() -> str:
+    """Return the name of the user who runs the command."""
+    return _user(os.geteuid()).name
 
 
 def _user(uid: int) -> ServiceUser:
