@@ -23,10 +23,8 @@ class LiveBucket(LiveDirectory):
 
     Attributes:
         has_begun: Whether what is listed is read; before that a listing only replaces the one before.
-        trouble: Why the last listing failed, as a sentence; what was listed before is served meanwhile. None normally.
     """
 
-    trouble: str | None = None
     has_begun = False
     bucket: PackageBucket
     reads: Threads
@@ -52,9 +50,9 @@ class LiveBucket(LiveDirectory):
         except OSError as error:
             self._could_not_list(error)
             return
-        if self.trouble is not None:
+        if self.stale is not None:
             _log.info("{bucket} is listed again.", bucket=self.bucket.root)
-        self.trouble = None
+        self.stale = None
         if not self.has_begun:
             return
         if changes.has_root_changed:
@@ -64,6 +62,6 @@ class LiveBucket(LiveDirectory):
 
     def _could_not_list(self, error: OSError) -> None:
         sentence = f"{self.bucket.root} cannot be listed ({error.strerror}); what was listed before is served meanwhile."
-        if self.trouble is None:
+        if self.stale is None:
             _log.error("{sentence}", sentence=sentence)
-        self.trouble = sentence
+        self.stale = sentence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
 from simpleindex.bucket.object_body import ObjectBody
-from simpleindex.core.errors import Unavailable
+from simpleindex.core.errors import NotHere, Unavailable
 from simpleindex.core.source import Elsewhere
 from simpleindex.directory.source import LocalSource
 
@@ -43,13 +43,22 @@ class BucketSource(LocalSource):
         try:
             body = await super().file(name, filename)
         except OSError as error:
-            raise Unavailable(
-                "The store of this index does not answer now; try again later.", retry_after=5
-            ) from error
+            raise _no_answer() from error
+        except NotHere as error:
+            if self._is_stale():
+                raise _no_answer() from error
+            raise
         if self._redirect_seconds is None or not isinstance(body, ObjectBody):
             return body
         body.close()
         return Elsewhere(self._bucket.store.presigned_url(body.key, self._redirect_seconds))
+
+    def _absent(self, name: ProjectName) -> NotHere | Unavailable:
+        # It may have come since the last listing; an answer of "not here" would be believed, and an upstream requested.
+        return _no_answer() if self._is_stale() else super()._absent(name)
+
+    def _is_stale(self) -> bool:
+        return self._live.stale is not None
 
     async def _file_body(self, path: str, stamp: Stamp, filename: str, sha256: str) -> Body:  # noqa: ARG002
         return ObjectBody(self._bucket, path, stamp, sha256, self._threads)
@@ -61,3 +70,7 @@ class BucketSource(LocalSource):
         return read_sidecar(
             lambda length, offset: self._bucket.read_span(path, stamp, offset, length), known.outcome
         )
+
+
+def _no_answer() -> Unavailable:
+    return Unavailable("The store of this index does not answer now; try again later.", retry_after=5)

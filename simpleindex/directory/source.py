@@ -126,7 +126,7 @@ class LocalSource:
             raise self._absent(name)
         return snapshot.project
 
-    def _absent(self, name: ProjectName) -> NotHere:
+    def _absent(self, name: ProjectName) -> NotHere | Unavailable:
         reason = self._live.why_own(name)
         return NotHere(f"project {name}") if reason is None else NothingYet(f"project {name}", reason)
 

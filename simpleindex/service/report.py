@@ -111,6 +111,7 @@ def live_report(live: LiveDirectory, watch: str) -> StatusReport:
         version=__version__,
         passed_over=live.unserved(),
         names_by_entries=live.names_by_entries(),
+        stale=live.stale,
     )
 
 
@@ -139,6 +140,7 @@ def report_of(directories: Sequence[ServedDirectory]) -> StatusReport:
         files=sum(report.files for report in reports),
         size=sum(report.size for report in reports),
         withheld=tuple(item for report in reports for item in report.withheld),
+        stale=next((report.stale for report in reports if report.stale), None),
         passed_over=sum_up(item for report in reports for item in report.passed_over),
         names_by_entries=tuple(
             sorted({name for report in reports for name in report.names_by_entries} - names)

@@ -36,6 +36,7 @@ class StatusReport:
         watch: The way in which changes are noticed.
         version: Of simpleindex.
         passed_over: Files that are meant to be served and are not, one item for each cause.
+        stale: Why what is served may be out of date, as a sentence, or None.
         names_by_entries: Names that are the index's own only because something of that name lies in the directory.
     """
 
@@ -49,6 +50,7 @@ class StatusReport:
     version: str
     passed_over: tuple[Unserved, ...] = ()
     names_by_entries: tuple[str, ...] = ()
+    stale: str | None = None
 
 
 class StatusPages:
@@ -112,10 +114,12 @@ def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details:
         "withheld": len(report.withheld),
         "passed-over": sum(item.count for item in report.passed_over),
         "watch": report.watch,
+        "stale": report.stale is not None,
         "troubles": len(troubles),
     }
     if details:
         # Names and reasons may show the content of a private file, so only clients on this machine get them.
+        content["stale-because"] = report.stale
         content["withheld-files"] = [
             {"project": project, "filename": filename, "rule": rule, "reason": reason}
             for project, filename, rule, reason in report.withheld

@@ -105,6 +105,26 @@ def test_a_store_that_goes_away_at_the_start(
     assert f"{LOCATION} is listed again." in fixture.said
 
 
+def test_a_store_that_goes_away_later(fixture: BucketServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known pages are served on, files are not, and the status says so; no name is "not here"."""
+    fixture.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectStore, "list", away)
+        patch.setattr(ObjectStore, "read", away)
+        fixture.reactor.advance(POLL_SECONDS)
+        fixture.reactor.advance(0)
+        assert fixture.statuses("acme", "unknown") == [200, 503]
+        assert fixture.ask(f"/acme/{wheel_name('acme')}").status == 503
+        assert fixture.ask("/acme/acme-2.0.tar.gz").status == 503
+        report = json.loads(fixture.ask("/-/status").body)
+        assert report["stale"] is True
+        assert any("cannot be listed (the store cannot be reached)" in line for line in fixture.said)
+        assert fixture.ask("/-/ready").status == 200
+    fixture.reactor.advance(POLL_SECONDS)
+    fixture.reactor.advance(0)
+    assert json.loads(fixture.ask("/-/status").body)["stale"] is False
+
+
 def announce(service: IndexService, name: str, place: str = LOCATION) -> None:
     """Report a change of another node, as the database does."""
     listener = service.index.runtime.records.listener

@@ -356,7 +356,7 @@ def test_a_store_that_goes_away(node: BucketNode, monkeypatch: pytest.MonkeyPatc
             broken.setattr(node.store, name, away)
         for _ in range(3):
             node.list_again()
-        assert node.live.trouble is not None
+        assert node.live.stale is not None
         assert node.files() == {WHEEL: DIGEST}
         assert isinstance(error(node.source.file(ACME, f"{WHEEL}.metadata")), Unavailable)
         body = result(node.source.file(ACME, WHEEL))
@@ -364,7 +364,7 @@ def test_a_store_that_goes_away(node: BucketNode, monkeypatch: pytest.MonkeyPatc
         result(node.live.changed(ACME))
         assert node.files() == {WHEEL: DIGEST}
     node.list_again()
-    assert node.live.trouble is None
+    assert node.live.stale is None
     assert node.download(WHEEL) == DATA
     assert [line for line in log.lines if "cannot be listed" in line][1:] == []
     assert log.lines[-1].endswith("is listed again.")

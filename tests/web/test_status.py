@@ -58,6 +58,7 @@ NUMBERS = {
     "withheld": 1,
     "passed-over": 0,
     "watch": "inotify",
+    "stale": False,
     "troubles": 0,
 }
 
@@ -81,7 +82,12 @@ def test_status_at_the_machine() -> None:
         "rule": "archive",
         "reason": "it is incomplete",
     }
-    assert reply.json == NUMBERS | {"withheld-files": [withheld], "own-troubles": [], "passed-over-files": []}
+    assert reply.json == NUMBERS | {
+        "stale-because": None,
+        "withheld-files": [withheld],
+        "own-troubles": [],
+        "passed-over-files": [],
+    }
 
 
 def test_a_page_in_a_browser_at_the_machine() -> None:

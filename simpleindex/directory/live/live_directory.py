@@ -45,6 +45,9 @@ class LiveDirectory(SnapshotUpdates):
     """Returns once the other processes that serve this directory list a project's present state; None without others.
     With others there are no serials, for each process counts its own."""
 
+    stale: str | None = None
+    """Why what is served may be out of date, as a sentence: the place cannot be listed now. None normally."""
+
     # -- the door, and what uses it ---------------------------------------------------------------------------------
 
     def begin(self, watch: Watch) -> Deferred[None]:

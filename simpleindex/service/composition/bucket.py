@@ -169,7 +169,7 @@ class ServedBucket(ServedDirectory):
     async def _begin(self) -> None:
         self._runtime.threads.reads.run(self._runtime.examination.prepare).addErrback(lambda _: None)
         await self._look_again()
-        while self.live.trouble is not None:
+        while self.live.stale is not None:
             # The store was there a moment ago. Nothing is "not here" until it was listed once.
             await deferLater(self._runtime.reactor, FIRST_LISTING_SECONDS)
             await self._look_again()
@@ -178,7 +178,7 @@ class ServedBucket(ServedDirectory):
 
     async def _look_again(self) -> None:
         await self.live.list_again()
-        if not self._is_probed and self.live.trouble is None:
+        if not self._is_probed and self.live.stale is None:
             await self._probe()
 
     async def _probe(self) -> None:
