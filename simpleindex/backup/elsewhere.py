@@ -52,7 +52,7 @@ def options_file(options: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def moved_paths(text: str, manifest: Manifest, plan: RestorePlan) -> str:
-    """Return the text of a sources file in which the paths of stored parts are those of the restored ones.
+    """Return the text of a sources or hooks file in which the paths of stored parts are those of the restored ones.
 
     Relative paths need no change, because everything lies to each other as before.
     """

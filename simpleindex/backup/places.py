@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from simpleindex.backup.manifest import BackupPart, PackagesMode
 from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import InvalidSources, RefusedStart
+from simpleindex.hooks.errors import InvalidHooks
+from simpleindex.hooks.settings import Webhook, parse_hooks
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.views.sources_file import Sources, parse_sources
 
@@ -23,6 +25,7 @@ PACKAGES: Final = "packages"
 STATE: Final = "state"
 CERTIFICATES: Final = "certs"
 SOURCES: Final = "sources"
+HOOKS: Final = "hooks"
 
 _DIRECTORY: Final = "directory-"
 """How parts of further directories of packages are called, before the name of the directory."""
@@ -107,7 +110,11 @@ def _configuration(settings: Settings, sources: Sources) -> Iterator[tuple[str, 
         path = getattr(settings, option.field)
         if option.is_path and option.name not in _APART and path is not None:
             found.setdefault(os.path.normpath(path), option.name)
-    named = [*(_beside(settings, path) for path in _named_by(sources)), *_named_by_records(settings.records)]
+    named = [
+        *(_beside(settings, path) for path in _named_by(sources)),
+        *_named_by_records(settings.records),
+        *_named_by_hooks(settings.hooks),
+    ]
     for number, path in enumerate(named, 1):
         found.setdefault(path, f"named-{number}")
     for path, name in found.items():
@@ -135,6 +142,24 @@ def _named_by_records(url: str | None) -> list[str]:
         for path in query.get(key, ())
         if os.path.isabs(path)
     ]
+
+
+def _named_by_hooks(hooks: Path | None) -> list[str]:
+    """Return the files that a hooks file names: secrets and authorities.
+
+    Raises:
+        RefusedStart: It cannot be read.
+    """
+    if hooks is None:
+        return []
+    try:
+        webhooks = [hook.target for hook in parse_hooks(read_text_file(str(hooks)))]
+    except OSError as error:
+        raise RefusedStart(f"{hooks} cannot be read: {error.strerror or error}") from None
+    except InvalidHooks as error:
+        raise RefusedStart(f"{hooks} is not valid: {error}") from None
+    paths = [path for target in webhooks if isinstance(target, Webhook) for path in target.files]
+    return [os.path.normpath(hooks.parent / path) for path in paths]
 
 
 def _beside(settings: Settings, path: str) -> str:

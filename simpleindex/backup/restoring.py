@@ -17,7 +17,7 @@ from simpleindex.backup.elsewhere import moved_paths, options_elsewhere, options
 from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished
 from simpleindex.backup.files import copy_file, link_file, read_digest
 from simpleindex.backup.manifest import ItemKind
-from simpleindex.backup.places import SOURCES, STATE, is_of_packages
+from simpleindex.backup.places import HOOKS, SOURCES, STATE, is_of_packages
 from simpleindex.backup.tree import REPLACED, RESTORING
 from simpleindex.core.text import printable
 from simpleindex.records.state_lock import STATE_LOCK
@@ -197,7 +197,7 @@ class _Restore:
         copied = copy_file(source, target)
         if (copied.size, copied.sha256) != (item.size, item.sha256):
             raise CannotBackUp(f"{printable(source)} has not the size and digest of the manifest.")
-        if item.part == SOURCES and self._plan.below:
+        if item.part in (SOURCES, HOOKS) and self._plan.below:
             self._rewrite(target)
         self._finish(target, step)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simpleindex.core.text import plural
 from simpleindex.hooks.delivery import HookDelivery
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Hooks:
         self._context = context
         self._running: dict[HookSettings, HookDelivery] = {}
 
+    def line(self) -> str:
+        """Return a line for the log at start."""
+        return hooks_line(self._file.value)
+
     def start(self) -> None:
         """Begin with the hooks of the file."""
         self._take(self._file.value)
@@ -60,3 +65,9 @@ class Hooks:
             if hook not in self._running:
                 self._running[hook] = delivery = HookDelivery(hook, self._target_of(hook), self._context)
                 delivery.start()
+
+
+def hooks_line(hooks: tuple[HookSettings, ...]) -> str:
+    """Return a line that names the hooks."""
+    names = ", ".join(hook.name for hook in hooks)
+    return f"Events are sent to {plural(len(hooks), 'hook')}: {names}." if hooks else "There is no hook yet."

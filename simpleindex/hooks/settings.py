@@ -57,6 +57,12 @@ class Webhook:
     secret: tuple[str, str] | None = None
     ca_file: str | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of the files that it names."""
+        secret = self.secret[1] if self.secret is not None and self.secret[0] == "file" else None
+        return tuple(path for path in (secret, self.ca_file) if path is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class HookProgram:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def listening_lines(
     index: ComposedIndex, settings: Settings, ports: Iterable[tuple[str, IListeningPort]]
 ) -> Iterator[str]:
-    """Return lines about ports, upstreams and certificates.
+    """Return lines about ports, upstreams, hooks and certificates.
 
     Args:
         index: The index.
@@ -39,6 +39,8 @@ def listening_lines(
         yield f"--title and --notice are shown on the pages for people: {missing('jinja2', 'pages')}"
     if index.sources.upstreams is not None:
         yield from index.sources.upstreams.lines()
+    if index.hooks is not None:
+        yield index.hooks.line()
     if index.security is not None:
         yield from index.security.lines()
     if index.acme is not None:

@@ -457,6 +457,47 @@ def test_a_broken_sources_file(world: BackupWorld, content: bytes | None, reason
         scope_of(world.settings, PackagesMode.LINK)
 
 
+HOOKS = """
+[[hook]]
+url = "https://ci.example"
+secret = "file:hook.secret"
+ca-file = "{home}/etc/hook.pem"
+[[hook]]
+url = "https://ci.example"
+secret = "env:SECRET"
+[[hook]]
+run = "/bin/true"
+"""
+
+
+def test_files_of_hooks(world: BackupWorld, tmp_path: Path) -> None:
+    """Secrets and authorities that the hooks file names are in the backup, and named by it in another place too."""
+    path = world.home / "etc" / "simpleindex.toml"
+    put(path, path.read_bytes() + b'hooks = "hooks.toml"\n')
+    put(world.home / "etc" / "hooks.toml", HOOKS.format(home=world.home).encode())
+    put(world.home / "etc" / "hook.secret", b"hidden\n")
+    put(world.home / "etc" / "hook.pem", b"authority\n")
+    report = world.back_up(verifies=True)
+    assert stored(report, "named-4/hook.secret").read_bytes() == b"hidden\n"
+    assert stored(report, "named-5/hook.pem").read_bytes() == b"authority\n"
+    world.restore(report.path, below=tmp_path / "below")
+    (moved,) = (tmp_path / "below").rglob("hooks.toml")
+    assert f'ca-file = "{tmp_path}/below{world.home}/etc/hook.pem"' in moved.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"hook = 5", "is not valid: it has a 'hook'"), (None, "cannot be read")]
+)
+def test_a_broken_hooks_file(world: BackupWorld, content: bytes | None, reason: str) -> None:
+    """It may name secrets too."""
+    path = world.home / "etc" / "simpleindex.toml"
+    put(path, path.read_bytes() + b'hooks = "hooks.toml"\n')
+    if content is not None:
+        put(world.home / "etc" / "hooks.toml", content)
+    with pytest.raises(RefusedStart, match=reason):
+        scope_of(world.settings, PackagesMode.LINK)
+
+
 def test_records_in_postgresql(world: BackupWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their rows become the file that a server without PostgreSQL has; the files that its URL names are in the backup."""
     url = f"postgresql://index@db/index?passfile={world.home}/etc/pgpass&sslmode=require&sslkey=relative"

@@ -207,6 +207,30 @@ def test_files_about_people(
     assert sentence in capsys.readouterr().out
 
 
+def test_the_hooks_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is read with all that it names; a mistake is one sentence."""
+    add_wheel(tmp_path / "root", "acme")
+    path = tmp_path / "hooks.toml"
+    arguments = [
+        "check",
+        "--path",
+        str(tmp_path / "root"),
+        "--cache",
+        str(tmp_path / "cache"),
+        "--hooks",
+        str(path),
+    ]
+    path.write_text('[[hook]]\nname = "mirror"\nrun = "/bin/true"\n')
+    assert main(arguments) == 0
+    assert f"{path}: Events are sent to 1 hook: mirror.\n" in capsys.readouterr().out
+    path.write_text("# none\n")
+    assert main(arguments) == 0
+    assert "There is no hook yet." in capsys.readouterr().out
+    path.write_text('[[hook]]\nrun = "/nowhere"\n')
+    assert main(arguments) == 2
+    assert "/nowhere cannot be used" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--users", "--access"])
 def test_files_about_people_that_are_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str

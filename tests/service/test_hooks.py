@@ -44,6 +44,7 @@ def test_a_program_is_run(world: ServiceFixture) -> None:
     """With the event and the URL of the index; after a change of the file another one."""
     first, second = world.place / "first", world.place / "second"
     world.start(hooks=hooks_file(world, RUN.format(first)))
+    assert "Events are sent to 1 hook: copy." in world.taken()
     record(world)
     world.reactor.advance(1)
     body = json.loads(first.read_text())

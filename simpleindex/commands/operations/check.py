@@ -1,4 +1,4 @@
-"""``simpleindex check``: read the directory, the sources file, the users file and the access file once, and report mistakes."""
+"""``simpleindex check``: read the directory, the files of sources, users, access and hooks once, and report mistakes."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ def check(words: list[str]) -> int:
 
         lines, is_right = check_access(settings)
         print("\n".join(lines))
+    if settings.hooks is not None:
+        from simpleindex.hooks.hooks import hooks_line  # noqa: PLC0415  (only with hooks)
+        from simpleindex.service.composition.hooks import open_hooks_file  # noqa: PLC0415  (the same)
+
+        print(f"{settings.hooks}: {hooks_line(open_hooks_file(settings.hooks).value)}")
     directories = {LOCAL: settings.require_directory("simpleindex check"), **further_directories(settings)}
     for name, path in directories.items():
         report = read_directory(replace(settings, path=path), name).report

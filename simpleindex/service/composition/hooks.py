@@ -23,6 +23,7 @@ from simpleindex.upstreams.pages.urls import HostPolicy, proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from simpleindex.hooks.delivery import HookTarget
     from simpleindex.hooks.settings import HookSettings
@@ -42,14 +43,7 @@ def compose_hooks(runtime: Runtime, index_url: Callable[[], str | None]) -> Hook
     settings, threads = runtime.settings, runtime.threads.hooks
     assert settings.hooks is not None  # else there is nothing to create
     directory = str(settings.hooks.parent)
-    kind = FileKind(
-        "hooks",
-        partial(_parse_checked, directory),
-        announces=True,
-        remedy="Name a file with [[hook]] tables that this user can read.",
-    )
-    file = FollowedFile(str(settings.hooks), kind)
-    file.open_at_start()
+    file = open_hooks_file(settings.hooks)
     context = HookContext(threads, runtime.reactor, time.time, HookPositions(str(settings.state)), index_url)
 
     def target_of(hook: HookSettings) -> HookTarget:
@@ -60,6 +54,23 @@ def compose_hooks(runtime: Runtime, index_url: Callable[[], str | None]) -> Hook
         return WebhookTarget(hook.target.url, secret, agent, runtime.reactor, threads, hook.timeout)
 
     return Hooks(file, target_of, context)
+
+
+def open_hooks_file(path: Path) -> FollowedFile[tuple[HookSettings, ...]]:
+    """Read a hooks file and what it names, to follow it.
+
+    Raises:
+        RefusedStart: It, or something that it names, cannot be used.
+    """
+    kind = FileKind(
+        "hooks",
+        partial(_parse_checked, str(path.parent)),
+        announces=True,
+        remedy="Name a file with [[hook]] tables that this user can read.",
+    )
+    file = FollowedFile(str(path), kind)
+    file.open_at_start()
+    return file
 
 
 def _parse_checked(directory: str, content: bytes) -> tuple[HookSettings, ...]:
