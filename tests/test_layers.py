@@ -86,6 +86,7 @@ PURE = (
     "hooks.notification",
     "hooks.settings",
     "metrics.families",
+    "metrics.worker_reports",
     "migration.devpi_pages",
     "migration.errors",
     "migration.htpasswd_people",

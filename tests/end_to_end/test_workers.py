@@ -55,6 +55,20 @@ def publishing(new_server: Callable[..., Server]) -> Iterator[Publishing]:
     made.assert_no_secret_was_told()
 
 
+def test_a_scrape_shows_all_workers(publishing: Publishing) -> None:
+    """Whichever accepts it; requests of all are counted."""
+    server = publishing.server
+    for _ in range(8):
+        assert server.get("/simple/none/").status == 404
+    text = server.get("/-/metrics").body.decode()
+    ready = re.findall(r'^simpleindex_ready\{worker="(\d)"\} 1\.0$', text, re.MULTILINE)
+    assert sorted(ready) == ["1", "2", "3", "4"]
+    requests = re.findall(
+        r'^simpleindex_requests_total\{class="4xx",route="project",.*\} (\d)', text, re.MULTILINE
+    )
+    assert sum(map(int, requests)) == 8
+
+
 def listed(server: Server) -> dict[str, str]:
     """Every file with its digest, as the worker that answers lists it."""
     return {

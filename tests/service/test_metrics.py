@@ -15,6 +15,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.metrics.operations import store_families
 from simpleindex.service.composition import index as composition
 from simpleindex.system.operation_times import OperationTimes
+from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.metric_queries import all_queries
 from tests.fixtures.metric_values import metric_values
@@ -204,6 +205,23 @@ def test_dashboard_and_alerts_use_what_there_is(everything: IndexService) -> Non
             for each in group.split(",")
         }
         assert grouped <= {"job", "instance", "le"} | LABELS, query
+
+
+def test_several_workers(world: ServiceFixture) -> None:
+    """A scrape shows the metrics of all, each with its worker; what one reports is what it would show."""
+    made = world.start(watch="off")
+    metrics = made.index.metrics
+    assert metrics is not None
+    report = result(metrics.report())
+
+    async def others() -> tuple[int, dict[int, str]]:
+        return 2, {1: report}
+
+    metrics.other_workers = others
+    values = scraped(world)
+    for worker in ("1", "2"):
+        assert values[f'simpleindex_ready{{worker="{worker}"}}'] == 1
+        assert values[f'process_open_fds{{worker="{worker}"}}'] > 1
 
 
 def test_off(world: ServiceFixture) -> None:

@@ -11,14 +11,15 @@ from simpleindex.metrics.catalogue import catalogue_families
 from simpleindex.metrics.families import counter, counters, gauge, gauges
 from simpleindex.metrics.operations import cache_families, records_families, store_families, upstream_families
 from simpleindex.metrics.requests import RequestMetrics
+from simpleindex.metrics.worker_reports import decode_families, encode_families, merge_reports
 from simpleindex.service.report import report_of
 from simpleindex.system.operation_times import OperationTimes
 from simpleindex.web.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
-    from simpleindex.metrics.exposition import Exposition
+    from simpleindex.metrics.exposition import ProcessFigures
     from simpleindex.metrics.families import MetricFamily
     from simpleindex.service.composition.http import HttpParts
     from simpleindex.service.composition.logins import Logins
@@ -60,12 +61,14 @@ class IndexMetrics:
     Attributes:
         requests: Counts requests and downloads.
         upstreams: Durations of requests to each upstream, by its name.
+        other_workers: Returns the number of this worker, and the reports of the others by their numbers; None without others.
     """
 
     def __init__(self, parts: MeasuredParts) -> None:
         self.requests = RequestMetrics(parts.runtime.reactor.seconds)
         self._parts = parts
-        self._exposition: Exposition | None = None
+        self.other_workers: Callable[[], Awaitable[tuple[int, dict[int, str]]]] | None = None
+        self._process: ProcessFigures | None = None
         self._records, self._store = OperationTimes(), OperationTimes()
         self.upstreams: dict[str, OperationTimes] = {}
         self._measure()
@@ -160,12 +163,25 @@ class IndexMetrics:
             yield gauge("simpleindex_advisories_age_seconds", "Age of the newest advisory.", now - advisories)
 
     async def text(self) -> tuple[bytes, str]:
-        """Return the metrics as Prometheus reads them, and their content type."""
-        if self._exposition is None:
+        """Return the metrics as Prometheus reads them, and their content type; of all workers, where there are several."""
+        families = await self._all_families()
+        if self.other_workers is not None:
+            number, others = await self.other_workers()
+            reports = {worker: decode_families(report) for worker, report in others.items()}
+            families = merge_reports({**reports, number: families})
+        from simpleindex.metrics.exposition import CONTENT_TYPE, exposition  # noqa: PLC0415  (it is imported by now)
+
+        return exposition(families), CONTENT_TYPE
+
+    async def report(self) -> str:
+        """Return the metrics of this process for another worker."""
+        return encode_families(await self._all_families())
+
+    async def _all_families(self) -> list[MetricFamily]:
+        if self._process is None:
             # The library takes 80 ms to import, which the first scrape waits for and nobody else.
-            self._exposition = await self._parts.runtime.threads.reads.run(_load, self.families)
-        exposition = self._exposition
-        return exposition.text(), exposition.content_type
+            self._process = await self._parts.runtime.threads.reads.run(_process_figures)
+        return [*self.families(), *self._process.families()]
 
     def _report_now(self) -> StatusReport:
         directories = self._parts.sources.directories
@@ -189,10 +205,10 @@ def _certificates(security: Security, now: float) -> MetricFamily:
     )
 
 
-def _load(families: Callable[[], Iterable[MetricFamily]]) -> Exposition:
-    from simpleindex.metrics.exposition import Exposition  # noqa: PLC0415  (with the first scrape)
+def _process_figures() -> ProcessFigures:
+    from simpleindex.metrics.exposition import ProcessFigures  # noqa: PLC0415  (with the first scrape)
 
-    return Exposition(families)
+    return ProcessFigures()
 
 
 def compose_metrics(parts: MeasuredParts) -> IndexMetrics:

@@ -38,6 +38,11 @@ class AnnouncedChanges:
         del self._waiting[number]
         return origin
 
+    def origin_of(self, number: int) -> tuple[int, int] | None:
+        """Return the origin of a change that is under way, and its number there."""
+        entry = self._waiting.get(number)
+        return None if entry is None else entry[0]
+
     def ended(self, worker: int) -> list[tuple[int, int]]:
         """Forget a worker whose process ended; return the changes that nobody is waited for any more."""
         complete = []

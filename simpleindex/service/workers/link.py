@@ -32,6 +32,10 @@ SEEN_SECONDS: Final = 5.0
 """How long a change waits until all workers list it; then its answer goes out, and a worker that hangs lists it later."""
 
 
+COLLECT_SECONDS: Final = 3.0
+"""How long a scrape waits for the metrics of other workers; Prometheus waits 10 s."""
+
+
 class SupervisorLink(LineReceiver):
     """The connection to the supervisor.
 
@@ -42,6 +46,7 @@ class SupervisorLink(LineReceiver):
 
     Attributes:
         description: See above.
+        report: Returns the metrics of this worker as text; set where the index is composed, if there are any.
         changed: Makes this worker list a project's present state, by the directory's name; set where the index is composed.
     """
 
@@ -53,6 +58,8 @@ class SupervisorLink(LineReceiver):
     ) -> None:
         self.description = description
         self.changed: Callable[[str, ProjectName], Coroutine[Any, Any, None]] | None = None
+        self.report: Callable[[], Coroutine[Any, Any, str]] | None = None
+        self._reports: dict[int, dict[int, str]] = {}
         self._clock = clock
         self._ended = ended
         self._early: list[Message] | None = []
@@ -79,6 +86,13 @@ class SupervisorLink(LineReceiver):
             case "ping":
                 self.send(Message("alive"))
             case "seen" if (waiting := self._waiting.pop(message.number, None)) is not None:
+                waiting.callback(None)
+            case "collect":
+                report = Deferred.fromCoroutine(self._report(message.number))
+                report.addErrback(lambda failure: _log.failure("", failure))
+            case "report" if message.number in self._reports:
+                self._reports[message.number][int(message.detail)] = message.text
+            case "collected" if (waiting := self._waiting.pop(message.number, None)) is not None:
                 waiting.callback(None)
             case "changed":
                 look = Deferred.fromCoroutine(self._look(message))
@@ -110,6 +124,24 @@ class SupervisorLink(LineReceiver):
         waiting.addTimeout(SEEN_SECONDS, self._clock, onTimeoutCancel=lambda *_: None)
         await waiting
         self._waiting.pop(number, None)
+
+    async def collect(self) -> tuple[int, dict[int, str]]:
+        """Return the number of this worker, and the metrics of the others that have sent them within :data:`COLLECT_SECONDS`."""
+        if self.description.count == 1 or self.transport is None:
+            return self.description.number, {}
+        self._number += 1
+        number = self._number
+        waiting: Deferred[None] = Deferred()
+        self._waiting[number], self._reports[number] = waiting, {}
+        self.send(Message("collect", number=number))
+        waiting.addTimeout(COLLECT_SECONDS, self._clock, onTimeoutCancel=lambda *_: None)
+        await waiting
+        self._waiting.pop(number, None)
+        return self.description.number, self._reports.pop(number)
+
+    async def _report(self, number: int) -> None:
+        text = "[]" if self.report is None else await self.report()
+        self.send(Message("report", text, number=number))
 
     async def _look(self, message: Message) -> None:
         try:

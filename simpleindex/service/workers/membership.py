@@ -29,7 +29,7 @@ def _both(first: Announcement | None, second: Announcement) -> Announcement:
 
 
 def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
-    """Let changes of this worker be listed by all, and theirs by this one.
+    """Let changes of this worker be listed by all, and theirs by this one; let each show the metrics of all.
 
     Args:
         index: The index of this worker.
@@ -44,3 +44,5 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
             await directory.live.changed(project)
 
     link.changed = changed
+    if index.metrics is not None:
+        index.metrics.other_workers, link.report = link.collect, index.metrics.report

@@ -83,10 +83,11 @@ class Message:
 
     Attributes:
         kind: ``state`` (``ready``, ``complete``, ``reloading``, ``stopping``), ``status``, ``log``, ``alive``, ``changed`` and ``seen`` of a
-            worker; ``ping``, ``changed`` and ``seen`` of the supervisor.
-        text: The state, a line for ``systemctl status``, a line of the log, or a project.
-        detail: The level of a line of the log, or the directory of a project.
-        number: Of the change that ``changed`` and ``seen`` are about.
+            worker; ``ping``, ``changed`` and ``seen`` of the supervisor. ``collect``, ``report`` and, at the end, ``collected`` in both
+            directions, about metrics.
+        text: The state, a line for ``systemctl status``, a line of the log, a project, or metrics.
+        detail: The level of a line of the log, the directory of a project, or the number of the worker whose metrics they are.
+        number: Of the change that ``changed`` and ``seen`` are about, or of the collection of metrics.
     """
 
     kind: str

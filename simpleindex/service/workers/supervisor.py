@@ -104,6 +104,7 @@ class WorkerSupervisor(Service):
         self._notifier = Notifier({}, os.getpid())
         self._loops: list[LoopingCall] = []
         self._changes = AnnouncedChanges()
+        self._collections = AnnouncedChanges()
         self._logged: TTLCache[str, int] = TTLCache(1000, SAME_LINE_SECONDS, reactor.seconds)
         self._started: dict[int, float] = {}
         self._pause: dict[int, float] = {}
@@ -185,6 +186,10 @@ class WorkerSupervisor(Service):
                 self._notifier.status(f"{message.text}, {self.settings.workers} workers")
             case "changed":
                 self._announce(worker, message)
+            case "collect":
+                self._collect(worker, message)
+            case "report":
+                self._report(worker, message)
             case "seen":
                 self._seen(self._changes.seen(message.number, worker.number))
 
@@ -219,11 +224,33 @@ class WorkerSupervisor(Service):
         if origin is not None and origin[0] in self.workers:
             self.workers[origin[0]].send(Message("seen", number=origin[1]))
 
+    def _collect(self, worker: WorkerProcess, message: Message) -> None:
+        """Request the metrics of all others for a worker that is scraped."""
+        others = {number for number, each in self.workers.items() if each.is_ready and each is not worker}
+        number = self._collections.begin(worker.number, message.number, others)
+        if number is None:
+            self._collected((worker.number, message.number))
+            return
+        for each in others:
+            self.workers[each].send(Message("collect", number=number))
+
+    def _report(self, worker: WorkerProcess, message: Message) -> None:
+        origin = self._collections.origin_of(message.number)
+        if origin is not None and origin[0] in self.workers:
+            self.workers[origin[0]].send(Message("report", message.text, str(worker.number), origin[1]))
+        self._collected(self._collections.seen(message.number, worker.number))
+
+    def _collected(self, origin: tuple[int, int] | None) -> None:
+        if origin is not None and origin[0] in self.workers:
+            self.workers[origin[0]].send(Message("collected", number=origin[1]))
+
     # Workers that end
 
     def _worker_ended(self, worker: WorkerProcess, reason: Failure) -> None:
         for origin in self._changes.ended(worker.number):
             self._seen(origin)
+        for origin in self._collections.ended(worker.number):
+            self._collected(origin)
         self._reloading.discard(worker.number)
         if not self.running:
             self.workers.pop(worker.number, None)

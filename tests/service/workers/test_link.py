@@ -11,7 +11,13 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import Logger, LogLevel, LogPublisher
 
 from simpleindex.core.errors import NotHere
-from simpleindex.service.workers.link import SEEN_SECONDS, SupervisorLink, SupervisorLog, SupervisorNotifier
+from simpleindex.service.workers.link import (
+    COLLECT_SECONDS,
+    SEEN_SECONDS,
+    SupervisorLink,
+    SupervisorLog,
+    SupervisorNotifier,
+)
 from simpleindex.service.workers.messages import Message, WorkerDescription, decode, encode
 
 if TYPE_CHECKING:
@@ -129,6 +135,52 @@ def test_changes_of_others_are_looked_at(wire: Wire) -> None:
         wire.receive(Message("changed", name, "local", number))
     assert looked == [("local", "acme"), ("local", "broken")]
     assert wire.sent() == [Message("seen", number=number) for number in (1, 2, 3, 4)]
+
+
+def collect(wire: Wire) -> list[object]:
+    """Collect the metrics of the others; they come into the list."""
+    outcome: list[object] = []
+    Deferred.fromCoroutine(wire.link.collect()).addCallback(outcome.append)
+    return outcome
+
+
+def test_metrics_of_the_others(wire: Wire) -> None:
+    """Those that come until the supervisor has no more; what comes later is for nobody."""
+    wire.connect()
+    outcome = collect(wire)
+    assert wire.sent() == [Message("collect", number=1)]
+    wire.receive(Message("report", "[1]", "2", 1))
+    assert outcome == []
+    wire.receive(Message("collected", number=1))
+    wire.receive(Message("report", "[1]", "3", 1))
+    assert outcome == [(1, {2: "[1]"})]
+
+
+def test_metrics_are_not_waited_for_for_ever(wire: Wire) -> None:
+    wire.connect()
+    outcome = collect(wire)
+    wire.receive(Message("report", "[1]", "2", 1))
+    wire.clock.advance(COLLECT_SECONDS)
+    assert outcome == [(1, {2: "[1]"})]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_metrics_without_others(count: int) -> None:
+    """There are none, or the supervisor is gone."""
+    assert collect(Wire(count)) == [(1, {})]
+
+
+def test_metrics_for_another(wire: Wire) -> None:
+    """As they are, or none where metrics are off."""
+    wire.connect()
+    wire.receive(Message("collect", number=4))
+
+    async def report() -> str:
+        return "[2]"
+
+    wire.link.report = report
+    wire.receive(Message("collect", number=5))
+    assert wire.sent() == [Message("report", "[]", number=4), Message("report", "[2]", number=5)]
 
 
 def test_signs_of_life(wire: Wire) -> None:

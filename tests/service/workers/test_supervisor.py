@@ -309,6 +309,27 @@ def test_a_change_of_the_only_worker(world: World) -> None:
     world.workers[0].protocol.childDataReceived(TO_SUPERVISOR, b"no\n")
 
 
+def test_metrics_of_all_workers(world: World) -> None:
+    """The one that is scraped gets the reports of the others, and the end; nobody waits for one that ended."""
+    world.start_all()
+    first, second, third = world.workers
+    second.report("collect", number=7)
+    assert first.taken() == third.taken() == [Message("collect", number=1)]
+    first.report("report", "[]", number=1)
+    assert second.taken() == [Message("report", "[]", "1", 7)]
+    third.end(by=signal.SIGKILL)
+    assert second.taken() == [Message("collected", number=7)]
+    first.report("report", "[]", number=1)
+    assert second.taken() == []
+
+
+def test_metrics_of_the_only_worker(world: World) -> None:
+    world.start()
+    world.workers[0].report("state", "ready")
+    world.workers[0].report("collect", number=7)
+    assert world.workers[0].taken() == [Message("collected", number=7)]
+
+
 def test_reload(world: World) -> None:
     """Ready again once every worker is; a worker that ended meanwhile is not waited for."""
     world.start_all()
