@@ -71,13 +71,18 @@ _UPLOAD_OUTCOMES: Final = {
 class _Counts:
     """The requests of one kind and status."""
 
-    __slots__ = ("durations", "number", "seconds", "size")
+    __slots__ = ("durations", "seconds", "size", "unmeasured")
 
     def __init__(self) -> None:
-        self.number = 0
+        self.unmeasured = 0
         self.size = 0
         self.seconds = 0.0
         self.durations = [0] * (len(BOUNDS) + 1)
+
+    @property
+    def number(self) -> int:
+        """All of them; those that were refused before their heads had come have no duration."""
+        return self.unmeasured + sum(self.durations)
 
 
 class RequestMetrics:
@@ -111,15 +116,17 @@ class RequestMetrics:
             size: Bytes of the answer's body.
             received: When its head had come whole, in seconds of the reactor's clock; None if it never had.
         """
+        # With every page: each attribute and call more is felt.
         counts = self._counts.get((kind, code))
         if counts is None:
             counts = self._counts[kind, code] = _Counts()
-        counts.number += 1
         counts.size += size
-        if received is not None:
-            seconds = self._seconds() - received
-            counts.seconds += seconds
-            counts.durations[bisect_left(BOUNDS, seconds)] += 1
+        if received is None:
+            counts.unmeasured += 1
+            return
+        seconds = self._seconds() - received
+        counts.seconds += seconds
+        counts.durations[bisect_left(BOUNDS, seconds)] += 1
 
     def record_download(self, request: FinishedRequest) -> None:
         """Count a request that is a finished download."""
