@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
@@ -106,6 +106,21 @@ class RenderedPage:
     etag: str
 
 
+@cache
+def _templates() -> Environment:
+    """Return the templates, each compiled once in a process."""
+    environment = Environment(
+        loader=PackageLoader("simpleindex.web.people"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= FILTERS
+    return environment
+
+
 class PageRenderer:
     """Renders templates.
 
@@ -127,15 +142,6 @@ class PageRenderer:
         self._threads = threads
         self._pages: LRUCache[Hashable, RenderedPage] = LRUCache(cache_size, lambda page: len(page.body))
         self.site = site or SiteDescription()
-        self._environment = Environment(
-            loader=PackageLoader("simpleindex.web.people"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters |= FILTERS
 
     async def answer(self, request: PageRequest, content: PageContent) -> Response:
         """Return a page as the response to a request: whole, or 304 where the browser has it already."""
@@ -202,9 +208,7 @@ class PageRenderer:
     def _html(self, template: str, values: Mapping[str, Any]) -> str:
         root = values["root"]
         common = {"site": self.site, "static": partial(static_url, root)}
-        return _UNWRITABLE.sub(
-            "\ufffd", self._environment.get_template(template).render({**common, **values})
-        )
+        return _UNWRITABLE.sub("\ufffd", _templates().get_template(template).render({**common, **values}))
 
 
 def _are_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
