@@ -17,13 +17,17 @@ from simpleindex.config.values import (
     to_bytes,
     to_cors,
     to_count,
+    to_days,
     to_flag,
+    to_lifetime,
     to_listen,
     to_network,
     to_path,
+    to_records,
     to_seconds,
     to_url,
     to_watch,
+    to_workers,
 )
 from simpleindex.core.errors import InvalidSetting
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 BASE = Path("/base")
 
+NOT_WORKERS = "is neither a whole number from 1 to 999 nor 'auto'"
+UNLIKE_RECORDS = "is not a URL like 'postgresql://db.example.org/simpleindex'"
 NO_PATH = "has a path that is not written like '/pypi/'"
 UNLIKE_URL = "is not a URL like 'https://packages.example.com/'"
 UNLIKE_ORIGIN = "is neither an origin like 'https://app.example.com' nor '*' nor 'off'"
@@ -70,6 +76,12 @@ NOT_NETWORK = "is not an address or a network such as '192.0.2.0/24' or '::1'"
         (to_seconds, "86400", 86400.0),
         (to_count, "0", 0),
         (to_count, "256", 256),
+        (to_lifetime, "1m", 60),
+        (to_lifetime, "7d", 604_800),
+        (to_days, "52w", 364),
+        (to_workers, "auto", 0),
+        (to_workers, "999", 999),
+        (to_records, "postgres://db/index", "postgres://db/index"),
         (to_bytes, "0", 0),
         (to_bytes, "1000", 1000),
         (to_bytes, "64M", 64 * 1024 * 1024),
@@ -132,6 +144,14 @@ def test_values(reader: Callable[[str], Any], text: str, value: object) -> None:
         (to_count, "1.5", NOT_COUNT),
         (to_count, "٣", NOT_COUNT),
         (to_count, "1" * 10, NOT_COUNT),
+        (to_lifetime, "59s", "is not a duration from 1m to 7d"),
+        (to_lifetime, "8d", "is not a duration from 1m to 7d"),
+        (to_lifetime, "soon", "is not a duration from 1m to 7d"),
+        (to_days, "0d", "is not a time such as 400d or 52w"),
+        (to_days, "24h", "is not a time such as 400d or 52w"),
+        *((to_workers, text, NOT_WORKERS) for text in ("0", "-1", "1000", "two")),
+        (to_records, "mysql://db/index", UNLIKE_RECORDS),
+        (to_records, "postgresql://[db/index", UNLIKE_RECORDS),
         (to_bytes, "64MB", NOT_BYTES),
         (to_bytes, "M", NOT_BYTES),
         (to_bytes, "-1", NOT_BYTES),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.system.threads import Threads
+from simpleindex.system.threads import Threads, core_count
 from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
@@ -54,3 +55,12 @@ def test_without_threads_value_and_exception_are_there_at_once(threads: InlineTh
     failing.addErrback(lambda failure: values.append(failure.type))
     assert values == [7, ValueError]
     assert threads.calls == 2
+
+
+@pytest.mark.parametrize(("count", "cores"), [(6, 6), (None, 1)])
+def test_systems_that_cannot_tell_which_cores_a_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, count: int | None, cores: int
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert core_count() == cores

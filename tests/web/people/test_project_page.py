@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from simpleindex.archives.distribution_reader import DistributionReader
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import parse_project_name
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
@@ -361,3 +364,29 @@ def test_a_licence_of_old_metadata_is_shown() -> None:
         "Licence", "Licence "
     )
     assert "Odd" in document.text
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [(BrokenArchive("it takes too long"), True), (Unavailable("Try again later."), False)],
+)
+def test_a_description_that_cannot_be_rendered_is_shown_as_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, is_kept: bool
+) -> None:
+    """Where it is not to be rendered for now alone, the next reader has it rendered."""
+    calls: list[str] = []
+
+    async def refuse(_: object, text: str, __: object) -> None:
+        calls.append(text)
+        raise error
+
+    monkeypatch.setattr(DistributionReader, "description", refuse)
+    index = site()
+    assert "# Rockets" in page(index).text
+    page(index, "/acme-rockets/2.0/", ("Accept-Encoding", "identity"))
+    assert len(calls) == (1 if is_kept else 2)
+
+
+def test_a_query_of_too_many_parameters_is_none() -> None:
+    index = site()
+    assert page(index, "/acme-rockets/?" + "&".join(f"a{n}=1" for n in range(40))).text == page(index).text

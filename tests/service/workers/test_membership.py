@@ -1,0 +1,66 @@
+"""Changes of one worker reach all, and theirs reach it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from simpleindex.core.names import ProjectName
+from simpleindex.service.workers.membership import join_workers
+
+ACME = ProjectName("acme")
+
+
+class Live:
+    """A directory that counts what it hears of."""
+
+    def __init__(self, announce: Any = None) -> None:
+        self.announce = announce
+        self.changes: list[str] = []
+
+    async def changed(self, name: str) -> None:
+        self.changes.append(name)
+
+
+class Link:
+    """A supervisor's end that notes what a worker announces."""
+
+    def __init__(self) -> None:
+        self.changed: Any = None
+        self.announced: list[tuple[str, str]] = []
+
+    async def announce(self, directory: str, name: str) -> None:
+        self.announced.append((directory, name))
+
+
+def joined(announce: Any = None) -> tuple[Live, Link]:
+    """An index of one directory that is served by a worker."""
+    live, link = Live(announce), Link()
+    index: Any = SimpleNamespace(
+        sources=SimpleNamespace(directories=[SimpleNamespace(name="local", live=live)]), metrics=None
+    )
+    join_workers(index, link)  # type: ignore[arg-type]
+    return live, link
+
+
+@pytest.mark.parametrize("has_nodes", [True, False])
+def test_a_change_is_announced_to_nodes_first_and_to_the_workers(has_nodes: bool) -> None:
+    nodes: list[str] = []
+
+    async def announce(name: ProjectName) -> None:
+        nodes.append(name)
+
+    live, link = joined(announce if has_nodes else None)
+    Deferred.fromCoroutine(live.announce(ACME))
+    assert nodes == (["acme"] if has_nodes else [])
+    assert link.announced == [("local", "acme")]
+
+
+def test_changes_of_others_are_looked_at_where_there_is_such_a_directory() -> None:
+    live, link = joined()
+    for directory in ("local", "gone"):
+        Deferred.fromCoroutine(link.changed(directory, ACME))
+    assert live.changes == ["acme"]
