@@ -85,6 +85,7 @@ PURE = (
     "hooks.errors",
     "hooks.notification",
     "hooks.settings",
+    "metrics.facts",
     "metrics.families",
     "metrics.worker_reports",
     "migration.devpi_pages",

@@ -31,6 +31,11 @@ def catalogue_families(report: StatusReport) -> Iterator[MetricFamily]:
         "1 while a directory is not served, because it seems lost, else 0.",
         report.suspended is not None,
     )
+    yield gauge(
+        "simpleindex_stale",
+        "1 while a bucket cannot be listed and what was listed before is served, else 0.",
+        report.stale is not None,
+    )
     yield gauge("simpleindex_projects", "Projects in directories.", report.projects)
     yield gauge("simpleindex_files", "Distributions that directories offer.", report.files)
     yield gauge("simpleindex_files_bytes", "Bytes of these distributions.", report.size)

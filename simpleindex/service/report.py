@@ -12,7 +12,7 @@ from simpleindex.core.patterns import matcher
 from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.unserved import sum_up
-from simpleindex.web.status import StatusReport
+from simpleindex.web.status import Readiness, StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,27 +115,28 @@ def live_report(live: LiveDirectory, watch: str) -> StatusReport:
     )
 
 
-def readiness_of(directories: Sequence[ServedDirectory]) -> tuple[bool, str | None]:
+def readiness_of(directories: Sequence[ServedDirectory]) -> Readiness:
     """Return whether all local directories have been read, and why one of them keeps everything from being answered."""
     suspended = [(each.name, each.live.suspended) for each in directories if each.live.suspended is not None]
     reason = None
     if suspended:
         name, sentence = suspended[0]
         reason = sentence if name == LOCAL else f"The directory {name}: {sentence}"
-    return all(each.live.complete for each in directories), reason
+    unread = tuple(each.name for each in directories if not each.live.complete)
+    return Readiness(not unread, reason, unread if len(directories) > 1 else ())
 
 
 def report_of(directories: Sequence[ServedDirectory]) -> StatusReport:
     """Return the state of all served directories together."""
     reports = [live_report(each.live, each.choice.method) for each in directories]
-    ready, suspended = readiness_of(directories)
+    readiness = readiness_of(directories)
     names = {
         name for each in directories for name, snapshot in each.live.snapshots.items() if snapshot.project
     }
     return replace(
         reports[0],
-        ready=ready and suspended is None,
-        suspended=suspended,
+        ready=readiness.is_complete and readiness.suspended is None,
+        suspended=readiness.suspended,
         projects=len(names),
         files=sum(report.files for report in reports),
         size=sum(report.size for report in reports),

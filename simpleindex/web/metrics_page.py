@@ -26,6 +26,7 @@ class MetricsPage:
         networks: The networks whose clients need no login.
         admission: Decides who administers every project.
         text: Returns the metrics, and their content type.
+        facts: Returns the metrics of this process as JSON, for ``/-/status``.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class MetricsPage:
         networks: Sequence[Network],
         admission: Admission,
         text: Callable[[], Awaitable[tuple[bytes, str]]],
+        facts: Callable[[], dict[str, object]],
     ) -> None:
         self._networks = networks
         self._admission = admission
         self._text = text
+        self.facts = facts
 
     def admits(self, request: RequestInfo) -> bool:
         """Tell whether a client needs no login."""

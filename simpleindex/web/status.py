@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.errors import NotHere
 from simpleindex.core.text import timestamp
@@ -53,21 +53,50 @@ class StatusReport:
     stale: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether an index answers for all projects.
+
+    Attributes:
+        is_complete: Whether the first catalogue has been built.
+        suspended: Why nothing is answered; None normally.
+        unread: The names of the directories that are still being read for the first time, where there are several directories.
+    """
+
+    is_complete: bool
+    suspended: str | None = None
+    unread: tuple[str, ...] = ()
+
+
+class MeasuredFacts(Protocol):
+    """Metrics as JSON, for those who may see them."""
+
+    def admits(self, request: RequestInfo) -> bool:
+        """Tell whether a client may see them without a login."""
+        ...
+
+    def facts(self) -> dict[str, object]:
+        """Return them."""
+        ...
+
+
 class StatusPages:
     """The pages below ``/-/``.
 
     Args:
         report: Returns the state now; it counts every file, so it is called only where the counts are shown.
-        readiness: Returns whether the first catalogue has been built, and why nothing is answered (or None); probes call it
-            every second or so.
+        readiness: Returns whether the index answers; probes call it every second or so.
         ca_certificate: Returns the PEM of the private CA, or None while certificates come from elsewhere.
         troubles: Returns the troubles of this server within the last hour, the latest first.
+
+    Attributes:
+        metrics: Metrics, as a part of the status; None where there are none.
     """
 
     def __init__(
         self,
         report: Callable[[], StatusReport],
-        readiness: Callable[[], tuple[bool, str | None]],
+        readiness: Callable[[], Readiness],
         ca_certificate: Callable[[], bytes | None],
         troubles: Callable[[], Sequence[ServerTrouble]] = tuple,
     ) -> None:
@@ -75,6 +104,7 @@ class StatusPages:
         self._readiness = readiness
         self._ca_certificate = ca_certificate
         self._troubles = troubles
+        self.metrics: MeasuredFacts | None = None
 
     def answer(self, page: str, request: RequestInfo) -> Response:
         """Answer a GET or HEAD.
@@ -88,22 +118,32 @@ class StatusPages:
             case "ready":
                 return self._ready()
             case "status":
-                return _status(self._report(), self._troubles(), details=request.is_local)
+                return self._status(request)
             case "ca.pem" if (certificate := self._ca_certificate()) is not None:
                 headers = (("Content-Type", "application/x-pem-file"), ("Cache-Control", "no-cache"))
                 return Response(200, headers, certificate)
         raise NotHere("page")
 
     def _ready(self) -> Response:
-        is_ready, suspended = self._readiness()
-        if suspended:
-            return sentence(503, suspended, ("Retry-After", "30"))
-        if not is_ready:
-            return sentence(503, "The index is still being read for the first time.", ("Retry-After", "2"))
+        readiness = self._readiness()
+        if readiness.suspended:
+            return sentence(503, readiness.suspended, ("Retry-After", "30"))
+        if not readiness.is_complete:
+            text = "The index is still being read for the first time."
+            if readiness.unread:
+                text = f"{text} Not read yet: {', '.join(readiness.unread)}."
+            return sentence(503, text, ("Retry-After", "2"))
         return sentence(200, "ready")
 
+    def _status(self, request: RequestInfo) -> Response:
+        content = _status(self._report(), self._troubles(), details=request.is_local)
+        if self.metrics is not None and self.metrics.admits(request):
+            content["metrics"] = self.metrics.facts()
+        body = json.dumps(content, indent=2).encode() + b"\n"
+        return Response(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body)
 
-def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details: bool) -> Response:
+
+def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details: bool) -> dict[str, object]:
     content: dict[str, object] = {
         "version": report.version,
         "ready": report.ready,
@@ -137,5 +177,4 @@ def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details:
             }
             for each in troubles
         ]
-    body = json.dumps(content, indent=2).encode() + b"\n"
-    return Response(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body)
+    return content

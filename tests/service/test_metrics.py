@@ -207,6 +207,16 @@ def test_dashboard_and_alerts_use_what_there_is(everything: IndexService) -> Non
         assert grouped <= {"job", "instance", "le"} | LABELS, query
 
 
+def test_status_has_the_same_facts(world: ServiceFixture, everything: IndexService) -> None:
+    """For those who see the metrics, and for nobody else."""
+    assert everything.index.metrics is not None
+    world.ask("/simple/acme/", server=1)
+    status = world.ask("/-/status", ("Host", "localhost"), server=1).json
+    assert status["metrics"]["simpleindex_projects"] == status["projects"] == 1
+    assert {"route": "project", "class": "2xx", "value": 1} in status["metrics"]["simpleindex_requests_total"]
+    assert "metrics" not in world.ask("/-/status", ("Host", "evil.example"), server=1).json
+
+
 def test_several_workers(world: ServiceFixture) -> None:
     """A scrape shows the metrics of all, each with its worker; what one reports is what it would show."""
     made = world.start(watch="off")

@@ -46,7 +46,7 @@ class PageFixture(SiteFixture):
         )
         super().__init__(source, admission=admission, trusted=tuple(map(to_network, trusted)))
         networks = tuple(map(to_network, ("127.0.0.0/8", "10.0.0.0/24")))
-        self.resource.metrics = MetricsPage(networks, admission, self._text)
+        self.resource.metrics = MetricsPage(networks, admission, self._text, dict)
 
     async def _text(self) -> tuple[bytes, str]:
         return b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"

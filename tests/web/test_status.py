@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.web.http.response import RequestInfo
+from simpleindex.web.status import Readiness, StatusPages
 from tests.fixtures.site import FAR, NEAR, REPORT, SiteFixture
 
 if TYPE_CHECKING:
@@ -46,6 +48,19 @@ def test_ready(report: StatusReport, status: int, text: str, retry_after: str | 
     assert reply.headers["cache-control"] == "no-store"
     kind = "text/plain; charset=utf-8" if status == 200 else "application/problem+json"
     assert reply.headers["content-type"] == kind
+
+
+def test_ready_names_the_directories_that_are_not_read() -> None:
+    """Where there are several."""
+    pages = StatusPages(
+        lambda: REPORT, lambda: Readiness(is_complete=False, unread=("local", "staging")), lambda: None
+    )
+    response = pages.answer("ready", RequestInfo("GET", b"/-/ready", lambda _: None))
+    assert response.status == 503
+    assert response.problem is not None
+    assert response.problem.sentence == (
+        "The index is still being read for the first time. Not read yet: local, staging."
+    )
 
 
 NUMBERS = {

@@ -53,6 +53,7 @@ class HttpParts:
         people: The pages for people; None without the extra ``pages``.
         admission: Decides who reads what.
         refused: Records refused downloads.
+        status: The pages below ``/-/``.
         recover: Repairs what crashed uploads left, and returns a sentence for each; None if nothing can be uploaded.
     """
 
@@ -65,6 +66,7 @@ class HttpParts:
     people: PeoplePages | None
     admission: Admission
     refused: RefusedDownloads
+    status: StatusPages
     recover: Callable[[], list[str]] | None
 
     @property
@@ -129,7 +131,7 @@ def compose_http(
     open_fast_lane(site, listings, resource.also)
     site.bodies = changes
     return HttpParts(
-        listings, files, resource, redirect, site, redirect_site, people, admission, refused, recover
+        listings, files, resource, redirect, site, redirect_site, people, admission, refused, status, recover
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.metrics.catalogue import catalogue_families
+from simpleindex.metrics.facts import metric_facts
 from simpleindex.metrics.families import counter, counters, gauge, gauges
 from simpleindex.metrics.operations import cache_families, records_families, store_families, upstream_families
 from simpleindex.metrics.requests import RequestMetrics
@@ -173,6 +174,10 @@ class IndexMetrics:
 
         return exposition(families), CONTENT_TYPE
 
+    def facts(self) -> dict[str, object]:
+        """Return the metrics of this process as JSON."""
+        return metric_facts(self.families())
+
     async def report(self) -> str:
         """Return the metrics of this process for another worker."""
         return encode_families(await self._all_families())
@@ -215,5 +220,6 @@ def compose_metrics(parts: MeasuredParts) -> IndexMetrics:
     """Create the metrics of an index, and give it the page that shows them."""
     metrics = IndexMetrics(parts)
     networks = parts.runtime.settings.metrics_for or ()
-    parts.http.resource.metrics = MetricsPage(networks, parts.http.admission, metrics.text)
+    page = MetricsPage(networks, parts.http.admission, metrics.text, metrics.facts)
+    parts.http.resource.metrics = parts.http.status.metrics = page
     return metrics
