@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ def unmapped(host: str) -> str:
     return host if mapped is None else str(mapped)
 
 
+@lru_cache(maxsize=1024)
 def counted_as(host: str) -> str:
     """Return the name under which an address's connections are counted: itself, or its /64 for IPv6."""
     host = unmapped(host)

@@ -68,7 +68,7 @@ class HookContext:
     """What the hooks of a server share.
 
     Attributes:
-        threads: Threads that read files and run programs.
+        threads: Threads for short blocking calls.
         clock: The reactor.
         now: The time, seconds since 1970.
         positions: How far each hook has read the audit.

@@ -49,7 +49,7 @@ class ThreadPools:
         writes: Uploads and other changes.
         search: Searches, and writing the search index.
         downloads: Writing the counts of downloads.
-        hooks: Reading the audit for hooks, and waiting for their programs.
+        hooks: Waiting for programs of hooks.
     """
 
     reads: Threads

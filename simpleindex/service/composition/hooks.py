@@ -40,7 +40,7 @@ def compose_hooks(runtime: Runtime, index_url: Callable[[], str | None]) -> Hook
     Raises:
         RefusedStart: The hooks file, or something that it names, cannot be used.
     """
-    settings, threads = runtime.settings, runtime.threads.hooks
+    settings, threads = runtime.settings, runtime.threads.reads
     assert settings.hooks is not None  # else there is nothing to create
     directory = str(settings.hooks.parent)
     file = open_hooks_file(settings.hooks)
@@ -48,7 +48,7 @@ def compose_hooks(runtime: Runtime, index_url: Callable[[], str | None]) -> Hook
 
     def target_of(hook: HookSettings) -> HookTarget:
         if not isinstance(hook.target, Webhook):
-            return ProgramTarget(hook.target.command, threads, hook.timeout)
+            return ProgramTarget(hook.target.command, runtime.threads.hooks, hook.timeout)
         agent = _agent(hook.target, directory, runtime)
         secret = partial(_read_secret, hook.target.secret, directory)
         return WebhookTarget(hook.target.url, secret, agent, runtime.reactor, threads, hook.timeout)
