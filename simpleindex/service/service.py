@@ -64,6 +64,9 @@ WAITING_SECONDS: Final = 10.0
 PEOPLE_INTERVAL: Final = 2.0
 """Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
 
+RETENTION_INTERVAL: Final = 600.0
+"""Seconds between two looks whether there are counts of downloads that are kept no longer."""
+
 RULES_INTERVAL: Final = 10.0
 """Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
 
@@ -213,6 +216,10 @@ class IndexService(Service):
             self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
         if self.index.sources.upstreams is not None:
             self._repeat(self.index.sources.upstreams.follow, RULES_INTERVAL)
+        if self.settings.downloads and self._is_first_worker:
+            self._repeat(
+                lambda: Deferred.fromCoroutine(self.index.downloads.remove_old()), RETENTION_INTERVAL
+            )
         if self.index.hooks is not None and self._is_first_worker:
             self.index.hooks.start()
             self._repeat(self.index.hooks.follow, RULES_INTERVAL)

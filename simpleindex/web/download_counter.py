@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.addresses import client_address
@@ -73,7 +73,7 @@ class DownloadCounter:
         self._is_writing = False
         self._is_failing = False
         self._uncounted = 0
-        self._pruned_before = 0
+        self._removed_before = 0
 
     def record(self, request: FinishedRequest) -> None:
         """Count a request that is a finished download."""
@@ -106,6 +106,27 @@ class DownloadCounter:
         writing.addErrback(lambda failure: _log.failure("", failure))
         writing.addCallback(lambda is_written: self._end_batch(counts, events, is_written=bool(is_written)))
 
+    async def remove_old(self) -> None:
+        """Remove the counts and the addresses that are kept no longer, if the day has changed since the last time.
+
+        They go also from a server that nobody downloads from any more.
+        """
+        before = day_of(self._now()) - self._current().keep_downloads
+        if before <= self._removed_before:
+            return
+        try:
+            await self._threads.run(partial(self._database.prune, before, patience=_PATIENCE))
+        except (OSError, sqlite3.Error) as error:
+            trouble = trouble_of(error, self._database.path)
+            _log.error(
+                "Old counts of downloads are not removed, because {path} cannot be changed ({cause}): {remedy}",
+                path=printable(self._database.path),
+                cause=trouble.cause,
+                remedy=trouble.remedy,
+            )
+            return
+        self._removed_before = before
+
     def close(self) -> None:
         """Write what is left, at the end of the service."""
         if self._waking is not None and self._waking.active():
@@ -126,10 +147,6 @@ class DownloadCounter:
         """Write a batch; return whether it was written. Blocking."""
         try:
             self._database.add(counts, events, patience=patience)
-            before = day_of(self._now()) - self._current().keep_downloads
-            if before > self._pruned_before:
-                self._database.prune(before, patience=patience)
-                self._pruned_before = before
         except (OSError, sqlite3.Error) as error:
             self._complain(error)
             return False

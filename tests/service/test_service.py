@@ -18,14 +18,17 @@ from simpleindex.access.hashes import hash_password
 from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch
+from simpleindex.records.downloads.keys import day_of
 from simpleindex.service.composition import directory as own_directories
 from simpleindex.service.composition import index as compose
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.index_url import CERTIFICATE_INTERVAL
 from simpleindex.service.process import as_daemon, in_the_foreground
+from simpleindex.service.service import RETENTION_INTERVAL
 from simpleindex.service.shutdown import DRAIN_SECONDS
 from simpleindex.system.log import logger
 from tests.fixtures.certificates import issue
+from tests.fixtures.counted_downloads import WHEEL, key
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.fast_lane import needs_fast_lane
@@ -243,9 +246,18 @@ def test_sweeps(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts == [1, 2]
 
 
+def test_old_counts_of_downloads_go(world: ServiceFixture) -> None:
+    """Within ten minutes, also if nobody downloads anything."""
+    made = world.start()
+    database = made.index.runtime.downloads
+    database.add({key("tool", WHEEL, day): 1 for day in (1, day_of(time.time()))}, (), patience=1)
+    world.reactor.advance(RETENTION_INTERVAL)
+    assert database.read("SELECT SUM(count) FROM totals WHERE kind = 1", ()) == [(1,)]
+
+
 def test_not_watching(world: ServiceFixture) -> None:
     """What is changed by hand is seen after a restart: nothing wakes up for it."""
-    world.start(watch="off")
+    world.start(watch="off", downloads="off")
     assert world.taken()[0] == "Not watching: what is changed by hand is seen after a restart."
     world.reactor.pump([1, 1])  # to the end of what is indexed for the search
     assert not world.reactor.getReaders()

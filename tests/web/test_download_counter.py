@@ -18,6 +18,7 @@ from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey
 from simpleindex.records.downloads.sqlite import DownloadsFile
 from simpleindex.web import download_counter as module
 from simpleindex.web.download_counter import FLUSH_SECONDS, DownloadCounter
+from tests.fixtures.deferreds import result
 from tests.fixtures.site import FAR, SiteFixture
 from tests.fixtures.threads import HeldThreads
 
@@ -51,6 +52,8 @@ class Database(DownloadsDatabase):
 
     def prune(self, before: int, *, patience: float) -> None:
         assert patience > 0
+        if self.error is not None:
+            raise self.error
         self.pruned.append(before)
 
     @property
@@ -178,13 +181,19 @@ def test_addresses_are_kept_only_if_wanted(world: World) -> None:
     ]
 
 
-def test_old_counts_are_removed_once_a_day(world: World) -> None:
-    """After the first batch of a day."""
+def test_old_counts_are_removed_once_a_day(world: World, log: CapturedLog) -> None:
+    """Whether there are downloads or not; what failed is tried again, and the log says so."""
     for days in (0, 0, 1):
         world.now = NOW + days * 86_400
-        world.index.get(URL)
-        world.flushed()
+        result(world.counter.remove_old())
     assert world.database.pruned == [20_386, 20_387]
+    world.settings = replace(world.settings, keep_downloads=30)
+    world.database.error = sqlite3.OperationalError("locked")
+    result(world.counter.remove_old())
+    assert any("Old counts of downloads are not removed" in line for line in log.lines)
+    world.database.error = None
+    result(world.counter.remove_old())
+    assert world.database.pruned == [20_386, 20_387, 20_757]
 
 
 def test_many_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

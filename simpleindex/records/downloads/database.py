@@ -122,14 +122,16 @@ class DownloadsDatabase:
             sqlite3.Error: As for :meth:`add`.
             OSError: The same.
         """
+        if not self.read("SELECT 1 FROM totals WHERE kind = ? AND day < ? LIMIT 1", (PROGRAM, before)):
+            return
         last = 0
         while files := self.read(
             "SELECT id FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_AT_ONCE)
         ):
             first, last = last, files[-1][0]
             self._store.write(partial(_prune_files, (first, last), before), patience=patience)
-        if last:
-            self._store.write(partial(_prune_sums, before), patience=patience)
+        # Last of all, so that what breaks off is begun again.
+        self._store.write(partial(_prune_sums, before), patience=patience)
 
 
 class _Row(NamedTuple):
