@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simpleindex.access.errors import Unauthenticated
-from simpleindex.access.identity import Action
+from simpleindex.access.identity import ANYONE, Action
 from simpleindex.core.addresses import is_loopback, is_within
 from simpleindex.core.errors import NotAllowed
 from simpleindex.web.http.response import Response
@@ -49,6 +49,14 @@ class MetricsPage:
             return False
         return bool(address) and is_within(address, self._networks)
 
+    def may_see(self, request: RequestInfo) -> bool:
+        """Tell whether a client may see metrics, by its address or by who logged in."""
+        reader = ANYONE if request.record is None else request.record.identity
+        return self.admits(request) or self._may_administer(reader)
+
+    def _may_administer(self, reader: Identity) -> bool:
+        return self._admission.access.may_everywhere(reader, Action.ADMIN)
+
     async def answer(self) -> Response:
         """Return the metrics."""
         body, content_type = await self._text()
@@ -66,7 +74,7 @@ class MetricsPage:
             Unauthenticated: The reader did not log in, and can.
             NotAllowed: The rights do not allow it.
         """
-        if self._admission.access.may_everywhere(reader, Action.ADMIN):
+        if self._may_administer(reader):
             return await self.answer()
         if reader.authenticated:
             raise NotAllowed(
@@ -74,5 +82,5 @@ class MetricsPage:
             )
         text = "Metrics are for the addresses of --metrics-for"
         if not self._admission.can_log_in:
-            raise NotAllowed(f"{text}; this one is none of them.")
+            raise NotAllowed(f"{text}; on the server itself use localhost as the host.")
         raise Unauthenticated(f"{text}, and for those who log in and administer every project.")

@@ -291,9 +291,9 @@ def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
     info = RequestInfo(
         method, request.uri, header, _is_local(request, header, trusted), record=_record_of(request)
     )
+    if request.uri.startswith(_OWN_PAGES):
+        info = replace(info, direct_address=_direct_address(request, header, trusted))
     if method in _READ_METHODS and header("authorization") is None:
-        if request.uri.startswith(_OWN_PAGES):
-            return replace(info, direct_address=_direct_address(request, header, trusted))
         return info
     peer = getattr(request.getClientAddress(), "host", None) or ""
     return replace(

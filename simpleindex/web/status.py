@@ -71,8 +71,8 @@ class Readiness:
 class MeasuredFacts(Protocol):
     """Metrics as JSON, for those who may see them."""
 
-    def admits(self, request: RequestInfo) -> bool:
-        """Tell whether a client may see them without a login."""
+    def may_see(self, request: RequestInfo) -> bool:
+        """Tell whether a client may see them."""
         ...
 
     def facts(self) -> dict[str, object]:
@@ -137,7 +137,7 @@ class StatusPages:
 
     def _status(self, request: RequestInfo) -> Response:
         content = _status(self._report(), self._troubles(), details=request.is_local)
-        if self.metrics is not None and self.metrics.admits(request):
+        if self.metrics is not None and self.metrics.may_see(request):
             content["metrics"] = self.metrics.facts()
         body = json.dumps(content, indent=2).encode() + b"\n"
         return Response(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body)

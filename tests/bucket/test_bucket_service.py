@@ -85,6 +85,8 @@ def test_it_is_served(fixture: BucketServiceFixture) -> None:
     assert fixture.statuses("acme", "later") == [200, 200]
     report = json.loads(fixture.ask("/-/status").body)
     assert report["projects"] == 2
+    metrics = fixture.ask("/-/metrics", ("Host", "localhost")).body.decode()
+    assert 'simpleindex_store_duration_seconds_count{operation="ListObjectsV2"}' in metrics
 
 
 def test_a_store_that_goes_away_at_the_start(

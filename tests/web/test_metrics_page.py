@@ -32,28 +32,29 @@ class PageFixture(SiteFixture):
     """A site with metrics for loopback and one network.
 
     Args:
-        is_private: Whether it is private, and people can log in.
+        access: The access file of an index where people can log in; None for one without.
         trusted: Networks of trusted proxies.
     """
 
-    def __init__(self, *, is_private: bool = False, trusted: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, access: bytes | None = None, trusted: tuple[str, ...] = ()) -> None:
         source = StubSource()
-        access = parse_access(ACCESS)
+        rules = None if access is None else parse_access(access)
         admission = (
-            Admission({MAIN_VIEW: source}, lambda: access, BearerIdentities(), NoOwners())
-            if is_private
+            Admission({MAIN_VIEW: source}, lambda: rules, BearerIdentities(), NoOwners())
+            if rules is not None
             else open_admission({MAIN_VIEW: source})
         )
         super().__init__(source, admission=admission, trusted=tuple(map(to_network, trusted)))
         networks = tuple(map(to_network, ("127.0.0.0/8", "10.0.0.0/24")))
-        self.resource.metrics = MetricsPage(networks, admission, self._text, dict)
+        page = MetricsPage(networks, admission, self._text, lambda: {"simpleindex_ready": 1})
+        self.resource.metrics = self.resource._status.metrics = page
 
     async def _text(self) -> tuple[bytes, str]:
         return b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"
 
 
 def test_this_machine() -> None:
-    reply = PageFixture(is_private=True).get("/-/metrics", ("Host", "localhost"), peer=NEAR)
+    reply = PageFixture(access=ACCESS).get("/-/metrics", ("Host", "localhost"), peer=NEAR)
     assert (reply.status, reply.body) == (200, b"up 1\n")
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert reply.headers["cache-control"] == "no-store"
@@ -97,16 +98,33 @@ def test_a_browser_that_was_led_here() -> None:
 )
 def test_logins(reader: str | None, status: int) -> None:
     headers = () if reader is None else (("Authorization", f"Bearer {reader}"),)
-    reply = PageFixture(is_private=True).get("/-/metrics", *headers, peer=FAR)
+    reply = PageFixture(access=ACCESS).get("/-/metrics", *headers, peer=FAR)
     assert reply.status == status
     assert (b"up 1" in reply.body) == (status == 200)
+
+
+def test_a_public_index_asks_for_a_login() -> None:
+    """Which pip and Prometheus send only then."""
+    reply = PageFixture(access=ACCESS.replace(b"private = true", b"")).get("/-/metrics", peer=FAR)
+    assert reply.status == 401
+    assert "administer every project" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("reader", "peer", "sees"), [("alice", FAR, False), ("carol", FAR, True), ("alice", NEAR, True)]
+)
+def test_the_status_has_them_too(reader: str, peer: IPv4Address, sees: bool) -> None:
+    """For the same clients, also for those who log in without need."""
+    headers = (("Authorization", f"Bearer {reader}"), ("Host", "localhost"))
+    status = PageFixture(access=ACCESS).get("/-/status", *headers, peer=peer).json
+    assert ("metrics" in status) == sees
 
 
 def test_an_index_without_logins_says_how() -> None:
     reply = PageFixture().get("/-/metrics", peer=FAR)
     assert (reply.status, reply.text) == (
         403,
-        "Metrics are for the addresses of --metrics-for; this one is none of them.\n",
+        "Metrics are for the addresses of --metrics-for; on the server itself use localhost as the host.\n",
     )
 
 
