@@ -18,7 +18,7 @@ from simpleindex.backup.errors import CannotBackUp, CannotRestore
 from simpleindex.backup.manifest import PackagesMode
 from tests.fixtures.backup_world import BackupWorld, contents
 from tests.fixtures.distributions import add_wheel
-from tests.fixtures.faults import KILLED, Faults
+from tests.fixtures.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,21 +31,6 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     yield path
     shutil.rmtree(path)
-
-
-def killed(act: Callable[[], object], at: int) -> bool:
-    """Whether a process that does it ends at its call of that number."""
-    if (child := os.fork()) == 0:
-        status = 1
-        try:
-            with Faults(at).between():
-                act()
-            status = 0
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in {0, KILLED}
-    return status == KILLED
 
 
 def calls_of(act: Callable[[], object]) -> list[str]:
@@ -96,7 +81,7 @@ def test_a_backup_is_killed_at_every_call(memory: Path, packages: PackagesMode, 
         shutil.rmtree(world.backups)
         world.back_up(packages)
         point = f"killed at {at} of {faults.calls}"
-        assert killed(act, at), point
+        assert Faults(at).kill(act), point
         assert assert_whole(world, point) in {1, 2}, point
         world.back_up(packages, verifies=True)
         names = sorted(os.listdir(world.backups))
@@ -139,7 +124,7 @@ def test_a_restore_is_killed_at_every_call(memory: Path) -> None:
     for at in range(1, len(calls) + 1):
         lost()
         point = f"killed at {at} of {calls}"
-        assert killed(act, at), point
+        assert Faults(at).kill(act), point
         world.restore(report.path, replaces=True)
         assert served(world) == wanted, point
     assert assert_whole(world, "after all") == 1

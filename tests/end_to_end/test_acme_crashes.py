@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from simpleindex.tls.acme.issuing import certificate_path
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING
-from tests.fixtures.faults import KILLED, Faults
+from tests.fixtures.faults import Faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,17 +57,7 @@ class Renewal:
     @staticmethod
     def killed(place: Place, at: int) -> bool:
         """Whether a process that requests ends at its point."""
-        if (child := os.fork()) == 0:
-            status = 1
-            try:
-                with Faults(at).between():
-                    place.look()
-                status = 0
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status in {0, KILLED}
-        return status == KILLED
+        return Faults(at).kill(place.look)
 
 
 def assert_whole(place: Place, *, has_certificate: bool) -> None:

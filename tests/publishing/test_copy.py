@@ -41,7 +41,7 @@ from tests.fixtures.distributions import (
     wheel_name,
 )
 from tests.fixtures.examiner import InProcessExaminer
-from tests.fixtures.faults import KILLED, Faults
+from tests.fixtures.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -316,14 +316,7 @@ def test_killed_at_every_call(tmp_path: Path) -> None:
     seen = set()
     for number in range(1, len(faults.calls) + 1):
         bench = prepare(tmp_path / str(number))
-        if (child := os.fork()) == 0:
-            status = 1
-            try:
-                with Faults(at=number).between():
-                    bench.copy()
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+        assert Faults(at=number).kill(bench.copy)
         Writer(bench.target).clean()
         listed = bench.listed().files if any(bench.target.places_of(ACME)) and bench.there() else ()
         seen.add(len(listed))

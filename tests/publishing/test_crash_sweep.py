@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from simpleindex.publishing import recovery as mending
 from simpleindex.publishing import writer as writing
 from simpleindex.publishing.staging import STAGING
 from tests.fixtures.examiner import InProcessExaminer
-from tests.fixtures.faults import ACME, CHANGING, KILLED, SCENARIOS, Faults, writer
+from tests.fixtures.faults import ACME, CHANGING, SCENARIOS, Faults, writer
 from tests.fixtures.trees import FAR_NS
 
 if TYPE_CHECKING:
@@ -101,17 +102,7 @@ class Sweep:
 
     def killed(self, root: Path, **how: Any) -> bool:
         """Whether a process that does it ends at its point."""
-        if (child := os.fork()) == 0:
-            status = 1
-            try:
-                with Faults(far=self._far, **how).between():
-                    self._act(root)
-                status = 0
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status in {0, KILLED}
-        return status == KILLED
+        return Faults(far=self._far, **how).kill(partial(self._act, root))
 
     def failed(self, root: Path, **how: Any) -> CannotStore | None:
         """The error of a process that lives on, if there is one."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 import weakref
+from functools import partial
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.enrich import FileFacts
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
-from tests.fixtures.faults import KILLED, Faults
+from tests.fixtures.faults import Faults
 from tests.fixtures.log import CapturedLog
 from tests.fixtures.threads import InlineThreads
 
@@ -456,19 +457,10 @@ def test_killed_at_any_write(tmp_path: Path, half: bool) -> None:
     assert {"pwrite", "rename", "mkdir", "open", "unlink"} <= {*faults.calls}
     for at in range(1, prepared + 1):
         place = _prepared(tmp_path / f"{at}")
-        if (child := os.fork()) == 0:
-            status = 1
-            try:
-                with Faults(at, half=half).between():
-                    _act(place)
-                status = 0
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status in {0, KILLED}
+        is_killed = Faults(at, half=half).kill(partial(_act, place))
         _require_truth(place)
         shutil.rmtree(place.root)
-        if status == 0:
+        if not is_killed:
             break
     else:
         pytest.fail("the sweep did not come to its end")
