@@ -45,7 +45,7 @@ def test_the_uploads_of_one_project(audit: Audit) -> None:
 def test_lines_that_are_no_entries_are_passed_over(audit: Audit, tmp_path: Path) -> None:
     with open(audit.path, "ab") as file:
         file.write(
-            b'"project": "acme"\n["project", {"project": "acme"}]\n{"event": "upload", "project": "acme", "filen'
+            b'{"time": "2", "event": "upload", "project": "acme"}\n"project": "acme"\n["project", {"project": "acme"}]\n{"event": "upload", "project": "acme", "filen'
         )
     assert len(uploads_of(audit.path, ACME)) == 3
     assert uploads_of(str(tmp_path / "none"), ACME) == {}
