@@ -10,7 +10,7 @@ from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.audit_reading import recent_entries
 from simpleindex.system.log import logger
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +90,7 @@ class UpstreamChanges:
         """Yield the files that are here, by release."""
         present: dict[Release, list[File]] = {}
         for file in files:
-            project = project_of(file) if cached_as == FLAT_PAGE else cached_as
+            project = project_of(file) if cached_as == FLAT_PAGE_NAME else cached_as
             key = UpstreamFileKey(index, cached_as, file.filename)
             if self._cache.files.find(key) is not None or any(
                 has_file(project, file.filename) for has_file in self._directories

@@ -33,7 +33,7 @@ class FileBody:
         descriptor: Open for reading; closed by :meth:`close`.
         filename: For the error.
         sha256: The digest of the whole.
-        in_thread: Calls a blocking function in a thread.
+        run_in_thread: Calls a blocking function in a thread.
 
     Attributes:
         origin: Where the file is.
@@ -42,11 +42,11 @@ class FileBody:
     origin: FileOrigin = LOCAL_ORIGIN
 
     def __init__(
-        self, descriptor: int, filename: str, sha256: str, in_thread: Callable[..., Awaitable[bytes]]
+        self, descriptor: int, filename: str, sha256: str, run_in_thread: Callable[..., Awaitable[bytes]]
     ) -> None:
         self._descriptor = descriptor
         self._filename = filename
-        self._in_thread = in_thread
+        self._run_in_thread = run_in_thread
         self.stamp = Stamp.of(os.fstat(descriptor))
         self._in_use = False
         self._closed = False
@@ -74,7 +74,7 @@ class FileBody:
             # A descriptor closed while a thread reads from it could by then be another file's.
             self._in_use = True
             try:
-                data += await self._in_thread(
+                data += await self._run_in_thread(
                     read_fully, self._descriptor, offset + len(data), length - len(data)
                 )
             finally:

@@ -17,7 +17,7 @@ from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.http.page_requests import PageRequests
 from simpleindex.upstreams.http.requests import UpstreamRequests
 from simpleindex.upstreams.interface import Listing, Validators
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
 from simpleindex.upstreams.pages.signed_urls import seconds_left, shorter
@@ -52,7 +52,7 @@ _ROOT_RETRY_SECONDS: Final = 60.0
 class HttpUpstream:
     """An upstream index.
 
-    Its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE` is the page at its URL itself, with the files of many projects.
+    Its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE_NAME` is the page at its URL itself, with the files of many projects.
 
     Args:
         host_policy: Its URL, and where its links and redirects may lead.
@@ -111,7 +111,7 @@ class HttpUpstream:
     async def project(self, name: ProjectName, validators: Validators | None) -> Listing | None:
         """Return the listing of a project; None if it has not changed."""
         validators = validators or Validators()
-        if name == FLAT_PAGE:
+        if name == FLAT_PAGE_NAME:
             return await self._flat_page(validators)
         size = self._limits.project_bytes
         url = f"{self._host_policy.url}{name}/"

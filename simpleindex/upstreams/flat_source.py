@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.errors import NotHere
 from simpleindex.core.model import Project, ProjectList
 from simpleindex.core.names import listed_file
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, split
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
@@ -22,7 +22,7 @@ class FlatPageUpstream:
     """Offers the projects of a flat page.
 
     Args:
-        source: Offers the page as its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`, and its files as that project's.
+        source: Offers the page as its project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE_NAME`, and its files as that project's.
         threads: For work that takes long.
     """
 
@@ -35,23 +35,23 @@ class FlatPageUpstream:
 
     async def projects(self) -> ProjectList:
         """Return the projects with a file on the page."""
-        await self._take(await self._source.project(FLAT_PAGE))
+        await self._take(await self._source.project(FLAT_PAGE_NAME))
         return self._list
 
     async def project(self, name: ProjectName) -> Project:
         """Return one of them."""
-        await self._take(await self._source.project(FLAT_PAGE))
+        await self._take(await self._source.project(FLAT_PAGE_NAME))
         return self._part(name)
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file of one of them, or its metadata."""
         await self._require(name, filename)
-        return await self._source.file(FLAT_PAGE, filename)
+        return await self._source.file(FLAT_PAGE_NAME, filename)
 
     async def location(self, name: ProjectName, filename: str) -> str:
         """Return the upstream's URL of such a file."""
         await self._require(name, filename)
-        return await self._source.location(FLAT_PAGE, filename)
+        return await self._source.location(FLAT_PAGE_NAME, filename)
 
     async def _require(self, name: ProjectName, filename: str) -> None:
         distribution = listed_file(filename)

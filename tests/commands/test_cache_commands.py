@@ -21,7 +21,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.listings.changes import ListingChange
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from tests.fixtures.cached_upstream import CachedUpstreamFixture
 from tests.fixtures.distributions import sdist_name, wheel_name
 
@@ -156,7 +156,7 @@ def test_a_flat_upstream(place: Place) -> None:
     # What is gone from the page afterwards is pinned under its own project too.
     assert world.bytes_of(ProjectName("bare"), BARE) == b"bare"
     pins = Pins(str(place.path / "state"))
-    kept = world.cache.listing("https://pypi.example.org/simple/", FLAT_PAGE)
+    kept = world.cache.listing("https://pypi.example.org/simple/", FLAT_PAGE_NAME)
     assert kept is not None
     gone = ListingChange(tuple(kept.project.files))
     pins.keep_removed(world.cache)("https://pypi.example.org/simple/", kept, gone)

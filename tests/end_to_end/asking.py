@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-async def in_thread(function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
+async def run_in_thread(function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
     """Not one."""
     return function(*arguments, **further)
 

@@ -28,7 +28,7 @@ from simpleindex.publishing.staging import STAGING
 from simpleindex.publishing.writer import Writer
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
 from tests.fixtures.distributions import (
     add_sdist,
@@ -450,7 +450,7 @@ def test_from_a_flat_upstream(bench: Bench) -> None:
     assert bench.notes()[0]["url"] == f"https://files.example.org/acme/{WHEEL}"
     with pytest.raises(NotCopied, match="wheels has no project absent"):
         origin.project(ProjectName("absent"))
-    assert FLAT_PAGE not in {*bench.there()}
+    assert FLAT_PAGE_NAME not in {*bench.there()}
 
 
 def test_an_upstream_s_file_that_would_be_withheld(bench: Bench) -> None:

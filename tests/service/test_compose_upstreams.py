@@ -32,7 +32,7 @@ from simpleindex.service.runtime import Runtime, ThreadPools
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.views.sources_file import Sources
 from simpleindex.views.union import UpstreamMember
 from tests.fixtures.deferreds import error, result
@@ -263,7 +263,7 @@ def test_a_flat_upstream(tmp_path: Path) -> None:
     file = File(
         "other-1.0.zip", "1.0", Kind.SDIST, None, None, None, url="https://index.example/other-1.0.zip"
     )
-    kept = CachedListing(Project(FLAT_PAGE, (file,)), None, None, 3600, 0.0, {})
+    kept = CachedListing(Project(FLAT_PAGE_NAME, (file,)), None, None, 3600, 0.0, {})
     upstreams.cache.store_listing("https://index.example/links.html", kept)
     view = upstreams.views[MAIN_VIEW]
     assert [each.filename for each in result(view.project(other)).files] == ["other-1.0.zip"]

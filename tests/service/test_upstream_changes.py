@@ -13,7 +13,7 @@ from simpleindex.service.upstream_changes import UpstreamChanges
 from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.listings.changes import ListingChange, listing_change
 from simpleindex.upstreams.listings.store import ListingHooks
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from tests.fixtures.cached_upstream import ACME, CachedUpstreamFixture
 from tests.fixtures.deferreds import error
 
@@ -138,7 +138,7 @@ def test_removals(world: World) -> None:
 
 def test_flat_pages(world: World) -> None:
     """Files of a flat page are of the projects that their names say."""
-    project = replace(world.upstream.pages[ACME].project, name=FLAT_PAGE)
+    project = replace(world.upstream.pages[ACME].project, name=FLAT_PAGE_NAME)
     before = replace(project, files=[file for file in project.files if file.filename == FIRST])
     world.local = {(ACME, FIRST)}
     listing = world.cache.listing(world.context.identity, ACME)

@@ -46,14 +46,14 @@ class FileBodyTests(SynchronousTestCase):
         descriptor = os.open(self.path, os.O_RDONLY)
         self.descriptor = descriptor
 
-        async def in_thread(function: Callable[..., bytes], *arguments: Any) -> bytes:
+        async def run_in_thread(function: Callable[..., bytes], *arguments: Any) -> bytes:
             if not threads_wait:
                 return function(*arguments)
             done: Deferred[bytes] = Deferred()
             self.threads.append((lambda: function(*arguments), done))
             return await done
 
-        body = FileBody(descriptor, "acme-1.0.zip", "00", in_thread)
+        body = FileBody(descriptor, "acme-1.0.zip", "00", run_in_thread)
         self.addCleanup(body.close)
         return body
 

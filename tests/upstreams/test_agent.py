@@ -52,7 +52,7 @@ class Behind:
         return caught.value
 
 
-async def in_thread(function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
+async def run_in_thread(function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
     """Not one."""
     return function(*arguments, **further)
 

@@ -16,7 +16,7 @@ from simpleindex.upstreams.client_options import UpstreamLimits
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.urls import BasicCredentials
 from tests.fixtures.hostile_upstream import (
     FILE,
@@ -236,7 +236,7 @@ class TestListings(SynchronousTestCase):
         """The page at its URL itself, asked again by what it is known by; not a project without files where it is not there."""
         links = f"<a href='{WHEEL}'>x</a>".encode()
         world = HttpUpstreamFixture(page(links, HTML, 'ETag: "1"'), "http://up.example/dist/links.html")
-        found = world.network.run(world.upstream.project(FLAT_PAGE, None))
+        found = world.network.run(world.upstream.project(FLAT_PAGE_NAME, None))
         assert found is not None
         assert [file.url for file in found.project.files] == [f"http://up.example/dist/{WHEEL}"]
         assert world.network.requests[0].path == "/dist/links.html"
@@ -244,7 +244,7 @@ class TestListings(SynchronousTestCase):
         world.close()
         world = HttpUpstreamFixture(page(b"nothing", status="404 Not Found"), "http://up.example/dist/")
         with pytest.raises(UpstreamFailed, match="no page at its URL"):
-            world.network.run(world.upstream.project(FLAT_PAGE, None))
+            world.network.run(world.upstream.project(FLAT_PAGE_NAME, None))
         world.close()
 
     def test_a_flat_page_is_bounded(self) -> None:
@@ -252,7 +252,7 @@ class TestListings(SynchronousTestCase):
         links = f"<a href='{WHEEL}'>x</a>".encode() + b" " * 1000
         world = HttpUpstreamFixture(page(links, HTML), limits=UpstreamLimits(flat_bytes=1000))
         with pytest.raises(UpstreamFailed, match="larger than 1,000 bytes"):
-            world.network.run(world.upstream.project(FLAT_PAGE, None))
+            world.network.run(world.upstream.project(FLAT_PAGE_NAME, None))
         world.close()
 
     def test_a_large_page_is_parsed_in_a_thread(self) -> None:
@@ -429,7 +429,7 @@ class TestMissing(SynchronousTestCase):
             assert "missing" not in str(caught.value)
             world.close()
         world = HttpUpstreamFixture(page(b"none", status="403 x"), missing=frozenset({403}))
-        for question in (world.upstream.projects(), world.upstream.project(FLAT_PAGE, None)):
+        for question in (world.upstream.projects(), world.upstream.project(FLAT_PAGE_NAME, None)):
             with pytest.raises(UpstreamFailed, match=r"403") as caught:
                 world.network.run(question)
             assert "missing =" not in str(caught.value)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simpleindex.core.files import File, file_order
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName, parse_distribution_name
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, split
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, split
 from tests.fixtures.distributions import sdist_name, wheel_name
 
 NAMES = [
@@ -27,7 +27,7 @@ def page(filenames: list[str], *, stale: bool = False) -> Project:
         name = parse_distribution_name(filename)
         url = f"https://up.example/{filename}"
         files.append(File(filename, name.version, name.kind, None, None, None, url=url, source="up"))
-    return Project(FLAT_PAGE, tuple(sorted(files, key=file_order)), stale=stale, generation=3)
+    return Project(FLAT_PAGE_NAME, tuple(sorted(files, key=file_order)), stale=stale, generation=3)
 
 
 @given(SOME, SOME)
@@ -66,6 +66,6 @@ def test_withheld() -> None:
         "acme-1.0-py3.egg",
     )
     withheld = tuple(Withheld(name, "no.", "url") for name in names)
-    parts = split(Project(FLAT_PAGE, page([wheel_name()]).files, withheld), {})
+    parts = split(Project(FLAT_PAGE_NAME, page([wheel_name()]).files, withheld), {})
     assert {name: len(part.withheld) for name, part in parts.items()} == {"acme": 3, "only": 1}
     assert not parts[ProjectName("only")].files

@@ -16,7 +16,7 @@ from simpleindex.core.source import Elsewhere
 from simpleindex.upstreams import flat_source as flat
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.flat_source import FlatPageUpstream
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.redirecting import RedirectingSource
 from tests.fixtures.cached_upstream import CachedUpstreamFixture, read
 from tests.fixtures.deferreds import error, result
@@ -44,9 +44,9 @@ class FlatUpstreamFixture(CachedUpstreamFixture):
     def add(self, filename: str, data: bytes) -> None:
         """Put a file on the page."""
         file = self.upstream.add(filename, data, bare=True)
-        kept = self.upstream.pages.get(FLAT_PAGE)
+        kept = self.upstream.pages.get(FLAT_PAGE_NAME)
         files = [] if kept is None else [each for each in kept.project.files if each.filename != filename]
-        self.upstream.put(Project(FLAT_PAGE, tuple(sorted([*files, file], key=file_order))))
+        self.upstream.put(Project(FLAT_PAGE_NAME, tuple(sorted([*files, file], key=file_order))))
 
     def of(self, name: ProjectName) -> Project:
         """A project, which must be known without waiting."""
@@ -83,7 +83,7 @@ def test_one_request_for_all(world: FlatUpstreamFixture) -> None:
     world.clock.advance(601)
     assert world.of(ACME) is acme
     assert world.listings_asked() == 2
-    assert world.upstream.asked[-1][2] == world.upstream.pages[FLAT_PAGE].validators
+    assert world.upstream.asked[-1][2] == world.upstream.pages[FLAT_PAGE_NAME].validators
 
 
 def test_what_changes(world: FlatUpstreamFixture) -> None:
@@ -145,7 +145,7 @@ def test_it_was_never_there(world: FlatUpstreamFixture) -> None:
 
 def test_an_empty_page(world: FlatUpstreamFixture) -> None:
     """Is an index without projects."""
-    world.upstream.put(Project(FLAT_PAGE))
+    world.upstream.put(Project(FLAT_PAGE_NAME))
     assert result(world.flat.projects()).names == ()
     assert isinstance(error(world.flat.project(ACME)), NotHere)
 
@@ -155,14 +155,14 @@ def test_a_large_page_is_taken_apart_in_a_thread(
 ) -> None:
     """And of two that were under way at once, each asker gets the answer to its own question."""
     monkeypatch.setattr(flat, "_WORTH_A_THREAD", 1)
-    page = world.upstream.pages[FLAT_PAGE].project
+    page = world.upstream.pages[FLAT_PAGE_NAME].project
     answers: list[Any] = []
 
     class Pages:
         """Answers with one page after the other."""
 
         async def project(self, name: ProjectName) -> Project:
-            assert name == FLAT_PAGE
+            assert name == FLAT_PAGE_NAME
             answer: Project = answers.pop(0)
             return answer
 

@@ -15,7 +15,7 @@ from simpleindex.core.files import File, Sidecar
 from simpleindex.core.model import Project, ProjectList, Status
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.upstreams.errors import InvalidUpstreamPage
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.html import read_html
 from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import parse_root
@@ -363,7 +363,7 @@ def test_a_flat_page() -> None:
     <a href='acme-junk.zip'>z</a><a href='readme'>r</a><a href='../'>up</a><a href='?C=M;O=A'>sort</a>
     <a href='https://far.example/cu118/torch-2.0.0%2Bcu118-py3-none-any.whl'>t</a>"""
     found = parse_flat(HTML, body.encode(), "https://up.example/dist/links.html", source="up")
-    assert found.name == FLAT_PAGE
+    assert found.name == FLAT_PAGE_NAME
     assert [(file.filename, file.url) for file in found.files] == [
         ("Other-1.0.tar.gz", "https://up.example/dist/Other-1.0.tar.gz"),
         (WHEEL, f"https://up.example/dist/{WHEEL}"),

@@ -181,6 +181,6 @@ def _start(question: Any) -> Any:
     return Deferred.fromCoroutine(question)
 
 
-async def in_thread(function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
+async def run_in_thread(function: Callable[..., Any], *arguments: Any, **further: Any) -> Any:
     """Not one."""
     return function(*arguments, **further)

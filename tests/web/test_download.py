@@ -123,7 +123,7 @@ class DownloadTests(SynchronousTestCase):
         path.write_bytes(DATA)
         descriptor, asked = os.open(path, os.O_RDONLY), list[Deferred[bytes]]()
 
-        async def in_thread(*_arguments: object) -> bytes:
+        async def run_in_thread(*_arguments: object) -> bytes:
             asked.append(Deferred())
             return await asked[-1]
 
@@ -134,7 +134,7 @@ class DownloadTests(SynchronousTestCase):
 
         plain_preadv = os.preadv
         self.patch(os, "preadv", preadv)
-        body = FileBody(descriptor, "acme-2.0.zip", "00", in_thread)
+        body = FileBody(descriptor, "acme-2.0.zip", "00", run_in_thread)
         self.index.source.add("acme-2.0.zip", DATA)
         stuck: Any = body
         stuck.opened = 0

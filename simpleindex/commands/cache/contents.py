@@ -18,7 +18,7 @@ from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, project_of
 from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class CacheContents:
         except InvalidPattern as error:
             raise RefusedStart(str(error)) from None
         for upstream in self.upstreams:
-            names = (FLAT_PAGE,) if upstream.flat else self.cache.cached_names(upstream.identity)
+            names = (FLAT_PAGE_NAME,) if upstream.flat else self.cache.cached_names(upstream.identity)
             for name in names:
                 if upstream.flat or projects.find(name) is not None:
                     for entry in self._entries_of(upstream, name):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.layout.unserved import Unserved
     from simpleindex.directory.live.listing_changes import FileChanges
     from simpleindex.directory.live.private_names import NameRecord
-    from simpleindex.directory.scan.batches import InThread, ScanThreads
+    from simpleindex.directory.scan.batches import RunInThread, ScanThreads
     from simpleindex.directory.scan.scanner import Scanner
     from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.directory.watch.interface import Watch
@@ -292,7 +292,7 @@ class SnapshotUpdates:
             self._looks.ask(name)
 
     async def _read(
-        self, in_thread: InThread, names: Sequence[ProjectName], *, verify: bool = False
+        self, run_in_thread: RunInThread, names: Sequence[ProjectName], *, verify: bool = False
     ) -> Sequence[ProjectName]:
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
         self.generation += 1
@@ -309,7 +309,7 @@ class SnapshotUpdates:
             )
             for name in names
         ]
-        snapshots = await in_thread(
+        snapshots = await run_in_thread(
             self._batches.read, jobs, self._guard.identity, self.generation, verify=verify
         )
         if snapshots is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.scan.snapshot import ScanJob
 
     Identity = tuple[int, int]
-    InThread = Callable[..., Awaitable[Any]]
+    RunInThread = Callable[..., Awaitable[Any]]
 
 _log = logger(__name__)
 
@@ -46,9 +46,9 @@ class ScanThreads:
         examinations: For waiting until small files are examined.
     """
 
-    reads: InThread
-    digests: InThread
-    examinations: InThread
+    reads: RunInThread
+    digests: RunInThread
+    examinations: RunInThread
 
 
 @dataclass(frozen=True, slots=True)

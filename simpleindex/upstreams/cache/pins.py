@@ -20,7 +20,7 @@ from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
 from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import FileFacts, enriched
-from simpleindex.upstreams.pages.flat import FLAT_PAGE, project_of
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -142,7 +142,7 @@ class Pins:
         Raises:
             OSError: They cannot be written.
         """
-        if listing.project.name != FLAT_PAGE:
+        if listing.project.name != FLAT_PAGE_NAME:
             return self._pin(index, listing, files, cache, listing.project.name)
         several: dict[ProjectName, list[File]] = {}
         for file in files:
@@ -151,7 +151,11 @@ class Pins:
             filename
             for name, some in several.items()
             for filename in self._pin(
-                index, replace(listing, project=replace(listing.project, name=name)), some, cache, FLAT_PAGE
+                index,
+                replace(listing, project=replace(listing.project, name=name)),
+                some,
+                cache,
+                FLAT_PAGE_NAME,
             )
         )
 

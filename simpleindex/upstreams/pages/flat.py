@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.model import Withheld
 
-FLAT_PAGE: Final = ProjectName(".page")
+FLAT_PAGE_NAME: Final = ProjectName(".page")
 """The name of a flat page where it is cached like a project's page; no project can have it."""
 
 
 def page_name(name: ProjectName, *, is_flat: bool) -> ProjectName:
     """Return the name under which the page that lists a project is cached: its own, or that of an upstream's flat page."""
-    return FLAT_PAGE if is_flat else name
+    return FLAT_PAGE_NAME if is_flat else name
 
 
 def project_of(file: File) -> ProjectName:

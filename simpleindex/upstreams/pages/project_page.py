@@ -18,7 +18,7 @@ from simpleindex.core.text import shown
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.documents import base_of, is_json, read_html_page, read_json_page
 from simpleindex.upstreams.pages.entries import Entry, filename_of, is_verifiable, judged_files, text_of
-from simpleindex.upstreams.pages.flat import FLAT_PAGE
+from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.links import why_left_out, withheld_links
 from simpleindex.upstreams.pages.urls import absolute_url, basename
 
@@ -83,7 +83,7 @@ def parse_flat(content_type: str, body: bytes, url: str, *, source: str = "upstr
     The arguments are those of :func:`parse_project`.
 
     Returns:
-        The page as that of the project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE`; files of no project are left out.
+        The page as that of the project :data:`~simpleindex.upstreams.pages.flat.FLAT_PAGE_NAME`; files of no project are left out.
 
     Raises:
         InvalidUpstreamPage: It is no such page. One without files must say that it is an index, for any other page of a web
@@ -96,7 +96,7 @@ def parse_flat(content_type: str, body: bytes, url: str, *, source: str = "upstr
         entries, links, _, url = _html_entries(content_type, body, url)
     files, withheld = judged_files(entries, url, None, source)
     withheld += withheld_links(links, source)
-    return Project(FLAT_PAGE, tuple(sorted(files, key=file_order)), tuple(withheld))
+    return Project(FLAT_PAGE_NAME, tuple(sorted(files, key=file_order)), tuple(withheld))
 
 
 def _require_name(page: Entry, name: ProjectName) -> None:
