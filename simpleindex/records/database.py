@@ -6,7 +6,6 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.errors import Unavailable
@@ -18,7 +17,6 @@ from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from simpleindex.records.interface import RecordsTransaction
     from simpleindex.system.operation_times import OperationTimes
@@ -100,10 +98,6 @@ class RecordsDatabase(Records):
         """The connection for changes, and for queries in threads. Because it is apart, no short query waits for a change."""
         return self._writer
 
-    def measure(self, times: OperationTimes) -> None:
-        """Measure reads and writes from now on."""
-        self._reader.times = self._writer.times = times
-
     @property
     def changes(self) -> int:
         """0, because every query finds the changes of other processes."""
@@ -111,10 +105,19 @@ class RecordsDatabase(Records):
 
     def __init__(self, state_directory: str, *, initialized: bool = False) -> None:
         self.path = os.path.join(state_directory, FILENAME)
-        self._reader = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
-        self._writer = RecordsConnection(self.path, _WRITE_TIMEOUT, initialized=initialized)
+        self._initialized = initialized
+        self._reader: RecordsConnection = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
+        self._writer: RecordsConnection = RecordsConnection(
+            self.path, _WRITE_TIMEOUT, initialized=initialized
+        )
         self.listener = lambda _place, _project: None
         self._logged: str | None = None
+
+    def measure(self, times: OperationTimes) -> None:
+        """Measure reads and writes from now on."""
+        self.close()
+        self._reader = _MeasuredConnection(times, self.path, _READ_TIMEOUT, initialized=self._initialized)
+        self._writer = _MeasuredConnection(times, self.path, _WRITE_TIMEOUT, initialized=self._initialized)
 
     def read(
         self,
@@ -182,9 +185,6 @@ class RecordsConnection(RecordsAccess):
         path: The database's file.
         timeout: Seconds to wait for other processes.
         initialized: As for :class:`RecordsDatabase`.
-
-    Attributes:
-        times: Durations of reads and writes; None where nothing is measured.
     """
 
     def __init__(self, path: str, timeout: float, *, initialized: bool = False) -> None:
@@ -194,7 +194,6 @@ class RecordsConnection(RecordsAccess):
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
-        self.times: OperationTimes | None = None
 
     def read(
         self, statement: str, values: tuple[object, ...], *, table: str | None = None
@@ -210,7 +209,7 @@ class RecordsConnection(RecordsAccess):
             sqlite3.Error: The database is damaged, busy, or not ours.
             OSError: It is gone or out of reach.
         """
-        with self._measuring("read"), self._lock:
+        with self._lock:
             try:
                 connection = self._connected()
                 if connection is None or (table is not None and not _has(connection, table)):
@@ -227,7 +226,7 @@ class RecordsConnection(RecordsAccess):
             sqlite3.Error: As for :meth:`read`, or the disk is full.
             OSError: The same.
         """
-        with self._measuring("write"), self._lock:
+        with self._lock:
             try:
                 connection = self._connected() or self._made()
                 connection.execute("BEGIN IMMEDIATE")
@@ -245,9 +244,6 @@ class RecordsConnection(RecordsAccess):
         """Close the connection; the next use opens another."""
         with self._lock:
             self._close()
-
-    def _measuring(self, operation: str) -> AbstractContextManager[None]:
-        return nullcontext() if self.times is None else self.times.measuring(operation)
 
     def _connected(self) -> sqlite3.Connection | None:
         """Return a connection to the file that is there now, or None if none was ever written."""
@@ -309,6 +305,31 @@ class RecordsConnection(RecordsAccess):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class _MeasuredConnection(RecordsConnection):
+    """A connection whose reads and writes are measured; apart, because pages of upstreams read the records with each request.
+
+    Args:
+        times: Counts them.
+        path: As for :class:`RecordsConnection`, and so the rest.
+    """
+
+    def __init__(
+        self, times: OperationTimes, path: str, timeout: float, *, initialized: bool = False
+    ) -> None:
+        super().__init__(path, timeout, initialized=initialized)
+        self._times = times
+
+    def read(
+        self, statement: str, values: tuple[object, ...], *, table: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        with self._times.measuring("read"):
+            return super().read(statement, values, table=table)
+
+    def write(self, work: Callable[[RecordsTransaction], T]) -> T:
+        with self._times.measuring("write"):
+            return super().write(work)
 
 
 def use_wal(connection: sqlite3.Connection, patience: float) -> None:
